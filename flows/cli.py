@@ -1,0 +1,159 @@
+"""The command line: `serl run | resume | show | check`.
+
+Errors that a user can act on print as one line and exit with code 2. Heavy imports (Prefect, torch) happen inside the commands
+that need them, so `serl show` answers at once.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from flows.config import RunConfig, load_config, parse_config
+from storage.errors import InputError, SerlError
+from storage.run import open_run
+from storage.store import Store
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of `serl`; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.command(options)
+    except SerlError as error:
+        print(f"serl: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("serl: stopped; run the same command again to go on from here", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `serl show ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="serl", description="Self-play reinforcement learning for language models.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="run what a config describes, or go on with it")
+    check = commands.add_parser("check", help="say what a config would run, without running it")
+    for command, action in ((run, _run), (check, _check)):
+        command.add_argument("config", type=Path, help="YAML file, such as configs/quickstart.yaml")
+        command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
+        command.set_defaults(command=action)
+    resume = commands.add_parser("resume", help="go on with a run, from its own folder")
+    resume.add_argument("run", help="folder of the run, such as runs/quickstart")
+    resume.set_defaults(command=_resume)
+    show = commands.add_parser("show", help="print a run's results, or one of its tables")
+    show.add_argument("run", help="folder of the run, such as runs/quickstart")
+    show.add_argument("table", nargs="?", help="name of a table; `serl show RUN tables` lists them")
+    show.add_argument("--iteration", type=int, help="only this iteration of the table")
+    show.add_argument("--rows", type=int, default=20, help="rows of the table to print (default 20)")
+    show.add_argument("--json", action="store_true", help="print JSON")
+    show.set_defaults(command=_show)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> None:
+    _do(load_config(options.config, tuple(options.set)))
+
+
+def _resume(options: argparse.Namespace) -> None:
+    config = parse_config(open_run(options.run).config, options.run)
+    if Store(config.uri).root != Store(options.run).root:
+        raise InputError(f"{options.run} was made as {config.uri}; run from the folder where that path leads to it")
+    _do(config)
+
+
+def _do(config: RunConfig) -> None:
+    """Run what is missing and print the results; a finished run is recognised without starting Prefect."""
+    from flows.iteration import find_finished
+
+    console = Console()
+    store = Store(config.uri)
+    store.check_writable()
+    ledger = find_finished(config, store)
+    if not ledger.complete:
+        _run_flow(config, console)
+    else:
+        console.print(f"{config.uri} is finished; nothing to do")
+    _print_results(config.uri, console)
+
+
+def _run_flow(config: RunConfig, console: Console) -> None:
+    _quiet_prefect()
+    with console.status("starting Prefect (20-40 s without a server of your own)"):
+        from flows.self_play import serl
+    from flows.console import TerminalWatcher
+    from flows.watch import WATCHER
+
+    with TerminalWatcher(console, config.iterations) as watcher:
+        token = WATCHER.set(watcher)
+        try:
+            serl(config, iterations=config.iterations + 1)
+        finally:
+            WATCHER.reset(token)
+
+
+def _quiet_prefect() -> None:
+    """Defaults that suit a terminal; whoever sets these variables decides otherwise."""
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "ERROR")
+    os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "ERROR")
+    # A temporary server takes 20-40 s on two busy cores, longer than Prefect's own limit.
+    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+
+
+def _print_results(uri: str, console: Console) -> None:
+    from flows.console import results_table, seconds_table
+    from flows.results import CURVE, run_results
+
+    iterations = run_results(open_run(uri))["iterations"]
+    console.print(results_table(iterations))
+    console.print(seconds_table(iterations))
+    console.print(
+        f"learning curve   {uri}/{CURVE}\n"
+        f"read it          serl show {uri} votes      (or notebooks/inspect_run.ipynb)\n"
+        f"go on with it    serl resume {uri}\n"
+        "see it in the UI prefect server start       (then PREFECT_API_URL=http://127.0.0.1:4200/api serl run ...)",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _show(options: argparse.Namespace) -> None:
+    run = open_run(options.run)
+    console = Console()
+    if options.table is None:
+        from flows.results import run_results
+
+        if options.json:
+            print(json.dumps(run_results(run)))
+        else:
+            _print_results(options.run, console)
+    elif options.table == "tables":
+        print("\n".join(run.tables()))
+    else:
+        import polars as pl
+
+        frame = run.table(options.table, options.iteration).head(options.rows)
+        if options.json:
+            print(frame.write_json())
+        else:
+            # In a pipe there is no width to fit into; 80 columns would wrap every cell.
+            width = console.width if console.is_terminal else 240
+            with pl.Config(tbl_rows=options.rows, tbl_cols=-1, fmt_str_lengths=60, tbl_width_chars=width):
+                print(frame)
+
+
+def _check(options: argparse.Namespace) -> None:
+    from flows.check import describe
+
+    Console().print(describe(load_config(options.config, tuple(options.set))), highlight=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,253 @@
+"""The settings of a run: frozen, checked when loaded, free of torch.
+
+A YAML file holds exactly these fields. What is shared by several stages (questions wanted, rewards, domain) is said once here
+and handed to the stages' own settings below.
+"""
+
+import difflib
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import Field, PositiveInt, ValidationError, model_validator
+
+from stages.contract import Stage
+from stages.evaluate import EvaluateConfig
+from stages.filter_instructions import FilterConfig, FilterSettings
+from stages.generate_instructions import GenerateConfig
+from stages.import_inputs import (
+    IMPORT_POLICY,
+    WARM_START,
+    ImportPolicy,
+    ImportProblems,
+    ImportSeeds,
+    ProblemSet,
+    content_of_file,
+    content_of_policy,
+)
+from stages.ppo_update import PpoUpdateConfig
+from stages.resources import Compute
+from stages.sample_responses import SampleConfig
+from stages.settings import Settings
+from stages.trainer.fake import FAKE_POLICY
+from stages.trainer.job import UpdateConfig
+from stages.vote_rewards import RewardSource, VoteConfig, VoteSettings
+from stages.warm_start import WarmStartConfig
+from storage.errors import ConfigError
+from storage.run import open_run
+
+Domain = Literal["arithmetic"]
+
+
+class Seeds(Settings):
+    """Seed questions: a JSONL or Parquet file with a field `question` or `problem`, or some of a built-in domain."""
+
+    path: str | None = None
+    domain: Domain | None = None
+    count: PositiveInt | None = Field(None, description="Seeds taken from the built-in domain.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        _exactly_one("seeds", path=self.path, domain=self.domain)
+        if (self.domain is None) != (self.count is None):
+            raise ValueError("`count` goes with `domain`; a file is read whole")
+        return self
+
+
+class Policy(Settings):
+    """The starting policy: one of a warm start, a local Hugging Face folder, or a policy of another run."""
+
+    warm_start: WarmStartConfig | None = None
+    model: str | None = Field(None, description="Local Hugging Face folder with safetensors and tokenizer.")
+    run: str | None = Field(None, description="Another run's folder.")
+    iteration: int | None = Field(None, ge=0, description="Iteration of that run; its last one when not set.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        _exactly_one("policy", warm_start=self.warm_start, model=self.model, run=self.run)
+        if self.iteration is not None and self.run is None:
+            raise ValueError("`iteration` goes with `run`")
+        return self
+
+
+class Benchmark(Settings):
+    """An evaluation set: a JSONL or Parquet file with `question` and `answer`, or held-out problems of a built-in domain."""
+
+    name: str = Field(pattern=r"^[a-z0-9_]+$")
+    path: str | None = None
+    domain: Domain | None = None
+    count: PositiveInt | None = None
+    seed: int = Field(0, description="Which held-out problems of the domain are drawn.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        _exactly_one("benchmark", path=self.path, domain=self.domain)
+        if (self.domain is None) != (self.count is None):
+            raise ValueError("`count` goes with `domain`; a file is read whole")
+        return self
+
+
+class Evaluation(Settings):
+    """When and on what policies are evaluated. Iteration 0 and the last one always are."""
+
+    every: PositiveInt = 1
+    benchmarks: tuple[Benchmark, ...] = Field(min_length=1)
+    protocol: EvaluateConfig = EvaluateConfig()
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        names = [benchmark.name for benchmark in self.benchmarks]
+        if len(set(names)) < len(names):
+            raise ValueError(f"benchmark names must differ, found {names}")
+        return self
+
+
+class RunConfig(Settings):
+    """Everything that says what a run is (identity) and where it runs (`root`, `compute`, `iterations`)."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Folder of the run under `root`.")
+    root: str = Field("runs", description="Folder, or s3://bucket/prefix, that holds runs.")
+    seed: int = Field(1, ge=0, description="Every random choice of the run follows from it.")
+    iterations: int = Field(3, ge=0, description="Passes of the six stages after iteration 0.")
+    engine: Literal["transformers", "fake"] = Field("transformers", description="fake: no model at all, for trials.")
+    domain: Domain | None = Field(None, description="Built-in domain that the questions belong to.")
+    rewards: RewardSource = Field(
+        "majority", description="majority is the method; verified and random are comparison arms."
+    )
+    min_kept: PositiveInt = Field(1, description="With fewer questions kept, the update of an iteration is skipped.")
+    seeds: Seeds
+    policy: Policy | None = Field(None, description="Not set with `engine: fake` only.")
+    generate: GenerateConfig = GenerateConfig()
+    filter: FilterSettings = FilterSettings()
+    sample: SampleConfig = SampleConfig()
+    vote: VoteSettings = VoteSettings()
+    update: UpdateConfig = UpdateConfig()
+    evaluate: Evaluation
+    compute: Compute = Compute()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if (self.policy is None) != (self.engine == "fake"):
+            raise ValueError("`policy` must be set, unless `engine` is fake, which has none")
+        if self.rewards == "verified" and self.domain is None:
+            raise ValueError(
+                "rewards: verified needs labels, which self-written questions have only in a built-in `domain`"
+            )
+        return self
+
+    @property
+    def uri(self) -> str:
+        """Where the run lives."""
+        return f"{self.root.rstrip('/')}/{self.name}"
+
+    def seeds_config(self) -> ImportSeeds:
+        sha256 = content_of_file(self.seeds.path, "seed file") if self.seeds.path else None
+        return ImportSeeds(path=self.seeds.path, sha256=sha256, domain=self.seeds.domain, count=self.seeds.count)
+
+    def problems_config(self) -> ImportProblems:
+        return ImportProblems(sets=tuple(_problem_set(benchmark) for benchmark in self.evaluate.benchmarks))
+
+    def policy_stage(self) -> tuple[Stage, Settings]:
+        """The stage that brings in the starting policy, and its settings."""
+        if self.policy is None:
+            return FAKE_POLICY, Settings()
+        if self.policy.warm_start:
+            return WARM_START, self.policy.warm_start
+        folder = self.policy.model or str(open_run(self.policy.run or "").policy(self.policy.iteration))
+        return IMPORT_POLICY, ImportPolicy(path=folder, sha256=content_of_policy(folder))
+
+    def filter_config(self) -> FilterConfig:
+        return FilterConfig(**self.filter.model_dump(), questions=self.generate.questions, domain=self.domain)
+
+    def vote_config(self) -> VoteConfig:
+        return VoteConfig(**self.vote.model_dump(), rewards=self.rewards, domain=self.domain)
+
+    def update_config(self) -> PpoUpdateConfig:
+        return PpoUpdateConfig(**self.update.model_dump(), temperature=self.sample.temperature)
+
+    def evaluated(self, iteration: int) -> bool:
+        return iteration % self.evaluate.every == 0 or iteration == self.iterations
+
+
+def load_config(path: Path, overrides: tuple[str, ...] = ()) -> RunConfig:
+    """A run's settings from a YAML file, with `key.subkey=value` overrides.
+
+    Raises ConfigError that names the file, the setting, what was found and what was expected.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"{path} does not exist; expected a YAML file such as configs/quickstart.yaml") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from None
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} holds {type(values).__name__}, expected settings by name")
+    for override in overrides:
+        _override(values, override)
+    return parse_config(values, str(path))
+
+
+def parse_config(values: dict[str, Any], source: str) -> RunConfig:
+    """Settings from plain values. Raises ConfigError with one line about the first thing that is wrong."""
+    try:
+        return RunConfig.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, source)) from None
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    name, found, text = override.partition("=")
+    if not found or not name:
+        raise ConfigError(f"--set {override}: expected key=value, such as --set update.learning_rate=1e-6")
+    *parents, last = name.split(".")
+    for parent in parents:
+        values = values.setdefault(parent, {})
+        if not isinstance(values, dict):
+            raise ConfigError(f"--set {override}: {parent} is not a group of settings")
+    try:
+        values[last] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"--set {override}: {text!r} is not a YAML value") from None
+
+
+def _explain(error: ValidationError, source: str) -> str:
+    """One line about the first problem; pydantic's own report runs over several and names web pages."""
+    first, *others = error.errors()
+    place = ".".join(str(part) for part in first["loc"])
+    more = f" (and {len(others)} more)" if others else ""
+    if first["type"] == "extra_forbidden":
+        return f"{source}: {place}: unknown setting{_did_you_mean(first['loc'])}{more}"
+    found = "" if first["type"] in ("missing", "value_error") else f", found {str(first['input'])[:80]!r}"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{source}: {place + ': ' if place else ''}{message}{found}{more}"
+
+
+def _did_you_mean(location: tuple[int | str, ...]) -> str:
+    """The nearest known name in the group of settings that `location` is in."""
+    group: Any = RunConfig
+    for part in location[:-1]:
+        if isinstance(part, str) and part in group.model_fields:
+            group = _settings_in(group.model_fields[part].annotation)
+    close = difflib.get_close_matches(str(location[-1]), group.model_fields, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; known here: {', '.join(group.model_fields)}"
+
+
+def _settings_in(annotation: Any) -> Any:
+    """The settings class inside `X | None` or `tuple[X, ...]`."""
+    choices = [annotation, *getattr(annotation, "__args__", ())]
+    return next(choice for choice in choices if isinstance(choice, type) and issubclass(choice, Settings))
+
+
+def _problem_set(benchmark: Benchmark) -> ProblemSet:
+    sha256 = content_of_file(benchmark.path, f"benchmark {benchmark.name}") if benchmark.path else None
+    return ProblemSet(**benchmark.model_dump(), sha256=sha256)
+
+
+def _exactly_one(what: str, **sources: object) -> None:
+    given = [name for name, value in sources.items() if value is not None]
+    if len(given) != 1:
+        raise ValueError(f"{what} needs exactly one of {', '.join(sources)}; found {' and '.join(given) or 'none'}")

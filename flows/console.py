@@ -1,0 +1,133 @@
+"""What the command line shows: a progress bar while a stage runs, a line per finished iteration, tables of results."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from stages.contract import Progress as StageProgress
+
+MISSING = "–"
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.1f}/s" if speed else "", style="progress.data.speed")
+
+
+class TerminalWatcher:
+    """A `flows.watch.Watcher` that draws one bar, for the stage that runs, and prints a line per finished iteration."""
+
+    def __init__(self, console: Console, iterations: int) -> None:
+        self._console = console
+        self._iterations = iterations
+        self._bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            _Rate(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+            transient=True,
+        )
+        self._task: TaskID | None = None
+        self._shown: tuple[int, str, int] | None = None
+
+    def __enter__(self) -> "TerminalWatcher":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def stage_progress(self, iteration: int) -> StageProgress:
+        def show(stage: str, done: int, total: int, note: str) -> None:
+            if self._shown != (iteration, stage, total):
+                self._shown = (iteration, stage, total)
+                if self._task is not None:
+                    self._bar.remove_task(self._task)
+                label = f"iteration {iteration}/{self._iterations} · {stage.replace('_', ' ')}"
+                self._task = self._bar.add_task(label, total=total, note=note)
+            assert self._task is not None
+            self._bar.update(self._task, completed=done, note=note)
+
+        return show
+
+    def iteration_done(self, results: dict[str, Any]) -> None:
+        self._console.print(iteration_line(results), highlight=False)
+
+
+def iteration_line(results: dict[str, Any]) -> str:
+    """One iteration on one line."""
+    line = f"iteration {results['iteration']:>3}"
+    if results["pass1_sampled"] is not None:
+        low, high = results["pass1_sampled_interval"]
+        line += f"   pass@1 {results['pass1_sampled']:.3f} [{low:.3f}, {high:.3f}]"
+    if results["accepted"] is not None:
+        line += f"   accepted {results['accepted']}   kept {results['kept']}"
+    return f"{line}   {results['seconds']:.1f} s"
+
+
+def results_table(iterations: Sequence[dict[str, Any]]) -> Table:
+    """All iterations, one row each; fits into 80 columns."""
+    table = _plain_table("Accuracy on held-out problems, votes and costs")
+    for name in ("it", "pass@1", "95 %", "greedy", "maj@k", "accept", "kept", "drop", "share", "KL", "entr", "seconds"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in iterations:
+        interval = row["pass1_sampled_interval"]
+        table.add_row(
+            str(row["iteration"]),
+            number(row["pass1_sampled"], ".3f"),
+            f"{interval[0]:.2f}–{interval[1]:.2f}" if interval else MISSING,
+            number(row["pass1_greedy"], ".3f"),
+            number(row["maj_k"], ".3f"),
+            number(row["accepted"], "d"),
+            number(row["kept"], "d"),
+            number(row["dropped"], "d"),
+            number(row["vote_share"], ".2f"),
+            number(row["kl"], ".4f"),
+            number(row["entropy"], ".2f"),
+            number(row["seconds"], ".1f"),
+        )
+    return table
+
+
+def seconds_table(iterations: Sequence[dict[str, Any]]) -> Table:
+    """Seconds of each stage, over all iterations."""
+    totals: dict[str, list[float]] = {}
+    for row in iterations:
+        for stage, seconds in row["seconds_per_stage"].items():
+            totals.setdefault(stage, []).append(seconds)
+    table = _plain_table("Seconds per stage")
+    for name in ("stage", "times", "mean", "sum"):
+        table.add_column(name, justify="left" if name == "stage" else "right")
+    for stage, seconds in totals.items():
+        table.add_row(stage, str(len(seconds)), f"{sum(seconds) / len(seconds):.2f}", f"{sum(seconds):.1f}")
+    return table
+
+
+def _plain_table(title: str) -> Table:
+    return Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
+
+
+def number(value: float | int | None, form: str) -> str:
+    return MISSING if value is None else format(value, form)

@@ -1,0 +1,71 @@
+"""Plots of a run, as PNG bytes. Colours are told apart by colour-blind readers (Okabe and Ito's palette)."""
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from flows.results import CURVE, run_results
+from storage.run import Run
+
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#999999"
+
+
+def write_curve(run: Run) -> bytes:
+    """Draw the learning curve into the run's folder. A view of what is committed: it may be drawn again at any time."""
+    png = learning_curve(run_results(run)["iterations"], run.config["evaluate"]["benchmarks"][0]["name"])
+    run.store.replace(CURVE, png)
+    return png
+
+
+def learning_curve(iterations: Sequence[dict[str, Any]], benchmark: str) -> bytes:
+    """Accuracy per iteration on the left; questions accepted and kept, and the vote share, on the right."""
+    figure = Figure(figsize=(11, 4.2), dpi=130, layout="constrained")
+    accuracy, votes = figure.subplots(1, 2)
+    _draw_accuracy(accuracy, iterations, benchmark)
+    _draw_questions(votes, [row for row in iterations if row["accepted"] is not None])
+    sink = io.BytesIO()
+    # No date or version in the file: the same results give the same picture.
+    figure.savefig(sink, format="png", metadata={"Software": None})
+    return sink.getvalue()
+
+
+def _draw_accuracy(axes: Axes, iterations: Sequence[dict[str, Any]], benchmark: str) -> None:
+    measured = [row for row in iterations if row["pass1_greedy"] is not None]
+    sampled = [row for row in measured if row["pass1_sampled"] is not None]
+    if sampled:
+        numbers = [row["iteration"] for row in sampled]
+        low, high = zip(*(row["pass1_sampled_interval"] for row in sampled), strict=True)
+        axes.fill_between(numbers, low, high, color=BLUE, alpha=0.2, linewidth=0)
+        values = [row["pass1_sampled"] for row in sampled]
+        axes.plot(numbers, values, "o-", color=BLUE, label="one sample (pass@1, 95 % interval)")
+    voted = [row for row in measured if row["maj_k"] is not None]
+    axes.plot(
+        [r["iteration"] for r in voted], [r["maj_k"] for r in voted], "s--", color=ORANGE, label="majority of k samples"
+    )
+    greedy = [row["pass1_greedy"] for row in measured]
+    axes.plot([r["iteration"] for r in measured], greedy, "^:", color=GREEN, label="greedy")
+    axes.set(title=f"Accuracy on {benchmark}", xlabel="iteration", ylabel="share of problems solved", ylim=(0, 1))
+    _finish(axes)
+
+
+def _draw_questions(axes: Axes, iterations: Sequence[dict[str, Any]]) -> None:
+    numbers = [row["iteration"] for row in iterations]
+    axes.bar(numbers, [row["accepted"] for row in iterations], color=GREY, alpha=0.5, label="accepted by the filter")
+    axes.bar(numbers, [row["kept"] for row in iterations], color=BLUE, alpha=0.7, label="kept after the vote")
+    axes.set(title="Questions that the policy wrote", xlabel="iteration", ylabel="questions")
+    share = axes.twinx()
+    share.plot(numbers, [row["vote_share"] for row in iterations], "o-", color=ORANGE, label="mean vote share (right)")
+    share.set(ylim=(0, 1))
+    lines = [*axes.get_legend_handles_labels()[0], *share.get_legend_handles_labels()[0]]
+    share.legend(lines, [line.get_label() for line in lines], loc="lower left", fontsize=8)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _finish(axes: Axes) -> None:
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right", fontsize=8)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))

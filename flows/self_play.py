@@ -1,0 +1,46 @@
+"""The Prefect flow `serl`: run the next missing iterations of a run."""
+
+from typing import Annotated
+
+from prefect import flow
+from pydantic import Field
+
+from flows.config import RunConfig
+from flows.iteration import find_finished
+from flows.report import publish_report
+from flows.tasks import as_tasks
+from flows.watch import WATCHER
+from stages.contract import Context
+from stages.resources import Resources
+from storage.run import write_revision
+from storage.store import Store
+
+
+@flow(name="serl", flow_run_name="{config.name}", persist_result=False, validate_parameters=True)
+def serl(
+    config: RunConfig,
+    iterations: Annotated[int, Field(ge=1, description="How many missing iterations to do.")] = 1,
+) -> None:
+    """Do the next `iterations` missing iterations of the run that `config` describes; iteration 0 counts as one.
+
+    What is finished is found from manifests alone, so a run that was stopped anywhere, on any machine, goes on from there.
+    """
+    watcher = WATCHER.get()
+    store = Store(config.uri)
+    store.check_writable()
+    ledger = find_finished(config, store)
+    write_revision(store, ledger.revision())
+    with Resources(config.compute, config.engine) as resources:
+        for _ in range(iterations):
+            if ledger.complete:
+                break
+            context = Context(
+                store=store,
+                seed=config.seed,
+                iteration=ledger.finished,
+                resources=resources,
+                progress=watcher.stage_progress(ledger.finished),
+            )
+            ledger.advance(as_tasks(context))
+            write_revision(store, ledger.revision())
+            watcher.iteration_done(publish_report(config.uri))

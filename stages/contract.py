@@ -1,0 +1,238 @@
+"""The stage contract: a stage is inert data plus a plain function, and `run_stage` is the only way to run one.
+
+`run_stage` looks for the manifest of the stage's key. If it is there, its outputs are returned and nothing runs: that is
+what resume is, and nothing else decides. Otherwise the body runs, its tables are checked against the declared schemas,
+and the manifest is written last.
+
+A key holds what gives an output its meaning (settings, inputs by key, seed). Where and how a stage runs (devices,
+shard size, paths) is in `Context` and never enters a key.
+"""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from stages.resources import Resources
+from stages.settings import Settings
+from storage.artifact import ArtifactRef, Manifest, manifest_path, read_manifest
+from storage.commit import Committer, Rows, record_timing
+from storage.errors import CorruptArtifact
+from storage.fingerprint import derive_seed, fingerprint
+from storage.reading import read_folder, read_table
+from storage.store import Store
+from storage.tables import columns
+from storage.version import code_version
+
+Metrics = Mapping[str, float | int | None]
+Progress = Callable[[str, int, int, str], None]  # (stage, done, total, note)
+
+
+def no_progress(stage: str, done: int, total: int, note: str) -> None:
+    """For tests and scripts that show nothing."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stage:
+    """One step of an iteration."""
+
+    name: str
+    # What the step is called in keys, paths and the UI.
+    version: int
+    # Raised when the same settings and inputs give another output; part of every key.
+    body: Callable[[Any, "Inputs", "Work"], Metrics]
+    # (settings, inputs, work) -> metrics; writes its outputs through `work`.
+    tables: Mapping[str, pa.Schema] = field(default_factory=dict)
+    # Output tables and their schemas.
+    folders: tuple[str, ...] = ()
+    # Output folders (weights).
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Context:
+    """Where and how stages run. Nothing here enters a key except iteration, seed and branch."""
+
+    store: Store
+    # The run that outputs go to.
+    seed: int
+    # The run's seed.
+    iteration: int
+    # Iteration number; 0 is the starting policy and its evaluation.
+    branch: int = 0
+    # Raised when a run goes back and tries again, so that it does not meet the same randomness.
+    resources: Resources
+    # Engine, trainer and verifier of this process, started when first asked for.
+    progress: Progress = no_progress
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """What `run_stage` returns."""
+
+    refs: dict[str, ArtifactRef]
+    # One reference per output, by name.
+    metrics: dict[str, float | int | None]
+    # The stage's numbers, as in its manifest.
+    skipped: bool
+    # True when the outputs were there already.
+
+
+class Inputs:
+    """A stage's inputs, read and checked when asked for."""
+
+    def __init__(self, refs: Mapping[str, ArtifactRef]) -> None:
+        self.refs = dict(refs)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.refs
+
+    def table(self, name: str) -> pl.DataFrame:
+        return read_table(self.refs[name])
+
+    def folder(self, name: str) -> Path:
+        return read_folder(self.refs[name])
+
+    def identity(self, name: str) -> str:
+        """The content identity of an input: equal strings mean equal artifacts."""
+        return _input_identity(self.refs[name])
+
+
+class Work:
+    """What a body writes through: staged tables and folders, shards, seeds, progress and scratch space."""
+
+    def __init__(self, stage: Stage, key: str, context: Context) -> None:
+        self.stage = stage
+        self.key = key
+        self.context = context
+        self.committer = Committer(context.store, stage.tables, stage.folders, context.iteration, key)
+        self.scratch = Path(tempfile.mkdtemp(prefix=f"serl-{stage.name}-", dir=context.resources.scratch))
+
+    @property
+    def resources(self) -> Resources:
+        return self.context.resources
+
+    def write(self, table: str, rows: Rows) -> None:
+        """Stage a whole table; it appears with the manifest."""
+        self.committer.stage_table(table, rows)
+
+    def write_folder(self, name: str, folder: Path) -> None:
+        """Stage a folder of files; it appears with the manifest."""
+        self.committer.stage_folder(name, folder)
+
+    def import_folder(self, name: str, folder: Path) -> None:
+        """Record a folder that stays where it is (a 7B model need not be copied)."""
+        self.committer.import_folder(name, folder)
+
+    def shards(self, table: str, rows: int) -> Iterator[tuple[int, range]]:
+        """(part number, row range) of every part of `table` that is not there yet.
+
+        The first attempt fixes the ranges (by its shard size) in a create-only plan that later attempts follow.
+        """
+        plan = self.committer.plan(table, rows, self.resources.settings.shard_rows)
+        for index, (start, stop) in enumerate(plan):
+            if not self.committer.has_part(table, index):
+                yield index, range(start, stop)
+
+    def write_part(self, table: str, index: int, rows: Rows) -> None:
+        """Commit one part, whole and create-only: a killed stage loses only what was in flight."""
+        self.committer.write_part(table, index, rows)
+
+    def parts(self, table: str) -> pl.DataFrame:
+        """All parts of a sharded table, in order."""
+        return self.committer.read_parts(table)
+
+    def identity(self, kind: str) -> str:
+        """The content identity that output `kind` will have as another stage's input."""
+        return f"{kind}:{self.key}"
+
+    def seed(self, *names: str | int) -> int:
+        """A 63-bit seed for `names` within this run, branch, iteration and stage."""
+        return derive_seed(self.context.seed, self.context.branch, self.context.iteration, self.stage.name, *names)
+
+    def progress(self, done: int, total: int, note: str = "") -> None:
+        self.context.progress(self.stage.name, done, total, note)
+
+
+def stage_key(stage: Stage, inputs: Mapping[str, ArtifactRef], config: Settings, context: Context) -> str:
+    """The identity of one execution: 64 hex digits."""
+    return fingerprint(
+        {
+            "stage": stage.name,
+            "version": stage.version,
+            "tables": {name: columns(schema) for name, schema in stage.tables.items()},
+            "folders": list(stage.folders),
+            "config": config.model_dump(mode="json"),
+            "inputs": {name: _input_identity(ref) for name, ref in inputs.items()},
+            "seed": context.seed,
+            "branch": context.branch,
+            # A skipped update hands the same policy to the next iteration, which must still write new questions.
+            "iteration": context.iteration,
+        }
+    )
+
+
+def _input_identity(ref: ArtifactRef) -> str:
+    return f"{ref.kind}:{ref.key}"
+
+
+def find_stage(stage: Stage, inputs: Mapping[str, ArtifactRef], config: Settings, context: Context) -> Result | None:
+    """The committed outputs of this execution, or None. Checks the manifest and the size of every file.
+
+    Raises CorruptArtifact when a file is missing or has another size than its manifest records.
+    """
+    key = stage_key(stage, inputs, config, context)
+    path = manifest_path(stage.name, context.iteration, key)
+    if not context.store.exists(path):
+        return None
+    manifest = read_manifest(context.store, path)
+    if manifest.key != key:
+        raise CorruptArtifact(f"{context.store.uri}/{path} holds key {manifest.key}, expected {key}; delete it")
+    for output in manifest.outputs.values():
+        for file in output.files:
+            size = Path(file.path).stat().st_size if Path(file.path).is_absolute() else context.store.size(file.path)
+            if size != file.bytes:
+                raise CorruptArtifact(
+                    f"{context.store.uri}/{file.path} has {size} bytes, its manifest records {file.bytes}; delete "
+                    f"{context.store.uri}/{path} to recompute the stage"
+                )
+    return Result(refs=manifest.refs(context.store), metrics=dict(manifest.metrics), skipped=True)
+
+
+def run_stage(stage: Stage, inputs: Mapping[str, ArtifactRef], config: Settings, context: Context) -> Result:
+    """Return the outputs of `stage`, computing and committing them only if they are not there.
+
+    Raises whatever the body raises; nothing of a failed execution is ever referred to by a manifest.
+    """
+    if found := find_stage(stage, inputs, config, context):
+        return found
+    key = stage_key(stage, inputs, config, context)
+    work = Work(stage, key, context)
+    started = time.time()
+    try:
+        metrics = dict(stage.body(config, Inputs(inputs), work))
+        manifest = Manifest(
+            stage=stage.name,
+            version=stage.version,
+            key=key,
+            iteration=context.iteration,
+            config=config.model_dump(mode="json"),
+            inputs={name: _input_identity(ref) for name, ref in inputs.items()},
+            seed=context.seed,
+            branch=context.branch,
+            code=code_version(),
+            outputs=work.committer.outputs(),
+            metrics=metrics,
+        )
+        path = manifest_path(stage.name, context.iteration, key)
+        if not context.store.create(path, manifest.to_bytes()):
+            manifest = read_manifest(context.store, path)  # another attempt was first: its outputs are the outputs
+    finally:
+        shutil.rmtree(work.scratch, ignore_errors=True)
+    record_timing(context.store, manifest, seconds=time.time() - started, started=started)
+    return Result(refs=manifest.refs(context.store), metrics=dict(manifest.metrics), skipped=False)

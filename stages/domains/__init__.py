@@ -1,0 +1,1 @@
+"""Built-in question domains: problems that can be made, split and solved without any data."""

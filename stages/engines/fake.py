@@ -1,0 +1,132 @@
+"""An engine without a model, for tests of the pipeline: it plays a policy that writes questions and answers them.
+
+Every response is a function of (prompt text, seed) alone, the same whichever policy is loaded. It misbehaves as real
+policies do: questions that repeat an example, are too short, ask for a picture or are cut by the token limit;
+responses without an answer; questions on which the samples agree from hardly to always, so that the difficulty gate
+has something to drop. Presence penalty and top-p have no effect.
+"""
+
+import random
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from stages.engines.base import Completion, Progress, SamplingParams, check_request, cut_at_stop
+
+# Token ids: the 256 bytes of UTF-8, then these.
+EOS, START = 256, 257
+# A numbered list that waits for its next item, with or without the opening of an assistant's turn behind it.
+OPEN_LIST = re.compile(r"(?:^|\n)[ \t]*(\d{1,9})\.\s*(?:assistant\s*)?\Z")
+ITEM = re.compile(r"(?m)^[ \t]*\d{1,9}\.[ \t]*(\S.*)$")
+
+NAMES = ("Anna", "Ben", "Carla", "Dev", "Ella", "Farid", "Grace", "Hugo", "Ines", "Jonas", "Kira", "Liam")
+ITEMS = ("apples", "books", "coins", "stamps", "shells", "pencils", "marbles", "cards", "keys", "buttons")
+GAINS = ("buys", "finds", "wins", "collects", "receives", "borrows")
+LOSSES = ("loses", "sells", "gives away", "breaks", "lends out", "drops")
+ENDINGS = ("How many {item} does {name} have now?", "What is the final number of {item}?", "How many {item} are left?")
+
+
+class FakeEngine:
+    """An `Engine` (see base) that needs neither weights nor torch; `load` only records the key."""
+
+    max_model_tokens = 16_384
+
+    def __init__(self) -> None:
+        self.policy_key: str | None = None
+
+    def load(self, folder: Path, key: str) -> None:
+        self.policy_key = key
+
+    def encode(self, text: str) -> list[int]:
+        return list(text.encode())
+
+    def encode_chat(self, messages: list[dict[str, str]]) -> list[int]:
+        turns = ([START, *self.encode(f"{m['role']}\n{m['content']}"), EOS, *self.encode("\n")] for m in messages)
+        return [token for turn in turns for token in turn] + [START, *self.encode("assistant\n")]
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        return bytes(i for i in token_ids if i < EOS).decode(errors="replace")
+
+    def generate(
+        self,
+        prompts: Sequence[Sequence[int]],
+        params: SamplingParams,
+        seeds: Sequence[Sequence[int]],
+        progress: Progress | None = None,
+    ) -> list[list[Completion]]:
+        if self.policy_key is None:
+            raise RuntimeError("the engine holds no policy: call load(folder, key) first")
+        check_request(prompts, seeds, self.max_model_tokens)
+        total, done = sum(map(len, seeds)), 0
+        results = []
+        for prompt, row_seeds in zip(prompts, seeds, strict=True):
+            results.append([self._respond(prompt, params, seed) for seed in row_seeds])
+            done += len(row_seeds)
+            if progress is not None:
+                progress(done, total)
+        return results
+
+    def sleep(self) -> None:
+        self.policy_key = None
+
+    def close(self) -> None:
+        self.sleep()
+
+    def _respond(self, prompt: Sequence[int], params: SamplingParams, seed: int) -> Completion:
+        question = self.decode(prompt).strip()
+        rng = random.Random(f"{0 if params.temperature == 0 else seed} {question}")
+        limit = min(params.max_tokens, self.max_model_tokens - len(prompt))
+        open_list = OPEN_LIST.search(question)
+        if open_list:
+            text = _more_questions(rng, int(open_list[1]), ITEM.findall(question), limit)
+        else:
+            text = _answer(rng, question, greedy=params.temperature == 0)
+        tokens = [*self.encode(text), EOS]
+        whole = len(tokens) <= limit
+        tokens = tokens[:limit]
+        completion = Completion(
+            token_ids=tokens,
+            logprobs=[-2.0 * rng.random() for _ in tokens],
+            finish_reason="stop" if whole else "length",
+            text=self.decode(tokens),
+        )
+        return cut_at_stop(completion, params.stop, self.decode)
+
+
+def _more_questions(rng: random.Random, number: int, examples: Sequence[str], limit: int) -> str:
+    """A list going on after "`number`.": one to four questions or, one time in seven, more than `limit` tokens."""
+    endless = rng.random() < 1 / 7
+    count = rng.randint(1, 4)
+    text = " " + _question(rng, examples)
+    while len(text) <= limit if endless else count > 1:
+        number, count = number + 1, count - 1
+        text += f"\n{number}. {_question(rng, examples)}"
+    return text
+
+
+def _question(rng: random.Random, examples: Sequence[str]) -> str:
+    kind = rng.random()
+    if kind < 0.08 and examples:
+        return rng.choice(examples).strip()
+    if kind < 0.14:
+        return rng.choice(("How many?", "What now?", "Why?"))
+    name, item, start = rng.choice(NAMES), rng.choice(ITEMS), rng.randint(10, 40)
+    if kind < 0.20:
+        return f"{name} has {start} {item}. Draw a graph of the number of {item} that {name} has."
+    steps = (f"{rng.choice(rng.choice((GAINS, LOSSES)))} {rng.randint(2, 9)}" for _ in range(rng.randint(1, 3)))
+    return f"{name} has {start} {item}, {' and '.join(steps)}. " + rng.choice(ENDINGS).format(item=item, name=name)
+
+
+def _answer(rng: random.Random, question: str, *, greedy: bool) -> str:
+    """Worked steps and a boxed number: the question's usual one with a probability of its own (0.1-1, mean 0.6)."""
+    of_question = random.Random(question)
+    usual, agreement = of_question.randint(2, 60), of_question.triangular(0.1, 1.0, 0.7)
+    drawn = rng.random()
+    if greedy or drawn < agreement:
+        answer = usual
+    elif drawn < agreement + 0.15 * (1 - agreement):
+        return "I am not sure how to do this one."
+    else:
+        answer = rng.choice([n for n in range(2, 61) if n != usual])
+    first = rng.randint(1, answer)
+    return f"{first}+{answer - first}={answer} \\boxed{{{answer}}}"

@@ -1,0 +1,118 @@
+"""Stage 2: keep the good, new questions (paper, section 3.1, "online filtering").
+
+Departs from the authors' release: diversity is judged against the seeds and everything ever accepted in this run, not only
+the current batch; a question's text is never altered; overlap with an evaluation set is a reason to reject.
+"""
+
+from typing import Any, Literal
+
+import polars as pl
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from stages import schemas
+from stages.contract import Inputs, Metrics, Stage, Work
+from stages.domains import arithmetic
+from stages.settings import Settings
+from stages.text.contamination import EvaluationOverlap
+from stages.text.quality import QualityRules, reject_reason
+from stages.text.similarity import RougeLBank
+
+REASON_SURPLUS = "surplus"
+
+
+class FilterSettings(Settings):
+    """Which candidates are accepted. Defaults are the published ones."""
+
+    rules: QualityRules = QualityRules()
+    max_similarity: float = Field(0.7, ge=0, le=1, description="Reject above this ROUGE-L F-measure.")
+    overlap_words: NonNegativeInt = Field(
+        13, description="Reject when this many words in a row occur in an evaluation set."
+    )
+
+
+class FilterConfig(FilterSettings):
+    """`FilterSettings` with what the rest of the run fixes."""
+
+    questions: PositiveInt
+    """Accept at most this many; the rest is rejected as surplus."""
+    domain: Literal["arithmetic"] | None = None
+    """Built-in domain whose held-out problems are kept apart."""
+
+
+def filter_instructions(config: FilterConfig, inputs: Inputs, work: Work) -> Metrics:
+    candidates = inputs.table("candidates")
+    known = inputs.table("seeds")["question"].to_list()
+    bank = inputs.table("bank") if "bank" in inputs else pl.DataFrame(schema=["question_id", "question", "iteration"])
+    known += bank["question"].to_list()
+    overlap = EvaluationOverlap(inputs.table("problems").select("benchmark", "question").rows(), config.overlap_words)
+    accepted: list[dict[str, Any]] = []
+    rejected: list[dict[str, Any]] = []
+
+    def reject(row: dict[str, Any], reason: str, similarity: float | None = None, nearest: str | None = None) -> None:
+        kept = {name: row[name] for name in ("candidate_id", "question")}
+        rejected.append({**kept, "reason": reason, "similarity": similarity, "nearest": nearest})
+
+    good = []
+    for row in candidates.iter_rows(named=True):
+        if reason := reject_reason(row["question"], config.rules):
+            reject(row, reason)
+        elif config.domain and arithmetic.is_held_out(row["question"]):
+            reject(row, "held_out_problem")
+        elif found := overlap.found_in(row["question"]):
+            reject(row, "evaluation_overlap", nearest=found)
+        else:
+            good.append(row)
+
+    scores, indices = RougeLBank(known).nearest([row["question"] for row in good])
+    fresh = RougeLBank()  # what this call accepted: candidates are compared with each other too, in order
+    for done, (row, known_score, known_index) in enumerate(zip(good, scores, indices, strict=True), start=1):
+        similarity = float(known_score)
+        nearest = known[int(known_index)] if known else None
+        if len(accepted) >= config.questions:
+            reject(row, REASON_SURPLUS)
+            continue
+        (fresh_score,), (fresh_index,) = fresh.nearest([row["question"]])
+        if accepted and fresh_score > similarity:
+            similarity, nearest = float(fresh_score), accepted[int(fresh_index)]["question"]
+        if similarity > config.max_similarity:
+            reject(row, "similar", similarity, nearest)
+            continue
+        fresh.add([row["question"]])
+        accepted.append(
+            {
+                "question_id": schemas.question_id(row["question"]),
+                "question": row["question"],
+                "candidate_id": row["candidate_id"],
+                "similarity": similarity,
+            }
+        )
+        work.progress(done, len(good))
+    work.write("accepted", accepted)
+    work.write("rejected", rejected)
+    new = [
+        {"question_id": r["question_id"], "question": r["question"], "iteration": work.context.iteration}
+        for r in accepted
+    ]
+    work.write("bank", bank.to_dicts() + new)
+    return _funnel(candidates.height, len(accepted), rejected, len(bank) + len(new))
+
+
+def _funnel(candidates: int, accepted: int, rejected: list[dict[str, Any]], bank: int) -> Metrics:
+    reasons = [row["reason"] for row in rejected]
+    judged = candidates - reasons.count(REASON_SURPLUS)
+    return {
+        "filter/candidates": candidates,
+        "filter/accepted": accepted,
+        # Surplus was never judged, so it counts neither for nor against the generator.
+        "filter/acceptance_rate": accepted / judged if judged else None,
+        "filter/bank": bank,
+        **{f"filter/rejected/{reason}": reasons.count(reason) for reason in sorted(set(reasons))},
+    }
+
+
+FILTER = Stage(
+    name="filter_instructions",
+    version=1,
+    body=filter_instructions,
+    tables={"accepted": schemas.ACCEPTED, "rejected": schemas.REJECTED, "bank": schemas.BANK},
+)

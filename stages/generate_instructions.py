@@ -1,0 +1,124 @@
+"""Stage 1: the policy writes new questions from few-shot prompts of seeds and kept questions (paper, section 3.1).
+
+Departs from the authors' release: the first question of a continuation, which carries no number, is kept; the last one, if
+the token limit cut it, is dropped; a prompt that is too long loses whole examples, never its end.
+"""
+
+import math
+import random
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from stages import schemas
+from stages.contract import Inputs, Metrics, Stage, Work
+from stages.engines.base import SamplingParams
+from stages.settings import Settings
+from stages.text.prompts import choose_examples, fit_examples, question_list_messages
+from stages.text.question_lists import parse_questions
+
+PAPER_SYSTEM = (
+    "You are a professional math teacher. You write new, clear and self-contained mathematics questions for your students. "
+    "You only create questions; you never solve them."
+)
+
+
+class GenerateConfig(Settings):
+    """Settings of the few-shot prompts and their sampling. Defaults are the published ones."""
+
+    questions: PositiveInt = Field(2_000, description="Accepted questions wanted per iteration.")
+    over_generation: float = Field(1.5, ge=1, le=20, description="Questions asked for, per accepted question wanted.")
+    questions_per_prompt: PositiveInt = Field(8, description="Questions that one continuation is expected to hold.")
+    examples: PositiveInt = Field(8, description="Questions shown in each prompt.")
+    examples_from_pool: NonNegativeInt = Field(2, description="At most this many of them are kept generated ones.")
+    system: str = Field(PAPER_SYSTEM, description="System prompt; empty for none.")
+    user: str = Field("Come up with a series of questions:", description="First line of the user's turn.")
+    temperature: NonNegativeFloat = 0.8
+    top_p: PositiveFloat = Field(0.95, le=1)
+    presence_penalty: float = Field(2.0, ge=-2, le=2)
+    max_prompt_tokens: PositiveInt = 1_024
+    max_tokens: PositiveInt = Field(1_024, description="New tokens per continuation.")
+
+    @property
+    def prompts(self) -> int:
+        return math.ceil(self.questions * self.over_generation / self.questions_per_prompt)
+
+
+def generate_instructions(config: GenerateConfig, inputs: Inputs, work: Work) -> Metrics:
+    engine = work.resources.engine()
+    engine.load(inputs.folder("policy"), inputs.identity("policy"))
+    params = SamplingParams(
+        temperature=config.temperature,
+        top_p=config.top_p,
+        presence_penalty=config.presence_penalty,
+        max_tokens=config.max_tokens,
+    )
+    seeds = inputs.table("seeds")["question"].to_list()
+    pool = inputs.table("pool")["question"].to_list() if "pool" in inputs else []
+
+    def render(examples: "list[str] | tuple[str, ...]") -> list[int]:
+        return engine.encode_chat(question_list_messages(examples, system=config.system, user=config.user))
+
+    for part, rows in work.shards("generations", config.prompts):
+        chosen = []
+        for row in rows:
+            examples = choose_examples(
+                random.Random(work.seed("examples", row)),
+                pool=pool,
+                seeds=seeds,
+                total=config.examples,
+                from_pool=config.examples_from_pool,
+            )
+            chosen.append(fit_examples(examples, render, config.max_prompt_tokens))
+        sampling_seeds = [[work.seed("sampling", row)] for row in rows]
+        done = engine.generate([ids for _, ids in chosen], params, sampling_seeds, work.progress)
+        work.write_part(
+            "generations",
+            part,
+            [
+                {
+                    "prompt_id": row,
+                    "example_ids": [schemas.question_id(example) for example in examples],
+                    "prompt_ids": ids,
+                    "seed": seed,
+                    "response": completion.text,
+                    "response_ids": completion.token_ids,
+                    "finish_reason": completion.finish_reason,
+                }
+                for row, (examples, ids), (seed,), (completion,) in zip(rows, chosen, sampling_seeds, done, strict=True)
+            ],
+        )
+    return _read_candidates(work)
+
+
+def _read_candidates(work: Work) -> Metrics:
+    """Read the questions out of every generation, in order."""
+    generations = work.parts("generations")
+    candidates = []
+    for row in generations.iter_rows(named=True):
+        questions = parse_questions(
+            row["response"], finished=row["finish_reason"] == "stop", first_number=len(row["example_ids"]) + 1
+        )
+        candidates += [
+            {
+                "candidate_id": f"c{work.context.iteration:04d}-{row['prompt_id']:06d}-{position:02d}",
+                "prompt_id": row["prompt_id"],
+                "position": position,
+                "question": question,
+            }
+            for position, question in enumerate(questions)
+        ]
+    work.write("candidates", candidates)
+    return {
+        "generate/prompts": generations.height,
+        "generate/candidates": len(candidates),
+        "generate/tokens": int(generations["response_ids"].list.len().sum()),
+        "generate/truncated": int((generations["finish_reason"] == "length").sum()),
+    }
+
+
+GENERATE = Stage(
+    name="generate_instructions",
+    version=1,
+    body=generate_instructions,
+    tables={"generations": schemas.GENERATIONS, "candidates": schemas.CANDIDATES},
+)

@@ -1,0 +1,211 @@
+"""Bringing in what a run starts from: seed questions, evaluation problems, a policy folder.
+
+What comes from outside enters by content: keys hold the sha256 of the file or folder, never its path.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import Field, PositiveInt
+
+from stages import schemas
+from stages.contract import Inputs, Metrics, Stage, Work
+from stages.domains import arithmetic
+from stages.settings import Settings
+from stages.text.answers import gold_answer
+from stages.warm_start import WarmStartConfig
+from storage.errors import InputError
+from storage.fingerprint import digest_file, digest_files
+
+QUESTION_FIELDS = ("question", "problem")
+MAX_ROW_BYTES = 1_000_000
+
+
+class ImportSeeds(Settings):
+    """Seed questions from a file (`path` and `sha256`) or from a built-in domain (`domain` and `count`)."""
+
+    path: str | None = Field(None, exclude=True)
+    sha256: str | None = None
+    domain: Literal["arithmetic"] | None = None
+    count: PositiveInt | None = None
+
+
+class ProblemSet(Settings):
+    """One evaluation set, from a file or from the held-out split of a built-in domain."""
+
+    name: str
+    path: str | None = Field(None, exclude=True)
+    sha256: str | None = None
+    domain: Literal["arithmetic"] | None = None
+    count: PositiveInt | None = None
+    seed: int = 0
+
+
+class ImportProblems(Settings):
+    sets: tuple[ProblemSet, ...]
+
+
+class ImportPolicy(Settings):
+    """A local Hugging Face folder; it stays where it is, its files are recorded by digest."""
+
+    path: str = Field(exclude=True)
+    sha256: str
+
+
+def import_seeds(config: ImportSeeds, inputs: Inputs, work: Work) -> Metrics:
+    if config.domain:
+        made = arithmetic.problems("seed", config.count or 0, work.seed())
+        rows = [_seed_row({"question": problem.question}) for problem in made]
+    else:
+        rows = [_seed_row(row) for row in read_rows(config.path or "", "seed file")]
+        rows = list({row["question_id"]: row for row in rows}.values())
+    work.write("seeds", rows)
+    return {"seeds/questions": len(rows)}
+
+
+def import_problems(config: ImportProblems, inputs: Inputs, work: Work) -> Metrics:
+    rows: list[dict[str, Any]] = []
+    for problem_set in config.sets:
+        rows += _domain_problems(problem_set) if problem_set.domain else _file_problems(problem_set)
+    work.write("problems", rows)
+    return {"problems/count": len(rows)}
+
+
+def import_policy(config: ImportPolicy, inputs: Inputs, work: Work) -> Metrics:
+    work.import_folder("policy", Path(config.path))
+    return {}
+
+
+def warm_start(config: WarmStartConfig, inputs: Inputs, work: Work) -> Metrics:
+    from stages.warm_start import train_policy
+
+    metrics = train_policy(config, work.seed(), work.scratch / "policy", work.progress)
+    work.write_folder("policy", work.scratch / "policy")
+    return {f"warm_start/{name}": value for name, value in metrics.items()}
+
+
+IMPORT_SEEDS = Stage(name="import_seeds", version=1, body=import_seeds, tables={"seeds": schemas.SEEDS})
+IMPORT_PROBLEMS = Stage(name="import_problems", version=1, body=import_problems, tables={"problems": schemas.PROBLEMS})
+IMPORT_POLICY = Stage(name="import_policy", version=1, body=import_policy, folders=("policy",))
+WARM_START = Stage(name="warm_start", version=1, body=warm_start, folders=("policy",))
+
+
+def read_rows(name: str, what: str) -> Iterator[dict[str, Any]]:
+    """Rows of a JSONL or Parquet file, each with a non-empty `question`.
+
+    Raises InputError that names the file and line when it is missing, empty, malformed or a row has no question.
+    """
+    path = Path(name)
+    if not path.is_file():
+        raise InputError(f"{what} {name} does not exist; expected a .jsonl or .parquet file")
+    if path.suffix not in (".jsonl", ".parquet"):
+        raise InputError(f"{what} {name} ends in {path.suffix or 'nothing'}; expected .jsonl or .parquet")
+    empty = True
+    for place, row in _parquet_rows(path, what) if path.suffix == ".parquet" else _json_rows(path, what):
+        empty = False
+        question = next((row[field] for field in QUESTION_FIELDS if row.get(field)), None)
+        if not isinstance(question, str) or not question.strip():
+            raise InputError(
+                f"{what} {name}, {place}: no question; expected text in one of the fields {', '.join(QUESTION_FIELDS)}"
+            )
+        yield {**row, "question": question.strip()}
+    if empty:
+        raise InputError(f"{what} {name} has no rows; expected at least one question")
+
+
+def _json_rows(path: Path, what: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            if len(line) > MAX_ROW_BYTES:
+                raise InputError(f"{what} {path}, line {number}: {len(line)} bytes; expected at most {MAX_ROW_BYTES}")
+            try:
+                row = json.loads(line)
+            except ValueError as error:  # also UnicodeDecodeError
+                raise InputError(
+                    f"{what} {path}, line {number}: not JSON ({error}); expected one object per line"
+                ) from None
+            if not isinstance(row, dict):
+                raise InputError(f"{what} {path}, line {number}: found {type(row).__name__}, expected a JSON object")
+            yield f"line {number}", row
+
+
+def _parquet_rows(path: Path, what: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{what} {path} is not a Parquet file: {error}") from None
+    for number, row in enumerate(table.to_pylist(), start=1):
+        yield f"row {number}", row
+
+
+def content_of_file(name: str, what: str) -> str:
+    """sha256 of a file; InputError when there is none."""
+    if not Path(name).is_file():
+        raise InputError(f"{what} {name} does not exist; expected a .jsonl or .parquet file")
+    return digest_file(Path(name))
+
+
+def content_of_policy(name: str) -> str:
+    """Identity of a model folder. Raises InputError unless it holds a config, safetensors weights and a tokenizer."""
+    folder = Path(name)
+    if not folder.is_dir():
+        raise InputError(f"policy folder {name} does not exist; expected a local Hugging Face model folder")
+    if not (folder / "config.json").is_file() or not any(folder.glob("*.safetensors")):
+        raise InputError(f"policy folder {name} has no config.json with *.safetensors; expected a Hugging Face model")
+    if not any((folder / file).is_file() for file in ("tokenizer.json", "tokenizer.model", "vocab.json")):
+        raise InputError(
+            f"policy folder {name} has no tokenizer (tokenizer.json, tokenizer.model or vocab.json); "
+            "save the model's tokenizer into it"
+        )
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    return digest_files([(path.relative_to(folder).as_posix(), digest_file(path)) for path in files])
+
+
+def _seed_row(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "question_id": schemas.question_id(row["question"]),
+        "question": row["question"],
+        **{field: _text(row.get(field)) for field in ("answer", "level", "subject")},
+    }
+
+
+def _file_problems(problem_set: ProblemSet) -> list[dict[str, Any]]:
+    what, rows = f"benchmark {problem_set.name}", []
+    for index, row in enumerate(read_rows(problem_set.path or "", what)):
+        if row.get("answer") in (None, ""):
+            raise InputError(f"{what} {problem_set.path}, row {index + 1}: no answer; expected the field answer")
+        rows.append(
+            {
+                "benchmark": problem_set.name,
+                "problem_id": f"{index:05d}",
+                "question": row["question"],
+                "answer": gold_answer(str(row["answer"])),
+                "level": _text(row.get("level")),
+                "subject": _text(row.get("subject")),
+            }
+        )
+    return rows
+
+
+def _domain_problems(problem_set: ProblemSet) -> list[dict[str, Any]]:
+    return [
+        {
+            "benchmark": problem_set.name,
+            "problem_id": f"{index:05d}",
+            "question": problem.question,
+            "answer": str(problem.answer),
+            "level": str(len(problem.chain) - 1),
+            "subject": None,
+        }
+        for index, problem in enumerate(arithmetic.problems("heldout", problem_set.count or 0, problem_set.seed))
+    ]
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)

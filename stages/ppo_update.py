@@ -1,0 +1,72 @@
+"""Stage 5: the policy update on the kept questions (paper, section 3.3), in the trainer's own process.
+
+The stage writes the rollout to a file, hands a job to the trainer process (DeepSpeed) and commits what it left. The update sees
+responses and rewards; no label reaches it. Questions were dropped before, so advantages are whitened over kept ones only.
+"""
+
+import polars as pl
+import pyarrow.parquet as pq
+from pydantic import PositiveFloat
+
+from stages import schemas
+from stages.contract import Inputs, Metrics, Stage, Work
+from stages.trainer.job import Job, UpdateConfig
+
+
+class PpoUpdateConfig(UpdateConfig):
+    """`UpdateConfig` with what the rest of the run fixes."""
+
+    temperature: PositiveFloat
+    """The temperature that responses were sampled at."""
+
+
+def ppo_update(config: PpoUpdateConfig, inputs: Inputs, work: Work) -> Metrics:
+    rollout = work.scratch / "rollout.parquet"
+    pq.write_table(_rollout(inputs).to_arrow(), rollout)
+    output = work.scratch / "output"
+    job = Job(
+        rollout=rollout,
+        policy=inputs.folder("policy"),
+        policy_key=inputs.identity("policy"),
+        reference=inputs.folder("reference"),
+        reference_key=inputs.identity("reference"),
+        state=inputs.folder("trainer_state") if "trainer_state" in inputs else None,
+        state_key=inputs.identity("trainer_state") if "trainer_state" in inputs else None,
+        output=output,
+        output_policy_key=work.identity("policy"),
+        output_state_key=work.identity("trainer_state"),
+        config=UpdateConfig(**config.model_dump(exclude={"temperature"})),
+        placement=work.resources.settings.trainer,
+        temperature=config.temperature,
+        seed=work.seed(),
+    )
+    result = work.resources.trainer().run(job, work.progress)
+    work.write_folder("policy", output / "policy")
+    work.write_folder("trainer_state", output / "trainer_state")
+    work.write("train_metrics", pq.read_table(output / "metrics.parquet"))
+    return {
+        "train/optimiser_steps": result.optimiser_steps,
+        "train/schedule_step": result.schedule_step,
+        "train/responses": result.responses,
+        "train/tokens": result.tokens,
+        **{f"train/{name}": value for name, value in result.metrics.items()},
+    }
+
+
+def _rollout(inputs: Inputs) -> pl.DataFrame:
+    """Kept responses with their rewards, one row each."""
+    kept = inputs.table("votes").filter(pl.col("decision") == "kept").select("question_id")
+    rewards = inputs.table("rewards").select("question_id", "sample_index", pl.col("reward").cast(pl.Float32))
+    columns = ("question_id", "sample_index", "prompt_ids", "response_ids", "behaviour_logprobs")
+    responses = inputs.table("responses").select(columns)
+    kept_responses = responses.join(kept, on="question_id", how="semi", maintain_order="left")
+    return kept_responses.join(rewards, on=["question_id", "sample_index"], how="inner", maintain_order="left")
+
+
+PPO_UPDATE = Stage(
+    name="ppo_update",
+    version=1,
+    body=ppo_update,
+    tables={"train_metrics": schemas.TRAIN_METRICS},
+    folders=("policy", "trainer_state"),
+)

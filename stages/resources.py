@@ -1,0 +1,86 @@
+"""What stages of one process share: the engine, the trainer process, the answer verifier. Started when first used.
+
+None of this enters a key: it is where and how a stage runs, not what it means.
+"""
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, PositiveInt
+
+from stages.settings import Settings
+from stages.trainer.job import TrainerPlacement
+
+if TYPE_CHECKING:
+    from stages.engines.base import Engine
+    from stages.text.verifier import Verifier
+    from stages.trainer.fake import FakeTrainer
+    from stages.trainer.launcher import TrainerProcess
+
+
+class Compute(Settings):
+    """Where and how stages run. Changing any of it recomputes nothing."""
+
+    threads: PositiveInt = 1
+    """CPU threads of the engine; for a tiny policy one is fastest, two spin against each other on busy cores."""
+    max_batch_tokens: PositiveInt = 65_536
+    """Tokens (prompt and response) that the engine holds in one batch."""
+    shard_rows: PositiveInt = 1_024
+    """Rows of prompts per committed part: a killed stage loses at most the part in flight."""
+    scratch: Path | None = Field(None, description="Folder for temporary files; the system's own when not set.")
+    trainer: TrainerPlacement = TrainerPlacement()
+
+
+class Resources:
+    """Owns the processes and models that stages share. Use as a context manager, or call `close`."""
+
+    def __init__(self, settings: Compute, engine: Literal["fake", "transformers"]) -> None:
+        self.settings = settings
+        self.engine_kind = engine
+        self.scratch = Path(tempfile.mkdtemp(prefix="serl-", dir=settings.scratch))
+        self._engine: Engine | None = None
+        self._trainer: TrainerProcess | FakeTrainer | None = None
+        self._verifier: Verifier | None = None
+
+    def engine(self) -> "Engine":
+        if self._engine is None:
+            from stages.engines.loader import make_engine
+
+            self._engine = make_engine(
+                self.engine_kind, threads=self.settings.threads, max_batch_tokens=self.settings.max_batch_tokens
+            )
+        return self._engine
+
+    def trainer(self) -> "TrainerProcess | FakeTrainer":
+        if self._trainer is None:
+            if self.engine_kind == "fake":
+                from stages.trainer.fake import FakeTrainer
+
+                self._trainer = FakeTrainer()
+            else:
+                from stages.trainer.launcher import TrainerProcess
+
+                self._trainer = TrainerProcess(self.scratch / "trainer")
+        return self._trainer
+
+    def verifier(self) -> "Verifier":
+        if self._verifier is None:
+            from stages.text.verifier import Verifier
+
+            self._verifier = Verifier()
+        return self._verifier
+
+    def close(self) -> None:
+        for part in (self._engine, self._trainer, self._verifier):
+            if part is not None:
+                part.close()
+        self._engine = self._trainer = self._verifier = None
+        shutil.rmtree(self.scratch, ignore_errors=True)
+
+    def __enter__(self) -> "Resources":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

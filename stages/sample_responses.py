@@ -1,0 +1,82 @@
+"""Stage 3: the policy answers every accepted question n times (paper, section 3.2).
+
+Prompts and responses travel as token ids with the text beside them; nothing is decoded and tokenised again.
+"""
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from stages import schemas
+from stages.contract import Inputs, Metrics, Stage, Work
+from stages.engines.base import Engine, SamplingParams
+from stages.settings import Settings
+
+
+class AnswerPrompt(Settings):
+    """How a question is put to the policy. Part of what a result means, for rewards and for evaluation."""
+
+    template: str = Field("{question}", description="Text with {question} in it.", pattern=r"\{question\}")
+    chat: bool = Field(False, description="Apply the policy's chat template.")
+    system: str = Field("", description="System prompt; used with `chat` only.")
+
+    def encode(self, question: str, engine: Engine) -> list[int]:
+        text = self.template.replace("{question}", question)
+        if not self.chat:
+            return engine.encode(text)
+        messages = [{"role": "system", "content": self.system}] if self.system else []
+        return engine.encode_chat([*messages, {"role": "user", "content": text}])
+
+
+class SampleConfig(Settings):
+    """Settings of the sampled responses. Defaults are the published ones."""
+
+    responses: PositiveInt = Field(16, description="Responses per question.")
+    prompt: AnswerPrompt = AnswerPrompt()
+    temperature: PositiveFloat = 1.0
+    top_p: PositiveFloat = Field(1.0, le=1)
+    max_prompt_tokens: PositiveInt = Field(1_024, description="A question whose prompt is longer gets no responses.")
+    max_tokens: PositiveInt = Field(1_024, description="New tokens per response.")
+
+
+def sample_responses(config: SampleConfig, inputs: Inputs, work: Work) -> Metrics:
+    engine = work.resources.engine()
+    engine.load(inputs.folder("policy"), inputs.identity("policy"))
+    questions = inputs.table("accepted").select("question_id", "question").rows()
+    params = SamplingParams(temperature=config.temperature, top_p=config.top_p, max_tokens=config.max_tokens)
+    for part, rows in work.shards("responses", len(questions)):
+        encoded = [
+            (question_id, config.prompt.encode(question, engine))
+            for question_id, question in questions[rows.start : rows.stop]
+        ]
+        prompts = [(question_id, ids) for question_id, ids in encoded if len(ids) <= config.max_prompt_tokens]
+        seeds = [[work.seed(question_id, sample) for sample in range(config.responses)] for question_id, _ in prompts]
+        done = engine.generate([ids for _, ids in prompts], params, seeds, work.progress)
+        work.write_part(
+            "responses",
+            part,
+            [
+                {
+                    "question_id": question_id,
+                    "sample_index": index,
+                    "seed": seed,
+                    "prompt_ids": ids,
+                    "response_ids": completion.token_ids,
+                    "behaviour_logprobs": completion.logprobs,
+                    "finish_reason": completion.finish_reason,
+                    "response": completion.text,
+                }
+                for (question_id, ids), row_seeds, completions in zip(prompts, seeds, done, strict=True)
+                for index, (seed, completion) in enumerate(zip(row_seeds, completions, strict=True))
+            ],
+        )
+    responses = work.parts("responses")
+    lengths = responses["response_ids"].list.len()
+    return {
+        "sample/responses": responses.height,
+        "sample/tokens": int(lengths.sum()),
+        "sample/mean_length": float(lengths.mean() or 0.0),  # type: ignore[arg-type]
+        "sample/truncated_share": float((responses["finish_reason"] == "length").mean() or 0.0),  # type: ignore[arg-type]
+        "sample/prompts_too_long": len(questions) - responses["question_id"].n_unique(),
+    }
+
+
+SAMPLE = Stage(name="sample_responses", version=1, body=sample_responses, tables={"responses": schemas.RESPONSES})

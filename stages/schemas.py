@@ -1,0 +1,188 @@
+"""Every table that passes between stages. Nothing else fixes a column's name, type or meaning.
+
+`question_id` is derived from the question's text, so the same question has the same id in every iteration and run.
+"""
+
+import hashlib
+
+import pyarrow as pa
+
+from stages.trainer.job import METRIC_COLUMNS
+
+
+def _column(name: str, kind: pa.DataType, *, optional: bool = False) -> pa.Field:
+    return pa.field(name, kind, nullable=optional)
+
+
+TEXT, COUNT, REAL, FLAG = pa.string(), pa.int32(), pa.float64(), pa.bool_()
+SEED = pa.int64()
+# Elements are nullable to Arrow, since Polars cannot say otherwise; no stage writes a null element.
+TOKENS, LOGPROBS, TEXTS = pa.list_(pa.int32()), pa.list_(pa.float32()), pa.list_(pa.string())
+
+SEEDS = pa.schema(
+    [
+        _column("question_id", TEXT),
+        _column("question", TEXT),
+        _column("answer", TEXT, optional=True),  # never read by a stage that leads to a reward, except `verified`
+        _column("level", TEXT, optional=True),
+        _column("subject", TEXT, optional=True),
+    ]
+)
+
+PROBLEMS = pa.schema(
+    [
+        _column("benchmark", TEXT),
+        _column("problem_id", TEXT),
+        _column("question", TEXT),
+        _column("answer", TEXT),
+        _column("level", TEXT, optional=True),
+        _column("subject", TEXT, optional=True),
+    ]
+)
+
+# One row per few-shot prompt: what the policy was shown and what it wrote.
+GENERATIONS = pa.schema(
+    [
+        _column("prompt_id", COUNT),
+        _column("example_ids", TEXTS),
+        _column("prompt_ids", TOKENS),
+        _column("seed", SEED),
+        _column("response", TEXT),
+        _column("response_ids", TOKENS),
+        _column("finish_reason", TEXT),
+    ]
+)
+
+# One row per question read out of a generation.
+CANDIDATES = pa.schema(
+    [
+        _column("candidate_id", TEXT),
+        _column("prompt_id", COUNT),
+        _column("position", COUNT),
+        _column("question", TEXT),
+    ]
+)
+
+ACCEPTED = pa.schema(
+    [
+        _column("question_id", TEXT),
+        _column("question", TEXT),
+        _column("candidate_id", TEXT),
+        _column("similarity", REAL),  # ROUGE-L F-measure to the nearest question known before this one
+    ]
+)
+
+REJECTED = pa.schema(
+    [
+        _column("candidate_id", TEXT),
+        _column("question", TEXT),
+        _column("reason", TEXT),
+        _column("similarity", REAL, optional=True),
+        _column("nearest", TEXT, optional=True),  # the known question, or the evaluation set, that it collides with
+    ]
+)
+
+# Everything ever accepted in this run, for diversity.
+BANK = pa.schema([_column("question_id", TEXT), _column("question", TEXT), _column("iteration", COUNT)])
+
+# One row per response.
+RESPONSES = pa.schema(
+    [
+        _column("question_id", TEXT),
+        _column("sample_index", COUNT),
+        _column("seed", SEED),
+        _column("prompt_ids", TOKENS),
+        _column("response_ids", TOKENS),  # ends with the end-of-sequence token when finish_reason is "stop"
+        _column("behaviour_logprobs", LOGPROBS),  # of the sampled tokens, at the sampling temperature
+        _column("finish_reason", TEXT),  # "stop" or "length"
+        _column("response", TEXT),
+    ]
+)
+
+# One row per response: its answer, its class and its reward.
+REWARDS = pa.schema(
+    [
+        _column("question_id", TEXT),
+        _column("sample_index", COUNT),
+        _column("answer", TEXT, optional=True),
+        _column("answer_class", COUNT, optional=True),
+        _column("status", TEXT),  # "ok" or "no_answer"
+        _column("reward", REAL),
+    ]
+)
+
+# One row per question: the vote and the decision.
+VOTES = pa.schema(
+    [
+        _column("question_id", TEXT),
+        _column("question", TEXT),
+        _column("responses", COUNT),
+        _column("answered", COUNT),
+        _column("majority_answer", TEXT, optional=True),
+        _column("share", REAL),  # votes for the top answer over all responses, unanswered ones included
+        _column("margin", REAL),  # top share minus the second
+        _column("classes", COUNT),
+        _column("mean_reward", REAL),
+        _column("decision", TEXT),  # "kept", "too_easy", "too_hard", "tie", "no_answer", "no_responses"
+    ]
+)
+
+# Questions kept after the vote, which serve as few-shot examples.
+POOL = pa.schema(
+    [
+        _column("question_id", TEXT),
+        _column("question", TEXT),
+        _column("iteration", COUNT),
+        _column("share", REAL),
+    ]
+)
+
+# What the labels say about the vote, where a domain can label. Nothing that leads to a policy reads this table.
+DIAGNOSTICS = pa.schema(
+    [
+        _column("question_id", TEXT),
+        _column("label", TEXT, optional=True),
+        _column("majority_correct", FLAG, optional=True),
+        _column("responses_correct", REAL, optional=True),
+    ]
+)
+
+# One row per optimiser step; the columns are explained where they are made (stages/trainer/job.py).
+TRAIN_METRICS = pa.schema([pa.field("step", pa.int64()), *(pa.field(name, pa.float64()) for name in METRIC_COLUMNS)])
+
+# One row per graded response of an evaluation.
+GRADES = pa.schema(
+    [
+        _column("benchmark", TEXT),
+        _column("problem_id", TEXT),
+        _column("mode", TEXT),  # "greedy" or "sampled"
+        _column("sample_index", COUNT),
+        _column("seed", SEED),
+        _column("response", TEXT),
+        _column("response_tokens", COUNT),
+        _column("finish_reason", TEXT),
+        _column("answer", TEXT, optional=True),
+        _column("answer_class", COUNT, optional=True),  # within the problem's sampled responses
+        _column(
+            "status", TEXT
+        ),  # "correct", "wrong", "no_answer", "timeout" or "error"; all but the first count as wrong
+    ]
+)
+
+# One row per benchmark and metric, with its 95 % interval.
+RESULTS = pa.schema(
+    [
+        _column("benchmark", TEXT),
+        _column("metric", TEXT),
+        _column("value", REAL),
+        _column("low", REAL),
+        _column("high", REAL),
+        _column("problems", COUNT),
+        _column("samples", COUNT),
+    ]
+)
+
+
+def question_id(question: str) -> str:
+    """A stable id of a question's text."""
+    return "q" + hashlib.sha256(question.encode()).hexdigest()[:16]

@@ -1,0 +1,183 @@
+"""Final answers of mathematics: taken out of a response, brought to one spelling, compared when that needs no algebra.
+
+Departs from the authors' release: it extracts from prompt + response, so that an expression in the question counts as
+an answer; here only the response is read, and a response without an answer gives None. Model output is hostile: only
+the last 4,000 characters are read, and an answer longer than 300 characters is none.
+"""
+
+import re
+from decimal import Context
+from fractions import Fraction
+from functools import lru_cache
+
+MAX_TAIL = 4_000
+MAX_ANSWER = 300
+MAX_GOLD = 1_200  # a longer text is compared as it is: no extracted answer, and no gold of any benchmark, is so long
+
+_BOX = re.compile(r"\\(?:boxed|fbox)(?![a-zA-Z])")
+_DELIMITED = re.compile(r"\\\((.+?)\\\)|\\\[(.+?)\\\]|\$\$(.+?)\$\$|(?<!\\)\$(?=[^\s$])([^$]*?[^\s$\\])\$(?!\d)")
+_NUMBER = r"[-+]?\\?\$?\s?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)?(?:\.\d+|(?<=\d)\.?(?!\d))(?:\s?/\s?\d+)?(?:\s?\\?%)?"
+_LAST_NUMBER = re.compile(rf"(?<![\w.]){_NUMBER}")
+_ANCHOR = re.compile(r"####|\banswer(?:\s+is)?\s*[:=]|\banswer\s+is\b", re.IGNORECASE)
+_WORD = re.compile(r"(?<![\\a-zA-Z])(?!(?:pi|sqrt|sin|cos|tan|log|ln)\b)[a-zA-Z]{2,}")
+
+
+def extract_math_answer(response: str, *, boxed_only: bool = False) -> str | None:
+    """Final answer of a response (never pass the prompt), None when it has none.
+
+    The last complete \\boxed or \\fbox wins. Without one, and unless `boxed_only`: what follows the last "####" or
+    "answer is"/"answer:" in its line, else the last formula or number of the last line that is not empty.
+    """
+    tail = response[-MAX_TAIL:]
+    boxed = last_boxed(tail)
+    if boxed is not None or boxed_only:
+        return boxed
+    anchors = list(_ANCHOR.finditer(tail))
+    if anchors:
+        line = tail[anchors[-1].end() :].strip().split("\n", 1)[0]
+        answer = _expression(line, last=False)
+    else:
+        answer = _expression(tail.rstrip().rsplit("\n", 1)[-1], last=True)
+    return answer if answer and len(answer) <= MAX_ANSWER else None
+
+
+def gold_answer(text: str) -> str:
+    """The answer in a reference text: what its last box holds (also of a whole solution), else the text itself."""
+    boxed = last_boxed(text)
+    return text.strip() if boxed is None else boxed
+
+
+def last_boxed(text: str) -> str | None:
+    """Content of the last \\boxed or \\fbox that is closed, not empty and at most 300 characters; None without one."""
+    for match in reversed(list(_BOX.finditer(text))):
+        content = _braced(text, match.end())
+        if content:
+            return content
+    return None
+
+
+def _braced(text: str, start: int) -> str | None:
+    """The balanced group that opens at `start`, or the one token there ("\\boxed 5"); escaped braces do not count."""
+    window = text[start : start + MAX_ANSWER + 8].lstrip()
+    if not window.startswith("{"):
+        token = re.match(r"[^\s${}]+(?:\{[^\s${}]*\})*", window)
+        return token[0].rstrip(".,;:") if token else None
+    depth = 0
+    for match in re.finditer(r"\\.|[{}]", window, re.DOTALL):
+        depth += {"{": 1, "}": -1}.get(match[0], 0)
+        if depth == 0 and match[0] == "}":
+            content = window[1 : match.start()].strip()
+            return content if len(content) <= MAX_ANSWER else None
+    return None
+
+
+def _expression(line: str, *, last: bool) -> str | None:
+    """One formula or number of a line: the last, or the first after "answer is". Prose gives None."""
+    line = line.replace("**", "").strip().rstrip(".").strip()
+    formulas: list[str] = [next(filter(None, match.groups())) for match in _DELIMITED.finditer(line)]
+    if formulas:
+        return formulas[-1 if last else 0].strip()
+    if not last and line and not _WORD.search(line):
+        return line.lstrip(":= ")
+    numbers = [match[0].strip() for match in _LAST_NUMBER.finditer(line)]
+    return numbers[-1 if last else 0] if numbers else None
+
+
+# Different spellings of one thing, tried in order. `^\circ`, `\%` and units stay: 50% is neither 50 nor 0.5 to every
+# reader, so whether they agree is left to math-verify and to the linkage of voting.
+_SPELLINGS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        (r"(?<!\\)\\[()\[\]]", ""),
+        (r"\\?\$", ""),
+        (r"\\(?:left|right|[bB]igg?[lr]?|displaystyle)(?![a-zA-Z])\.?|(?<!\\)\\[!,;:> ]|~", " "),
+        (r"\\(?:text|mathrm|textbf|mathbf|textit|mbox|operatorname)\s*\{([^{}]*)\}", r" \1 "),
+        (r"\\[dtc]frac(?![a-zA-Z])", r"\\frac"),
+        (r"\\frac\s*(\d)\s*(\d)", r"\\frac{\1}{\2}"),
+        (r"\\frac\s*\{?(\d)\}?\s*\{([^{}]*)\}", r"\\frac{\1}{\2}"),
+        (r"\\sqrt\s*(\d)", r"\\sqrt{\1}"),
+        (r"\\%", "%"),
+        (r"\\leq(?![a-zA-Z])", r"\\le"),
+        (r"\\geq(?![a-zA-Z])", r"\\ge"),
+        (r"\\neq(?![a-zA-Z])", r"\\ne"),
+        (r"[−–]", "-"),
+        (r"π", r"\\pi "),
+        (r"°|\^\s*\{\s*\\circ\s*\}", r"^\\circ "),
+        (r"(?<=\d)\{,\}(?=\d{3})", ""),
+        (r"\^\{(\w)\}", r"^\1"),
+        (r"\s+", " "),
+        (r"(?<![A-Za-z0-9]) | (?![A-Za-z0-9])|(?<=\d) (?=[A-Za-z])", ""),  # "\pi r", "a b" and "1 2" keep their space
+        (r"[.,;:]+$", ""),
+        (r"^\(([A-Za-z])\)$", r"\1"),
+    )
+)
+_THOUSANDS = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?%?")
+_PLAIN = re.compile(r"([-+]?)(\d*)(?:\.(\d*))?(?:(?:[eE]|(?:\\times|\\cdot) ?10\^)\{?([-+]?\d{1,3})\}?)?")
+_FRACTION = re.compile(r"([-+]?)(?:\\frac\{([-+]?\d+)\}\{([-+]?\d+)\}|(\d+)/(\d+))")
+
+
+@lru_cache(maxsize=65_536)
+def canonical(answer: str) -> str:
+    """One spelling of an answer; equal canonical strings are equal answers (the reverse needs math-verify).
+
+    Dollar signs, \\left, \\text, spaces and a full stop go; 1,234 is 1234; 05, 5.0 and +5 are 5; -0 is 0;
+    \\dfrac{2}{4} is 1/2. "x=5" stays: it would make x=5 and y=5 one answer, which they are not for a line or a root.
+    """
+    text = answer.strip()
+    if len(text) > MAX_GOLD:
+        return text
+    for pattern, replacement in _SPELLINGS:
+        text = pattern.sub(replacement, text)
+    text = text.strip()
+    if _THOUSANDS.fullmatch(text):
+        text = text.replace(",", "")
+    percent = text.endswith("%")
+    return (_plain(text.removesuffix("%")) or text.removesuffix("%")) + ("%" if percent else "")
+
+
+def _plain(text: str) -> str | None:
+    """Normal form of a decimal number or a fraction of integers, None for anything else."""
+    if fraction := _FRACTION.fullmatch(text):
+        sign, top, bottom, slash_top, slash_bottom = fraction.groups()
+        if int(bottom or slash_bottom):
+            value = Fraction(int(top or slash_top), int(bottom or slash_bottom)) * (-1 if sign == "-" else 1)
+            return str(value)
+    plain = _PLAIN.fullmatch(text)
+    if not plain or not (plain[2] or plain[3]):
+        return None
+    whole, decimals, exponent = plain[2].lstrip("0") or "0", (plain[3] or "").rstrip("0"), int(plain[4] or 0)
+    if whole == "0" and not decimals:
+        return "0"
+    number = ("-" if plain[1] == "-" else "") + whole + (f".{decimals}" if decimals else "")
+    return number + (f"e{exponent}" if exponent else "")
+
+
+def number(canonical_answer: str) -> Fraction | None:
+    """Exact value of a canonical plain number or fraction, None for anything else (a percentage too)."""
+    plain = re.fullmatch(r"-?\d+(?:\.\d+)?(?:e-?\d+)?|-?\d+/0*[1-9]\d*", canonical_answer)
+    return Fraction(canonical_answer) if plain else None
+
+
+def decide(left: str, right: str) -> bool | None:
+    """Whether two canonical answers are equal, as far as that can be told without algebra; None asks math-verify.
+
+    Two plain numbers are equal to 6 decimal places, to 6 digits below 1 (so that 1e-9 is not 2e-9), and exactly when
+    neither is a decimal. Words are equal when they are the same words: math-verify would read "even" as e*v*e*n.
+    """
+    if left == right:
+        return True
+    values = number(left), number(right)
+    if values[0] is not None and values[1] is not None:
+        if any("." in text or "e" in text for text in (left, right)):
+            return _rounded(values[0]) == _rounded(values[1])
+        return values[0] == values[1]
+    words = [re.fullmatch(r"[A-Za-z]{3,}(?: [A-Za-z]+)*", text) is not None for text in (left, right)]
+    if any(words):
+        return all(words) and left.casefold() == right.casefold()
+    return None
+
+
+def _rounded(value: Fraction) -> Fraction:
+    if abs(value) >= 1:
+        return round(value, 6)
+    return Fraction(Context(prec=6).divide(value.numerator, value.denominator))

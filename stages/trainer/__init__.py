@@ -1,0 +1,1 @@
+"""The policy update in a process of its own: a launcher that keeps it alive, and the worker it starts."""

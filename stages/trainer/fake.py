@@ -1,0 +1,50 @@
+"""The trainer without a model: for trials of the pipeline with `engine: fake`, where nothing heavy may be imported.
+
+It writes a policy folder and a trainer state that depend on what went in, so that lineage and resume are exercised for real.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stages.contract import Inputs, Metrics, Stage, Work
+from stages.settings import Settings
+from stages.trainer.job import METRIC_COLUMNS, Job, JobResult, Progress
+
+
+class FakeTrainer:
+    """Same calls as `TrainerProcess`."""
+
+    def run(self, job: Job, progress: Progress) -> JobResult:
+        rewards = pq.read_table(job.rollout)["reward"].to_pylist()
+        before = json.loads((job.policy / "policy.json").read_text())
+        steps = 0 if job.state is None else json.loads((job.state / "state.json").read_text())["steps"]
+        content = hashlib.sha256(json.dumps([before, rewards, job.seed]).encode()).hexdigest()
+        _write(job.output / "policy" / "policy.json", {"content": content})
+        _write(job.output / "trainer_state" / "state.json", {"steps": steps + 1})
+        metrics = dict.fromkeys(METRIC_COLUMNS, 0.0) | {"reward_mean": sum(rewards) / len(rewards)}
+        pq.write_table(pa.table({"step": [steps], **{k: [v] for k, v in metrics.items()}}), job.output / "metrics.parquet")
+        progress(1, 1, "")
+        return JobResult(
+            optimiser_steps=1, schedule_step=steps + 1, responses=len(rewards), tokens=0, metrics=metrics, seconds={}
+        )
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+def fake_policy(config: Settings, inputs: Inputs, work: Work) -> Metrics:
+    _write(work.scratch / "policy" / "policy.json", {"content": "start"})
+    work.write_folder("policy", work.scratch / "policy")
+    return {}
+
+
+FAKE_POLICY = Stage(name="fake_policy", version=1, body=fake_policy, folders=("policy",))
+
+
+def _write(path: Path, value: object) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(value))

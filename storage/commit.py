@@ -1,0 +1,151 @@
+"""Writing a stage's outputs: whole tables, tables in parts, folders of weights, and the timing of the execution.
+
+A part is written whole, once, create-only; a part that exists is done. Whole tables and folders carry their digest in
+their name, so that a second attempt whose bytes differ (a GPU) can never mix with what a killed first one left.
+"""
+
+import json
+import os
+import platform
+import resource
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from storage import tables
+from storage.artifact import Manifest, Output, StoredFile, output_folder
+from storage.errors import CorruptArtifact, StorageError
+from storage.fingerprint import SHORT, canonical_json, digest, digest_file, digest_files
+from storage.reading import read_parts
+from storage.store import Store
+
+Rows = Sequence[Mapping[str, Any]] | pa.Table | pl.DataFrame
+
+TIMINGS = pa.schema(
+    [
+        ("stage", pa.string()),
+        ("key", pa.string()),
+        ("seconds", pa.float64()),
+        ("started", pa.timestamp("ms", tz="UTC")),
+        ("peak_memory_mib", pa.float64()),
+        ("host", pa.string()),
+        ("process", pa.int64()),
+    ]
+)
+
+
+class Committer:
+    """Collects the outputs of one execution. Nothing it writes counts until a manifest lists it."""
+
+    def __init__(
+        self, store: Store, schemas: Mapping[str, pa.Schema], folders: Sequence[str], iteration: int, key: str
+    ) -> None:
+        self.store = store
+        self.schemas = schemas
+        self.folders = tuple(folders)
+        self._home = {kind: output_folder(kind, iteration, key) for kind in (*schemas, *folders)}
+        self._plans: dict[str, list[tuple[int, int]]] = {}
+        self._whole: dict[str, Output] = {}
+
+    def stage_table(self, table: str, rows: Rows) -> None:
+        data = self._encode(table, rows)
+        path = f"{self._home[table]}/part-00000-{digest(data)[:SHORT]}.parquet"
+        self.store.create(path, data)
+        self._whole[table] = Output(files=(_stored(path, data),), columns=tables.columns(self.schemas[table]))
+
+    def stage_folder(self, name: str, folder: Path) -> None:
+        files = _files_under(folder)
+        digests = {file: digest_file(folder / file) for file in files}
+        home = f"{self._home[name]}/{digest_files(list(digests.items()))[:SHORT]}"
+        stored = []
+        for file in files:
+            self.store.create_from_file(f"{home}/{file}", folder / file)
+            size = (folder / file).stat().st_size
+            stored.append(StoredFile(path=f"{home}/{file}", bytes=size, sha256=digests[file]))
+        self._whole[name] = Output(files=tuple(stored), folder=home)
+
+    def import_folder(self, name: str, folder: Path) -> None:
+        folder = folder.resolve()
+        stored = tuple(
+            StoredFile(path=str(folder / file), bytes=(folder / file).stat().st_size, sha256=digest_file(folder / file))
+            for file in _files_under(folder)
+        )
+        self._whole[name] = Output(files=stored, folder=str(folder))
+
+    def plan(self, table: str, rows: int, shard_rows: int) -> list[tuple[int, int]]:
+        """Row ranges of the parts of `table`: those of the first attempt, whatever `shard_rows` is now."""
+        path = f"{self._home[table]}/plan.json"
+        ranges = [(start, min(start + shard_rows, rows)) for start in range(0, rows, shard_rows)] or [(0, 0)]
+        if not self.store.create(path, canonical_json({"rows": rows, "ranges": ranges})):
+            plan = json.loads(self.store.read(path))
+            if plan["rows"] != rows:
+                raise CorruptArtifact(
+                    f"{self.store.uri}/{path} plans {plan['rows']} rows, this attempt has {rows}; delete that folder"
+                )
+            ranges = [(start, stop) for start, stop in plan["ranges"]]
+        self._plans[table] = ranges
+        return ranges
+
+    def has_part(self, table: str, index: int) -> bool:
+        return self.store.exists(self._part(table, index))
+
+    def write_part(self, table: str, index: int, rows: Rows) -> None:
+        self.store.create(self._part(table, index), self._encode(table, rows))
+
+    def read_parts(self, table: str) -> pl.DataFrame:
+        return read_parts(self.store, self._sharded(table))
+
+    def outputs(self) -> dict[str, Output]:
+        """Every declared output. Raises StorageError when the body forgot one."""
+        found = {**self._whole, **{table: self._sharded(table) for table in self._plans}}
+        if missing := sorted({*self.schemas, *self.folders} - found.keys()):
+            raise StorageError(f"the stage wrote no {', '.join(missing)}")
+        return {kind: found[kind] for kind in (*self.schemas, *self.folders)}
+
+    def _part(self, table: str, index: int) -> str:
+        return f"{self._home[table]}/part-{index:05d}.parquet"
+
+    def _sharded(self, table: str) -> Output:
+        files = []
+        for index in range(len(self._plans[table])):
+            path = self._part(table, index)
+            files.append(_stored(path, self.store.read(path)))
+        return Output(files=tuple(files), columns=tables.columns(self.schemas[table]))
+
+    def _encode(self, table: str, rows: Rows) -> bytes:
+        schema = self.schemas[table]
+        if isinstance(rows, pl.DataFrame):
+            rows = rows.to_dicts()
+        if not isinstance(rows, pa.Table):
+            rows = tables.make_table(rows, schema)
+        tables.check_schema(rows, schema)
+        return tables.encode(rows)
+
+
+def _stored(path: str, data: bytes) -> StoredFile:
+    return StoredFile(path=path, bytes=len(data), sha256=digest(data), rows=tables.decode(data).num_rows)
+
+
+def _files_under(folder: Path) -> list[str]:
+    files = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    return sorted(file for file in files if not file.startswith("."))
+
+
+def record_timing(store: Store, manifest: Manifest, *, seconds: float, started: float) -> None:
+    """Add a row to `timings`, which no digest covers: it says what differs between two equal runs."""
+    row = {
+        "stage": manifest.stage,
+        "key": manifest.key,
+        "seconds": seconds,
+        "started": int(started * 1000),
+        "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "host": platform.node(),
+        "process": os.getpid(),
+    }
+    name = f"{manifest.stage}-{uuid.uuid4().hex[:SHORT]}"
+    data = tables.encode(tables.make_table([row], TIMINGS))
+    store.create(f"timings/iteration={manifest.iteration:04d}/{name}.parquet", data)

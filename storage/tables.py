@@ -1,0 +1,49 @@
+"""Tables as Parquet bytes with a declared schema. The same rows give the same bytes."""
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from storage.errors import SchemaMismatch
+
+
+def make_table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+    """Rows as an Arrow table of exactly `schema`.
+
+    Raises SchemaMismatch when a row lacks a column, has one too many, or holds a value of another type.
+    """
+    expected = set(schema.names)
+    for index, row in enumerate(rows):
+        if row.keys() != expected:
+            missing, extra = sorted(expected - row.keys()), sorted(row.keys() - expected)
+            raise SchemaMismatch(f"row {index}: missing columns {missing}, unexpected columns {extra}")
+    try:
+        return pa.Table.from_pylist(list(rows), schema=schema)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise SchemaMismatch(f"rows do not fit the schema {columns(schema)}: {error}") from error
+
+
+def check_schema(table: pa.Table, schema: pa.Schema) -> None:
+    """Raises SchemaMismatch unless `table` has exactly the columns and types of `schema`."""
+    if not table.schema.equals(schema):
+        raise SchemaMismatch(f"found columns {columns(table.schema)}, expected {columns(schema)}")
+    for field in schema:
+        if not field.nullable and table[field.name].null_count:
+            raise SchemaMismatch(f"column {field.name} holds {table[field.name].null_count} nulls, expected none")
+
+
+def columns(schema: pa.Schema) -> dict[str, str]:
+    return {field.name: str(field.type) for field in schema}
+
+
+def encode(table: pa.Table) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd")
+    return sink.getvalue()
+
+
+def decode(data: bytes) -> pa.Table:
+    return pq.read_table(io.BytesIO(data))

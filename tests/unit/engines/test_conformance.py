@@ -1,0 +1,185 @@
+"""What every engine must do, whichever it is (the rules are in stages/engines/base.py)."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from stages.engines.base import Engine, SamplingParams
+from stages.engines.loader import EngineKind, make_engine
+from storage.errors import InputError
+from tests.tiny_models import make_tiny_policy
+
+TEXTS = (
+    "Tom has 3 apples and buys 4. How many?",
+    "1. What is 2+2?\n2. What is 5-1?\n3.",
+    "How many keys are there now, when Anna takes 8 of the 30 keys and brings 2 back?",
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny_policy(tmp_path_factory.mktemp("policy"))
+
+
+@pytest.fixture(scope="module", params=["fake", "transformers"])
+def make(request: pytest.FixtureRequest, folder: Path) -> Callable[[], Engine]:
+    kind: EngineKind = request.param
+
+    def loaded() -> Engine:
+        engine = make_engine(kind, device="cpu", threads=1, max_batch_tokens=500)
+        engine.load(folder, "k1")
+        return engine
+
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def engine(make: Callable[[], Engine]) -> Engine:
+    return make()
+
+
+def prompts_of(engine: Engine) -> list[list[int]]:
+    return [engine.encode(text) for text in TEXTS]
+
+
+def sampling(max_tokens: int = 24, **settings: float) -> SamplingParams:
+    return SamplingParams(temperature=1.0, max_tokens=max_tokens, **settings)
+
+
+def test_load_remembers_the_key_and_reads_nothing_when_it_holds_it(make: Callable[[], Engine], folder: Path) -> None:
+    engine = make()
+    assert engine.policy_key == "k1"
+    engine.load(folder / "absent", "k1")
+    engine.load(folder, "k2")
+    assert engine.policy_key == "k2"
+
+
+def test_generate_without_a_policy_is_refused(make: Callable[[], Engine], folder: Path) -> None:
+    engine = make()
+    before = engine.generate([[5, 6, 7]], sampling(), [[1]])
+    engine.sleep()
+    assert engine.policy_key is None
+    with pytest.raises(RuntimeError, match="holds no policy"):
+        engine.generate([[5, 6, 7]], sampling(), [[1]])
+    engine.load(folder, "k1")
+    assert engine.generate([[5, 6, 7]], sampling(), [[1]]) == before
+    engine.close()
+
+
+@pytest.mark.parametrize("text", [*TEXTS, "é ∑ 漢字 \\frac{1}{2}\n\n  two  spaces", ""])
+def test_encode_and_decode_are_inverse(engine: Engine, text: str) -> None:
+    ids = engine.encode(text)
+    assert engine.decode(ids) == text
+    assert bool(ids) == bool(text)
+
+
+def test_chat_ends_where_the_answer_starts(engine: Engine) -> None:
+    system, user = {"role": "system", "content": "Be brief."}, {"role": "user", "content": TEXTS[0]}
+    shown = engine.decode(engine.encode_chat([system, user]))
+    assert shown.index("Be brief.") < shown.index(TEXTS[0])
+    assert shown.endswith("assistant\n")
+
+
+def test_a_completion_for_every_seed_of_every_prompt(engine: Engine) -> None:
+    seeds = [[1, 2, 3], [], [2**63 - 1]]
+    results = engine.generate(prompts_of(engine), sampling(), seeds)
+    assert [len(r) for r in results] == [3, 0, 1]
+    for completion in results[0] + results[2]:
+        assert 1 <= len(completion.token_ids) == len(completion.logprobs) <= 24
+        assert all(p <= 0 for p in completion.logprobs)
+        assert completion.text == engine.decode(completion.token_ids)
+
+
+def test_nothing_asked_nothing_done(engine: Engine) -> None:
+    assert engine.generate([], sampling(), []) == []
+    assert engine.generate([engine.encode("a")], sampling(), [[]]) == [[]]
+
+
+def test_length_and_stop(engine: Engine) -> None:
+    seeds = [list(range(40))] * 3
+    for limit in (1, 60):
+        flat = [c for r in engine.generate(prompts_of(engine), sampling(limit), seeds) for c in r]
+        for completion in flat:
+            whole = engine.decode(completion.token_ids)
+            if completion.finish_reason == "length":
+                assert len(completion.token_ids) == limit
+            else:
+                # The eos token is there, and leaves no trace in the text.
+                assert engine.decode(completion.token_ids[:-1]) == whole
+    assert {c.finish_reason for c in flat} == {"stop", "length"}
+
+
+def test_a_row_depends_on_its_own_seed_only(engine: Engine) -> None:
+    prompts = prompts_of(engine)
+    together = engine.generate(prompts, sampling(), [[1, 2, 3, 4], [5, 6], [7]])
+    backwards = engine.generate(prompts[::-1], sampling(), [[7], [6, 5], [4, 3, 2, 1]])
+    alone = engine.generate([prompts[0]], sampling(), [[3]])[0][0]
+    tokens = [[c.token_ids for c in row] for row in together]
+    assert tokens == [[c.token_ids for c in row[::-1]] for row in backwards[::-1]]
+    assert alone.token_ids == tokens[0][2]
+    assert alone.logprobs == pytest.approx(together[0][2].logprobs, abs=1e-5)
+    assert len({tuple(ids) for ids in tokens[0]}) > 1
+
+
+def test_the_same_call_gives_the_same_bytes(make: Callable[[], Engine]) -> None:
+    first, second = make(), make()
+    seeds = [[1, 2, 3, 4], [5, 6], [7]]
+    assert first.generate(prompts_of(first), sampling(), seeds) == second.generate(
+        prompts_of(second), sampling(), seeds
+    )
+
+
+def test_greedy_needs_no_seed(engine: Engine) -> None:
+    params = SamplingParams(temperature=0, max_tokens=24)
+    (a, b), (c, d), _ = engine.generate(prompts_of(engine), params, [[1, 2], [3, 4], []])
+    assert (a.token_ids, c.token_ids) == (b.token_ids, d.token_ids)
+
+
+@pytest.mark.parametrize("max_tokens", [30, 60])
+def test_stop_string_ends_the_response(engine: Engine, max_tokens: int) -> None:
+    prompts, seeds = prompts_of(engine), [list(range(8))] * 3
+    free = [c for r in engine.generate(prompts, sampling(max_tokens), seeds) for c in r]
+    stop = (max((c.text for c in free), key=len)[4:6], "a", "never in it at all")
+    params = SamplingParams(temperature=1.0, max_tokens=max_tokens, stop=stop)
+    stopped = [c for r in engine.generate(prompts, params, seeds) for c in r]
+    assert sum(c != f for c, f in zip(stopped, free, strict=True)) > 3
+    for cut, whole in zip(stopped, free, strict=True):
+        starts = [whole.text.index(s) for s in stop if s in whole.text]
+        if not starts:
+            assert cut.token_ids == whole.token_ids
+            continue
+        n = len(cut.token_ids)
+        assert (cut.finish_reason, cut.token_ids) == ("stop", whole.token_ids[:n])
+        assert cut.text == whole.text[: min(starts)]
+        assert any(s in engine.decode(cut.token_ids) for s in stop)
+        assert not any(s in engine.decode(cut.token_ids[:-1]) for s in stop)
+
+
+def test_progress_counts_up_to_all_rows(engine: Engine) -> None:
+    calls: list[tuple[int, int]] = []
+    engine.generate(prompts_of(engine), sampling(), [[1, 2], [3], [4]], lambda done, total: calls.append((done, total)))
+    assert calls == sorted(calls)
+    assert calls[-1] == (4, 4)
+
+
+def test_prompts_that_leave_no_room_are_named(engine: Engine) -> None:
+    context = engine.max_model_tokens
+    with pytest.raises(InputError, match=f"prompt 1 has {context} tokens.*context is {context}"):
+        engine.generate([[5], [5] * context], sampling(), [[1], [1]])
+    with pytest.raises(InputError, match="prompt 0 is empty"):
+        engine.generate([[]], sampling(), [[1]])
+
+
+def test_a_response_ends_with_the_context(engine: Engine) -> None:
+    prompt = engine.encode("\n1. a b\n2.")
+    prompt = engine.encode(" ")[:1] * (engine.max_model_tokens - 2 - len(prompt)) + prompt
+    (crowded, *others), short = engine.generate([prompt, prompt[-6:]], sampling(), [list(range(9)), [1]])
+    assert {len(c.token_ids) for c in [crowded, *others]} <= {1, 2}
+    assert "length" in {c.finish_reason for c in [crowded, *others]}
+    assert len(short) == 1
+
+
+def test_uneven_lists_are_refused(engine: Engine) -> None:
+    with pytest.raises(ValueError, match="2 prompts but 1 lists"):
+        engine.generate([[5], [6]], sampling(), [[1]])

@@ -1,0 +1,74 @@
+"""Few-shot prompts: the chat's wording, the choice of examples, and truncation by whole examples."""
+
+import random
+from collections.abc import Sequence
+
+import pytest
+
+from stages.text.prompts import choose_examples, fit_examples, question_list_messages
+from storage.errors import InputError
+
+
+def test_messages_number_the_questions_and_end_with_the_next_number() -> None:
+    messages = question_list_messages(["What is\n 1+1?", "Find $x$."], system="You are a teacher.", user="More:")
+    assert messages == [
+        {"role": "system", "content": "You are a teacher."},
+        {"role": "user", "content": "More:\n1. What is 1+1?\n2. Find $x$.\n3."},
+    ]
+
+
+def test_an_empty_system_prompt_makes_no_message() -> None:
+    assert [message["role"] for message in question_list_messages(["a"], system="", user="u")] == ["user"]
+
+
+def test_examples_hold_at_most_from_pool_generated_ones_and_no_text_twice() -> None:
+    seeds = [f"seed {number}" for number in range(20)] + ["shared"]
+    pool = ["kept 1", "kept 1", "kept 2", "kept 3", "shared"]
+    for seed in range(200):
+        chosen = choose_examples(random.Random(seed), pool=pool, seeds=seeds, total=8, from_pool=2)
+        assert len(chosen) == len(set(chosen)) == 8
+        assert 1 <= sum(text.startswith("kept") for text in chosen) <= 2
+
+
+def test_generated_examples_are_shuffled_among_the_seeds() -> None:
+    seeds = [f"seed {number}" for number in range(6)]
+    places = {
+        choose_examples(random.Random(seed), pool=["kept"], seeds=seeds, total=4, from_pool=1).index("kept")
+        for seed in range(100)
+    }
+    assert places == {0, 1, 2, 3}
+
+
+def test_the_choice_depends_on_the_seed_alone() -> None:
+    seeds = [f"seed {number}" for number in range(50)]
+    first, again, other = (
+        choose_examples(random.Random(seed), pool=[], seeds=seeds, total=8, from_pool=2) for seed in (7, 7, 8)
+    )
+    assert first == again != other
+
+
+def test_too_few_seeds_give_fewer_examples_and_none_is_an_error() -> None:
+    chosen = choose_examples(random.Random(0), pool=["a"], seeds=["b", "b"], total=8, from_pool=2)
+    assert sorted(chosen) == ["a", "b"]
+    with pytest.raises(InputError, match="no example question"):
+        choose_examples(random.Random(0), pool=[], seeds=[], total=8, from_pool=2)
+
+
+def _render(examples: Sequence[str]) -> list[int]:
+    """One token per character and three for the frame."""
+    return [0] * (3 + sum(map(len, examples)))
+
+
+def test_whole_examples_are_dropped_from_the_end_until_the_prompt_fits() -> None:
+    # Regression: the authors cut the prompt from the right, through the last example and the next number.
+    examples = ["aaaa", "bbbb", "cccc"]
+    assert fit_examples(examples, _render, 15) == (examples, [0] * 15)
+    assert fit_examples(examples, _render, 14) == (["aaaa", "bbbb"], [0] * 11)
+    assert fit_examples(examples, _render, 7) == (["aaaa"], [0] * 7)
+
+
+def test_a_single_example_that_does_not_fit_is_an_error_with_both_numbers() -> None:
+    with pytest.raises(InputError, match=r"7 tokens, the limit is 6"):
+        fit_examples(["aaaa", "bbbb"], _render, 6)
+    with pytest.raises(InputError, match="at least one seed"):
+        fit_examples([], _render, 6)
