@@ -2,7 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install run test check
+.PHONY: help install run test check proof
+help:
+	@echo "make run      install, then train a tiny policy by self-play on this machine's CPU"
+	@echo "make test     install, then run all tests"
+	@echo "make check    install, then ruff and mypy"
+	@echo "make proof    three arms (majority, verified, random) over 8 seeds, two at a time"
+
 install: .venv/.installed
 
 .venv/.installed: pyproject.toml
@@ -17,4 +23,9 @@ test: install
 	$(BIN)/python -m pytest
 
 check: install
-	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+proof: install
+	$(BIN)/python -m flows.proof configs/quickstart.yaml --seeds 8 --workers 2

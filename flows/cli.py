@@ -1,7 +1,7 @@
 """The command line: `serl run | resume | show | check`.
 
-Errors that a user can act on print as one line and exit with code 2. Heavy imports (Prefect, torch) happen inside the commands
-that need them, so `serl show` answers at once.
+Errors that a user can act on print as one line and exit with code 2. Heavy imports (Prefect, torch) happen inside the
+commands that need them, so `serl show` answers at once.
 """
 
 import argparse
@@ -152,7 +152,7 @@ def _show(options: argparse.Namespace) -> None:
 def _check(options: argparse.Namespace) -> None:
     from flows.check import describe
 
-    Console().print(describe(load_config(options.config, tuple(options.set))), highlight=False)
+    print(describe(load_config(options.config, tuple(options.set))))
 
 
 if __name__ == "__main__":

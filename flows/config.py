@@ -1,6 +1,6 @@
 """The settings of a run: frozen, checked when loaded, free of torch.
 
-A YAML file holds exactly these fields. What is shared by several stages (questions wanted, rewards, domain) is said once here
+A YAML file holds exactly these fields. What several stages share (questions wanted, rewards, domain) is said once here
 and handed to the stages' own settings below.
 """
 
@@ -71,7 +71,7 @@ class Policy(Settings):
 
 
 class Benchmark(Settings):
-    """An evaluation set: a JSONL or Parquet file with `question` and `answer`, or held-out problems of a built-in domain."""
+    """An evaluation set: a JSONL or Parquet file (`question`, `answer`), or held-out problems of a built-in domain."""
 
     name: str = Field(pattern=r"^[a-z0-9_]+$")
     path: str | None = None

@@ -1,7 +1,7 @@
 """What one iteration is, and how far a run has come. No Prefect here, so a finished run is recognised at once.
 
-`start` and `iterate` name the stages and what passes between them, once. A runner decides what happens to each stage: run it,
-run it as a Prefect task, or only look its manifest up.
+`start` and `iterate` name the stages and what passes between them, once. A runner decides what happens to each stage:
+run it, run it as a Prefect task, or only look its manifest up.
 """
 
 from collections.abc import Callable, Mapping

@@ -16,7 +16,7 @@ def publish_report(uri: str) -> dict[str, Any]:
     """Publish the newest iteration's report to Prefect; returns that iteration's results."""
     run = open_run(uri)
     results = run_results(run)
-    newest = results["iterations"][-1]
+    newest: dict[str, Any] = results["iterations"][-1]
     key = re.sub(r"[^a-z0-9-]+", "-", run.config["name"].lower()).strip("-")
     create_markdown_artifact(
         key=f"serl-{key}-report",

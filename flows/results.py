@@ -11,7 +11,7 @@ CURVE = "reports/learning_curve.png"
 def iteration_results(run: Run, iteration: int) -> dict[str, Any]:
     """One iteration's headline numbers. What was not measured is None; accuracies are shares of 1.
 
-    `pass1_*` and `maj_k` are of the first benchmark of the settings; `benchmarks` holds all of them with their intervals.
+    `pass1_*` and `maj_k` are of the settings' first benchmark; `benchmarks` holds all of them with their intervals.
     """
     metrics = run.metrics(iteration)
     benchmarks = _benchmarks(run, iteration)
@@ -51,13 +51,8 @@ def run_results(run: Run) -> dict[str, Any]:
 def stage_seconds(run: Run, iteration: int) -> dict[str, float]:
     """Seconds of each stage, of the execution that took longest where several were tried."""
     timings = run.table("timings", iteration=iteration)
-    return {
-        stage: round(seconds, 3)
-        for stage, seconds in timings.group_by("stage", maintain_order=True)
-        .max()
-        .select("stage", "seconds")
-        .iter_rows()
-    }
+    longest = timings.group_by("stage", maintain_order=True).max()
+    return {stage: round(seconds, 3) for stage, seconds in longest.select("stage", "seconds").iter_rows()}
 
 
 def _benchmarks(run: Run, iteration: int) -> dict[str, dict[str, dict[str, Any]]]:

@@ -21,9 +21,9 @@ def serl(
     config: RunConfig,
     iterations: Annotated[int, Field(ge=1, description="How many missing iterations to do.")] = 1,
 ) -> None:
-    """Do the next `iterations` missing iterations of the run that `config` describes; iteration 0 counts as one.
+    """Do the next `iterations` missing iterations of the run that `config` describes; iteration 0 counts.
 
-    What is finished is found from manifests alone, so a run that was stopped anywhere, on any machine, goes on from there.
+    What is finished is found from manifests alone, so a run that was stopped anywhere, on any machine, goes on there.
     """
     watcher = WATCHER.get()
     store = Store(config.uri)

@@ -1,7 +1,7 @@
 """The one adapter from a stage to a Prefect task.
 
-Prefect's result cache stays off and no result is persisted: manifests are the one truth about what is done, and nothing is
-pickled. A stage whose outputs are there already shows in the UI as a completed task named "Skipped".
+Prefect's result cache stays off and no result is persisted: manifests are the one truth about what is done, and nothing
+is pickled. A stage whose outputs are there already shows in the UI as a completed task named "Skipped".
 """
 
 from prefect import task

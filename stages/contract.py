@@ -1,8 +1,8 @@
 """The stage contract: a stage is inert data plus a plain function, and `run_stage` is the only way to run one.
 
-`run_stage` looks for the manifest of the stage's key. If it is there, its outputs are returned and nothing runs: that is
-what resume is, and nothing else decides. Otherwise the body runs, its tables are checked against the declared schemas,
-and the manifest is written last.
+`run_stage` looks for the manifest of the stage's key. If it is there, its outputs are returned and nothing runs: that
+is what resume is, and nothing else decides. Otherwise the body runs, its tables are checked against the declared
+schemas, and the manifest is written last.
 
 A key holds what gives an output its meaning (settings, inputs by key, seed). Where and how a stage runs (devices,
 shard size, paths) is in `Context` and never enters a key.

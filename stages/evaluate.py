@@ -1,8 +1,8 @@
 """Stage 6: grade the policy on evaluation sets, one greedy response and k sampled ones per problem.
 
-From one sampling pass: `pass1_sampled` (mean accuracy of a single sample, also known as avg@k) and `maj_k` (accuracy of the
-majority answer). Every graded response is kept. Departs from the authors' release: a grading that fails counts as wrong and
-is listed, it does not leave the denominator.
+From one sampling pass: `pass1_sampled` (mean accuracy of a single sample, also known as avg@k) and `maj_k` (accuracy of
+the majority answer). Every graded response is kept. Departs from the authors' release: a grading that fails counts as
+wrong and is listed, it does not leave the denominator.
 """
 
 from collections import defaultdict
@@ -156,7 +156,7 @@ def _majority_accuracy(responses: Sequence[Mapping[str, Any]]) -> float:
 
 
 def _share(responses: Sequence[Mapping[str, Any]], column: str, value: str) -> float:
-    return sum(row[column] == value for row in responses) / len(responses)
+    return sum(bool(row[column] == value) for row in responses) / len(responses)
 
 
 EVALUATE = Stage(

@@ -1,7 +1,7 @@
 """Stage 2: keep the good, new questions (paper, section 3.1, "online filtering").
 
-Departs from the authors' release: diversity is judged against the seeds and everything ever accepted in this run, not only
-the current batch; a question's text is never altered; overlap with an evaluation set is a reason to reject.
+Departs from the authors' release: diversity is judged against the seeds and everything ever accepted in this run, not
+only the current batch; a question's text is never altered; overlap with an evaluation set is a reason to reject.
 """
 
 from typing import Any, Literal

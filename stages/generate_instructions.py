@@ -1,11 +1,12 @@
 """Stage 1: the policy writes new questions from few-shot prompts of seeds and kept questions (paper, section 3.1).
 
-Departs from the authors' release: the first question of a continuation, which carries no number, is kept; the last one, if
-the token limit cut it, is dropped; a prompt that is too long loses whole examples, never its end.
+Departs from the authors' release: the first question of a continuation, which carries no number, is kept; the last one,
+if the token limit cut it, is dropped; a prompt that is too long loses whole examples, never its end.
 """
 
 import math
 import random
+from collections.abc import Sequence
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
@@ -17,8 +18,8 @@ from stages.text.prompts import choose_examples, fit_examples, question_list_mes
 from stages.text.question_lists import parse_questions
 
 PAPER_SYSTEM = (
-    "You are a professional math teacher. You write new, clear and self-contained mathematics questions for your students. "
-    "You only create questions; you never solve them."
+    "You are a professional math teacher. You write new, clear and self-contained mathematics questions for your "
+    "students. You only create questions; you never solve them."
 )
 
 
@@ -55,7 +56,7 @@ def generate_instructions(config: GenerateConfig, inputs: Inputs, work: Work) ->
     seeds = inputs.table("seeds")["question"].to_list()
     pool = inputs.table("pool")["question"].to_list() if "pool" in inputs else []
 
-    def render(examples: "list[str] | tuple[str, ...]") -> list[int]:
+    def render(examples: Sequence[str]) -> list[int]:
         return engine.encode_chat(question_list_messages(examples, system=config.system, user=config.user))
 
     for part, rows in work.shards("generations", config.prompts):

@@ -1,7 +1,8 @@
 """Stage 5: the policy update on the kept questions (paper, section 3.3), in the trainer's own process.
 
-The stage writes the rollout to a file, hands a job to the trainer process (DeepSpeed) and commits what it left. The update sees
-responses and rewards; no label reaches it. Questions were dropped before, so advantages are whitened over kept ones only.
+The stage writes the rollout to a file, hands a job to the trainer process (DeepSpeed) and commits what it left. The
+update sees responses and rewards; no label reaches it. Questions were dropped before, so advantages are whitened over
+kept ones only.
 """
 
 import polars as pl

@@ -1,8 +1,9 @@
 """Stage 4: the majority answer stands in for the missing label (paper, section 3.2, equations 3-5).
 
-Departs from the authors' release: answers are taken from the response alone, never from the question; equal answers form
-classes that do not depend on the order of the responses; a response without an answer neither votes nor earns; a tie at
-the top is no majority. Questions that are too easy or too hard are dropped here, before any advantage is computed.
+Departs from the authors' release: answers are taken from the response alone, never from the question; equal answers
+form classes that do not depend on the order of the responses; a response without an answer neither votes nor earns; a
+tie at the top is no majority. Questions that are too easy or too hard are dropped here, before any advantage is
+computed.
 """
 
 import random
@@ -34,7 +35,7 @@ class VoteSettings(Settings):
     def _bounds(self) -> Self:
         if self.min_reward > self.max_reward:
             raise ValueError(
-                f"min_reward {self.min_reward} is above max_reward {self.max_reward}: no question could be kept"
+                f"min_reward {self.min_reward} is above max_reward {self.max_reward}: nothing could be kept"
             )
         return self
 
@@ -43,8 +44,8 @@ class VoteConfig(VoteSettings):
     """`VoteSettings` with what the rest of the run fixes."""
 
     rewards: RewardSource = "majority"
-    """majority: the method. verified: labels (upper bound). random: the majority's rewards, permuted within each question
-    after the difficulty gate (control)."""
+    """majority: the method. verified: labels (upper bound). random: the majority's rewards, permuted within each
+    question after the difficulty gate (control)."""
     domain: Literal["arithmetic"] | None = None
     """Built-in domain that can label its own questions."""
 

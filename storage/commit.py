@@ -11,7 +11,7 @@ import resource
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import polars as pl
 import pyarrow as pa
@@ -23,7 +23,7 @@ from storage.fingerprint import SHORT, canonical_json, digest, digest_file, dige
 from storage.reading import read_parts
 from storage.store import Store
 
-Rows = Sequence[Mapping[str, Any]] | pa.Table | pl.DataFrame
+Rows: TypeAlias = Sequence[Mapping[str, Any]] | pa.Table | pl.DataFrame
 
 TIMINGS = pa.schema(
     [

@@ -5,8 +5,9 @@
     run.table("votes", iteration=3)      # a Polars frame
     run.table("votes")                   # every iteration, with a column `iteration`
 
-`revisions/0001.json`, `0002.json`, … each list the current artifacts of every iteration together with the settings; the newest is
-what a run is now. After a change of settings two artifacts of one iteration can stand side by side; only one is current.
+`revisions/000001.json`, `000002.json`, … each list the current artifacts of every iteration together with the settings;
+the newest is what a run is now. After a change of settings two artifacts of one iteration can stand side by side; only
+one is current.
 """
 
 import json

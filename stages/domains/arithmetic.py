@@ -1,11 +1,12 @@
 """The built-in domain: short running-total word problems, made, split and solved without a model or a label file.
 
-    Rosa has 30 coins, buys 8, then loses 2 and finds 5. How many coins does Rosa have now?
+    Rosa has 30 coins, buys 8, then loses 2 and finds 5. How many are there now?
 
 The paper starts from 500 MATH questions; this domain stands in for them so that the whole method runs on a laptop.
 Every problem belongs to one split by a hash of its numbers as they stand in the question, signs left out. A question
 that a model wrote can therefore be assigned to its split even where it is not well formed, and two problems that
-differ only in the direction of a step never lie on two sides of the border.
+differ only in the direction of a step never lie on two sides of the border. The last sentence names neither person nor
+things, so that a small writer cannot contradict itself.
 """
 
 import hashlib
@@ -40,25 +41,25 @@ OPENINGS = (
 MIDDLE_CONNECTORS = (", ", ", then ")
 LAST_CONNECTORS = (" and ", " and then ", ", then ")
 ENDINGS = (
-    "How many {items} does {name} have now?",
-    "How many {items} does {name} have in the end?",
-    "How many {items} are left?",
     "How many are there now?",
+    "How many are there in the end?",
+    "How many does that make?",
+    "How many is that in all?",
     "What is the final count?",
-    "What is the final number of {items}?",
+    "What is the total now?",
 )
 
 MAX_QUESTION_CHARS = 300
 """Longer text is no question of this domain: the longest one made here has about 130 characters."""
 
 _WARM_SHARE, _SEED_SHARE = 0.85, 0.10
-_NAME_OF_OPENING = {opening.format(name=name): name for opening in OPENINGS for name in NAMES}
+_OPENING = "|".join(opening.format(name=f"(?:{'|'.join(NAMES)})") for opening in OPENINGS)
 _VERB = "|".join(GAINS + LOSSES)
 _STEP = rf"(?:{_VERB}) [{OPERANDS[0]}-{OPERANDS[1]}]"
 _QUESTION = re.compile(
-    rf"(?P<opening>[A-Za-z ]{{3,30}}) (?P<start>[1-9][0-9]?) (?P<items>{'|'.join(ITEMS)})"
+    rf"(?:{_OPENING}) (?P<start>[1-9][0-9]?) (?:{'|'.join(ITEMS)})"
     rf"(?P<steps>(?:(?:{'|'.join(MIDDLE_CONNECTORS)}){_STEP}){{{STEPS[0] - 1},{STEPS[1] - 1}}}"
-    rf"(?:{'|'.join(LAST_CONNECTORS)}){_STEP})\. (?P<ending>.+)"
+    rf"(?:{'|'.join(LAST_CONNECTORS)}){_STEP})\. (?:{'|'.join(map(re.escape, ENDINGS))})"
 )
 
 
@@ -111,13 +112,10 @@ def problems(split: Split, count: int, seed: int) -> list[Problem]:
 def solve(question: str) -> Problem | None:
     """Read a question that anyone wrote, or None where it is not one of this domain with a sensible answer.
 
-    Strict: the wording must be the grammar's own, the name and the items of the ending those of the opening, and
-    every total within TOTALS.
+    Strict: the wording must be the grammar's own and every total within TOTALS.
     """
     match = _QUESTION.fullmatch(question) if len(question) <= MAX_QUESTION_CHARS else None
-    if match is None or (name := _NAME_OF_OPENING.get(match["opening"])) is None:
-        return None
-    if match["ending"] not in {ending.format(items=match["items"], name=name) for ending in ENDINGS}:
+    if match is None:
         return None
     steps = re.findall(r"([a-z]+) ([0-9])", match["steps"])
     chain = (int(match["start"]), *(int(number) if verb in GAINS else -int(number) for verb, number in steps))
@@ -150,9 +148,8 @@ def _make_chain(rng: random.Random) -> tuple[int, ...]:
 
 
 def _write_question(rng: random.Random, chain: tuple[int, ...]) -> str:
-    name, items = rng.choice(NAMES), rng.choice(ITEMS)
-    text = f"{rng.choice(OPENINGS).format(name=name)} {chain[0]} {items}"
+    text = f"{rng.choice(OPENINGS).format(name=rng.choice(NAMES))} {chain[0]} {rng.choice(ITEMS)}"
     for position, number in enumerate(chain[1:], start=2):
         connector = rng.choice(LAST_CONNECTORS if position == len(chain) else MIDDLE_CONNECTORS)
         text += f"{connector}{rng.choice(GAINS if number > 0 else LOSSES)} {abs(number)}"
-    return f"{text}. {rng.choice(ENDINGS).format(items=items, name=name)}"
+    return f"{text}. {rng.choice(ENDINGS)}"

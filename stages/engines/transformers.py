@@ -1,4 +1,4 @@
-"""The light default engine: any decoder-only attention model of Hugging Face's through transformers, with the loop in `decode`.
+"""The light default engine: any decoder-only attention model through transformers, with the loop in `decode`.
 
 Float32 on a CPU, where bfloat16 is several times slower, bfloat16 on a GPU. Only local safetensors are read, and no
 code from a model folder is run. Given the same prompts, seeds and weights a CPU returns the same bytes.

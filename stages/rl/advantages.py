@@ -9,9 +9,7 @@ import torch
 from torch import Tensor
 
 
-def reinforce_pp(
-    rewards_B: Tensor, kl_BT: Tensor, response_mask_BT: Tensor, *, kl_coef: float, eps: float
-) -> Tensor:
+def reinforce_pp(rewards_B: Tensor, kl_BT: Tensor, response_mask_BT: Tensor, *, kl_coef: float, eps: float) -> Tensor:
     """REINFORCE++ (arXiv 2501.03262, section 3): returns of KL-penalised token rewards, whitened over the rollout.
 
     The reward of token t is `-kl_coef * kl_t`, plus the response's reward at its last token; the return is the
@@ -25,7 +23,7 @@ def reinforce_pp(
 
 
 def reinforce_pp_baseline(rewards_B: Tensor, group_B: Tensor, response_mask_BT: Tensor, *, eps: float) -> Tensor:
-    """REINFORCE++-baseline (arXiv 2501.03262, section 3): reward minus the mean of its group, whitened over the rollout.
+    """REINFORCE++-baseline (arXiv 2501.03262, section 3): reward minus group mean, whitened over the rollout.
 
     Whitening is over tokens, as the loss is: a long response weighs more. Returns [B, T], 0 on padding.
     """

@@ -40,6 +40,6 @@ def chosen_logprobs(
         return one_chunk(hidden_NH, targets_N)
     chunks = [
         checkpoint(one_chunk, hidden_CH, targets_C, use_reentrant=False)
-        for hidden_CH, targets_C in zip(hidden_NH.split(rows), targets_N.split(rows), strict=True)
+        for hidden_CH, targets_C in zip(torch.split(hidden_NH, rows), torch.split(targets_N, rows), strict=True)
     ]
     return torch.cat([logprobs for logprobs, _ in chunks]), torch.cat([entropy for _, entropy in chunks])

@@ -63,8 +63,8 @@ def read_rollout(path: Path) -> Rollout:
     for row, (prompt, response, logprobs) in enumerate(zip(prompts, responses, behaviour, strict=True)):
         if not prompt or not response or len(response) != len(logprobs):
             raise InputError(
-                f"{path}: row {row} has {len(prompt)} prompt tokens, {len(response)} response tokens and {len(logprobs)} "
-                "behaviour log-probabilities; expected at least one of each, and as many of the last two"
+                f"{path}: row {row} has {len(prompt)} prompt tokens, {len(response)} response tokens and "
+                f"{len(logprobs)} behaviour log-probabilities; expected one or more, as many of the last two"
             )
     mask_BT, behaviour_BT = _pad(behaviour)
     if not (np.isfinite(rewards).all() and torch.isfinite(behaviour_BT).all()):
@@ -93,7 +93,7 @@ def minibatches(rows: int, batch_responses: int, epochs: int, seed: int) -> list
 
 
 def micro_batches(rows: Sequence[int], lengths: Sequence[int], tokens: int) -> list[list[int]]:
-    """Cut `rows`, sorted by falling length, so that rows x longest length stays within `tokens` (one row may exceed it)."""
+    """Cut `rows`, sorted by falling length, so that rows x longest stays within `tokens` (one row may exceed it)."""
     batches: list[list[int]] = []
     for row in sorted(rows, key=lambda row: (-lengths[row], row)):
         if batches and (len(batches[-1]) + 1) * lengths[batches[-1][0]] <= tokens:

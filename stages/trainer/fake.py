@@ -1,6 +1,7 @@
 """The trainer without a model: for trials of the pipeline with `engine: fake`, where nothing heavy may be imported.
 
-It writes a policy folder and a trainer state that depend on what went in, so that lineage and resume are exercised for real.
+It writes a policy folder and a trainer state that depend on what went in, so that lineage and resume are exercised for
+real.
 """
 
 import hashlib
@@ -26,7 +27,9 @@ class FakeTrainer:
         _write(job.output / "policy" / "policy.json", {"content": content})
         _write(job.output / "trainer_state" / "state.json", {"steps": steps + 1})
         metrics = dict.fromkeys(METRIC_COLUMNS, 0.0) | {"reward_mean": sum(rewards) / len(rewards)}
-        pq.write_table(pa.table({"step": [steps], **{k: [v] for k, v in metrics.items()}}), job.output / "metrics.parquet")
+        pq.write_table(
+            pa.table({"step": [steps], **{k: [v] for k, v in metrics.items()}}), job.output / "metrics.parquet"
+        )
         progress(1, 1, "")
         return JobResult(
             optimiser_steps=1, schedule_step=steps + 1, responses=len(rewards), tokens=0, metrics=metrics, seconds={}

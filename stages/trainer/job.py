@@ -1,7 +1,7 @@
 """What the parent and the trainer process say to each other: settings, one job, its result. No torch here.
 
-`UpdateConfig` gives the update its meaning and is part of the identity of its output; `TrainerPlacement` says where and how
-it runs and is not. A job and its result travel as JSON files.
+`UpdateConfig` gives the update its meaning and is part of the identity of its output; `TrainerPlacement` says where
+and how it runs and is not. A job and its result travel as JSON files.
 """
 
 import math

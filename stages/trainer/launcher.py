@@ -1,7 +1,7 @@
 """Starts the trainer process, hands it jobs, and notices when it dies. No torch here.
 
-The process stays alive between updates: starting it takes longer than a small update. The two sides talk through files in a
-scratch folder (`stages.trainer.worker` lists them), each put in place by one rename.
+The process stays alive between updates: starting it takes longer than a small update. The two sides talk through files
+in a scratch folder (`stages.trainer.worker` lists them), each put in place by one rename.
 """
 
 import atexit
@@ -58,6 +58,11 @@ class TrainerProcess:
             )
         self._placement, self._jobs = placement, 0
         atexit.register(self.close)
+
+    @property
+    def pid(self) -> int | None:
+        """Id of the process, None when there is none."""
+        return None if self._process is None else self._process.pid
 
     def run(self, job: Job, progress: Progress | None = None) -> JobResult:
         """Do one update and wait for it. Raises TrainerError when it fails or the process dies."""

@@ -49,7 +49,12 @@ def load_model(folder: Path, *, dtype: torch.dtype, device: torch.device) -> Tok
         if ("dropout" in name or name.endswith("pdrop")) and isinstance(value, float):
             setattr(config, name, 0.0)
     model = AutoModelForCausalLM.from_pretrained(
-        folder, config=config, dtype=torch.float32, attn_implementation="sdpa", local_files_only=True, use_safetensors=True
+        folder,
+        config=config,
+        dtype=torch.float32,
+        attn_implementation="sdpa",
+        local_files_only=True,
+        use_safetensors=True,
     )
     model.to(device).eval()
     _check_head(model, folder)
@@ -74,4 +79,6 @@ def _check_head(model: PreTrainedModel, folder: Path) -> None:
     logits = model(tokens, use_cache=False).logits
     ours = model.get_output_embeddings()(model.base_model(tokens, use_cache=False).last_hidden_state)
     if not torch.allclose(logits, ours, atol=1e-4, rtol=1e-4):
-        raise InputError(f"{folder}: {type(model).__name__} changes its logits after the output layer; use another model")
+        raise InputError(
+            f"{folder}: {type(model).__name__} changes its logits after the output layer; use another model"
+        )

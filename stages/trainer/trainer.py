@@ -1,7 +1,7 @@
 """What a worker holds between two jobs: the policy in a DeepSpeed engine, its optimiser, the reference.
 
-DeepSpeed runs with `managed_gradient_accumulation` off: `backward` only adds to the gradient, and `step` is the boundary,
-because the number of micro-batches of an optimiser step follows from the lengths of its responses.
+DeepSpeed runs with `managed_gradient_accumulation` off: `backward` only adds to the gradient, and `step` is the
+boundary, because the number of micro-batches of an optimiser step follows from the lengths of its responses.
 """
 
 import json

@@ -57,6 +57,10 @@ def run_update(trainer: Trainer, job: Job, progress: Progress) -> JobResult:
         progress(index, len(batches), "optimiser step")
         metrics.append({"step": trainer.steps} | _optimiser_step(trainer, rollout, columns, rows, job))
     clock.lap("steps")
+    if trainer.rank == 0:
+        trainer.save(job)
+        _write_metrics(metrics, job.output / "metrics.parquet")
+    clock.lap("save")
     result = JobResult(
         optimiser_steps=len(batches),
         schedule_step=trainer.steps,
@@ -66,9 +70,6 @@ def run_update(trainer: Trainer, job: Job, progress: Progress) -> JobResult:
         seconds=clock.seconds,
     )
     if trainer.rank == 0:
-        trainer.save(job)
-        clock.lap("save")
-        _write_metrics(metrics, job.output / "metrics.parquet")
         (job.output / "done.json").write_text(result.model_dump_json(indent=1) + "\n")
     progress(len(batches), len(batches), "done")
     return result
@@ -156,7 +157,14 @@ def _micro_batch(
     kl_BT = kl.k3(logprobs_BT, reference_BT)
     loss = losses.token_mean(policy_loss_BT + _kl_loss_coef(job.config) * kl_BT, mask_BT, tokens)
     with torch.no_grad():
-        measured = (policy_loss_BT, kl_BT, kl.k3(old_BT, logprobs_BT), clipped_BT, ratio_BT, _unpack(mask_BT, entropy_N))
+        measured = (
+            policy_loss_BT,
+            kl_BT,
+            kl.k3(old_BT, logprobs_BT),
+            clipped_BT,
+            ratio_BT,
+            _unpack(mask_BT, entropy_N),
+        )
         sums = torch.stack([(values_BT * mask_BT).sum() for values_BT in measured]).double().cpu()
         return loss, sums, (ratio_BT * mask_BT).max().cpu()
 
@@ -210,7 +218,9 @@ def _check_tokens(rollout: Rollout, policy: TokenLogprobs, job: Job) -> None:
     words = policy.model.get_input_embeddings().num_embeddings
     largest = max(max(tokens) for tokens in (*rollout.prompts, *rollout.responses))
     if largest >= words:
-        raise InputError(f"{job.rollout}: token id {largest} is not in the vocabulary of {job.policy} ({words} entries)")
+        raise InputError(
+            f"{job.rollout}: token id {largest} is not in the vocabulary of {job.policy} ({words} entries)"
+        )
 
 
 class _Clock:

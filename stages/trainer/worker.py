@@ -2,9 +2,9 @@
 
     python -m stages.trainer.worker FOLDER      (started by `stages.trainer.launcher`)
 
-FOLDER holds placement.json from the start; the parent puts in job-000001.json, job-000002.json, ... and reads progress.json
-and result-000001.json, ... With several processes each of them reads the same job file and the first one answers. After a
-failed job the process ends: its weights are neither the old policy nor the new one.
+FOLDER holds placement.json from the start; the parent puts in job-000001.json, job-000002.json, ... and reads
+progress.json and result-000001.json, ... With several processes each of them reads the same job file and the first one
+answers. After a failed job the process ends: its weights are neither the old policy nor the new one.
 """
 
 import json
@@ -58,7 +58,7 @@ def _start(placement_json: str) -> Any:
     if placement.processes == 1:
         # An own store: no port is opened, no network is needed.
         os.environ["LOCAL_RANK"] = "0"  # DeepSpeed insists
-        store = torch.distributed.HashStore()
+        store = torch.distributed.HashStore()  # type: ignore[attr-defined]
         torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
     else:
         backend = "gloo" if device.type == "cpu" else "cpu:gloo,cuda:nccl"

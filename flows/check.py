@@ -1,0 +1,128 @@
+"""`serl check`: what a config would run, where, how much of it, and roughly how long it takes. Starts nothing.
+
+Sizes follow from the settings and are upper bounds (every response at its longest). Time is measured where the run has
+finished iterations; before that it is estimated from floating-point operations, good to a factor of three or so.
+"""
+
+import json
+import math
+import shutil
+from pathlib import Path
+
+from flows.config import RunConfig
+from flows.iteration import find_finished
+from flows.results import stage_seconds
+from storage.run import newest_revision, open_run
+from storage.store import Store
+
+CPU_FLOPS_PER_THREAD = 1.5e10
+"""An assumption: what small matrices sustain on one thread of a 2020s server."""
+GPU_FLOPS_DECODE, GPU_FLOPS_TRAIN = 2e13, 2e14
+"""Assumptions for one H100: batched decoding is bound by memory, training reaches about a fifth of the peak."""
+BYTES_OF_STATE = 8
+"""AdamW's two float32 moments, per parameter."""
+TABLE_BYTES_PER_TOKEN = 9
+"""Token id, log-probability and text in compressed Parquet."""
+
+
+def describe(config: RunConfig) -> str:
+    """The report, as text. Raises InputError where an input file or model folder is missing or unusable."""
+    store = Store(config.uri)
+    done = find_finished(config, store).finished
+    parameters = count_parameters(config)
+    generated = config.generate.prompts * config.generate.max_tokens
+    sampled = config.generate.questions * config.sample.responses * config.sample.max_tokens
+    responses = config.generate.questions * config.sample.responses
+    lines = [
+        f"run          {config.uri} (seed {config.seed}, rewards: {config.rewards}, engine: {config.engine})",
+        f"policy       {_policy(config)}, {parameters / 1e6:,.1f} M parameters",
+        f"seeds        {config.seeds.path or f'{config.seeds.count} of the built-in domain {config.seeds.domain}'}",
+        f"iterations   {config.iterations} after the starting policy; {done} of {config.iterations + 1} finished",
+        f"generate     {config.generate.prompts:,} prompts for {config.generate.questions:,} accepted questions, "
+        f"at most {generated:,} tokens",
+        f"sample       {config.sample.responses} responses each, at most {sampled:,} tokens",
+        f"update       {config.update.algorithm}, at most "
+        f"{math.ceil(responses / config.update.batch_responses):,} optimiser steps of "
+        f"{config.update.batch_responses} responses, {config.compute.trainer.processes} process(es)",
+        f"evaluate     every {config.evaluate.every}: {', '.join(_benchmark(config))}",
+        f"disk         {_disk(config, parameters, generated + sampled)}",
+        f"time         {_time(config, store, parameters, generated, sampled)}",
+    ]
+    return "\n".join(lines)
+
+
+def count_parameters(config: RunConfig) -> int:
+    """Parameters of the policy: from the file sizes of a folder, from the sizes of a warm start."""
+    if config.policy is None:
+        return 0
+    if warm := config.policy.warm_start:
+        attention = 4 * warm.width * warm.heads * warm.head_size
+        return warm.vocabulary * warm.width + warm.layers * (attention + 3 * warm.width * warm.feed_forward)
+    folder = (
+        Path(config.policy.model)
+        if config.policy.model
+        else open_run(config.policy.run or "").policy(config.policy.iteration)
+    )
+    dtype = json.loads((folder / "config.json").read_text()).get("dtype", "float32")
+    return sum(file.stat().st_size for file in folder.glob("*.safetensors")) // (4 if dtype == "float32" else 2)
+
+
+def _policy(config: RunConfig) -> str:
+    if config.policy is None:
+        return "none (fake engine)"
+    if config.policy.warm_start:
+        return "made by warm start"
+    return config.policy.model or f"iteration {config.policy.iteration} of {config.policy.run}"
+
+
+def _benchmark(config: RunConfig) -> list[str]:
+    return [
+        f"{benchmark.name} ({benchmark.path or f'{benchmark.count} problems'})"
+        for benchmark in config.evaluate.benchmarks
+    ]
+
+
+def _disk(config: RunConfig, parameters: int, tokens: int) -> str:
+    per_iteration = parameters * (4 + BYTES_OF_STATE) + tokens * TABLE_BYTES_PER_TOKEN
+    whole = per_iteration * config.iterations
+    text = f"about {_size(per_iteration)} per iteration (policy, trainer state, tables), {_size(whole)} in all"
+    if not Store(config.uri).is_local:
+        return text
+    free = shutil.disk_usage(_existing(Path(config.root).resolve())).free
+    return f"{text}; {_size(free)} free" + (": NOT ENOUGH" if free < whole else "")
+
+
+def _existing(folder: Path) -> Path:
+    """The folder or the nearest one above it that exists."""
+    return folder if folder.exists() else _existing(folder.parent)
+
+
+def _time(config: RunConfig, store: Store, parameters: int, generated: int, sampled: int) -> str:
+    if newest_revision(store) is not None:
+        run = open_run(config.uri)
+        seconds = [sum(stage_seconds(run, number).values()) for number in run.iterations if number > 0]
+        if seconds:
+            mean = sum(seconds) / len(seconds)
+            whole = _duration(mean * config.iterations)
+            return f"{_duration(mean)} per iteration (measured over {len(seconds)}), {whole} in all"
+    on_gpu = config.compute.trainer.dtype == "bfloat16"
+    decode = GPU_FLOPS_DECODE if on_gpu else CPU_FLOPS_PER_THREAD * config.compute.threads
+    train = GPU_FLOPS_TRAIN if on_gpu else CPU_FLOPS_PER_THREAD * config.compute.trainer.threads
+    # Two operations per parameter and token forward; the update adds old and reference log-probs and the backward pass.
+    seconds_per_iteration = 2 * parameters * (generated + sampled) / decode + 10 * parameters * sampled / train
+    where = "one H100" if on_gpu else "this CPU"
+    return f"at most {_duration(seconds_per_iteration)} per iteration on {where} (rough), evaluation and start apart"
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6_000 else f"{seconds / 3_600:.1f} h"

@@ -1,0 +1,67 @@
+"""Rollouts and jobs for the tests of the trainer."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stages.trainer.job import Job, TrainerPlacement, UpdateConfig
+
+SCHEMA = pa.schema(
+    [
+        ("question_id", pa.string()),
+        ("sample_index", pa.int32()),
+        ("prompt_ids", pa.list_(pa.int32())),
+        ("response_ids", pa.list_(pa.int32())),
+        ("behaviour_logprobs", pa.list_(pa.float32())),
+        ("reward", pa.float32()),
+    ]
+)
+
+
+def make_rows(questions: int, samples: int, *, vocabulary: int, seed: int = 0) -> list[dict[str, Any]]:
+    """Random tokens of unequal lengths with random rewards; the log-probabilities are near those of random weights."""
+    rng = np.random.Generator(np.random.Philox(key=seed))
+    rows: list[dict[str, Any]] = []
+    for question in range(questions):
+        prompt = rng.integers(1, vocabulary, int(rng.integers(2, 8))).tolist()
+        for sample in range(samples):
+            length = int(rng.integers(1, 12))
+            rows.append(
+                {
+                    "question_id": f"q{question}",
+                    "sample_index": sample,
+                    "prompt_ids": prompt,
+                    "response_ids": rng.integers(1, vocabulary, length).tolist(),
+                    "behaviour_logprobs": (-np.log(vocabulary) + 0.5 * rng.standard_normal(length)).tolist(),
+                    "reward": float(rng.random() < 0.5),
+                }
+            )
+    return rows
+
+
+def write_rollout(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
+    pq.write_table(pa.Table.from_pylist(list(rows), schema=SCHEMA), path)
+    return path
+
+
+def make_job(folder: Path, policy: Path, *, name: str = "out", **changes: Any) -> Job:
+    """First update of `policy`, which is its own reference, on folder/rollout.parquet, with two threads at most."""
+    job = Job(
+        rollout=folder / "rollout.parquet",
+        policy=policy,
+        policy_key=str(policy),
+        reference=policy,
+        reference_key=str(policy),
+        output=folder / name,
+        output_policy_key=f"{name}-policy",
+        output_state_key=f"{name}-state",
+        config=UpdateConfig(learning_rate=1e-3, batch_responses=16),
+        placement=TrainerPlacement(threads=1, micro_batch_tokens=64),
+        temperature=0.8,
+        seed=5,
+    )
+    return job.model_copy(update=changes)

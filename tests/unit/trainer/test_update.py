@@ -1,0 +1,223 @@
+"""Whole updates in real trainer processes: the gradient, what is carried over, and how failures are told."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from safetensors.numpy import load_file
+
+from stages.trainer.job import Job, TrainerPlacement, UpdateConfig
+from stages.trainer.launcher import TrainerProcess
+from storage.errors import TrainerError
+from tests.tiny_models import make_tiny_policy
+from tests.unit.trainer.rollouts import make_job, make_rows, write_rollout
+
+ALGORITHMS = ("reinforce_pp", "reinforce_pp_baseline", "grpo")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trainer")
+    make_tiny_policy(folder / "policy", seed=1)
+    make_tiny_policy(folder / "reference", seed=2)
+    vocabulary = json.loads((folder / "policy/config.json").read_text())["vocab_size"]
+    write_rollout(folder / "rollout.parquet", make_rows(6, 4, vocabulary=vocabulary))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trainer(folder: Path) -> Iterator[TrainerProcess]:
+    """One process for all tests that leave it alive."""
+    with TrainerProcess(folder / "scratch") as process:
+        yield process
+
+
+def _one_step(folder: Path, name: str, algorithm: str, **changes: Any) -> Job:
+    """A single optimiser step without clipping of the gradient: the first moment is a tenth of the gradient."""
+    config = UpdateConfig(
+        algorithm=algorithm, learning_rate=1e-3, batch_responses=24, max_grad_norm=1e9, kl_coef=0.05, tis_cap=1.5
+    )
+    reference = {"reference": folder / "reference", "reference_key": "reference"}
+    return make_job(folder, folder / "policy", name=name, config=config, **(reference | changes))
+
+
+def _gradient(job: Job) -> dict[str, np.ndarray[Any, Any]]:
+    moments = load_file(job.output / "trainer_state" / "optimizer.safetensors")
+    return {k.removeprefix("exp_avg."): v / 0.1 for k, v in moments.items() if k.startswith("exp_avg.")}
+
+
+def _expected_gradient(job: Job) -> dict[str, np.ndarray[Any, Any]]:
+    """The same step, the plain way: one sequence at a time, the whole softmax, advantages in numpy."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    policy = AutoModelForCausalLM.from_pretrained(job.policy, dtype=torch.float32)
+    reference = AutoModelForCausalLM.from_pretrained(job.reference, dtype=torch.float32)
+    rows = pq.read_table(job.rollout).to_pylist()
+
+    def logprobs(model: Any, row: dict[str, Any]) -> Any:
+        tokens = torch.tensor([row["prompt_ids"] + row["response_ids"]])
+        all_logprobs = (model(tokens).logits[0, :-1] / job.temperature).log_softmax(-1)
+        return all_logprobs.gather(1, tokens[0, 1:, None])[len(row["prompt_ids"]) - 1 :, 0]
+
+    now = [logprobs(policy, row) for row in rows]
+    with torch.no_grad():
+        past = [logprobs(reference, row) for row in rows]
+    rewards, group = np.array([row["reward"] for row in rows]), np.array([row["question_id"] for row in rows])
+    centred = rewards - np.array([rewards[group == g].mean() for g in group])
+    lengths = [len(row["response_ids"]) for row in rows]
+    if job.config.algorithm == "grpo":
+        spread = np.array([rewards[group == g].std(ddof=1) for g in group])
+        flat = np.repeat(centred / (spread + job.config.advantage_eps), lengths)
+    else:
+        flat = np.repeat(centred, lengths)
+        if job.config.algorithm == "reinforce_pp":
+            penalties = [job.config.kl_coef * (n.detach() - p).double().numpy() for n, p in zip(now, past, strict=True)]
+            flat = np.concatenate([r - k[::-1].cumsum()[::-1] for r, k in zip(rewards, penalties, strict=True)])
+        flat = (flat - flat.mean()) / (flat.std() + job.config.advantage_eps)
+    logprobs_N, reference_N = torch.cat(now), torch.cat(past)
+    behaviour_N = torch.tensor([value for row in rows for value in row["behaviour_logprobs"]])
+    weights_N = (logprobs_N.detach() - behaviour_N).exp().clamp(max=job.config.tis_cap)
+    # At ratio 1 the clipped surrogate has the gradient of -weight * A * logprob.
+    loss = -(weights_N * torch.tensor(flat) * logprobs_N).mean()
+    if job.config.algorithm != "reinforce_pp":
+        difference = reference_N - logprobs_N
+        loss = loss + job.config.kl_coef * (difference.exp() - difference - 1).mean()
+    loss.backward()
+    return {name: parameter.grad.numpy() for name, parameter in policy.named_parameters()}
+
+
+def _assert_close(got: dict[str, np.ndarray[Any, Any]], expected: dict[str, np.ndarray[Any, Any]]) -> None:
+    assert got.keys() == expected.keys()
+    for name, value in expected.items():
+        scale = np.abs(value).max()
+        np.testing.assert_allclose(got[name], value, rtol=0, atol=1e-5 * scale, err_msg=name)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_gradient_is_that_of_the_formula(folder: Path, trainer: TrainerProcess, algorithm: str) -> None:
+    job = _one_step(folder, f"formula-{algorithm}", algorithm)
+    trainer.run(job)
+    _assert_close(_gradient(job), _expected_gradient(job))
+
+
+@pytest.mark.parametrize(("tokens", "processes"), [(1, 1), (10_000, 1), (64, 2)])
+def test_gradient_does_not_depend_on_how_a_step_is_cut(folder: Path, tokens: int, processes: int) -> None:
+    """The authors' release averages per micro-batch, so that short micro-batches count more."""
+    placement = TrainerPlacement(threads=1, micro_batch_tokens=tokens, processes=processes)
+    job = _one_step(folder, f"cut-{tokens}-{processes}", "grpo", placement=placement)
+    with TrainerProcess(folder / "scratch") as process:
+        result = process.run(job)
+    _assert_close(_gradient(job), _expected_gradient(job))
+    assert result.tokens == sum(len(row["response_ids"]) for row in pq.read_table(job.rollout).to_pylist())
+
+
+def _second(folder: Path, first: Job, name: str) -> Job:
+    changes = {
+        "policy": first.output / "policy",
+        "policy_key": first.output_policy_key,
+        "reference": first.reference,
+        "reference_key": first.reference_key,
+        "state": first.output / "trainer_state",
+        "state_key": first.output_state_key,
+        "seed": 6,
+    }
+    return make_job(folder, first.policy, name=name, **changes)
+
+
+def _digests(job: Job) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(job.output)): path.read_bytes()
+        for path in sorted(job.output.rglob("*"))
+        if path.is_file() and path.name != "done.json"
+    }
+
+
+def test_restored_state_continues_to_the_same_bytes(folder: Path, trainer: TrainerProcess) -> None:
+    first = make_job(folder, folder / "policy", name="first")
+    trainer.run(first)
+    live = _second(folder, first, "live")
+    seen: list[tuple[int, int, str]] = []
+    result = trainer.run(live, lambda *step: seen.append(step))
+    with TrainerProcess(folder / "scratch") as fresh:
+        restored = _second(folder, first, "restored")
+        fresh.run(restored)
+    assert _digests(live) == _digests(restored)
+    assert _digests(live)["policy/model.safetensors"] != _digests(first)["policy/model.safetensors"]
+    assert (result.optimiser_steps, result.schedule_step) == (2, 4)
+    assert pq.read_table(live.output / "metrics.parquet")["step"].to_pylist() == [3, 4]
+    assert seen[-1] == (2, 2, "done")
+
+
+def test_output_is_a_policy_folder_with_its_tokenizer(folder: Path, trainer: TrainerProcess) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    job = _one_step(folder, "loads", "grpo")
+    trainer.run(job)
+    model = AutoModelForCausalLM.from_pretrained(job.output / "policy")
+    assert model.config.tie_word_embeddings
+    before, after = (AutoTokenizer.from_pretrained(path) for path in (job.policy, job.output / "policy"))
+    assert after.encode("Tom has 3 apples") == before.encode("Tom has 3 apples") != []
+    assert after.chat_template == before.chat_template is not None
+    assert after.eos_token_id == before.eos_token_id is not None
+    done = json.loads((job.output / "done.json").read_text())
+    # The policy has moved away from the reference, not yet from itself.
+    assert done["metrics"]["kl"] > 0
+    assert done["metrics"]["ratio_mean"] == pytest.approx(1.0, abs=1e-5)
+
+
+def test_a_failed_update_says_why_and_the_next_one_works(folder: Path) -> None:
+    with TrainerProcess(folder / "scratch") as process:
+        good = make_job(folder, folder / "policy", name="after-failure")
+        bad = good.model_copy(update={"policy": folder / "nowhere", "policy_key": "nowhere"})
+        with pytest.raises(TrainerError, match=r"nowhere: not a Hugging Face model folder.*traceback: .*\.txt"):
+            process.run(bad)
+        assert process.run(good).optimiser_steps == 2
+
+
+def test_a_killed_process_is_noticed(folder: Path) -> None:
+    """Waiting for the answer of a dead process would never end."""
+    with TrainerProcess(folder / "scratch") as process:
+        job = make_job(folder, folder / "policy", name="killed")
+        process.start(job.placement)
+        assert process.pid is not None
+        os.kill(process.pid, signal.SIGKILL)
+        with pytest.raises(TrainerError, match="died with exit code -9"):
+            process.run(job)
+
+
+def test_the_process_ends_with_its_parent(folder: Path) -> None:
+    """A trainer left behind by a killed parent would hold the GPU."""
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, time; from pathlib import Path\n"
+        "from stages.trainer.job import TrainerPlacement; from stages.trainer.launcher import TrainerProcess\n"
+        "process = TrainerProcess(Path(sys.argv[1])); process.start(TrainerPlacement(threads=1))\n"
+        "print(process.pid, flush=True); time.sleep(600)"
+    )
+    command = [sys.executable, "-c", code, str(folder / "scratch")]
+    with subprocess.Popen(command, cwd=Path(__file__).parents[3], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        time.sleep(1.0)
+        parent.kill()
+    deadline = time.monotonic() + 20
+    while _alive(child) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not _alive(child)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
