@@ -19,9 +19,12 @@ from typing import Literal
 Split = Literal["warm", "seed", "heldout"]
 
 STEPS = (2, 4)
-STARTS = (3, 40)
+STARTS = (15, 45)
 OPERANDS = (2, 9)
 TOTALS = (2, 60)
+"""Bounds of every running total in a problem made here."""
+READ_TOTALS = (0, 99)
+"""Bounds in a question that a model wrote: its totals only have to make sense."""
 
 NAMES = tuple("Anna Ben Carla David Emma Felix Grace Henry Iris Jack Kate Leo Maria Noah Olga Paul Rosa Sam Tara Vera".split())
 ITEMS = tuple(
@@ -112,14 +115,14 @@ def problems(split: Split, count: int, seed: int) -> list[Problem]:
 def solve(question: str) -> Problem | None:
     """Read a question that anyone wrote, or None where it is not one of this domain with a sensible answer.
 
-    Strict: the wording must be the grammar's own and every total within TOTALS.
+    Strict: the wording must be the grammar's own and every total within READ_TOTALS.
     """
     match = _QUESTION.fullmatch(question) if len(question) <= MAX_QUESTION_CHARS else None
     if match is None:
         return None
     steps = re.findall(r"([a-z]+) ([0-9])", match["steps"])
     chain = (int(match["start"]), *(int(number) if verb in GAINS else -int(number) for verb, number in steps))
-    if not all(TOTALS[0] <= total <= TOTALS[1] for total in accumulate(chain)):
+    if not all(READ_TOTALS[0] <= total <= READ_TOTALS[1] for total in accumulate(chain)):
         return None
     return Problem(question=question, chain=chain, answer=sum(chain))
 

@@ -42,19 +42,25 @@ def choose_examples(
 def fit_examples(
     examples: Sequence[str], render: Callable[[Sequence[str]], list[int]], max_tokens: int
 ) -> tuple[list[str], list[int]]:
-    """The longest leading run of `examples` whose rendered prompt has at most `max_tokens` tokens, and those ids.
+    """The examples that fit, in order, and the ids of their prompt of at most `max_tokens` tokens.
 
-    `render` turns examples into the token ids of the whole prompt. Raises InputError when one example is too long.
+    Examples are taken whole or left out: one that would not fit any more is passed over, so a single over-long seed costs
+    itself and not the prompt. `render` turns examples into the token ids of the whole prompt. Raises InputError when no
+    example fits alone.
     """
-    smallest = 0
-    for count in range(len(examples), 0, -1):
-        ids = render(examples[:count])
-        if len(ids) <= max_tokens:
-            return list(examples[:count]), ids
-        smallest = len(ids)
+    ids = render(examples)
+    if examples and len(ids) <= max_tokens:
+        return list(examples), ids
+    fitting: list[str] = []
+    for example in examples:
+        if len(longer := render([*fitting, example])) <= max_tokens:
+            fitting, ids = [*fitting, example], longer
+    if fitting:
+        return fitting, ids
     raise InputError(
-        f"the prompt with a single example question has {smallest} tokens, the limit is {max_tokens}; "
-        "raise the prompt limit or remove over-long seed questions"
+        f"no prompt with a single one of its {len(examples)} example questions fits into {max_tokens} tokens, the "
+        f"shortest has {min(len(render([example])) for example in examples)}; raise max_prompt_tokens or remove "
+        "over-long seed questions"
         if examples
         else "no example question to put into the prompt; at least one seed question is needed"
     )

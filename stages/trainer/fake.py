@@ -28,7 +28,7 @@ class FakeTrainer:
         _write(job.output / "trainer_state" / "state.json", {"steps": steps + 1})
         metrics = dict.fromkeys(METRIC_COLUMNS, 0.0) | {"reward_mean": sum(rewards) / len(rewards)}
         pq.write_table(
-            pa.table({"step": [steps], **{k: [v] for k, v in metrics.items()}}), job.output / "metrics.parquet"
+            pa.table({"step": [steps + 1], **{k: [v] for k, v in metrics.items()}}), job.output / "metrics.parquet"
         )
         progress(1, 1, "")
         return JobResult(

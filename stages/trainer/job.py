@@ -40,7 +40,7 @@ METRIC_COLUMNS = (
     "grad_norm",
     "learning_rate",
 )
-"""Float columns of metrics.parquet, beside the integer `step`; means are over response tokens of the optimiser step.
+"""Float columns of metrics.parquet, beside the integer `step` (1 is the first ever); means are over response tokens of the optimiser step.
 
 `kl` is k3 against the reference, `approx_kl` k3 against the policy before the update; `tis_capped` the share of tokens
 whose weight was cut; `behaviour_gap` the mean |trainer's - engine's log-probability| of the sampled tokens.

@@ -127,4 +127,5 @@ def _deepspeed_settings(placement: TrainerPlacement) -> dict[str, Any]:
         "train_micro_batch_size_per_gpu": 1,
         "gradient_accumulation_steps": 1,
         "managed_gradient_accumulation": False,
+        "gradient_clipping": 0.0,  # clipped in the step hook, which also keeps the norm
     }

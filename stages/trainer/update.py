@@ -55,7 +55,7 @@ def run_update(trainer: Trainer, job: Job, progress: Progress) -> JobResult:
     metrics = []
     for index, rows in enumerate(batches):
         progress(index, len(batches), "optimiser step")
-        metrics.append({"step": trainer.steps} | _optimiser_step(trainer, rollout, columns, rows, job))
+        metrics.append(_optimiser_step(trainer, rollout, columns, rows, job) | {"step": trainer.steps})
     clock.lap("steps")
     if trainer.rank == 0:
         trainer.save(job)
@@ -128,7 +128,7 @@ def _optimiser_step(
     learning_rate = learning_rate_at(job.config, trainer.steps)
     grad_norm = trainer.step(learning_rate)
     if not math.isfinite(grad_norm):
-        raise TrainerError(f"gradient norm is {grad_norm} at optimiser step {trainer.steps - 1}; no policy was written")
+        raise TrainerError(f"gradient norm is {grad_norm} at optimiser step {trainer.steps}; no policy was written")
     means = dict(zip(_MEASURED, (trainer.sum_over_processes(sums) / tokens).tolist(), strict=True))
     return {
         "loss": means["policy_loss"] + _kl_loss_coef(job.config) * means["kl"],

@@ -67,8 +67,13 @@ def test_whole_examples_are_dropped_from_the_end_until_the_prompt_fits() -> None
     assert fit_examples(examples, _render, 7) == (["aaaa"], [0] * 7)
 
 
-def test_a_single_example_that_does_not_fit_is_an_error_with_both_numbers() -> None:
-    with pytest.raises(InputError, match=r"7 tokens, the limit is 6"):
+def test_an_over_long_example_is_passed_over_and_the_others_stay() -> None:
+    """A MATH seed with a drawing in it, 1,342 tokens long, ended the run when it was the first of its prompt."""
+    assert fit_examples(["a" * 50, "bbbb", "cccc"], _render, 12) == (["bbbb", "cccc"], [0] * 11)
+
+
+def test_examples_of_which_none_fits_are_an_error_with_both_numbers() -> None:
+    with pytest.raises(InputError, match=r"fits into 6 tokens, the shortest has 7"):
         fit_examples(["aaaa", "bbbb"], _render, 6)
     with pytest.raises(InputError, match="at least one seed"):
         fit_examples([], _render, 6)

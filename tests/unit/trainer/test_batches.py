@@ -66,7 +66,7 @@ def test_every_row_once_an_epoch_in_equal_steps() -> None:
     """The remainder used to be thrown away in the authors' release."""
     batches = minibatches(35, 16, 2, seed=1)
     assert [len(batch) for batch in batches] == [12, 12, 11] * 2
-    epochs = [sum(batches[:3], []), sum(batches[3:], [])]
+    epochs = [[row for batch in half for row in batch] for half in (batches[:3], batches[3:])]
     assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(35))
     assert epochs[0] != epochs[1]
 

@@ -119,9 +119,18 @@ def test_gradient_does_not_depend_on_how_a_step_is_cut(folder: Path, tokens: int
     assert result.tokens == sum(len(row["response_ids"]) for row in pq.read_table(job.rollout).to_pylist())
 
 
+def test_gradient_is_clipped_once_and_its_norm_reported_unclipped(folder: Path, trainer: TrainerProcess) -> None:
+    """DeepSpeed clips to 1 unless told otherwise, before anyone can look."""
+    job = _one_step(folder, "clipped", "grpo")
+    job = job.model_copy(update={"config": job.config.model_copy(update={"max_grad_norm": 1.5})})
+    expected = np.sqrt(sum((value**2).sum() for value in _expected_gradient(job).values()))
+    assert expected > 2
+    assert trainer.run(job).metrics["grad_norm"] == pytest.approx(expected, rel=1e-5)
+    assert np.sqrt(sum((value**2).sum() for value in _gradient(job).values())) == pytest.approx(1.5, rel=1e-5)
+
+
 def _second(folder: Path, first: Job, name: str) -> Job:
     changes = {
-        "policy": first.output / "policy",
         "policy_key": first.output_policy_key,
         "reference": first.reference,
         "reference_key": first.reference_key,
@@ -129,7 +138,7 @@ def _second(folder: Path, first: Job, name: str) -> Job:
         "state_key": first.output_state_key,
         "seed": 6,
     }
-    return make_job(folder, first.policy, name=name, **changes)
+    return make_job(folder, first.output / "policy", name=name, **changes)
 
 
 def _digests(job: Job) -> dict[str, bytes]:

@@ -1,0 +1,138 @@
+"""What the tests of storage, stages and flows share: a run without a model, inputs made by hand, scripted responses."""
+
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from flows.config import RunConfig, parse_config
+from stages.contract import Context, Inputs, Metrics, Stage, Work, run_stage
+from stages.engines.base import Completion, SamplingParams
+from stages.engines.fake import FakeEngine
+from stages.resources import Compute, Resources
+from stages.settings import Settings
+from stages.trainer.fake import FAKE_POLICY
+from storage.artifact import ArtifactRef
+from storage.fingerprint import fingerprint
+from storage.reading import read_table
+from storage.store import Store
+
+Tables = dict[str, pl.DataFrame]
+Numbers = dict[str, float | int | None]
+
+
+def memory_store() -> Store:
+    """An empty store in memory; names differ since all in-memory stores of a process are one file system."""
+    return Store(f"memory://{uuid.uuid4().hex}")
+
+
+class Given(Settings):
+    """Settings of `put_table`: the content is the identity."""
+
+    content: str
+
+
+def put_table(context: Context, kind: str, schema: pa.Schema, rows: Sequence[Mapping[str, Any]]) -> ArtifactRef:
+    """Commit `rows` as the output `kind` of a stage that does nothing else."""
+
+    def body(config: Settings, inputs: Inputs, work: Work) -> Metrics:
+        work.write(kind, rows)
+        return {}
+
+    stage = Stage(name=f"given_{kind}", version=1, body=body, tables={kind: schema})
+    return run_stage(stage, {}, Given(content=fingerprint(list(rows))), context).refs[kind]
+
+
+def put_policy(context: Context) -> ArtifactRef:
+    return run_stage(FAKE_POLICY, {}, Settings(), context).refs["policy"]
+
+
+def do(stage: Stage, inputs: Mapping[str, ArtifactRef], config: Settings, context: Context) -> tuple[Tables, Numbers]:
+    """Run a stage; its tables by name and its metrics."""
+    result = run_stage(stage, inputs, config, context)
+    return {name: read_table(result.refs[name]) for name in stage.tables}, dict(result.metrics)
+
+
+class ScriptedEngine(FakeEngine):
+    """The fake engine with given responses: prompt text -> its responses in order of the seeds, "…" at the end of one
+    that the token limit cut. Greedy sampling takes the first. `calls` holds what was asked for."""
+
+    def __init__(self, script: Mapping[str, Sequence[str]]) -> None:
+        super().__init__()
+        self.script = script
+        self.calls: list[tuple[list[str], SamplingParams, list[list[int]]]] = []
+
+    def generate(self, prompts, params, seeds, progress=None):  # type: ignore[no-untyped-def]
+        texts = [self.decode(prompt) for prompt in prompts]
+        self.calls.append((texts, params, [list(row) for row in seeds]))
+        return [
+            [self._scripted(response) for response in self.script[text][: len(row)]]
+            for text, row in zip(texts, seeds, strict=True)
+        ]
+
+    def _scripted(self, response: str) -> Completion:
+        text = response.removesuffix("…")
+        tokens = self.encode(text)
+        reason = "length" if response.endswith("…") else "stop"
+        return Completion(token_ids=tokens, logprobs=[-0.5] * len(tokens), finish_reason=reason, text=text)
+
+
+def fake_resources(engine: FakeEngine | None = None, **compute: Any) -> Resources:
+    """Resources on the fake engine, or on `engine`."""
+    resources = Resources(Compute(**compute), "fake")
+    resources._engine = engine
+    return resources
+
+
+SEED_QUESTIONS = (
+    "A farmer plants 12 rows of corn with 9 stalks in each row. How many stalks are there altogether?",
+    "What is the remainder when 2 to the power 20 is divided by seven?",
+    "Lisa reads 15 pages each evening. After how many evenings has she finished a novel of 240 pages?",
+    "The perimeter of a square is 36 centimetres. Find its area in square centimetres.",
+    "A bag holds five red and three blue marbles. What is the chance that the first one drawn is blue?",
+    "Two trains leave the same station in opposite directions at 40 and 60 kilometres per hour. When are they 250 apart?",
+)
+
+
+def write_jsonl(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def fake_values(folder: Path, **changes: Any) -> dict[str, Any]:
+    """Settings, as a YAML file holds them, of a small run on the fake engine whose inputs lie in `folder`."""
+    seeds = write_jsonl(folder / "seeds.jsonl", [{"question": question} for question in SEED_QUESTIONS])
+    problems = [
+        {"question": f"What is {n} plus {n + 3}? Answer with one number.", "answer": 2 * n + 3} for n in range(5)
+    ]
+    return {
+        "name": "small",
+        "root": str(folder / "runs"),
+        "engine": "fake",
+        "seed": 3,
+        "iterations": 2,
+        "seeds": {"path": str(seeds)},
+        "generate": {"questions": 8, "questions_per_prompt": 2, "examples": 3, "examples_from_pool": 1},
+        "sample": {"responses": 8},
+        "evaluate": {
+            "benchmarks": [{"name": "sums", "path": str(write_jsonl(folder / "sums.jsonl", problems))}],
+            "protocol": {"samples": 3},
+        },
+        "compute": {"shard_rows": 2},
+        **changes,
+    }
+
+
+def fake_config(folder: Path, **changes: Any) -> RunConfig:
+    return parse_config(fake_values(folder, **changes), "test")
+
+
+def tree(folder: Path) -> dict[str, int]:
+    """Every file under `folder` with its modification time."""
+    return {
+        path.relative_to(folder).as_posix(): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()
+    }

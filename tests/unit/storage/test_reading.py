@@ -1,0 +1,90 @@
+"""Bytes are used only after their digest was checked, and the error names the file."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+import storage.reading
+from stages.contract import Context
+from storage.artifact import ArtifactRef
+from storage.errors import CorruptArtifact, MissingArtifact
+from storage.reading import output_of, read_folder, read_table
+from storage.store import Store
+from tests.helpers import fake_resources, memory_store, put_policy, put_table
+
+SCHEMA = pa.schema([("id", pa.string())])
+ROWS = [{"id": "a"}, {"id": "b"}]
+
+
+def context(store: Store) -> Context:
+    return Context(store=store, seed=1, iteration=0, resources=fake_resources())
+
+
+def stored_files(ref: ArtifactRef) -> list[Path]:
+    store, _, output = output_of(ref)
+    return [Path(store.path(file.path)) for file in output.files]
+
+
+def test_a_table_comes_back(tmp_path: Path) -> None:
+    ref = put_table(context(Store(str(tmp_path))), "votes", SCHEMA, ROWS)
+    assert read_table(ref).to_dicts() == ROWS
+
+
+@pytest.mark.parametrize("same_size", [True, False])
+def test_a_changed_part_is_corrupt_and_named(tmp_path: Path, same_size: bool) -> None:
+    ref = put_table(context(Store(str(tmp_path))), "votes", SCHEMA, ROWS)
+    (part,) = stored_files(ref)
+    data = bytearray(part.read_bytes())
+    data[len(data) // 2] ^= 1
+    part.write_bytes(data if same_size else data[:-1])
+    with pytest.raises(CorruptArtifact, match=f"{part.name}.*delete it"):
+        read_table(ref)
+
+
+def test_a_missing_part_is_named(tmp_path: Path) -> None:
+    ref = put_table(context(Store(str(tmp_path))), "votes", SCHEMA, ROWS)
+    (part,) = stored_files(ref)
+    part.unlink()
+    with pytest.raises(MissingArtifact, match=part.name):
+        read_table(ref)
+
+
+def test_a_manifest_of_another_key_is_refused(tmp_path: Path) -> None:
+    ref = put_table(context(Store(str(tmp_path))), "votes", SCHEMA, ROWS)
+    with pytest.raises(CorruptArtifact, match="expected 1111"):
+        read_table(ref.model_copy(update={"key": "1111"}))
+
+
+def test_changed_weights_are_found_on_read(tmp_path: Path) -> None:
+    ref = put_policy(context(Store(str(tmp_path))))
+    (weights,) = stored_files(ref)
+    assert read_folder(ref) == weights.parent
+    weights.write_bytes(weights.read_bytes().replace(b"start", b"START"))
+    with pytest.raises(CorruptArtifact, match=r"policy\.json has \d+ bytes and another sha256"):
+        read_folder(ref)
+
+
+def test_missing_weights_are_named(tmp_path: Path) -> None:
+    ref = put_policy(context(Store(str(tmp_path))))
+    stored_files(ref)[0].unlink()
+    with pytest.raises(MissingArtifact, match=r"policy\.json does not exist"):
+        read_folder(ref)
+
+
+def test_weights_of_a_remote_store_are_downloaded_and_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage.reading, "_download_root", lambda: tmp_path)
+    store = memory_store()
+    ref = put_policy(context(store))
+    folder = read_folder(ref)
+    assert tmp_path in folder.parents
+    assert (folder / "policy.json").read_text() == '{"content": "start"}'
+    (folder / "policy.json").write_text('{"content": "START"}')
+    with pytest.raises(CorruptArtifact, match=r"policy\.json"):
+        read_folder(ref)
+
+
+def test_a_table_is_no_folder(tmp_path: Path) -> None:
+    ref = put_table(context(Store(str(tmp_path))), "votes", SCHEMA, ROWS)
+    with pytest.raises(MissingArtifact, match="is a table, not a folder"):
+        read_folder(ref)
