@@ -15,7 +15,7 @@ from rich.console import Console
 
 from flows.config import RunConfig, load_config, parse_config
 from storage.errors import InputError, SerlError
-from storage.run import open_run
+from storage.run import open_run, write_revision
 from storage.store import Store
 
 
@@ -74,11 +74,14 @@ def _do(config: RunConfig) -> None:
 
     console = Console()
     store = Store(config.uri)
-    store.check_writable()
     ledger = find_finished(config, store)
     if not ledger.complete:
+        config.check_inputs()
+        store.check_writable()
         _run_flow(config, console)
     else:
+        # A kill after the last manifest, or a return to earlier settings, leaves another revision the newest.
+        write_revision(store, ledger.revision())
         console.print(f"{config.uri} is finished; nothing to do")
     _print_results(config.uri, console)
 
@@ -100,7 +103,8 @@ def _run_flow(config: RunConfig, console: Console) -> None:
 
 def _quiet_prefect() -> None:
     """Defaults that suit a terminal; whoever sets these variables decides otherwise."""
-    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "ERROR")
+    # A failed stage is told in one line below; Prefect would log its traceback as an error before.
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
     os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "ERROR")
     # A temporary server takes 20-40 s on two busy cores, longer than Prefect's own limit.
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")

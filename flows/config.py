@@ -22,6 +22,7 @@ from stages.import_inputs import (
     ImportProblems,
     ImportSeeds,
     ProblemSet,
+    check_files,
     content_of_file,
     content_of_policy,
 )
@@ -106,7 +107,7 @@ class RunConfig(Settings):
     """Everything that says what a run is (identity) and where it runs (`root`, `compute`, `iterations`)."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Folder of the run under `root`.")
-    root: str = Field("runs", description="Folder, or s3://bucket/prefix, that holds runs.")
+    root: str = Field("runs", min_length=1, description="Folder, or s3://bucket/prefix, that holds runs.")
     seed: int = Field(1, ge=0, description="Every random choice of the run follows from it.")
     iterations: int = Field(3, ge=0, description="Passes of the six stages after iteration 0.")
     engine: Literal["transformers", "fake"] = Field("transformers", description="fake: no model at all, for trials.")
@@ -155,6 +156,11 @@ class RunConfig(Settings):
             return WARM_START, self.policy.warm_start
         folder = self.policy.model or str(open_run(self.policy.run or "").policy(self.policy.iteration))
         return IMPORT_POLICY, ImportPolicy(path=folder, sha256=content_of_policy(folder))
+
+    def check_inputs(self) -> None:
+        """Raises InputError for a file or model folder that is missing or unusable; the stages would do so too late."""
+        check_files(self.seeds_config(), self.problems_config())
+        self.policy_stage()
 
     def filter_config(self) -> FilterConfig:
         return FilterConfig(**self.filter.model_dump(), questions=self.generate.questions, domain=self.domain)

@@ -164,6 +164,7 @@ def run_inline(config: RunConfig, store: Store, resources: Resources, progress: 
     """Do everything that is missing, in this process and without Prefect."""
     ledger = find_finished(config, store)
     while not ledger.complete:
+        resources.trainer().start(config.compute.trainer)  # it loads while the other stages run
         context = Context(
             store=store, seed=config.seed, iteration=ledger.finished, resources=resources, progress=progress
         )

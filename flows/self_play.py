@@ -34,6 +34,7 @@ def serl(
         for _ in range(iterations):
             if ledger.complete:
                 break
+            resources.trainer().start(config.compute.trainer)  # it loads while the other stages run
             context = Context(
                 store=store,
                 seed=config.seed,

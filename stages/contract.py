@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from stages.resources import Resources
 from stages.settings import Settings
 from storage.artifact import ArtifactRef, Manifest, manifest_path, read_manifest
 from storage.commit import Committer, Rows, record_timing
-from storage.errors import CorruptArtifact
+from storage.errors import CorruptArtifact, StageFailed
 from storage.fingerprint import derive_seed, fingerprint
 from storage.reading import read_folder, read_table
 from storage.store import Store
@@ -195,13 +196,17 @@ def find_stage(stage: Stage, inputs: Mapping[str, ArtifactRef], config: Settings
         raise CorruptArtifact(f"{context.store.uri}/{path} holds key {manifest.key}, expected {key}; delete it")
     for output in manifest.outputs.values():
         for file in output.files:
-            size = Path(file.path).stat().st_size if Path(file.path).is_absolute() else context.store.size(file.path)
+            size = _local_size(Path(file.path)) if Path(file.path).is_absolute() else context.store.size(file.path)
             if size != file.bytes:
                 raise CorruptArtifact(
                     f"{context.store.uri}/{file.path} has {size} bytes, its manifest records {file.bytes}; delete "
                     f"{context.store.uri}/{path} to recompute the stage"
                 )
     return Result(refs=manifest.refs(context.store), metrics=dict(manifest.metrics), skipped=True)
+
+
+def _local_size(path: Path) -> int | None:
+    return path.stat().st_size if path.is_file() else None
 
 
 def run_stage(stage: Stage, inputs: Mapping[str, ArtifactRef], config: Settings, context: Context) -> Result:
@@ -216,6 +221,8 @@ def run_stage(stage: Stage, inputs: Mapping[str, ArtifactRef], config: Settings,
     started = time.time()
     try:
         metrics = dict(stage.body(config, Inputs(inputs), work))
+        if strange := {name: value for name, value in metrics.items() if value is not None and not isfinite(value)}:
+            raise StageFailed(f"{stage.name} reports {strange}: expected finite numbers; lower the learning rate")
         manifest = Manifest(
             stage=stage.name,
             version=stage.version,

@@ -64,6 +64,7 @@ def filter_instructions(config: FilterConfig, inputs: Inputs, work: Work) -> Met
             good.append(row)
 
     scores, indices = RougeLBank(known).nearest([row["question"] for row in good])
+    texts = set(known)  # a limit of 1 lets equal texts pass, but one question_id has one row
     fresh = RougeLBank()  # what this call accepted: candidates are compared with each other too, in order
     for done, (row, known_score, known_index) in enumerate(zip(good, scores, indices, strict=True), start=1):
         similarity = float(known_score)
@@ -74,10 +75,11 @@ def filter_instructions(config: FilterConfig, inputs: Inputs, work: Work) -> Met
         (fresh_score,), (fresh_index,) = fresh.nearest([row["question"]])
         if accepted and fresh_score > similarity:
             similarity, nearest = float(fresh_score), accepted[int(fresh_index)]["question"]
-        if similarity > config.max_similarity:
+        if similarity > config.max_similarity or row["question"] in texts:
             reject(row, "similar", similarity, nearest)
             continue
         fresh.add([row["question"]])
+        texts.add(row["question"])
         accepted.append(
             {
                 "question_id": schemas.question_id(row["question"]),

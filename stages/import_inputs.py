@@ -18,6 +18,7 @@ from stages.domains import arithmetic
 from stages.settings import Settings
 from stages.text.answers import gold_answer
 from stages.warm_start import WarmStartConfig
+from storage.commit import files_under
 from storage.errors import InputError
 from storage.fingerprint import digest_file, digest_files
 
@@ -61,8 +62,7 @@ def import_seeds(config: ImportSeeds, inputs: Inputs, work: Work) -> Metrics:
         made = arithmetic.problems("seed", config.count or 0, work.seed())
         rows = [_seed_row({"question": problem.question}) for problem in made]
     else:
-        rows = [_seed_row(row) for row in read_rows(config.path or "", "seed file")]
-        rows = list({row["question_id"]: row for row in rows}.values())
+        rows = _file_seeds(config)
     work.write("seeds", rows)
     return {"seeds/questions": len(rows)}
 
@@ -126,7 +126,8 @@ def _json_rows(path: Path, what: str) -> Iterator[tuple[str, dict[str, Any]]]:
                 raise InputError(f"{what} {path}, line {number}: {len(line)} bytes; expected at most {MAX_ROW_BYTES}")
             try:
                 row = json.loads(line)
-            except ValueError as error:  # also UnicodeDecodeError
+                json.dumps(row, ensure_ascii=False).encode()  # half a surrogate pair is JSON, but no text
+            except (ValueError, RecursionError) as error:  # also UnicodeDecodeError
                 raise InputError(
                     f"{what} {path}, line {number}: not JSON ({error}); expected one object per line"
                 ) from None
@@ -163,8 +164,7 @@ def content_of_policy(name: str) -> str:
             f"policy folder {name} has no tokenizer (tokenizer.json, tokenizer.model or vocab.json); "
             "save the model's tokenizer into it"
         )
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
-    return digest_files([(path.relative_to(folder).as_posix(), digest_file(path)) for path in files])
+    return digest_files([(file, digest_file(folder / file)) for file in files_under(folder)])
 
 
 def _seed_row(row: dict[str, Any]) -> dict[str, Any]:
@@ -173,6 +173,20 @@ def _seed_row(row: dict[str, Any]) -> dict[str, Any]:
         "question": row["question"],
         **{field: _text(row.get(field)) for field in ("answer", "level", "subject")},
     }
+
+
+def _file_seeds(config: ImportSeeds) -> list[dict[str, Any]]:
+    rows = [_seed_row(row) for row in read_rows(config.path or "", "seed file")]
+    return list({row["question_id"]: row for row in rows}.values())
+
+
+def check_files(seeds: ImportSeeds, problems: ImportProblems) -> None:
+    """Read all files once before anything is started. Raises InputError as their stages would."""
+    if seeds.path:
+        _file_seeds(seeds)
+    for problem_set in problems.sets:
+        if problem_set.path:
+            _file_problems(problem_set)
 
 
 def _file_problems(problem_set: ProblemSet) -> list[dict[str, Any]]:

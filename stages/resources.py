@@ -12,6 +12,7 @@ from pydantic import Field, PositiveInt
 
 from stages.settings import Settings
 from stages.trainer.job import TrainerPlacement
+from storage.errors import NotWritable
 
 if TYPE_CHECKING:
     from stages.engines.base import Engine
@@ -39,7 +40,10 @@ class Resources:
     def __init__(self, settings: Compute, engine: Literal["fake", "transformers"]) -> None:
         self.settings = settings
         self.engine_kind = engine
-        self.scratch = Path(tempfile.mkdtemp(prefix="serl-", dir=settings.scratch))
+        try:
+            self.scratch = Path(tempfile.mkdtemp(prefix="serl-", dir=settings.scratch))
+        except OSError as error:
+            raise NotWritable(f"compute.scratch {settings.scratch} cannot be used: {error.strerror}") from None
         self._engine: Engine | None = None
         self._trainer: TrainerProcess | FakeTrainer | None = None
         self._verifier: Verifier | None = None

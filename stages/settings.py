@@ -6,4 +6,6 @@ from pydantic import BaseModel, ConfigDict
 class Settings(BaseModel):
     """Frozen pydantic model that refuses unknown keys. Knows no torch, so a config loads in milliseconds."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True, use_attribute_docstrings=True
+    )

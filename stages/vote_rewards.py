@@ -113,6 +113,8 @@ def _decide(result: Vote, rewards: Sequence[float], config: VoteConfig) -> str:
         return "no_responses"
     if result.status != "majority" and config.rewards != "verified":
         return result.status
+    if config.rewards == "verified" and not any(rewards):
+        return "too_hard"
     # Counts instead of a mean: 16 * 0.2 in floating point must not decide a border case.
     total, n = sum(rewards), len(rewards)
     if total < config.min_reward * n - 1e-9:

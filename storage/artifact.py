@@ -5,6 +5,7 @@ per table, a stage killed between two of them and run again on a GPU could pair 
 optimiser state of the second; with one per stage the outputs appear together or not at all.
 """
 
+import json
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -86,6 +87,7 @@ def output_folder(kind: str, iteration: int, key: str) -> str:
 def read_manifest(store: Store, path: str) -> Manifest:
     """Raises MissingArtifact or CorruptArtifact."""
     data = store.read(path)
+    _check_format(store, path, data)
     try:
         manifest = Manifest.model_validate_json(data)
     except ValidationError as error:
@@ -94,9 +96,17 @@ def read_manifest(store: Store, path: str) -> Manifest:
             f"{store.uri}/{path} is not a manifest of format {FORMAT}: {'.'.join(map(str, first['loc']))}: "
             f"{first['msg']}; delete it to recompute that stage"
         ) from None
-    if manifest.format != FORMAT:
+    return manifest
+
+
+def _check_format(store: Store, path: str, data: bytes) -> None:
+    """Before the fields: those of a later format would read as corrupt, and deleting them as the way out."""
+    try:
+        found = json.loads(data)
+    except ValueError:
+        return
+    if isinstance(found, dict) and found.get("format", FORMAT) != FORMAT:
         raise CorruptArtifact(
-            f"{store.uri}/{path} has manifest format {manifest.format}, this version reads {FORMAT}; "
+            f"{store.uri}/{path} has manifest format {found['format']}, this version reads {FORMAT}; "
             "use the version of serl that wrote it"
         )
-    return manifest

@@ -58,7 +58,7 @@ class Committer:
         self._whole[table] = Output(files=(_stored(path, data),), columns=tables.columns(self.schemas[table]))
 
     def stage_folder(self, name: str, folder: Path) -> None:
-        files = _files_under(folder)
+        files = files_under(folder)
         digests = {file: digest_file(folder / file) for file in files}
         home = f"{self._home[name]}/{digest_files(list(digests.items()))[:SHORT]}"
         stored = []
@@ -72,7 +72,7 @@ class Committer:
         folder = folder.resolve()
         stored = tuple(
             StoredFile(path=str(folder / file), bytes=(folder / file).stat().st_size, sha256=digest_file(folder / file))
-            for file in _files_under(folder)
+            for file in files_under(folder)
         )
         self._whole[name] = Output(files=stored, folder=str(folder))
 
@@ -117,6 +117,8 @@ class Committer:
         return Output(files=tuple(files), columns=tables.columns(self.schemas[table]))
 
     def _encode(self, table: str, rows: Rows) -> bytes:
+        if table not in self.schemas:
+            raise StorageError(f"the stage declares no table {table}; it declares {', '.join(self.schemas) or 'none'}")
         schema = self.schemas[table]
         if isinstance(rows, pl.DataFrame):
             rows = rows.to_dicts()
@@ -130,9 +132,9 @@ def _stored(path: str, data: bytes) -> StoredFile:
     return StoredFile(path=path, bytes=len(data), sha256=digest(data), rows=tables.decode(data).num_rows)
 
 
-def _files_under(folder: Path) -> list[str]:
+def files_under(folder: Path) -> list[str]:
     files = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
-    return sorted(file for file in files if not file.startswith("."))
+    return sorted(file for file in files if not any(part.startswith(".") for part in Path(file).parts))
 
 
 def record_timing(store: Store, manifest: Manifest, *, seconds: float, started: float) -> None:

@@ -107,8 +107,8 @@ class Run:
 
         An iteration whose update was skipped has the policy of the one before.
         """
-        last = self.iterations[-1] if iteration is None else iteration
-        for number in range(last, -1, -1):
+        last = max(self.iterations, default=-1) if iteration is None else iteration
+        for number in range(last, -1, -1) if last in self.iterations else ():
             for manifest in self.manifests(number).values():
                 if "policy" in manifest.outputs:
                     return read_folder(manifest.refs(self.store)["policy"])

@@ -20,7 +20,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
-from storage.errors import MissingArtifact, NotWritable
+from storage.errors import MissingArtifact, NotWritable, StorageError
 
 _memory_lock = threading.Lock()  # the in-memory file system has no atomic create of its own
 
@@ -30,7 +30,10 @@ class Store:
 
     def __init__(self, uri: str) -> None:
         """`uri`: a folder (`runs/quickstart`), `memory://name` or `s3://bucket/prefix`. Touches nothing yet."""
-        fs, root = fsspec.core.url_to_fs(uri)
+        try:
+            fs, root = fsspec.core.url_to_fs(uri)
+        except (ValueError, ImportError) as error:  # an unknown protocol, or one whose library is not installed
+            raise StorageError(f"{uri} cannot be opened: {error}; expected a folder or s3://bucket/prefix") from None
         self.uri: str = str(uri).rstrip("/")
         self.fs: Any = fs
         self.root: str = root.rstrip("/")
@@ -88,7 +91,7 @@ class Store:
         """The bytes at `path`; MissingArtifact when there are none."""
         try:
             return bytes(self.fs.cat_file(self.path(path)))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise MissingArtifact(f"{self.uri}/{path} does not exist") from None
 
     def exists(self, path: str) -> bool:
@@ -98,14 +101,14 @@ class Store:
         """Bytes at `path`, or None when nothing is there."""
         try:
             return int(self.fs.size(self.path(path)))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
     def names(self, folder: str) -> list[str]:
         """Names directly under `folder`, sorted; empty when the folder does not exist."""
         try:
             entries = self.fs.ls(self.path(folder), detail=False)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
         return sorted(str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in entries)
 
@@ -125,7 +128,7 @@ class Store:
         """Raise NotWritable unless a small file can be created under the root."""
         with self._refusals(""):
             if self.is_local:
-                Path(self.root).mkdir(parents=True, exist_ok=True)
+                _make_folder(Path(self.root))
                 with tempfile.TemporaryFile(dir=self.root):
                     pass
 
@@ -144,12 +147,12 @@ class Store:
         target = Path(self.path(path))
         # Temporary files live apart from the tables, so that a folder scan never meets a half-written part.
         temporary = Path(self.root) / ".tmp" / uuid.uuid4().hex
-        temporary.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(temporary.parent)
         try:
             write(temporary)
             with temporary.open("rb") as written:
                 os.fsync(written.fileno())
-            target.parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(target.parent)
             publish(temporary, target)
             _sync_folder(target.parent)
         finally:
@@ -169,6 +172,14 @@ class Store:
                 f"cannot write {self.uri}/{path}: {error.strerror}; what was committed is intact, run again after "
                 "making room"
             ) from error
+
+
+def _make_folder(folder: Path) -> None:
+    """mkdir's FileExistsError would read as a lost race; a file in the folder's place is a refusal."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from None
 
 
 def _sync_folder(folder: Path) -> None:

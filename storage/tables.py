@@ -20,9 +20,14 @@ def make_table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table
         if row.keys() != expected:
             missing, extra = sorted(expected - row.keys()), sorted(row.keys() - expected)
             raise SchemaMismatch(f"row {index}: missing columns {missing}, unexpected columns {extra}")
+    whole = [field.name for field in schema if pa.types.is_integer(field.type)]
+    for index, row in enumerate(rows):
+        for name in whole:
+            if isinstance(row[name], float):  # Arrow would cut 1.5 to 1 without a word
+                raise SchemaMismatch(f"row {index}: {name} is {row[name]!r}, expected a whole number")
     try:
         return pa.Table.from_pylist(list(rows), schema=schema)
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
         raise SchemaMismatch(f"rows do not fit the schema {columns(schema)}: {error}") from error
 
 

@@ -4,7 +4,7 @@ import json
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 import pyarrow as pa
@@ -77,7 +77,7 @@ class ScriptedEngine(FakeEngine):
     def _scripted(self, response: str) -> Completion:
         text = response.removesuffix("…")
         tokens = self.encode(text)
-        reason = "length" if response.endswith("…") else "stop"
+        reason: Literal["stop", "length"] = "length" if response.endswith("…") else "stop"
         return Completion(token_ids=tokens, logprobs=[-0.5] * len(tokens), finish_reason=reason, text=text)
 
 
@@ -94,7 +94,7 @@ SEED_QUESTIONS = (
     "Lisa reads 15 pages each evening. After how many evenings has she finished a novel of 240 pages?",
     "The perimeter of a square is 36 centimetres. Find its area in square centimetres.",
     "A bag holds five red and three blue marbles. What is the chance that the first one drawn is blue?",
-    "Two trains leave the same station in opposite directions at 40 and 60 kilometres per hour. When are they 250 apart?",
+    "Two trains leave a station in opposite directions at 40 and 60 kilometres per hour. When are they 250 apart?",
 )
 
 

@@ -23,26 +23,25 @@ STARTS = (15, 45)
 OPERANDS = (2, 9)
 TOTALS = (2, 60)
 """Bounds of every running total in a problem made here."""
+READ_STEPS = (1, 6)
 READ_TOTALS = (0, 99)
-"""Bounds in a question that a model wrote: its totals only have to make sense."""
+"""Bounds in a question that a model wrote: it only has to make sense."""
 
-NAMES = tuple("Anna Ben Carla David Emma Felix Grace Henry Iris Jack Kate Leo Maria Noah Olga Paul Rosa Sam Tara Vera".split())
-ITEMS = tuple(
-    "badges balls beads bells books bottles buttons candles cards coins cups keys marbles mugs pens rings shells "
-    "stamps tickets toys".split()
+# fmt: off
+NAMES = (
+    "Anna", "Ben", "Carla", "David", "Emma", "Felix", "Grace", "Henry", "Iris", "Jack",
+    "Kate", "Leo", "Maria", "Noah", "Olga", "Paul", "Rosa", "Sam", "Tara", "Vera",
 )
-GAINS = tuple("borrows buys collects earns finds gets receives wins".split())
-LOSSES = tuple("discards donates drops lends loses mails returns sells".split())
-OPENINGS = (
-    "{name} has",
-    "{name} owns",
-    "{name} starts with",
-    "{name} begins with",
-    "At first {name} has",
-    "Today {name} has",
+ITEMS = (
+    "badges", "balls", "beads", "bells", "books", "bottles", "buttons", "candles", "cards", "coins",
+    "cups", "keys", "marbles", "mugs", "pens", "rings", "shells", "stamps", "tickets", "toys",
 )
+GAINS = ("borrows", "buys", "collects", "earns", "finds", "gets", "receives", "wins")
+LOSSES = ("discards", "donates", "drops", "lends", "loses", "mails", "returns", "sells")
+# fmt: on
+OPENINGS = ("has", "owns", "keeps", "counts", "starts with", "begins with")
 MIDDLE_CONNECTORS = (", ", ", then ")
-LAST_CONNECTORS = (" and ", " and then ", ", then ")
+LAST_CONNECTORS = (" and ", " and then ", ", and ", ", and then ")
 ENDINGS = (
     "How many are there now?",
     "How many are there in the end?",
@@ -56,12 +55,11 @@ MAX_QUESTION_CHARS = 300
 """Longer text is no question of this domain: the longest one made here has about 130 characters."""
 
 _WARM_SHARE, _SEED_SHARE = 0.85, 0.10
-_OPENING = "|".join(opening.format(name=f"(?:{'|'.join(NAMES)})") for opening in OPENINGS)
 _VERB = "|".join(GAINS + LOSSES)
 _STEP = rf"(?:{_VERB}) [{OPERANDS[0]}-{OPERANDS[1]}]"
 _QUESTION = re.compile(
-    rf"(?:{_OPENING}) (?P<start>[1-9][0-9]?) (?:{'|'.join(ITEMS)})"
-    rf"(?P<steps>(?:(?:{'|'.join(MIDDLE_CONNECTORS)}){_STEP}){{{STEPS[0] - 1},{STEPS[1] - 1}}}"
+    rf"(?:{'|'.join(NAMES)}) (?:{'|'.join(OPENINGS)}) (?P<start>[1-9][0-9]?) (?:{'|'.join(ITEMS)})"
+    rf"(?P<steps>(?:(?:{'|'.join(MIDDLE_CONNECTORS)}){_STEP}){{{READ_STEPS[0] - 1},{READ_STEPS[1] - 1}}}"
     rf"(?:{'|'.join(LAST_CONNECTORS)}){_STEP})\. (?:{'|'.join(map(re.escape, ENDINGS))})"
 )
 
@@ -151,7 +149,7 @@ def _make_chain(rng: random.Random) -> tuple[int, ...]:
 
 
 def _write_question(rng: random.Random, chain: tuple[int, ...]) -> str:
-    text = f"{rng.choice(OPENINGS).format(name=rng.choice(NAMES))} {chain[0]} {rng.choice(ITEMS)}"
+    text = f"{rng.choice(NAMES)} {rng.choice(OPENINGS)} {chain[0]} {rng.choice(ITEMS)}"
     for position, number in enumerate(chain[1:], start=2):
         connector = rng.choice(LAST_CONNECTORS if position == len(chain) else MIDDLE_CONNECTORS)
         text += f"{connector}{rng.choice(GAINS if number > 0 else LOSSES)} {abs(number)}"

@@ -13,11 +13,14 @@ import pyarrow.parquet as pq
 
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.settings import Settings
-from stages.trainer.job import METRIC_COLUMNS, Job, JobResult, Progress
+from stages.trainer.job import METRIC_COLUMNS, Job, JobResult, Progress, TrainerPlacement
 
 
 class FakeTrainer:
     """Same calls as `TrainerProcess`."""
+
+    def start(self, placement: TrainerPlacement) -> None:
+        """Nothing to start."""
 
     def run(self, job: Job, progress: Progress) -> JobResult:
         rewards = pq.read_table(job.rollout)["reward"].to_pylist()
@@ -26,7 +29,10 @@ class FakeTrainer:
         content = hashlib.sha256(json.dumps([before, rewards, job.seed]).encode()).hexdigest()
         _write(job.output / "policy" / "policy.json", {"content": content})
         _write(job.output / "trainer_state" / "state.json", {"steps": steps + 1})
-        metrics = dict.fromkeys(METRIC_COLUMNS, 0.0) | {"reward_mean": sum(rewards) / len(rewards)}
+        metrics = dict.fromkeys(METRIC_COLUMNS, 0.0) | {
+            "reward_mean": sum(rewards) / len(rewards),
+            "responses": float(len(rewards)),
+        }
         pq.write_table(
             pa.table({"step": [steps + 1], **{k: [v] for k, v in metrics.items()}}), job.output / "metrics.parquet"
         )

@@ -5,7 +5,6 @@ and how it runs and is not. A job and its result travel as JSON files.
 """
 
 import math
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -40,10 +39,11 @@ METRIC_COLUMNS = (
     "grad_norm",
     "learning_rate",
 )
-"""Float columns of metrics.parquet, beside the integer `step` (1 is the first ever); means are over response tokens of the optimiser step.
+"""Float columns of metrics.parquet, beside the integer `step` (1 is the first ever).
 
-`kl` is k3 against the reference, `approx_kl` k3 against the policy before the update; `tis_capped` the share of tokens
-whose weight was cut; `behaviour_gap` the mean |trainer's - engine's log-probability| of the sampled tokens.
+Means are over response tokens of the optimiser step. `kl` is k3 against the reference, `approx_kl` k3 against the
+policy before the update; `tis_capped` the share of tokens whose weight was cut; `behaviour_gap` the mean
+|trainer's - engine's log-probability| of the sampled tokens.
 """
 
 
@@ -92,8 +92,8 @@ class TrainerPlacement(Settings):
 
     processes: int = Field(default=1, ge=1, le=1024)
     """Data-parallel processes on this machine, one per GPU."""
-    threads: int = Field(default_factory=lambda: max(1, min(2, os.cpu_count() or 1)), ge=1, le=256)
-    """CPU threads of each process."""
+    threads: int = Field(default=1, ge=1, le=256)
+    """CPU threads of each process. Their number changes the last bits: the default does not look at the machine."""
     micro_batch_tokens: int = Field(default=8192, ge=1)
     """Most tokens, padding included, that one process computes at a time; one response may exceed it."""
     dtype: Literal["float32", "bfloat16"] = "float32"

@@ -84,6 +84,7 @@ class TrainerProcess:
             return
         if process.stdin is not None:
             process.stdin.close()
+        process.terminate()
         try:
             process.wait(_CLOSE_SECONDS)
         except subprocess.TimeoutExpired:
@@ -140,6 +141,8 @@ def _environment(placement: TrainerPlacement) -> dict[str, str]:
         "PYTHONPATH": f"{root}{os.pathsep}{path}" if path else root,
         "OMP_NUM_THREADS": str(placement.threads),
         "MKL_NUM_THREADS": str(placement.threads),
+        # Threads that spin while they wait made an update 20 times slower on two busy cores.
+        "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
         "HF_HUB_OFFLINE": "1",
         "GLOO_SOCKET_IFNAME": os.environ.get("GLOO_SOCKET_IFNAME", "lo"),
     }

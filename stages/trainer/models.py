@@ -79,6 +79,4 @@ def _check_head(model: PreTrainedModel, folder: Path) -> None:
     logits = model(tokens, use_cache=False).logits
     ours = model.get_output_embeddings()(model.base_model(tokens, use_cache=False).last_hidden_state)
     if not torch.allclose(logits, ours, atol=1e-4, rtol=1e-4):
-        raise InputError(
-            f"{folder}: {type(model).__name__} changes its logits after the output layer; use another model"
-        )
+        raise InputError(f"{folder}: {type(model).__name__} changes logits after the output layer; use another model")

@@ -25,7 +25,9 @@ def manifest(**changes: Any) -> Manifest:
         "seed": 3,
         "branch": 0,
         "code": "0.1.0",
-        "outputs": {"votes": {"files": [{"path": "votes/x", "bytes": 1, "sha256": "00", "rows": 7}], "columns": {"a": "string"}}},
+        "outputs": {
+            "votes": {"files": [{"path": "votes/x", "bytes": 1, "sha256": "00", "rows": 7}], "columns": {"a": "string"}}
+        },
         "metrics": {"vote/kept": 4},
     }
     return Manifest.model_validate({**values, **changes})

@@ -9,7 +9,10 @@ from storage.fingerprint import canonical_json, derive_seed, digest_file, digest
 
 
 def test_canonical_json_has_one_spelling() -> None:
-    assert canonical_json({"b": [1, 2.5, None, True], "a": {"é": "x y"}}) == '{"a":{"é":"x y"},"b":[1,2.5,null,true]}'.encode()
+    assert (
+        canonical_json({"b": [1, 2.5, None, True], "a": {"é": "x y"}})
+        == '{"a":{"é":"x y"},"b":[1,2.5,null,true]}'.encode()
+    )
     assert canonical_json({"a": 1, "b": 2}) == canonical_json({"b": 2, "a": 1})
 
 
@@ -46,7 +49,10 @@ def test_derived_seed_is_the_hash_of_the_names() -> None:
 
 
 def test_names_do_not_run_together() -> None:
-    assert len({derive_seed("a", "bc"), derive_seed("ab", "c"), derive_seed("abc"), derive_seed(1, 2), derive_seed(12)}) == 5
+    assert (
+        len({derive_seed("a", "bc"), derive_seed("ab", "c"), derive_seed("abc"), derive_seed(1, 2), derive_seed(12)})
+        == 5
+    )
 
 
 def test_a_key_in_a_path_is_no_number() -> None:

@@ -1,5 +1,7 @@
 """Bytes are used only after their digest was checked, and the error names the file."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,8 +19,10 @@ SCHEMA = pa.schema([("id", pa.string())])
 ROWS = [{"id": "a"}, {"id": "b"}]
 
 
-def context(store: Store) -> Context:
-    return Context(store=store, seed=1, iteration=0, resources=fake_resources())
+@pytest.fixture
+def context(tmp_path: Path) -> Iterator[Context]:
+    with fake_resources(scratch=tmp_path) as resources:
+        yield Context(store=Store(str(tmp_path / "run")), seed=1, iteration=0, resources=resources)
 
 
 def stored_files(ref: ArtifactRef) -> list[Path]:
@@ -26,14 +30,14 @@ def stored_files(ref: ArtifactRef) -> list[Path]:
     return [Path(store.path(file.path)) for file in output.files]
 
 
-def test_a_table_comes_back(tmp_path: Path) -> None:
-    ref = put_table(context(Store(str(tmp_path))), "votes", SCHEMA, ROWS)
+def test_a_table_comes_back(context: Context) -> None:
+    ref = put_table(context, "votes", SCHEMA, ROWS)
     assert read_table(ref).to_dicts() == ROWS
 
 
 @pytest.mark.parametrize("same_size", [True, False])
-def test_a_changed_part_is_corrupt_and_named(tmp_path: Path, same_size: bool) -> None:
-    ref = put_table(context(Store(str(tmp_path))), "votes", SCHEMA, ROWS)
+def test_a_changed_part_is_corrupt_and_named(context: Context, same_size: bool) -> None:
+    ref = put_table(context, "votes", SCHEMA, ROWS)
     (part,) = stored_files(ref)
     data = bytearray(part.read_bytes())
     data[len(data) // 2] ^= 1
@@ -42,22 +46,22 @@ def test_a_changed_part_is_corrupt_and_named(tmp_path: Path, same_size: bool) ->
         read_table(ref)
 
 
-def test_a_missing_part_is_named(tmp_path: Path) -> None:
-    ref = put_table(context(Store(str(tmp_path))), "votes", SCHEMA, ROWS)
+def test_a_missing_part_is_named(context: Context) -> None:
+    ref = put_table(context, "votes", SCHEMA, ROWS)
     (part,) = stored_files(ref)
     part.unlink()
     with pytest.raises(MissingArtifact, match=part.name):
         read_table(ref)
 
 
-def test_a_manifest_of_another_key_is_refused(tmp_path: Path) -> None:
-    ref = put_table(context(Store(str(tmp_path))), "votes", SCHEMA, ROWS)
+def test_a_manifest_of_another_key_is_refused(context: Context) -> None:
+    ref = put_table(context, "votes", SCHEMA, ROWS)
     with pytest.raises(CorruptArtifact, match="expected 1111"):
         read_table(ref.model_copy(update={"key": "1111"}))
 
 
-def test_changed_weights_are_found_on_read(tmp_path: Path) -> None:
-    ref = put_policy(context(Store(str(tmp_path))))
+def test_changed_weights_are_found_on_read(context: Context) -> None:
+    ref = put_policy(context)
     (weights,) = stored_files(ref)
     assert read_folder(ref) == weights.parent
     weights.write_bytes(weights.read_bytes().replace(b"start", b"START"))
@@ -65,17 +69,18 @@ def test_changed_weights_are_found_on_read(tmp_path: Path) -> None:
         read_folder(ref)
 
 
-def test_missing_weights_are_named(tmp_path: Path) -> None:
-    ref = put_policy(context(Store(str(tmp_path))))
+def test_missing_weights_are_named(context: Context) -> None:
+    ref = put_policy(context)
     stored_files(ref)[0].unlink()
     with pytest.raises(MissingArtifact, match=r"policy\.json does not exist"):
         read_folder(ref)
 
 
-def test_weights_of_a_remote_store_are_downloaded_and_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_of_a_remote_store_are_downloaded_and_checked(
+    context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(storage.reading, "_download_root", lambda: tmp_path)
-    store = memory_store()
-    ref = put_policy(context(store))
+    ref = put_policy(replace(context, store=memory_store()))
     folder = read_folder(ref)
     assert tmp_path in folder.parents
     assert (folder / "policy.json").read_text() == '{"content": "start"}'
@@ -84,7 +89,7 @@ def test_weights_of_a_remote_store_are_downloaded_and_checked(tmp_path: Path, mo
         read_folder(ref)
 
 
-def test_a_table_is_no_folder(tmp_path: Path) -> None:
-    ref = put_table(context(Store(str(tmp_path))), "votes", SCHEMA, ROWS)
+def test_a_table_is_no_folder(context: Context) -> None:
+    ref = put_table(context, "votes", SCHEMA, ROWS)
     with pytest.raises(MissingArtifact, match="is a table, not a folder"):
         read_folder(ref)

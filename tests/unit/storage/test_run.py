@@ -54,7 +54,7 @@ def _timing_of_another_key(run: Run) -> bytes:
 
 
 def test_what_is_not_there_is_said(run: Run) -> None:
-    with pytest.raises(MissingArtifact, match="no table nonsense; it has .*votes"):
+    with pytest.raises(MissingArtifact, match=r"no table nonsense; it has .*votes"):
         run.table("nonsense")
     with pytest.raises(MissingArtifact, match=r"no votes at iteration 0; finished: \[0, 1\]"):
         run.table("votes", iteration=0)
@@ -104,5 +104,5 @@ def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
 def test_a_broken_revision_is_named() -> None:
     store = memory_store()
     store.create("revisions/000001.json", b'{"config": {}')
-    with pytest.raises(CorruptArtifact, match="revisions/000001.json is not a revision"):
+    with pytest.raises(CorruptArtifact, match=r"revisions/000001\.json is not a revision"):
         open_run(store.uri)

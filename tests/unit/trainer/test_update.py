@@ -19,6 +19,7 @@ from storage.errors import TrainerError
 from tests.tiny_models import make_tiny_policy
 from tests.unit.trainer.rollouts import make_job, make_rows, write_rollout
 
+CONFIGS = Path(__file__).parents[3] / "configs/deepspeed"
 ALGORITHMS = ("reinforce_pp", "reinforce_pp_baseline", "grpo")
 
 
@@ -108,11 +109,21 @@ def test_gradient_is_that_of_the_formula(folder: Path, trainer: TrainerProcess, 
     _assert_close(_gradient(job), _expected_gradient(job))
 
 
-@pytest.mark.parametrize(("tokens", "processes"), [(1, 1), (10_000, 1), (64, 2)])
-def test_gradient_does_not_depend_on_how_a_step_is_cut(folder: Path, tokens: int, processes: int) -> None:
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"micro_batch_tokens": 1},
+        {"micro_batch_tokens": 10_000, "gradient_checkpointing": True},
+        {"processes": 2, "deepspeed": CONFIGS / "zero0.json"},
+    ],
+    ids=["one-by-one", "whole-checkpointed", "two-processes"],
+)
+def test_gradient_does_not_depend_on_how_a_step_is_cut(
+    folder: Path, changes: dict[str, Any], request: pytest.FixtureRequest
+) -> None:
     """The authors' release averages per micro-batch, so that short micro-batches count more."""
-    placement = TrainerPlacement(threads=1, micro_batch_tokens=tokens, processes=processes)
-    job = _one_step(folder, f"cut-{tokens}-{processes}", "grpo", placement=placement)
+    placement = TrainerPlacement(**({"threads": 1, "micro_batch_tokens": 64} | changes))
+    job = _one_step(folder, request.node.name, "grpo", placement=placement)
     with TrainerProcess(folder / "scratch") as process:
         result = process.run(job)
     _assert_close(_gradient(job), _expected_gradient(job))
@@ -189,6 +200,17 @@ def test_a_failed_update_says_why_and_the_next_one_works(folder: Path) -> None:
         with pytest.raises(TrainerError, match=r"nowhere: not a Hugging Face model folder.*traceback: .*\.txt"):
             process.run(bad)
         assert process.run(good).optimiser_steps == 2
+
+
+def test_zero_is_refused_by_name(folder: Path, tmp_path: Path) -> None:
+    settings = tmp_path / "zero2.json"
+    settings.write_text('{"zero_optimization": {"stage": 2}}')
+    job = make_job(folder, folder / "policy", name="zero", placement=TrainerPlacement(threads=1, deepspeed=settings))
+    with (
+        TrainerProcess(folder / "scratch") as process,
+        pytest.raises(TrainerError, match="ZeRO stage 2 is not supported"),
+    ):
+        process.run(job)
 
 
 def test_a_killed_process_is_noticed(folder: Path) -> None:

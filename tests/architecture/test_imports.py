@@ -1,0 +1,148 @@
+"""Who may import whom, and what no code of this project may call. ARCHITECTURE: flows -> stages -> storage."""
+
+import ast
+import json
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LAYERS = ("flows", "stages", "storage")
+FILES = sorted(path for layer in LAYERS for path in (ROOT / layer).rglob("*.py"))
+HEAVY = {"torch", "vllm", "deepspeed", "transformers"}
+MAY_BE_HEAVY = ("stages/engines/", "stages/trainer/", "stages/rl/", "stages/warm_start.py")
+LIGHT_ALTHOUGH_THERE = {
+    "stages.engines.base",
+    "stages.engines.fake",
+    "stages.engines.loader",
+    "stages.trainer.fake",
+    "stages.trainer.job",
+    "stages.trainer.launcher",
+    "stages.warm_start",
+}
+"""What stage modules import at their top, out of the folders where torch is allowed."""
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Full names of all modules that a file imports anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name_of(path)}: a relative import hides its layer"
+            yield node.module or ""
+
+
+def roots(path: Path) -> set[str]:
+    return {name.split(".")[0] for name in imports(path)}
+
+
+def importing(found: set[str]) -> list[str]:
+    return [name_of(path) for path in FILES if roots(path) & found]
+
+
+def test_there_is_something_to_look_at() -> None:
+    assert len(FILES) > 30 and "stages" in roots(ROOT / "flows" / "iteration.py")
+
+
+@pytest.mark.parametrize(("layer", "above"), [("storage", {"stages", "flows"}), ("stages", {"flows"})])
+def test_layers_import_downward_only(layer: str, above: set[str]) -> None:
+    assert [name for name in importing(above) if name.startswith(f"{layer}/")] == []
+
+
+def test_nothing_imports_tests() -> None:
+    assert importing({"tests", "pytest"}) == []
+
+
+def test_prefect_only_in_flows() -> None:
+    assert [name for name in importing({"prefect"}) if not name.startswith("flows/")] == []
+
+
+def test_torch_and_its_like_only_where_models_are() -> None:
+    assert [name for name in importing(HEAVY) if not name.startswith(MAY_BE_HEAVY)] == []
+
+
+def test_text_stages_know_no_torch() -> None:
+    """Not by way of another module of this project either."""
+    inner = {"stages.engines", "stages.trainer", "stages.rl"}
+    for path in (ROOT / "stages" / "text").glob("*.py"):
+        assert not any(name.startswith(tuple(inner)) for name in imports(path)), name_of(path)
+
+
+def loaded(statement: str) -> set[str]:
+    """Top-level modules in `sys.modules` after `statement`, in a process of its own."""
+    code = f"import json, sys\n{statement}\nprint(json.dumps(sorted({{name.split('.')[0] for name in sys.modules}})))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True, timeout=120
+    )
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def modules() -> list[str]:
+    """All modules but those of the folders where torch is allowed, of which only the light ones."""
+    found = []
+    for path in FILES:
+        name = name_of(path).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        if not name_of(path).startswith(MAY_BE_HEAVY) or path.name == "__init__.py" or name in LIGHT_ALTHOUGH_THERE:
+            found.append(name)
+    assert found and LIGHT_ALTHOUGH_THERE.issubset(found)
+    return found
+
+
+def test_no_stage_or_flow_module_loads_torch() -> None:
+    """A config loads, and `serl show` answers, without waiting for torch."""
+    assert loaded(f"import {', '.join(modules())}") & HEAVY == set()
+
+
+def test_the_command_line_starts_without_prefect() -> None:
+    assert (
+        loaded("import flows.cli, flows.iteration, flows.config") & {"prefect", *HEAVY, "matplotlib", "sympy"} == set()
+    )
+
+
+def test_no_postponed_annotations_in_flows() -> None:
+    """Prefect cannot resolve the parameter types of a deployment then."""
+    assert [name for name in importing({"__future__"}) if name.startswith("flows/")] == []
+
+
+def test_docker_is_no_package() -> None:
+    """Prefect imports the docker SDK by that name."""
+    assert list((ROOT / "docker").rglob("__init__.py")) == []
+
+
+def test_every_package_is_listed() -> None:
+    """A package that is not in the explicit list is missing from the installed distribution."""
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    found = {name_of(path.parent).replace("/", ".") for path in FILES}
+    assert sorted(listed) == sorted(found)
+    assert [name_of(path.parent) for path in FILES if not (path.parent / "__init__.py").is_file()] == []
+
+
+def calls(path: Path) -> Iterator[ast.Call]:
+    return (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
+
+
+def test_nothing_is_unpickled_or_evaluated() -> None:
+    assert importing({"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}) == []
+    for path in FILES:
+        for call in calls(path):
+            written = ast.unparse(call.func)
+            assert written not in {"eval", "exec", "compile", "torch.load", "yaml.load"}, (
+                f"{name_of(path)}:{call.lineno}"
+            )
+
+
+def test_no_remote_code_is_trusted() -> None:
+    for path in FILES:
+        for call in calls(path):
+            for keyword in call.keywords:
+                trusting = keyword.arg == "trust_remote_code" and ast.unparse(keyword.value) != "False"
+                assert not trusting, f"{name_of(path)}:{call.lineno}"

@@ -1,0 +1,218 @@
+"""Every config of the repository loads; what is wrong in one is said in one line, with the place."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.config import RunConfig, load_config, parse_config
+from stages.trainer.fake import FAKE_POLICY
+from storage.errors import ConfigError, InputError
+from tests.helpers import fake_config, fake_values
+
+CONFIGS = sorted((Path(__file__).parents[3] / "configs").glob("*.yaml"))
+MINIMAL: dict[str, Any] = {
+    "name": "x",
+    "engine": "fake",
+    "seeds": {"path": "seeds.jsonl"},
+    "evaluate": {"benchmarks": [{"name": "b", "path": "b.jsonl"}]},
+}
+
+
+def test_there_are_configs() -> None:
+    assert {"quickstart.yaml", "paper-llama3.2-3b.yaml", "paper-qwen2.5-7b.yaml"} <= {path.name for path in CONFIGS}
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_config_loads(path: Path) -> None:
+    config = load_config(path)
+    assert config.name == path.stem
+    assert config.vote_config().rewards == config.rewards
+    assert config.update_config().temperature == config.sample.temperature
+    assert config.filter_config().questions == config.generate.questions
+
+
+@pytest.mark.parametrize("name", ["paper-llama3.2-3b", "paper-qwen2.5-7b"])
+def test_the_paper_s_setting(name: str) -> None:
+    """arXiv 2505.20347, section 4 and appendix."""
+    config = load_config(Path(__file__).parents[3] / "configs" / f"{name}.yaml")
+    assert (config.sample.responses, config.sample.temperature) == (16, 1.0)
+    assert (config.vote.min_reward, config.vote.max_reward) == (0.2, 0.8)
+    assert (config.update.learning_rate, config.update.kl_coef, config.update.clip) == (5e-7, 1e-3, 0.2)
+    assert config.filter.max_similarity == 0.7 and config.generate.examples == 8
+    assert config.iterations * config.generate.questions == 6_000  # three published iterations of 2,000 questions
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    """`MINIMAL` with the setting at the dotted path."""
+    *parents, last = path.split(".")
+    values: dict[str, Any] = {name: dict(part) if isinstance(part, dict) else part for name, part in MINIMAL.items()}
+    group = values
+    for parent in parents:
+        group = group.setdefault(parent, {})
+    group[last] = value
+    return values
+
+
+BENCHMARK = {"name": "b", "path": "b.jsonl"}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("itertions", 3, r"itertions: unknown setting; did you mean iterations\?"),
+        ("update.learning_rte", 1, r"update\.learning_rte: unknown setting; did you mean learning_rate\?"),
+        ("compute.trainer.proceses", 1, r"compute\.trainer\.proceses: unknown setting; did you mean processes\?"),
+        ("filter.rules.min_word", 1, r"filter\.rules\.min_word: unknown setting; did you mean min_words\?"),
+        ("policy", {"warm_start": {"step": 1}}, r"policy\.warm_start\.step: unknown setting; did you mean steps\?"),
+        ("evaluate.benchmarks", [BENCHMARK | {"sed": 1}], r"evaluate\.benchmarks\.0\.sed: .*did you mean seed\?"),
+        ("zzz", 3, "zzz: unknown setting; known here: name, root, seed"),
+        ("sample.responses", 0, r"sample\.responses: Input should be greater than 0, found '0'"),
+        ("update.learning_rate", 2, r"update\.learning_rate: .*less than or equal to 1, found '2'"),
+        ("filter.max_similarity", 1.01, r"filter\.max_similarity: .*less than or equal to 1, found '1.01'"),
+        ("seed", -1, "seed: .*greater than or equal to 0"),
+        ("sample.responses", "many", r"sample\.responses: .*valid integer.*found 'many'"),
+        ("rewards", "votes", "rewards: .*'majority', 'verified' or 'random', found 'votes'"),
+        ("rewards", "verified", "rewards: verified needs labels"),
+        ("name", "../elsewhere", "name: .*pattern"),
+        ("name", "", "name: .*pattern"),
+        ("vote.min_reward", 0.9, r"vote: min_reward 0\.9 is above max_reward 0\.8"),
+        ("seeds", {}, "seeds needs exactly one of path, domain; found none"),
+        (
+            "seeds",
+            {"path": "a", "domain": "arithmetic", "count": 3},
+            "exactly one of path, domain; found path and domain",
+        ),
+        ("seeds", {"domain": "arithmetic"}, "`count` goes with `domain`"),
+        ("seeds", {"path": "a", "count": 3}, "`count` goes with `domain`"),
+        ("seeds", "seeds.jsonl", "seeds: .*found 'seeds.jsonl'"),
+        (
+            "policy",
+            {"model": "m", "run": "r"},
+            "policy needs exactly one of warm_start, model, run; found model and run",
+        ),
+        ("policy", {"model": "m", "iteration": 3}, "`iteration` goes with `run`"),
+        ("policy", {"model": "m"}, "`policy` must be set, unless `engine` is fake"),
+        ("engine", "transformers", "`policy` must be set, unless `engine` is fake"),
+        ("evaluate.benchmarks", [], "evaluate.benchmarks: .*at least 1 item"),
+        ("evaluate.benchmarks", [BENCHMARK, BENCHMARK], "benchmark names must differ"),
+        ("evaluate.benchmarks", [{"name": "A B", "path": "b.jsonl"}], r"evaluate\.benchmarks\.0\.name: .*pattern"),
+        ("sample.prompt", {"template": "no place"}, r"sample\.prompt\.template: .*pattern"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_with_its_place(path: str, value: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as found:
+        parse_config(changed(path, value), "my.yaml")
+    assert str(found.value).startswith("my.yaml: ")
+    assert "\n" not in str(found.value) and "http" not in str(found.value)
+
+
+@pytest.mark.parametrize("path", ["sample.temperature", "update.tis_cap", "update.kl_coef", "update.max_grad_norm"])
+def test_infinity_is_no_setting(path: str) -> None:
+    """`.inf` passed the bounds and then failed in the key, where JSON has no such number: a bare ValueError."""
+    with pytest.raises(ConfigError, match=path.rsplit(".", 1)[1]):
+        parse_config(changed(path, float("inf")), "my.yaml")
+
+
+def test_an_empty_root_is_no_root() -> None:
+    """It read as the root of the file system: `root: ""` wrote to /x."""
+    with pytest.raises(ConfigError, match="root"):
+        parse_config(changed("root", ""), "my.yaml")
+
+
+def test_a_missing_setting_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"my\.yaml: seeds: Field required"):
+        parse_config({name: part for name, part in MINIMAL.items() if name != "seeds"}, "my.yaml")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"name: [", "is not YAML: while parsing"),
+        (b"- a\n- b\n", "holds list, expected settings by name"),
+        (b"", "holds NoneType, expected settings by name"),
+        (b"\xff\xfe\x00", "cannot be read"),
+        (b"name: !!python/object/apply:os.system ['true']", "is not YAML: could not determine a constructor"),
+    ],
+)
+def test_an_unusable_file_is_named(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "my.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=message) as found:
+        load_config(path)
+    assert str(path) in str(found.value) and "\n" not in str(found.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"my\.yaml does not exist; expected a YAML file such as configs/quickstart"):
+        load_config(tmp_path / "my.yaml")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_config(tmp_path)
+
+
+QUICKSTART = CONFIGS[0].parent / "quickstart.yaml"
+
+
+def test_overrides_are_yaml_values_by_dotted_name() -> None:
+    config = load_config(
+        QUICKSTART, ("update.learning_rate=1e-4", "iterations=2", "generate.system=a=b", "domain=null")
+    )
+    assert (config.update.learning_rate, config.iterations, config.generate.system, config.domain) == (
+        1e-4,
+        2,
+        "a=b",
+        None,
+    )
+    assert config.update.batch_responses == load_config(QUICKSTART).update.batch_responses
+    assert load_config(QUICKSTART, ("compute.trainer={processes: 2}",)).compute.trainer.processes == 2
+    assert load_config(QUICKSTART, ("iterations=2", "iterations=4")).iterations == 4
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("iterations", "--set iterations: expected key=value, such as"),
+        ("=3", "--set =3: expected key=value"),
+        ("name.first=x", "--set name.first=x: name is not a group of settings"),
+        ("iterations=[", r"--set iterations=\[: '\[' is not a YAML value"),
+        ("iteration=3", r"iteration: unknown setting; did you mean iterations\?"),
+        ("iterations=-3", "iterations: .*greater than or equal to 0"),
+    ],
+)
+def test_a_wrong_override_is_one_line(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_config(QUICKSTART, (override,))
+
+
+def test_settings_survive_the_revision(tmp_path: Path) -> None:
+    """`serl resume` reads them back from JSON."""
+    for config in (fake_config(tmp_path), *map(load_config, CONFIGS)):
+        assert parse_config(config.model_dump(mode="json"), "revision") == config
+
+
+def test_where_a_run_lives() -> None:
+    assert parse_config(changed("root", "s3://bucket/runs/"), "x").uri == "s3://bucket/runs/x"
+    assert parse_config(MINIMAL, "x").uri == "runs/x"
+
+
+def test_iteration_zero_and_the_last_are_always_evaluated() -> None:
+    config = parse_config({**changed("iterations", 5), "evaluate": {**MINIMAL["evaluate"], "every": 3}}, "x")
+    assert [number for number in range(6) if config.evaluated(number)] == [0, 3, 5]
+
+
+def test_inputs_enter_by_content(tmp_path: Path) -> None:
+    config = fake_config(tmp_path)
+    before = config.seeds_config()
+    assert before.sha256 is not None and "path" not in before.model_dump()
+    (tmp_path / "seeds.jsonl").write_text('{"question": "What is 1+1?"}\n')
+    assert config.seeds_config().sha256 != before.sha256
+    assert config.policy_stage()[0] is FAKE_POLICY
+
+
+def test_a_missing_input_is_named(tmp_path: Path) -> None:
+    config = RunConfig.model_validate(fake_values(tmp_path, seeds={"path": "nowhere.jsonl"}))
+    with pytest.raises(InputError, match=r"seed file nowhere\.jsonl does not exist"):
+        config.seeds_config()
+    (tmp_path / "sums.jsonl").unlink()
+    with pytest.raises(InputError, match=r"benchmark sums .*sums\.jsonl does not exist"):
+        config.problems_config()

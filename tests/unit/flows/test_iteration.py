@@ -1,0 +1,192 @@
+"""A whole run without Prefect: what is done is found again, what is missing is done."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import storage.reading
+from flows.config import RunConfig
+from flows.iteration import Ledger, find_finished, run_inline
+from flows.plots import write_curve
+from flows.results import CURVE, iteration_results, run_results
+from stages.contract import Progress
+from storage.run import Run
+from storage.store import Store
+from tests.helpers import fake_config, fake_resources, memory_store
+
+STAGES = ["generate_instructions", "filter_instructions", "sample_responses", "vote_rewards", "ppo_update", "evaluate"]
+
+
+@pytest.fixture(autouse=True)
+def downloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage.reading, "_download_root", lambda: tmp_path / "downloads")
+
+
+@dataclass
+class Runner:
+    """Runs configs on one in-memory store and says which stages computed something."""
+
+    store: Store
+
+    def __call__(self, config: RunConfig) -> tuple[Ledger, list[str]]:
+        before = self.timings()
+        with fake_resources() as resources:
+            ledger = run_inline(config, self.store, resources)
+        return ledger, sorted(self.timings() - before)
+
+    def timings(self) -> set[str]:
+        """`iteration/stage-unique`: one per execution."""
+        return {
+            f"{int(folder.removeprefix('iteration='))}/{name}"
+            for folder in self.store.names("timings")
+            for name in self.store.names(f"timings/{folder}")
+        }
+
+
+@pytest.fixture
+def runner() -> Runner:
+    return Runner(memory_store())
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Iterator[RunConfig]:
+    yield fake_config(tmp_path)
+
+
+def run_of(ledger: Ledger, store: Store) -> Run:
+    return Run(store, ledger.revision())
+
+
+def test_a_run_does_all_stages_of_all_iterations(config: RunConfig, runner: Runner) -> None:
+    ledger, _ = runner(config)
+    assert ledger.complete and ledger.finished == 3
+    assert list(ledger.stages[0]) == ["import_seeds", "import_problems", "fake_policy", "evaluate"]
+    assert list(ledger.stages[1]) == list(ledger.stages[2]) == STAGES
+
+
+def test_a_finished_run_computes_nothing(config: RunConfig, runner: Runner) -> None:
+    first, done = runner(config)
+    assert len(done) == 4 + 2 * 6
+    again, computed = runner(config)
+    assert computed == [] and again.stages == first.stages
+    assert find_finished(config, runner.store).revision() == first.revision()
+
+
+def test_nothing_is_finished_in_an_empty_store(config: RunConfig) -> None:
+    store = memory_store()
+    ledger = find_finished(config, store)
+    assert ledger.finished == 0 and ledger.state is None and not ledger.complete
+    assert store.names("") == []
+
+
+def test_more_iterations_recompute_nothing(config: RunConfig, runner: Runner) -> None:
+    runner(config)
+    ledger, computed = runner(config.model_copy(update={"iterations": 3}))
+    assert ledger.finished == 4
+    assert {name.split("/")[0] for name in computed} == {"3"} and len(computed) == 6
+
+
+def test_placement_recomputes_nothing(config: RunConfig, runner: Runner) -> None:
+    runner(config)
+    compute = config.compute.model_copy(update={"shard_rows": 100, "threads": 2})
+    assert runner(config.model_copy(update={"compute": compute}))[1] == []
+
+
+def test_another_gate_recomputes_the_vote_and_what_follows(config: RunConfig, runner: Runner) -> None:
+    first, _ = runner(config)
+    vote = config.vote.model_copy(update={"max_reward": 1.0})
+    second, computed = runner(config.model_copy(update={"vote": vote}))
+    assert sorted(name.rsplit("-", 1)[0] for name in computed if name.startswith("1/")) == [
+        "1/evaluate",
+        "1/ppo_update",
+        "1/vote_rewards",
+    ]
+    same = {name for name in STAGES if first.stages[1][name] == second.stages[1][name]}
+    assert same == {"generate_instructions", "filter_instructions", "sample_responses"}
+    assert first.stages[0] == second.stages[0]
+
+
+def test_an_update_with_too_few_questions_is_skipped(config: RunConfig, runner: Runner) -> None:
+    ledger, _ = runner(config.model_copy(update={"min_kept": 1_000}))
+    run = run_of(ledger, runner.store)
+    assert all("ppo_update" not in ledger.stages[number] for number in (1, 2))
+    assert run.policy(2) == run.policy(1) == run.policy(0)
+    assert [iteration_results(run, number)["update_skipped"] for number in range(3)] == [False, True, True]
+    # The same policy must still write new questions.
+    first, second = (set(run.table("candidates", iteration=number)["question"]) for number in (1, 2))
+    assert first != second
+
+
+def test_no_label_leads_to_a_policy(config: RunConfig, runner: Runner) -> None:
+    """Seeds have answers here; neither they nor diagnostics reach a reward or an update."""
+    run = run_of(runner(config)[0], runner.store)
+    for number in (1, 2):
+        manifests = run.manifests(number)
+        read = {name: {kind.split(":")[0] for kind in manifest.inputs.values()} for name, manifest in manifests.items()}
+        expected = {"policy", "responses", "rewards", "votes"} | ({"trainer_state"} if number > 1 else set())
+        assert read["ppo_update"] == expected
+        assert read["vote_rewards"] <= {"accepted", "responses", "pool"}
+        assert read["sample_responses"] == {"policy", "accepted"}
+        assert not any("diagnostics" in kinds for kinds in read.values())
+        assert not any(
+            "problems" in kinds for name, kinds in read.items() if name not in ("evaluate", "filter_instructions")
+        )
+
+
+def test_what_an_iteration_leaves_enters_the_next(config: RunConfig, runner: Runner) -> None:
+    run = run_of(runner(config)[0], runner.store)
+    first, second = run.manifests(1), run.manifests(2)
+    assert "pool" not in first["generate_instructions"].inputs and "bank" not in first["filter_instructions"].inputs
+    assert second["generate_instructions"].inputs["pool"] == f"pool:{first['vote_rewards'].key}"
+    assert second["filter_instructions"].inputs["bank"] == f"bank:{first['filter_instructions'].key}"
+    assert second["ppo_update"].inputs["policy"] == f"policy:{first['ppo_update'].key}"
+    assert second["ppo_update"].inputs["trainer_state"] == f"trainer_state:{first['ppo_update'].key}"
+    assert second["ppo_update"].inputs["reference"] == first["ppo_update"].inputs["policy"]
+
+
+def test_evaluation_every_other_iteration(config: RunConfig, runner: Runner) -> None:
+    evaluate = config.evaluate.model_copy(update={"every": 2})
+    ledger, _ = runner(config.model_copy(update={"evaluate": evaluate, "iterations": 3}))
+    assert [number for number, stages in ledger.stages.items() if "evaluate" in stages] == [0, 2, 3]
+    assert iteration_results(run_of(ledger, runner.store), 1)["pass1_sampled"] is None
+
+
+def test_an_error_leaves_the_ledger_as_it_was(config: RunConfig, tmp_path: Path) -> None:
+    (tmp_path / "seeds.jsonl").write_text("not json\n")
+    store = memory_store()
+    with fake_resources() as resources, pytest.raises(Exception, match="line 1: not JSON"):
+        run_inline(config, store, resources)
+    assert find_finished(config, store).finished == 0
+
+
+def test_progress_names_the_stage(config: RunConfig) -> None:
+    seen = []
+    progress: Progress = lambda stage, done, total, note: seen.append((stage, done, total))  # noqa: E731
+    with fake_resources() as resources:
+        run_inline(config, memory_store(), resources, progress)
+    assert {stage for stage, _, _ in seen} >= {"generate_instructions", "sample_responses", "vote_rewards", "evaluate"}
+    assert all(0 <= done <= total for _, done, total in seen)
+
+
+def test_results_say_what_the_tables_say(config: RunConfig, runner: Runner) -> None:
+    run = run_of(runner(config)[0], runner.store)
+    results = run_results(run)
+    assert [row["iteration"] for row in results["iterations"]] == [0, 1, 2]
+    second = results["iterations"][2]
+    votes = run.table("votes", iteration=2)
+    assert second["accepted"] == votes.height == run.table("accepted", iteration=2).height
+    assert second["kept"] == votes.filter(decision="kept").height == second["accepted"] - second["dropped"]
+    grades = run.table("grades", iteration=2).filter(mode="sampled")
+    assert second["pass1_sampled"] == pytest.approx((grades["status"] == "correct").mean())
+    low, high = second["pass1_sampled_interval"]
+    assert low <= second["pass1_sampled"] <= high
+    assert set(second["seconds_per_stage"]) == set(STAGES)
+    assert results["iterations"][0]["accepted"] is None and not results["iterations"][0]["update_skipped"]
+
+
+def test_the_curve_can_be_drawn_again(config: RunConfig, runner: Runner) -> None:
+    run = run_of(runner(config)[0], runner.store)
+    png = write_curve(run)
+    assert png.startswith(b"\x89PNG") and write_curve(run) == png == runner.store.read(CURVE)

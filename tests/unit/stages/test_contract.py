@@ -1,0 +1,280 @@
+"""What is done is decided by manifests alone: computed once, found again, never half there."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from stages.contract import Context, Inputs, Metrics, Stage, Work, find_stage, run_stage, stage_key
+from stages.resources import Compute, Resources
+from stages.settings import Settings
+from storage.artifact import ArtifactRef, read_manifest
+from storage.errors import CorruptArtifact, SchemaMismatch, SerlError, StorageError
+from storage.reading import read_table
+from storage.store import Store
+from storage.tables import decode
+from tests.helpers import fake_resources
+
+SCHEMA = pa.schema([pa.field("row", pa.int64(), nullable=False), pa.field("seed", pa.int64(), nullable=False)])
+
+
+class Config(Settings):
+    factor: int = 1
+    name: str = "x"
+
+
+class Counted:
+    """A stage body that counts its calls: 5 rows, whole or in parts."""
+
+    def __init__(self, sharded: bool = False, die_after: int | None = None) -> None:
+        self.calls, self.written = 0, list[tuple[int, range]]()
+        self.sharded, self.die_after = sharded, die_after
+
+    def __call__(self, config: Config, inputs: Inputs, work: Work) -> Metrics:
+        self.calls += 1
+        if not self.sharded:
+            work.write("rows", self.rows(range(5), config, work))
+        else:
+            for part, rows in work.shards("rows", 5):
+                if len(self.written) == self.die_after:
+                    raise KeyboardInterrupt
+                work.write_part("rows", part, self.rows(rows, config, work))
+                self.written.append((part, rows))
+        return {"rows/count": 5}
+
+    def rows(self, numbers: range, config: Config, work: Work) -> list[dict[str, int]]:
+        return [{"row": config.factor * row, "seed": work.seed(row)} for row in numbers]
+
+    @property
+    def stage(self) -> Stage:
+        return Stage(name="counted", version=1, body=self, tables={"rows": SCHEMA})
+
+
+def ref(key: str = "k1", kind: str = "accepted", uri: str = "memory://elsewhere") -> ArtifactRef:
+    return ArtifactRef(kind=kind, key=key, uri=uri, path="manifests/m.json")
+
+
+def manifests(context: Context) -> list[str]:
+    folder = f"manifests/iteration={context.iteration:04d}"
+    return context.store.names(folder)
+
+
+def test_a_stage_computes_once(context: Context) -> None:
+    body = Counted()
+    first = run_stage(body.stage, {}, Config(), context)
+    second = run_stage(body.stage, {}, Config(), context)
+    assert body.calls == 1
+    assert (first.skipped, second.skipped) == (False, True)
+    assert first.refs == second.refs
+    assert first.metrics == second.metrics == {"rows/count": 5}
+    assert read_table(second.refs["rows"])["row"].to_list() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda stage, inputs, config, context: (stage, inputs, Config(factor=2), context),
+        lambda stage, inputs, config, context: (stage, inputs, config, replace(context, seed=4)),
+        lambda stage, inputs, config, context: (stage, inputs, config, replace(context, iteration=2)),
+        lambda stage, inputs, config, context: (stage, inputs, config, replace(context, branch=1)),
+        lambda stage, inputs, config, context: (stage, {"a": ref("k2")}, config, context),
+        lambda stage, inputs, config, context: (stage, {"a": ref(kind="bank")}, config, context),
+        lambda stage, inputs, config, context: (stage, {"b": ref()}, config, context),
+        lambda stage, inputs, config, context: (stage, {**inputs, "b": ref()}, config, context),
+        lambda stage, inputs, config, context: (replace(stage, version=2), inputs, config, context),
+        lambda stage, inputs, config, context: (replace(stage, name="other"), inputs, config, context),
+        lambda stage, inputs, config, context: (replace(stage, folders=("policy",)), inputs, config, context),
+        lambda stage, inputs, config, context: (
+            replace(stage, tables={"rows": pa.schema([("row", pa.int32())])}), inputs, config, context
+        ),
+    ],
+    ids=[
+        *("config", "seed", "iteration", "branch", "input-key", "input-kind", "input-name", "more-inputs"),
+        *("version", "name", "folders", "schema"),
+    ],
+)  # fmt: skip
+def test_what_gives_meaning_enters_the_key(context: Context, change: Callable[..., Any]) -> None:
+    before = (Counted().stage, {"a": ref()}, Config(), context)
+    assert stage_key(*change(*before)) != stage_key(*before)
+
+
+def test_where_it_runs_does_not_enter_the_key(context: Context, tmp_path: Path) -> None:
+    body = Counted()
+    with Resources(Compute(shard_rows=1, threads=7, max_batch_tokens=9, scratch=tmp_path), "transformers") as others:
+        elsewhere = replace(context, store=Store(str(tmp_path)), resources=others, progress=lambda *_: None)
+        assert stage_key(body.stage, {"a": ref()}, Config(), elsewhere) == stage_key(
+            body.stage, {"a": ref(uri="s3://elsewhere")}, Config(), context
+        )
+
+
+def test_a_seed_depends_on_run_branch_iteration_stage_and_name(context: Context) -> None:
+    stage = Counted().stage
+    contexts = [context, *(replace(context, **{name: 9}) for name in ("seed", "branch", "iteration"))]
+    seeds = {Work(stage, "key", one).seed("row", 1) for one in contexts}
+    seeds |= {
+        Work(stage, "key", context).seed("row", 2),
+        Work(replace(stage, name="other"), "key", context).seed("row", 1),
+    }
+    assert len(seeds) == 6
+    assert Work(stage, "another key", context).seed("row", 1) in seeds
+
+
+def test_a_failed_body_leaves_no_manifest(context: Context) -> None:
+    body = Counted(sharded=True, die_after=0)
+    with pytest.raises(KeyboardInterrupt):
+        run_stage(body.stage, {}, Config(), context)
+    assert manifests(context) == []
+    assert find_stage(body.stage, {}, Config(), context) is None
+    body.die_after = None
+    assert not run_stage(body.stage, {}, Config(), context).skipped
+    assert len(manifests(context)) == 1
+
+
+def test_a_killed_sharded_stage_writes_only_what_is_missing(context: Context, tmp_path: Path) -> None:
+    killed, second = Counted(sharded=True, die_after=1), Counted(sharded=True)
+    with fake_resources(shard_rows=2) as resources, pytest.raises(KeyboardInterrupt):
+        run_stage(killed.stage, {}, Config(), replace(context, resources=resources))
+    assert killed.written == [(0, range(2))]
+    # Another shard size must not change which rows a part holds.
+    with fake_resources(shard_rows=5) as resources:
+        result = run_stage(second.stage, {}, Config(), replace(context, resources=resources))
+    assert second.written == [(1, range(2, 4)), (2, range(4, 5))]
+    assert read_table(result.refs["rows"])["row"].to_list() == [0, 1, 2, 3, 4]
+
+
+def test_an_interruption_changes_no_digest(context: Context, tmp_path: Path) -> None:
+    disturbed = replace(context, store=Store(str(tmp_path / "disturbed")))
+    with fake_resources(shard_rows=2) as resources:
+        whole = run_stage(Counted(sharded=True).stage, {}, Config(), replace(context, resources=resources))
+        with pytest.raises(KeyboardInterrupt):
+            run_stage(Counted(sharded=True, die_after=2).stage, {}, Config(), replace(disturbed, resources=resources))
+        resumed = run_stage(Counted(sharded=True).stage, {}, Config(), replace(disturbed, resources=resources))
+    assert context.store.read(whole.refs["rows"].path) == disturbed.store.read(resumed.refs["rows"].path)
+
+
+def test_a_forgotten_output_is_named(context: Context) -> None:
+    stage = replace(Counted().stage, folders=("policy",))
+    with pytest.raises(StorageError, match="the stage wrote no policy"):
+        run_stage(stage, {}, Config(), context)
+    assert manifests(context) == []
+
+
+def test_an_undeclared_output_is_a_clear_error(context: Context) -> None:
+    """It was a bare KeyError."""
+
+    def body(config: Config, inputs: Inputs, work: Work) -> Metrics:
+        work.write("nowhere_declared", [])
+        return {}
+
+    with pytest.raises(StorageError, match="nowhere_declared"):
+        run_stage(Stage(name="s", version=1, body=body), {}, Config(), context)
+
+
+def test_rows_of_another_schema_are_refused(context: Context) -> None:
+    def body(config: Config, inputs: Inputs, work: Work) -> Metrics:
+        work.write("rows", [{"row": 1, "seed": None}])
+        return {}
+
+    with pytest.raises(SchemaMismatch, match="column seed holds 1 nulls"):
+        run_stage(Stage(name="s", version=1, body=body, tables={"rows": SCHEMA}), {}, Config(), context)
+    assert manifests(context) == []
+
+
+def test_a_metric_that_is_no_number_is_a_clear_error(context: Context) -> None:
+    """A diverged update reports NaN, which JSON has not: a bare ValueError after all the work was done."""
+
+    def body(config: Config, inputs: Inputs, work: Work) -> Metrics:
+        return {"train/loss": float("nan")}
+
+    with pytest.raises(SerlError, match="train/loss"):
+        run_stage(Stage(name="s", version=1, body=body), {}, Config(), context)
+
+
+def test_of_two_manifests_the_first_wins(context: Context) -> None:
+    """Both attempts pass the look-up before either commits; the outputs of the slower one count for nothing."""
+    both_started = threading.Barrier(2)
+    refs = []
+
+    def attempt(number: int) -> None:
+        def body(config: Config, inputs: Inputs, work: Work) -> Metrics:
+            both_started.wait()
+            work.write("rows", [{"row": number, "seed": number}])
+            return {"attempt": number}
+
+        result = run_stage(Stage(name="raced", version=1, body=body, tables={"rows": SCHEMA}), {}, Config(), context)
+        refs.append((result.refs["rows"], result.metrics["attempt"]))
+
+    threads = [threading.Thread(target=attempt, args=(number,)) for number in (1, 2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(refs) == 2 and refs[0] == refs[1]
+    assert read_table(refs[0][0])["row"].to_list() == [refs[0][1]]
+    assert len(manifests(context)) == 1
+
+
+def test_a_manifest_says_what_was_read_and_done(context: Context) -> None:
+    result = run_stage(Counted().stage, {"a": ref()}, Config(factor=3), context)
+    manifest = read_manifest(context.store, result.refs["rows"].path)
+    assert manifest.stage == "counted" and manifest.iteration == 1 and manifest.seed == 3 and manifest.branch == 0
+    assert manifest.config == {"factor": 3, "name": "x"}
+    assert manifest.inputs == {"a": "accepted:k1"}
+    assert manifest.outputs["rows"].rows == 5
+    assert manifest.outputs["rows"].columns == {"row": "int64", "seed": "int64"}
+
+
+def test_timings_lie_outside_the_manifest(context: Context) -> None:
+    run_stage(Counted().stage, {}, Config(), context)
+    (name,) = context.store.names("timings/iteration=0001")
+    (row,) = decode(context.store.read(f"timings/iteration=0001/{name}")).to_pylist()
+    assert row["stage"] == "counted" and 0 <= row["seconds"] < 60 and row["peak_memory_mib"] > 1
+
+
+def test_scratch_is_gone_afterwards(context: Context) -> None:
+    seen = []
+
+    def body(config: Config, inputs: Inputs, work: Work) -> Metrics:
+        seen.append(work.scratch)
+        (work.scratch / "file").write_text("x")
+        if len(seen) == 1:
+            raise KeyboardInterrupt
+        return {}
+
+    stage = Stage(name="s", version=1, body=body)
+    with pytest.raises(KeyboardInterrupt):
+        run_stage(stage, {}, Config(), context)
+    run_stage(stage, {}, Config(), context)
+    assert seen[0] != seen[1]
+    assert not any(folder.exists() for folder in seen)
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone"])
+def test_a_damaged_part_is_found_before_it_is_skipped(context: Context, tmp_path: Path, damage: str) -> None:
+    context = replace(context, store=Store(str(tmp_path / "run")))
+    result = run_stage(Counted().stage, {}, Config(), context)
+    manifest = read_manifest(context.store, result.refs["rows"].path)
+    part = tmp_path / "run" / manifest.outputs["rows"].files[0].path
+    part.write_bytes(part.read_bytes()[:-1]) if damage == "cut" else part.unlink()
+    with pytest.raises(CorruptArtifact, match=f"{part.name} has .* bytes.*delete .*counted-.*to recompute"):
+        run_stage(Counted().stage, {}, Config(), context)
+
+
+def test_an_imported_folder_that_moved_is_a_clear_error(context: Context, tmp_path: Path) -> None:
+    """The key holds the folder's content, the manifest its old place: FileNotFoundError."""
+
+    def body(config: Config, inputs: Inputs, work: Work) -> Metrics:
+        work.import_folder("policy", tmp_path / "model")
+        return {}
+
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "weights").write_bytes(b"12345")
+    stage = Stage(name="s", version=1, body=body, folders=("policy",))
+    run_stage(stage, {}, Config(), context)
+    (tmp_path / "model").rename(tmp_path / "moved")
+    with pytest.raises(StorageError, match="model/weights"):
+        run_stage(stage, {}, Config(), context)

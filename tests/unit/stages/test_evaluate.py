@@ -1,0 +1,167 @@
+"""Grades and figures worked out by hand; a grading that fails counts as wrong."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import sqrt
+from typing import Any
+
+import pytest
+
+from stages import schemas
+from stages.contract import Context
+from stages.evaluate import EVALUATE, EvaluateConfig, bootstrap_interval, summarise
+from tests.helpers import Numbers, ScriptedEngine, Tables, do, fake_resources, memory_store, put_policy, put_table
+
+PROBLEMS = {"Seven?": "7", "Eight?": "8", "Half?": r"\frac{1}{2}"}
+SCRIPT = {
+    "Seven?\n": [r"\boxed{7}", r"\boxed{7}", r"\boxed{5}", "no idea"],  # 2 of 4, majority right
+    "Eight?\n": [r"\boxed{3}", r"\boxed{3}", r"\boxed{8}", r"\boxed{8}"],  # 2 of 4, tie at the top
+    "Half?\n": [r"\boxed{0.5}", r"\boxed{2}…", "…", r"\boxed{\dfrac12}"],  # 2 of 4, majority right
+}
+
+
+def evaluate(context: Context, engine: ScriptedEngine | None = None, **config: Any) -> tuple[Tables, Numbers]:
+    rows = [
+        {"benchmark": "b", "problem_id": f"{row}", "question": text, "answer": answer, "level": None, "subject": None}
+        for row, (text, answer) in enumerate(PROBLEMS.items())
+    ]
+    with fake_resources(engine or ScriptedEngine(SCRIPT), shard_rows=2) as resources:
+        context = replace(context, resources=resources)
+        inputs = {"policy": put_policy(context), "problems": put_table(context, "problems", schemas.PROBLEMS, rows)}
+        return do(EVALUATE, inputs, EvaluateConfig(**{"samples": 4, **config}), context)
+
+
+def values(tables: Tables) -> dict[str, float]:
+    return dict(tables["results"].select("metric", "value").iter_rows())
+
+
+def test_figures_by_hand(context: Context) -> None:
+    tables, metrics = evaluate(context)
+    assert values(tables) == pytest.approx(
+        {
+            "pass1_greedy": 2 / 3,  # the first response: 7, 3, 0.5
+            "no_answer_greedy": 0,
+            "truncated_greedy": 0,
+            "pass1_sampled": 0.5,
+            "maj_k": (1 + 0.5 + 1) / 3,
+            "no_answer_sampled": 2 / 12,
+            "truncated_sampled": 2 / 12,
+        }
+    )
+    assert metrics["eval/b/maj_k"] == pytest.approx(2.5 / 3)
+    assert tables["results"]["problems"].unique().to_list() == [3]
+    samples = dict(tables["results"].select("metric", "samples").iter_rows())
+    assert samples["pass1_greedy"] == 1 and samples["pass1_sampled"] == samples["maj_k"] == 4
+
+
+def test_every_response_is_graded_and_kept(context: Context) -> None:
+    grades = evaluate(context)[0]["grades"]
+    assert grades.height == 3 * (1 + 4)
+    sampled = grades.filter(mode="sampled").sort("problem_id", "sample_index")
+    assert sampled["status"].to_list() == [
+        *("correct", "correct", "wrong", "no_answer"),
+        *("wrong", "wrong", "correct", "correct"),
+        *("correct", "wrong", "no_answer", "correct"),
+    ]
+    half = sampled.filter(problem_id="2")
+    assert half["answer"].to_list() == ["0.5", "2", None, r"\dfrac12"]
+    assert half["answer_class"].to_list() == [0, 1, None, 0]
+
+
+def test_greedy_only(context: Context) -> None:
+    tables, _ = evaluate(context, samples=0)
+    assert set(values(tables)) == {"pass1_greedy", "no_answer_greedy", "truncated_greedy"}
+
+
+def test_one_sample_has_no_majority(context: Context) -> None:
+    assert "maj_k" not in values(evaluate(context, samples=1)[0])
+
+
+def test_every_iteration_draws_the_same_random_numbers(context: Context) -> None:
+    """Policies are compared on common seeds; another run seed draws others."""
+    seeds = []
+    for changes in ({"iteration": 1}, {"iteration": 5}, {"seed": 4}):
+        engine = ScriptedEngine(SCRIPT)
+        evaluate(replace(context, store=memory_store(), **changes), engine)  # type: ignore[arg-type]
+        seeds.append([call[2] for call in engine.calls])
+    assert seeds[0] == seeds[1] != seeds[2]
+
+
+def test_greedy_is_asked_at_temperature_zero(context: Context) -> None:
+    engine = ScriptedEngine(SCRIPT)
+    evaluate(context, engine, temperature=0.7, top_p=0.9)
+    # Two parts, each greedy and then sampled.
+    assert [(params.temperature, params.top_p) for _, params, _ in engine.calls] == [(0.0, 1.0), (0.7, 0.9)] * 2
+
+
+def grades(*problems: Sequence[tuple[int | None, str]], benchmark: str = "b") -> list[dict[str, Any]]:
+    """Rows of grades from (answer class, status) of the sampled responses of each problem."""
+    return [
+        {
+            "benchmark": benchmark,
+            "problem_id": f"{number}",
+            "mode": "sampled",
+            "answer_class": answer_class,
+            "status": status,
+            "finish_reason": "stop",
+        }
+        for number, responses in enumerate(problems)
+        for answer_class, status in responses
+    ]
+
+
+def maj_k(*problems: Sequence[tuple[int | None, str]]) -> float:
+    return next(row["value"] for row in summarise(grades(*problems)) if row["metric"] == "maj_k")
+
+
+R, W, N = "correct", "wrong", "no_answer"
+
+
+@pytest.mark.parametrize(
+    ("responses", "expected"),
+    [
+        ([(0, R), (0, R), (1, W)], 1.0),
+        ([(0, W), (0, W), (1, R)], 0.0),
+        ([(0, R), (1, W)], 0.5),
+        ([(0, W), (1, R), (2, W)], 1 / 3),
+        ([(0, W), (0, W), (1, R), (1, R), (2, R)], 0.5),  # the third class is not at the top
+        ([(None, N), (None, N), (0, R)], 1.0),  # no answer, no vote
+        ([(None, N), (None, N)], 0.0),
+        ([(0, "timeout"), (0, "timeout"), (1, R)], 0.0),  # a failed grading counts as wrong
+    ],
+)
+def test_maj_k_by_hand(responses: list[tuple[int | None, str]], expected: float) -> None:
+    assert maj_k(responses) == pytest.approx(expected)
+
+
+def test_a_failed_grading_stays_in_the_denominator() -> None:
+    rows = {row["metric"]: row["value"] for row in summarise(grades([(0, R), (1, "timeout"), (2, "error"), (3, W)]))}
+    assert rows["pass1_sampled"] == 0.25
+
+
+def test_benchmarks_are_summarised_apart() -> None:
+    rows = summarise(grades([(0, R), (0, R)]) + grades([(0, W), (0, W)], [(0, W), (0, R)], benchmark="a"))
+    assert {row["benchmark"]: row["value"] for row in rows if row["metric"] == "pass1_sampled"} == {"a": 0.25, "b": 1.0}
+    assert {row["benchmark"]: row["problems"] for row in rows} == {"a": 2, "b": 1}
+
+
+def test_an_interval_of_equal_values_is_a_point() -> None:
+    assert bootstrap_interval([0.25] * 40) == (0.25, 0.25)
+    assert bootstrap_interval([1.0]) == (1.0, 1.0)
+
+
+def test_an_interval_of_two_problems_is_everything() -> None:
+    """Means 0, 1/2, 1 with chances 1/4, 1/2, 1/4: both 2.5 % tails lie inside the outer ones."""
+    assert bootstrap_interval([0.0, 1.0]) == (0.0, 1.0)
+
+
+def test_an_interval_of_many_problems_is_near_the_normal_one() -> None:
+    low, high = bootstrap_interval([1.0] * 300 + [0.0] * 700)
+    half = 1.96 * sqrt(0.3 * 0.7 / 1_000)  # 0.0284
+    assert low == pytest.approx(0.3 - half, abs=0.003)
+    assert high == pytest.approx(0.3 + half, abs=0.003)
+
+
+def test_the_same_values_have_the_same_interval() -> None:
+    values = [0.1, 0.5, 0.9, 0.4, 0.4]
+    assert bootstrap_interval(values) == bootstrap_interval(values)

@@ -1,0 +1,165 @@
+"""Every candidate is accepted or rejected with a reason; diversity is judged against all that was known before."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from rouge_score.rouge_scorer import RougeScorer
+
+from stages import schemas
+from stages.contract import Context
+from stages.domains import arithmetic
+from stages.filter_instructions import FILTER, FilterConfig
+from tests.helpers import Numbers, Tables, do, put_table
+
+SEED = "A farmer plants 12 rows of corn with 9 stalks in each row. How many stalks are there altogether?"
+BANKED = "The perimeter of a square is 36 centimetres. Find its area in square centimetres."
+EVALUATED = "Janet sells the eggs that her ducks lay at the market every day for two dollars each and eats three."
+FRESH = "Lisa reads 15 pages each evening. After how many evenings has she finished a novel of 240 pages?"
+OTHER = "What is the remainder when 2 to the power 20 is divided by seven?"
+
+
+def run_filter(
+    context: Context, questions: list[str], *, bank: bool = True, limit: int = 100, **config: Any
+) -> tuple[Tables, Numbers]:
+    candidates = [
+        {"candidate_id": f"c{row}", "prompt_id": 0, "position": row, "question": text}
+        for row, text in enumerate(questions)
+    ]
+    seed = {"question_id": schemas.question_id(SEED), "question": SEED, "answer": None, "level": None, "subject": None}
+    problem = {
+        "benchmark": "eggs",
+        "problem_id": "0",
+        "question": EVALUATED,
+        "answer": "1",
+        "level": None,
+        "subject": None,
+    }
+    banked = {"question_id": schemas.question_id(BANKED), "question": BANKED, "iteration": 0}
+    inputs = {
+        "candidates": put_table(context, "candidates", schemas.CANDIDATES, candidates),
+        "seeds": put_table(context, "seeds", schemas.SEEDS, [seed]),
+        "problems": put_table(context, "problems", schemas.PROBLEMS, [problem]),
+    }
+    if bank:
+        inputs["bank"] = put_table(context, "bank", schemas.BANK, [banked])
+    return do(FILTER, inputs, FilterConfig(questions=limit, **config), context)
+
+
+def reasons(tables: Tables) -> dict[str, str]:
+    return dict(tables["rejected"].select("candidate_id", "reason").iter_rows())
+
+
+def rouge_l(left: str, right: str) -> float:
+    return float(RougeScorer(["rougeL"]).score(left, right)["rougeL"].fmeasure)
+
+
+def test_every_candidate_has_one_fate_and_the_funnel_adds_up(context: Context) -> None:
+    questions = [FRESH, "Too short?", "Draw a graph of a straight line.", SEED, BANKED, FRESH, EVALUATED, OTHER]
+    tables, metrics = run_filter(context, questions)
+    assert tables["accepted"]["candidate_id"].to_list() == ["c0", "c7"]
+    assert reasons(tables) == {
+        "c1": "too_short",
+        "c2": "banned_word",
+        "c3": "similar",
+        "c4": "similar",
+        "c5": "similar",
+        "c6": "evaluation_overlap",
+    }
+    assert metrics["filter/candidates"] == 8 == tables["accepted"].height + tables["rejected"].height
+    assert metrics["filter/accepted"] == 2 and metrics["filter/acceptance_rate"] == 0.25
+    assert metrics["filter/rejected/similar"] == 3 and metrics["filter/rejected/too_short"] == 1
+
+
+def test_text_is_never_altered(context: Context) -> None:
+    tables, _ = run_filter(context, [OTHER.upper() + r" $\Delta$"])
+    assert tables["accepted"]["question"].to_list() == [OTHER.upper() + r" $\Delta$"]
+
+
+def test_similarity_is_rouge_l_to_the_nearest_known(context: Context) -> None:
+    near_seed = SEED.replace("corn", "wheat").replace("9 stalks", "8 plants")
+    near_bank = "The perimeter of a triangle is 30 metres. Find the length of its longest side."
+    tables, _ = run_filter(context, [near_seed, near_bank])
+    (rejected,) = tables["rejected"].to_dicts()
+    assert rejected["reason"] == "similar" and rejected["nearest"] == SEED
+    assert rejected["similarity"] == pytest.approx(rouge_l(near_seed, SEED)) and rejected["similarity"] > 0.7
+    (accepted,) = tables["accepted"].to_dicts()
+    assert accepted["similarity"] == pytest.approx(max(rouge_l(near_bank, BANKED), rouge_l(near_bank, SEED)))
+
+
+def test_the_bank_counts_and_may_be_missing(context: Context) -> None:
+    assert reasons(run_filter(context, [BANKED])[0]) == {"c0": "similar"}
+    tables, metrics = run_filter(context, [BANKED], bank=False)
+    assert reasons(tables) == {} and metrics["filter/bank"] == 1
+
+
+def test_within_a_batch_the_first_one_stays(context: Context) -> None:
+    again = FRESH.replace("Lisa", "Mark")
+    tables, _ = run_filter(context, [FRESH, again])
+    assert tables["accepted"]["question"].to_list() == [FRESH]
+    assert tables["rejected"]["nearest"].to_list() == [FRESH]
+    assert tables["rejected"]["similarity"].to_list() == [pytest.approx(rouge_l(FRESH, again))]
+    tables, _ = run_filter(context, [again, FRESH])
+    assert tables["accepted"]["question"].to_list() == [again]
+
+
+def test_a_rejected_candidate_shadows_nobody(context: Context) -> None:
+    """Only what was accepted is known: of eight words the second shares 6 with the first (F = 0.75, rejected), the
+    third 6 with the second but 4 with the first (F = 0.5)."""
+    first = "alpha beta gamma delta epsilon zeta eta theta"
+    second = "alpha beta gamma delta epsilon zeta lambda mu"
+    third = "nu xi gamma delta epsilon zeta lambda mu"
+    tables, _ = run_filter(context, [first, second, third])
+    assert tables["accepted"]["question"].to_list() == [first, third]
+    assert tables["accepted"]["similarity"].to_list()[1] == pytest.approx(0.5)
+
+
+def test_exactly_the_limit_is_accepted(context: Context) -> None:
+    """Two texts of ten words that share seven in order: F = 2 * 7 / 20 = 0.7."""
+    first = "alpha beta gamma delta epsilon zeta eta theta iota kappa"
+    second = "alpha beta gamma delta epsilon zeta eta lambda mu nu"
+    tables, _ = run_filter(context, [first, second])
+    assert tables["accepted"]["similarity"].to_list()[1] == pytest.approx(0.7)
+    assert reasons(run_filter(context, [first, second], max_similarity=0.69)[0]) == {"c1": "similar"}
+
+
+def test_what_is_too_much_is_surplus_and_was_never_judged(context: Context) -> None:
+    tables, metrics = run_filter(context, [FRESH, OTHER, "Too short?", SEED], limit=1)
+    assert reasons(tables) == {"c1": "surplus", "c2": "too_short", "c3": "surplus"}
+    assert tables["rejected"].filter(reason="surplus")["similarity"].to_list() == [None, None]
+    assert metrics["filter/acceptance_rate"] == 0.5
+    assert tables["bank"]["question"].to_list() == [BANKED, FRESH]
+
+
+def test_the_bank_grows_by_what_was_accepted(context: Context) -> None:
+    tables, metrics = run_filter(replace(context, iteration=4), [FRESH, SEED])
+    assert tables["bank"].select("question", "iteration").rows() == [(BANKED, 0), (FRESH, 4)]
+    assert metrics["filter/bank"] == 2
+
+
+def test_held_out_problems_of_the_domain_are_kept_apart(context: Context) -> None:
+    held_out = arithmetic.problems("heldout", 1, 5)[0].question
+    own = arithmetic.problems("warm", 1, 5)[0].question
+    tables, _ = run_filter(context, [held_out, own], domain="arithmetic", max_similarity=0.99)
+    assert reasons(tables) == {"c0": "held_out_problem"}
+    assert reasons(run_filter(context, [held_out, own], max_similarity=0.99)[0]) == {}
+
+
+def test_overlap_with_an_evaluation_set_is_named(context: Context) -> None:
+    thirteen = " ".join(EVALUATED.split()[:13])
+    tables, _ = run_filter(context, [f"Why is it that {thirteen}?", " ".join(EVALUATED.split()[:12])])
+    assert reasons(tables) == {"c0": "evaluation_overlap"}
+    assert tables["rejected"]["nearest"].to_list() == ["eggs"]
+
+
+def test_nothing_in_nothing_out(context: Context) -> None:
+    tables, metrics = run_filter(context, [])
+    assert tables["accepted"].height == tables["rejected"].height == 0
+    assert metrics["filter/acceptance_rate"] is None
+    assert tables["bank"].height == 1
+
+
+def test_the_same_question_is_never_accepted_twice(context: Context) -> None:
+    """With max_similarity 1 nothing is above the limit: one question_id twice, its rewards then joined crosswise."""
+    tables, _ = run_filter(context, [FRESH, FRESH], max_similarity=1.0)
+    assert tables["accepted"]["question"].to_list() == [FRESH]

@@ -1,0 +1,230 @@
+"""What comes from outside enters by content, and what cannot be used is named with file and line."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from stages.contract import Context, run_stage, stage_key
+from stages.domains import arithmetic
+from stages.import_inputs import (
+    IMPORT_POLICY,
+    IMPORT_PROBLEMS,
+    IMPORT_SEEDS,
+    ImportPolicy,
+    ImportProblems,
+    ImportSeeds,
+    ProblemSet,
+    content_of_file,
+    content_of_policy,
+    read_rows,
+)
+from storage.errors import InputError
+from storage.reading import read_folder
+from tests.helpers import Tables, do, write_jsonl
+
+
+def import_seeds(context: Context, path: Path) -> Tables:
+    return do(IMPORT_SEEDS, {}, ImportSeeds(path=str(path), sha256=content_of_file(str(path), "seed file")), context)[0]
+
+
+def import_problems(context: Context, path: Path) -> Tables:
+    problem_set = ProblemSet(name="sums", path=str(path), sha256=content_of_file(str(path), "benchmark"))
+    return do(IMPORT_PROBLEMS, {}, ImportProblems(sets=(problem_set,)), context)[0]
+
+
+def text_file(folder: Path, content: str | bytes, name: str = "seeds.jsonl") -> Path:
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def test_seeds_of_a_jsonl_file(context: Context, tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {"problem": " What is 1+1? ", "answer": 2, "level": "Level 1", "solution": "ignored"},
+        {"question": "What is 2+2?", "problem": "not this one"},
+        {"question": "", "problem": "What is 3+3?"},
+        {"question": "What is 1+1?"},
+    ]
+    seeds = import_seeds(context, write_jsonl(tmp_path / "seeds.jsonl", rows))["seeds"]
+    assert seeds["question"].to_list() == ["What is 1+1?", "What is 2+2?", "What is 3+3?"]
+    assert seeds["question_id"].to_list()[1] == "q" + hashlib.sha256(b"What is 2+2?").hexdigest()[:16]
+    assert seeds["level"].to_list() == [None, None, None]  # the last of two equal questions
+
+
+def test_seeds_of_a_parquet_file(context: Context, tmp_path: Path) -> None:
+    pl.DataFrame({"question": ["What is 1+1?"], "answer": ["2"]}).write_parquet(tmp_path / "seeds.parquet")
+    seeds = import_seeds(context, tmp_path / "seeds.parquet")["seeds"]
+    assert seeds.select("question", "answer").rows() == [("What is 1+1?", "2")]
+
+
+def test_seeds_of_the_domain(context: Context) -> None:
+    tables, metrics = do(IMPORT_SEEDS, {}, ImportSeeds(domain="arithmetic", count=7), context)
+    assert metrics == {"seeds/questions": 7}
+    solved = [arithmetic.solve(question) for question in tables["seeds"]["question"]]
+    assert all(problem is not None and arithmetic.split_of(problem.chain) == "seed" for problem in solved)
+    assert tables["seeds"]["answer"].to_list() == [None] * 7
+
+
+GOOD = '{"question": "What is 1+1?"}\n'
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "has no rows; expected at least one question"),
+        ("\n \n", "has no rows; expected at least one question"),
+        (GOOD + "\n" + '{"question": \n', "line 3: not JSON"),
+        (GOOD + "not json", "line 2: not JSON"),
+        (GOOD + '["What is 1+1?"]\n', "line 2: found list, expected a JSON object"),
+        (GOOD + "3\n", "line 2: found int, expected a JSON object"),
+        (
+            GOOD + '{"text": "What is 1+1?"}\n',
+            "line 2: no question; expected text in one of the fields question, problem",
+        ),
+        ('{"question": ""}\n', "line 1: no question"),
+        ('{"question": "  "}\n', "line 1: no question"),
+        ('{"question": ["a"]}\n', "line 1: no question"),
+        ('{"question": null, "problem": null}\n', "line 1: no question"),
+        (b'{"question": "\xff\xfe"}\n', "line 1: not JSON"),
+        ('{"question": "' + "x" * 1_000_000 + '"}\n', "line 1: 1000017 bytes; expected at most 1000000"),
+    ],
+)
+def test_an_unusable_row_is_named_by_its_line(tmp_path: Path, content: str | bytes, message: str) -> None:
+    path = text_file(tmp_path, content)
+    with pytest.raises(InputError) as found:
+        list(read_rows(str(path), "seed file"))
+    assert f"seed file {path}" in str(found.value) and message in str(found.value)
+    assert "\n" not in str(found.value)
+
+
+@pytest.mark.parametrize(
+    "content", ['{"question": "What is \\ud800?"}\n', '{"question": ' + "[" * 100_000 + "\n"], ids=["surrogate", "deep"]
+)
+def test_hostile_json_is_an_input_error(context: Context, tmp_path: Path, content: str) -> None:
+    """Half a character pair is JSON but not UTF-8 (UnicodeEncodeError), deep nesting a RecursionError."""
+    with pytest.raises(InputError, match="line 1"):
+        import_seeds(context, text_file(tmp_path, content))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("seeds.csv", GOOD, r"ends in \.csv; expected \.jsonl or \.parquet"),
+        ("seeds", GOOD, r"ends in nothing; expected \.jsonl or \.parquet"),
+        ("seeds.parquet", GOOD, "is not a Parquet file"),
+        ("seeds.parquet", "", "is not a Parquet file"),
+    ],
+)
+def test_another_kind_of_file_is_refused(tmp_path: Path, name: str, content: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        list(read_rows(str(text_file(tmp_path, content, name)), "seed file"))
+
+
+def test_a_parquet_row_without_question_is_named(tmp_path: Path) -> None:
+    pl.DataFrame({"question": ["What is 1+1?", None]}).write_parquet(tmp_path / "seeds.parquet")
+    with pytest.raises(InputError, match="row 2: no question"):
+        list(read_rows(str(tmp_path / "seeds.parquet"), "seed file"))
+
+
+@pytest.mark.parametrize("make", [lambda path: None, lambda path: path.mkdir()], ids=["missing", "folder"])
+def test_a_missing_file_is_named(tmp_path: Path, make: Any) -> None:
+    path = tmp_path / "seeds.jsonl"
+    make(path)
+    for read in (content_of_file, lambda name, what: list(read_rows(name, what))):
+        with pytest.raises(InputError, match=f"seed file {path} does not exist"):
+            read(str(path), "seed file")
+
+
+def test_problems_keep_their_order_and_the_boxed_answer(context: Context, tmp_path: Path) -> None:
+    rows = [
+        {"question": "Half?", "answer": r"It is \boxed{\frac12}.", "level": 3, "subject": "Algebra"},
+        {"problem": "One plus one?", "answer": 2},
+    ]
+    problems = import_problems(context, write_jsonl(tmp_path / "p.jsonl", rows))["problems"]
+    assert problems["answer"].to_list() == [r"\frac12", "2"]
+    assert problems["problem_id"].to_list() == ["00000", "00001"]
+    assert problems["benchmark"].unique().to_list() == ["sums"]
+    assert problems.select("level", "subject").rows() == [("3", "Algebra"), (None, None)]
+
+
+@pytest.mark.parametrize("row", [{"question": "One plus one?"}, {"question": "One plus one?", "answer": ""}])
+def test_a_problem_without_answer_is_named(context: Context, tmp_path: Path, row: dict[str, Any]) -> None:
+    path = write_jsonl(tmp_path / "p.jsonl", [{"question": "Zero?", "answer": 0}, row])
+    with pytest.raises(InputError, match="row 2: no answer; expected the field answer"):
+        import_problems(context, path)
+
+
+def test_problems_of_the_domain_are_held_out_and_labelled(context: Context) -> None:
+    sets = (ProblemSet(name="heldout", domain="arithmetic", count=5, seed=9),)
+    problems = do(IMPORT_PROBLEMS, {}, ImportProblems(sets=sets), context)[0]["problems"]
+    for question, answer in problems.select("question", "answer").iter_rows():
+        solved = arithmetic.solve(question)
+        assert solved is not None and str(solved.answer) == answer
+        assert arithmetic.is_held_out(question)
+
+
+def test_identity_is_the_content_not_the_place(context: Context, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    here, there, changed = (text_file(tmp_path, GOOD, name) for name in ("a.jsonl", "other/b.jsonl", "c.jsonl"))
+    changed.write_text(GOOD + GOOD.replace("1", "2"))
+
+    def key(path: Path) -> str:
+        config = ImportSeeds(path=str(path), sha256=content_of_file(str(path), "seed file"))
+        return stage_key(IMPORT_SEEDS, {}, config, context)
+
+    assert key(here) == key(there) != key(changed)
+
+
+def model_folder(folder: Path, *, without: str = "") -> Path:
+    folder.mkdir(parents=True)
+    for name in ("config.json", "model.safetensors", "tokenizer.json"):
+        if name != without:
+            (folder / name).write_text(json.dumps({"file": name}))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("without", "message"),
+    [
+        ("config.json", r"has no config\.json with \*\.safetensors"),
+        ("model.safetensors", r"has no config\.json with \*\.safetensors"),
+        ("tokenizer.json", r"has no tokenizer \(tokenizer\.json.*save the model's tokenizer into it"),
+    ],
+)
+def test_an_incomplete_model_folder_is_refused(tmp_path: Path, without: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        content_of_policy(str(model_folder(tmp_path / "model", without=without)))
+
+
+def test_a_missing_model_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="does not exist; expected a local Hugging Face model folder"):
+        content_of_policy(str(tmp_path / "model"))
+
+
+def test_a_policy_stays_where_it_is(context: Context, tmp_path: Path) -> None:
+    folder = model_folder(tmp_path / "model")
+    config = ImportPolicy(path=str(folder), sha256=content_of_policy(str(folder)))
+    policy = run_stage(IMPORT_POLICY, {}, config, context).refs["policy"]
+    assert read_folder(policy) == folder
+    assert context.store.names("policy") == []
+
+
+def test_a_policy_is_known_by_its_files(tmp_path: Path) -> None:
+    first, second = model_folder(tmp_path / "first"), model_folder(tmp_path / "else" / "second")
+    os.utime(second / "config.json", (1, 1))
+    assert content_of_policy(str(first)) == content_of_policy(str(second))
+    (second / "model.safetensors").write_text("other weights")
+    assert content_of_policy(str(first)) != content_of_policy(str(second))
+
+
+def test_traces_of_a_download_are_not_part_of_a_policy(tmp_path: Path) -> None:
+    """`hf download --local-dir` leaves time stamps in .cache/, so that one model had two identities."""
+    first, second = model_folder(tmp_path / "first"), model_folder(tmp_path / "second")
+    (second / ".cache" / "huggingface").mkdir(parents=True)
+    (second / ".cache" / "huggingface" / "config.json.metadata").write_text("1763843000.1")
+    assert content_of_policy(str(first)) == content_of_policy(str(second))

@@ -1,0 +1,122 @@
+"""The update sees kept responses and rewards, nothing else, and its outputs are the trainer's."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from stages import schemas
+from stages.contract import Context, run_stage
+from stages.ppo_update import PPO_UPDATE, PpoUpdateConfig
+from stages.trainer.fake import FakeTrainer
+from stages.trainer.job import ROLLOUT_COLUMNS, Job, JobResult, Progress
+from storage.artifact import ArtifactRef, read_manifest
+from storage.reading import read_folder, read_table
+from tests.helpers import fake_resources, put_policy, put_table
+
+
+class RecordingTrainer(FakeTrainer):
+    """Keeps what it was asked to do."""
+
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+        self.rollouts: list[list[dict[str, Any]]] = []
+
+    def run(self, job: Job, progress: Progress) -> JobResult:
+        self.jobs.append(job)
+        self.rollouts.append(pq.read_table(job.rollout).to_pylist())
+        return super().run(job, progress)
+
+
+@pytest.fixture
+def trainer(context: Context) -> RecordingTrainer:
+    trainer = RecordingTrainer()
+    context.resources._trainer = trainer
+    return trainer
+
+
+def inputs(context: Context) -> dict[str, ArtifactRef]:
+    """Two kept questions and one dropped, two responses each; the rewards in another order than the responses."""
+    decisions = {"q1": "kept", "q2": "too_easy", "q3": "kept"}
+    numbers = {"responses": 2, "answered": 2, "share": 0.5, "margin": 0.5, "classes": 2, "mean_reward": 0.5}
+    votes = [
+        {"question_id": name, "question": "?", "majority_answer": "1", "decision": decision, **numbers}
+        for name, decision in decisions.items()
+    ]
+    pairs = [(name, index) for name in ("q3", "q1", "q2") for index in (0, 1)]
+    responses = [
+        {
+            "question_id": name,
+            "sample_index": index,
+            "seed": 0,
+            "prompt_ids": [int(name[1])],
+            "response_ids": [int(name[1]), index],
+            "behaviour_logprobs": [-0.5, -index],
+            "finish_reason": "stop",
+            "response": "",
+        }
+        for name, index in pairs
+    ]
+    rewards = [
+        {"question_id": n, "sample_index": i, "answer": "1", "answer_class": 0, "status": "ok", "reward": float(i)}
+        for n, i in sorted(pairs)
+    ]
+    policy = put_policy(context)
+    return {
+        "policy": policy,
+        "reference": policy,
+        "responses": put_table(context, "responses", schemas.RESPONSES, responses),
+        "rewards": put_table(context, "rewards", schemas.REWARDS, rewards),
+        "votes": put_table(context, "votes", schemas.VOTES, votes),
+    }
+
+
+def test_the_rollout_holds_kept_responses_with_their_rewards(context: Context, trainer: RecordingTrainer) -> None:
+    run_stage(PPO_UPDATE, inputs(context), PpoUpdateConfig(temperature=0.7), context)
+    (rollout,) = trainer.rollouts
+    assert tuple(rollout[0]) == ROLLOUT_COLUMNS
+    assert [(row["question_id"], row["sample_index"], row["reward"]) for row in rollout] == [
+        ("q3", 0, 0.0),
+        ("q3", 1, 1.0),
+        ("q1", 0, 0.0),
+        ("q1", 1, 1.0),
+    ]
+    assert rollout[1]["response_ids"] == [3, 1] and rollout[1]["behaviour_logprobs"] == [-0.5, -1.0]
+
+
+def test_the_job_names_its_weights(context: Context, trainer: RecordingTrainer) -> None:
+    given = inputs(context)
+    result = run_stage(PPO_UPDATE, given, PpoUpdateConfig(temperature=0.7, learning_rate=1e-4), context)
+    (job,) = trainer.jobs
+    assert job.policy_key == job.reference_key == f"policy:{given['policy'].key}"
+    assert job.output_policy_key == f"policy:{result.refs['policy'].key}"
+    assert job.state is None and job.temperature == 0.7 and job.config.learning_rate == 1e-4
+    following = {**given, "policy": result.refs["policy"], "trainer_state": result.refs["trainer_state"]}
+    second = run_stage(PPO_UPDATE, following, PpoUpdateConfig(temperature=0.7), replace(context, iteration=2))
+    assert trainer.jobs[1].state_key == job.output_state_key
+    assert trainer.jobs[1].policy_key == job.output_policy_key != trainer.jobs[1].reference_key
+    assert second.metrics["train/schedule_step"] == 2
+
+
+def test_outputs_are_what_the_trainer_left(context: Context, trainer: RecordingTrainer) -> None:
+    result = run_stage(PPO_UPDATE, inputs(context), PpoUpdateConfig(temperature=1.0), context)
+    assert read_table(result.refs["train_metrics"])["reward_mean"].to_list() == [0.5]
+    assert result.metrics["train/responses"] == 4 and result.metrics["train/reward_mean"] == 0.5
+    assert (read_folder(result.refs["policy"]) / "policy.json").is_file()
+    assert result.refs["policy"].key == result.refs["trainer_state"].key
+
+
+def test_no_label_is_an_input(context: Context, trainer: RecordingTrainer) -> None:
+    result = run_stage(PPO_UPDATE, inputs(context), PpoUpdateConfig(temperature=1.0), context)
+    manifest = read_manifest(context.store, result.refs["policy"].path)
+    assert set(manifest.inputs) == {"policy", "reference", "responses", "rewards", "votes"}
+
+
+def test_placement_is_no_identity(context: Context, trainer: RecordingTrainer, tmp_path: Path) -> None:
+    given = inputs(context)
+    run_stage(PPO_UPDATE, given, PpoUpdateConfig(temperature=1.0), context)
+    with fake_resources(trainer={"processes": 4, "dtype": "bfloat16"}) as resources:
+        other = replace(context, resources=resources)
+        assert run_stage(PPO_UPDATE, given, PpoUpdateConfig(temperature=1.0), other).skipped

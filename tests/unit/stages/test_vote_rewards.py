@@ -1,0 +1,228 @@
+"""The vote on responses written by hand: majority, tie, no answer, the gate's ends, and the comparison arms."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import polars as pl
+import pytest
+from pydantic import ValidationError
+
+from stages import schemas
+from stages.contract import Context
+from stages.domains import arithmetic
+from stages.vote_rewards import VOTE, VoteConfig
+from tests.helpers import Numbers, Tables, do, memory_store, put_table
+
+
+def boxed(*answers: int | None) -> list[str]:
+    return ["I do not know" if answer is None else rf"So it is \boxed{{{answer}}}." for answer in answers]
+
+
+def run_vote(
+    context: Context, questions: dict[str, Sequence[str]], config: VoteConfig, *, shuffle: int | None = None
+) -> tuple[Tables, Numbers]:
+    """Vote on `questions`: text -> its responses."""
+    accepted = [
+        {"question_id": schemas.question_id(text), "question": text, "candidate_id": f"c{row}", "similarity": 0.0}
+        for row, text in enumerate(questions)
+    ]
+    responses = [_response(text, index, given) for text in questions for index, given in enumerate(questions[text])]
+    if shuffle is not None:
+        random.Random(shuffle).shuffle(responses)
+    inputs = {
+        "accepted": put_table(context, "accepted", schemas.ACCEPTED, accepted),
+        "responses": put_table(context, "responses", schemas.RESPONSES, responses),
+    }
+    return do(VOTE, inputs, config, context)
+
+
+def _response(question: str, index: int, text: str) -> dict[str, Any]:
+    ids = {"prompt_ids": [1], "response_ids": [2], "behaviour_logprobs": [-1.0], "finish_reason": "stop"}
+    return {"question_id": schemas.question_id(question), "sample_index": index, "seed": 0, "response": text, **ids}
+
+
+def only_vote(context: Context, responses: Sequence[str], **config: Any) -> tuple[dict[str, Any], list[float]]:
+    tables, _ = run_vote(context, {"How many?": responses}, VoteConfig(**config))
+    return tables["votes"].to_dicts()[0], tables["rewards"]["reward"].to_list()
+
+
+def test_the_majority_earns_and_the_rest_does_not(context: Context) -> None:
+    vote, rewards = only_vote(context, boxed(7, 5, 7, None, 7, 6, 7, 5))
+    assert rewards == [1, 0, 1, 0, 1, 0, 1, 0]
+    assert vote["majority_answer"] == "7" and vote["decision"] == "kept"
+    assert (vote["responses"], vote["answered"], vote["classes"]) == (8, 7, 3)
+    assert (vote["share"], vote["margin"], vote["mean_reward"]) == (0.5, 0.25, 0.5)
+
+
+def test_equal_answers_in_other_spellings_vote_together(context: Context) -> None:
+    texts = [r"\boxed{0.5}", r"\boxed{\frac{1}{2}}", r"\boxed{\dfrac12}", r"\boxed{3}", r"\boxed{4}"]
+    vote, rewards = only_vote(context, texts)
+    assert rewards == [1, 1, 1, 0, 0]
+    assert vote["share"] == 0.6
+
+
+def test_a_tie_is_no_majority(context: Context) -> None:
+    vote, rewards = only_vote(context, boxed(7, 7, 5, 5, 3))
+    assert vote["decision"] == "tie" and vote["majority_answer"] is None
+    assert rewards == [0] * 5
+
+
+def test_without_answers_there_is_no_vote(context: Context) -> None:
+    vote, rewards = only_vote(context, boxed(None, None, None))
+    assert vote["decision"] == "no_answer" and vote["majority_answer"] is None and vote["answered"] == 0
+    assert rewards == [0, 0, 0]
+
+
+def test_a_response_without_answer_does_not_vote_but_counts(context: Context) -> None:
+    """Three of five unanswered: the release let "no answer" be the majority."""
+    vote, rewards = only_vote(context, boxed(None, 7, None, 7, None))
+    assert rewards == [0, 1, 0, 1, 0]
+    assert vote["share"] == 0.4 and vote["decision"] == "kept"
+
+
+def test_a_question_without_responses_is_dropped(context: Context) -> None:
+    tables, metrics = run_vote(context, {"Too long a prompt?": []}, VoteConfig())
+    assert tables["votes"]["decision"].to_list() == ["no_responses"]
+    assert tables["rewards"].height == tables["pool"].height == 0
+    assert metrics["vote/dropped/no_responses"] == metrics["vote/dropped"] == 1
+
+
+@pytest.mark.parametrize(
+    ("top", "n", "decision"),
+    [
+        (2, 10, "kept"),  # exactly 0.2
+        (3, 15, "kept"),  # 15 * 0.2 = 3.0000000000000004 in floating point
+        (2, 11, "too_hard"),
+        (8, 10, "kept"),  # exactly 0.8
+        (12, 15, "kept"),
+        (13, 16, "too_easy"),
+        (16, 16, "too_easy"),
+    ],
+)
+def test_both_ends_of_the_gate_are_inside(context: Context, top: int, n: int, decision: str) -> None:
+    vote, _ = only_vote(context, boxed(*[7] * top, *range(100, 100 + n - top)))
+    assert vote["decision"] == decision
+
+
+def test_the_gate_is_a_setting(context: Context) -> None:
+    assert only_vote(context, boxed(7, 7, 7, 7))[0]["decision"] == "too_easy"
+    assert only_vote(context, boxed(7, 7, 7, 7), max_reward=1.0)[0]["decision"] == "kept"
+    with pytest.raises(ValidationError, match=r"min_reward 0\.9 is above max_reward 0\.8"):
+        VoteConfig(min_reward=0.9)
+
+
+def test_boxed_only_ignores_other_answers(context: Context) -> None:
+    texts = ["the answer is 7", "the answer is 7", r"\boxed{5}", r"\boxed{5}", r"\boxed{6}"]
+    assert only_vote(context, texts)[0]["decision"] == "tie"
+    assert only_vote(context, texts, boxed_only=True)[0]["majority_answer"] == "5"
+
+
+def test_the_order_of_rows_does_not_matter(context: Context) -> None:
+    questions = {"First?": boxed(7, 5, 7, None), "Second?": boxed(1, 2, 2, 3), "Third?": boxed(4, 4, 5, 5)}
+    expected, _ = run_vote(context, questions, VoteConfig())
+    for seed in range(3):
+        found, _ = run_vote(context, questions, VoteConfig(), shuffle=seed)
+        assert all(found[name].equals(expected[name]) for name in expected)
+
+
+def test_kept_questions_join_the_pool(context: Context) -> None:
+    old = {"question_id": "q0", "question": "Old?", "iteration": 0, "share": 0.6}
+    text = "How many?"
+    accepted = {"question_id": schemas.question_id(text), "question": text, "candidate_id": "c", "similarity": 0.0}
+    inputs = {
+        "accepted": put_table(context, "accepted", schemas.ACCEPTED, [accepted]),
+        "responses": put_table(
+            context, "responses", schemas.RESPONSES, [_response(text, i, t) for i, t in enumerate(boxed(7, 7, 5))]
+        ),
+        "pool": put_table(context, "pool", schemas.POOL, [old]),
+    }
+    tables, _ = do(VOTE, inputs, VoteConfig(), context)
+    new = {"question_id": schemas.question_id(text), "question": text, "iteration": 1, "share": 2 / 3}
+    assert tables["pool"].to_dicts() == [old, new]
+
+
+def test_metrics_count_decisions(context: Context) -> None:
+    questions = {
+        "Kept?": boxed(1, 1, 2, None),
+        "Easy?": boxed(1, 1, 1, 1),
+        "Tie?": boxed(1, 1, 2, 2),
+        "Nothing?": boxed(None, None, None, None),
+    }
+    _, metrics = run_vote(context, questions, VoteConfig())
+    assert (metrics["vote/kept"], metrics["vote/dropped"]) == (1, 3)
+    dropped = {name.rsplit("/", 1)[1]: value for name, value in metrics.items() if name.startswith("vote/dropped/")}
+    assert dropped == {"too_easy": 1, "too_hard": 0, "tie": 1, "no_answer": 1, "no_responses": 0}
+    assert metrics["vote/mean_share"] == pytest.approx((0.5 + 1 + 0.5 + 0) / 4)
+    assert metrics["vote/mean_reward_kept"] == 0.5
+    assert metrics["vote/no_answer_share"] == pytest.approx(5 / 16)
+
+
+LONG = boxed(*[7] * 8, *range(100, 108))
+"""Sixteen responses, half of them the majority: 12,870 orders of rewards."""
+
+
+def test_random_rewards_are_the_majority_s_permuted_within_each_question(context: Context) -> None:
+    questions = {"First?": LONG, "Second?": boxed(*[3] * 5, *range(50, 61)), "Easy?": boxed(*[1] * 16)}
+    majority, _ = run_vote(context, questions, VoteConfig())
+    permuted, _ = run_vote(context, questions, VoteConfig(rewards="random"))
+    assert majority["votes"].equals(permuted["votes"])
+    assert majority["pool"].equals(permuted["pool"])
+    sums = [
+        t["rewards"].group_by("question_id").agg(pl.col("reward").sum()).sort("question_id")
+        for t in (majority, permuted)
+    ]
+    assert sums[0].equals(sums[1])
+    assert majority["rewards"]["reward"].to_list() != permuted["rewards"]["reward"].to_list()
+    assert set(permuted["rewards"]["reward"].to_list()) == {0.0, 1.0}
+
+
+def test_random_rewards_follow_from_the_seed_alone(context: Context) -> None:
+    def rewards(seed: int, shuffle: int) -> list[float]:
+        other = replace(context, seed=seed, store=memory_store())
+        tables, _ = run_vote(other, {"First?": LONG}, VoteConfig(rewards="random"), shuffle=shuffle)
+        return tables["rewards"]["reward"].to_list()
+
+    assert rewards(3, shuffle=1) == rewards(3, shuffle=2)
+    assert rewards(3, shuffle=1) != rewards(4, shuffle=1)
+
+
+PROBLEM = arithmetic.problems("warm", 1, 5)[0]
+
+
+def test_verified_rewards_follow_the_label_not_the_vote(context: Context) -> None:
+    right, wrong = PROBLEM.answer, PROBLEM.answer + 1
+    responses = {PROBLEM.question: boxed(wrong, right, wrong, right, wrong, None)}
+    tables, _ = run_vote(context, responses, VoteConfig(rewards="verified", domain="arithmetic"))
+    assert tables["rewards"]["reward"].to_list() == [0, 1, 0, 1, 0, 0]
+    assert tables["votes"]["mean_reward"].to_list() == [pytest.approx(1 / 3)]
+    assert tables["votes"]["majority_answer"].to_list() == [str(wrong)]
+    assert tables["votes"]["decision"].to_list() == ["kept"]
+
+
+@pytest.mark.parametrize("min_reward", [0.2, 0.0])
+def test_verified_drops_a_question_that_the_domain_cannot_label(context: Context, min_reward: float) -> None:
+    """With min_reward 0 a question without a label was kept, all of its rewards 0."""
+    tables, _ = run_vote(
+        context,
+        {"How high is up?": boxed(7, 7, 5)},
+        VoteConfig(rewards="verified", domain="arithmetic", min_reward=min_reward),
+    )
+    assert tables["rewards"]["reward"].to_list() == [0, 0, 0]
+    assert tables["votes"]["decision"].to_list() != ["kept"]
+
+
+def test_diagnostics_compare_with_the_label_and_change_nothing(context: Context) -> None:
+    right, wrong = PROBLEM.answer, PROBLEM.answer + 1
+    questions = {PROBLEM.question: boxed(wrong, wrong, right, None), "How high is up?": boxed(1, 1, 2)}
+    plain, plain_metrics = run_vote(context, questions, VoteConfig())
+    labelled, metrics = run_vote(context, questions, VoteConfig(domain="arithmetic"))
+    first, second = labelled["diagnostics"].to_dicts()
+    assert (first["label"], first["majority_correct"], first["responses_correct"]) == (str(right), False, 0.25)
+    assert (second["label"], second["majority_correct"], second["responses_correct"]) == (None, None, None)
+    assert metrics["diagnostics/solvable_share"] == 0.5
+    assert metrics["diagnostics/majority_correct"] == 0 and metrics["diagnostics/responses_correct"] == 0.25
+    assert all(plain[name].equals(labelled[name]) for name in ("rewards", "votes", "pool"))
+    assert plain["diagnostics"].height == 0
+    assert plain_metrics == {name: value for name, value in metrics.items() if name.startswith("vote/")}
