@@ -63,7 +63,8 @@ def count_parameters(config: RunConfig) -> int:
         if config.policy.model
         else open_run(config.policy.run or "").policy(config.policy.iteration)
     )
-    dtype = json.loads((folder / "config.json").read_text()).get("dtype", "float32")
+    config_json = json.loads((folder / "config.json").read_text())
+    dtype = config_json.get("dtype") or config_json.get("torch_dtype") or "float32"
     return sum(file.stat().st_size for file in folder.glob("*.safetensors")) // (4 if dtype == "float32" else 2)
 
 

@@ -45,7 +45,7 @@ class Seeds(Settings):
 
     path: str | None = None
     domain: Domain | None = None
-    count: PositiveInt | None = Field(None, description="Seeds taken from the built-in domain.")
+    count: PositiveInt | None = Field(None, le=10_000, description="Seeds taken from the built-in domain.")
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -77,7 +77,7 @@ class Benchmark(Settings):
     name: str = Field(pattern=r"^[a-z0-9_]+$")
     path: str | None = None
     domain: Domain | None = None
-    count: PositiveInt | None = None
+    count: PositiveInt | None = Field(None, le=10_000)
     seed: int = Field(0, description="Which held-out problems of the domain are drawn.")
 
     @model_validator(mode="after")
@@ -106,7 +106,7 @@ class Evaluation(Settings):
 class RunConfig(Settings):
     """Everything that says what a run is (identity) and where it runs (`root`, `compute`, `iterations`)."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Folder of the run under `root`.")
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", description="Folder of the run under `root`.")
     root: str = Field("runs", min_length=1, description="Folder, or s3://bucket/prefix, that holds runs.")
     seed: int = Field(1, ge=0, description="Every random choice of the run follows from it.")
     iterations: int = Field(3, ge=0, description="Passes of the six stages after iteration 0.")

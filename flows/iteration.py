@@ -4,8 +4,9 @@
 run it, run it as a Prefect task, or only look its manifest up.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from flows.config import RunConfig
 from stages.contract import Context, Progress, Result, Stage, find_stage, no_progress, run_stage
@@ -23,7 +24,17 @@ from storage.run import Revision
 from storage.store import Store
 
 Inputs = Mapping[str, ArtifactRef | None]
-Runner = Callable[[Stage, Inputs, Settings], Result]
+"""Inputs by name; None for what does not exist yet (pool, bank and trainer state of the first iteration)."""
+
+
+class Runner(Protocol):
+    """Decides what happens to each stage of one iteration."""
+
+    def run(self, stage: Stage, inputs: Inputs, settings: Settings) -> Result:
+        """The outputs of a stage that is due."""
+
+    def find(self, stage: Stage, inputs: Inputs, settings: Settings) -> Result | None:
+        """The outputs of a stage that is not due, if they are there."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,19 +54,22 @@ class State:
     # Optimiser and schedule position.
 
 
-def start(config: RunConfig, run: Runner) -> State:
+def start(config: RunConfig, runner: Runner) -> State:
     """Iteration 0: bring in seeds, problems and the starting policy, and evaluate it."""
-    seeds = run(IMPORT_SEEDS, {}, config.seeds_config()).refs["seeds"]
-    problems = run(IMPORT_PROBLEMS, {}, config.problems_config()).refs["problems"]
-    policy = run(*_without_inputs(config.policy_stage())).refs["policy"]
-    run(EVALUATE, {"policy": policy, "problems": problems}, config.evaluate.protocol)
+    seeds = runner.run(IMPORT_SEEDS, {}, config.seeds_config()).refs["seeds"]
+    problems = runner.run(IMPORT_PROBLEMS, {}, config.problems_config()).refs["problems"]
+    bring_in, settings = config.policy_stage()
+    policy = runner.run(bring_in, {}, settings).refs["policy"]
+    runner.run(EVALUATE, {"policy": policy, "problems": problems}, config.evaluate.protocol)
     return State(seeds=seeds, problems=problems, policy=policy, reference=policy)
 
 
-def iterate(config: RunConfig, number: int, state: State, run: Runner) -> State:
+def iterate(config: RunConfig, number: int, state: State, runner: Runner) -> State:
     """One pass of the six stages (METHOD: generate, filter, sample, vote, update, evaluate)."""
-    generated = run(GENERATE, {"policy": state.policy, "seeds": state.seeds, "pool": state.pool}, config.generate)
-    filtered = run(
+    generated = runner.run(
+        GENERATE, {"policy": state.policy, "seeds": state.seeds, "pool": state.pool}, config.generate
+    )
+    filtered = runner.run(
         FILTER,
         {
             "candidates": generated.refs["candidates"],
@@ -66,12 +80,12 @@ def iterate(config: RunConfig, number: int, state: State, run: Runner) -> State:
         config.filter_config(),
     )
     accepted = filtered.refs["accepted"]
-    sampled = run(SAMPLE, {"policy": state.policy, "accepted": accepted}, config.sample)
+    sampled = runner.run(SAMPLE, {"policy": state.policy, "accepted": accepted}, config.sample)
     responses = sampled.refs["responses"]
-    voted = run(VOTE, {"accepted": accepted, "responses": responses, "pool": state.pool}, config.vote_config())
+    voted = runner.run(VOTE, {"accepted": accepted, "responses": responses, "pool": state.pool}, config.vote_config())
     state = replace(state, bank=filtered.refs["bank"], pool=voted.refs["pool"])
     if (voted.metrics["vote/kept"] or 0) >= config.min_kept:
-        updated = run(
+        updated = runner.run(
             PPO_UPDATE,
             {
                 "policy": state.policy,
@@ -84,17 +98,56 @@ def iterate(config: RunConfig, number: int, state: State, run: Runner) -> State:
             config.update_config(),
         )
         state = replace(state, policy=updated.refs["policy"], trainer_state=updated.refs["trainer_state"])
-    if config.evaluated(number):
-        run(EVALUATE, {"policy": state.policy, "problems": state.problems}, config.evaluate.protocol)
+    # An evaluation that is not due is kept if it is there: it was, when the run was shorter and this was its last.
+    evaluate = runner.run if config.evaluated(number) else runner.find
+    evaluate(EVALUATE, {"policy": state.policy, "problems": state.problems}, config.evaluate.protocol)
     return state
-
-
-def _without_inputs(stage: tuple[Stage, Settings]) -> tuple[Stage, Inputs, Settings]:
-    return stage[0], {}, stage[1]
 
 
 class NotDone(Exception):
     """A stage that was looked up has not been committed."""
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """A runner that runs nothing: what is not there ends the iteration with NotDone."""
+
+    context: Context
+
+    def run(self, stage: Stage, inputs: Inputs, settings: Settings) -> Result:
+        found = self.find(stage, inputs, settings)
+        if found is None:
+            raise NotDone(stage.name)
+        return found
+
+    def find(self, stage: Stage, inputs: Inputs, settings: Settings) -> Result | None:
+        return find_stage(stage, present(inputs), settings, self.context)
+
+
+class Inline(Lookup):
+    """A runner that runs every stage in this process."""
+
+    def run(self, stage: Stage, inputs: Inputs, settings: Settings) -> Result:
+        return run_stage(stage, present(inputs), settings, self.context)
+
+
+@dataclass(frozen=True)
+class _Recorder:
+    """Hands everything on to another runner and notes the manifest of each stage."""
+
+    runner: Runner
+    manifests: dict[str, str] = field(default_factory=dict)
+
+    def run(self, stage: Stage, inputs: Inputs, settings: Settings) -> Result:
+        result = self.runner.run(stage, inputs, settings)
+        self.manifests[stage.name] = next(iter(result.refs.values())).path
+        return result
+
+    def find(self, stage: Stage, inputs: Inputs, settings: Settings) -> Result | None:
+        result = self.runner.find(stage, inputs, settings)
+        if result is not None:
+            self.manifests[stage.name] = next(iter(result.refs.values())).path
+        return result
 
 
 @dataclass
@@ -102,7 +155,7 @@ class Ledger:
     """A run's finished iterations, in memory: where to continue from, and what to write into a revision."""
 
     config: RunConfig
-    stages: dict[int, dict[str, str]]
+    stages: dict[int, dict[str, str]] = field(default_factory=dict)
     # Iteration -> stage -> path of its manifest.
     state: State | None = None
     # After the last finished iteration.
@@ -116,19 +169,14 @@ class Ledger:
     def complete(self) -> bool:
         return self.finished == self.config.iterations + 1
 
-    def advance(self, run: Runner) -> None:
-        """Do (or look up) the next iteration with `run`; on any error the ledger stays as it was."""
-        number, done = self.finished, dict[str, str]()
-
-        def record(stage: Stage, inputs: Inputs, settings: Settings) -> Result:
-            result = run(stage, inputs, settings)
-            done[stage.name] = next(iter(result.refs.values())).path
-            return result
-
-        self.state = (
-            start(self.config, record) if self.state is None else iterate(self.config, number, self.state, record)
-        )
-        self.stages[number] = done
+    def advance(self, runner: Runner) -> None:
+        """Do (or look up) the next iteration with `runner`; on any error the ledger stays as it was."""
+        recorder = _Recorder(runner)
+        if self.state is None:
+            self.state = start(self.config, recorder)
+        else:
+            self.state = iterate(self.config, self.finished, self.state, recorder)
+        self.stages[self.finished] = recorder.manifests
 
     def revision(self) -> Revision:
         return Revision(config=self.config.model_dump(mode="json"), iterations=self.stages)
@@ -136,28 +184,15 @@ class Ledger:
 
 def find_finished(config: RunConfig, store: Store) -> Ledger:
     """How far the run of these settings has come, from manifests alone."""
-    ledger = Ledger(config=config, stages={})
+    ledger = Ledger(config)
     # Nothing runs here, so the resources are never started.
-    resources = Resources(config.compute, config.engine)
-    try:
-        while not ledger.complete:
-            context = Context(store=store, seed=config.seed, iteration=ledger.finished, resources=resources)
-            ledger.advance(_lookup(context))
-    except NotDone:
-        pass
-    finally:
-        resources.close()
+    with Resources(config.compute, config.engine) as resources:
+        try:
+            while not ledger.complete:
+                ledger.advance(Lookup(next_context(ledger, store, resources)))
+        except NotDone:
+            pass
     return ledger
-
-
-def _lookup(context: Context) -> Runner:
-    def find(stage: Stage, inputs: Inputs, settings: Settings) -> Result:
-        found = find_stage(stage, present(inputs), settings, context)
-        if found is None:
-            raise NotDone(stage.name)
-        return found
-
-    return find
 
 
 def run_inline(config: RunConfig, store: Store, resources: Resources, progress: Progress = no_progress) -> Ledger:
@@ -165,13 +200,16 @@ def run_inline(config: RunConfig, store: Store, resources: Resources, progress: 
     ledger = find_finished(config, store)
     while not ledger.complete:
         resources.trainer().start(config.compute.trainer)  # it loads while the other stages run
-        context = Context(
-            store=store, seed=config.seed, iteration=ledger.finished, resources=resources, progress=progress
-        )
-        ledger.advance(lambda stage, inputs, settings: run_stage(stage, present(inputs), settings, context))  # noqa: B023
+        ledger.advance(Inline(next_context(ledger, store, resources, progress)))
     return ledger
 
 
+def next_context(ledger: Ledger, store: Store, resources: Resources, progress: Progress = no_progress) -> Context:
+    """The context of the next iteration."""
+    seed, iteration = ledger.config.seed, ledger.finished
+    return Context(store=store, seed=seed, iteration=iteration, resources=resources, progress=progress)
+
+
 def present(inputs: Inputs) -> dict[str, ArtifactRef]:
-    """Inputs without those that do not exist yet (pool, bank and trainer state of the first iteration)."""
+    """Inputs without those that do not exist yet."""
     return {name: ref for name, ref in inputs.items() if ref is not None}

@@ -6,11 +6,10 @@ from prefect import flow
 from pydantic import Field
 
 from flows.config import RunConfig
-from flows.iteration import find_finished
+from flows.iteration import find_finished, next_context
 from flows.report import publish_report
-from flows.tasks import as_tasks
+from flows.tasks import AsTasks
 from flows.watch import WATCHER
-from stages.contract import Context
 from stages.resources import Resources
 from storage.run import write_revision
 from storage.store import Store
@@ -35,13 +34,7 @@ def serl(
             if ledger.complete:
                 break
             resources.trainer().start(config.compute.trainer)  # it loads while the other stages run
-            context = Context(
-                store=store,
-                seed=config.seed,
-                iteration=ledger.finished,
-                resources=resources,
-                progress=watcher.stage_progress(ledger.finished),
-            )
-            ledger.advance(as_tasks(context))
+            progress = watcher.stage_progress(ledger.finished)
+            ledger.advance(AsTasks(next_context(ledger, store, resources, progress)))
             write_revision(store, ledger.revision())
             watcher.iteration_done(publish_report(config.uri))

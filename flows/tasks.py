@@ -9,26 +9,26 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State as PrefectState
 from prefect.states import Completed
 
-from flows.iteration import Inputs, Runner, present
-from stages.contract import Context, Result, Stage, run_stage
+from flows.iteration import Inputs, Lookup, present
+from stages.contract import Result, Stage, run_stage
 from stages.settings import Settings
 
 
-def as_tasks(context: Context) -> Runner:
-    """A runner that runs every stage of `context`'s iteration as a Prefect task."""
+class AsTasks(Lookup):
+    """A runner that runs every stage as a Prefect task."""
 
-    def run(stage: Stage, inputs: Inputs, settings: Settings) -> Result:
+    def run(self, stage: Stage, inputs: Inputs, settings: Settings) -> Result:
         results: list[Result] = []
 
         # The task takes no parameters: Prefect would walk through them, looking for futures, and they hold live models.
         @task(
             name=stage.name,
-            task_run_name=f"iteration {context.iteration} · {stage.name}",
+            task_run_name=f"iteration {self.context.iteration} · {stage.name}",
             cache_policy=NO_CACHE,
             persist_result=False,
         )
         def stage_task() -> PrefectState[None]:
-            result = run_stage(stage, present(inputs), settings, context)
+            result = run_stage(stage, present(inputs), settings, self.context)
             results.append(result)
             if result.skipped:
                 return Completed(name="Skipped", message="its outputs were there already")
@@ -36,8 +36,6 @@ def as_tasks(context: Context) -> Runner:
 
         stage_task()
         return results[0]
-
-    return run
 
 
 def _headline(result: Result) -> str:

@@ -42,7 +42,7 @@ class FilterConfig(FilterSettings):
 def filter_instructions(config: FilterConfig, inputs: Inputs, work: Work) -> Metrics:
     candidates = inputs.table("candidates")
     known = inputs.table("seeds")["question"].to_list()
-    bank = inputs.table("bank") if "bank" in inputs else pl.DataFrame(schema=["question_id", "question", "iteration"])
+    bank = inputs.table("bank") if "bank" in inputs else pl.DataFrame(schema=["question_id", "question", "added_in"])
     known += bank["question"].to_list()
     overlap = EvaluationOverlap(inputs.table("problems").select("benchmark", "question").rows(), config.overlap_words)
     accepted: list[dict[str, Any]] = []
@@ -92,7 +92,7 @@ def filter_instructions(config: FilterConfig, inputs: Inputs, work: Work) -> Met
     work.write("accepted", accepted)
     work.write("rejected", rejected)
     new = [
-        {"question_id": r["question_id"], "question": r["question"], "iteration": work.context.iteration}
+        {"question_id": r["question_id"], "question": r["question"], "added_in": work.context.iteration}
         for r in accepted
     ]
     work.write("bank", bank.to_dicts() + new)

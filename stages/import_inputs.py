@@ -94,10 +94,10 @@ IMPORT_POLICY = Stage(name="import_policy", version=1, body=import_policy, folde
 WARM_START = Stage(name="warm_start", version=1, body=warm_start, folders=("policy",))
 
 
-def read_rows(name: str, what: str) -> Iterator[dict[str, Any]]:
-    """Rows of a JSONL or Parquet file, each with a non-empty `question`.
+def read_rows(name: str, what: str, *, answered: bool = False) -> Iterator[dict[str, Any]]:
+    """Rows of a JSONL or Parquet file, each with a non-empty `question`, and an `answer` if they must be `answered`.
 
-    Raises InputError that names the file and line when it is missing, empty, malformed or a row has no question.
+    Raises InputError that names the file and line when it is missing, empty, malformed or a row lacks one of these.
     """
     path = Path(name)
     if not path.is_file():
@@ -112,6 +112,8 @@ def read_rows(name: str, what: str) -> Iterator[dict[str, Any]]:
             raise InputError(
                 f"{what} {name}, {place}: no question; expected text in one of the fields {', '.join(QUESTION_FIELDS)}"
             )
+        if answered and row.get("answer") in (None, ""):
+            raise InputError(f"{what} {name}, {place}: no answer; expected the field answer")
         yield {**row, "question": question.strip()}
     if empty:
         raise InputError(f"{what} {name} has no rows; expected at least one question")
@@ -191,9 +193,7 @@ def check_files(seeds: ImportSeeds, problems: ImportProblems) -> None:
 
 def _file_problems(problem_set: ProblemSet) -> list[dict[str, Any]]:
     what, rows = f"benchmark {problem_set.name}", []
-    for index, row in enumerate(read_rows(problem_set.path or "", what)):
-        if row.get("answer") in (None, ""):
-            raise InputError(f"{what} {problem_set.path}, row {index + 1}: no answer; expected the field answer")
+    for index, row in enumerate(read_rows(problem_set.path or "", what, answered=True)):
         rows.append(
             {
                 "benchmark": problem_set.name,

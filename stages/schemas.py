@@ -83,7 +83,7 @@ REJECTED = pa.schema(
 )
 
 # Everything ever accepted in this run, for diversity.
-BANK = pa.schema([_column("question_id", TEXT), _column("question", TEXT), _column("iteration", COUNT)])
+BANK = pa.schema([_column("question_id", TEXT), _column("question", TEXT), _column("added_in", COUNT)])
 
 # One row per response.
 RESPONSES = pa.schema(
@@ -132,7 +132,7 @@ POOL = pa.schema(
     [
         _column("question_id", TEXT),
         _column("question", TEXT),
-        _column("iteration", COUNT),
+        _column("added_in", COUNT),  # iteration
         _column("share", REAL),
     ]
 )

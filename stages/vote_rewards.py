@@ -163,7 +163,7 @@ def _vote_row(item: Judged) -> dict[str, Any]:
 
 def _pool_row(item: Judged, iteration: int) -> dict[str, Any]:
     kept = {name: item.question[name] for name in ("question_id", "question")}
-    return {**kept, "iteration": iteration, "share": item.vote.share}
+    return {**kept, "added_in": iteration, "share": item.vote.share}
 
 
 def _diagnose(item: Judged, verifier: Verifier) -> dict[str, Any]:

@@ -129,7 +129,7 @@ class Committer:
 
 
 def _stored(path: str, data: bytes) -> StoredFile:
-    return StoredFile(path=path, bytes=len(data), sha256=digest(data), rows=tables.decode(data).num_rows)
+    return StoredFile(path=path, bytes=len(data), sha256=digest(data), rows=tables.count_rows(data))
 
 
 def files_under(folder: Path) -> list[str]:

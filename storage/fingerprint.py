@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,13 @@ def digest(data: bytes) -> str:
 
 
 def digest_file(path: Path) -> str:
+    """sha256 of a file, computed once per process for the same size and modification time (weights are large)."""
+    stat = path.stat()
+    return _digest_file(path, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=4_096)
+def _digest_file(path: Path, size: int, modified: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

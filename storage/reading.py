@@ -13,8 +13,6 @@ from storage.errors import CorruptArtifact, MissingArtifact
 from storage.fingerprint import digest, digest_file
 from storage.store import Store
 
-CHECKED: set[tuple[str, int, int, str]] = set()  # weights whose digest was checked in this process
-
 
 def output_of(ref: ArtifactRef) -> tuple[Store, Manifest, Output]:
     store = Store(ref.uri)
@@ -72,17 +70,11 @@ def _download_root() -> Path:
 
 
 def _check(path: Path, file: StoredFile) -> None:
-    """Digest a local file once per process, size and modification time."""
-    try:
-        stat = path.stat()
-    except FileNotFoundError:
-        raise MissingArtifact(f"{path} does not exist, although a manifest lists it") from None
-    seen = (str(path), stat.st_size, stat.st_mtime_ns, file.sha256)
-    if seen in CHECKED:
-        return
-    if stat.st_size != file.bytes or digest_file(path) != file.sha256:
-        raise _corrupt(str(path), stat.st_size, file)
-    CHECKED.add(seen)
+    if not path.is_file():
+        raise MissingArtifact(f"{path} does not exist, although a manifest lists it")
+    size = path.stat().st_size
+    if size != file.bytes or digest_file(path) != file.sha256:
+        raise _corrupt(str(path), size, file)
 
 
 def _corrupt(name: str, size: int, file: StoredFile) -> CorruptArtifact:

@@ -11,6 +11,7 @@ one is current.
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,7 @@ class Run:
         if iteration is not None:
             return self._timings(iteration) if name == "timings" else read_table(self.ref(name, iteration))
         frames = [
-            self.table(name, number).select(pl.lit(number, pl.Int32).alias("iteration"), pl.exclude("iteration"))
+            self.table(name, number).select(pl.lit(number, pl.Int32).alias("iteration"), pl.all())
             for number in self.iterations
             if name == "timings" or any(name in manifest.outputs for manifest in self.manifests(number).values())
         ]
@@ -138,21 +139,23 @@ def open_run(uri: str) -> Run:
 
 
 def newest_revision(store: Store) -> Revision | None:
-    names = [name for name in store.names("revisions") if name.endswith(".json")]
-    if not names:
+    numbers = _revision_numbers(store)
+    if not numbers:
         return None
+    name = f"revisions/{numbers[-1]:06d}.json"
     try:
-        return Revision.model_validate_json(store.read(f"revisions/{names[-1]}"))
+        return Revision.model_validate_json(store.read(name))
     except ValidationError as error:
-        raise CorruptArtifact(
-            f"{store.uri}/revisions/{names[-1]} is not a revision: {error.errors()[0]['msg']}"
-        ) from None
+        raise CorruptArtifact(f"{store.uri}/{name} is not a revision: {error.errors()[0]['msg']}") from None
 
 
 def write_revision(store: Store, revision: Revision) -> None:
     """Make `revision` the newest, unless it is already."""
     data = canonical_json(json.loads(revision.model_dump_json()))
     while newest_revision(store) != revision:
-        names = store.names("revisions")
-        number = int(names[-1].removesuffix(".json")) + 1 if names else 1
+        number = max(_revision_numbers(store), default=0) + 1
         store.create(f"revisions/{number:06d}.json", data)
+
+
+def _revision_numbers(store: Store) -> list[int]:
+    return sorted(int(name[:6]) for name in store.names("revisions") if re.fullmatch(r"\d{6}\.json", name))

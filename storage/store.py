@@ -80,7 +80,7 @@ class Store:
                 self.fs.put_file(str(source), self.path(path))
 
     def replace(self, path: str, data: bytes) -> None:
-        """Write `data` at `path` over what is there. Only for views that can be drawn again (plots), never artifacts."""
+        """Write `data` at `path` over what is there: for views that can be drawn again (plots), never artifacts."""
         with self._refusals(path):
             if self.is_local:
                 self._through_temporary(path, lambda temporary: temporary.write_bytes(data), os.replace)

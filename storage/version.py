@@ -1,5 +1,6 @@
 """Which version of this software wrote an artifact."""
 
+import shutil
 import subprocess
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -15,6 +16,8 @@ def code_version() -> str:
         released = "unknown"
     checkout = Path(__file__).resolve().parent.parent
     if not (checkout / ".git").exists():
+        return released
+    if shutil.which("git") is None:
         return released
     git = subprocess.run(
         ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=8"],

@@ -153,6 +153,17 @@ def test_evaluation_every_other_iteration(config: RunConfig, runner: Runner) -> 
     assert iteration_results(run_of(ledger, runner.store), 1)["pass1_sampled"] is None
 
 
+def test_a_longer_run_keeps_the_last_evaluation_of_the_shorter_one(tmp_path: Path, runner: Runner) -> None:
+    """With `every: 2`, raising `iterations` from 1 to 2 dropped iteration 1's evaluation from the revision."""
+    config = fake_config(tmp_path, iterations=1)
+    evaluation = config.evaluate.model_copy(update={"every": 2})
+    config = config.model_copy(update={"evaluate": evaluation})
+    shorter, _ = runner(config)
+    longer, _ = runner(config.model_copy(update={"iterations": 2}))
+    assert longer.stages[1] == shorter.stages[1]
+    assert "evaluate" in longer.stages[1]
+
+
 def test_an_error_leaves_the_ledger_as_it_was(config: RunConfig, tmp_path: Path) -> None:
     (tmp_path / "seeds.jsonl").write_text("not json\n")
     store = memory_store()

@@ -35,7 +35,7 @@ def run_filter(
         "level": None,
         "subject": None,
     }
-    banked = {"question_id": schemas.question_id(BANKED), "question": BANKED, "iteration": 0}
+    banked = {"question_id": schemas.question_id(BANKED), "question": BANKED, "added_in": 0}
     inputs = {
         "candidates": put_table(context, "candidates", schemas.CANDIDATES, candidates),
         "seeds": put_table(context, "seeds", schemas.SEEDS, [seed]),
@@ -133,7 +133,7 @@ def test_what_is_too_much_is_surplus_and_was_never_judged(context: Context) -> N
 
 def test_the_bank_grows_by_what_was_accepted(context: Context) -> None:
     tables, metrics = run_filter(replace(context, iteration=4), [FRESH, SEED])
-    assert tables["bank"].select("question", "iteration").rows() == [(BANKED, 0), (FRESH, 4)]
+    assert tables["bank"].select("question", "added_in").rows() == [(BANKED, 0), (FRESH, 4)]
     assert metrics["filter/bank"] == 2
 
 

@@ -29,7 +29,7 @@ def inputs(context: Context, *, pool: bool = True, seeds: tuple[str, ...] = SEED
     empty = {"answer": None, "level": None, "subject": None}
     seed_rows = [{"question_id": schemas.question_id(text), "question": text, **empty} for text in seeds]
     pool_rows = [
-        {"question_id": schemas.question_id(text), "question": text, "iteration": 0, "share": 0.5} for text in POOL
+        {"question_id": schemas.question_id(text), "question": text, "added_in": 0, "share": 0.5} for text in POOL
     ]
     refs = {"policy": put_policy(context), "seeds": put_table(context, "seeds", schemas.SEEDS, seed_rows)}
     return {**refs, "pool": put_table(context, "pool", schemas.POOL, pool_rows)} if pool else refs

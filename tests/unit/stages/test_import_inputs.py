@@ -155,7 +155,7 @@ def test_problems_keep_their_order_and_the_boxed_answer(context: Context, tmp_pa
 @pytest.mark.parametrize("row", [{"question": "One plus one?"}, {"question": "One plus one?", "answer": ""}])
 def test_a_problem_without_answer_is_named(context: Context, tmp_path: Path, row: dict[str, Any]) -> None:
     path = write_jsonl(tmp_path / "p.jsonl", [{"question": "Zero?", "answer": 0}, row])
-    with pytest.raises(InputError, match="row 2: no answer; expected the field answer"):
+    with pytest.raises(InputError, match="line 2: no answer; expected the field answer"):
         import_problems(context, path)
 
 

@@ -128,7 +128,7 @@ def test_the_order_of_rows_does_not_matter(context: Context) -> None:
 
 
 def test_kept_questions_join_the_pool(context: Context) -> None:
-    old = {"question_id": "q0", "question": "Old?", "iteration": 0, "share": 0.6}
+    old = {"question_id": "q0", "question": "Old?", "added_in": 0, "share": 0.6}
     text = "How many?"
     accepted = {"question_id": schemas.question_id(text), "question": text, "candidate_id": "c", "similarity": 0.0}
     inputs = {
@@ -139,7 +139,7 @@ def test_kept_questions_join_the_pool(context: Context) -> None:
         "pool": put_table(context, "pool", schemas.POOL, [old]),
     }
     tables, _ = do(VOTE, inputs, VoteConfig(), context)
-    new = {"question_id": schemas.question_id(text), "question": text, "iteration": 1, "share": 2 / 3}
+    new = {"question_id": schemas.question_id(text), "question": text, "added_in": 1, "share": 2 / 3}
     assert tables["pool"].to_dicts() == [old, new]
 
 
