@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int, str], None]
 """Called with the steps done, the steps in all, and a short text."""
-Sequence = tuple[list[int], list[int]]
+Example = tuple[list[int], list[int]]
 """Token ids of a prompt and of what is to be learned after it."""
 
 START, END, PAD = "<|im_start|>", "<|im_end|>", "<|endoftext|>"
@@ -60,15 +60,15 @@ class WarmStartConfig(Settings):
     """Standard deviation of the initial weights."""
     vocabulary: int = Field(default=600, ge=300, le=8192)
     """At most so many tokens; the domain's words are all whole ones at about 560."""
-    steps: int = Field(default=700, ge=1)
+    steps: int = Field(default=850, ge=1)
     """Optimiser steps."""
-    direct_from_step: int = Field(default=600, ge=0)
+    direct_from_step: int = Field(default=720, ge=0)
     """Every answer is worked until here; from here on each is direct with probability `direct_share`."""
     direct_share: float = Field(default=0.5, ge=0, le=1)
     """Share of direct answers from `direct_from_step` on."""
-    questions_per_step: int = Field(default=24, ge=1)
+    questions_per_step: int = Field(default=16, ge=1)
     """Questions with their answers in a step."""
-    lists_per_step: int = Field(default=2, ge=1)
+    lists_per_step: int = Field(default=3, ge=1)
     """Lists of questions in a step."""
     examples_in: int = Field(default=2, ge=1, le=16)
     """Questions that a list shows."""
@@ -84,7 +84,7 @@ class WarmStartConfig(Settings):
     """Adam, for embeddings, norms and biases."""
     warm_up_steps: int = Field(default=50, ge=0)
     """Steps over which both rates rise."""
-    decay_share: float = Field(default=0.3, gt=0, le=1)
+    decay_share: float = Field(default=0.5, gt=0, le=1)
     """The last share of the steps, over which both rates fall linearly."""
     final_rate: float = Field(default=0.05, ge=0, le=1)
     """Share of the rates below which they do not fall."""
@@ -188,7 +188,7 @@ def _build_model(config: WarmStartConfig, tokenizer: Any) -> Any:
     return model.train()
 
 
-def _batch(config: WarmStartConfig, tokenizer: Any, data: random.Random, step: int) -> tuple[list[Sequence], ...]:
+def _batch(config: WarmStartConfig, tokenizer: Any, data: random.Random, step: int) -> tuple[list[Example], ...]:
     """The questions with their answers, and the lists, of one step."""
     direct_share = config.direct_share if step >= config.direct_from_step else 0.0
     solved = [make_problem(data, "warm") for _ in range(config.questions_per_step)]
@@ -216,7 +216,7 @@ def _list_task(questions: list[str], shown: int) -> tuple[str, str]:
     return prompt, "\n".join(numbered[shown:]).removeprefix(f"{shown + 1}.") + END
 
 
-def _losses(config: WarmStartConfig, model: Any, batch: tuple[list[Sequence], ...]) -> dict[str, "Tensor"]:
+def _losses(config: WarmStartConfig, model: Any, batch: tuple[list[Example], ...]) -> dict[str, "Tensor"]:
     """Mean losses over the tokens of answers, of questions, and of questions written in a list."""
     solved, lists = batch
     answer, question = _token_losses(model, solved)
@@ -224,7 +224,7 @@ def _losses(config: WarmStartConfig, model: Any, batch: tuple[list[Sequence], ..
     return {"answer": answer, "question": question, "list": written}
 
 
-def _token_losses(model: Any, sequences: list[Sequence]) -> tuple["Tensor", "Tensor"]:
+def _token_losses(model: Any, sequences: list[Example]) -> tuple["Tensor", "Tensor"]:
     """Mean losses over the learned tokens and over the prompt's; padding stands on the right, so causality hides it."""
     import torch
     from torch.nn.functional import cross_entropy
@@ -264,7 +264,7 @@ def _muon_step(matrices: list["Tensor"], momenta: list["Tensor"], rate: float) -
     """One step of Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon), in float32.
 
     It replaces the averaged gradient by the nearest orthogonal matrix. With AdamW for all weights the same minute
-    brought worked answers to 35-47 % right instead of 60-77 %. Torch's own Muon computes in bfloat16, which takes three
+    brought worked answers to 35-47 % right instead of 50-77 %. Torch's own Muon computes in bfloat16, which takes three
     times as long on a CPU that has it and longer on others.
     """
     import torch
