@@ -17,7 +17,6 @@ from stages.filter_instructions import FilterConfig, FilterSettings
 from stages.generate_instructions import GenerateConfig
 from stages.import_inputs import (
     IMPORT_POLICY,
-    WARM_START,
     ImportPolicy,
     ImportProblems,
     ImportSeeds,
@@ -33,7 +32,7 @@ from stages.settings import Settings
 from stages.trainer.fake import FAKE_POLICY
 from stages.trainer.job import UpdateConfig
 from stages.vote_rewards import RewardSource, VoteConfig, VoteSettings
-from stages.warm_start import WarmStartConfig
+from stages.warm_start import WARM_START, WarmStartConfig
 from storage.errors import ConfigError
 from storage.run import open_run
 

@@ -17,7 +17,6 @@ from stages.contract import Inputs, Metrics, Stage, Work
 from stages.domains import arithmetic
 from stages.settings import Settings
 from stages.text.answers import gold_answer
-from stages.warm_start import WarmStartConfig
 from storage.commit import files_under
 from storage.errors import InputError
 from storage.fingerprint import digest_file, digest_files
@@ -80,18 +79,9 @@ def import_policy(config: ImportPolicy, inputs: Inputs, work: Work) -> Metrics:
     return {}
 
 
-def warm_start(config: WarmStartConfig, inputs: Inputs, work: Work) -> Metrics:
-    from stages.warm_start import train_policy
-
-    metrics = train_policy(config, work.seed(), work.scratch / "policy", work.progress)
-    work.write_folder("policy", work.scratch / "policy")
-    return {f"warm_start/{name}": value for name, value in metrics.items()}
-
-
 IMPORT_SEEDS = Stage(name="import_seeds", version=1, body=import_seeds, tables={"seeds": schemas.SEEDS})
 IMPORT_PROBLEMS = Stage(name="import_problems", version=1, body=import_problems, tables={"problems": schemas.PROBLEMS})
 IMPORT_POLICY = Stage(name="import_policy", version=1, body=import_policy, folders=("policy",))
-WARM_START = Stage(name="warm_start", version=1, body=warm_start, folders=("policy",))
 
 
 def read_rows(name: str, what: str, *, answered: bool = False) -> Iterator[dict[str, Any]]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from stages.contract import Inputs, Metrics, Stage, Work
 from stages.domains.arithmetic import Problem, direct_response, make_problem, worked_response
 from stages.settings import Settings
 
@@ -92,6 +93,15 @@ class WarmStartConfig(Settings):
     """Bound of the gradient's norm."""
 
 
+def warm_start(config: WarmStartConfig, inputs: Inputs, work: Work) -> Metrics:
+    metrics = train_policy(config, work.seed(), work.scratch / "policy", work.progress)
+    work.write_folder("policy", work.scratch / "policy")
+    return metrics
+
+
+WARM_START = Stage(name="warm_start", version=1, body=warm_start, folders=("policy",))
+
+
 def train_policy(config: WarmStartConfig, seed: int, folder: Path, progress: Progress) -> dict[str, float]:
     """Train the policy on one thread and write it to `folder` in Hugging Face's format.
 
@@ -99,7 +109,9 @@ def train_policy(config: WarmStartConfig, seed: int, folder: Path, progress: Pro
     Returns the losses of the last step in nats per token.
     """
     import torch
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()  # the pipeline draws its own
     data = random.Random(seed)
     with _one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -1,8 +1,11 @@
 """Running the command line in a process of its own, as a user does."""
 
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
@@ -41,3 +44,19 @@ def serl(*arguments: str, timeout: float = 540) -> subprocess.CompletedProcess[s
     return subprocess.run(
         command, cwd=REPOSITORY, env=environment(), capture_output=True, text=True, timeout=timeout, check=False
     )
+
+
+@contextmanager
+def running_serl(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """`serl ...` in a process group of its own, which is killed on leaving."""
+    command = [sys.executable, "-m", "flows.cli", *arguments]
+    process = subprocess.Popen(
+        command, cwd=REPOSITORY, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

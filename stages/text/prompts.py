@@ -44,9 +44,9 @@ def fit_examples(
 ) -> tuple[list[str], list[int]]:
     """The examples that fit, in order, and the ids of their prompt of at most `max_tokens` tokens.
 
-    Examples are taken whole or left out: one that would not fit any more is passed over, so a single over-long seed costs
-    itself and not the prompt. `render` turns examples into the token ids of the whole prompt. Raises InputError when no
-    example fits alone.
+    Examples are taken whole or left out: one that would not fit any more is passed over, so a single over-long seed
+    costs itself and not the prompt. `render` turns examples into the token ids of the whole prompt. Raises InputError
+    when no example fits alone.
     """
     ids = render(examples)
     if examples and len(ids) <= max_tokens:

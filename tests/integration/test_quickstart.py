@@ -1,15 +1,19 @@
 """The main job, cut down to two iterations: real warm start, real engine, real trainer, Prefect's own server."""
 
 import json
+import os
+import signal
+import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
 
 from storage.run import open_run
-from tests.commands import CUT, REPOSITORY, serl
+from tests.commands import CUT, REPOSITORY, running_serl, serl
 
 pytestmark = pytest.mark.slow
 
@@ -61,6 +65,39 @@ def test_a_finished_run_only_prints_its_results(cut_quickstart: Path) -> None:
     # 30 s is what the README promises; it takes 3, and 20 or more if Prefect's server were started.
     assert time.monotonic() - started < 30
     assert before == {path: path.stat().st_mtime_ns for path in (cut_quickstart / "manifests").rglob("*.json")}
+
+
+def test_a_run_killed_three_times_ends_with_the_same_digests(cut_quickstart: Path, tmp_path: Path) -> None:
+    arguments = ("run", "configs/quickstart.yaml", *CUT, "--set", f"root={tmp_path}")
+    for last_done in (
+        "iteration=0000/warm_start-",
+        "iteration=0001/vote_rewards-",
+        "iteration=0002/filter_instructions-",
+    ):
+        with running_serl(*arguments) as process:
+            _wait_for(tmp_path / "quickstart" / "manifests", last_done, process)
+            os.killpg(process.pid, signal.SIGKILL)
+    done = serl(*arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert _outputs(tmp_path / "quickstart") == _outputs(cut_quickstart)
+
+
+def _wait_for(manifests: Path, prefix: str, process: subprocess.Popen[bytes]) -> None:
+    """Until the stage is committed, so that the kill hits the one after it."""
+    folder, name = prefix.split("/")
+    deadline = time.monotonic() + 300
+    while not list((manifests / folder).glob(f"{name}*")):
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def _outputs(run: Path) -> dict[str, Any]:
+    """Digests of all files of all stages, by manifest."""
+    return {
+        path.relative_to(run).as_posix(): json.loads(path.read_bytes())["outputs"]
+        for path in (run / "manifests").rglob("*.json")
+    }
 
 
 def test_notebook_runs_on_it(cut_quickstart: Path, monkeypatch: pytest.MonkeyPatch) -> None:
