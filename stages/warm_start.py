@@ -45,7 +45,11 @@ _REPORT_EVERY = 10
 
 
 class WarmStartConfig(Settings):
-    """The recipe. Its defaults were chosen on held-out problems that no published number uses."""
+    """The recipe. Its defaults were chosen on held-out problems and seeds that no published number uses.
+
+    What matters is that worked answers are learned before the direct ones come in: with rates of 0.02 and 6e-3 that
+    failed with every third seed (one sample right in 12-22 % of problems instead of 31-46 %), with these in none of 12.
+    """
 
     width: int = Field(default=96, ge=32, le=1024)
     """Hidden size."""
@@ -61,15 +65,15 @@ class WarmStartConfig(Settings):
     """Standard deviation of the initial weights."""
     vocabulary: int = Field(default=600, ge=300, le=8192)
     """At most so many tokens; the domain's words are all whole ones at about 560."""
-    steps: int = Field(default=850, ge=1)
+    steps: int = Field(default=750, ge=1)
     """Optimiser steps."""
-    direct_from_step: int = Field(default=720, ge=0)
+    direct_from_step: int = Field(default=640, ge=0)
     """Every answer is worked until here; from here on each is direct with probability `direct_share`."""
     direct_share: float = Field(default=0.5, ge=0, le=1)
     """Share of direct answers from `direct_from_step` on."""
-    questions_per_step: int = Field(default=16, ge=1)
+    questions_per_step: int = Field(default=24, ge=1)
     """Questions with their answers in a step."""
-    lists_per_step: int = Field(default=3, ge=1)
+    lists_per_step: int = Field(default=2, ge=1)
     """Lists of questions in a step."""
     examples_in: int = Field(default=2, ge=1, le=16)
     """Questions that a list shows."""
@@ -79,9 +83,9 @@ class WarmStartConfig(Settings):
     """Weight of the tokens of the question, beside 1 for those of its answer."""
     list_loss: float = Field(default=1.0, ge=0)
     """Weight of the questions written in a list, beside 1 for answers."""
-    matrix_learning_rate: float = Field(default=0.02, gt=0, le=1)
+    matrix_learning_rate: float = Field(default=0.013, gt=0, le=1)
     """Muon, for the matrices inside the blocks."""
-    learning_rate: float = Field(default=6e-3, gt=0, le=1)
+    learning_rate: float = Field(default=4e-3, gt=0, le=1)
     """Adam, for embeddings, norms and biases."""
     warm_up_steps: int = Field(default=50, ge=0)
     """Steps over which both rates rise."""
