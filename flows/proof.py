@@ -133,7 +133,7 @@ def _tables(arms: dict[RewardSource, Arm], seeds: Sequence[int]) -> Table:
     table = Table(title=title, title_justify="left", box=None)
     table.add_column("seed", justify="right")
     for arm in arms.values():
-        table.add_column(arm.name, justify="right")
+        table.add_column(arm.name, justify="right", no_wrap=True)
     for row, seed in enumerate(seeds):
         table.add_row(str(seed), *(f"{arm.before[row]:.3f} -> {arm.after[row]:.3f}" for arm in arms.values()))
     gains = (f"{mean(arm.gains):+.1f} [{arm.interval[0]:+.1f}, {arm.interval[1]:+.1f}]" for arm in arms.values())
@@ -156,7 +156,7 @@ def main() -> int:
     _run_all([arm_config(config, arm, seed) for seed in seeds for arm in ARMS], options.workers, "arms")
     arms = {arm: _read_arm(config, arm, seeds) for arm in ARMS}
     console = Console(highlight=False)
-    console.print(_tables(arms, seeds))
+    console.print(_tables(arms, seeds), soft_wrap=True)
     outcome = claims(arms)
     for claim, holds in outcome.items():
         console.print(f"{'yes' if holds else 'NO ':3}  {claim}")
