@@ -61,7 +61,8 @@ def _draw_questions(axes: Axes, iterations: Sequence[dict[str, Any]]) -> None:
     share.plot(numbers, [row["vote_share"] for row in iterations], "o-", color=ORANGE, label="mean vote share (right)")
     share.set(ylim=(0, 1))
     lines = [*axes.get_legend_handles_labels()[0], *share.get_legend_handles_labels()[0]]
-    share.legend(lines, [str(line.get_label()) for line in lines], loc="lower left", fontsize=8)
+    labels = [str(line.get_label()) for line in lines]
+    axes.legend(lines, labels, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, fontsize=8, frameon=False)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 

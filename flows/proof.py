@@ -129,7 +129,7 @@ def _run_all(configs: Sequence[RunConfig], workers: int, what: str) -> None:
 
 
 def _tables(arms: dict[RewardSource, Arm], seeds: Sequence[int]) -> Table:
-    title = "Sampled pass@1 on held-out problems, before -> after self-play"
+    title = "Sampled pass@1 on held-out problems, before -> after self-play; mean gain in points"
     table = Table(title=title, title_justify="left", box=None)
     table.add_column("seed", justify="right")
     for arm in arms.values():
@@ -137,7 +137,7 @@ def _tables(arms: dict[RewardSource, Arm], seeds: Sequence[int]) -> Table:
     for row, seed in enumerate(seeds):
         table.add_row(str(seed), *(f"{arm.before[row]:.3f} -> {arm.after[row]:.3f}" for arm in arms.values()))
     gains = (f"{mean(arm.gains):+.1f} [{arm.interval[0]:+.1f}, {arm.interval[1]:+.1f}]" for arm in arms.values())
-    table.add_row("mean gain, points", *gains)
+    table.add_row("gain", *gains)
     return table
 
 
