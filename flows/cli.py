@@ -7,6 +7,7 @@ commands that need them, so `serl show` answers at once.
 import argparse
 import json
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -118,11 +119,13 @@ def _print_results(uri: str, console: Console) -> None:
     iterations = run_results(open_run(uri))["iterations"]
     console.print(results_table(iterations))
     console.print(seconds_table(iterations))
+    # Without an activated environment a bare `serl` would not be found: name the one that is running.
+    here = "" if shutil.which("serl") else f"{Path(sys.argv[0]).parent}/"
     console.print(
-        f"learning curve   {uri}/{CURVE}\n"
-        f"read it          serl show {uri} votes      (or notebooks/inspect_run.ipynb)\n"
-        f"go on with it    serl resume {uri}\n"
-        "see it in the UI prefect server start       (then PREFECT_API_URL=http://127.0.0.1:4200/api serl run ...)",
+        f"learning curve    {uri}/{CURVE}\n"
+        f"look into it      {here}serl show {uri} votes, or open notebooks/inspect_run.ipynb\n"
+        f"go on with it     {here}serl resume {uri}\n"
+        f"see runs in a UI  {here}prefect server start, then set PREFECT_API_URL=http://127.0.0.1:4200/api and run",
         highlight=False,
         soft_wrap=True,
     )

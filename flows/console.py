@@ -87,27 +87,33 @@ def iteration_line(results: dict[str, Any]) -> str:
     return f"{line}   {results['seconds']:.1f} s"
 
 
+def result_cells(row: dict[str, Any]) -> dict[str, str]:
+    """One iteration's headline numbers as text, by column name."""
+    interval = row["pass1_sampled_interval"]
+    return {
+        "it": str(row["iteration"]),
+        "pass@1": _number(row["pass1_sampled"], ".3f"),
+        "95 %": f"{interval[0]:.2f}–{interval[1]:.2f}" if interval else MISSING,
+        "greedy": _number(row["pass1_greedy"], ".3f"),
+        "maj@k": _number(row["maj_k"], ".3f"),
+        "accept": _number(row["accepted"], "d"),
+        "kept": _number(row["kept"], "d"),
+        "drop": _number(row["dropped"], "d"),
+        "share": _number(row["vote_share"], ".2f"),
+        "KL": _number(row["kl"], ".4f"),
+        "entr": _number(row["entropy"], ".2f"),
+        "seconds": _number(row["seconds"], ".1f"),
+    }
+
+
 def results_table(iterations: Sequence[dict[str, Any]]) -> Table:
     """All iterations, one row each; fits into 80 columns."""
     table = _plain_table("Accuracy on held-out problems, votes and costs")
-    for name in ("it", "pass@1", "95 %", "greedy", "maj@k", "accept", "kept", "drop", "share", "KL", "entr", "seconds"):
+    rows = [result_cells(row) for row in iterations]
+    for name in rows[0] if rows else ():
         table.add_column(name, justify="right", no_wrap=True)
-    for row in iterations:
-        interval = row["pass1_sampled_interval"]
-        table.add_row(
-            str(row["iteration"]),
-            number(row["pass1_sampled"], ".3f"),
-            f"{interval[0]:.2f}–{interval[1]:.2f}" if interval else MISSING,
-            number(row["pass1_greedy"], ".3f"),
-            number(row["maj_k"], ".3f"),
-            number(row["accepted"], "d"),
-            number(row["kept"], "d"),
-            number(row["dropped"], "d"),
-            number(row["vote_share"], ".2f"),
-            number(row["kl"], ".4f"),
-            number(row["entropy"], ".2f"),
-            number(row["seconds"], ".1f"),
-        )
+    for cells in rows:
+        table.add_row(*cells.values())
     return table
 
 
@@ -129,5 +135,5 @@ def _plain_table(title: str) -> Table:
     return Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
 
 
-def number(value: float | int | None, form: str) -> str:
+def _number(value: float | int | None, form: str) -> str:
     return MISSING if value is None else format(value, form)

@@ -6,7 +6,7 @@ from typing import Any
 
 from prefect.artifacts import create_image_artifact, create_markdown_artifact
 
-from flows.console import MISSING, number
+from flows.console import result_cells
 from flows.plots import write_curve
 from flows.results import run_results
 from storage.run import open_run
@@ -33,25 +33,12 @@ def publish_report(uri: str) -> dict[str, Any]:
 
 
 def _markdown(results: dict[str, Any]) -> str:
+    rows = [result_cells(row) for row in results["iterations"]]
     lines = [
         f"# {results['run']}: iteration {results['iterations'][-1]['iteration']} of {results['iterations_wanted']}",
         "",
-        "| iteration | pass@1 | 95 % interval | greedy | maj@k | accepted | kept | vote share | KL | seconds |",
-        "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+        f"| {' | '.join(rows[0])} |",
+        f"|{'---:|' * len(rows[0])}",
+        *(f"| {' | '.join(cells.values())} |" for cells in rows),
     ]
-    for row in results["iterations"]:
-        interval = row["pass1_sampled_interval"]
-        cells = [
-            str(row["iteration"]),
-            number(row["pass1_sampled"], ".3f"),
-            f"{interval[0]:.3f}–{interval[1]:.3f}" if interval else MISSING,
-            number(row["pass1_greedy"], ".3f"),
-            number(row["maj_k"], ".3f"),
-            number(row["accepted"], "d"),
-            number(row["kept"], "d"),
-            number(row["vote_share"], ".2f"),
-            number(row["kl"], ".4f"),
-            number(row["seconds"], ".1f"),
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -82,6 +82,13 @@ def test_a_run_killed_three_times_ends_with_the_same_digests(cut_quickstart: Pat
     assert _outputs(tmp_path / "quickstart") == _outputs(cut_quickstart)
 
 
+def test_another_run_starts_from_its_policy(cut_quickstart: Path, tmp_path: Path) -> None:
+    policy = f"policy={{run: {cut_quickstart}, iteration: 2}}"
+    done = serl("run", "configs/quickstart.yaml", *CUT, f"--set=root={tmp_path}", "--set", policy, "--set=iterations=0")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert open_run(str(tmp_path / "quickstart")).policy(0) == open_run(str(cut_quickstart)).policy(2)
+
+
 def _wait_for(manifests: Path, prefix: str, process: subprocess.Popen[bytes]) -> None:
     """Until the stage is committed, so that the kill hits the one after it."""
     folder, name = prefix.split("/")
