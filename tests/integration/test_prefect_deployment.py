@@ -89,7 +89,7 @@ def test_deployment_runs_the_next_missing_iterations(prefect: dict[str, str], tm
     assert open_run(config.uri).iterations == [0, 1, 2]
 
     api = prefect["PREFECT_API_URL"]
-    artifacts = {artifact["key"]: artifact for artifact in _post(f"{api}/artifacts/filter")}
+    artifacts = {artifact["key"]: artifact for artifact in _post(f"{api}/artifacts/latest/filter")}
     assert "| 2 |" in artifacts["serl-quickstart-report"]["data"]
     assert artifacts["serl-quickstart-curve"]["data"].startswith("data:image/png;base64,")
     tasks = {task["name"]: task["state_name"] for task in _post(f"{api}/task_runs/filter")}
