@@ -63,10 +63,10 @@ def _draw_questions(axes: Axes, iterations: Sequence[dict[str, Any]]) -> None:
     lines = [*axes.get_legend_handles_labels()[0], *share.get_legend_handles_labels()[0]]
     labels = [str(line.get_label()) for line in lines]
     axes.legend(lines, labels, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, fontsize=8, frameon=False)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def _finish(axes: Axes) -> None:
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right", fontsize=8)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
