@@ -88,13 +88,13 @@ def _do(config: RunConfig) -> None:
 
 
 def _run_flow(config: RunConfig, console: Console) -> None:
-    _quiet_prefect()
-    with console.status("starting Prefect (20-40 s without a server of your own)"):
-        from flows.self_play import serl
     from flows.console import TerminalWatcher
     from flows.watch import WATCHER
 
+    _quiet_prefect()
     with TerminalWatcher(console, config.iterations) as watcher:
+        from flows.self_play import serl
+
         token = WATCHER.set(watcher)
         try:
             serl(config, iterations=config.iterations + 1)
@@ -109,7 +109,9 @@ def _quiet_prefect() -> None:
     os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "ERROR")
     # A temporary server takes 20-40 s on two busy cores, longer than Prefect's own limit.
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
+    # No telemetry, of the temporary server or of the client, and no notice about it.
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    os.environ.setdefault("DO_NOT_TRACK", "1")
 
 
 def _print_results(uri: str, console: Console) -> None:

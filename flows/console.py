@@ -54,6 +54,7 @@ class TerminalWatcher:
 
     def __enter__(self) -> "TerminalWatcher":
         self._bar.start()
+        self._task = self._bar.add_task("starting Prefect (10-40 s without a server of your own)", total=None, note="")
         return self
 
     def __exit__(self, *_: object) -> None:
