@@ -31,8 +31,8 @@ def describe(config: RunConfig) -> str:
     done = find_finished(config, store).finished
     parameters = count_parameters(config)
     generated = config.generate.prompts * config.generate.max_tokens
-    sampled = config.generate.questions * config.sample.responses * config.sample.max_tokens
     responses = config.generate.questions * config.sample.responses
+    sampled = responses * config.sample.max_tokens
     lines = [
         f"run          {config.uri} (seed {config.seed}, rewards: {config.rewards}, engine: {config.engine})",
         f"policy       {_policy(config)}, {parameters / 1e6:,.1f} M parameters",
@@ -58,11 +58,8 @@ def count_parameters(config: RunConfig) -> int:
     if warm := config.policy.warm_start:
         attention = 4 * warm.width * warm.heads * warm.head_size
         return warm.vocabulary * warm.width + warm.layers * (attention + 3 * warm.width * warm.feed_forward)
-    folder = (
-        Path(config.policy.model)
-        if config.policy.model
-        else open_run(config.policy.run or "").policy(config.policy.iteration)
-    )
+    folder = config.policy.folder()
+    assert folder is not None  # only a warm start has none
     config_json = json.loads((folder / "config.json").read_text())
     dtype = config_json.get("dtype") or config_json.get("torch_dtype") or "float32"
     return sum(file.stat().st_size for file in folder.glob("*.safetensors")) // (4 if dtype == "float32" else 2)

@@ -11,6 +11,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -72,6 +73,7 @@ def _resume(options: argparse.Namespace) -> None:
 def _do(config: RunConfig) -> None:
     """Run what is missing and print the results; a finished run is recognised without starting Prefect."""
     from flows.iteration import find_finished
+    from flows.results import run_results
 
     console = Console()
     store = Store(config.uri)
@@ -84,7 +86,13 @@ def _do(config: RunConfig) -> None:
         # A kill after the last manifest, or a return to earlier settings, leaves another revision the newest.
         write_revision(store, ledger.revision())
         console.print(f"{config.uri} is finished; nothing to do")
-    _print_results(config.uri, console)
+    run = open_run(config.uri)
+    iterations = run_results(run)["iterations"]
+    if ledger.complete:
+        from flows.plots import write_curve
+
+        write_curve(run, iterations)  # the same kill leaves none, or an older one
+    _print_results(config.uri, iterations, console)
 
 
 def _run_flow(config: RunConfig, console: Console) -> None:
@@ -114,11 +122,10 @@ def _quiet_prefect() -> None:
     os.environ.setdefault("DO_NOT_TRACK", "1")
 
 
-def _print_results(uri: str, console: Console) -> None:
+def _print_results(uri: str, iterations: Sequence[dict[str, Any]], console: Console) -> None:
     from flows.console import results_table, seconds_table
-    from flows.results import CURVE, run_results
+    from flows.results import CURVE
 
-    iterations = run_results(open_run(uri))["iterations"]
     console.print(results_table(iterations))
     console.print(seconds_table(iterations))
     # Without an activated environment a bare `serl` would not be found: name the one that is running.
@@ -139,10 +146,11 @@ def _show(options: argparse.Namespace) -> None:
     if options.table is None:
         from flows.results import run_results
 
+        results = run_results(run)
         if options.json:
-            print(json.dumps(run_results(run)))
+            print(json.dumps(results))
         else:
-            _print_results(options.run, console)
+            _print_results(options.run, results["iterations"], console)
     elif options.table == "tables":
         print("\n".join(run.tables()))
     else:

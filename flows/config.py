@@ -69,6 +69,12 @@ class Policy(Settings):
             raise ValueError("`iteration` goes with `run`")
         return self
 
+    def folder(self) -> Path | None:
+        """The local folder it lies in; None for a warm start, which has yet to make it."""
+        if self.warm_start:
+            return None
+        return Path(self.model) if self.model else open_run(self.run or "").policy(self.iteration)
+
 
 class Benchmark(Settings):
     """An evaluation set: a JSONL or Parquet file (`question`, `answer`), or held-out problems of a built-in domain."""
@@ -153,7 +159,7 @@ class RunConfig(Settings):
             return FAKE_POLICY, Settings()
         if self.policy.warm_start:
             return WARM_START, self.policy.warm_start
-        folder = self.policy.model or str(open_run(self.policy.run or "").policy(self.policy.iteration))
+        folder = str(self.policy.folder())
         return IMPORT_POLICY, ImportPolicy(path=folder, sha256=content_of_policy(folder))
 
     def check_inputs(self) -> None:

@@ -8,16 +8,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from flows.results import CURVE, run_results
+from flows.results import CURVE
 from storage.run import Run
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#999999"
 
 
-def write_curve(run: Run) -> bytes:
-    """Draw the learning curve into the run's folder. A view of what is committed: it may be drawn again at any time."""
-    png = learning_curve(run_results(run)["iterations"], run.config["evaluate"]["benchmarks"][0]["name"])
-    run.store.replace(CURVE, png)
+def write_curve(run: Run, iterations: Sequence[dict[str, Any]]) -> bytes:
+    """Draw the learning curve into the run's folder, unless this very picture is there.
+
+    A view of what is committed, it may be drawn again at any time. `iterations`: of `flows.results.run_results`.
+    """
+    png = learning_curve(iterations, run.config["evaluate"]["benchmarks"][0]["name"])
+    if not run.store.exists(CURVE) or run.store.read(CURVE) != png:
+        run.store.replace(CURVE, png)
     return png
 
 

@@ -23,7 +23,7 @@ def publish_report(uri: str) -> dict[str, Any]:
         markdown=_markdown(results),
         description=f"Run {run.config['name']} after iteration {newest['iteration']}",
     )
-    picture = base64.b64encode(write_curve(run)).decode()
+    picture = base64.b64encode(write_curve(run, results["iterations"])).decode()
     create_image_artifact(
         key=f"serl-{key}-curve",
         image_url=f"data:image/png;base64,{picture}",

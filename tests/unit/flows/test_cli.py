@@ -12,6 +12,7 @@ import flows.cli
 from flows.cli import main
 from flows.config import load_config
 from flows.iteration import run_inline
+from flows.results import CURVE
 from storage.run import open_run, write_revision
 from storage.store import Store
 from tests.helpers import fake_resources, fake_values, tree, write_jsonl
@@ -189,7 +190,9 @@ def test_a_run_killed_before_its_last_revision_is_shown_whole(
     (or, where there was no revision at all, "is not a run")."""
     path = finished(tmp_path, revision=False)
     assert main(["run", str(path)]) == 0
-    assert open_run(load_config(path).uri).iterations == [0, 1]
+    run = open_run(load_config(path).uri)
+    assert run.iterations == [0, 1]
+    assert run.store.exists(CURVE), "the curve that the output names was never drawn"
     capsys.readouterr()
 
 

@@ -199,5 +199,6 @@ def test_results_say_what_the_tables_say(config: RunConfig, runner: Runner) -> N
 
 def test_the_curve_can_be_drawn_again(config: RunConfig, runner: Runner) -> None:
     run = run_of(runner(config)[0], runner.store)
-    png = write_curve(run)
-    assert png.startswith(b"\x89PNG") and write_curve(run) == png == runner.store.read(CURVE)
+    iterations = run_results(run)["iterations"]
+    png = write_curve(run, iterations)
+    assert png.startswith(b"\x89PNG") and write_curve(run, iterations) == png == runner.store.read(CURVE)
