@@ -108,6 +108,15 @@ class Evaluation(Settings):
         return self
 
 
+class Keep(Settings):
+    """Which weights of past iterations stay; tables always do. Changing it recomputes nothing."""
+
+    trainer_states: PositiveInt = Field(2, description="Newest optimiser states; one is enough to go on.")
+    policies: Literal["evaluated", "all"] = Field(
+        "evaluated", description="evaluated: those with an evaluation, and the newest two."
+    )
+
+
 class RunConfig(Settings):
     """Everything that says what a run is (identity) and where it runs (`root`, `compute`, `iterations`)."""
 
@@ -129,6 +138,7 @@ class RunConfig(Settings):
     vote: VoteSettings = VoteSettings()
     update: UpdateConfig = UpdateConfig()
     evaluate: Evaluation
+    keep: Keep = Keep()
     compute: Compute = Compute()
 
     @model_validator(mode="after")

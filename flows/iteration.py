@@ -1,7 +1,7 @@
 """What one iteration is, and how far a run has come. No Prefect here, so a finished run is recognised at once.
 
 `start` and `iterate` name the stages and what passes between them, once. A runner decides what happens to each stage:
-run it, run it as a Prefect task, or only look its manifest up.
+run it here, run it as a Prefect task, or only look its manifest up.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from flows.config import RunConfig
-from stages.contract import Context, Progress, Result, Stage, find_stage, no_progress, run_stage
+from stages.contract import Context, Progress, Result, Stage, find_stage, no_progress, stage_key
 from stages.evaluate import EVALUATE
 from stages.filter_instructions import FILTER
 from stages.generate_instructions import GENERATE
@@ -104,8 +104,23 @@ def iterate(config: RunConfig, number: int, state: State, runner: Runner) -> Sta
     return state
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Missing:
+    """A stage that is due and has not been committed."""
+
+    stage: Stage
+    settings: Settings
+    inputs: Mapping[str, ArtifactRef]
+    iteration: int
+    key: str
+
+
 class NotDone(Exception):
     """A stage that was looked up has not been committed."""
+
+    def __init__(self, missing: Missing) -> None:
+        super().__init__(missing.stage.name)
+        self.missing = missing
 
 
 @dataclass(frozen=True)
@@ -117,18 +132,20 @@ class Lookup:
     def run(self, stage: Stage, inputs: Inputs, settings: Settings) -> Result:
         found = self.find(stage, inputs, settings)
         if found is None:
-            raise NotDone(stage.name)
+            given = present(inputs)
+            raise NotDone(
+                Missing(
+                    stage=stage,
+                    settings=settings,
+                    inputs=given,
+                    iteration=self.context.iteration,
+                    key=stage_key(stage, given, settings, self.context),
+                )
+            )
         return found
 
     def find(self, stage: Stage, inputs: Inputs, settings: Settings) -> Result | None:
         return find_stage(stage, present(inputs), settings, self.context)
-
-
-class Inline(Lookup):
-    """A runner that runs every stage in this process."""
-
-    def run(self, stage: Stage, inputs: Inputs, settings: Settings) -> Result:
-        return run_stage(stage, present(inputs), settings, self.context)
 
 
 @dataclass(frozen=True)
@@ -159,6 +176,8 @@ class Ledger:
     # Iteration -> stage -> path of its manifest.
     state: State | None = None
     # After the last finished iteration.
+    missing: Missing | None = None
+    # The first stage that has to run, as `find_finished` saw it.
 
     @property
     def finished(self) -> int:
@@ -183,24 +202,16 @@ class Ledger:
 
 
 def find_finished(config: RunConfig, store: Store) -> Ledger:
-    """How far the run of these settings has come, from manifests alone."""
+    """How far the run of these settings has come, from manifests and file sizes alone."""
     ledger = Ledger(config)
+    now = store.snapshot("manifests", "tombstones")
     # Nothing runs here, so the resources are never started.
     with Resources(config.compute, config.engine) as resources:
         try:
             while not ledger.complete:
-                ledger.advance(Lookup(next_context(ledger, store, resources)))
-        except NotDone:
-            pass
-    return ledger
-
-
-def run_inline(config: RunConfig, store: Store, resources: Resources, progress: Progress = no_progress) -> Ledger:
-    """Do everything that is missing, in this process and without Prefect."""
-    ledger = find_finished(config, store)
-    while not ledger.complete:
-        resources.trainer().start(config.compute.trainer)  # it loads while the other stages run
-        ledger.advance(Inline(next_context(ledger, store, resources, progress)))
+                ledger.advance(Lookup(next_context(ledger, now, resources)))
+        except NotDone as found:
+            ledger.missing = found.missing
     return ledger
 
 

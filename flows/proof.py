@@ -25,13 +25,11 @@ from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 from rich.table import Table
 
 from flows.config import Policy, RunConfig, load_config
-from flows.iteration import run_inline
+from flows.inline import do_run
 from flows.results import iteration_results
-from stages.resources import Resources
 from stages.vote_rewards import RewardSource
 from storage.errors import StageFailed
-from storage.run import open_run, write_revision
-from storage.store import Store
+from storage.run import open_run
 
 ARMS: tuple[RewardSource, ...] = get_args(RewardSource)
 ROOT = "runs/proof"
@@ -86,13 +84,6 @@ def arm_config(config: RunConfig, arm: RewardSource, seed: int) -> RunConfig:
     policy = Policy(run=f"{ROOT}/warm-seed{seed}", iteration=0)
     names = {"root": ROOT, "name": f"{arm}-seed{seed}", "seed": seed}
     return config.model_copy(update={**names, "rewards": arm, "policy": policy, "evaluate": evaluate})
-
-
-def do_run(config: RunConfig) -> None:
-    """Run `config` in this process, without Prefect."""
-    store = Store(config.uri)
-    with Resources(config.compute, config.engine) as resources:
-        write_revision(store, run_inline(config, store, resources).revision())
 
 
 def _in_a_process(config: RunConfig) -> None:

@@ -3,14 +3,18 @@
 from typing import Annotated
 
 from prefect import flow
+from prefect.logging import get_run_logger
 from pydantic import Field
 
+from flows.changes import say_what_changed
 from flows.config import RunConfig
 from flows.iteration import find_finished, next_context
-from flows.report import publish_report
+from flows.keep import let_go
+from flows.report import Report
 from flows.tasks import AsTasks
 from flows.watch import WATCHER
 from stages.resources import Resources
+from storage.lease import hold_lease
 from storage.run import write_revision
 from storage.store import Store
 
@@ -26,15 +30,22 @@ def serl(
     """
     watcher = WATCHER.get()
     store = Store(config.uri)
+    store.check_reachable()
     store.check_writable()
-    ledger = find_finished(config, store)
-    write_revision(store, ledger.revision())
-    with Resources(config.compute, config.engine) as resources:
+    with hold_lease(store) as lease, Resources(config.compute, config.engine) as resources:
+        ledger = find_finished(config, store)
+        for note in say_what_changed(ledger, store):
+            get_run_logger().warning(note)
+        if not ledger.complete:
+            config.check_inputs()
+        write_revision(store, ledger.revision())
+        report = Report(config.uri)
         for _ in range(iterations):
             if ledger.complete:
                 break
             resources.trainer().start(config.compute.trainer)  # it loads while the other stages run
             progress = watcher.stage_progress(ledger.finished)
-            ledger.advance(AsTasks(next_context(ledger, store, resources, progress)))
+            ledger.advance(AsTasks(next_context(ledger, store, resources, progress), lease))
             write_revision(store, ledger.revision())
-            watcher.iteration_done(publish_report(config.uri))
+            let_go(ledger, store)
+            watcher.iteration_done(report.publish())

@@ -4,6 +4,8 @@ Prefect's result cache stays off and no result is persisted: manifests are the o
 is pickled. A stage whose outputs are there already shows in the UI as a completed task named "Skipped".
 """
 
+from dataclasses import dataclass
+
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State as PrefectState
@@ -12,12 +14,17 @@ from prefect.states import Completed
 from flows.iteration import Inputs, Lookup, present
 from stages.contract import Result, Stage, run_stage
 from stages.settings import Settings
+from storage.lease import Lease
 
 
+@dataclass(frozen=True)
 class AsTasks(Lookup):
-    """A runner that runs every stage as a Prefect task."""
+    """A runner that runs every stage as a Prefect task, as long as the run's lease is ours."""
+
+    lease: Lease
 
     def run(self, stage: Stage, inputs: Inputs, settings: Settings) -> Result:
+        self.lease.check()
         results: list[Result] = []
 
         # The task takes no parameters: Prefect would walk through them, looking for futures, and they hold live models.

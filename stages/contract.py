@@ -26,9 +26,9 @@ from storage.artifact import ArtifactRef, Manifest, manifest_path, read_manifest
 from storage.commit import Committer, Rows, record_timing
 from storage.errors import CorruptArtifact, StageFailed
 from storage.fingerprint import derive_seed, fingerprint
-from storage.reading import read_folder, read_table
+from storage.reading import check_sizes, read_folder, read_table
 from storage.store import Store
-from storage.tables import columns
+from storage.tables import columns, version_of
 from storage.version import code_version
 
 Metrics = Mapping[str, float | int | None]
@@ -166,7 +166,7 @@ def stage_key(stage: Stage, inputs: Mapping[str, ArtifactRef], config: Settings,
         {
             "stage": stage.name,
             "version": stage.version,
-            "tables": {name: columns(schema) for name, schema in stage.tables.items()},
+            "tables": {name: [version_of(schema), columns(schema)] for name, schema in stage.tables.items()},
             "folders": list(stage.folders),
             "config": config.model_dump(mode="json"),
             "inputs": {name: _input_identity(ref) for name, ref in inputs.items()},
@@ -185,7 +185,8 @@ def _input_identity(ref: ArtifactRef) -> str:
 def find_stage(stage: Stage, inputs: Mapping[str, ArtifactRef], config: Settings, context: Context) -> Result | None:
     """The committed outputs of this execution, or None. Checks the manifest and the size of every file.
 
-    Raises CorruptArtifact when a file is missing or has another size than its manifest records.
+    Outputs that were let go (see `storage.retention`) count as there. Raises MissingArtifact or CorruptArtifact when
+    another file is missing or has another size than its manifest records.
     """
     key = stage_key(stage, inputs, config, context)
     path = manifest_path(stage.name, context.iteration, key)
@@ -194,19 +195,8 @@ def find_stage(stage: Stage, inputs: Mapping[str, ArtifactRef], config: Settings
     manifest = read_manifest(context.store, path)
     if manifest.key != key:
         raise CorruptArtifact(f"{context.store.uri}/{path} holds key {manifest.key}, expected {key}; delete it")
-    for output in manifest.outputs.values():
-        for file in output.files:
-            size = _local_size(Path(file.path)) if Path(file.path).is_absolute() else context.store.size(file.path)
-            if size != file.bytes:
-                raise CorruptArtifact(
-                    f"{context.store.uri}/{file.path} has {size} bytes, its manifest records {file.bytes}; delete "
-                    f"{context.store.uri}/{path} to recompute the stage"
-                )
+    check_sizes(context.store, manifest)
     return Result(refs=manifest.refs(context.store), metrics=dict(manifest.metrics), skipped=True)
-
-
-def _local_size(path: Path) -> int | None:
-    return path.stat().st_size if path.is_file() else None
 
 
 def run_stage(stage: Stage, inputs: Mapping[str, ArtifactRef], config: Settings, context: Context) -> Result:

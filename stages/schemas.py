@@ -1,5 +1,6 @@
 """Every table that passes between stages. Nothing else fixes a column's name, type or meaning.
 
+Raise a table's version when a column changes; readers of older artifacts go by it.
 `question_id` is derived from the question's text, so the same question has the same id in every iteration and run.
 """
 
@@ -8,6 +9,7 @@ import hashlib
 import pyarrow as pa
 
 from stages.trainer.job import METRIC_COLUMNS
+from storage.tables import versioned
 
 
 def _column(name: str, kind: pa.DataType, *, optional: bool = False) -> pa.Field:
@@ -19,17 +21,19 @@ SEED = pa.int64()
 # Elements are nullable to Arrow, since Polars cannot say otherwise; no stage writes a null element.
 TOKENS, LOGPROBS, TEXTS = pa.list_(pa.int32()), pa.list_(pa.float32()), pa.list_(pa.string())
 
-SEEDS = pa.schema(
+SEEDS = versioned(
+    1,
     [
         _column("question_id", TEXT),
         _column("question", TEXT),
         _column("answer", TEXT, optional=True),  # never read by a stage that leads to a reward, except `verified`
         _column("level", TEXT, optional=True),
         _column("subject", TEXT, optional=True),
-    ]
+    ],
 )
 
-PROBLEMS = pa.schema(
+PROBLEMS = versioned(
+    1,
     [
         _column("benchmark", TEXT),
         _column("problem_id", TEXT),
@@ -37,11 +41,12 @@ PROBLEMS = pa.schema(
         _column("answer", TEXT),
         _column("level", TEXT, optional=True),
         _column("subject", TEXT, optional=True),
-    ]
+    ],
 )
 
 # One row per few-shot prompt: what the policy was shown and what it wrote.
-GENERATIONS = pa.schema(
+GENERATIONS = versioned(
+    1,
     [
         _column("prompt_id", COUNT),
         _column("example_ids", TEXTS),
@@ -50,43 +55,47 @@ GENERATIONS = pa.schema(
         _column("response", TEXT),
         _column("response_ids", TOKENS),
         _column("finish_reason", TEXT),
-    ]
+    ],
 )
 
 # One row per question read out of a generation.
-CANDIDATES = pa.schema(
+CANDIDATES = versioned(
+    1,
     [
         _column("candidate_id", TEXT),
         _column("prompt_id", COUNT),
         _column("position", COUNT),
         _column("question", TEXT),
-    ]
+    ],
 )
 
-ACCEPTED = pa.schema(
+ACCEPTED = versioned(
+    1,
     [
         _column("question_id", TEXT),
         _column("question", TEXT),
         _column("candidate_id", TEXT),
         _column("similarity", REAL),  # ROUGE-L F-measure to the nearest question known before this one
-    ]
+    ],
 )
 
-REJECTED = pa.schema(
+REJECTED = versioned(
+    1,
     [
         _column("candidate_id", TEXT),
         _column("question", TEXT),
         _column("reason", TEXT),
         _column("similarity", REAL, optional=True),
         _column("nearest", TEXT, optional=True),  # the known question, or the evaluation set, that it collides with
-    ]
+    ],
 )
 
 # Everything ever accepted in this run, for diversity.
 BANK = pa.schema([_column("question_id", TEXT), _column("question", TEXT), _column("added_in", COUNT)])
 
 # One row per response.
-RESPONSES = pa.schema(
+RESPONSES = versioned(
+    1,
     [
         _column("question_id", TEXT),
         _column("sample_index", COUNT),
@@ -96,11 +105,12 @@ RESPONSES = pa.schema(
         _column("behaviour_logprobs", LOGPROBS),  # of the sampled tokens, at the sampling temperature
         _column("finish_reason", TEXT),  # "stop" or "length"
         _column("response", TEXT),
-    ]
+    ],
 )
 
 # One row per response: its answer, its class and its reward.
-REWARDS = pa.schema(
+REWARDS = versioned(
+    1,
     [
         _column("question_id", TEXT),
         _column("sample_index", COUNT),
@@ -108,11 +118,12 @@ REWARDS = pa.schema(
         _column("answer_class", COUNT, optional=True),
         _column("status", TEXT),  # "ok" or "no_answer"
         _column("reward", REAL),
-    ]
+    ],
 )
 
 # One row per question: the vote and the decision.
-VOTES = pa.schema(
+VOTES = versioned(
+    1,
     [
         _column("question_id", TEXT),
         _column("question", TEXT),
@@ -124,34 +135,37 @@ VOTES = pa.schema(
         _column("classes", COUNT),
         _column("mean_reward", REAL),
         _column("decision", TEXT),  # "kept", "too_easy", "too_hard", "tie", "no_answer", "no_responses"
-    ]
+    ],
 )
 
 # Questions kept after the vote, which serve as few-shot examples.
-POOL = pa.schema(
+POOL = versioned(
+    1,
     [
         _column("question_id", TEXT),
         _column("question", TEXT),
         _column("added_in", COUNT),  # iteration
         _column("share", REAL),
-    ]
+    ],
 )
 
 # What the labels say about the vote, where a domain can label. Nothing that leads to a policy reads this table.
-DIAGNOSTICS = pa.schema(
+DIAGNOSTICS = versioned(
+    1,
     [
         _column("question_id", TEXT),
         _column("label", TEXT, optional=True),
         _column("majority_correct", FLAG, optional=True),
         _column("responses_correct", REAL, optional=True),
-    ]
+    ],
 )
 
 # One row per optimiser step; the columns are explained where they are made (stages/trainer/job.py).
-TRAIN_METRICS = pa.schema([pa.field("step", pa.int64()), *(pa.field(name, pa.float64()) for name in METRIC_COLUMNS)])
+TRAIN_METRICS = versioned(1, [pa.field("step", pa.int64()), *(pa.field(name, pa.float64()) for name in METRIC_COLUMNS)])
 
 # One row per graded response of an evaluation.
-GRADES = pa.schema(
+GRADES = versioned(
+    1,
     [
         _column("benchmark", TEXT),
         _column("problem_id", TEXT),
@@ -166,11 +180,12 @@ GRADES = pa.schema(
         _column(
             "status", TEXT
         ),  # "correct", "wrong", "no_answer", "timeout" or "error"; all but the first count as wrong
-    ]
+    ],
 )
 
 # One row per benchmark and metric, with its 95 % interval.
-RESULTS = pa.schema(
+RESULTS = versioned(
+    1,
     [
         _column("benchmark", TEXT),
         _column("metric", TEXT),
@@ -179,7 +194,7 @@ RESULTS = pa.schema(
         _column("high", REAL),
         _column("problems", COUNT),
         _column("samples", COUNT),
-    ]
+    ],
 )
 
 

@@ -10,11 +10,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from storage.errors import CorruptArtifact
-from storage.fingerprint import canonical_json, short
+from storage.errors import CorruptArtifact, UnknownFormat
+from storage.fingerprint import canonical_json, fingerprint, short
 from storage.store import Store
 
-FORMAT = 1
+FORMAT = 2
+"""Of manifests. 2: tables have the version of their schema, the manifest the digest of its other fields. 1: neither."""
 
 
 class _Record(BaseModel):
@@ -44,6 +45,7 @@ class Output(_Record):
 
     files: tuple[StoredFile, ...]
     columns: dict[str, str] | None = None  # column name -> Arrow type
+    version: int | None = None  # of the table's schema
     folder: str | None = None  # relative to the run, or absolute for an imported folder
 
     @property
@@ -72,7 +74,8 @@ class Manifest(_Record):
         return {kind: ArtifactRef(kind=kind, key=self.key, uri=store.uri, path=path) for kind in self.outputs}
 
     def to_bytes(self) -> bytes:
-        return canonical_json(self.model_dump(mode="json"))
+        values = self.model_dump(mode="json")
+        return canonical_json({**values, "sha256": fingerprint(values)})
 
 
 def manifest_path(stage: str, iteration: int, key: str) -> str:
@@ -85,28 +88,45 @@ def output_folder(kind: str, iteration: int, key: str) -> str:
 
 
 def read_manifest(store: Store, path: str) -> Manifest:
-    """Raises MissingArtifact or CorruptArtifact."""
-    data = store.read(path)
-    _check_format(store, path, data)
+    """Raises MissingArtifact, CorruptArtifact or UnknownFormat."""
+    return parse_manifest(store, path, store.read(path))
+
+
+def parse_manifest(store: Store, path: str, data: bytes) -> Manifest:
+    """The manifest in `data`, which was read at `path`. Raises CorruptArtifact or UnknownFormat."""
+    name = f"{store.uri}/{path}"
     try:
-        manifest = Manifest.model_validate_json(data)
+        values = json.loads(data)
+    except ValueError:
+        raise CorruptArtifact(f"{name} is not JSON; {repair_hint(store)}") from None
+    if not isinstance(values, dict) or not isinstance(values.get("format"), int):
+        raise CorruptArtifact(f"{name} is not a manifest: it has no format; {repair_hint(store)}")
+    if values["format"] > FORMAT:
+        raise UnknownFormat(
+            f"{name} has manifest format {values['format']}, this version of serl reads up to {FORMAT}; use the "
+            f"version that wrote it ({values.get('code', 'unknown')}) or a later one, or {repair_hint(store)}"
+        )
+    if values["format"] == FORMAT and values.pop("sha256", None) != fingerprint(values):
+        raise CorruptArtifact(f"{name} was altered: its digest does not fit its content; {repair_hint(store)}")
+    try:
+        return Manifest.model_validate_json(canonical_json(_upgraded(values)))
     except ValidationError as error:
         first = error.errors()[0]
-        raise CorruptArtifact(
-            f"{store.uri}/{path} is not a manifest of format {FORMAT}: {'.'.join(map(str, first['loc']))}: "
-            f"{first['msg']}; delete it to recompute that stage"
-        ) from None
-    return manifest
+        place = ".".join(map(str, first["loc"]))
+        raise CorruptArtifact(f"{name} is not a manifest: {place}: {first['msg']}; {repair_hint(store)}") from None
 
 
-def _check_format(store: Store, path: str, data: bytes) -> None:
-    """Before the fields: those of a later format would read as corrupt, and deleting them as the way out."""
-    try:
-        found = json.loads(data)
-    except ValueError:
-        return
-    if isinstance(found, dict) and found.get("format", FORMAT) != FORMAT:
-        raise CorruptArtifact(
-            f"{store.uri}/{path} has manifest format {found['format']}, this version reads {FORMAT}; "
-            "use the version of serl that wrote it"
-        )
+def repair_hint(store: Store) -> str:
+    """The way out of every damage, for messages."""
+    return f"`serl repair {store.uri}` recomputes just that"
+
+
+def _upgraded(values: dict[str, Any]) -> dict[str, Any]:
+    """A manifest of an earlier format as one of today's."""
+    if values["format"] == FORMAT:
+        return values
+    outputs = {
+        kind: {**output, "version": 1} if output.get("columns") is not None else output
+        for kind, output in values["outputs"].items()
+    }
+    return {**values, "format": FORMAT, "outputs": outputs}

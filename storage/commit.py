@@ -16,14 +16,14 @@ from typing import Any, TypeAlias
 import polars as pl
 import pyarrow as pa
 
-from storage import tables
-from storage.artifact import Manifest, Output, StoredFile, output_folder
+from storage import cache, tables
+from storage.artifact import Manifest, Output, StoredFile, output_folder, repair_hint
 from storage.errors import CorruptArtifact, StorageError
 from storage.fingerprint import SHORT, canonical_json, digest, digest_file, digest_files
 from storage.reading import read_parts
 from storage.store import Store
 
-Rows: TypeAlias = Sequence[Mapping[str, Any]] | pa.Table | pl.DataFrame
+Rows: TypeAlias = Sequence[Mapping[str, Any]] | pa.Table
 
 TIMINGS = pa.schema(
     [
@@ -49,27 +49,35 @@ class Committer:
         self.folders = tuple(folders)
         self._home = {kind: output_folder(kind, iteration, key) for kind in (*schemas, *folders)}
         self._plans: dict[str, list[tuple[int, int]]] = {}
+        self._parts: dict[str, StoredFile] = {}
         self._whole: dict[str, Output] = {}
 
     def stage_table(self, table: str, rows: Rows) -> None:
         data = self._encode(table, rows)
         path = f"{self._home[table]}/part-00000-{digest(data)[:SHORT]}.parquet"
         self.store.create(path, data)
-        self._whole[table] = Output(files=(_stored(path, data),), columns=tables.columns(self.schemas[table]))
+        self._whole[table] = self._table(table, [_stored(path, data)])
 
     def stage_folder(self, name: str, folder: Path) -> None:
-        files = files_under(folder)
-        digests = {file: digest_file(folder / file) for file in files}
-        home = f"{self._home[name]}/{digest_files(list(digests.items()))[:SHORT]}"
+        """Store the files of `folder`, which are not to be written to afterwards: they may be linked."""
+        digests = {file: digest_file(folder / file) for file in files_under(folder)}
+        content = digest_files(list(digests.items()))
+        home = f"{self._home[name]}/{content[:SHORT]}"
         stored = []
-        for file in files:
+        for file, sha256 in digests.items():
             self.store.create_from_file(f"{home}/{file}", folder / file)
             size = (folder / file).stat().st_size
-            stored.append(StoredFile(path=f"{home}/{file}", bytes=size, sha256=digests[file]))
+            stored.append(StoredFile(path=f"{home}/{file}", bytes=size, sha256=sha256))
         self._whole[name] = Output(files=tuple(stored), folder=home)
+        if not self.store.is_local:
+            cache.adopt(content, folder, digests)  # the next stage on this machine reads it without a download
 
     def import_folder(self, name: str, folder: Path) -> None:
+        """Record a folder where it lies; on S3, and for a folder that lies in the cache, store a copy of it."""
         folder = folder.resolve()
+        if not self.store.is_local or cache.holds(folder):
+            self.stage_folder(name, folder)
+            return
         stored = tuple(
             StoredFile(path=str(folder / file), bytes=(folder / file).stat().st_size, sha256=digest_file(folder / file))
             for file in files_under(folder)
@@ -80,21 +88,31 @@ class Committer:
         """Row ranges of the parts of `table`: those of the first attempt, whatever `shard_rows` is now."""
         path = f"{self._home[table]}/plan.json"
         ranges = [(start, min(start + shard_rows, rows)) for start in range(0, rows, shard_rows)] or [(0, 0)]
-        if not self.store.create(path, canonical_json({"rows": rows, "ranges": ranges})):
-            plan = json.loads(self.store.read(path))
-            if plan["rows"] != rows:
-                raise CorruptArtifact(
-                    f"{self.store.uri}/{path} plans {plan['rows']} rows, this attempt has {rows}; delete that folder"
-                )
-            ranges = [(start, stop) for start, stop in plan["ranges"]]
+        wanted = canonical_json({"rows": rows, "ranges": ranges})
+        if not self.store.create(path, wanted):
+            ranges = self._read_plan(path, rows)
         self._plans[table] = ranges
+        return ranges
+
+    def _read_plan(self, path: str, rows: int) -> list[tuple[int, int]]:
+        try:
+            plan = json.loads(self.store.read(path))
+            ranges = [(int(start), int(stop)) for start, stop in plan["ranges"]]
+        except (ValueError, KeyError, TypeError):
+            raise CorruptArtifact(f"{self.store.uri}/{path} is not a plan; {repair_hint(self.store)}") from None
+        if plan["rows"] != rows:
+            raise CorruptArtifact(
+                f"{self.store.uri}/{path} plans {plan['rows']} rows, this attempt has {rows}; delete that folder"
+            )
         return ranges
 
     def has_part(self, table: str, index: int) -> bool:
         return self.store.exists(self._part(table, index))
 
     def write_part(self, table: str, index: int, rows: Rows) -> None:
-        self.store.create(self._part(table, index), self._encode(table, rows))
+        path, data = self._part(table, index), self._encode(table, rows)
+        if self.store.create(path, data):
+            self._parts[path] = _stored(path, data)
 
     def read_parts(self, table: str) -> pl.DataFrame:
         return read_parts(self.store, self._sharded(table))
@@ -110,22 +128,32 @@ class Committer:
         return f"{self._home[table]}/part-{index:05d}.parquet"
 
     def _sharded(self, table: str) -> Output:
-        files = []
-        for index in range(len(self._plans[table])):
-            path = self._part(table, index)
-            files.append(_stored(path, self.store.read(path)))
-        return Output(files=tuple(files), columns=tables.columns(self.schemas[table]))
+        return self._table(table, [self._stored_part(table, index) for index in range(len(self._plans[table]))])
+
+    def _stored_part(self, table: str, index: int) -> StoredFile:
+        """A part of this attempt, or of an earlier one, which has to be looked at."""
+        path = self._part(table, index)
+        if path not in self._parts:
+            try:
+                self._parts[path] = _stored(path, self.store.read(path))
+            except pa.ArrowInvalid:
+                raise CorruptArtifact(
+                    f"{self.store.uri}/{path} is not a Parquet file; {repair_hint(self.store)}"
+                ) from None
+        return self._parts[path]
+
+    def _table(self, table: str, files: Sequence[StoredFile]) -> Output:
+        schema = self.schemas[table]
+        return Output(files=tuple(files), columns=tables.columns(schema), version=tables.version_of(schema))
 
     def _encode(self, table: str, rows: Rows) -> bytes:
         if table not in self.schemas:
             raise StorageError(f"the stage declares no table {table}; it declares {', '.join(self.schemas) or 'none'}")
         schema = self.schemas[table]
-        if isinstance(rows, pl.DataFrame):
-            rows = rows.to_dicts()
         if not isinstance(rows, pa.Table):
             rows = tables.make_table(rows, schema)
         tables.check_schema(rows, schema)
-        return tables.encode(rows)
+        return tables.encode(rows.replace_schema_metadata(schema.metadata))
 
 
 def _stored(path: str, data: bytes) -> StoredFile:
@@ -133,6 +161,7 @@ def _stored(path: str, data: bytes) -> StoredFile:
 
 
 def files_under(folder: Path) -> list[str]:
+    """Names of all files below `folder`, hidden ones left out."""
     files = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
     return sorted(file for file in files if not any(part.startswith(".") for part in Path(file).parts))
 

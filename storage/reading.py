@@ -1,16 +1,17 @@
 """Reading a stage's outputs through its manifest, with every digest checked before the bytes are used."""
 
-import tempfile
-from functools import cache
+import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
 
-from storage import tables
-from storage.artifact import ArtifactRef, Manifest, Output, StoredFile, read_manifest
-from storage.errors import CorruptArtifact, MissingArtifact
-from storage.fingerprint import digest, digest_file
+from storage import cache, tables
+from storage.artifact import ArtifactRef, Manifest, Output, StoredFile, read_manifest, repair_hint
+from storage.errors import CorruptArtifact, MissingArtifact, Pruned, StorageError
+from storage.fingerprint import digest, digest_file, digest_files
+from storage.retention import is_pruned
 from storage.store import Store
 
 
@@ -36,49 +37,117 @@ def read_parts(store: Store, output: Output) -> pl.DataFrame:
 
 
 def read_file(store: Store, file: StoredFile) -> bytes:
-    data = store.read(file.path)
+    """The bytes of one stored file. Raises MissingArtifact or CorruptArtifact."""
+    try:
+        data = store.read(file.path, file.bytes)
+    except MissingArtifact:
+        raise _missing(store, file) from None
     if len(data) != file.bytes or digest(data) != file.sha256:
-        raise _corrupt(f"{store.uri}/{file.path}", len(data), file)
+        raise _corrupt(store, file, len(data))
     return data
 
 
 def read_folder(ref: ArtifactRef) -> Path:
-    """A local folder with the files behind `ref`, checked; on S3 they are downloaded once per machine and digest."""
-    store, _, output = output_of(ref)
+    """A local folder with the files behind `ref`, checked; from S3 it is downloaded once per machine and content.
+
+    Raises Pruned where the run's settings let it go, MissingArtifact and CorruptArtifact as `read_file` does.
+    """
+    store, manifest, output = output_of(ref)
     if output.folder is None:
         raise MissingArtifact(f"{ref.kind} of {ref.uri}/{ref.path} is a table, not a folder")
-    if Path(output.folder).is_absolute():
-        folder = Path(output.folder)
-    elif store.is_local:
-        folder = Path(store.path(output.folder))
-    else:
-        folder = _download_root() / output.folder.rsplit("/", 1)[-1]
+    if is_pruned(store, manifest, ref.kind):
+        raise Pruned(
+            f"{ref.kind} of iteration {manifest.iteration} of {ref.uri} was let go (setting `keep`); "
+            f"{repair_hint(store)} and what leads to it"
+        )
+    names = {Path(file.path).relative_to(output.folder): file for file in output.files}
+    if store.is_local or Path(output.folder).is_absolute():
+        folder = Path(store.root) / output.folder
+        for name, file in names.items():
+            check_local(store, file, folder / name)
+        return folder
+    content = digest_files([(name.as_posix(), file.sha256) for name, file in names.items()])
+
+    def download(target: Path) -> None:
+        for name, file in names.items():
+            try:
+                store.download(file.path, target / name, file.bytes)
+            except MissingArtifact:
+                raise _missing(store, file) from None
+            check_local(store, file, target / name)
+
+    found = cache.find(content)
+    if found and any(not _is_whole(file, found / name) for name, file in names.items()):
+        cache.drop(content)
+    return cache.fill(content, sum(file.bytes for file in output.files), download)
+
+
+def check_sizes(store: Store, manifest: Manifest) -> None:
+    """Raises MissingArtifact or CorruptArtifact unless every file is there with its size, or was let go."""
+    for kind, output in manifest.outputs.items():
         for file in output.files:
-            target = folder / Path(file.path).relative_to(output.folder)
-            if not target.exists():
-                store.download(file.path, target)
+            size = _size(store, file)
+            if size == file.bytes:
+                continue
+            if is_pruned(store, manifest, kind):
+                break
+            raise _missing(store, file) if size is None else _corrupt(store, file, size)
+
+
+def check_output(store: Store, manifest: Manifest, kind: str) -> Iterator[tuple[StoredFile, StorageError]]:
+    """Every damaged file of an output with what is wrong, by digest; nothing is kept in memory or on disk."""
+    output = manifest.outputs[kind]
+    if is_pruned(store, manifest, kind):
+        return
     for file in output.files:
-        _check(folder / Path(file.path).relative_to(output.folder), file)
-    return folder
+        try:
+            if store.is_local or Path(file.path).is_absolute():
+                check_local(store, file, Path(store.root) / file.path)
+            else:
+                _check_remote(store, file)
+        except (MissingArtifact, CorruptArtifact) as damage:
+            yield file, damage
 
 
-@cache
-def _download_root() -> Path:
-    folder = Path(tempfile.gettempdir()) / "serl-downloads"
-    folder.mkdir(exist_ok=True)
-    return folder
-
-
-def _check(path: Path, file: StoredFile) -> None:
+def check_local(store: Store, file: StoredFile, path: Path) -> None:
+    """Raises MissingArtifact or CorruptArtifact unless `path` holds the stored file."""
     if not path.is_file():
-        raise MissingArtifact(f"{path} does not exist, although a manifest lists it")
-    size = path.stat().st_size
-    if size != file.bytes or digest_file(path) != file.sha256:
-        raise _corrupt(str(path), size, file)
+        raise _missing(store, file)
+    if not _is_whole(file, path):
+        raise _corrupt(store, file, path.stat().st_size)
 
 
-def _corrupt(name: str, size: int, file: StoredFile) -> CorruptArtifact:
+def _check_remote(store: Store, file: StoredFile) -> None:
+    size = store.size(file.path)
+    if size is None:
+        raise _missing(store, file)
+    sha256 = hashlib.sha256()
+    for chunk in store.chunks(file.path, size) if size == file.bytes else ():
+        sha256.update(chunk)
+    if sha256.hexdigest() != file.sha256:
+        raise _corrupt(store, file, size)
+
+
+def _is_whole(file: StoredFile, path: Path) -> bool:
+    return path.is_file() and path.stat().st_size == file.bytes and digest_file(path) == file.sha256
+
+
+def _size(store: Store, file: StoredFile) -> int | None:
+    if not Path(file.path).is_absolute():
+        return store.size(file.path)
+    return Path(file.path).stat().st_size if Path(file.path).is_file() else None
+
+
+def _missing(store: Store, file: StoredFile) -> MissingArtifact:
+    return MissingArtifact(f"{_name(store, file)} does not exist, although a manifest lists it; {repair_hint(store)}")
+
+
+def _corrupt(store: Store, file: StoredFile, size: int) -> CorruptArtifact:
     return CorruptArtifact(
-        f"{name} has {size} bytes and another sha256 than its manifest records ({file.bytes} bytes); delete it and the "
-        "manifest that lists it to recompute that stage"
+        f"{_name(store, file)} is damaged: {size} bytes and another sha256 than its manifest records ({file.bytes} "
+        f"bytes); {repair_hint(store)}"
     )
+
+
+def _name(store: Store, file: StoredFile) -> str:
+    return file.path if Path(file.path).is_absolute() else f"{store.uri}/{file.path}"

@@ -1,10 +1,20 @@
 """Fixtures that several test folders share."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.commands import CUT, serl
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Weights from S3 and memory are cached in a folder of the tests, not in the user's."""
+    os.environ["SERL_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    del os.environ["SERL_CACHE"]
 
 
 @pytest.fixture(scope="session")

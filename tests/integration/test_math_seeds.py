@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from flows.config import parse_config
-from flows.iteration import run_inline
+from flows.inline import run_inline
 from stages.resources import Resources
 from storage.run import Run, open_run, write_revision
 from storage.store import Store

@@ -11,7 +11,7 @@ import yaml
 import flows.cli
 from flows.cli import main
 from flows.config import load_config
-from flows.iteration import run_inline
+from flows.inline import run_inline
 from flows.results import CURVE
 from storage.run import open_run, write_revision
 from storage.store import Store
@@ -102,8 +102,8 @@ MISTAKES: dict[str, tuple[Change, str]] = {
         lambda v, f: v.update(engine="transformers", policy={"run": str(f / "nowhere")}),
         "is not a run",
     ),
-    "root below a file": (root_below_a_file, "Not a directory; choose another `root`"),
-    "run is a file": (run_is_a_file, "cannot write"),
+    "root below a file": (root_below_a_file, "Not a directory; check its permissions, or choose another `root`"),
+    "run is a file": (run_is_a_file, "Not a directory"),
     "unknown setting": (setting("itertions", 3), "itertions: unknown setting; did you mean iterations?"),
     "out of bounds": (
         setting("sample", {"responses": 0}),

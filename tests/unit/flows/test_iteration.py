@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-import storage.reading
 from flows.config import RunConfig
-from flows.iteration import Ledger, find_finished, run_inline
+from flows.inline import run_inline
+from flows.iteration import Ledger, find_finished
 from flows.plots import write_curve
 from flows.results import CURVE, iteration_results, run_results
 from stages.contract import Progress
@@ -17,11 +17,6 @@ from storage.store import Store
 from tests.helpers import fake_config, fake_resources, memory_store
 
 STAGES = ["generate_instructions", "filter_instructions", "sample_responses", "vote_rewards", "ppo_update", "evaluate"]
-
-
-@pytest.fixture(autouse=True)
-def downloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage.reading, "_download_root", lambda: tmp_path / "downloads")
 
 
 @dataclass

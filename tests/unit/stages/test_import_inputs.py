@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from stages.import_inputs import (
 )
 from storage.errors import InputError
 from storage.reading import read_folder
+from storage.store import Store
 from tests.helpers import Tables, do, write_jsonl
 
 
@@ -207,11 +210,20 @@ def test_a_missing_model_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_policy_stays_where_it_is(context: Context, tmp_path: Path) -> None:
+    context = replace(context, store=Store(str(tmp_path / "run")))
     folder = model_folder(tmp_path / "model")
     config = ImportPolicy(path=str(folder), sha256=content_of_policy(str(folder)))
     policy = run_stage(IMPORT_POLICY, {}, config, context).refs["policy"]
     assert read_folder(policy) == folder
     assert context.store.names("policy") == []
+
+
+def test_a_policy_is_copied_to_a_store_that_other_machines_read(context: Context, tmp_path: Path) -> None:
+    folder = model_folder(tmp_path / "model")
+    config = ImportPolicy(path=str(folder), sha256=content_of_policy(str(folder)))
+    policy = run_stage(IMPORT_POLICY, {}, config, context).refs["policy"]
+    shutil.rmtree(folder)
+    assert content_of_policy(str(read_folder(policy))) == config.sha256
 
 
 def test_a_policy_is_known_by_its_files(tmp_path: Path) -> None:

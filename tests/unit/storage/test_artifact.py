@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from storage.artifact import Manifest, manifest_path, output_folder, read_manifest
-from storage.errors import CorruptArtifact, MissingArtifact
+from storage.errors import CorruptArtifact, MissingArtifact, UnknownFormat
 from storage.store import Store
 from tests.helpers import memory_store
 
@@ -60,20 +60,31 @@ def test_a_missing_manifest_is_named() -> None:
         read_manifest(memory_store(), PATH)
 
 
-@pytest.mark.parametrize("data", [b"", manifest().to_bytes()[:-30], b"[]", b"\xff\xfe", b'{"stage": "vote_rewards"}'])
-def test_a_truncated_manifest_is_corrupt_with_the_way_out(data: bytes) -> None:
-    with pytest.raises(CorruptArtifact, match="delete it to recompute") as found:
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        manifest().to_bytes()[:-30],
+        b"[]",
+        b"\xff\xfe",
+        b'{"stage": "vote_rewards"}',
+        manifest().to_bytes().replace(b'"vote/kept":4', b'"vote/kept":5'),
+    ],
+)
+def test_a_damaged_manifest_is_corrupt_with_the_way_out(data: bytes) -> None:
+    with pytest.raises(CorruptArtifact, match="serl repair memory://") as found:
         read_manifest(stored(data), PATH)
     assert PATH in str(found.value) and "\n" not in str(found.value)
 
 
-def test_another_format_asks_for_another_version() -> None:
-    with pytest.raises(CorruptArtifact, match="manifest format 2, this version reads 1"):
-        read_manifest(stored(manifest(format=2).to_bytes()), PATH)
-
-
-def test_a_later_format_with_new_fields_asks_for_another_version() -> None:
-    """Fields are checked first, so a newer manifest was called corrupt and its deletion advised."""
-    newer = {**json.loads(manifest().to_bytes()), "format": 2, "pruned": True}
-    with pytest.raises(CorruptArtifact, match="manifest format 2, this version reads 1"):
+def test_a_later_format_asks_for_another_version_and_is_not_called_corrupt() -> None:
+    newer = {**json.loads(manifest().to_bytes()), "format": 3, "pruned": True}
+    with pytest.raises(UnknownFormat, match=r"manifest format 3, this version of serl reads up to 2.*0\.1\.0"):
         read_manifest(stored(json.dumps(newer).encode()), PATH)
+
+
+def test_format_1_is_read_as_version_1_of_its_tables() -> None:
+    values = json.loads(manifest(format=1).to_bytes())
+    del values["sha256"], values["outputs"]["votes"]["version"]
+    read = read_manifest(stored(json.dumps(values).encode()), PATH)
+    assert read.outputs["votes"].version == 1

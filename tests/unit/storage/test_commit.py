@@ -103,9 +103,11 @@ def test_a_folder_is_copied_and_listed_file_by_file(tmp_path: Path) -> None:
 
 
 def test_an_imported_folder_is_recorded_where_it_lies(tmp_path: Path) -> None:
-    (tmp_path / "model.safetensors").write_bytes(b"12345")
-    store = memory_store()
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "model.safetensors").write_bytes(b"12345")
+    store = Store(str(tmp_path / "run"))
     attempt = Committer(store, {}, ("policy",), 0, KEY)
-    attempt.import_folder("policy", tmp_path)
-    assert attempt.outputs()["policy"].files[0].path == str(tmp_path / "model.safetensors")
+    attempt.import_folder("policy", model)
+    assert attempt.outputs()["policy"].files[0].path == str(model / "model.safetensors")
     assert store.names("") == []

@@ -7,8 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-import storage.reading
 from stages.contract import Context
+from storage import cache
 from storage.artifact import ArtifactRef
 from storage.errors import CorruptArtifact, MissingArtifact
 from storage.reading import output_of, read_folder, read_table
@@ -27,7 +27,7 @@ def context(tmp_path: Path) -> Iterator[Context]:
 
 def stored_files(ref: ArtifactRef) -> list[Path]:
     store, _, output = output_of(ref)
-    return [Path(store.path(file.path)) for file in output.files]
+    return [Path(store.root) / file.path for file in output.files]
 
 
 def test_a_table_comes_back(context: Context) -> None:
@@ -42,7 +42,7 @@ def test_a_changed_part_is_corrupt_and_named(context: Context, same_size: bool) 
     data = bytearray(part.read_bytes())
     data[len(data) // 2] ^= 1
     part.write_bytes(data if same_size else data[:-1])
-    with pytest.raises(CorruptArtifact, match=f"{part.name}.*delete it"):
+    with pytest.raises(CorruptArtifact, match=f"{part.name} is damaged.*serl repair"):
         read_table(ref)
 
 
@@ -65,7 +65,7 @@ def test_changed_weights_are_found_on_read(context: Context) -> None:
     (weights,) = stored_files(ref)
     assert read_folder(ref) == weights.parent
     weights.write_bytes(weights.read_bytes().replace(b"start", b"START"))
-    with pytest.raises(CorruptArtifact, match=r"policy\.json has \d+ bytes and another sha256"):
+    with pytest.raises(CorruptArtifact, match=r"policy\.json is damaged: \d+ bytes and another sha256"):
         read_folder(ref)
 
 
@@ -76,17 +76,37 @@ def test_missing_weights_are_named(context: Context) -> None:
         read_folder(ref)
 
 
-def test_weights_of_a_remote_store_are_downloaded_and_checked(
+def test_weights_of_a_remote_store_are_read_from_the_cache(
     context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage.reading, "_download_root", lambda: tmp_path)
+    monkeypatch.setenv("SERL_CACHE", str(tmp_path / "cache"))
     ref = put_policy(replace(context, store=memory_store()))
     folder = read_folder(ref)
-    assert tmp_path in folder.parents
+    assert folder.parent == tmp_path / "cache"
     assert (folder / "policy.json").read_text() == '{"content": "start"}'
-    (folder / "policy.json").write_text('{"content": "START"}')
-    with pytest.raises(CorruptArtifact, match=r"policy\.json"):
+
+
+def test_a_damaged_copy_in_the_cache_is_fetched_again(
+    context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The advice was to delete the artifact, which is whole."""
+    monkeypatch.setenv("SERL_CACHE", str(tmp_path / "cache"))
+    ref = put_policy(replace(context, store=memory_store()))
+    (read_folder(ref) / "policy.json").write_text('{"content": "START"}')
+    assert (read_folder(ref) / "policy.json").read_text() == '{"content": "start"}'
+
+
+def test_remote_weights_that_are_damaged_are_found_when_they_arrive(
+    context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SERL_CACHE", str(tmp_path / "cache"))
+    ref = put_policy(replace(context, store=memory_store()))
+    store, _, output = output_of(ref)
+    store.replace(output.files[0].path, b'{"content": "START"}')
+    cache.drop(read_folder(ref).name)
+    with pytest.raises(CorruptArtifact, match=r"policy\.json is damaged.*serl repair memory://"):
         read_folder(ref)
+    assert list((tmp_path / "cache").iterdir()) == []
 
 
 def test_a_table_is_no_folder(context: Context) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.iteration import run_inline
+from flows.inline import run_inline
 from storage.errors import CorruptArtifact, InputError, MissingArtifact
 from storage.run import Revision, Run, newest_revision, open_run, write_revision
 from storage.store import Store
@@ -104,5 +104,5 @@ def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
 def test_a_broken_revision_is_named() -> None:
     store = memory_store()
     store.create("revisions/000001.json", b'{"config": {}')
-    with pytest.raises(CorruptArtifact, match=r"revisions/000001\.json is not a revision"):
+    with pytest.raises(CorruptArtifact, match=r"revisions/000001\.json is damaged.*run again"):
         open_run(store.uri)

@@ -73,14 +73,14 @@ def test_a_file_is_stored_and_downloaded_whole(store: Store, tmp_path: Path) -> 
     source.write_bytes(b"w" * 100_000)
     store.create_from_file("policy/abc/weights", source)
     store.create_from_file("policy/abc/weights", source)
-    store.download("policy/abc/weights", tmp_path / "there" / "weights")
+    store.download("policy/abc/weights", tmp_path / "there" / "weights", 100_000)
     assert (tmp_path / "there" / "weights").read_bytes() == b"w" * 100_000
     assert left_behind(tmp_path / "there") == ["weights"]
 
 
 def test_a_failed_download_leaves_nothing(store: Store, tmp_path: Path) -> None:
     with pytest.raises(MissingArtifact):
-        store.download("policy/none", tmp_path / "there" / "weights")
+        store.download("policy/none", tmp_path / "there" / "weights", 1)
     assert left_behind(tmp_path / "there") == []
 
 
@@ -135,7 +135,7 @@ def test_permission_denied_is_not_writable(tmp_path: Path, monkeypatch: pytest.M
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     monkeypatch.setattr(os, "link", refuse)
-    with pytest.raises(NotWritable, match="Permission denied; choose another `root`"):
+    with pytest.raises(NotWritable, match="Permission denied; check its permissions, or choose another `root`"):
         Store(str(tmp_path)).create("a", b"1")
 
 

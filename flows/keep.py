@@ -1,0 +1,41 @@
+"""Weights that a run no longer needs are let go after each iteration: old optimiser states, policies never evaluated.
+
+A 7B policy has 30 GB and its optimiser's state 60 GB; every one of some hundred iterations kept is no run but a fire.
+Tables are always kept. A later need of what was let go is met by computing it again (`serl repair`).
+"""
+
+from flows.iteration import Ledger
+from storage.artifact import read_manifest
+from storage.retention import prune, tombstone_path
+from storage.store import Store
+
+UPDATE = "ppo_update"
+
+
+def let_go(ledger: Ledger, store: Store) -> int:
+    """Let go what the settings (`keep`) do not keep; returns the bytes."""
+    keep = ledger.config.keep
+    # An iteration whose update was skipped goes on with the weights of the one before.
+    updated = [number for number, stages in sorted(ledger.stages.items()) if UPDATE in stages]
+    evaluated = {number for number, stages in ledger.stages.items() if "evaluate" in stages}
+    wanted = {
+        "trainer_state": set(updated[-keep.trainer_states :]),
+        "policy": set(updated[-2:])
+        | {number for number in updated if keep.policies == "all" or number in _producers(updated, evaluated)},
+    }
+    gone = store.listing("tombstones")
+    freed = 0
+    for number in updated:
+        manifest = None
+        for kind, kept in wanted.items():
+            if number in kept:
+                continue
+            manifest = manifest or read_manifest(store, ledger.stages[number][UPDATE])
+            if tombstone_path(manifest, kind) not in gone:
+                freed += prune(store, manifest, kind)
+    return freed
+
+
+def _producers(updated: list[int], iterations: set[int]) -> set[int]:
+    """The iterations whose updates made the policies that `iterations` ended with."""
+    return {max((made for made in updated if made <= number), default=0) for number in iterations}

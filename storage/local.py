@@ -1,0 +1,142 @@
+"""A local folder as a root: whole files appear under their name by a hard link, which only one of several can make."""
+
+import errno
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class LocalFolder:
+    """See `storage.store.Backend`."""
+
+    failures: tuple[type[Exception], ...] = (OSError,)
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def create(self, path: str, data: bytes) -> bool:
+        return self._link_into_place(path, lambda temporary: temporary.write_bytes(data))
+
+    def create_from_file(self, path: str, source: Path) -> None:
+        self._link_into_place(path, lambda temporary: link_or_copy(source, temporary))
+
+    def replace(self, path: str, data: bytes) -> None:
+        self._through_temporary(path, lambda temporary: temporary.write_bytes(data), os.replace)
+
+    def remove(self, path: str) -> None:
+        target = self.root / path
+        target.unlink(missing_ok=True)
+        for folder in target.parents:
+            if folder == self.root or not _removed(folder):
+                break
+
+    def read(self, path: str, start: int = 0, stop: int | None = None) -> bytes:
+        try:
+            with (self.root / path).open("rb") as file:
+                file.seek(start)
+                return file.read(-1 if stop is None else stop - start)
+        except NotADirectoryError as error:
+            raise FileNotFoundError(*error.args) from None
+
+    def size(self, path: str) -> int:
+        target = self.root / path
+        if not target.is_file():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        return target.stat().st_size
+
+    def names(self, folder: str) -> list[str]:
+        target = self.root / folder
+        return os.listdir(target) if target.is_dir() else []
+
+    def listing(self, folder: str) -> dict[str, int]:
+        strip = len(str(self.root)) + 1
+        return {name[strip:]: size for name, size in _walk(str(self.root / folder))}
+
+    def check_reachable(self) -> None:
+        """A folder needs no connection."""
+
+    def explain(self, error: Exception) -> str:
+        assert isinstance(error, OSError)
+        if error.errno in _FULL:
+            return f"{error.strerror}; what was committed is intact, run again after making room"
+        return f"{error.strerror or error}; check its permissions, or choose another `root`"
+
+    def _link_into_place(self, path: str, write: Callable[[Path], object]) -> bool:
+        """A hard link either makes the name appear whole or fails since the name is taken."""
+        if (self.root / path).exists():  # a part of an earlier attempt: no need to write it once more to find out
+            return False
+        try:
+            self._through_temporary(path, write, os.link)
+        except FileExistsError:
+            return False
+        return True
+
+    def _through_temporary(
+        self, path: str, write: Callable[[Path], object], publish: Callable[[Path, Path], None]
+    ) -> None:
+        """Write a temporary file, make it durable, then `publish` it under its name."""
+        target = self.root / path
+        # Temporary files live apart from the tables, so that a folder scan never meets a half-written part.
+        temporary = self.root / ".tmp" / uuid.uuid4().hex
+        _make_folder(temporary.parent)
+        try:
+            write(temporary)
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+            _make_folder(target.parent)
+            publish(temporary, target)
+            _sync_folder(target.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """The same file under a second name, or a copy where the two lie on different file systems."""
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        raise
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _walk(folder: str) -> Iterator[tuple[str, int]]:
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    yield from _walk(entry.path)
+                else:
+                    yield entry.path, entry.stat(follow_symlinks=False).st_size
+    except FileNotFoundError:  # also one that was removed while we looked
+        return
+
+
+def _make_folder(folder: Path) -> None:
+    """mkdir's FileExistsError would read as a lost race; a file in the folder's place is a refusal."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from None
+
+
+def _removed(folder: Path) -> bool:
+    """Remove a folder if it is empty."""
+    try:
+        folder.rmdir()
+    except OSError:
+        return False
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name itself survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

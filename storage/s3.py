@@ -1,0 +1,168 @@
+"""A prefix of an S3 bucket as a root, through s3fs: how it is opened, what is tried again, what its errors mean.
+
+Two layers try again on their own: botocore sends a request that failed or was refused as too much up to ten times, and
+s3fs a read whose body broke off. What both let through (a listing cut short, a conflict of two conditional writes) is
+tried again here. Every operation can be repeated: writes are create-only or of one writer.
+"""
+
+import errno
+import random
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiohttp
+import botocore.exceptions as boto
+import fsspec
+from botocore.parsers import ResponseParserError
+
+from storage.errors import StorageError
+
+_T = TypeVar("_T")
+
+_ONE_PUT = 5 * 2**30
+"""Above half of this s3fs would split a write into pieces, and not every store honours create-only for those."""
+_ATTEMPTS = 6
+_PASSING = (errno.EREMOTEIO, errno.EBUSY, errno.EIO)
+"""How s3fs spells 500, 503 and codes that it does not know, such as a conflict of two conditional writes."""
+
+
+class S3Prefix:
+    """See `storage.store.Backend`."""
+
+    failures: tuple[type[Exception], ...] = (
+        OSError, boto.BotoCoreError, boto.ClientError, ResponseParserError, aiohttp.ClientError,
+    )  # fmt: skip
+
+    def __init__(self, path: str) -> None:
+        """`path`: bucket/prefix. Raises StorageError when it holds credentials, which would land in logs."""
+        self.bucket, _, self.prefix = path.partition("/")
+        if not self.bucket or "@" in self.bucket or ":" in self.bucket:
+            found = "no bucket" if not self.bucket else "more than a bucket's name before the first slash"
+            raise StorageError(f"the root has {found}; expected s3://bucket/prefix, and credentials in AWS_… variables")
+        self._root = path
+        self._fs = _file_system(attempts=10)
+
+    def create(self, path: str, data: bytes) -> bool:
+        """One conditional PUT. False when something is there (also our own write, when its answer was lost)."""
+        try:
+            self._retry(lambda: self._fs.pipe_file(self._path(path), data, mode="create", chunksize=_ONE_PUT))
+        except FileExistsError:
+            return False
+        except OSError as error:
+            # Ceph answers a lost create-only race with a 412 of no further detail, which arrives as EINVAL.
+            if error.errno == errno.EINVAL and self._exists(path):
+                return False
+            raise
+        return True
+
+    def create_from_file(self, path: str, source: Path) -> None:
+        """In parallel pieces. A last request whose answer was lost finds its upload gone and the object there."""
+        size = source.stat().st_size
+
+        def put() -> None:
+            try:
+                self._fs.put_file(str(source), self._path(path))
+            except self.failures:
+                if not self._exists(path) or self.size(path) != size:
+                    raise
+
+        self._retry(put)
+
+    def replace(self, path: str, data: bytes) -> None:
+        self._retry(lambda: self._fs.pipe_file(self._path(path), data, chunksize=_ONE_PUT))
+
+    def remove(self, path: str) -> None:
+        self._retry(lambda: self._fs.rm_file(self._path(path)))  # S3 does not mind what is not there
+
+    def read(self, path: str, start: int = 0, stop: int | None = None) -> bytes:
+        """One GET: with a start given, s3fs does not ask for the size first."""
+        if stop == start:
+            return b""
+        data = bytes(self._retry(lambda: self._fs.cat_file(self._path(path), start=start, end=stop)))
+        if stop is not None and len(data) < stop - start:
+            raise OSError(errno.EINVAL, f"it ends before byte {stop}")
+        return data
+
+    def size(self, path: str) -> int:
+        info = self._retry(lambda: self._fs.info(self._path(path)))
+        if info["type"] == "directory":
+            raise FileNotFoundError(path)
+        return int(info["size"])
+
+    def names(self, folder: str) -> list[str]:
+        try:
+            entries = self._retry(lambda: self._fs.ls(self._path(folder), detail=False))
+        except FileNotFoundError:
+            return []
+        return [str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in entries]
+
+    def listing(self, folder: str) -> dict[str, int]:
+        found = self._retry(lambda: self._fs.find(self._path(folder), detail=True))
+        strip = len(self._root) + 1
+        return {name[strip:]: int(info["size"]) for name, info in found.items()}
+
+    def check_reachable(self) -> None:
+        """Ask for one name below the prefix, with little patience."""
+        impatient = _file_system(attempts=2)
+        try:
+            impatient.call_s3("list_objects_v2", Bucket=self.bucket, MaxKeys=1, Prefix=self.prefix)
+        except FileNotFoundError:
+            raise StorageError(f"there is no bucket {self.bucket}; create it, or correct `root`") from None
+
+    def explain(self, error: Exception) -> str:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, boto.NoCredentialsError | boto.PartialCredentialsError):
+            return f"{reason}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+        if isinstance(error, PermissionError):
+            return f"{reason}; check the credentials and the bucket's policy"
+        if isinstance(error, boto.ConnectionError):
+            return f"{reason}; check the network and AWS_ENDPOINT_URL"
+        return f"{reason}; what was committed is intact, run the same command again"
+
+    def _path(self, path: str) -> str:
+        return f"{self._root}/{path}" if path else self._root
+
+    def _exists(self, path: str) -> bool:
+        try:
+            self.size(path)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _retry(self, operation: Callable[[], _T]) -> _T:
+        """`operation`'s result; failures that pass are tried again, for about half a minute."""
+        for attempt in range(_ATTEMPTS - 1):
+            try:
+                return operation()
+            except self.failures as error:
+                if not _passes(error):
+                    raise
+            time.sleep(random.uniform(0.5, 1) * 2**attempt)
+        return operation()
+
+
+@cache
+def _file_system(attempts: int) -> Any:
+    return fsspec.filesystem(
+        "s3",
+        use_listings_cache=False,  # other processes write to the same prefix
+        config_kwargs={
+            "retries": {"mode": "standard", "max_attempts": attempts},
+            "connect_timeout": 10,
+            "read_timeout": 60,
+            "max_pool_connections": 50,
+        },
+    )
+
+
+def _passes(error: Exception) -> bool:
+    """Whether the same request may succeed later. A host that cannot be reached was tried long enough by botocore."""
+    if isinstance(error, boto.EndpointConnectionError | boto.ConnectTimeoutError):
+        return False
+    if isinstance(error, OSError) and not isinstance(error, TimeoutError | ConnectionError | aiohttp.ClientError):
+        return error.errno in _PASSING
+    passing = (boto.HTTPClientError, boto.ResponseStreamingError, boto.IncompleteReadError, ResponseParserError)
+    return isinstance(error, (*passing, TimeoutError, ConnectionError, aiohttp.ClientError))
