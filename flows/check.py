@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 from flows.config import RunConfig
+from flows.console import size_text
 from flows.iteration import find_finished
 from flows.results import stage_seconds
 from storage.run import newest_revision, open_run
@@ -83,11 +84,11 @@ def _benchmark(config: RunConfig) -> list[str]:
 def _disk(config: RunConfig, parameters: int, tokens: int) -> str:
     per_iteration = parameters * (4 + BYTES_OF_STATE) + tokens * TABLE_BYTES_PER_TOKEN
     whole = per_iteration * config.iterations
-    text = f"about {_size(per_iteration)} per iteration (policy, trainer state, tables), {_size(whole)} in all"
+    text = f"about {size_text(per_iteration)} per iteration (policy, trainer state, tables), {size_text(whole)} in all"
     if not Store(config.uri).is_local:
         return text
     free = shutil.disk_usage(_existing(Path(config.root).resolve())).free
-    return f"{text}; {_size(free)} free" + (": NOT ENOUGH" if free < whole else "")
+    return f"{text}; {size_text(free)} free" + (": NOT ENOUGH" if free < whole else "")
 
 
 def _existing(folder: Path) -> Path:
@@ -110,14 +111,6 @@ def _time(config: RunConfig, store: Store, parameters: int, generated: int, samp
     seconds_per_iteration = 2 * parameters * (generated + sampled) / decode + 10 * parameters * sampled / train
     where = "one H100" if on_gpu else "this CPU"
     return f"at most {_duration(seconds_per_iteration)} per iteration on {where} (rough), evaluation and start apart"
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} TB"
 
 
 def _duration(seconds: float) -> str:

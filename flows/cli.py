@@ -1,4 +1,4 @@
-"""The command line: `serl run | resume | show | check`.
+"""The command line: `serl run | resume | show | compare | check | repair | gc`.
 
 Errors that a user can act on print as one line and exit with code 2. Heavy imports (Prefect, torch) happen inside the
 commands that need them, so `serl show` answers at once.
@@ -9,13 +9,14 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from flows.config import RunConfig, load_config, parse_config
+from flows.stop import EXIT_CODE, MESSAGE, Terminated, stoppable
 from storage.errors import InputError, SerlError
 from storage.run import open_run, write_revision
 from storage.store import Store
@@ -25,10 +26,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of `serl`; returns the exit code."""
     options = _parser().parse_args(arguments)
     try:
-        options.command(options)
+        with stoppable():
+            options.command(options)
     except SerlError as error:
         print(f"serl: {error}", file=sys.stderr)
         return 2
+    except Terminated:
+        print(MESSAGE, file=sys.stderr)
+        return EXIT_CODE
     except KeyboardInterrupt:
         print("serl: stopped; run the same command again to go on from here", file=sys.stderr)
         return 130
@@ -46,17 +51,27 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("config", type=Path, help="YAML file, such as configs/quickstart.yaml")
         command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
         command.set_defaults(command=action)
-    resume = commands.add_parser("resume", help="go on with a run, from its own folder")
-    resume.add_argument("run", help="folder of the run, such as runs/quickstart")
-    resume.set_defaults(command=_resume)
-    show = commands.add_parser("show", help="print a run's results, or one of its tables")
-    show.add_argument("run", help="folder of the run, such as runs/quickstart")
+    _on_a_run(commands, "resume", _resume, "go on with a run, from its own folder")
+    show = _on_a_run(commands, "show", _show, "print a run's results, one of its tables, or what came from what")
     show.add_argument("table", nargs="?", help="name of a table; `serl show RUN tables` lists them")
     show.add_argument("--iteration", type=int, help="only this iteration of the table")
     show.add_argument("--rows", type=int, default=20, help="rows of the table to print (default 20)")
+    show.add_argument("--lineage", action="store_true", help="draw which artifact came from which")
     show.add_argument("--json", action="store_true", help="print JSON")
-    show.set_defaults(command=_show)
+    compare = _on_a_run(commands, "compare", _compare, "list the settings and results in which two runs differ")
+    compare.add_argument("other", help="the other run")
+    compare.add_argument("--json", action="store_true", help="print JSON")
+    _on_a_run(commands, "repair", _repair, "check every digest and compute again just what is damaged")
+    gc = _on_a_run(commands, "gc", _gc, "show what no manifest refers to, and remove it")
+    gc.add_argument("--yes", action="store_true", help="remove without asking")
     return parser
+
+
+def _on_a_run(commands: Any, name: str, action: Callable[[argparse.Namespace], None], what: str) -> Any:
+    command = commands.add_parser(name, help=what)
+    command.add_argument("run", help="a run: runs/quickstart, or s3://bucket/prefix/name")
+    command.set_defaults(command=action)
+    return command
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -64,28 +79,41 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _resume(options: argparse.Namespace) -> None:
-    config = parse_config(open_run(options.run).config, options.run)
-    if Store(config.uri).root != Store(options.run).root:
-        raise InputError(f"{options.run} was made as {config.uri}; run from the folder where that path leads to it")
-    _do(config)
+    _do(_config_of(options.run))
+
+
+def _config_of(uri: str) -> RunConfig:
+    """The settings of a run, which must lie where they say."""
+    config = parse_config(open_run(uri).config, uri)
+    if Store(config.uri).root != Store(uri).root:
+        raise InputError(f"{uri} was made as {config.uri}; run from the folder where that path leads to it")
+    return config
 
 
 def _do(config: RunConfig) -> None:
     """Run what is missing and print the results; a finished run is recognised without starting Prefect."""
+    from flows.changes import say_what_changed
     from flows.iteration import find_finished
+    from flows.keep import let_go
     from flows.results import run_results
+    from storage.lease import check_free
 
     console = Console()
     store = Store(config.uri)
+    store.check_reachable()
     ledger = find_finished(config, store)
     if not ledger.complete:
         config.check_inputs()
         store.check_writable()
+        check_free(store)  # before the wait for Prefect
+        for note in say_what_changed(ledger, store):
+            console.print(f"note: {note}", highlight=False, soft_wrap=True, markup=False)
         _run_flow(config, console)
     else:
         # A kill after the last manifest, or a return to earlier settings, leaves another revision the newest.
         write_revision(store, ledger.revision())
-        console.print(f"{config.uri} is finished; nothing to do")
+        let_go(ledger, store)
+        console.print(f"{config.uri} is finished; nothing to do", soft_wrap=True)
     run = open_run(config.uri)
     iterations = run_results(run)["iterations"]
     if ledger.complete:
@@ -143,7 +171,11 @@ def _print_results(uri: str, iterations: Sequence[dict[str, Any]], console: Cons
 def _show(options: argparse.Namespace) -> None:
     run = open_run(options.run)
     console = Console()
-    if options.table is None:
+    if options.lineage:
+        from flows.lineage import draw_lineage, lineage
+
+        print(json.dumps(lineage(run)) if options.json else draw_lineage(run))
+    elif options.table is None:
         from flows.results import run_results
 
         results = run_results(run)
@@ -164,6 +196,36 @@ def _show(options: argparse.Namespace) -> None:
             width = console.width if console.is_terminal else 240
             with pl.Config(tbl_rows=options.rows, tbl_cols=-1, fmt_str_lengths=60, tbl_width_chars=width):
                 print(frame)
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from flows.compare import compare, draw_comparison
+
+    first, second = open_run(options.run), open_run(options.other)
+    if options.json:
+        print(json.dumps(compare(first, second)))
+    else:
+        Console().print(draw_comparison(first, second))
+
+
+def _repair(options: argparse.Namespace) -> None:
+    from flows.upkeep import drop_damaged_revisions, set_damage_aside
+
+    console, store = Console(), Store(options.run)
+    store.check_reachable()
+    for path in drop_damaged_revisions(store):
+        console.print(f"damaged  {store.uri}/{path}: an earlier revision takes its place", soft_wrap=True)
+    config = _config_of(options.run)
+    if not set_damage_aside(store, console):
+        console.print("no damage: every file has the digest that its manifest records")
+    _do(config)
+
+
+def _gc(options: argparse.Namespace) -> None:
+    from flows.upkeep import collect_garbage
+
+    open_run(options.run)  # says so when it is none
+    collect_garbage(Store(options.run), Console(), yes=options.yes)
 
 
 def _check(options: argparse.Namespace) -> None:

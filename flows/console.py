@@ -132,6 +132,15 @@ def seconds_table(iterations: Sequence[dict[str, Any]]) -> Table:
     return table
 
 
+def size_text(count: float) -> str:
+    """Bytes for people."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
+
+
 def _plain_table(title: str) -> Table:
     return Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
 

@@ -29,6 +29,7 @@ def run_inline(config: RunConfig, store: Store, resources: Resources, progress: 
     """Do everything that is missing, with a revision after each iteration."""
     ledger = find_finished(config, store)
     write_revision(store, ledger.revision())
+    let_go(ledger, store)  # a kill may have come between
     while not ledger.complete:
         resources.trainer().start(config.compute.trainer)  # it loads while the other stages run
         ledger.advance(Inline(next_context(ledger, store, resources, progress)))

@@ -6,7 +6,7 @@ Tables are always kept. A later need of what was let go is met by computing it a
 
 from flows.iteration import Ledger
 from storage.artifact import read_manifest
-from storage.retention import prune, tombstone_path
+from storage.retention import prune
 from storage.store import Store
 
 UPDATE = "ppo_update"
@@ -23,15 +23,17 @@ def let_go(ledger: Ledger, store: Store) -> int:
         "policy": set(updated[-2:])
         | {number for number in updated if keep.policies == "all" or number in _producers(updated, evaluated)},
     }
-    gone = store.listing("tombstones")
+    # Also what a kill left between the tombstone and the removal.
+    there = {kind: {path.split("/")[2] for path in store.listing(kind)} for kind in wanted}
     freed = 0
     for number in updated:
         manifest = None
         for kind, kept in wanted.items():
             if number in kept:
                 continue
-            manifest = manifest or read_manifest(store, ledger.stages[number][UPDATE])
-            if tombstone_path(manifest, kind) not in gone:
+            key = ledger.stages[number][UPDATE].removesuffix(".json").rsplit("-", 1)[1]
+            if f"key={key}" in there[kind]:
+                manifest = manifest or read_manifest(store, ledger.stages[number][UPDATE])
                 freed += prune(store, manifest, kind)
     return freed
 

@@ -39,6 +39,7 @@ def serl(
         if not ledger.complete:
             config.check_inputs()
         write_revision(store, ledger.revision())
+        let_go(ledger, store)  # a kill may have come between
         report = Report(config.uri)
         for _ in range(iterations):
             if ledger.complete:

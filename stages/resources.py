@@ -3,10 +3,11 @@
 None of this enters a key: it is where and how a stage runs, not what it means.
 """
 
+import fcntl
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import IO, TYPE_CHECKING, Literal
 
 from pydantic import Field, PositiveInt
 
@@ -41,7 +42,7 @@ class Resources:
         self.settings = settings
         self.engine_kind = engine
         try:
-            self.scratch = Path(tempfile.mkdtemp(prefix="serl-", dir=settings.scratch))
+            self.scratch, self._scratch_lock = _own_scratch(Path(settings.scratch or tempfile.gettempdir()))
         except OSError as error:
             raise NotWritable(f"compute.scratch {settings.scratch} cannot be used: {error.strerror}") from None
         self._engine: Engine | None = None
@@ -82,9 +83,34 @@ class Resources:
                 part.close()
         self._engine = self._trainer = self._verifier = None
         shutil.rmtree(self.scratch, ignore_errors=True)
+        self._scratch_lock.close()
 
     def __enter__(self) -> "Resources":
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+_PREFIX, _LOCK = "serl-", "owner.lock"
+
+
+def _own_scratch(parent: Path) -> tuple[Path, IO[str]]:
+    """A new folder under `parent`, and the lock that says its owner lives; those of dead owners are removed.
+
+    A killed process leaves its scratch folder behind, with a policy and an optimiser state in it.
+    """
+    for lock in parent.glob(f"{_PREFIX}*/{_LOCK}"):
+        try:
+            with lock.open() as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(lock.parent, ignore_errors=True)
+        except OSError:  # its owner lives, it is another user's, or somebody else has just removed it
+            continue
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+        mine = (folder / _LOCK).open("w")
+        fcntl.flock(mine, fcntl.LOCK_EX)
+        if (folder / _LOCK).exists():  # nobody took it for a dead one's between these lines
+            return folder, mine
+        mine.close()

@@ -4,7 +4,6 @@ A part is written whole, once, create-only; a part that exists is done. Whole ta
 their name, so that a second attempt whose bytes differ (a GPU) can never mix with what a killed first one left.
 """
 
-import json
 import os
 import platform
 import resource
@@ -96,13 +95,12 @@ class Committer:
 
     def _read_plan(self, path: str, rows: int) -> list[tuple[int, int]]:
         try:
-            plan = json.loads(self.store.read(path))
-            ranges = [(int(start), int(stop)) for start, stop in plan["ranges"]]
-        except (ValueError, KeyError, TypeError):
+            planned, ranges = tables.parse_plan(self.store.read(path))
+        except ValueError:
             raise CorruptArtifact(f"{self.store.uri}/{path} is not a plan; {repair_hint(self.store)}") from None
-        if plan["rows"] != rows:
+        if planned != rows:
             raise CorruptArtifact(
-                f"{self.store.uri}/{path} plans {plan['rows']} rows, this attempt has {rows}; delete that folder"
+                f"{self.store.uri}/{path} plans {planned} rows, this attempt has {rows}; delete that folder"
             )
         return ranges
 
@@ -135,10 +133,10 @@ class Committer:
         path = self._part(table, index)
         if path not in self._parts:
             try:
-                self._parts[path] = _stored(path, self.store.read(path))
-            except pa.ArrowInvalid:
+                self._parts[path] = _stored(path, self.store.read(path), check=True)
+            except ValueError as error:
                 raise CorruptArtifact(
-                    f"{self.store.uri}/{path} is not a Parquet file; {repair_hint(self.store)}"
+                    f"{self.store.uri}/{path} cannot be read ({error}); {repair_hint(self.store)}"
                 ) from None
         return self._parts[path]
 
@@ -156,8 +154,8 @@ class Committer:
         return tables.encode(rows.replace_schema_metadata(schema.metadata))
 
 
-def _stored(path: str, data: bytes) -> StoredFile:
-    return StoredFile(path=path, bytes=len(data), sha256=digest(data), rows=tables.count_rows(data))
+def _stored(path: str, data: bytes, *, check: bool = False) -> StoredFile:
+    return StoredFile(path=path, bytes=len(data), sha256=digest(data), rows=tables.count_rows(data, check=check))
 
 
 def files_under(folder: Path) -> list[str]:

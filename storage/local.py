@@ -59,6 +59,12 @@ class LocalFolder:
     def check_reachable(self) -> None:
         """A folder needs no connection."""
 
+    def unfinished_uploads(self) -> list[tuple[str, int, str]]:
+        return []
+
+    def abort_upload(self, path: str, upload: str) -> None:
+        """Nothing is uploaded."""
+
     def explain(self, error: Exception) -> str:
         assert isinstance(error, OSError)
         if error.errno in _FULL:

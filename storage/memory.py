@@ -47,5 +47,11 @@ class Memory:
     def check_reachable(self) -> None:
         """Memory needs no connection."""
 
+    def unfinished_uploads(self) -> list[tuple[str, int, str]]:
+        return []
+
+    def abort_upload(self, path: str, upload: str) -> None:
+        """Nothing is uploaded."""
+
     def explain(self, error: Exception) -> str:
         return str(error)

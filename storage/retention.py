@@ -20,10 +20,10 @@ def is_pruned(store: Store, manifest: Manifest, kind: str) -> bool:
 
 
 def prune(store: Store, manifest: Manifest, kind: str) -> int:
-    """Let a folder go; returns the bytes that it had, 0 when it was gone or is not ours (an imported one)."""
+    """Let a folder go; returns the bytes that it had, 0 for one that is not ours (an imported one)."""
     output = manifest.outputs[kind]
     if output.folder is None or output.folder.startswith("/"):
         return 0
-    fresh = store.create(tombstone_path(manifest, kind), canonical_json({"kind": kind, "key": manifest.key}))
+    store.create(tombstone_path(manifest, kind), canonical_json({"kind": kind, "key": manifest.key}))
     store.remove(file.path for file in output.files)
-    return sum(file.bytes for file in output.files) if fresh else 0
+    return sum(file.bytes for file in output.files)

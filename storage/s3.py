@@ -112,6 +112,26 @@ class S3Prefix:
         except FileNotFoundError:
             raise StorageError(f"there is no bucket {self.bucket}; create it, or correct `root`") from None
 
+    def unfinished_uploads(self) -> list[tuple[str, int, str]]:
+        start = f"{self.prefix}/" if self.prefix else ""
+        request = {"Bucket": self.bucket, "Prefix": start}
+        found = self._retry(lambda: self._fs.call_s3("list_multipart_uploads", **request)).get("Uploads", [])
+        return [(item["Key"][len(start) :], self._uploaded(item), item["UploadId"]) for item in found]
+
+    def _uploaded(self, item: dict[str, str]) -> int:
+        """Bytes of the pieces that have arrived."""
+        request = {"Bucket": self.bucket, "Key": item["Key"], "UploadId": item["UploadId"]}
+        answer = self._retry(lambda: self._fs.call_s3("list_parts", **request))
+        return sum(part["Size"] for part in answer.get("Parts", []))
+
+    def abort_upload(self, path: str, upload: str) -> None:
+        key = f"{self.prefix}/{path}" if self.prefix else path
+        request = {"Bucket": self.bucket, "Key": key, "UploadId": upload}
+        try:
+            self._retry(lambda: self._fs.call_s3("abort_multipart_upload", **request))
+        except FileNotFoundError:  # our request before, whose answer was lost
+            return
+
     def explain(self, error: Exception) -> str:
         reason = " ".join(str(error).split()) or type(error).__name__
         if isinstance(error, boto.NoCredentialsError | boto.PartialCredentialsError):
@@ -149,6 +169,7 @@ def _file_system(attempts: int) -> Any:
     return fsspec.filesystem(
         "s3",
         use_listings_cache=False,  # other processes write to the same prefix
+        skip_instance_cache=True,  # we keep it ourselves
         config_kwargs={
             "retries": {"mode": "standard", "max_attempts": attempts},
             "connect_timeout": 10,

@@ -51,6 +51,11 @@ class Backend(Protocol):
 
     def check_reachable(self) -> None: ...
 
+    def unfinished_uploads(self) -> list[tuple[str, int, str]]:
+        """(path, bytes so far, id) of large writes that were begun and never ended."""
+
+    def abort_upload(self, path: str, upload: str) -> None: ...
+
     def explain(self, error: Exception) -> str:
         """What failed and what to do, on one line."""
 
@@ -114,6 +119,11 @@ class Store:
             with self._explained("remove", path):
                 self._backend.remove(path)
 
+    def abort_upload(self, path: str, upload: str) -> None:
+        """Give up a large write that was begun and never ended."""
+        with self._explained("remove", path):
+            self._backend.abort_upload(path, upload)
+
     # Reading
 
     def read(self, path: str, size: int | None = None) -> bytes:
@@ -169,6 +179,11 @@ class Store:
         """Every file under `folder` with its bytes, sorted; on S3 one request per 1,000 files."""
         with self._explained("read", folder):
             return dict(sorted(self._backend.listing(folder).items()))
+
+    def unfinished_uploads(self) -> list[tuple[str, int, str]]:
+        """(path, bytes so far, id) of large writes to S3 that were begun and never ended; they cost like files."""
+        with self._explained("read", ""):
+            return self._backend.unfinished_uploads()
 
     def download(self, path: str, target: Path, size: int) -> None:
         """Copy a file of `size` bytes to a local path, in parallel ranges, whole or not at all."""

@@ -1,6 +1,7 @@
 """Tables as Parquet bytes with a declared, versioned schema. The same rows give the same bytes."""
 
 import io
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -66,6 +67,7 @@ def encode(table: pa.Table) -> bytes:
         compression="zstd",
         use_dictionary=[name for name, _ in _leaves(table.schema) if name not in split],
         column_encoding=dict.fromkeys(split, "BYTE_STREAM_SPLIT"),
+        write_page_checksum=True,  # for a part that is not committed yet, whose digest nothing records
     )
     return sink.getvalue()
 
@@ -84,6 +86,23 @@ def decode(data: bytes) -> pa.Table:
     return pq.read_table(io.BytesIO(data))
 
 
-def count_rows(data: bytes) -> int:
-    """Rows of a Parquet file, from its footer."""
-    return int(pq.read_metadata(io.BytesIO(data)).num_rows)
+def count_rows(data: bytes, *, check: bool = False) -> int:
+    """Rows of a Parquet file, from its footer; with `check` all of it is read and held against its checksums.
+
+    Raises ValueError when it is not a Parquet file or is damaged.
+    """
+    try:
+        if check:
+            return int(pq.read_table(io.BytesIO(data), page_checksum_verification=True).num_rows)
+        return int(pq.read_metadata(io.BytesIO(data)).num_rows)
+    except OSError as error:  # a wrong checksum; ArrowInvalid is a ValueError already
+        raise ValueError(str(error)) from None
+
+
+def parse_plan(data: bytes) -> tuple[int, list[tuple[int, int]]]:
+    """(rows, row range of each part) of a `plan.json`. Raises ValueError when it is damaged."""
+    try:
+        plan = json.loads(data)
+        return int(plan["rows"]), [(int(start), int(stop)) for start, stop in plan["ranges"]]
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not a plan: {error!r}") from None

@@ -1,0 +1,78 @@
+"""`python -m tests.kill`: hundreds of kills, a table of where they hit, and exit code 1 on any difference.
+
+The fake and the transformers engine are disturbed side by side. The folder of a run that differs is kept.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tests.kill.cases import fake_case, real_case
+from tests.kill.driver import SIX, Campaign, Tally
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.kill", description=__doc__)
+    parser.add_argument("--kills", type=int, default=200, help="in all (default 200)")
+    parser.add_argument("--real", type=int, default=40, help="of these with the transformers engine (default 40)")
+    parser.add_argument("--inside", type=int, default=20, help="least inside each of the six stages (default 20)")
+    parser.add_argument("--seed", type=int, default=1, help="decides where kills are aimed (default 1)")
+    given = parser.parse_args()
+    started = time.monotonic()
+    folder = Path(tempfile.mkdtemp(prefix="serl-kill-"))
+    tallies = disturb(folder, {"fake": given.kills - given.real, "transformers": given.real}, given.seed)
+    inside = sum((tally.inside for tally in tallies.values()), Counter())
+    found = [line for tally in tallies.values() for line in tally.differences]
+    _print_table(tallies, inside)
+    summary = {
+        "kills": inside.total(),
+        "runs": sum(tally.runs for tally in tallies.values()),
+        "inside": dict(sorted(inside.items())),
+        "engines": {
+            name: {"kills": tally.kills, "runs": tally.runs, "inside": dict(sorted(tally.inside.items()))}
+            for name, tally in tallies.items()
+        },
+        "seconds": round(time.monotonic() - started, 1),
+        "differences": len(found),
+    }
+    print(json.dumps(summary))
+    for line in found:
+        print(line, file=sys.stderr)
+    if not found:
+        shutil.rmtree(folder)
+    return int(bool(found) or any(inside[stage] < given.inside for stage in SIX))
+
+
+def disturb(folder: Path, kills: Mapping[str, int], seed: int) -> dict[str, Tally]:
+    """A campaign per engine, side by side; an engine without kills is left out."""
+    started = time.monotonic()
+
+    def say(line: str) -> None:
+        print(f"{time.monotonic() - started:5.0f} s  {line}", flush=True)
+
+    def campaign(engine: str) -> Tally:
+        home = folder / engine
+        config = fake_case(home) if engine == "fake" else real_case()
+        return Campaign(config, home, seed, say).kill(kills[engine])
+
+    engines = [engine for engine, wanted in kills.items() if wanted > 0]
+    with ThreadPoolExecutor(len(engines)) as pool:
+        return dict(zip(engines, pool.map(campaign, engines), strict=True))
+
+
+def _print_table(tallies: Mapping[str, Tally], inside: Mapping[str, int]) -> None:
+    print(f"{'kills inside':24}" + "".join(f"{name:>14}" for name in (*tallies, "in all")))
+    for stage in (*SIX, *sorted(inside.keys() - set(SIX))):
+        counts = [*(tally.inside[stage] for tally in tallies.values()), inside.get(stage, 0)]
+        print(f"{stage:24}" + "".join(f"{count:14}" for count in counts))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,27 @@
+"""The runs that are disturbed."""
+
+from pathlib import Path
+
+from flows.config import RunConfig, load_config
+from tests.commands import CUT, REPOSITORY
+from tests.helpers import fake_config
+
+
+def fake_case(folder: Path) -> RunConfig:
+    """Three iterations without a model, the first ones' optimiser states let go."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return fake_config(folder, iterations=3, keep={"trainer_states": 1})
+
+
+def real_case(iterations: int = 2) -> RunConfig:
+    """The quickstart with real warm start, engine and trainer, smaller still than in the other tests."""
+    smaller = (
+        f"iterations={iterations}",
+        "policy.warm_start.steps=20",
+        "policy.warm_start.direct_from_step=15",
+        "generate.max_tokens=64",
+        "evaluate.benchmarks=[{name: heldout, domain: arithmetic, count: 6}]",
+        "compute.shard_rows=2",
+    )
+    overrides = tuple(setting.removeprefix("--set=") for setting in CUT)
+    return load_config(REPOSITORY / "configs" / "quickstart.yaml", (*overrides, *smaller))

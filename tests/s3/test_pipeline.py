@@ -1,0 +1,122 @@
+"""Whole runs on S3: the same digests as in a folder, whatever the network does, and one of two racing runs."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.config import RunConfig
+from flows.inline import do_run
+from storage.artifact import Manifest
+from storage.run import open_run
+from tests.commands import CUT, serl
+from tests.helpers import fake_config
+from tests.s3.conftest import reach
+from tests.s3.proxy import FaultProxy, fault_proxy
+from tests.s3.servers import S3Server
+
+
+def outputs(uri: str) -> dict[str, Any]:
+    """Digests and rows of everything that a run made, by iteration and stage."""
+    run = open_run(uri)
+    return {
+        f"{number} {stage}": _digests(manifest)
+        for number in run.iterations
+        for stage, manifest in run.manifests(number).items()
+    }
+
+
+def _digests(manifest: Manifest) -> dict[str, list[tuple[str, int, str]]]:
+    """Folders are stored under the same names, except imported ones, which a folder run does not copy."""
+    return {
+        kind: [(Path(file.path).name, file.rows or 0, file.sha256) for file in output.files]
+        for kind, output in manifest.outputs.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> RunConfig:
+    config = fake_config(tmp_path_factory.mktemp("local"))
+    do_run(config)
+    return config
+
+
+def on_s3(config: RunConfig, prefix: str) -> RunConfig:
+    return config.model_copy(update={"root": prefix})
+
+
+def test_a_run_on_s3_has_the_digests_of_one_in_a_folder(local: RunConfig, prefix: str) -> None:
+    config = on_s3(local, prefix)
+    do_run(config)
+    assert outputs(config.uri) == outputs(local.uri)
+    run = open_run(config.uri)
+    assert run.table("votes").equals(open_run(local.uri).table("votes"))
+    assert run.files("votes", 1)[0].startswith(config.uri)
+    assert sorted(path.name for path in run.policy(2).iterdir()) == ["policy.json"]
+
+
+def test_the_cut_quickstart_runs_on_s3(cut_quickstart: Path, prefix: str) -> None:
+    """The main job, as a user runs it: warm start, engine, trainer, Prefect, a kept policy, the curve."""
+    done = serl("run", "configs/quickstart.yaml", *CUT, "--set", f"root={prefix}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    uri = f"{prefix}/quickstart"
+    assert outputs(uri) == outputs(str(cut_quickstart))
+    shown = json.loads(serl("show", uri, "--json").stdout)
+    assert [row["iteration"] for row in shown["iterations"]] == [0, 1, 2]
+    assert open_run(uri).store.read("reports/learning_curve.png")[:4] == b"\x89PNG"
+    again = serl("run", "configs/quickstart.yaml", *CUT, "--set", f"root={prefix}")
+    assert again.returncode == 0 and "nothing to do" in again.stdout
+    assert "nothing to remove" in serl("gc", uri).stdout
+    resumed = serl("repair", uri)
+    assert resumed.returncode == 0 and "no damage" in resumed.stdout
+
+
+@pytest.fixture
+def faulty(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, FaultProxy]]:
+    with fault_proxy(server.endpoint, share=0.2, seed=1) as proxy:
+        for prefix in reach(server, monkeypatch, proxy.endpoint):
+            yield prefix, proxy
+
+
+def test_a_run_through_a_network_that_fails_a_fifth_of_the_requests(
+    local: RunConfig, faulty: tuple[str, FaultProxy]
+) -> None:
+    prefix, proxy = faulty
+    config = on_s3(local, prefix)
+    do_run(config)
+    proxy.share = 0
+    assert outputs(config.uri) == outputs(local.uri)
+    assert set(proxy.injected) == {"500", "503", "reset_before", "reset_after", "slow", "cut"}
+    assert proxy.injected.total() > 0.1 * proxy.requests
+
+
+def test_two_runs_on_one_prefix(local: RunConfig, prefix: str) -> None:
+    """Whoever has the lease works, the other stops with its name; either way the run is whole."""
+    config = on_s3(local, prefix)
+    done = race(config)
+    assert {process.returncode for process in done} <= {0, 2} and 0 in {process.returncode for process in done}
+    for process in done:
+        assert process.returncode == 0 or "is being worked on by" in process.stderr
+    assert outputs(config.uri) == outputs(local.uri)
+
+
+def race(config: RunConfig, lease: bool = True) -> list[subprocess.CompletedProcess[str]]:
+    """Two processes that start the same run at once."""
+    code = "import sys; from tests.s3.racer import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, *([] if lease else ["--no-lease"])]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+    def start(_: int) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command, input=config.model_dump_json(), env=environment, capture_output=True, text=True, check=False,
+            timeout=240, cwd=Path(__file__).parents[2],
+        )  # fmt: skip
+
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(start, range(2)))
