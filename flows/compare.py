@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.changes import differences, flatten
-from flows.console import MISSING
+from flows.console import MISSING, number_text, plain_table
 from flows.lineage import producers, split_input
 from flows.results import iteration_results
 from storage.artifact import Manifest, Output
@@ -138,7 +138,7 @@ def draw_comparison(first: Run, second: Run) -> Group:
 
 
 def _settings_table(settings: Sequence[Sequence[Any]]) -> Table:
-    table = _plain_table("Settings that differ")
+    table = plain_table("Settings that differ")
     table.add_column("setting", no_wrap=True)
     table.add_column("first", overflow="fold")
     table.add_column("second", overflow="fold")
@@ -148,7 +148,7 @@ def _settings_table(settings: Sequence[Sequence[Any]]) -> Table:
 
 
 def _results_table(results: Sequence[dict[str, Any]]) -> Table:
-    table = _plain_table("Accuracy on held-out problems")
+    table = plain_table("Accuracy on held-out problems")
     for name in (
         *("it", "first\npass@1", "\n95 %", "second\npass@1", "\n95 %", "\npoints"),
         *("first\nmaj@k", "second\nmaj@k", "first\nkept", "second\nkept"),
@@ -162,12 +162,12 @@ def _results_table(results: Sequence[dict[str, Any]]) -> Table:
 def _cells(row: Mapping[str, Any]) -> Iterator[str]:
     yield str(row["iteration"])
     for accuracy, interval in zip(row["pass1_sampled"], row["pass1_sampled_interval"], strict=True):
-        yield _number(accuracy, ".3f")
+        yield number_text(accuracy, ".3f")
         yield f"{interval[0]:.2f}–{interval[1]:.2f}" if interval else MISSING
     before, after = row["pass1_sampled"]
     yield MISSING if None in (before, after) else f"{100 * (after - before):+.1f}"
     for name, form in (("maj_k", ".3f"), ("kept", "d")):
-        yield from (_number(value, form) for value in row[name])
+        yield from (number_text(value, form) for value in row[name])
 
 
 def _seconds_line(results: Sequence[Mapping[str, Any]]) -> str:
@@ -185,11 +185,3 @@ def _parting_lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"Made from the same, but not the same (rounding on another machine?): {iteration} {stage}{more}."
     else:
         yield "What was made from the same settings and inputs is the same."
-
-
-def _plain_table(title: str) -> Table:
-    return Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
-
-
-def _number(value: float | int | None, form: str) -> str:
-    return MISSING if value is None else format(value, form)

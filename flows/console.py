@@ -93,23 +93,23 @@ def result_cells(row: dict[str, Any]) -> dict[str, str]:
     interval = row["pass1_sampled_interval"]
     return {
         "it": str(row["iteration"]),
-        "pass@1": _number(row["pass1_sampled"], ".3f"),
+        "pass@1": number_text(row["pass1_sampled"], ".3f"),
         "95 %": f"{interval[0]:.2f}–{interval[1]:.2f}" if interval else MISSING,
-        "greedy": _number(row["pass1_greedy"], ".3f"),
-        "maj@k": _number(row["maj_k"], ".3f"),
-        "accept": _number(row["accepted"], "d"),
-        "kept": _number(row["kept"], "d"),
-        "drop": _number(row["dropped"], "d"),
-        "share": _number(row["vote_share"], ".2f"),
-        "KL": _number(row["kl"], ".4f"),
-        "entr": _number(row["entropy"], ".2f"),
-        "seconds": _number(row["seconds"], ".1f"),
+        "greedy": number_text(row["pass1_greedy"], ".3f"),
+        "maj@k": number_text(row["maj_k"], ".3f"),
+        "accept": number_text(row["accepted"], "d"),
+        "kept": number_text(row["kept"], "d"),
+        "drop": number_text(row["dropped"], "d"),
+        "share": number_text(row["vote_share"], ".2f"),
+        "KL": number_text(row["kl"], ".4f"),
+        "entr": number_text(row["entropy"], ".2f"),
+        "seconds": number_text(row["seconds"], ".1f"),
     }
 
 
 def results_table(iterations: Sequence[dict[str, Any]]) -> Table:
     """All iterations, one row each; fits into 80 columns."""
-    table = _plain_table("Accuracy on held-out problems, votes and costs")
+    table = plain_table("Accuracy on held-out problems, votes and costs")
     rows = [result_cells(row) for row in iterations]
     for name in rows[0] if rows else ():
         table.add_column(name, justify="right", no_wrap=True)
@@ -124,7 +124,7 @@ def seconds_table(iterations: Sequence[dict[str, Any]]) -> Table:
     for row in iterations:
         for stage, seconds in row["seconds_per_stage"].items():
             totals.setdefault(stage, []).append(seconds)
-    table = _plain_table("Seconds per stage")
+    table = plain_table("Seconds per stage")
     for name in ("stage", "times", "mean", "sum"):
         table.add_column(name, justify="left" if name == "stage" else "right")
     for stage, seconds in totals.items():
@@ -141,9 +141,9 @@ def size_text(count: float) -> str:
     return f"{count:.3g} TB"
 
 
-def _plain_table(title: str) -> Table:
+def plain_table(title: str) -> Table:
     return Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
 
 
-def _number(value: float | int | None, form: str) -> str:
+def number_text(value: float | int | None, form: str) -> str:
     return MISSING if value is None else format(value, form)

@@ -47,16 +47,15 @@ def evaluate(config: EvaluateConfig, inputs: Inputs, work: Work) -> Metrics:
         prompts = [config.prompt.encode(problem["question"], engine) for problem in shard]
         # The same seeds at every iteration: policies are compared on common random numbers.
         seeds = [[_sample_seed(problem, k, work) for k in range(config.samples)] for problem in shard]
-        passes = [
-            ("greedy", engine.generate(prompts, greedy, [[0] for _ in shard], work.progress), [[0] for _ in shard])
-        ]
+        first = [[0] for _ in shard]
+        passes = [("greedy", engine.generate(prompts, greedy, first, work.progress), first)]
         if config.samples:
             passes.append(("sampled", engine.generate(prompts, sampled, seeds, work.progress), seeds))
         verifier = work.resources.verifier()
-        graded = [
-            _grade(problem, mode, completions, row_seeds, config, verifier)
+        graded = [  # problem by problem, so that the order of rows does not hang on the shard size
+            _grade(problem, mode, done[index], all_seeds[index], config, verifier)
+            for index, problem in enumerate(shard)
             for mode, done, all_seeds in passes
-            for problem, completions, row_seeds in zip(shard, done, all_seeds, strict=True)
         ]
         work.write_part("grades", part, [row for rows_of_problem in graded for row in rows_of_problem])
     results = summarise(work.parts("grades").to_dicts())

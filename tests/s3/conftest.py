@@ -25,6 +25,8 @@ def prefix(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 def reach(server: S3Server, monkeypatch: pytest.MonkeyPatch, endpoint: str | None = None) -> Iterator[str]:
     """Set the environment for `server`, or for a proxy in front of it at `endpoint`."""
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
     for name, value in server.environment.items():
         monkeypatch.setenv(name, value)
     if endpoint:

@@ -1,11 +1,7 @@
 """Whole runs on S3: the same digests as in a folder, whatever the network does, and one of two racing runs."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +13,7 @@ from storage.artifact import Manifest
 from storage.run import open_run
 from tests.commands import CUT, serl
 from tests.helpers import fake_config
+from tests.racing import racers
 from tests.s3.conftest import reach
 from tests.s3.proxy import FaultProxy, fault_proxy
 from tests.s3.servers import S3Server
@@ -96,27 +93,12 @@ def test_a_run_through_a_network_that_fails_a_fifth_of_the_requests(
     assert proxy.injected.total() > 0.1 * proxy.requests
 
 
-def test_two_runs_on_one_prefix(local: RunConfig, prefix: str) -> None:
-    """Whoever has the lease works, the other stops with its name; either way the run is whole."""
-    config = on_s3(local, prefix)
-    done = race(config)
-    assert {process.returncode for process in done} <= {0, 2} and 0 in {process.returncode for process in done}
-    for process in done:
-        assert process.returncode == 0 or "is being worked on by" in process.stderr
-    assert outputs(config.uri) == outputs(local.uri)
-
-
-def race(config: RunConfig, lease: bool = True) -> list[subprocess.CompletedProcess[str]]:
-    """Two processes that start the same run at once."""
-    code = "import sys; from tests.s3.racer import main; sys.exit(main())"
-    command = [sys.executable, "-c", code, *([] if lease else ["--no-lease"])]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-
-    def start(_: int) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command, input=config.model_dump_json(), env=environment, capture_output=True, text=True, check=False,
-            timeout=240, cwd=Path(__file__).parents[2],
-        )  # fmt: skip
-
-    with ThreadPoolExecutor(2) as pool:
-        return list(pool.map(start, range(2)))
+@pytest.mark.parametrize("lease", [True, False], ids=["lease", "no lease"])
+def test_three_pairs_start_the_same_run(local: RunConfig, prefix: str, lease: bool) -> None:
+    with racers(2, lease=lease) as pair:
+        for number in range(3):
+            config = on_s3(local, f"{prefix}/{number}")
+            said = pair.race(config)
+            assert "done" in said
+            assert all(line == "done" or "is being worked on by" in line for line in said)
+            assert outputs(config.uri) == outputs(local.uri)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,14 @@ import pytest
 import yaml
 
 import flows.cli
+import flows.iteration
 from flows.cli import main
 from flows.config import load_config
-from flows.inline import run_inline
+from flows.inline import do_run, run_inline
 from flows.results import CURVE
+from stages.vote_rewards import VOTE
+from storage.errors import MissingArtifact
+from storage.lease import hold_lease
 from storage.run import open_run, write_revision
 from storage.store import Store
 from tests.helpers import fake_resources, fake_values, tree, write_jsonl
@@ -206,6 +211,92 @@ def test_going_back_to_earlier_settings_shows_their_results(tmp_path: Path, caps
     assert main(["run", str(path)]) == 0
     assert open_run(config.uri).config["vote"]["max_reward"] == 0.8
     capsys.readouterr()
+
+
+@pytest.fixture
+def inline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the command line would hand to Prefect is done here."""
+    monkeypatch.setattr(flows.cli, "_run_flow", lambda config, console: do_run(config))
+
+
+@pytest.mark.usefixtures("inline")
+def test_repair_names_the_damage_and_computes_just_that_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uri = load_config(finished(tmp_path)).uri
+    manifest = open_run(uri).manifests(1)["sample_responses"]
+    part = Path(uri) / manifest.outputs["responses"].files[0].path
+    part.write_bytes(part.read_bytes()[:-1])
+    assert f"{part.name} is damaged" in fails(capsys, "resume", uri)
+    before = open_run(uri).table("timings").height
+    assert main(["repair", uri]) == 0
+    out = capsys.readouterr().out
+    assert f"damaged  {part} is damaged" in out and "again    iteration=0001/sample_responses-" in out
+    assert "pass@1" in out
+    assert open_run(uri).manifests(1)["sample_responses"].outputs == manifest.outputs
+    assert open_run(uri).table("timings").height == before + 1
+    assert main(["repair", uri]) == 0
+    assert "no damage" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("inline")
+def test_repair_finds_a_model_folder_that_moved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The manifest holds its old place, the key its content: only the import is done again."""
+    path = finished(tmp_path)
+    run = open_run(load_config(path).uri)
+    moved = run.policy(0).rename(tmp_path / "elsewhere")
+    run.policy(1)
+    with pytest.raises(MissingArtifact, match="serl repair"):
+        run.policy(0)
+    assert main(["repair", run.store.uri]) == 0
+    assert "again    iteration=0000/fake_policy" in capsys.readouterr().out and moved.is_dir()
+    assert open_run(run.store.uri).policy(0).is_dir()
+
+
+def test_gc_shows_first_and_removes_when_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    uri = load_config(finished(tmp_path)).uri
+    assert main(["gc", uri]) == 0
+    assert "nothing to remove" in capsys.readouterr().out
+    left = Path(uri) / ".tmp" / "left"
+    left.parent.mkdir(exist_ok=True)
+    left.write_bytes(b"123")
+    assert main(["gc", uri]) == 0
+    out = capsys.readouterr().out
+    assert "3 B" in out and "a temporary file of a killed process" in out and "nothing was removed" in out
+    assert left.exists()
+    assert main(["gc", uri, "--yes"]) == 0
+    assert not left.exists() and "removed" in capsys.readouterr().out
+
+
+def test_a_run_that_somebody_works_on_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = finished(tmp_path)
+    uri = load_config(path).uri
+    with hold_lease(Store(uri)):
+        for command in (["gc", uri], ["repair", uri], ["run", path, "--set", "iterations=2"]):
+            assert "is being worked on by" in fails(capsys, *command)
+        assert main(["show", uri]) == 0
+    capsys.readouterr()
+
+
+def test_lineage_and_comparison_are_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    uri = load_config(finished(tmp_path)).uri
+    assert main(["show", uri, "--lineage"]) == 0
+    assert "accepted (1 filter_instructions)" in capsys.readouterr().out
+    assert main(["show", uri, "--lineage", "--json"]) == 0
+    assert {"stage", "inputs"} <= json.loads(capsys.readouterr().out)["nodes"][0].keys()
+    assert main(["compare", uri, uri]) == 0
+    assert "pass@1" in capsys.readouterr().out
+    assert main(["compare", uri, uri, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["settings"] == []
+
+
+def test_code_that_would_throw_the_run_away_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = finished(tmp_path)
+    monkeypatch.setattr(flows.iteration, "VOTE", replace(VOTE, version=2))
+    assert "vote_rewards has version 2 instead of 1" in fails(capsys, "run", path)
+    assert open_run(load_config(path).uri).iterations == [0, 1]
 
 
 def test_resume_from_another_folder_is_refused(

@@ -1,0 +1,46 @@
+"""Two processes on one run: with the lease one works and the other says so; without, create-only writes decide."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.config import RunConfig
+from flows.inline import do_run
+from tests.helpers import fake_config
+from tests.kill.check import differences
+from tests.racing import racers
+
+PAIRS = 20
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> RunConfig:
+    return done(tmp_path_factory.mktemp("undisturbed"))
+
+
+def done(folder: Path) -> RunConfig:
+    config = config_in(folder)
+    do_run(config)
+    return config
+
+
+def config_in(folder: Path, **changes: Any) -> RunConfig:
+    folder.mkdir(exist_ok=True)
+    return fake_config(folder, iterations=1, **changes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lease", [True, False], ids=["lease", "no lease"])
+def test_twenty_pairs_start_the_same_run(tmp_path: Path, undisturbed: RunConfig, lease: bool) -> None:
+    both_worked = 0
+    with racers(2, lease=lease) as pair:
+        for number in range(PAIRS):
+            config = config_in(tmp_path / str(number))
+            said = pair.race(config)
+            assert "done" in said
+            others = [line for line in said if line != "done"]
+            assert all("is being worked on by" in line and "its lease is" in line for line in others)
+            both_worked += not others
+            assert differences(Path(undisturbed.uri), Path(config.uri)) == []
+    assert both_worked == PAIRS if not lease else both_worked < PAIRS

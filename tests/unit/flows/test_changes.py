@@ -1,0 +1,111 @@
+"""A setting that changed is said; code that gives a stage another meaning is refused."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from pydantic import Field
+
+import flows.iteration
+from flows.changes import differences, flatten, say_what_changed
+from flows.config import RunConfig
+from flows.inline import run_inline
+from flows.iteration import find_finished
+from stages.settings import Settings
+from stages.vote_rewards import VOTE, VoteConfig
+from storage.errors import OtherCode
+from storage.store import Store
+from storage.tables import versioned
+from tests.helpers import fake_config, fake_resources, memory_store, write_jsonl
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> RunConfig:
+    return fake_config(tmp_path, iterations=1)
+
+
+@pytest.fixture
+def store(config: RunConfig) -> Store:
+    store = memory_store()
+    with fake_resources() as resources:
+        run_inline(config, store, resources)
+    return store
+
+
+def notes(config: RunConfig, store: Store) -> list[str]:
+    return say_what_changed(find_finished(config, store), store)
+
+
+def changed(config: RunConfig, group: str, **values: object) -> RunConfig:
+    return config.model_copy(update={group: getattr(config, group).model_copy(update=values)})
+
+
+def test_a_run_that_goes_on_has_nothing_to_say(config: RunConfig, store: Store) -> None:
+    assert notes(config, store) == []
+    assert notes(config.model_copy(update={"iterations": 2}), store) == []
+    assert notes(config, memory_store()) == []
+
+
+def test_a_changed_setting_is_named_with_what_is_computed_again(config: RunConfig, store: Store) -> None:
+    assert notes(changed(config, "vote", max_reward=0.9), store) == [
+        "iteration 1: vote_rewards and what depends on it is computed again, since max_reward was 0.8 and is 0.9; what "
+        "was there is kept"
+    ]
+    assert "since responses was 8 and is 9" in notes(changed(config, "sample", responses=9), store)[0]
+
+
+def test_a_changed_input_is_named(config: RunConfig, store: Store, tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "seeds.jsonl", [{"question": "What is the sum of all numbers from 1 to 100?"}])
+    assert notes(config, store)[0].startswith("iteration 0: import_seeds and what depends on it is computed again")
+    assert "sha256 was" in notes(config, store)[0]
+
+
+def test_another_seed_is_said(config: RunConfig, store: Store) -> None:
+    assert "since the seed is another one" in notes(config.model_copy(update={"seed": 4}), store)[0]
+
+
+def test_another_version_of_a_stage_is_refused(
+    config: RunConfig, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flows.iteration, "VOTE", replace(VOTE, version=2))
+    with pytest.raises(OtherCode, match=r"vote_rewards has version 2 instead of 1: .* give the run another `name`"):
+        notes(config, store)
+
+
+def test_another_version_of_a_table_is_refused(
+    config: RunConfig, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    votes = versioned(2, list(VOTE.tables["votes"]))
+    monkeypatch.setattr(flows.iteration, "VOTE", replace(VOTE, tables={**VOTE.tables, "votes": votes}))
+    with pytest.raises(OtherCode, match="vote_rewards writes another table votes"):
+        notes(config, store)
+    more = versioned(1, [*VOTE.tables["votes"], pa.field("entropy", pa.float64())])
+    monkeypatch.setattr(flows.iteration, "VOTE", replace(VOTE, tables={**VOTE.tables, "votes": more}))
+    with pytest.raises(OtherCode, match="vote_rewards writes another table votes"):
+        notes(config, store)
+
+
+def test_a_new_setting_of_later_code_is_refused(
+    config: RunConfig, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its default enters the key, so a new version would compute all again without having been asked."""
+
+    class Later(VoteConfig):
+        abstain: float = Field(0.0)
+
+    later: Settings = Later(**config.vote_config().model_dump())
+    monkeypatch.setattr(RunConfig, "vote_config", lambda self: later)
+    with pytest.raises(OtherCode, match=r"vote_rewards knows other settings \(abstain\)"):
+        notes(config, store)
+
+
+def test_a_manifest_that_was_set_aside_is_no_change(config: RunConfig, store: Store) -> None:
+    path = next(path for path in store.listing("manifests") if "vote_rewards" in path)
+    store.remove([path])
+    assert notes(config, store) == []
+
+
+def test_settings_are_compared_by_dotted_names() -> None:
+    assert flatten({"a": {"b": 1, "c": {}}, "d": [1, 2]}) == {"a.b": 1, "a.c": {}, "d": [1, 2]}
+    assert differences({"a": 1, "b": 2}, {"b": 3, "c": 4}) == [("a", 1, None), ("b", 2, 3), ("c", None, 4)]

@@ -1,0 +1,35 @@
+"""A process's scratch folder goes with it, or is found by the next when it was killed."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.commands import REPOSITORY
+from tests.helpers import fake_resources
+
+KILLED = """
+import os, signal, sys
+from stages.resources import Compute, Resources
+resources = Resources(Compute(scratch=sys.argv[1]), "fake")
+(resources.scratch / "optimizer.safetensors").write_bytes(b"x" * 1000)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_scratch_goes_with_its_owner(tmp_path: Path) -> None:
+    with fake_resources(scratch=tmp_path) as resources:
+        assert resources.scratch.parent == tmp_path
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], cwd=REPOSITORY, check=False)
+    assert done.returncode == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    (tmp_path / "serl-of-somebody-else").mkdir()
+    with fake_resources(scratch=tmp_path) as first, fake_resources(scratch=tmp_path) as second:
+        assert not left.exists()
+        assert first.scratch.is_dir() and second.scratch.is_dir(), "a living process's folder was removed"
+    assert os.listdir(tmp_path) == ["serl-of-somebody-else"]

@@ -1,0 +1,99 @@
+"""Weights from S3 are kept once per content, and the longest unused make room."""
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from storage import cache
+from storage.errors import ConfigError
+
+
+@pytest.fixture(autouse=True)
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SERL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("SERL_CACHE_GB", "0.000001")  # 1,000 bytes
+    return tmp_path / "cache"
+
+
+def fill(content: str, size: int, age: float = 0) -> Path:
+    """A folder of one file, last used `age` seconds ago."""
+    folder = cache.fill(content, size, lambda target: (target / "weights").write_bytes(b"x" * size) and None)
+    os.utime(folder, (time.time() - age, time.time() - age))
+    return folder
+
+
+def test_a_folder_is_made_once(root: Path) -> None:
+    assert cache.find("aa") is None
+    folder = fill("aa", 10)
+    assert folder == root / "aa" == cache.find("aa")
+    cache.fill("aa", 10, lambda _: pytest.fail("made again"))
+    assert cache.holds(folder) and not cache.holds(root.parent)
+
+
+def test_a_failed_download_leaves_nothing(root: Path) -> None:
+    def fail(target: Path) -> None:
+        (target / "half").write_bytes(b"x")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cache.fill("aa", 10, fail)
+    assert list(root.iterdir()) == []
+
+
+def test_the_longest_unused_make_room(root: Path) -> None:
+    fill("old", 400, age=9_000)
+    fill("older", 400, age=10_000)
+    fill("new", 400)
+    assert sorted(path.name for path in root.iterdir()) == ["new", "old"]
+
+
+def test_use_makes_young(root: Path) -> None:
+    fill("a", 400, age=10_000)
+    fill("b", 400, age=9_000)
+    assert cache.find("a")
+    fill("c", 400)
+    assert sorted(path.name for path in root.iterdir()) == ["a", "c"]
+
+
+def test_what_was_used_within_the_hour_stays(root: Path) -> None:
+    """Somebody may be loading it."""
+    fill("a", 900, age=600)
+    fill("b", 900)
+    assert sorted(path.name for path in root.iterdir()) == ["a", "b"]
+
+
+def test_several_that_download_at_once_end_with_one_folder(root: Path) -> None:
+    barrier = threading.Barrier(4)
+
+    def download(target: Path) -> None:
+        barrier.wait()
+        (target / "weights").write_bytes(b"x")
+
+    found: list[Path] = []
+    threads = [threading.Thread(target=lambda: found.append(cache.fill("aa", 1, download))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [root / "aa"] * 4
+    assert [path.name for path in root.iterdir()] == ["aa"]
+
+
+def test_a_folder_of_this_machine_is_taken_in_without_hidden_files(tmp_path: Path) -> None:
+    (tmp_path / "model" / "deep").mkdir(parents=True)
+    for name in ("weights", "deep/more", ".lock"):
+        (tmp_path / "model" / name).write_text(name)
+    cache.adopt("aa", tmp_path / "model", ["weights", "deep/more"])
+    folder = cache.find("aa")
+    assert folder and sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*")) == [
+        "deep", "deep/more", "weights",
+    ]  # fmt: skip
+
+
+def test_a_limit_that_is_no_number_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERL_CACHE_GB", "plenty")
+    with pytest.raises(ConfigError, match=r"SERL_CACHE_GB is 'plenty', expected a number"):
+        fill("aa", 1)
