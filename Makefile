@@ -2,12 +2,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install run test check proof
+.PHONY: help install run test test-s3 test-kill check proof
 help:
-	@echo "make run      install, then train a tiny policy by self-play on this machine's CPU"
-	@echo "make test     install, then run all tests"
-	@echo "make check    install, then ruff and mypy"
-	@echo "make proof    three arms (majority, verified, random) over 8 seeds, two at a time"
+	@echo "make run        install, then train a tiny policy by self-play on this machine's CPU"
+	@echo "make test       install, then run all tests but those of the next two lines"
+	@echo "make test-s3    the S3 tests on Ceph's gateway, started and stopped on loopback (needs radosgw)"
+	@echo "make test-kill  200 kills at random moments, then the same digests as without (6 minutes)"
+	@echo "make check      install, then ruff and mypy"
+	@echo "make proof      three arms (majority, verified, random) over 8 seeds, two at a time"
 
 install: .venv/.installed
 
@@ -20,7 +22,13 @@ run: install
 	$(BIN)/serl run configs/quickstart.yaml
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not radosgw"
+
+test-s3: install
+	$(BIN)/python -m pytest tests/s3 -m radosgw
+
+test-kill: install
+	$(BIN)/python -m tests.kill --kills 200 --real 40
 
 check: install
 	$(BIN)/ruff check .

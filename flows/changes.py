@@ -30,14 +30,15 @@ def say_what_changed(ledger: Ledger, store: Store) -> list[str]:
     before = parse_manifest(store, path, found[path])
     if before.key == missing.key:
         return []
-    if reasons := _code_changes(before, missing):
+    changes = _setting_changes(before, missing)
+    if reasons := _code_changes(before, missing) or ([] if changes else ["has another identity"]):
         raise OtherCode(
             f"{store.uri} was made by serl {before.code}; this is {code_version()}, in which {missing.stage.name} "
             f"{'; '.join(reasons)}: it and all that follows would be computed again. Go on with the version that made "
             "it, or give the run another `name`"
         )
     what = f"iteration {missing.iteration}: {missing.stage.name} and what depends on it is computed again"
-    return [f"{what}, since {change}; what was there is kept" for change in _setting_changes(before, missing)]
+    return [f"{what}, since {change}; what was there is kept" for change in changes]
 
 
 def _code_changes(before: Manifest, missing: Missing) -> list[str]:
@@ -67,7 +68,9 @@ def _setting_changes(before: Manifest, missing: Missing) -> list[str]:
     changes = [f"{name} was {was} and is {now_is}" for name, was, now_is in differences(flatten(before.config), now)]
     inputs = {name: f"{ref.kind}:{ref.key}" for name, ref in missing.inputs.items()}
     changes += [f"its input {name} is another one" for name, _, _ in differences(before.inputs, inputs)]
-    return changes or ["the seed is another one"]
+    if before.seed != missing.seed:
+        changes.append(f"the seed was {before.seed} and is {missing.seed}")
+    return changes
 
 
 def flatten(values: Any, prefix: str = "") -> dict[str, Any]:

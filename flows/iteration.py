@@ -112,6 +112,7 @@ class Missing:
     settings: Settings
     inputs: Mapping[str, ArtifactRef]
     iteration: int
+    seed: int
     key: str
 
 
@@ -139,6 +140,7 @@ class Lookup:
                     settings=settings,
                     inputs=given,
                     iteration=self.context.iteration,
+                    seed=self.context.seed,
                     key=stage_key(stage, given, settings, self.context),
                 )
             )

@@ -70,20 +70,23 @@ class Lease:
     def release(self) -> None:
         self._ended.set()
         self._thread.join()
-        self._write(released=True)
+        try:
+            self._write(released=True)
+        except StorageError:  # a full disk lets nothing be written, but removed
+            with suppress(StorageError):
+                self._store.remove([_path(self._number)])
 
     def _renew(self) -> None:
         while not self._ended.wait(RENEW_SECONDS):
-            self._write(renewed=time.time())
             with suppress(StorageError):  # the next time will do
+                self._write(renewed=time.time())
                 number, owner = _newest(self._store)
                 if number > self._number:
                     self._taken_by = owner
 
     def _write(self, **changes: object) -> None:
         self._owner = self._owner.model_copy(update=changes)
-        with suppress(StorageError):
-            self._store.replace(_path(self._number), self._owner.model_dump_json().encode())
+        self._store.replace(_path(self._number), self._owner.model_dump_json().encode())
 
 
 @contextmanager

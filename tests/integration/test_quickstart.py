@@ -67,16 +67,19 @@ def test_a_finished_run_only_prints_its_results(cut_quickstart: Path) -> None:
     assert before == {path: path.stat().st_mtime_ns for path in (cut_quickstart / "manifests").rglob("*.json")}
 
 
-def test_a_run_killed_three_times_ends_with_the_same_digests(cut_quickstart: Path, tmp_path: Path) -> None:
+def test_a_run_killed_and_terminated_ends_with_the_same_digests(cut_quickstart: Path, tmp_path: Path) -> None:
+    """SIGTERM to the whole group, as schedulers send it, ends Prefect's temporary server too, which Prefect then asks
+    for a minute where it has gone."""
     arguments = ("run", "configs/quickstart.yaml", *CUT, "--set", f"root={tmp_path}")
-    for last_done in (
-        "iteration=0000/warm_start-",
-        "iteration=0001/vote_rewards-",
-        "iteration=0002/filter_instructions-",
+    for last_done, how in (
+        ("iteration=0000/warm_start-", signal.SIGKILL),
+        ("iteration=0001/vote_rewards-", signal.SIGTERM),
+        ("iteration=0002/filter_instructions-", signal.SIGKILL),
     ):
         with running_serl(*arguments) as process:
             _wait_for(tmp_path / "quickstart" / "manifests", last_done, process)
-            os.killpg(process.pid, signal.SIGKILL)
+            os.killpg(process.pid, how)
+            assert process.wait(timeout=20) == (128 + how if how == signal.SIGTERM else -how)
     done = serl(*arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     assert _outputs(tmp_path / "quickstart") == _outputs(cut_quickstart)

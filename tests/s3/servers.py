@@ -160,7 +160,7 @@ mon_max_pg_per_osd = 1000
 # Each new pool waits for the monitor's next round; rounds are a second apart by default, for clusters with many nodes.
 paxos_propose_interval = 0.05
 
-rgw_frontends = beast endpoint=127.0.0.1:{port}
+rgw_frontends = beast endpoint=127.0.0.1:{port} tcp_nodelay=1
 rgw_enable_apis = s3
 rgw_data = {folder}
 

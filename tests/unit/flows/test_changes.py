@@ -9,15 +9,18 @@ from pydantic import Field
 
 import flows.iteration
 from flows.changes import differences, flatten, say_what_changed
-from flows.config import RunConfig
+from flows.config import RunConfig, parse_config
 from flows.inline import run_inline
 from flows.iteration import find_finished
 from stages.settings import Settings
 from stages.vote_rewards import VOTE, VoteConfig
 from storage.errors import OtherCode
+from storage.run import open_run
 from storage.store import Store
 from storage.tables import versioned
-from tests.helpers import fake_config, fake_resources, memory_store, write_jsonl
+from tests.helpers import SEED_QUESTIONS, fake_config, fake_resources, fake_values, memory_store, write_jsonl
+
+GOLDEN = str(Path(__file__).parents[2] / "golden" / "format-1")
 
 
 @pytest.fixture
@@ -62,7 +65,7 @@ def test_a_changed_input_is_named(config: RunConfig, store: Store, tmp_path: Pat
 
 
 def test_another_seed_is_said(config: RunConfig, store: Store) -> None:
-    assert "since the seed is another one" in notes(config.model_copy(update={"seed": 4}), store)[0]
+    assert "since the seed was 3 and is 4" in notes(config.model_copy(update={"seed": 4}), store)[0]
 
 
 def test_another_version_of_a_stage_is_refused(
@@ -98,6 +101,19 @@ def test_a_new_setting_of_later_code_is_refused(
     monkeypatch.setattr(RunConfig, "vote_config", lambda self: later)
     with pytest.raises(OtherCode, match=r"vote_rewards knows other settings \(abstain\)"):
         notes(config, store)
+
+
+def test_a_run_whose_identities_were_computed_otherwise_is_refused(tmp_path: Path) -> None:
+    """Manifests of format 1 have keys without the versions of tables: "the seed is another one", and all again."""
+    config = parse_config(open_run(GOLDEN).config, GOLDEN)
+    seeds, problems = tmp_path / "seeds.jsonl", tmp_path / "sums.jsonl"
+    write_jsonl(seeds, [{"question": question} for question in SEED_QUESTIONS])
+    changed_paths = config.model_copy(update={"seeds": config.seeds.model_copy(update={"path": str(seeds)})})
+    fake_values(tmp_path)
+    benchmark = config.evaluate.benchmarks[0].model_copy(update={"path": str(problems)})
+    evaluate = config.evaluate.model_copy(update={"benchmarks": (benchmark,)})
+    with pytest.raises(OtherCode, match=r"import_seeds has another identity"):
+        notes(changed_paths.model_copy(update={"evaluate": evaluate}), Store(GOLDEN))
 
 
 def test_a_manifest_that_was_set_aside_is_no_change(config: RunConfig, store: Store) -> None:

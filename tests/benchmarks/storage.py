@@ -1,0 +1,200 @@
+"""What storing costs: the share of an iteration's time, deciding that a long run is finished, bytes and MB/s of tokens.
+
+    python -m tests.benchmarks.storage
+
+share           of the seconds of the quickstart's iterations, the part spent on encoding, writing, syncing and
+                committing (tables, weights, manifests, revisions, timings)
+resume_s        a fresh look at a finished run of 100 iterations in a folder: how long until nothing is to be done
+resume_s3_s     the same on S3: Ceph's gateway where it is installed, moto else
+bytes_per_token of a responses table (ids, log-probabilities, text), with how many plain pyarrow needs
+mb_s_ratio      our MB/s over plain pyarrow's (from_pylist, write_table, read_table), written and read back; ours also
+                checks the schema, syncs to disk, and holds the bytes against their digest
+
+The last line is JSON.
+"""
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+import flows.inline
+import stages.contract
+from flows.config import RunConfig, load_config
+from flows.inline import do_run
+from flows.iteration import find_finished
+from stages import schemas
+from storage import s3
+from storage.commit import Committer
+from storage.reading import read_parts
+from storage.run import open_run
+from storage.store import Store
+from tests.commands import REPOSITORY
+from tests.helpers import fake_config
+from tests.s3.servers import moto_server, radosgw_missing, radosgw_server
+
+RESPONSES, TOKENS, VOCABULARY = 2_048, 500, 128_000
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        share = storing_share(folder)
+        print(f"share of an iteration's time spent on storing   {100 * share:.2f} %")
+        resume = resume_seconds(hundred_iterations(folder))
+        print(f"finished run of 100 iterations, in a folder      {resume:.2f} s until nothing is to be done")
+        kind = "moto" if radosgw_missing() else "Ceph"
+        with moto_server() if radosgw_missing() else radosgw_server() as server:
+            os.environ.update(server.environment)
+            s3._file_system.cache_clear()
+            config = hundred_iterations(folder, server.uri)
+            resume_s3 = resume_seconds(config)
+        print(f"the same on S3 ({kind})                            {resume_s3:.2f} s")
+        sizes, ratio = token_tables(folder)
+        print(f"bytes per token   ours {sizes[0]:.2f}   plain pyarrow {sizes[1]:.2f}")
+        print(f"MB/s of ours over plain pyarrow's                {ratio:.2f}")
+    print(
+        json.dumps(
+            {
+                "share": round(share, 4),
+                "resume_s": round(resume, 2),
+                "resume_s3_s": round(resume_s3, 2),
+                "bytes_per_token": round(sizes[0], 2),
+                "bytes_per_token_ratio": round(sizes[0] / sizes[1], 2),
+                "mb_s_ratio": round(ratio, 2),
+            }
+        )
+    )
+
+
+def storing_share(folder: Path) -> float:
+    """Of two iterations of the quickstart, after its warm start."""
+    config = load_config(REPOSITORY / "configs" / "quickstart.yaml", (f"root={folder}", "iterations=2"))
+    do_run(config.model_copy(update={"iterations": 0}))
+    with timed_storing() as clock:
+        do_run(config)
+    run = open_run(config.uri)
+    whole = sum(run.table("timings", number)["seconds"].sum() for number in (1, 2))
+    return clock["seconds"] / whole
+
+
+@contextmanager
+def timed_storing() -> Iterator[dict[str, float]]:
+    """Adds up the time inside everything that stores; calls within calls count once."""
+    clock, depth = {"seconds": 0.0}, [0]
+
+    def timed(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **named: Any) -> Any:
+            depth[0] += 1
+            start = time.perf_counter()
+            try:
+                return function(*arguments, **named)
+            finally:
+                depth[0] -= 1
+                if depth[0] == 0:
+                    clock["seconds"] += time.perf_counter() - start
+
+        return call
+
+    places: list[tuple[Any, str]] = [
+        *((Committer, name) for name in ("stage_table", "stage_folder", "plan", "write_part", "outputs")),
+        *((Store, name) for name in ("create", "replace")),
+        (stages.contract, "record_timing"),
+        (flows.inline, "write_revision"),
+        (flows.inline, "let_go"),
+    ]
+    before = [getattr(owner, name) for owner, name in places]
+    for owner, name in places:
+        setattr(owner, name, timed(getattr(owner, name)))
+    try:
+        yield clock
+    finally:
+        for (owner, name), function in zip(places, before, strict=True):
+            setattr(owner, name, function)
+
+
+def hundred_iterations(folder: Path, root: str | None = None) -> RunConfig:
+    """A finished run of 100 iterations on the fake engine; small ones, since sizes of tables do not matter here."""
+    config = fake_config(
+        folder,
+        iterations=100,
+        generate={"questions": 2, "questions_per_prompt": 2, "examples": 3, "examples_from_pool": 1},
+        sample={"responses": 4},
+        compute={"shard_rows": 1_024},
+    )
+    config = config.model_copy(update={"root": root or config.root})
+    do_run(config)
+    return config
+
+
+def resume_seconds(config: RunConfig) -> float:
+    start = time.perf_counter()
+    assert find_finished(config, Store(config.uri)).complete
+    return time.perf_counter() - start
+
+
+def token_tables(folder: Path) -> tuple[tuple[float, float], float]:
+    """((bytes per token ours, plain), our MB/s over plain pyarrow's), each the best of three in turn."""
+    rows = responses()
+    tokens = sum(len(row["response_ids"]) for row in rows)
+    best = {"ours": float("inf"), "plain": float("inf")}
+    sizes = {}
+    for attempt in range(3):
+        for name, work in (("ours", _ours), ("plain", _plain)):
+            start = time.perf_counter()
+            sizes[name] = work(folder / f"{name}{attempt}", rows) / tokens
+            best[name] = min(best[name], time.perf_counter() - start)
+    return (sizes["ours"], sizes["plain"]), best["plain"] / best["ours"]
+
+
+def _ours(folder: Path, rows: list[dict[str, Any]]) -> int:
+    store = Store(str(folder))
+    committer = Committer(store, {"responses": schemas.RESPONSES}, (), 1, "ab" * 32)
+    committer.stage_table("responses", rows)
+    output = committer.outputs()["responses"]
+    assert read_parts(store, output).height == len(rows)
+    return output.files[0].bytes
+
+
+def _plain(folder: Path, rows: list[dict[str, Any]]) -> int:
+    folder.mkdir()
+    path = folder / "responses.parquet"
+    pq.write_table(pa.Table.from_pylist(rows, schema=schemas.RESPONSES), path, compression="zstd")
+    assert pq.read_table(path).num_rows == len(rows)
+    return path.stat().st_size
+
+
+def responses() -> list[dict[str, Any]]:
+    """Token ids as frequent as words are (Zipf), log-probabilities mostly near zero, 16 responses a prompt."""
+    rng = np.random.Generator(np.random.Philox(key=1))
+    rows = []
+    for index in range(RESPONSES):
+        count = int(rng.integers(TOKENS // 2, TOKENS * 3 // 2))
+        ids = np.minimum(rng.zipf(1.3, count) - 1, VOCABULARY - 1)
+        if index % 16 == 0:
+            prompt = np.minimum(rng.zipf(1.3, 90) - 1, VOCABULARY - 1).tolist()
+        rows.append(
+            {
+                "question_id": f"q{index // 16:016x}",
+                "sample_index": index % 16,
+                "seed": int(rng.integers(0, 2**62)),
+                "prompt_ids": prompt,
+                "response_ids": ids.tolist(),
+                "behaviour_logprobs": (-rng.exponential(0.4, count)).astype(np.float32).tolist(),
+                "finish_reason": "stop",
+                "response": " ".join(f"w{token}" for token in ids),
+            }
+        )
+    return rows
+
+
+if __name__ == "__main__":
+    main()
