@@ -58,14 +58,17 @@ def columns(schema: pa.Schema) -> dict[str, str]:
 
 
 def encode(table: pa.Table) -> bytes:
-    """Parquet bytes, zstd. Floats are split by byte (a tenth smaller than plain, log-probabilities hardly repeat)."""
+    """Parquet bytes, zstd. Floats are split by byte: log-probabilities hardly repeat, their leading bytes do.
+
+    No dictionaries: on tables of tokens and text they cost a third of the time and save nothing that zstd does not.
+    """
     split = [name for name, kind in _leaves(table.schema) if pa.types.is_floating(kind)]
     sink = io.BytesIO()
     pq.write_table(
         table,
         sink,
         compression="zstd",
-        use_dictionary=[name for name, _ in _leaves(table.schema) if name not in split],
+        use_dictionary=False,
         column_encoding=dict.fromkeys(split, "BYTE_STREAM_SPLIT"),
         write_page_checksum=True,  # for a part that is not committed yet, whose digest nothing records
     )
