@@ -40,8 +40,8 @@ def compare(first: Run, second: Run) -> dict[str, Any]:
     """Plain values; of every pair the first is of `first`, and None where that run has none.
 
     `settings`: (dotted name, value, value) of what differs. `results`: a row per iteration of either run. `diverges`:
-    the first stage of both that has another key, with the reason. `same_bytes`: (iteration, stage) of equal keys whose
-    outputs still hold something else, as they may on another machine; empty where all are the same.
+    the first stage of both that has another key, with the reason. `unequal_outputs`: (iteration, stage) of equal keys
+    whose outputs still hold something else, as they may on another machine; empty where all are the same.
     """
     made, others = _by_place(first), _by_place(second)
     common = [(made[place], others[place]) for place in made if place in others]
@@ -49,7 +49,7 @@ def compare(first: Run, second: Run) -> dict[str, Any]:
         "settings": [list(change) for change in differences(_settings(first), _settings(second))],
         "results": _results(first, second),
         "diverges": _divergence(common, first, second),
-        "same_bytes": [
+        "unequal_outputs": [
             [one.iteration, one.stage]
             for one, other in common
             if one.key == other.key and not _same_contents(one, first, other, second)
@@ -180,7 +180,7 @@ def _parting_lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"They part at iteration {place['iteration']}, {place['stage']}: {place['reason']}."
     else:
         yield "They part nowhere: stages of both were made from the same settings and inputs."
-    if other := found["same_bytes"]:
+    if other := found["unequal_outputs"]:
         (iteration, stage), more = other[0], f" and {len(other) - 1} more" if other[1:] else ""
         yield f"Made from the same, but not the same (rounding on another machine?): {iteration} {stage}{more}."
     else:

@@ -50,7 +50,7 @@ def drawn(first: Run, second: Run, width: int = 80) -> list[str]:
 
 def test_equal_runs_have_no_difference(run: Run, make: Make) -> None:
     found = compare(run, make(name="twin"))
-    assert (found["settings"], found["diverges"], found["same_bytes"]) == ([], None, [])
+    assert (found["settings"], found["diverges"], found["unequal_outputs"]) == ([], None, [])
     for row in found["results"]:
         assert all(row[name][0] == row[name][1] for name in MEASURES if name != "seconds")
 
@@ -101,7 +101,7 @@ def test_runs_part_where_a_setting_first_matters(
     found = compare(run, make(**changes))
     assert found["settings"] == [setting]
     assert found["diverges"] == {"iteration": place[0], "stage": place[1], "reason": reason}
-    assert found["same_bytes"] == []
+    assert found["unequal_outputs"] == []
 
 
 def test_several_reasons_are_all_given(run: Run, make: Make) -> None:
@@ -131,7 +131,7 @@ def test_a_longer_run_adds_rows_and_parts_nowhere(run: Run, make: Make) -> None:
     longer = make(iterations=3)
     found = compare(run, longer)
     assert found["settings"] == [["iterations", 2, 3]]
-    assert found["diverges"] is None and found["same_bytes"] == []
+    assert found["diverges"] is None and found["unequal_outputs"] == []
     last = found["results"][3]
     assert last["iteration"] == 3
     assert last["pass1_sampled"] == [None, iteration_results(longer, 3)["pass1_sampled"]]
@@ -144,7 +144,7 @@ def test_tables_cut_into_other_parts_are_the_same(run: Run, make: Make) -> None:
     other = make(compute={"shard_rows": 100})
     assert len(other.files("responses", 1)) != len(run.files("responses", 1))
     found = compare(run, other)
-    assert found["settings"] == [["compute.shard_rows", 2, 100]] and found["same_bytes"] == []
+    assert found["settings"] == [["compute.shard_rows", 2, 100]] and found["unequal_outputs"] == []
 
 
 class RoundingEngine(FakeEngine):
@@ -166,8 +166,11 @@ def test_other_contents_of_equal_keys_are_listed(run: Run, tmp_path: Path) -> No
         [number, "sample_responses"] for number in (1, 2)
         if not run.table("responses", number).equals(other.table("responses", number))
     ]  # fmt: skip
-    assert len(expected) == 2 and [place for place in found["same_bytes"] if place[1] == "sample_responses"] == expected
-    assert not any(stage.startswith("import") or stage == "vote_rewards" for _, stage in found["same_bytes"])
+    assert (
+        len(expected) == 2
+        and [place for place in found["unequal_outputs"] if place[1] == "sample_responses"] == expected
+    )
+    assert not any(stage.startswith("import") or stage == "vote_rewards" for _, stage in found["unequal_outputs"])
     assert any("Made from the same, but not the same" in line for line in drawn(run, other))
 
 
@@ -200,14 +203,14 @@ def test_the_drawing_says_where_runs_part(run: Run, make: Make) -> None:
 def test_runs_without_iterations_can_be_compared(run: Run) -> None:
     empty = Run(memory_store(), Revision(config=run.config, iterations={}))
     found = compare(empty, empty)
-    assert found == {"settings": [], "results": [], "diverges": None, "same_bytes": []}
+    assert found == {"settings": [], "results": [], "diverges": None, "unequal_outputs": []}
     assert compare(empty, run)["results"][2]["kept"][0] is None and drawn(empty, run)
 
 
 def test_a_run_of_an_earlier_format_can_be_compared(run: Run) -> None:
     golden = open_run(str(GOLDEN))
     found = compare(golden, golden)
-    assert found["settings"] == [] and found["diverges"] is None and found["same_bytes"] == []
+    assert found["settings"] == [] and found["diverges"] is None and found["unequal_outputs"] == []
     found = compare(golden, run)
     assert ["generate.questions", 4, 8] in found["settings"] and len(found["results"]) == 3
     assert not {"name", "root"} & {name for name, _, _ in found["settings"]}

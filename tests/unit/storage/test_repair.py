@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from flows.config import RunConfig
@@ -135,8 +136,9 @@ def test_a_damaged_part_of_an_unfinished_stage(config: RunConfig) -> None:
     manifest = run.manifests(2)["sample_responses"]
     run.store.remove([manifest_path(manifest.stage, 2, manifest.key)])
     part = Path(run.store.root) / manifest.outputs["responses"].files[1].path
+    column = pq.read_metadata(part).row_group(0).column(0)
     data = bytearray(part.read_bytes())
-    data[60] ^= 1  # in the first page; the footer stays whole
+    data[column.data_page_offset + column.total_compressed_size - 1] ^= 1  # the last byte of a page
     part.write_bytes(data)
     with pytest.raises(CorruptArtifact, match=rf"{part.name} cannot be read .*serl repair"):
         do_run(config)
