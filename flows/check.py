@@ -29,6 +29,7 @@ TABLE_BYTES_PER_TOKEN = 9
 def describe(config: RunConfig) -> str:
     """The report, as text. Raises InputError where an input file or model folder is missing or unusable."""
     store = Store(config.uri)
+    store.check_reachable()
     done = find_finished(config, store).finished
     parameters = count_parameters(config)
     generated = config.generate.prompts * config.generate.max_tokens
@@ -82,9 +83,15 @@ def _benchmark(config: RunConfig) -> list[str]:
 
 
 def _disk(config: RunConfig, parameters: int, tokens: int) -> str:
-    per_iteration = parameters * (4 + BYTES_OF_STATE) + tokens * TABLE_BYTES_PER_TOKEN
-    whole = per_iteration * config.iterations
-    text = f"about {size_text(per_iteration)} per iteration (policy, trainer state, tables), {size_text(whole)} in all"
+    policy, state, tables = 4 * parameters, BYTES_OF_STATE * parameters, tokens * TABLE_BYTES_PER_TOKEN
+    evaluated = sum(config.evaluated(number) for number in range(1, config.iterations + 1))
+    policies = config.iterations if config.keep.policies == "all" else min(config.iterations, evaluated + 2)
+    states = min(config.iterations, config.keep.trainer_states)
+    whole = policy * (1 + policies) + state * states + tables * config.iterations
+    text = (
+        f"about {size_text(policy + state + tables)} per iteration (policy, trainer state, tables), {size_text(whole)} "
+        f"in all with what `keep` keeps ({policies} policies, {states} trainer states)"
+    )
     if not Store(config.uri).is_local:
         return text
     free = shutil.disk_usage(_existing(Path(config.root).resolve())).free
