@@ -59,17 +59,19 @@ class S3Prefix:
         return True
 
     def create_from_file(self, path: str, source: Path) -> None:
-        """In parallel pieces. A last request whose answer was lost finds its upload gone and the object there."""
+        """In parallel pieces, unless it is there: the name holds the content, and an object appears whole."""
         size = source.stat().st_size
 
         def put() -> None:
             try:
                 self._fs.put_file(str(source), self._path(path))
             except self.failures:
-                if not self._exists(path) or self.size(path) != size:
+                # A last request whose answer was lost finds its upload gone and the object there.
+                if not self._holds(path, size):
                     raise
 
-        self._retry(put)
+        if not self._holds(path, size):
+            self._retry(put)
 
     def replace(self, path: str, data: bytes) -> None:
         self._retry(lambda: self._fs.pipe_file(self._path(path), data, chunksize=_ONE_PUT))
@@ -151,6 +153,9 @@ class S3Prefix:
         except FileNotFoundError:
             return False
         return True
+
+    def _holds(self, path: str, size: int) -> bool:
+        return self._exists(path) and self.size(path) == size
 
     def _retry(self, operation: Callable[[], _T]) -> _T:
         """`operation`'s result; failures that pass are tried again, for about half a minute."""
