@@ -133,8 +133,13 @@ def test_a_run_that_does_not_go_on_is_reported(tmp_path: Path) -> None:
 
 def test_a_process_that_outlives_its_run_is_found(tmp_path: Path) -> None:
     mark = {**os.environ, MARK: str(tmp_path)}
-    with subprocess.Popen(["sleep", "60"], env=mark, start_new_session=True) as process:
+    # Popen returns when the new program is about to be loaded; /proc shows its environment once it has been.
+    speaks_first = ["sh", "-c", "echo started; read line"]
+    with subprocess.Popen(
+        speaks_first, env=mark, start_new_session=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
         try:
+            assert process.stdout is not None and process.stdout.readline() == b"started\n"
             assert living(tmp_path) == [process.pid]
         finally:
             process.kill()
