@@ -13,13 +13,13 @@ import numpy as np
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from stages import schemas
+from stages.answers.math import extract_math_answer
+from stages.answers.verifier import Verifier
+from stages.answers.voting import matches, verified_equal, vote
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.engines.base import Completion, SamplingParams
 from stages.sample_responses import AnswerPrompt
 from stages.settings import Settings
-from stages.text.answers import extract_math_answer
-from stages.text.verifier import Verifier
-from stages.text.voting import matches, verified_equal, vote
 from storage.fingerprint import derive_seed
 
 BOOTSTRAP_DRAWS = 2_000

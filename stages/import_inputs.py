@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 from pydantic import Field, PositiveInt
 
 from stages import schemas
+from stages.answers.math import gold_answer
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.domains import arithmetic
 from stages.settings import Settings
-from stages.text.answers import gold_answer
 from storage.commit import files_under
 from storage.errors import InputError
 from storage.fingerprint import digest_file, digest_files

@@ -16,8 +16,8 @@ from stages.trainer.job import TrainerPlacement
 from storage.errors import NotWritable
 
 if TYPE_CHECKING:
+    from stages.answers.verifier import Verifier
     from stages.engines.base import Engine
-    from stages.text.verifier import Verifier
     from stages.trainer.fake import FakeTrainer
     from stages.trainer.launcher import TrainerProcess
 
@@ -72,7 +72,7 @@ class Resources:
 
     def verifier(self) -> "Verifier":
         if self._verifier is None:
-            from stages.text.verifier import Verifier
+            from stages.answers.verifier import Verifier
 
             self._verifier = Verifier()
         return self._verifier

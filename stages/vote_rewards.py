@@ -14,12 +14,12 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from stages import schemas
+from stages.answers.math import extract_math_answer
+from stages.answers.verifier import Verifier
+from stages.answers.voting import Vote, matches, verified_equal, vote
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.domains import arithmetic
 from stages.settings import Settings
-from stages.text.answers import extract_math_answer
-from stages.text.verifier import Verifier
-from stages.text.voting import Vote, matches, verified_equal, vote
 
 RewardSource = Literal["majority", "verified", "random"]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from stages.text.verifier import Verifier
+from stages.answers.verifier import Verifier
 from storage.errors import StageFailed
 
 
@@ -108,7 +108,7 @@ def test_the_memory_limit_holds_in_the_worker() -> None:
 def test_a_worker_whose_parent_is_killed_ends_by_itself() -> None:
     """Killed with -9 in the middle of an endless comparison, a run must not leave a process that computes for ever."""
     program = (
-        "from stages.text.verifier import Verifier; import os\n"
+        "from stages.answers.verifier import Verifier; import os\n"
         "v = Verifier(seconds_per_pair=1.0); v.equal([('1', '2')]); print(v._process.pid, flush=True)\n"
         "v._seconds = 60.0; v.equal([('9^{9^{9^{9^9}}}', '3')])"
     )
@@ -135,7 +135,8 @@ def _runs(pid: int) -> bool:
 
 def test_importing_the_module_does_not_import_sympy() -> None:
     program = (
-        "import sys, stages.text.voting; print([name for name in ('sympy', 'torch', 'numpy') if name in sys.modules])"
+        "import sys, stages.answers.voting; "
+        "print([name for name in ('sympy', 'torch', 'numpy') if name in sys.modules])"
     )
     output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert output.stdout.strip() == "[]"

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
 
-from stages.text.answers import canonical, decide, gold_answer
-from stages.text.verifier import Verifier
+from stages.answers.math import canonical, decide, gold_answer
+from stages.answers.verifier import Verifier
 
 Equal = Callable[[Sequence[tuple[str, str]]], Sequence[bool]]
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.text.answers import canonical, decide, extract_math_answer, gold_answer, number
+from stages.answers.math import canonical, decide, extract_math_answer, gold_answer, number
 
 
 @pytest.mark.parametrize(

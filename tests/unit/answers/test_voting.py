@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.text.answers import extract_math_answer, gold_answer
-from stages.text.verifier import Verifier
-from stages.text.voting import answer_classes, matches, verified_equal, vote
+from stages.answers.math import extract_math_answer, gold_answer
+from stages.answers.verifier import Verifier
+from stages.answers.voting import answer_classes, matches, verified_equal, vote
 
 DATA = Path(__file__).resolve().parents[3] / "../shared/data/benchmarks"
 
