@@ -7,12 +7,15 @@ finished iterations; before that it is estimated from floating-point operations,
 import json
 import math
 import shutil
+from collections import Counter
 from pathlib import Path
 
-from flows.config import RunConfig
+from flows.config import RunConfig, Voter
 from flows.console import size_text
 from flows.iteration import find_finished
 from flows.results import stage_seconds
+from stages.import_inputs import read_rows
+from stages.text.contamination import EvaluationOverlap
 from storage.run import newest_revision, open_run
 from storage.store import Store
 
@@ -33,18 +36,22 @@ def describe(config: RunConfig) -> str:
     done = find_finished(config, store).finished
     parameters = count_parameters(config)
     generated = config.generate.prompts * config.generate.max_tokens
-    responses = config.generate.questions * config.sample.responses
-    sampled = responses * config.sample.max_tokens
+    trained = config.generate.questions * (config.vote.train_responses or config.sample.responses)
+    responses = config.sample.responses + sum(voter.responses for voter in config.voters)
+    sampled = config.generate.questions * responses * config.sample.max_tokens
     lines = [
         f"run          {config.uri} (seed {config.seed}, rewards: {config.rewards}, engine: {config.engine})",
         f"policy       {_policy(config)}, {parameters / 1e6:,.1f} M parameters",
         f"seeds        {config.seeds.path or f'{config.seeds.count} of the built-in domain {config.seeds.domain}'}",
+        *_overlap(config),
         f"iterations   {config.iterations} after the starting policy; {done} of {config.iterations + 1} finished",
         f"generate     {config.generate.prompts:,} prompts for {config.generate.questions:,} accepted questions, "
         f"at most {generated:,} tokens",
-        f"sample       {config.sample.responses} responses each, at most {sampled:,} tokens",
+        f"sample       {responses} responses each, at most {sampled:,} tokens",
+        *(f"voter        {_voter(voter)}" for voter in config.voters),
+        f"answers      {config.answers.kind}{', in a box only' if config.answers.boxed_only else ''}",
         f"update       {config.update.algorithm}, at most "
-        f"{math.ceil(responses / config.update.batch_responses):,} optimiser steps of "
+        f"{math.ceil(trained / config.update.batch_responses):,} optimiser steps of "
         f"{config.update.batch_responses} responses, {config.compute.trainer.processes} process(es)",
         f"evaluate     every {config.evaluate.every}: {', '.join(_benchmark(config))}",
         f"disk         {_disk(config, parameters, generated + sampled)}",
@@ -75,11 +82,44 @@ def _policy(config: RunConfig) -> str:
     return config.policy.model or f"iteration {config.policy.iteration} of {config.policy.run}"
 
 
-def _benchmark(config: RunConfig) -> list[str]:
-    return [
-        f"{benchmark.name} ({benchmark.path or f'{benchmark.count} problems'})"
+def _overlap(config: RunConfig) -> list[str]:
+    """A line about the seeds that the filter will report as found in an evaluation set; none where there are none."""
+    if config.seeds.path is None:
+        return []
+    words = config.filter.overlap_words
+    problems = (
+        (benchmark.name, row["question"])
         for benchmark in config.evaluate.benchmarks
-    ]
+        if benchmark.path
+        for row in read_rows(benchmark.path, f"benchmark {benchmark.name}", answered=True)
+    )
+    overlap = EvaluationOverlap(problems, words)
+    seeds = dict.fromkeys(row["question"] for row in read_rows(config.seeds.path, "seed file"))
+    found = [names for seed in seeds if (names := overlap.found_in(seed))]
+    if not found:
+        return []
+    counts = Counter(name for names in found for name in names)
+    sets = ", ".join(f"{name}: {count}" for name, count in counts.most_common())
+    shared = f"{words} words in a row, or all," if words else "all words"
+    return [f"overlap      {len(found)} of {len(seeds)} seeds share {shared} with an evaluation set ({sets})"]
+
+
+def _voter(voter: Voter) -> str:
+    if voter.model:
+        who = voter.model
+    elif voter.iteration == 0:
+        who = "the starting policy"
+    else:
+        who = f"the policy {-(voter.iteration or 0)} iteration(s) before"
+    return f"{voter.name}: {who}, {voter.responses} responses each, weight {voter.weight:g}"
+
+
+def _benchmark(config: RunConfig) -> list[str]:
+    found = []
+    for benchmark in config.evaluate.benchmarks:
+        source = "labelled seeds" if benchmark.seeds else benchmark.path or f"{benchmark.count} problems"
+        found.append(f"{benchmark.name} ({source})")
+    return found
 
 
 def _disk(config: RunConfig, parameters: int, tokens: int) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from rich.console import Console
 
-from flows.config import RunConfig, load_config, parse_config
+from flows.config import RunConfig, config_of_run, load_config
 from flows.stop import EXIT_CODE, MESSAGE, Terminated, stoppable
 from storage.errors import InputError, SerlError
 from storage.run import open_run, write_revision
@@ -84,7 +84,7 @@ def _resume(options: argparse.Namespace) -> None:
 
 def _config_of(uri: str) -> RunConfig:
     """The settings of a run, which must lie where they say."""
-    config = parse_config(open_run(uri).config, uri)
+    config = config_of_run(open_run(uri))
     if Store(config.uri).root != Store(uri).root:
         raise InputError(f"{uri} was made as {config.uri}; run from the folder where that path leads to it")
     return config
@@ -151,10 +151,11 @@ def _quiet_prefect() -> None:
 
 
 def _print_results(uri: str, iterations: Sequence[dict[str, Any]], console: Console) -> None:
-    from flows.console import results_table, seconds_table
+    from flows.console import funnel_table, results_table, seconds_table
     from flows.results import CURVE
 
     console.print(results_table(iterations))
+    console.print(funnel_table(iterations))
     console.print(seconds_table(iterations))
     # Without an activated environment a bare `serl` would not be found: name the one that is running.
     here = "" if shutil.which("serl") else f"{Path(sys.argv[0]).parent}/"

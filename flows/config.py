@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import Field, PositiveInt, ValidationError, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, model_validator
 
+from stages.answers.kinds import AnswerSettings
 from stages.contract import Stage
-from stages.evaluate import EvaluateConfig
+from stages.evaluate import EvaluateConfig, EvaluateSettings
 from stages.filter_instructions import FilterConfig, FilterSettings
 from stages.generate_instructions import GenerateConfig
 from stages.import_inputs import (
@@ -20,21 +21,24 @@ from stages.import_inputs import (
     ImportPolicy,
     ImportProblems,
     ImportSeeds,
+    ImportVoters,
     ProblemSet,
     check_files,
     content_of_file,
     content_of_policy,
+    import_voters_stage,
 )
 from stages.ppo_update import PpoUpdateConfig
 from stages.resources import Compute
-from stages.sample_responses import SampleConfig
+from stages.sample_responses import AnswerPrompt, SampleConfig, SampleVotersConfig, VoterSampling
 from stages.settings import Settings
 from stages.trainer.fake import FAKE_POLICY
 from stages.trainer.job import UpdateConfig
-from stages.vote_rewards import RewardSource, VoteConfig, VoteSettings
+from stages.vote_rewards import POLICY, RewardSource, VoteConfig, VoterWeight, VoteSettings
 from stages.warm_start import WARM_START, WarmStartConfig
-from storage.errors import ConfigError
-from storage.run import open_run
+from storage.errors import ConfigError, OtherCode
+from storage.run import Run, open_run
+from storage.version import code_version
 
 Domain = Literal["arithmetic"]
 
@@ -76,18 +80,46 @@ class Policy(Settings):
         return Path(self.model) if self.model else open_run(self.run or "").policy(self.iteration)
 
 
+class Voter(Settings):
+    """A model that votes beside the policy. Only the policy's responses are trained on."""
+
+    name: str = Field(pattern=r"^[a-z0-9_]+$")
+    model: str | None = Field(None, description="Local Hugging Face folder with safetensors and tokenizer.")
+    iteration: int | None = Field(
+        None,
+        le=0,
+        description="An earlier policy of this run: 0 is the starting one, -3 that of three iterations before (the "
+        "starting one, until there is such).",
+    )
+    weight: PositiveFloat = Field(1.0, description="What each of its votes counts; the policy's count 1.")
+    responses: PositiveInt = Field(16, description="Responses per question.")
+    prompt: AnswerPrompt | None = Field(None, description="How it is asked; as the policy is, when not set.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        _exactly_one(f"voter {self.name}", model=self.model, iteration=self.iteration)
+        if self.name == POLICY:
+            raise ValueError(f"a voter cannot be called {POLICY}, which always votes")
+        return self
+
+
 class Benchmark(Settings):
-    """An evaluation set: a JSONL or Parquet file (`question`, `answer`), or held-out problems of a built-in domain."""
+    """An evaluation set: a JSONL or Parquet file (`question`, `answer`), held-out problems of a built-in domain, or the
+    seeds that have an answer."""
 
     name: str = Field(pattern=r"^[a-z0-9_]+$")
     path: str | None = None
     domain: Domain | None = None
     count: PositiveInt | None = Field(None, le=10_000)
     seed: int = Field(0, description="Which held-out problems of the domain are drawn.")
+    seeds: Literal[True] | None = Field(
+        None, description="The labelled seeds: how far their votes can be trusted. Their answers are used here only."
+    )
+    answers: AnswerSettings | None = Field(None, description="What counts as an answer; the run's own when not set.")
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        _exactly_one("benchmark", path=self.path, domain=self.domain)
+        _exactly_one("benchmark", path=self.path, domain=self.domain, seeds=self.seeds)
         if (self.domain is None) != (self.count is None):
             raise ValueError("`count` goes with `domain`; a file is read whole")
         return self
@@ -98,7 +130,7 @@ class Evaluation(Settings):
 
     every: PositiveInt = 1
     benchmarks: tuple[Benchmark, ...] = Field(min_length=1)
-    protocol: EvaluateConfig = EvaluateConfig()
+    protocol: EvaluateSettings = EvaluateSettings()
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
@@ -130,11 +162,13 @@ class RunConfig(Settings):
         "majority", description="majority is the method; verified and random are comparison arms."
     )
     min_kept: PositiveInt = Field(1, description="With fewer questions kept, the update of an iteration is skipped.")
+    answers: AnswerSettings = AnswerSettings()
     seeds: Seeds
     policy: Policy | None = Field(None, description="Not set with `engine: fake` only.")
     generate: GenerateConfig = GenerateConfig()
     filter: FilterSettings = FilterSettings()
     sample: SampleConfig = SampleConfig()
+    voters: tuple[Voter, ...] = ()
     vote: VoteSettings = VoteSettings()
     update: UpdateConfig = UpdateConfig()
     evaluate: Evaluation
@@ -149,6 +183,16 @@ class RunConfig(Settings):
             raise ValueError(
                 "rewards: verified needs labels, which self-written questions have only in a built-in `domain`"
             )
+        if self.vote.train_responses and self.vote.train_responses > self.sample.responses:
+            raise ValueError(
+                f"vote.train_responses {self.vote.train_responses} is more than the {self.sample.responses} of "
+                "sample.responses"
+            )
+        names = [voter.name for voter in self.voters]
+        if len(set(names)) < len(names):
+            raise ValueError(f"names of voters must differ, found {names}")
+        if self.voters and self.rewards == "verified":
+            raise ValueError("voters have no say with rewards: verified, where the domain's labels decide")
         return self
 
     @property
@@ -172,16 +216,49 @@ class RunConfig(Settings):
         folder = str(self.policy.folder())
         return IMPORT_POLICY, ImportPolicy(path=folder, sha256=content_of_policy(folder))
 
+    def voters_stage(self) -> tuple[Stage, ImportVoters] | None:
+        """The stage that brings in the voters that are models of their own, and its settings; None without any."""
+        models = {voter.name: voter.model for voter in self.voters if voter.model}
+        if not models:
+            return None
+        found = {name: ImportPolicy(path=path, sha256=content_of_policy(path)) for name, path in models.items()}
+        return import_voters_stage(models), ImportVoters(models=found)
+
     def check_inputs(self) -> None:
         """Raises InputError for a file or model folder that is missing or unusable; the stages would do so too late."""
         check_files(self.seeds_config(), self.problems_config())
         self.policy_stage()
+        self.voters_stage()
+        self.evaluate_config()
+        self.vote_config()
 
     def filter_config(self) -> FilterConfig:
-        return FilterConfig(**self.filter.model_dump(), questions=self.generate.questions, domain=self.domain)
+        return FilterConfig(
+            **self.filter.model_dump(),
+            questions=self.generate.questions,
+            domain=self.domain,
+            seed_sets=tuple(benchmark.name for benchmark in self.evaluate.benchmarks if benchmark.seeds),
+        )
+
+    def sample_voters_config(self) -> SampleVotersConfig:
+        voters = tuple(
+            VoterSampling(name=voter.name, responses=voter.responses, prompt=voter.prompt or self.sample.prompt)
+            for voter in self.voters
+        )
+        return SampleVotersConfig(**self.sample.model_dump(), voters=voters)
 
     def vote_config(self) -> VoteConfig:
-        return VoteConfig(**self.vote.model_dump(), rewards=self.rewards, domain=self.domain)
+        return VoteConfig(
+            **self.vote.model_dump(),
+            rewards=self.rewards,
+            domain=self.domain,
+            answers=self.answers.config(),
+            voters=tuple(VoterWeight(name=voter.name, weight=voter.weight) for voter in self.voters),
+        )
+
+    def evaluate_config(self) -> EvaluateConfig:
+        answers = {found.name: (found.answers or self.answers).config() for found in self.evaluate.benchmarks}
+        return EvaluateConfig(**self.evaluate.protocol.model_dump(), answers=answers)
 
     def update_config(self) -> PpoUpdateConfig:
         return PpoUpdateConfig(**self.update.model_dump(), temperature=self.sample.temperature)
@@ -218,6 +295,17 @@ def parse_config(values: dict[str, Any], source: str) -> RunConfig:
         return RunConfig.model_validate(values)
     except ValidationError as error:
         raise ConfigError(_explain(error, source)) from None
+
+
+def config_of_run(run: Run) -> RunConfig:
+    """The settings that a run was made with. Raises OtherCode when this version does not know them."""
+    try:
+        return parse_config(run.config, run.store.uri)
+    except ConfigError as error:
+        raise OtherCode(
+            f"{error}. This is serl {code_version()}, and the run was made by another version: its tables can be read, "
+            "but it can only go on with the version that made it"
+        ) from None
 
 
 def _override(values: dict[str, Any], override: str) -> None:
@@ -265,7 +353,8 @@ def _settings_in(annotation: Any) -> Any:
 
 def _problem_set(benchmark: Benchmark) -> ProblemSet:
     sha256 = content_of_file(benchmark.path, f"benchmark {benchmark.name}") if benchmark.path else None
-    return ProblemSet(**benchmark.model_dump(), sha256=sha256)
+    source = benchmark.model_dump(exclude={"answers", "seeds"})
+    return ProblemSet(**source, seeds=bool(benchmark.seeds), sha256=sha256)
 
 
 def _exactly_one(what: str, **sources: object) -> None:

@@ -19,6 +19,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from flows.results import funnel
 from stages.contract import Progress as StageProgress
 
 MISSING = "–"
@@ -129,6 +130,19 @@ def seconds_table(iterations: Sequence[dict[str, Any]]) -> Table:
         table.add_column(name, justify="left" if name == "stage" else "right")
     for stage, seconds in totals.items():
         table.add_row(stage, str(len(seconds)), f"{sum(seconds) / len(seconds):.2f}", f"{sum(seconds):.1f}")
+    return table
+
+
+def funnel_table(iterations: Sequence[dict[str, Any]]) -> Table:
+    """What became of all candidates: what each step lost, and what was left."""
+    table = plain_table("What became of the candidates")
+    table.add_column("step")
+    table.add_column("questions", justify="right")
+    table.add_column("of candidates", justify="right")
+    steps = funnel(iterations)
+    for step, number in steps:
+        lost = number < 0
+        table.add_row(f"  {step}" if lost else step, f"{number:,d}", f"{abs(number) / max(1, steps[0][1]):.1%}")
     return table
 
 

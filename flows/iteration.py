@@ -16,7 +16,7 @@ from stages.generate_instructions import GENERATE
 from stages.import_inputs import IMPORT_PROBLEMS, IMPORT_SEEDS
 from stages.ppo_update import PPO_UPDATE
 from stages.resources import Resources
-from stages.sample_responses import SAMPLE
+from stages.sample_responses import SAMPLE, SAMPLE_VOTERS
 from stages.settings import Settings
 from stages.vote_rewards import VOTE
 from storage.artifact import ArtifactRef
@@ -46,6 +46,10 @@ class State:
     policy: ArtifactRef
     reference: ArtifactRef
     # The initial policy.
+    earlier: tuple[ArtifactRef, ...] = ()
+    # The policies of all iterations before this one's, by iteration.
+    voters: Mapping[str, ArtifactRef] = field(default_factory=dict)
+    # Voters that are models of their own, by name.
     pool: ArtifactRef | None = None
     # Questions kept after the vote.
     bank: ArtifactRef | None = None
@@ -57,11 +61,16 @@ class State:
 def start(config: RunConfig, runner: Runner) -> State:
     """Iteration 0: bring in seeds, problems and the starting policy, and evaluate it."""
     seeds = runner.run(IMPORT_SEEDS, {}, config.seeds_config()).refs["seeds"]
-    problems = runner.run(IMPORT_PROBLEMS, {}, config.problems_config()).refs["problems"]
+    needed = {"seeds": seeds} if any(benchmark.seeds for benchmark in config.evaluate.benchmarks) else {}
+    problems = runner.run(IMPORT_PROBLEMS, needed, config.problems_config()).refs["problems"]
     bring_in, settings = config.policy_stage()
     policy = runner.run(bring_in, {}, settings).refs["policy"]
-    runner.run(EVALUATE, {"policy": policy, "problems": problems}, config.evaluate.protocol)
-    return State(seeds=seeds, problems=problems, policy=policy, reference=policy)
+    voters: dict[str, ArtifactRef] = {}
+    if models := config.voters_stage():
+        stage, models_config = models
+        voters = runner.run(stage, {}, models_config).refs
+    runner.run(EVALUATE, {"policy": policy, "problems": problems}, config.evaluate_config())
+    return State(seeds=seeds, problems=problems, policy=policy, reference=policy, voters=voters)
 
 
 def iterate(config: RunConfig, number: int, state: State, runner: Runner) -> State:
@@ -82,8 +91,14 @@ def iterate(config: RunConfig, number: int, state: State, runner: Runner) -> Sta
     accepted = filtered.refs["accepted"]
     sampled = runner.run(SAMPLE, {"policy": state.policy, "accepted": accepted}, config.sample)
     responses = sampled.refs["responses"]
-    voted = runner.run(VOTE, {"accepted": accepted, "responses": responses, "pool": state.pool}, config.vote_config())
-    state = replace(state, bank=filtered.refs["bank"], pool=voted.refs["pool"])
+    to_vote = {"accepted": accepted, "responses": responses, "pool": state.pool}
+    if config.voters:
+        asked = runner.run(
+            SAMPLE_VOTERS, {"accepted": accepted, **_voters(config, state)}, config.sample_voters_config()
+        )
+        to_vote["voter_responses"] = asked.refs["voter_responses"]
+    voted = runner.run(VOTE, to_vote, config.vote_config())
+    state = replace(state, bank=filtered.refs["bank"], pool=voted.refs["pool"], earlier=(*state.earlier, state.policy))
     if (voted.metrics["vote/kept"] or 0) >= config.min_kept:
         updated = runner.run(
             PPO_UPDATE,
@@ -100,8 +115,20 @@ def iterate(config: RunConfig, number: int, state: State, runner: Runner) -> Sta
         state = replace(state, policy=updated.refs["policy"], trainer_state=updated.refs["trainer_state"])
     # An evaluation that is not due is kept if it is there: it was, when the run was shorter and this was its last.
     evaluate = runner.run if config.evaluated(number) else runner.find
-    evaluate(EVALUATE, {"policy": state.policy, "problems": state.problems}, config.evaluate.protocol)
+    evaluate(EVALUATE, {"policy": state.policy, "problems": state.problems}, config.evaluate_config())
     return state
+
+
+def _voters(config: RunConfig, state: State) -> dict[str, ArtifactRef]:
+    """The model of each voter, by the name of its input."""
+    policies = [*state.earlier, state.policy]
+    found = dict(state.voters)
+    for voter in config.voters:
+        if voter.iteration is not None:
+            found[f"voter_{voter.name}"] = policies[
+                0 if voter.iteration == 0 else max(0, len(policies) - 1 + voter.iteration)
+            ]
+    return found
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

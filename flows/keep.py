@@ -1,4 +1,5 @@
-"""Weights that a run no longer needs are let go after each iteration: old optimiser states, policies never evaluated.
+"""Weights that a run no longer needs are let go after each iteration: old optimiser states, policies never evaluated
+that no voter is.
 
 A 7B policy has 30 GB and its optimiser's state 60 GB; every one of some hundred iterations kept is no run but a fire.
 Tables are always kept. A later need of what was let go is met by computing it again (`serl repair`).
@@ -18,10 +19,14 @@ def let_go(ledger: Ledger, store: Store) -> int:
     # An iteration whose update was skipped goes on with the weights of the one before.
     updated = [number for number, stages in sorted(ledger.stages.items()) if UPDATE in stages]
     evaluated = {number for number, stages in ledger.stages.items() if "evaluate" in stages}
+    last = ledger.finished - 1
+    oldest_voter = min((voter.iteration or 0 for voter in ledger.config.voters), default=0)
+    voting = set(range(last + oldest_voter, last + 1))
     wanted = {
         "trainer_state": set(updated[-keep.trainer_states :]),
         "policy": set(updated[-2:])
-        | {number for number in updated if keep.policies == "all" or number in _producers(updated, evaluated)},
+        | {number for number in updated if keep.policies == "all"}
+        | _producers(updated, evaluated | voting),
     }
     # Also what a kill left between the tombstone and the removal.
     there = {kind: {path.split("/")[2] for path in store.listing(kind)} for kind in wanted}

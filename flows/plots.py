@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from flows.results import CURVE
+from flows.results import CURVE, SELF_WRITTEN
 from storage.run import Run
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#999999"
@@ -26,15 +26,58 @@ def write_curve(run: Run, iterations: Sequence[dict[str, Any]]) -> bytes:
 
 
 def learning_curve(iterations: Sequence[dict[str, Any]], benchmark: str) -> bytes:
-    """Accuracy per iteration on the left; questions accepted and kept, and the vote share, on the right."""
-    figure = Figure(figsize=(11, 4.2), dpi=130, layout="constrained")
-    accuracy, votes = figure.subplots(1, 2)
+    """Accuracy per iteration; questions accepted and kept, and the vote share; how far a vote can be trusted."""
+    curves = _reliability_curves(iterations, benchmark)
+    panels = 3 if curves else 2
+    figure = Figure(figsize=(5.5 * panels, 4.2), dpi=130, layout="constrained")
+    accuracy, votes, *trust = figure.subplots(1, panels)
     _draw_accuracy(accuracy, iterations, benchmark)
     _draw_questions(votes, [row for row in iterations if row["accepted"] is not None])
+    for axes in trust:
+        _draw_reliability(axes, curves)
     sink = io.BytesIO()
     # No date or version in the file: the same results give the same picture.
     figure.savefig(sink, format="png", metadata={"Software": None})
     return sink.getvalue()
+
+
+def _reliability_curves(
+    iterations: Sequence[dict[str, Any]], benchmark: str
+) -> list[tuple[str, str, list[dict[str, Any]]]]:
+    """(label, colour, rows) of the first benchmark at its first and last evaluation, and of the newest votes."""
+    evaluated = [row for row in iterations if row["reliability"].get(benchmark)]
+    found = []
+    if len(evaluated) > 1:
+        found.append(
+            (f"{benchmark}, iteration {evaluated[0]['iteration']}", GREY, evaluated[0]["reliability"][benchmark])
+        )
+    if evaluated:
+        found.append(
+            (f"{benchmark}, iteration {evaluated[-1]['iteration']}", BLUE, evaluated[-1]["reliability"][benchmark])
+        )
+    voted = [row for row in iterations if row["reliability"].get(SELF_WRITTEN)]
+    if voted:
+        label = f"{SELF_WRITTEN}, iteration {voted[-1]['iteration']}"
+        found.append((label, ORANGE, voted[-1]["reliability"][SELF_WRITTEN]))
+    return found
+
+
+def _draw_reliability(axes: Axes, curves: Sequence[tuple[str, str, list[dict[str, Any]]]]) -> None:
+    axes.plot([0, 1], [0, 1], ":", color=GREY, linewidth=1)
+    most = max(row["questions"] for _, _, rows in curves for row in rows)
+    for label, colour, rows in curves:
+        shares, correct = [row["mean_share"] for row in rows], [row["correct"] for row in rows]
+        axes.plot(shares, correct, "-", color=colour, label=label)
+        axes.scatter(shares, correct, s=[15 + 120 * row["questions"] / most for row in rows], color=colour)
+    axes.set(
+        title="Is the majority right?",
+        xlabel="share of votes for the majority answer (larger dot: more questions)",
+        ylabel="share of majorities that are right",
+        xlim=(0, 1.03),
+        ylim=(0, 1.03),
+    )
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right", fontsize=8)
 
 
 def _draw_accuracy(axes: Axes, iterations: Sequence[dict[str, Any]], benchmark: str) -> None:

@@ -2,14 +2,14 @@
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from prefect.artifacts import create_image_artifact, create_markdown_artifact
 
 from flows.console import result_cells
 from flows.plots import write_curve
-from flows.results import iteration_results
+from flows.results import funnel, iteration_results
 from storage.run import Run, open_run
 
 
@@ -45,11 +45,33 @@ class Report:
 
 def _markdown(run: Run, iterations: Sequence[dict[str, Any]]) -> str:
     rows = [result_cells(row) for row in iterations]
+    newest = iterations[-1]
+    lost = [(step, f"{number:+d}" if number < 0 else str(number)) for step, number in funnel([newest])]
+    agreed = [(voter, f"{share:.3f}") for voter, share in newest["agreement"].items()]
+    trusted = [
+        (name, f"{row['share_from']:.1f}–{row['share_to']:.1f}", str(row["questions"]), f"{row['correct']:.3f}")
+        for name, found in newest["reliability"].items()
+        for row in found
+    ]
     lines = [
-        f"# {run.store.uri}: iteration {iterations[-1]['iteration']} of {run.config['iterations']}",
+        f"# {run.store.uri}: iteration {newest['iteration']} of {run.config['iterations']}",
         "",
-        f"| {' | '.join(rows[0])} |",
-        f"|{'---:|' * len(rows[0])}",
-        *(f"| {' | '.join(cells.values())} |" for cells in rows),
+        *_table(rows[0], [cells.values() for cells in rows]),
+        *_section("What became of this iteration's candidates", ("step", "questions"), lost),
+        *_section("How often each voter's answer is the majority's", ("voter", "share of its responses"), agreed),
+        *_section(
+            "How often the majority was right, by its share of the votes",
+            ("questions of", "share", "questions", "right"),
+            trusted,
+        ),
     ]
     return "\n".join(lines)
+
+
+def _section(title: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return ["", f"## {title}", "", *_table(names, rows)] if rows else []
+
+
+def _table(names: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
+    head = list(names)
+    return [f"| {' | '.join(head)} |", f"|{'---:|' * len(head)}", *(f"| {' | '.join(row)} |" for row in rows)]

@@ -1,11 +1,20 @@
 """A run's results as plain values: what `serl show`, the tables and the plots draw from."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from stages.evaluate import reliability
+from stages.filter_instructions import REASONS_AFTER_RULES
+from stages.text.quality import RULES
+from stages.vote_rewards import DECISIONS
 from storage.run import Run
 
 CURVE = "reports/learning_curve.png"
 """Where a run's learning curve lies, relative to the run."""
+AGREEMENT = "vote/agreement/"
+"""Prefix of the metrics that say how often each voter's answers are the majority's."""
+SELF_WRITTEN = "self-written questions"
+"""Name of the vote's own questions among the reliability curves, beside the benchmarks'."""
 
 
 def iteration_results(run: Run, iteration: int) -> dict[str, Any]:
@@ -34,6 +43,10 @@ def iteration_results(run: Run, iteration: int) -> dict[str, Any]:
         "seconds": round(sum(seconds.values()), 3),
         "seconds_per_stage": seconds,
         "benchmarks": benchmarks,
+        "reliability": _reliability(run, iteration),
+        "agreement": {
+            name.removeprefix(AGREEMENT): value for name, value in metrics.items() if name.startswith(AGREEMENT)
+        },
         "metrics": metrics,
     }
 
@@ -46,6 +59,31 @@ def run_results(run: Run) -> dict[str, Any]:
         "rewards": run.config["rewards"],
         "iterations": [iteration_results(run, number) for number in run.iterations],
     }
+
+
+def funnel(iterations: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]:
+    """What became of the candidates, summed over iterations: (step, questions), losses as negative numbers.
+
+    In the order of the pipeline: candidates, what each filter rejected, accepted, what the vote dropped, kept.
+    """
+    totals: dict[str, int] = {}
+    for row in iterations:
+        for name, value in row["metrics"].items():
+            totals[name] = totals.get(name, 0) + int(value or 0)
+    if "filter/candidates" not in totals:
+        return []
+
+    def lost(prefix: str, order: Iterable[str]) -> list[tuple[str, int]]:
+        # Metrics come back in the order of the alphabet.
+        return [(reason, -totals[prefix + reason]) for reason in order if totals.get(prefix + reason)]
+
+    return [
+        ("candidates", totals["filter/candidates"]),
+        *lost("filter/rejected/", (*RULES, *REASONS_AFTER_RULES)),
+        ("accepted", totals["filter/accepted"]),
+        *lost("vote/dropped/", DECISIONS),
+        ("kept", totals["vote/kept"]),
+    ]
 
 
 def stage_seconds(run: Run, iteration: int) -> dict[str, float]:
@@ -61,6 +99,25 @@ def _benchmarks(run: Run, iteration: int) -> dict[str, dict[str, dict[str, Any]]
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for row in run.table("results", iteration=iteration).iter_rows(named=True):
         found.setdefault(row.pop("benchmark"), {})[row.pop("metric")] = row
+    return found
+
+
+def _reliability(run: Run, iteration: int) -> dict[str, list[dict[str, Any]]]:
+    """How often a majority was right, by its share: rows as of the table `reliability`, by benchmark.
+
+    The vote's own questions stand beside the benchmarks where a domain could label them.
+    """
+    outputs = {name for manifest in run.manifests(iteration).values() for name in manifest.outputs}
+    found: dict[str, list[dict[str, Any]]] = {}
+    if "reliability" in outputs:
+        for row in run.table("reliability", iteration=iteration).iter_rows(named=True):
+            found.setdefault(row.pop("benchmark"), []).append(row)
+    if "diagnostics" in outputs:
+        labels = run.table("diagnostics", iteration=iteration).drop_nulls("label")
+        votes = run.table("votes", iteration=iteration).drop_nulls("majority_answer")
+        judged = votes.join(labels, on="question_id").select("share", "majority_correct")
+        if judged.height:
+            found[SELF_WRITTEN] = reliability(judged.rows())
     return found
 
 

@@ -6,14 +6,14 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 from rich.table import Table
 
-from flows.config import parse_config
+from flows.config import config_of_run
 from flows.console import size_text
 from flows.iteration import find_finished
 from storage.errors import CorruptArtifact
 from storage.garbage import Garbage, find_garbage, remove_garbage
 from storage.lease import hold_lease
 from storage.repair import Damage, find_damage, set_aside
-from storage.run import newest_revision
+from storage.run import Run, newest_revision
 from storage.store import Store
 
 
@@ -58,7 +58,7 @@ def _next_key(store: Store) -> str | None:
     revision = newest_revision(store)
     if revision is None:
         return None
-    missing = find_finished(parse_config(revision.config, store.uri), store).missing
+    missing = find_finished(config_of_run(Run(store, revision)), store).missing
     return missing.key if missing else None
 
 

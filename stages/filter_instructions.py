@@ -1,13 +1,16 @@
 """Stage 2: keep the good, new questions (paper, section 3.1, "online filtering").
 
 Departs from the authors' release: diversity is judged against the seeds and everything ever accepted in this run, not
-only the current batch; a question's text is never altered; overlap with an evaluation set is a reason to reject.
+only the current batch; a question's text is never altered; overlap with an evaluation set is a reason to reject. A seed
+that overlaps one is reported, and stays.
 """
 
+from collections import Counter
 from typing import Any, Literal
 
 import polars as pl
-from pydantic import Field, NonNegativeInt, PositiveInt
+import pyarrow as pa
+from pydantic import Field, PositiveInt
 
 from stages import schemas
 from stages.contract import Inputs, Metrics, Stage, Work
@@ -16,17 +19,23 @@ from stages.settings import Settings
 from stages.text.contamination import EvaluationOverlap
 from stages.text.quality import QualityRules, reject_reason
 from stages.text.similarity import RougeLBank
+from storage.tables import make_table
 
 REASON_SURPLUS = "surplus"
+REASONS_AFTER_RULES = ("held_out_problem", "evaluation_overlap", "similar", REASON_SURPLUS)
+"""Why a question that passes the quality rules is rejected, in the order in which it is looked at."""
 
 
 class FilterSettings(Settings):
-    """Which candidates are accepted. Defaults are the published ones."""
+    """Which candidates are accepted. Defaults are the published ones, except where `QualityRules` says otherwise."""
 
     rules: QualityRules = QualityRules()
     max_similarity: float = Field(0.7, ge=0, le=1, description="Reject above this ROUGE-L F-measure.")
-    overlap_words: NonNegativeInt = Field(
-        13, description="Reject when this many words in a row occur in an evaluation set."
+    overlap_words: int = Field(
+        13,
+        ge=0,
+        le=100,
+        description="Reject when this many words in a row occur in an evaluation set; 0 for equal texts only.",
     )
 
 
@@ -37,14 +46,18 @@ class FilterConfig(FilterSettings):
     """Accept at most this many; the rest is rejected as surplus."""
     domain: Literal["arithmetic"] | None = None
     """Built-in domain whose held-out problems are kept apart."""
+    seed_sets: tuple[str, ...] = ()
+    """Benchmarks that are the seeds themselves: they neither reject candidates nor count as overlap."""
 
 
 def filter_instructions(config: FilterConfig, inputs: Inputs, work: Work) -> Metrics:
     candidates = inputs.table("candidates")
-    known = inputs.table("seeds")["question"].to_list()
-    bank = inputs.table("bank") if "bank" in inputs else pl.DataFrame(schema=["question_id", "question", "added_in"])
-    known += bank["question"].to_list()
-    overlap = EvaluationOverlap(inputs.table("problems").select("benchmark", "question").rows(), config.overlap_words)
+    seeds = inputs.table("seeds")
+    known = seeds["question"].to_list()
+    bank = inputs.table("bank").to_arrow().cast(schemas.BANK) if "bank" in inputs else schemas.BANK.empty_table()
+    known += bank["question"].to_pylist()
+    problems = inputs.table("problems").filter(~pl.col("benchmark").is_in(config.seed_sets))
+    overlap = EvaluationOverlap(problems.select("benchmark", "question").rows(), config.overlap_words)
     accepted: list[dict[str, Any]] = []
     rejected: list[dict[str, Any]] = []
 
@@ -59,7 +72,7 @@ def filter_instructions(config: FilterConfig, inputs: Inputs, work: Work) -> Met
         elif config.domain and arithmetic.is_held_out(row["question"]):
             reject(row, "held_out_problem")
         elif found := overlap.found_in(row["question"]):
-            reject(row, "evaluation_overlap", nearest=found)
+            reject(row, "evaluation_overlap", nearest=found[0])
         else:
             good.append(row)
 
@@ -95,26 +108,38 @@ def filter_instructions(config: FilterConfig, inputs: Inputs, work: Work) -> Met
         {"question_id": r["question_id"], "question": r["question"], "added_in": work.context.iteration}
         for r in accepted
     ]
-    work.write("bank", bank.to_dicts() + new)
-    return _funnel(candidates.height, len(accepted), rejected, len(bank) + len(new))
-
-
-def _funnel(candidates: int, accepted: int, rejected: list[dict[str, Any]], bank: int) -> Metrics:
-    reasons = [row["reason"] for row in rejected]
-    judged = candidates - reasons.count(REASON_SURPLUS)
+    work.write("bank", pa.concat_tables([bank, make_table(new, schemas.BANK)]).combine_chunks())
+    seed_overlaps = [
+        {"question_id": row["question_id"], "question": row["question"], "benchmark": name}
+        for row in seeds.iter_rows(named=True)
+        for name in overlap.found_in(row["question"])
+    ]
+    work.write("seed_overlaps", seed_overlaps)
+    reasons = Counter(row["reason"] for row in rejected)
+    judged = candidates.height - reasons[REASON_SURPLUS]
     return {
-        "filter/candidates": candidates,
-        "filter/accepted": accepted,
+        "filter/candidates": candidates.height,
+        "filter/accepted": len(accepted),
         # Surplus was never judged, so it counts neither for nor against the generator.
-        "filter/acceptance_rate": accepted / judged if judged else None,
-        "filter/bank": bank,
-        **{f"filter/rejected/{reason}": reasons.count(reason) for reason in sorted(set(reasons))},
+        "filter/acceptance_rate": len(accepted) / judged if judged else None,
+        "filter/bank": bank.num_rows + len(new),
+        "filter/seeds_overlapping": len({row["question_id"] for row in seed_overlaps}),
+        **{
+            f"filter/rejected/{reason}": reasons[reason]
+            for reason in (*config.rules.use, *REASONS_AFTER_RULES)
+            if reasons[reason]
+        },
     }
 
 
 FILTER = Stage(
     name="filter_instructions",
-    version=1,
+    version=2,
     body=filter_instructions,
-    tables={"accepted": schemas.ACCEPTED, "rejected": schemas.REJECTED, "bank": schemas.BANK},
+    tables={
+        "accepted": schemas.ACCEPTED,
+        "rejected": schemas.REJECTED,
+        "bank": schemas.BANK,
+        "seed_overlaps": schemas.SEED_OVERLAPS,
+    },
 )

@@ -4,7 +4,7 @@ What comes from outside enters by content: keys hold the sha256 of the file or f
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from pydantic import Field, PositiveInt
 
 from stages import schemas
-from stages.answers.math import gold_answer
+from stages.answers.marks import gold_answer
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.domains import arithmetic
 from stages.settings import Settings
@@ -35,9 +35,10 @@ class ImportSeeds(Settings):
 
 
 class ProblemSet(Settings):
-    """One evaluation set, from a file or from the held-out split of a built-in domain."""
+    """One evaluation set: from a file, the held-out split of a built-in domain, or the seeds that have an answer."""
 
     name: str
+    seeds: bool = False
     path: str | None = Field(None, exclude=True)
     sha256: str | None = None
     domain: Literal["arithmetic"] | None = None
@@ -47,6 +48,12 @@ class ProblemSet(Settings):
 
 class ImportProblems(Settings):
     sets: tuple[ProblemSet, ...]
+
+
+class ImportVoters(Settings):
+    """Models that vote beside the policy, by name."""
+
+    models: dict[str, "ImportPolicy"]
 
 
 class ImportPolicy(Settings):
@@ -69,7 +76,10 @@ def import_seeds(config: ImportSeeds, inputs: Inputs, work: Work) -> Metrics:
 def import_problems(config: ImportProblems, inputs: Inputs, work: Work) -> Metrics:
     rows: list[dict[str, Any]] = []
     for problem_set in config.sets:
-        rows += _domain_problems(problem_set) if problem_set.domain else _file_problems(problem_set)
+        if problem_set.seeds:
+            rows += _seed_problems(problem_set, inputs.table("seeds").to_dicts())
+        else:
+            rows += _domain_problems(problem_set) if problem_set.domain else _file_problems(problem_set)
     work.write("problems", rows)
     return {"problems/count": len(rows)}
 
@@ -79,8 +89,20 @@ def import_policy(config: ImportPolicy, inputs: Inputs, work: Work) -> Metrics:
     return {}
 
 
+def import_voters(config: ImportVoters, inputs: Inputs, work: Work) -> Metrics:
+    for name, model in config.models.items():
+        work.import_folder(f"voter_{name}", Path(model.path))
+    return {}
+
+
+def import_voters_stage(names: Iterable[str]) -> Stage:
+    """A stage with one output folder `voter_NAME` for each voter."""
+    folders = tuple(f"voter_{name}" for name in names)
+    return Stage(name="import_voters", version=1, body=import_voters, folders=folders)
+
+
 IMPORT_SEEDS = Stage(name="import_seeds", version=1, body=import_seeds, tables={"seeds": schemas.SEEDS})
-IMPORT_PROBLEMS = Stage(name="import_problems", version=1, body=import_problems, tables={"problems": schemas.PROBLEMS})
+IMPORT_PROBLEMS = Stage(name="import_problems", version=2, body=import_problems, tables={"problems": schemas.PROBLEMS})
 IMPORT_POLICY = Stage(name="import_policy", version=1, body=import_policy, folders=("policy",))
 
 
@@ -174,27 +196,38 @@ def _file_seeds(config: ImportSeeds) -> list[dict[str, Any]]:
 
 def check_files(seeds: ImportSeeds, problems: ImportProblems) -> None:
     """Read all files once before anything is started. Raises InputError as their stages would."""
-    if seeds.path:
-        _file_seeds(seeds)
+    rows = _file_seeds(seeds) if seeds.path else []
     for problem_set in problems.sets:
-        if problem_set.path:
+        if problem_set.seeds:
+            _seed_problems(problem_set, rows)
+        elif problem_set.path:
             _file_problems(problem_set)
 
 
 def _file_problems(problem_set: ProblemSet) -> list[dict[str, Any]]:
-    what, rows = f"benchmark {problem_set.name}", []
-    for index, row in enumerate(read_rows(problem_set.path or "", what, answered=True)):
-        rows.append(
-            {
-                "benchmark": problem_set.name,
-                "problem_id": f"{index:05d}",
-                "question": row["question"],
-                "answer": gold_answer(str(row["answer"])),
-                "level": _text(row.get("level")),
-                "subject": _text(row.get("subject")),
-            }
+    rows = read_rows(problem_set.path or "", f"benchmark {problem_set.name}", answered=True)
+    return [_problem_row(problem_set, index, row) for index, row in enumerate(rows)]
+
+
+def _seed_problems(problem_set: ProblemSet, seeds: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    labelled = [row for row in seeds if row["answer"]]
+    if not labelled:
+        raise InputError(
+            f"benchmark {problem_set.name} is made of the seeds that have an answer, and no seed has one; give the "
+            "seed file a field `answer` or leave this benchmark out"
         )
-    return rows
+    return [_problem_row(problem_set, index, row) for index, row in enumerate(labelled)]
+
+
+def _problem_row(problem_set: ProblemSet, index: int, row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "benchmark": problem_set.name,
+        "problem_id": f"{index:05d}",
+        "question": row["question"],
+        "answer": gold_answer(str(row["answer"])),
+        "level": _text(row.get("level")),
+        "subject": _text(row.get("subject")),
+    }
 
 
 def _domain_problems(problem_set: ProblemSet) -> list[dict[str, Any]]:

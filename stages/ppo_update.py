@@ -55,9 +55,10 @@ def ppo_update(config: PpoUpdateConfig, inputs: Inputs, work: Work) -> Metrics:
 
 
 def _rollout(inputs: Inputs) -> pl.DataFrame:
-    """Kept responses with their rewards, one row each."""
+    """Responses to train on, those of kept questions, with their rewards; one row each."""
     kept = inputs.table("votes").filter(pl.col("decision") == "kept").select("question_id")
-    rewards = inputs.table("rewards").select("question_id", "sample_index", pl.col("reward").cast(pl.Float32))
+    trained = inputs.table("rewards").filter("trained")
+    rewards = trained.select("question_id", "sample_index", pl.col("reward").cast(pl.Float32))
     columns = ("question_id", "sample_index", "prompt_ids", "response_ids", "behaviour_logprobs")
     responses = inputs.table("responses").select(columns)
     kept_responses = responses.join(kept, on="question_id", how="semi", maintain_order="left")

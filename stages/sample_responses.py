@@ -1,6 +1,7 @@
 """Stage 3: the policy answers every accepted question n times (paper, section 3.2).
 
-Prompts and responses travel as token ids with the text beside them; nothing is decoded and tokenised again.
+Prompts and responses travel as token ids with the text beside them; nothing is decoded and tokenised again. Voters
+beside the policy, if there are any, answer the same questions; their responses vote and are never trained on.
 """
 
 from pydantic import Field, PositiveFloat, PositiveInt
@@ -35,6 +36,20 @@ class SampleConfig(Settings):
     top_p: PositiveFloat = Field(1.0, le=1)
     max_prompt_tokens: PositiveInt = Field(1_024, description="A question whose prompt is longer gets no responses.")
     max_tokens: PositiveInt = Field(1_024, description="New tokens per response.")
+
+
+class VoterSampling(Settings):
+    """How one voter beside the policy answers."""
+
+    name: str
+    responses: PositiveInt
+    prompt: AnswerPrompt
+
+
+class SampleVotersConfig(SampleConfig):
+    """`SampleConfig` with the voters; its `responses` and `prompt` are the policy's and not used here."""
+
+    voters: tuple[VoterSampling, ...]
 
 
 def sample_responses(config: SampleConfig, inputs: Inputs, work: Work) -> Metrics:
@@ -79,4 +94,42 @@ def sample_responses(config: SampleConfig, inputs: Inputs, work: Work) -> Metric
     }
 
 
+def sample_voters(config: SampleVotersConfig, inputs: Inputs, work: Work) -> Metrics:
+    """One pass over the questions for each voter, whose model is the input folder `voter_NAME`."""
+    engine = work.resources.engine()
+    questions = inputs.table("accepted").select("question_id", "question").rows()
+    params = SamplingParams(temperature=config.temperature, top_p=config.top_p, max_tokens=config.max_tokens)
+    for part, rows in work.shards("voter_responses", len(config.voters) * len(questions)):
+        written = []
+        for place, voter in enumerate(config.voters):
+            first = place * len(questions)
+            mine = questions[max(0, rows.start - first) : max(0, rows.stop - first)]
+            if not mine:
+                continue
+            engine.load(inputs.folder(f"voter_{voter.name}"), inputs.identity(f"voter_{voter.name}"))
+            encoded = [(question_id, voter.prompt.encode(question, engine)) for question_id, question in mine]
+            prompts = [(question_id, ids) for question_id, ids in encoded if len(ids) <= config.max_prompt_tokens]
+            seeds = [[work.seed(voter.name, name, sample) for sample in range(voter.responses)] for name, _ in prompts]
+            done = engine.generate([ids for _, ids in prompts], params, seeds, work.progress)
+            written += [
+                {
+                    "question_id": question_id,
+                    "voter": voter.name,
+                    "sample_index": index,
+                    "seed": seed,
+                    "response_tokens": len(completion.token_ids),
+                    "finish_reason": completion.finish_reason,
+                    "response": completion.text,
+                }
+                for (question_id, _), row_seeds, completions in zip(prompts, seeds, done, strict=True)
+                for index, (seed, completion) in enumerate(zip(row_seeds, completions, strict=True))
+            ]
+        work.write_part("voter_responses", part, written)
+    responses = work.parts("voter_responses")
+    return {"voters/responses": responses.height, "voters/tokens": int(responses["response_tokens"].sum())}
+
+
 SAMPLE = Stage(name="sample_responses", version=1, body=sample_responses, tables={"responses": schemas.RESPONSES})
+SAMPLE_VOTERS = Stage(
+    name="sample_voters", version=1, body=sample_voters, tables={"voter_responses": schemas.VOTER_RESPONSES}
+)

@@ -20,6 +20,7 @@ TEXT, COUNT, REAL, FLAG = pa.string(), pa.int32(), pa.float64(), pa.bool_()
 SEED = pa.int64()
 # Elements are nullable to Arrow, since Polars cannot say otherwise; no stage writes a null element.
 TOKENS, LOGPROBS, TEXTS = pa.list_(pa.int32()), pa.list_(pa.float32()), pa.list_(pa.string())
+REALS = pa.list_(pa.float64())
 
 SEEDS = versioned(
     1,
@@ -90,6 +91,16 @@ REJECTED = versioned(
     ],
 )
 
+# One row per seed and evaluation set that it overlaps: reported, never dropped.
+SEED_OVERLAPS = versioned(
+    1,
+    [
+        _column("question_id", TEXT),
+        _column("question", TEXT),
+        _column("benchmark", TEXT),
+    ],
+)
+
 # Everything ever accepted in this run, for diversity.
 BANK = pa.schema([_column("question_id", TEXT), _column("question", TEXT), _column("added_in", COUNT)])
 
@@ -108,33 +119,56 @@ RESPONSES = versioned(
     ],
 )
 
-# One row per response: its answer, its class and its reward.
-REWARDS = versioned(
+# One row per response of a voter beside the policy; it votes and is not trained on.
+VOTER_RESPONSES = versioned(
     1,
     [
         _column("question_id", TEXT),
+        _column("voter", TEXT),
         _column("sample_index", COUNT),
-        _column("answer", TEXT, optional=True),
-        _column("answer_class", COUNT, optional=True),
-        _column("status", TEXT),  # "ok" or "no_answer"
-        _column("reward", REAL),
+        _column("seed", SEED),
+        _column("response_tokens", COUNT),
+        _column("finish_reason", TEXT),
+        _column("response", TEXT),
     ],
 )
 
+_ANSWER = [
+    _column("question_id", TEXT),
+    _column("sample_index", COUNT),
+    _column("answer", TEXT, optional=True),  # as extracted; its first 300 characters when it is too large
+    _column("answer_class", COUNT, optional=True),  # 0 is the largest; null without a readable answer
+    _column("status", TEXT),  # "ok", "no_answer", "unparsable", "timed_out" or "too_large"; only "ok" votes and earns
+]
+
+# One row per response of the policy: its answer, its class and its reward.
+REWARDS = versioned(
+    2,
+    [
+        *_ANSWER,
+        _column("reward", REAL),
+        _column("trained", FLAG),  # whether the update sees this response if the question is kept
+    ],
+)
+
+# One row per response of a voter beside the policy.
+VOTER_ANSWERS = versioned(1, [*_ANSWER, _column("voter", TEXT)])
+
 # One row per question: the vote and the decision.
 VOTES = versioned(
-    1,
+    2,
     [
         _column("question_id", TEXT),
         _column("question", TEXT),
-        _column("responses", COUNT),
-        _column("answered", COUNT),
+        _column("responses", COUNT),  # of the policy
+        _column("answered", COUNT),  # of these, with a readable answer
         _column("majority_answer", TEXT, optional=True),
-        _column("share", REAL),  # votes for the top answer over all responses, unanswered ones included
+        _column("share", REAL),  # votes for the top answer over all responses, unanswered ones and voters' included
         _column("margin", REAL),  # top share minus the second
-        _column("classes", COUNT),
+        _column("class_answers", TEXTS),  # one answer for each class, the largest class first
+        _column("class_shares", REALS),
         _column("mean_reward", REAL),
-        _column("decision", TEXT),  # "kept", "too_easy", "too_hard", "tie", "no_answer", "no_responses"
+        _column("decision", TEXT),  # one of stages.vote_rewards.DECISIONS
     ],
 )
 
@@ -163,9 +197,22 @@ DIAGNOSTICS = versioned(
 # One row per optimiser step; the columns are explained where they are made (stages/trainer/job.py).
 TRAIN_METRICS = versioned(1, [pa.field("step", pa.int64()), *(pa.field(name, pa.float64()) for name in METRIC_COLUMNS)])
 
+# How often the majority answer was right, by the share of votes it had (a reliability curve).
+RELIABILITY = versioned(
+    1,
+    [
+        _column("benchmark", TEXT),
+        _column("share_from", REAL),
+        _column("share_to", REAL),  # included
+        _column("questions", COUNT),
+        _column("mean_share", REAL),
+        _column("correct", REAL),  # share of these questions whose majority answer is right
+    ],
+)
+
 # One row per graded response of an evaluation.
 GRADES = versioned(
-    1,
+    2,
     [
         _column("benchmark", TEXT),
         _column("problem_id", TEXT),
@@ -176,10 +223,8 @@ GRADES = versioned(
         _column("response_tokens", COUNT),
         _column("finish_reason", TEXT),
         _column("answer", TEXT, optional=True),
-        _column("answer_class", COUNT, optional=True),  # within the problem's sampled responses
-        _column(
-            "status", TEXT
-        ),  # "correct", "wrong", "no_answer", "timeout" or "error"; all but the first count as wrong
+        _column("answer_class", COUNT, optional=True),  # among the problem's responses of this mode
+        _column("status", TEXT),  # "correct", "wrong", "error" or why there is no answer; all but the first are wrong
     ],
 )
 

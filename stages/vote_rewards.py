@@ -1,27 +1,33 @@
 """Stage 4: the majority answer stands in for the missing label (paper, section 3.2, equations 3-5).
 
 Departs from the authors' release: answers are taken from the response alone, never from the question; equal answers
-form classes that do not depend on the order of the responses; a response without an answer neither votes nor earns; a
-tie at the top is no majority. Questions that are too easy or too hard are dropped here, before any advantage is
-computed.
+form classes that do not depend on the order of the responses; a response without a readable answer neither votes nor
+earns; a tie at the top is no majority. Questions that are too easy or too hard are dropped here, before any advantage
+is computed. Beyond the paper, each off by default: voters beside the policy, abstention below a margin, soft votes, a
+penalty for low agreement, voting on more responses than are trained on.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from stages import schemas
-from stages.answers.math import extract_math_answer
-from stages.answers.verifier import Verifier
-from stages.answers.voting import Vote, matches, verified_equal, vote
+from stages.answers.kinds import MAX_ANSWER, AnswerConfig, AnswerKind
+from stages.answers.voting import Ballot, Comparer, Graded, GradeStatus, Vote, grade, vote
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.domains import arithmetic
 from stages.settings import Settings
 
 RewardSource = Literal["majority", "verified", "random"]
+
+POLICY = "policy"
+"""The policy's name among the voters."""
+_CHUNK = 256  # questions voted on together: enough to keep all workers busy, few enough to show progress
+DECISIONS = ("kept", "too_easy", "too_hard", "tie", "abstain", "no_answer", "unparsable", "no_responses")
 
 
 class VoteSettings(Settings):
@@ -29,7 +35,14 @@ class VoteSettings(Settings):
 
     min_reward: float = Field(0.2, ge=0, le=1, description="Keep a question whose mean reward is at least this ...")
     max_reward: float = Field(0.8, ge=0, le=1, description="... and at most this.")
-    boxed_only: bool = Field(False, description="Only \\boxed{} counts as an answer; else the final expression may.")
+    abstain_below: float = Field(0.0, ge=0, le=1, description="Drop a question whose vote has a smaller margin.")
+    soft: bool = Field(False, description="Every answer earns the share of its class, instead of 1 for the majority.")
+    low_agreement_penalty: float = Field(
+        0.0, ge=0, le=1, description="Rewards are multiplied by 1 - this * (1 - majority share)."
+    )
+    train_responses: PositiveInt | None = Field(
+        None, ge=2, description="All responses vote; only this many of each question are trained on."
+    )
 
     @model_validator(mode="after")
     def _bounds(self) -> Self:
@@ -40,6 +53,13 @@ class VoteSettings(Settings):
         return self
 
 
+class VoterWeight(Settings):
+    """A voter beside the policy, and what each of its votes counts; the policy's count 1."""
+
+    name: str
+    weight: PositiveFloat
+
+
 class VoteConfig(VoteSettings):
     """`VoteSettings` with what the rest of the run fixes."""
 
@@ -48,6 +68,20 @@ class VoteConfig(VoteSettings):
     question after the difficulty gate (control)."""
     domain: Literal["arithmetic"] | None = None
     """Built-in domain that can label its own questions."""
+    answers: AnswerConfig = AnswerConfig()
+    voters: tuple[VoterWeight, ...] = ()
+    """Whose answers are in the input `voter_responses`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Response:
+    """A response on the ballot."""
+
+    voter: str
+    # `POLICY`, or a voter beside it.
+    sample_index: int
+    answer: str | None
+    # As extracted.
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,106 +90,179 @@ class Judged:
 
     question: dict[str, Any]
     # Row of `accepted`.
-    responses: list[dict[str, Any]]
-    # Rows of `responses`, by sample index.
-    answers: list[str | None]
-    # Extracted answer of each response.
+    responses: list[Response]
+    # The policy's by sample index, then the voters'.
     vote: Vote
+    # Over all of them.
     rewards: list[float]
-    # One per response.
+    # Of the policy's responses.
     decision: str
-    # "kept", or why not.
+    # One of DECISIONS.
 
 
 def vote_rewards(config: VoteConfig, inputs: Inputs, work: Work) -> Metrics:
-    questions = inputs.table("accepted")
-    by_question: dict[str, list[dict[str, Any]]] = {}
-    columns = ["question_id", "sample_index", "response"]
-    for row in inputs.table("responses").select(columns).sort("question_id", "sample_index").iter_rows(named=True):
-        by_question.setdefault(row["question_id"], []).append(row)
-    verifier = work.resources.verifier()
-    judged = []
-    for done, question in enumerate(questions.iter_rows(named=True), start=1):
-        seed = work.seed(question["question_id"])
-        judged.append(_judge(question, by_question.get(question["question_id"], []), config, verifier, seed))
-        work.progress(done, questions.height)
+    questions = inputs.table("accepted").to_dicts()
+    kind, comparer = config.answers.load(), work.resources.verifier()
+    responses = _responses(inputs, {row["question_id"]: row["question"] for row in questions}, kind, config)
+    judged: list[Judged] = []
+    diagnostics: list[dict[str, Any]] = []
+    for start in range(0, len(questions), _CHUNK):
+        chunk = questions[start : start + _CHUNK]
+        given = [responses.get(row["question_id"], []) for row in chunk]
+        done = _judge(chunk, given, config, kind, comparer, work)
+        judged += done
+        diagnostics += _diagnose(done, kind, comparer) if config.domain else []
+        work.progress(start + len(chunk), len(questions))
     kept = [item for item in judged if item.decision == "kept"]
-    work.write("rewards", [row for item in judged for row in _reward_rows(item)])
+    work.write("rewards", [row for item in judged for row in _reward_rows(item, config)])
+    work.write("voter_answers", [row for item in judged for row in _voter_rows(item)])
     work.write("votes", [_vote_row(item) for item in judged])
     pool = inputs.table("pool").to_dicts() if "pool" in inputs else []
     work.write("pool", pool + [_pool_row(item, work.context.iteration) for item in kept])
-    diagnostics = [_diagnose(item, verifier) for item in judged] if config.domain else []
     work.write("diagnostics", diagnostics)
-    return {**_vote_metrics(judged), **_label_metrics(diagnostics)}
+    return {**_vote_metrics(judged), **_agreement_metrics(judged, config), **_label_metrics(diagnostics)}
+
+
+def _responses(
+    inputs: Inputs, questions: dict[str, str], kind: AnswerKind, config: VoteConfig
+) -> dict[str, list[Response]]:
+    """Responses by question, with their extracted answers: the policy's, then each voter's in the settings' order."""
+    found: dict[str, list[Response]] = {}
+    for voter, row in _rows(inputs, config):
+        answer = kind.extract(row["response"], questions[row["question_id"]])
+        response = Response(voter=voter, sample_index=row["sample_index"], answer=answer)
+        found.setdefault(row["question_id"], []).append(response)
+    return found
+
+
+def _rows(inputs: Inputs, config: VoteConfig) -> Iterator[tuple[str, dict[str, Any]]]:
+    columns = ["question_id", "sample_index", "response"]
+    own = inputs.table("responses").select(columns).sort("question_id", "sample_index")
+    yield from ((POLICY, row) for row in own.iter_rows(named=True))
+    if config.voters:
+        others = inputs.table("voter_responses").select("voter", *columns).partition_by("voter", as_dict=True)
+        for voter in config.voters:
+            rows = others[(voter.name,)].sort("question_id", "sample_index") if (voter.name,) in others else None
+            yield from ((voter.name, row) for row in (rows.iter_rows(named=True) if rows is not None else ()))
 
 
 def _judge(
-    question: dict[str, Any], responses: list[dict[str, Any]], config: VoteConfig, verifier: Verifier, seed: int
-) -> Judged:
-    answers = [extract_math_answer(row["response"], boxed_only=config.boxed_only) for row in responses]
-    result = vote(answers, verified_equal(verifier))
-    if config.rewards == "verified":
-        rewards = _verified_rewards(question["question"], answers, verifier)
-    else:
-        # Class 0 is the largest.
-        rewards = [float(result.status == "majority" and class_id == 0) for class_id in result.class_ids]
-    decision = _decide(result, rewards, config)
-    if config.rewards == "random" and decision == "kept":
-        random.Random(seed).shuffle(rewards)
-    return Judged(
-        question=question, responses=responses, answers=answers, vote=result, rewards=rewards, decision=decision
-    )
+    questions: Sequence[dict[str, Any]],
+    responses: Sequence[list[Response]],
+    config: VoteConfig,
+    kind: AnswerKind,
+    comparer: Comparer,
+    work: Work,
+) -> list[Judged]:
+    weights = {POLICY: Fraction(1), **{voter.name: Fraction(str(voter.weight)) for voter in config.voters}}
+    ballots = [
+        Ballot(
+            question=question["question"],
+            answers=[response.answer for response in given],
+            weights=[weights[response.voter] for response in given],
+        )
+        for question, given in zip(questions, responses, strict=True)
+    ]
+    judged = []
+    for question, given, result in zip(questions, responses, vote(ballots, kind, comparer), strict=True):
+        own = [place for place, response in enumerate(given) if response.voter == POLICY]
+        if config.rewards == "verified":
+            rewards = _verified_rewards(question["question"], [given[place].answer for place in own], kind, comparer)
+            level = _mean(rewards)
+        else:
+            rewards = [_reward(result, result.class_ids[place], config) for place in own]
+            # Difficulty is how often the policy finds the majority, whatever that earns it.
+            level = _mean([float(result.class_ids[place] == 0) for place in own])
+        decision = _decide(result, len(own), level, config)
+        if config.rewards == "random" and decision == "kept":
+            random.Random(work.seed(question["question_id"])).shuffle(rewards)
+        judged.append(Judged(question=question, responses=given, vote=result, rewards=rewards, decision=decision))
+    return judged
 
 
-def _decide(result: Vote, rewards: Sequence[float], config: VoteConfig) -> str:
-    """The difficulty gate on the mean reward, both ends included; a question without a majority is never kept."""
-    if not rewards:
+def _reward(result: Vote, answer_class: int | None, config: VoteConfig) -> float:
+    """1 for the majority answer, else 0 (equation 5); or its soft form."""
+    if result.status != "majority" or answer_class is None:
+        return 0.0
+    reward = result.classes[answer_class].share if config.soft else float(answer_class == 0)
+    return reward * (1 - config.low_agreement_penalty * (1 - result.share))
+
+
+def _decide(result: Vote, responses: int, level: float, config: VoteConfig) -> str:
+    """The difficulty gate on `level`, both ends included; a question without a clear majority is never kept."""
+    if not responses:
         return "no_responses"
-    if result.status != "majority" and config.rewards != "verified":
-        return result.status
-    if config.rewards == "verified" and not any(rewards):
+    if config.rewards != "verified":
+        if result.status != "majority":
+            return result.status
+        if result.margin < config.abstain_below - 1e-9:
+            return "abstain"
+    elif not level:
         return "too_hard"
-    # Counts instead of a mean: 16 * 0.2 in floating point must not decide a border case.
-    total, n = sum(rewards), len(rewards)
-    if total < config.min_reward * n - 1e-9:
+    # A border case must not hang on the last bit of 3 / 15.
+    if level < config.min_reward - 1e-9:
         return "too_hard"
-    return "too_easy" if total > config.max_reward * n + 1e-9 else "kept"
+    return "too_easy" if level > config.max_reward + 1e-9 else "kept"
 
 
-def _verified_rewards(question: str, answers: Sequence[str | None], verifier: Verifier) -> list[float]:
+def _verified_rewards(
+    question: str, answers: Sequence[str | None], kind: AnswerKind, comparer: Comparer
+) -> list[float]:
     """1 where the answer equals the domain's label; an unsolvable question rewards nothing and so is dropped."""
     problem = arithmetic.solve(question)
     if problem is None:
         return [0.0] * len(answers)
-    return [float(status == "correct") for status in matches(answers, [str(problem.answer)] * len(answers), verifier)]
+    return [float(status == "correct") for status in _graded(question, answers, str(problem.answer), kind, comparer)]
 
 
-def _reward_rows(item: Judged) -> list[dict[str, Any]]:
+def _graded(
+    question: str, answers: Sequence[str | None], label: str, kind: AnswerKind, comparer: Comparer
+) -> list[GradeStatus]:
+    return grade([Graded(question=question, answer=answer, gold=label) for answer in answers], kind, comparer)
+
+
+def _reward_rows(item: Judged, config: VoteConfig) -> list[dict[str, Any]]:
+    rows = [row for voter, row in _answer_rows(item) if voter == POLICY]
+    trained = len(rows) if config.train_responses is None else config.train_responses
     return [
-        {
-            "question_id": row["question_id"],
-            "sample_index": row["sample_index"],
-            "answer": answer,
-            "answer_class": answer_class,
-            "status": "no_answer" if answer is None else "ok",
-            "reward": reward,
-        }
-        for row, answer, answer_class, reward in zip(
-            item.responses, item.answers, item.vote.class_ids, item.rewards, strict=True
-        )
+        {**row, "reward": reward, "trained": place < trained}
+        for place, (row, reward) in enumerate(zip(rows, item.rewards, strict=True))
     ]
 
 
+def _voter_rows(item: Judged) -> list[dict[str, Any]]:
+    return [{**row, "voter": voter} for voter, row in _answer_rows(item) if voter != POLICY]
+
+
+def _answer_rows(item: Judged) -> Iterator[tuple[str, dict[str, Any]]]:
+    ballot = zip(item.responses, item.vote.class_ids, item.vote.statuses, strict=True)
+    for response, answer_class, status in ballot:
+        yield (
+            response.voter,
+            {
+                "question_id": item.question["question_id"],
+                "sample_index": response.sample_index,
+                "answer": response.answer and response.answer[:MAX_ANSWER],
+                "answer_class": answer_class,
+                "status": status,
+            },
+        )
+
+
 def _vote_row(item: Judged) -> dict[str, Any]:
+    own = [
+        status for response, status in zip(item.responses, item.vote.statuses, strict=True) if response.voter == POLICY
+    ]
     return {
         "question_id": item.question["question_id"],
         "question": item.question["question"],
-        "responses": item.vote.n,
-        "answered": item.vote.answered,
+        "responses": len(own),
+        "answered": own.count("ok"),
         "majority_answer": item.vote.majority,
         "share": item.vote.share,
         "margin": item.vote.margin,
-        "classes": len({answer_class for answer_class in item.vote.class_ids if answer_class is not None}),
+        "class_answers": [found.answer for found in item.vote.classes],
+        "class_shares": [found.share for found in item.vote.classes],
         "mean_reward": _mean(item.rewards),
         "decision": item.decision,
     }
@@ -166,34 +273,49 @@ def _pool_row(item: Judged, iteration: int) -> dict[str, Any]:
     return {**kept, "added_in": iteration, "share": item.vote.share}
 
 
-def _diagnose(item: Judged, verifier: Verifier) -> dict[str, Any]:
-    """Compare with the domain's label. Read by people only: nothing that leads to a policy takes this table."""
-    row = {
-        "question_id": item.question["question_id"],
-        "label": None,
-        "majority_correct": None,
-        "responses_correct": None,
-    }
-    if (problem := arithmetic.solve(item.question["question"])) is None:
-        return row
-    label = str(problem.answer)
-    status = matches([item.vote.majority, *item.answers], [label] * (1 + len(item.answers)), verifier)
-    correct = [float(found == "correct") for found in status]
-    return {**row, "label": label, "majority_correct": bool(correct[0]), "responses_correct": _mean(correct[1:])}
+def _diagnose(judged: Sequence[Judged], kind: AnswerKind, comparer: Comparer) -> list[dict[str, Any]]:
+    """Compare with the domain's labels. Read by people only: nothing that leads to a policy takes this table."""
+    rows = []
+    for item in judged:
+        row = dict.fromkeys(("label", "majority_correct", "responses_correct"))
+        if (problem := arithmetic.solve(item.question["question"])) is not None:
+            label = str(problem.answer)
+            answers = [response.answer for response in item.responses if response.voter == POLICY]
+            status = _graded(item.question["question"], [item.vote.majority, *answers], label, kind, comparer)
+            correct = [float(found == "correct") for found in status]
+            row = {"label": label, "majority_correct": bool(correct[0]), "responses_correct": _mean(correct[1:])}
+        rows.append({"question_id": item.question["question_id"], **row})
+    return rows
 
 
 def _vote_metrics(judged: Sequence[Judged]) -> dict[str, float | int | None]:
     decisions = [item.decision for item in judged]
-    reasons = ("too_easy", "too_hard", "tie", "no_answer", "no_responses")
-    responses = sum(item.vote.n for item in judged)
+    statuses = [status for item in judged for status in item.vote.statuses]
+    share_of = {
+        f"vote/{name}_share": statuses.count(name) / len(statuses) if statuses else 0.0
+        for name in ("no_answer", "unparsable", "timed_out", "too_large")
+    }
     return {
         "vote/kept": decisions.count("kept"),
         "vote/dropped": len(decisions) - decisions.count("kept"),
-        **{f"vote/dropped/{reason}": decisions.count(reason) for reason in reasons},
+        **{f"vote/dropped/{reason}": decisions.count(reason) for reason in DECISIONS if reason != "kept"},
         "vote/mean_share": _mean([item.vote.share for item in judged]),
+        "vote/mean_margin": _mean([item.vote.margin for item in judged]),
         "vote/mean_reward_kept": _mean([_mean(item.rewards) for item in judged if item.decision == "kept"]),
-        "vote/no_answer_share": 1 - sum(item.vote.answered for item in judged) / responses if responses else 0.0,
+        **share_of,
     }
+
+
+def _agreement_metrics(judged: Sequence[Judged], config: VoteConfig) -> dict[str, float | int | None]:
+    """How often each voter's responses are the majority answer, over questions that have one."""
+    if not config.voters:
+        return {}
+    agreed: dict[str, list[float]] = {POLICY: [], **{voter.name: [] for voter in config.voters}}
+    for item in judged:
+        if item.vote.status == "majority":
+            for response, answer_class in zip(item.responses, item.vote.class_ids, strict=True):
+                agreed[response.voter].append(float(answer_class == 0))
+    return {f"vote/agreement/{voter}": _mean(values) for voter, values in agreed.items()}
 
 
 def _label_metrics(diagnostics: Sequence[dict[str, Any]]) -> dict[str, float | int | None]:
@@ -213,10 +335,11 @@ def _mean(values: Sequence[float]) -> float:
 
 VOTE = Stage(
     name="vote_rewards",
-    version=1,
+    version=2,
     body=vote_rewards,
     tables={
         "rewards": schemas.REWARDS,
+        "voter_answers": schemas.VOTER_ANSWERS,
         "votes": schemas.VOTES,
         "pool": schemas.POOL,
         "diagnostics": schemas.DIAGNOSTICS,

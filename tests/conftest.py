@@ -5,8 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.commands import CUT, serl
+
+# A busy machine is no failure: time limits of tests guard against hangs only.
+settings.register_profile("serl", deadline=None)
+settings.load_profile("serl")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,7 +2,7 @@
 
 Departs from the authors' release: it extracts from prompt + response, so that an expression in the question counts as
 an answer; here only the response is read, and a response without an answer gives None. Model output is hostile: only
-the last 4,000 characters are read, and an answer longer than 300 characters is none.
+the last 4,000 characters are read.
 """
 
 import re
@@ -10,16 +10,34 @@ from decimal import Context
 from fractions import Fraction
 from functools import lru_cache
 
-MAX_TAIL = 4_000
-MAX_ANSWER = 300
-MAX_GOLD = 1_200  # a longer text is compared as it is: no extracted answer, and no gold of any benchmark, is so long
+from stages.answers.kinds import AnswerKind
+from stages.answers.marks import MAX_TAIL, anchored_line, last_boxed
 
-_BOX = re.compile(r"\\(?:boxed|fbox)(?![a-zA-Z])")
+MAX_GOLD = 1_200  # a longer text is compared as it is: no answer, and no gold of any benchmark, is so long
+
 _DELIMITED = re.compile(r"\\\((.+?)\\\)|\\\[(.+?)\\\]|\$\$(.+?)\$\$|(?<!\\)\$(?=[^\s$])([^$]*?[^\s$\\])\$(?!\d)")
 _NUMBER = r"[-+]?\\?\$?\s?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)?(?:\.\d+|(?<=\d)\.?(?!\d))(?:\s?/\s?\d+)?(?:\s?\\?%)?"
 _LAST_NUMBER = re.compile(rf"(?<![\w.]){_NUMBER}")
-_ANCHOR = re.compile(r"####|\banswer(?:\s+is)?\s*[:=]|\banswer\s+is\b", re.IGNORECASE)
 _WORD = re.compile(r"(?<![\\a-zA-Z])(?!(?:pi|sqrt|sin|cos|tan|log|ln)\b)[a-zA-Z]{2,}")
+
+
+class MathAnswer(AnswerKind):
+    """Numbers, expressions, sets, equations in LaTeX; equality beyond spelling is math-verify's."""
+
+    def __init__(self, *, boxed_only: bool = False) -> None:
+        self.boxed_only = boxed_only
+
+    def extract(self, response: str, question: str) -> str | None:
+        return extract_math_answer(response, boxed_only=self.boxed_only)
+
+    def canonical(self, answer: str, question: str) -> str | None:
+        return canonical(answer) or None
+
+    def same(self, left: str, right: str) -> bool | None:
+        return decide(left, right)
+
+    def plain(self, form: str) -> bool:
+        return number(form) is not None or _is_words(form)
 
 
 def extract_math_answer(response: str, *, boxed_only: bool = False) -> str | None:
@@ -32,43 +50,10 @@ def extract_math_answer(response: str, *, boxed_only: bool = False) -> str | Non
     boxed = last_boxed(tail)
     if boxed is not None or boxed_only:
         return boxed
-    anchors = list(_ANCHOR.finditer(tail))
-    if anchors:
-        line = tail[anchors[-1].end() :].strip().split("\n", 1)[0]
-        answer = _expression(line, last=False)
-    else:
-        answer = _expression(tail.rstrip().rsplit("\n", 1)[-1], last=True)
-    return answer if answer and len(answer) <= MAX_ANSWER else None
-
-
-def gold_answer(text: str) -> str:
-    """The answer in a reference text: what its last box holds (also of a whole solution), else the text itself."""
-    boxed = last_boxed(text)
-    return text.strip() if boxed is None else boxed
-
-
-def last_boxed(text: str) -> str | None:
-    """Content of the last \\boxed or \\fbox that is closed, not empty and at most 300 characters; None without one."""
-    for match in reversed(list(_BOX.finditer(text))):
-        content = _braced(text, match.end())
-        if content:
-            return content
-    return None
-
-
-def _braced(text: str, start: int) -> str | None:
-    """The balanced group that opens at `start`, or the one token there ("\\boxed 5"); escaped braces do not count."""
-    window = text[start : start + MAX_ANSWER + 8].lstrip()
-    if not window.startswith("{"):
-        token = re.match(r"[^\s${}]+(?:\{[^\s${}]*\})*", window)
-        return token[0].rstrip(".,;:") if token else None
-    depth = 0
-    for match in re.finditer(r"\\.|[{}]", window, re.DOTALL):
-        depth += {"{": 1, "}": -1}.get(match[0], 0)
-        if depth == 0 and match[0] == "}":
-            content = window[1 : match.start()].strip()
-            return content if len(content) <= MAX_ANSWER else None
-    return None
+    line = anchored_line(tail)
+    if line is not None:
+        return _expression(line, last=False) or None
+    return _expression(tail.rstrip().rsplit("\n", 1)[-1], last=True) or None
 
 
 def _expression(line: str, *, last: bool) -> str | None:
@@ -152,9 +137,10 @@ def _plain(text: str) -> str | None:
     return number + (f"e{exponent}" if exponent else "")
 
 
+@lru_cache(maxsize=65_536)
 def number(canonical_answer: str) -> Fraction | None:
     """Exact value of a canonical plain number or fraction, None for anything else (a percentage too)."""
-    plain = re.fullmatch(r"-?\d+(?:\.\d+)?(?:e-?\d+)?|-?\d+/0*[1-9]\d*", canonical_answer)
+    plain = re.fullmatch(r"-?\d+(?:\.\d+)?(?:e-?\d{1,3})?|-?\d+/0*[1-9]\d*", canonical_answer)
     return Fraction(canonical_answer) if plain else None
 
 
@@ -171,10 +157,15 @@ def decide(left: str, right: str) -> bool | None:
         if any("." in text or "e" in text for text in (left, right)):
             return _rounded(values[0]) == _rounded(values[1])
         return values[0] == values[1]
-    words = [re.fullmatch(r"[A-Za-z]{3,}(?: [A-Za-z]+)*", text) is not None for text in (left, right)]
+    words = [_is_words(left), _is_words(right)]
     if any(words):
         return all(words) and left.casefold() == right.casefold()
     return None
+
+
+@lru_cache(maxsize=65_536)
+def _is_words(canonical_answer: str) -> bool:
+    return re.fullmatch(r"[A-Za-z]{3,}(?: [A-Za-z]+)*", canonical_answer) is not None
 
 
 def _rounded(value: Fraction) -> Fraction:

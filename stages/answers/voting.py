@@ -1,143 +1,228 @@
-"""Majority vote over the final answers of one question, and grading against a gold answer.
+"""Majority vote over the answers to each question, and grading against a gold answer.
 
 Departs from the authors' release, whose vote depends on the order in which responses were sampled because equality is
 not transitive ("5", "x=5", "y=5"; "50", "50%", "0.5"), lets answerless responses vote, and breaks ties silently. Here
-classes do not depend on order, an answerless response never votes but counts in n, and a tie at the top has no
-majority.
+classes do not depend on order, a response without a readable answer never votes but counts in n, and a tie at the top
+has no majority. Where the release verifies each of 120 pairs of 16 responses in both directions, here each distinct
+answer is read once, and math-verify compares only forms that could be equal.
 """
 
-from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import combinations
-from typing import Literal
+from typing import Literal, Protocol
 
-from stages.answers.math import canonical, decide, gold_answer
-from stages.answers.verifier import Verifier
+from stages.answers.kinds import MAX_ANSWER, AnswerKind, AnswerStatus
+from stages.answers.verifier import Reading
 
-Equal = Callable[[Sequence[tuple[str, str]]], Sequence[bool]]
+GradeStatus = Literal["correct", "wrong", "no_answer", "unparsable", "timed_out", "too_large", "error"]
+
+
+class Comparer(Protocol):
+    """What voting asks of `stages.answers.verifier.Verifier`."""
+
+    def read(self, answers: Sequence[str]) -> list[Reading]: ...
+
+    def equal(self, pairs: Sequence[tuple[str, str]]) -> list[str]: ...
+
+    def equal_groups(self, groups: Sequence[Sequence[tuple[str, str]]]) -> list[list[str]]: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ballot:
+    """The answers given to one question, None for a response without one."""
+
+    question: str
+    answers: Sequence[str | None]
+    weights: Sequence[Fraction] | None = None
+    """Of each answer's vote; 1 each when not given."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AnswerClass:
+    """Answers that are one answer."""
+
+    answer: str
+    """The member with the shortest, then alphabetically first canonical form."""
+    share: float
+    """Weight of its votes over the weight of all responses."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Vote:
     """Outcome of the vote on one question."""
 
-    status: Literal["majority", "tie", "no_answer"]
-    """Whether one class has strictly more votes than every other; "no_answer" when no response has an answer."""
-    majority: str | None
-    """Representative answer of the largest class; None without a majority."""
-    share: float
-    """Votes of the largest class over n."""
+    status: Literal["majority", "tie", "no_answer", "unparsable"]
+    """Whether one class has strictly more votes than every other. Without any class: "no_answer" when no response has
+    an answer, "unparsable" when some have, none of which could be read."""
+    classes: tuple[AnswerClass, ...]
+    """The largest first, equals by representative."""
     margin: float
-    """Votes of the largest class minus those of the second, over n; 0 in a tie."""
-    n: int
-    """Responses, answered or not."""
-    answered: int
-    """Responses with an answer."""
+    """Share of the largest class minus that of the second; 0 in a tie."""
     class_ids: tuple[int | None, ...]
-    """Class of each response, in their order: 0 is the largest, equals by representative; None without an answer."""
+    """Class of each response, in their order; None without a readable answer."""
+    statuses: tuple[AnswerStatus, ...]
+    """Of each response's answer."""
+
+    @property
+    def majority(self) -> str | None:
+        """Representative answer of the largest class; None without a majority."""
+        return self.classes[0].answer if self.status == "majority" else None
+
+    @property
+    def share(self) -> float:
+        """Share of the largest class; responses without a readable answer count below the line."""
+        return self.classes[0].share if self.classes else 0.0
 
 
-def verified_equal(verifier: Verifier) -> Equal:
-    """The `equal` of voting by math-verify; pairs it cannot parse or finish are not equal (see `verifier.counts`)."""
-    return lambda pairs: [status == "equal" for status in verifier.equal(pairs)]
+def vote(ballots: Sequence[Ballot], kind: AnswerKind, comparer: Comparer) -> list[Vote]:
+    """Majority vote on each question; all of them together, so that reading and comparing use all workers.
 
-
-def answer_classes(answers: Collection[str], equal: Equal) -> dict[str, int]:
-    """Class number of every distinct answer; independent of the order of `answers`.
-
-    Answers of one canonical form are one group. Groups, the most frequent first and equal counts by length and
-    spelling, then join the first class with all of whose groups they are equal (complete linkage), so that "5" joins
-    "x=5" or "y=5", whichever has more votes, and never chains the two. An answer given twice in `answers` has two
-    votes. `equal` is asked in one call, and only for pairs that need algebra.
+    Answers of one canonical form are one group. Groups, the heaviest first and equals by length and spelling, join the
+    first class with all of whose groups they are equal (complete linkage), so that "5" joins "x=5" or "y=5", whichever
+    has more votes, and never chains the two.
     """
-    groups: dict[str, list[str]] = {}
-    for answer in sorted(set(answers)):
-        groups.setdefault(canonical(answer), []).append(answer)
-    votes = Counter(answers)
-    size = {name: sum(votes[answer] for answer in group) for name, group in groups.items()}
-    names = sorted(groups, key=lambda name: (-size[name], len(name), name))
-    same = _same_groups(names, groups, equal)
-
-    classes: list[list[str]] = []
-    for name in names:
-        fitting = (members for members in classes if all(frozenset((name, other)) in same for other in members))
-        if (found := next(fitting, None)) is not None:
-            found.append(name)
-        else:
-            classes.append([name])
-    return {answer: number for number, members in enumerate(classes) for name in members for answer in groups[name]}
-
-
-def _same_groups(names: Sequence[str], groups: dict[str, list[str]], equal: Equal) -> set[frozenset[str]]:
-    """Pairs of different canonical forms that are equal answers."""
-    same, asked = set(), []
-    for left, right in combinations(sorted(names), 2):
-        verdict = decide(left, right)
-        if verdict is None:
-            asked.append((left, right))
-        elif verdict:
-            same.add(frozenset((left, right)))
-    if asked:
-        verdicts = equal([(groups[left][0], groups[right][0]) for left, right in asked])
-        same |= {frozenset(pair) for pair, verdict in zip(asked, verdicts, strict=True) if verdict}
-    return same
-
-
-def vote(answers: Sequence[str | None], equal: Equal) -> Vote:
-    """Majority vote over the answers of the responses to one question (None: the response has no answer).
-
-    The representative of a class is its answer with the shortest, then alphabetically first canonical form.
-    """
-    given = [answer for answer in answers if answer is not None]
-    classes = answer_classes(given, equal)
-    members: dict[int, list[str]] = {}
-    for answer, number in classes.items():
-        members.setdefault(number, []).append(answer)
-    names = {number: min(group, key=_representative_key) for number, group in members.items()}
-    counts = Counter(classes[answer] for answer in given)
-    ranked = sorted(counts, key=lambda number: (-counts[number], _representative_key(names[number])))
-    rank = {number: position for position, number in enumerate(ranked)}
-
-    top, second = ([counts[number] for number in ranked] + [0, 0])[:2]
-    status: Literal["majority", "tie", "no_answer"] = (
-        "no_answer" if not given else "tie" if top == second else "majority"
+    papers = [_Paper(ballot, kind) for ballot in ballots]
+    wanted = sorted({answer for paper in papers for answer in paper.unread(kind)})
+    readings = dict(zip(wanted, comparer.read(wanted), strict=True))
+    for paper in papers:
+        paper.discard_unreadable(kind, readings)
+    asked = [paper.pairs(kind, readings) for paper in papers]
+    verdicts = comparer.equal_groups(
+        [
+            [(paper.answer(left), paper.answer(right)) for left, right in pairs]
+            for paper, pairs in zip(papers, asked, strict=True)
+        ]
     )
-    return Vote(
-        status=status,
-        majority=names[ranked[0]] if status == "majority" else None,
-        share=top / len(answers) if answers else 0.0,
-        margin=(top - second) / len(answers) if answers else 0.0,
-        n=len(answers),
-        answered=len(given),
-        class_ids=tuple(None if answer is None else rank[classes[answer]] for answer in answers),
-    )
+    for paper, pairs, found in zip(papers, asked, verdicts, strict=True):
+        paper.same |= {frozenset(pair) for pair, verdict in zip(pairs, found, strict=True) if verdict == "equal"}
+    return [paper.count() for paper in papers]
 
 
-def _representative_key(answer: str) -> tuple[int, str, int, str]:
-    form = canonical(answer)
-    return len(form), form, len(answer), answer
+class _Paper:
+    """One question's ballot on its way to a vote: the status of each answer, and the forms that are in the running."""
+
+    def __init__(self, ballot: Ballot, kind: AnswerKind) -> None:
+        self.ballot = ballot
+        self.forms: list[str | None] = []  # canonical form of each response's answer
+        self.statuses: list[AnswerStatus] = []
+        self.spellings: dict[str, set[str]] = {}  # form -> answers
+        self.same: set[frozenset[str]] = set()
+        for answer in ballot.answers:
+            form, status = _form(answer, ballot.question, kind)
+            self.forms.append(form)
+            self.statuses.append(status)
+            if answer is not None and form is not None:
+                self.spellings.setdefault(form, set()).add(answer)
+
+    def answer(self, form: str) -> str:
+        """The spelling that stands for a form, whatever the order of responses."""
+        return min(self.spellings[form], key=lambda spelling: (len(spelling), spelling))
+
+    def unread(self, kind: AnswerKind) -> set[str]:
+        """Answers that math-verify has to read: not plain, or plain and perhaps equal to one that is not."""
+        needed = {form for form in self.spellings if not kind.plain(form)}
+        for left, right in combinations(sorted(self.spellings), 2):
+            if kind.same(left, right) is None:
+                needed |= {left, right}
+        return {self.answer(form) for form in needed}
+
+    def discard_unreadable(self, kind: AnswerKind, readings: Mapping[str, Reading]) -> None:
+        for form in list(self.spellings):
+            reading = readings.get(self.answer(form))
+            if reading is not None and reading.status != "ok" and not kind.plain(form):
+                del self.spellings[form]
+                for place in (place for place, own in enumerate(self.forms) if own == form):
+                    self.forms[place], self.statuses[place] = None, reading.status
+
+    def pairs(self, kind: AnswerKind, readings: Mapping[str, Reading]) -> list[tuple[str, str]]:
+        """Pairs of forms that only math-verify can tell apart; what can be told without it goes into `same`."""
+        asked = []
+        for left, right in combinations(sorted(self.spellings), 2):
+            verdict = kind.same(left, right)
+            if verdict:
+                self.same.add(frozenset((left, right)))
+            elif verdict is None and readings[self.answer(left)].may_equal(readings[self.answer(right)]):
+                asked.append((left, right))
+        return asked
+
+    def count(self) -> Vote:
+        weights = self.ballot.weights or [Fraction(1)] * len(self.forms)
+        weight = dict.fromkeys(self.spellings, Fraction(0))
+        for form, own in zip(self.forms, weights, strict=True):
+            if form is not None:
+                weight[form] += own
+        classes: list[list[str]] = []
+        for form in sorted(weight, key=lambda form: (-weight[form], len(form), form)):
+            fitting = (c for c in classes if all(frozenset((form, other)) in self.same for other in c))
+            if (found := next(fitting, None)) is not None:
+                found.append(form)
+            else:
+                classes.append([form])
+        names = {min(members, key=lambda form: (len(form), form)): members for members in classes}
+        votes = {name: sum((weight[form] for form in members), Fraction(0)) for name, members in names.items()}
+        ranked = sorted(names, key=lambda name: (-votes[name], len(name), name))
+        number = {form: rank for rank, name in enumerate(ranked) for form in names[name]}
+        total = sum(weights, Fraction(0))
+        top, second = ([votes[name] for name in ranked] + [Fraction(0)] * 2)[:2]
+        return Vote(
+            status=self._status(top, second),
+            classes=tuple(AnswerClass(answer=self.answer(name), share=float(votes[name] / total)) for name in ranked),
+            margin=float((top - second) / total) if total else 0.0,
+            class_ids=tuple(None if form is None else number[form] for form in self.forms),
+            statuses=tuple(self.statuses),
+        )
+
+    def _status(self, top: Fraction, second: Fraction) -> Literal["majority", "tie", "no_answer", "unparsable"]:
+        if top:
+            return "majority" if top > second else "tie"
+        return "no_answer" if all(status == "no_answer" for status in self.statuses) else "unparsable"
 
 
-def matches(answers: Sequence[str | None], golds: Sequence[str], verifier: Verifier) -> list[str]:
-    """Grade each answer against its gold: correct, wrong, no_answer, timeout or error.
+def _form(answer: str | None, question: str, kind: AnswerKind) -> tuple[str | None, AnswerStatus]:
+    """Canonical form and status of one answer, as far as they are known without math-verify."""
+    if answer is None:
+        return None, "no_answer"
+    if len(answer) > MAX_ANSWER:
+        return None, "too_large"
+    form = kind.canonical(answer, question)
+    return form, "unparsable" if form is None else "ok"
 
-    A gold may be an answer, an answer in a box, or a whole solution with one. Spelling and plain numbers are compared
-    here, the rest by math-verify; an answer it cannot parse is wrong.
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Graded:
+    """An answer and what it should have been."""
+
+    question: str
+    answer: str | None
+    gold: str
+    """An answer, an answer in a box, or a whole solution with one."""
+
+
+def grade(rows: Sequence[Graded], kind: AnswerKind, comparer: Comparer) -> list[GradeStatus]:
+    """Grade each answer against its gold; only "correct" is right, and the rest says why not.
+
+    Spelling and what the kind can tell are compared here, the rest by math-verify.
     """
-    grades: list[str] = []
+    grades: list[GradeStatus] = []
     asked: dict[tuple[str, str], list[int]] = {}
-    for row, (answer, gold) in enumerate(zip(answers, golds, strict=True)):
-        if answer is None:
-            grades.append("no_answer")
+    for place, row in enumerate(rows):
+        form, status = _form(row.answer, row.question, kind)
+        if form is None or row.answer is None:
+            assert status != "ok"
+            grades.append(status)
             continue
-        expected = gold_answer(gold)
-        verdict = decide(canonical(answer), canonical(expected))
+        gold = kind.gold(row.gold, row.question)
+        gold_form = kind.canonical(gold, row.question) or gold
+        verdict = form == gold_form or kind.same(form, gold_form)
         grades.append("correct" if verdict else "wrong")
         if verdict is None:
-            asked.setdefault((expected, answer), []).append(row)
-    named = {"equal": "correct", "timeout": "timeout", "error": "error"}
-    for (_, rows), status in zip(asked.items(), verifier.equal(list(asked)), strict=True):
-        for row in rows:
-            grades[row] = named.get(status, "wrong")
+            asked.setdefault((gold, row.answer), []).append(place)
+    named: dict[str, GradeStatus] = {
+        "equal": "correct", "unparsable": "unparsable", "timeout": "timed_out", "error": "error",
+    }  # fmt: skip
+    for places, verdict_of_pair in zip(asked.values(), comparer.equal(list(asked)), strict=True):
+        for place in places:
+            grades[place] = named.get(verdict_of_pair, "wrong")
     return grades

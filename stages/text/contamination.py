@@ -1,31 +1,33 @@
-"""Overlap of a question with the evaluation sets: exact text, or n words in a row."""
+"""Overlap of a text with the evaluation sets: n words in a row, or the whole text.
 
-import re
+Words are those of `similarity.tokenize`: neither case nor punctuation nor LaTeX's backslashes and braces matter, and in
+Chinese and Japanese every character is one.
+"""
+
 from collections.abc import Iterable, Iterator
 
-WORD = re.compile(r"\w+")
+from stages.text.similarity import tokenize
 
 
 class EvaluationOverlap:
-    """Knows every run of `words` words of the evaluation problems."""
+    """Knows every run of `words` words of the evaluation problems; one that has fewer matches as a whole only."""
 
     def __init__(self, problems: Iterable[tuple[str, str]], words: int) -> None:
         """`problems`: (evaluation set, question). `words` = 0 looks for equal texts only."""
         self._words = words
-        self._sets: dict[tuple[str, ...], str] = {}
+        self._runs: dict[str, set[str]] = {}
         for name, question in problems:
-            for run in self._runs(question):
-                self._sets.setdefault(run, name)
+            self._runs.setdefault(name, set()).update(self._runs_of(question))
 
-    def found_in(self, question: str) -> str | None:
-        """The name of an evaluation set that shares a run of words with `question`, or None."""
-        return next((self._sets[run] for run in self._runs(question) if run in self._sets), None)
+    def found_in(self, text: str) -> list[str]:
+        """Names of the evaluation sets that share a run of words with `text`, in the order they were given."""
+        runs = set(self._runs_of(text))
+        return [name for name, known in self._runs.items() if not runs.isdisjoint(known)]
 
-    def _runs(self, question: str) -> Iterator[tuple[str, ...]]:
-        """All runs of n words, and the whole text: an evaluation question shorter than n words matches as a whole."""
-        tokens = tuple(WORD.findall(question.lower()))
+    def _runs_of(self, text: str) -> Iterator[str]:
+        """All runs of n words, each joined by spaces, which no word holds; the whole text when it has fewer."""
+        tokens = tokenize(text)
         if tokens:
-            yield tokens
-        if self._words:
-            for start in range(len(tokens) - self._words + 1):
-                yield tokens[start : start + self._words]
+            size = min(self._words or len(tokens), len(tokens))
+            for start in range(len(tokens) - size + 1):
+                yield " ".join(tokens[start : start + size])

@@ -46,9 +46,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
                 "over_generation": 8,
             },
             # A random policy writes no sentences; what is tested is the pipeline, so almost everything passes.
-            "filter": {
-                "rules": {"min_words": 1, "reject_leading_punctuation": False, "reject_leading_non_ascii": False}
-            },
+            "filter": {"rules": {"use": ["empty", "too_short", "too_long"], "min_words": 1}},
             "sample": {"responses": 8, "temperature": 0.1, "max_tokens": 48},
             "vote": {"min_reward": 0.0, "max_reward": 1.0},
             "update": {"batch_responses": 8, "schedule_steps": 10},

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.answers.math import canonical, decide, extract_math_answer, gold_answer, number
+from stages.answers.marks import gold_answer
+from stages.answers.math import canonical, decide, extract_math_answer, number
 
 
 @pytest.mark.parametrize(
@@ -29,7 +30,7 @@ from stages.answers.math import canonical, decide, extract_math_answer, gold_ans
         ("so \\boxed{3} and hence \\boxed{4", "3"),
         ("so \\boxed{3}, not \\boxed{}", "3"),
         ("\\boxed{4", None),
-        ("\\boxed{" + "1" * 301 + "}", None),
+        ("\\boxed{" + "1" * 301 + "}", "1" * 301),  # too large to vote, which the vote records
     ],
 )
 def test_boxed_answers(response: str, answer: str | None) -> None:
@@ -89,7 +90,7 @@ def test_hostile_responses_are_bounded(response: str) -> None:
     answer = extract_math_answer(response)
     canonical(response)
     assert time.perf_counter() - began < 5.0
-    assert answer is None or len(answer) <= 300
+    assert answer is None or len(answer) <= 4_000
 
 
 def test_gold_answers_come_out_of_boxes_and_whole_solutions() -> None:

@@ -1,15 +1,25 @@
 """The verifier process: what math-verify finds equal, and what happens when it does not end, dies or runs elsewhere."""
 
+import asyncio
+import json
+import os
+import random
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import combinations
+from pathlib import Path
 
 import pytest
 
 from stages.answers.verifier import Verifier
 from storage.errors import StageFailed
+
+DATA = Path(__file__).resolve().parents[3] / "../shared/data"
 
 
 @pytest.fixture(scope="module")
@@ -68,35 +78,141 @@ def test_it_works_from_any_thread(verifier: Verifier) -> None:
     assert results == [["equal", "different"]] * 3
 
 
+def workers_of(verifier: Verifier) -> list[int]:
+    """Process ids of the workers that run, and of their children."""
+    workers = [worker._process.pid for worker in list(verifier._workers.queue) if worker._process is not None]
+    return workers + [child for worker in workers for child in children_of(worker)]
+
+
+def children_of(pid: int) -> list[int]:
+    with suppress(FileNotFoundError):
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
+ENDLESS = "9^{9^{9^{9^9}}}"
+
+
 def test_an_endless_comparison_is_killed_and_the_rest_goes_on() -> None:
-    with Verifier(seconds_per_pair=1.5) as verifier:
+    with Verifier(seconds=1.0) as verifier:
         assert verifier.equal([("2", "\\frac{4}{2}")]) == ["equal"]
-        began = time.perf_counter()
-        pairs = [("9^{9^{9^{9^9}}}", "3"), ("2", "\\frac{4}{2}")]
+        pairs = [(ENDLESS, "3"), ("2", "\\frac{4}{2}")]
         assert verifier.equal(pairs) == ["timeout", "equal"]
-        assert time.perf_counter() - began < 30  # 1.5 s and the start of another worker
         assert verifier.counts == {"equal": 2, "timeout": 1}
 
 
-def test_a_worker_that_dies_is_an_error_and_is_replaced() -> None:
-    with Verifier() as verifier:
+def test_the_endless_answers_of_a_group_cost_a_few_timeouts_not_one_per_pair() -> None:
+    towers = [ENDLESS.replace("9^9", f"9^{n}") for n in range(3, 9)]
+    group = [(left, right) for left, right in combinations([*towers, "n+1", "1+n"], 2)]
+    with Verifier(workers=1, seconds=0.5) as verifier:
+        asked = count_requests(verifier)
+        statuses = verifier.equal_groups([group, [("n+1", "1+n"), ("n", "m")]])
+    assert statuses[0][-1] == "equal" and statuses[1] == ["equal", "different"]
+    assert statuses[0].count("timeout") >= 15  # towers with each other at least
+    # Each answer runs into its time twice at most; the other pairs of towers were not tried.
+    assert len(asked) - 3 <= len(towers) * 2
+
+
+def count_requests(verifier: Verifier) -> list[list[str]]:
+    """A list that grows with what its workers are asked."""
+    asked: list[list[str]] = []
+    for worker in list(verifier._workers.queue):
+        ask = worker.ask
+        worker.ask = lambda answers, ask=ask: (asked.append(answers), ask(answers))[1]  # type: ignore[method-assign]
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        ("\\frac{1}{2}", "ok"),
+        ("x=5", "ok"),
+        ("\\frac{1}{", "unparsable"),
+        ("", "unparsable"),
+        ("7" * 301, "too_large"),
+        ("(" * 40 + "x" + ")" * 40, "timed_out"),  # the parser's time doubles with each
+    ],
+)
+def test_readings(verifier: Verifier, answer: str, status: str) -> None:
+    assert [reading.status for reading in verifier.read([answer, "7", answer])] == [status, "ok", status]
+
+
+def test_a_distinct_answer_is_read_once() -> None:
+    with Verifier(workers=1) as verifier:
+        asked = count_requests(verifier)
+        assert len(verifier.read(["n+1", "n+1", "7", "n+1"])) == 4
+        assert verifier.read(["7", "n+1"]) == verifier.read(["n+1", "7"])[::-1]
+        assert asked == [["n+1"], ["7"]]
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["worker", "child"])
+def test_a_worker_killed_from_outside_is_replaced_and_its_answer_asked_again(which: int) -> None:
+    with Verifier(workers=1) as verifier:
         assert verifier.equal([("1+1", "2")]) == ["equal"]
-        assert verifier._process is not None
-        verifier._process.kill()
-        verifier._process.wait()
-        assert verifier.equal([("1+1", "2"), ("1+1", "2")]) == ["error", "equal"]
+        os.kill(workers_of(verifier)[which], signal.SIGKILL)
+        assert verifier.equal([("1+1", "2"), ("n", "m")]) == ["equal", "different"]
+        assert verifier.counts == {"equal": 2, "different": 1}
 
 
-def test_it_starts_lazily_and_closes_its_process() -> None:
+def test_workers_killed_again_and_again_do_not_lose_an_answer() -> None:
+    with Verifier(workers=2) as verifier:
+        done = threading.Event()
+
+        def killer() -> None:
+            while not done.wait(3.0):
+                for pid in workers_of(verifier):
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+
+        thread = threading.Thread(target=killer)
+        thread.start()
+        try:
+            answers = [f"{n}x+{n}" for n in range(3_000)]
+            assert {reading.status for reading in verifier.read(answers)} == {"ok"}
+        finally:
+            done.set()
+            thread.join()
+
+
+def test_a_stopped_worker_is_waited_for_and_a_stuck_one_is_ended() -> None:
+    with Verifier(workers=1, seconds=0.5) as verifier:
+        verifier.equal([("1", "2")])
+        worker, child = workers_of(verifier)
+        os.kill(child, signal.SIGSTOP)
+        threading.Timer(3.0, os.kill, (child, signal.SIGCONT)).start()  # longer than the limit, which is of CPU time
+        assert verifier.equal([("n+1", "1+n")]) == ["equal"]
+        os.kill(child, signal.SIGSTOP)
+        assert verifier.equal([("n+2", "2+n"), ("n+3", "3+n")]) == ["timeout", "equal"]
+        assert not _runs(worker) and not _runs(child)
+
+
+def test_several_workers_keep_the_order() -> None:
+    with Verifier(workers=2) as verifier:
+        pairs = [(f"{n}+x", f"x+{n if n % 3 else n + 1}") for n in range(200)]
+        assert verifier.equal(pairs) == ["equal" if n % 3 else "different" for n in range(200)]
+        assert len(workers_of(verifier)) == 4  # two, with a child each
+
+
+def test_it_starts_lazily_and_closes_its_processes() -> None:
     verifier = Verifier()
-    assert verifier.equal([]) == []
-    verifier.close()
-    assert verifier._process is None
+    assert verifier.equal([]) == verifier.read([]) == []
+    assert [reading.status for reading in verifier.read(["7" * 400])] == ["too_large"]
+    assert workers_of(verifier) == []
     verifier.equal([("1", "2")])
-    process = verifier._process
-    assert process is not None and process.poll() is None
+    worker, child = workers_of(verifier)  # one is enough for this
+    assert _runs(worker) and _runs(child)
     verifier.close()
-    assert process.poll() is not None
+    assert workers_of(verifier) == [] and not _runs(worker) and not _runs(child)
+    assert verifier.equal([("1", "1")]) == ["equal"]  # and starts another
+    verifier.close()
+
+
+def test_it_works_inside_an_event_loop() -> None:
+    async def compare() -> list[str]:
+        with Verifier(workers=1) as verifier:
+            return verifier.equal([("n+1", "1+n")])
+
+    assert asyncio.run(compare()) == ["equal"]
 
 
 def test_the_memory_limit_holds_in_the_worker() -> None:
@@ -109,19 +225,60 @@ def test_a_worker_whose_parent_is_killed_ends_by_itself() -> None:
     """Killed with -9 in the middle of an endless comparison, a run must not leave a process that computes for ever."""
     program = (
         "from stages.answers.verifier import Verifier; import os\n"
-        "v = Verifier(seconds_per_pair=1.0); v.equal([('1', '2')]); print(v._process.pid, flush=True)\n"
-        "v._seconds = 60.0; v.equal([('9^{9^{9^{9^9}}}', '3')])"
+        "v = Verifier(workers=1, seconds=2.0); v.equal([('1', '2')])\n"
+        "from pathlib import Path; pid = list(v._workers.queue)[0]._process.pid\n"
+        "print(pid, Path(f'/proc/{pid}/task/{pid}/children').read_text(), flush=True)\n"
+        f"v.equal([('{ENDLESS}', '3')])"
     )
     parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
-    worker = int(parent.stdout.readline())
+    processes = [int(pid) for pid in parent.stdout.readline().split()]
+    assert len(processes) == 2
     time.sleep(0.5)
     parent.kill()
     parent.communicate()
-    deadline = time.monotonic() + 30  # its alarm rings after 2 s
-    while time.monotonic() < deadline and _runs(worker):
+    deadline = time.monotonic() + 60  # its CPU time is over after 2 s
+    while time.monotonic() < deadline and any(map(_runs, processes)):
         time.sleep(0.1)
-    assert not _runs(worker)
+    assert not any(map(_runs, processes))
+
+
+SPELLINGS = (
+    "5", "5\\%", "50", "0.5", "\\frac{1}{2}", "1/2", "50\\%", "x=5", "y=5", "x", "e", "E", "2.718281828", "\\pi",
+    "3.14159265", "(1,2)", "[1,2]", "\\{1,2\\}", "1,2", "2,1", "\\{5\\}", "45^\\circ", "45", "\\frac{\\pi}{4}",
+    "0.785398", "5\\text{ cm}", "2\\frac{1}{2}", "2.5", "\\frac{5}{2}", "0.333333", "\\frac{1}{3}",
+    "0.\\overline{3}", "10^{-7}", "0", "0.0000001", "\\sqrt{8}", "2\\sqrt{2}", "2.828427",
+    "\\begin{pmatrix}1\\\\2\\end{pmatrix}", "x<1", "1>x", "(-\\infty,1)", "x \\le 1", "3\\pm 2", "5,1",
+    "\\text{even}", "even", "abc", "ABC", "a b c", "1.5 \\times 10^3", "1500", "1,500", "n+1", "1+n", "n+n+1",
+    "x-x+5", "\\frac{2x}{2}", "2x/2", "|x|", "\\sqrt{x^2}", "x^2+2x+1", "(x+1)^2", "i", "1+i", "i+1", "f(x)=x+1",
+    "x+1",
+)  # fmt: skip
+
+
+def test_no_pair_is_ruled_out_that_math_verify_calls_equal(verifier: Verifier) -> None:
+    readings = dict(zip(SPELLINGS, verifier.read(SPELLINGS), strict=True))
+    ruled_out = [
+        (left, right) for left, right in combinations(SPELLINGS, 2) if not readings[left].may_equal(readings[right])
+    ]
+    verdicts = dict(zip(ruled_out, verifier.equal(ruled_out), strict=True))
+    assert [pair for pair, verdict in verdicts.items() if verdict == "equal"] == []
+    assert len(ruled_out) > 400
+    # What only looks unlike is still asked.
+    for left, right in [("e", "E"), ("5", "5\\%"), ("x=5", "5"), ("\\{5\\}", "5"), ("(x+1)^2", "x^2+2x+1")]:
+        assert readings[left].may_equal(readings[right]), (left, right)
+
+
+def test_few_pairs_of_real_answers_are_left_to_compare(verifier: Verifier) -> None:
+    path = DATA / "seeds" / "math_seed_500.jsonl"
+    if not path.exists():
+        pytest.skip("no MATH seeds beside the repository")
+    answers = sorted({json.loads(line)["answer"] for line in path.read_text(encoding="utf-8").splitlines()})
+    readings = dict(zip(answers, verifier.read(answers), strict=True))
+    assert {reading.status for reading in readings.values()} == {"ok"}
+    pairs = random.Random(0).sample(list(combinations(answers, 2)), 4_000)
+    ruled_out = [pair for pair in pairs if not readings[pair[0]].may_equal(readings[pair[1]])]
+    assert len(ruled_out) > 0.75 * len(pairs)
+    assert "equal" not in verifier.equal(random.Random(1).sample(ruled_out, 500))
 
 
 def _runs(pid: int) -> bool:

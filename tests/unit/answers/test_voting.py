@@ -3,17 +3,21 @@
 import json
 import random
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.answers.math import extract_math_answer, gold_answer
-from stages.answers.verifier import Verifier
-from stages.answers.voting import answer_classes, matches, verified_equal, vote
+from stages.answers.choice import ChoiceAnswer
+from stages.answers.kinds import AnswerKind, AnswerStatus
+from stages.answers.marks import gold_answer
+from stages.answers.math import MathAnswer, extract_math_answer
+from stages.answers.verifier import Reading, Verifier
+from stages.answers.voting import Ballot, Graded, GradeStatus, Vote, grade, vote
 
-DATA = Path(__file__).resolve().parents[3] / "../shared/data/benchmarks"
+DATA = Path(__file__).resolve().parents[3] / "../shared/data"
 
 # What math-verify says of METHOD's non-transitive examples, and one pair that needs algebra.
 SAME = {
@@ -22,116 +26,184 @@ SAME = {
 }
 
 
-def table_equal(pairs: Sequence[tuple[str, str]]) -> list[bool]:
-    return [frozenset(pair) in SAME for pair in pairs]
+class Table:
+    """A comparer that knows `SAME`, and answers that cannot be read."""
+
+    def __init__(self, **unreadable: AnswerStatus) -> None:
+        self.unreadable = unreadable
+        self.was_read: list[str] = []
+        self.was_asked: list[tuple[str, str]] = []
+
+    def read(self, answers: Sequence[str]) -> list[Reading]:
+        self.was_read += answers
+        return [Reading(status=self.unreadable.get(answer, "ok")) for answer in answers]  # type: ignore[arg-type]
+
+    def equal(self, pairs: Sequence[tuple[str, str]]) -> list[str]:
+        self.was_asked += pairs
+        return ["equal" if frozenset(pair) in SAME else "different" for pair in pairs]
+
+    def equal_groups(self, groups: Sequence[Sequence[tuple[str, str]]]) -> list[list[str]]:
+        return [self.equal(group) for group in groups]
 
 
-def never_asked(pairs: Sequence[tuple[str, str]]) -> list[bool]:
-    raise AssertionError(f"math-verify asked about {pairs}")
+def vote_on(
+    answers: Sequence[str | None], comparer: Table | Verifier | None = None, weights: Sequence[float] | None = None
+) -> Vote:
+    given = None if weights is None else [Fraction(str(weight)) for weight in weights]
+    ballot = Ballot(question="?", answers=answers, weights=given)
+    return vote([ballot], MathAnswer(), comparer or Table())[0]
+
+
+def graded(rows: Sequence[tuple[str | None, str]], comparer: Table | Verifier, kind: AnswerKind) -> list[GradeStatus]:
+    return grade([Graded(question="?", answer=answer, gold=gold) for answer, gold in rows], kind, comparer)
 
 
 @pytest.fixture(scope="module")
 def verifier() -> Iterator[Verifier]:
-    with Verifier() as shared:
+    with Verifier(workers=1) as shared:
         yield shared
 
 
 def test_a_majority_with_its_share_and_margin() -> None:
-    result = vote(["40", "40.0", "41", None, "$40$", "42", None, "41"], never_asked)
+    comparer = Table()
+    result = vote_on(["40", "40.0", "41", None, "$40$", "42", None, "41"], comparer)
     assert (result.status, result.majority) == ("majority", "40")
-    assert (result.n, result.answered) == (8, 6)
     assert (result.share, result.margin) == (3 / 8, 1 / 8)
+    assert [(found.answer, found.share) for found in result.classes] == [("40", 3 / 8), ("41", 2 / 8), ("42", 1 / 8)]
     assert result.class_ids == (0, 0, 1, None, 0, 2, None, 1)
+    assert result.statuses == ("ok", "ok", "ok", "no_answer", "ok", "ok", "no_answer", "ok")
+    assert not comparer.was_read and not comparer.was_asked  # numbers need no math-verify
 
 
 def test_responses_without_an_answer_never_win() -> None:
     # Regression (METHOD 4.1): refusals agreed with each other and won the vote.
-    result = vote([None] * 15 + ["7"], never_asked)
+    result = vote_on([None] * 15 + ["7"])
     assert (result.status, result.majority, result.share, result.margin) == ("majority", "7", 1 / 16, 1 / 16)
-    nothing = vote([None] * 4, never_asked)
+    nothing = vote_on([None] * 4)
     assert (nothing.status, nothing.majority, nothing.share, nothing.margin) == ("no_answer", None, 0.0, 0.0)
     assert nothing.class_ids == (None,) * 4
-    assert vote([], never_asked).status == "no_answer"
+    assert vote_on([]).status == "no_answer"
+
+
+def test_answers_that_cannot_be_read_never_win() -> None:
+    comparer = Table(**{"\\frac{": "unparsable", "9^{9^{9}}": "timed_out"})
+    result = vote_on(["\\frac{", "\\frac{", "9^{9^{9}}", "n+1", "7" * 301, None], comparer)
+    assert (result.status, result.majority, result.share) == ("majority", "n+1", 1 / 6)
+    assert result.statuses == ("unparsable", "unparsable", "timed_out", "ok", "too_large", "no_answer")
+    assert result.class_ids == (None, None, None, 0, None, None)
+    unread = vote_on(["\\frac{", "\\frac{", None], comparer)
+    assert (unread.status, unread.majority, unread.classes) == ("unparsable", None, ())
 
 
 def test_an_expression_of_the_question_is_no_answer() -> None:
     # Regression (METHOD 4.1): the authors extract from prompt + response.
     question, responses = "What is \\boxed{5} plus 7?", ["I cannot tell.", "It is \\boxed{12}", "No idea, sorry."]
     assert extract_math_answer(question) == "5"
-    result = vote([extract_math_answer(response) for response in responses], never_asked)
-    assert (result.majority, result.answered) == ("12", 1)
+    result = vote_on([MathAnswer().extract(response, question) for response in responses])
+    assert (result.majority, result.statuses) == ("12", ("no_answer", "ok", "no_answer"))
 
 
 def test_a_tie_at_the_top_has_no_majority() -> None:
-    result = vote(["3", "3", "4", "4", "5", None], never_asked)
+    result = vote_on(["3", "3", "4", "4", "5", None])
     assert (result.status, result.majority) == ("tie", None)
     assert (result.share, result.margin) == (2 / 6, 0.0)
     assert result.class_ids == (0, 0, 1, 1, 2, None)
 
 
+def test_weights_decide_exactly() -> None:
+    # 0.1 + 0.2 is 0.3 here, which in floating point it is not.
+    result = vote_on(["3", "3", "4"], weights=[0.1, 0.2, 0.3])
+    assert (result.status, result.share) == ("tie", 0.5)
+    result = vote_on(["3", "3", "4", None], weights=[1, 1, 3, 1])
+    assert (result.majority, result.share, result.margin) == ("4", 3 / 6, 1 / 6)
+    assert result.class_ids == (1, 1, 0, None)
+
+
 @pytest.mark.parametrize("triple", [("5", "x=5", "y=5"), ("50%", "50", "0.5")], ids=["variables", "percent"])
 def test_equality_that_is_not_transitive_does_not_chain(triple: tuple[str, str, str]) -> None:
     # Regression (METHOD 4.3): the middle answer linked the two others, depending on the order of sampling.
-    middle, left, right = triple
-    classes = answer_classes(triple, table_equal)
-    assert classes[left] != classes[right]
-    assert classes[middle] in (classes[left], classes[right])
+    middle, left, right = vote_on(triple).class_ids
+    assert left != right
+    assert middle in (left, right)
     # The middle goes with the side that has more votes, so it never splits the true majority.
-    for major, minor in [(left, right), (right, left)]:
-        result = vote([middle, minor, major, major], table_equal)
-        assert result.class_ids == (0, 1, 0, 0)
+    for major, minor in [(triple[1], triple[2]), (triple[2], triple[1])]:
+        assert vote_on([triple[0], minor, major, major]).class_ids == (0, 1, 0, 0)
 
 
-def test_math_verify_is_asked_once_and_only_where_algebra_is_needed() -> None:
-    calls: list[Sequence[tuple[str, str]]] = []
-
-    def equal(pairs: Sequence[tuple[str, str]]) -> list[bool]:
-        calls.append(pairs)
-        return table_equal(pairs)
-
-    result = vote(["1", "2", "1/2", "0.5", "even", "n+1", "1+n", "1 + n"], equal)
-    asked = {frozenset(pair) for pair in calls[0]}
-    assert len(calls) == 1
-    assert frozenset(("1+n", "n+1")) in asked or frozenset(("1 + n", "n+1")) in asked
-    assert not any(pair <= {"1", "2", "1/2", "0.5", "even"} for pair in asked)
-    assert result.class_ids[3] == result.class_ids[2]
+def test_each_form_is_read_once_and_compared_only_where_algebra_is_needed() -> None:
+    comparer = Table()
+    questions = [["1", "2", "1/2", "0.5", "even"], ["n+1", "1+n", "1 + n", "n + 1", "7"], ["n+1", "n+1", "even"]]
+    results = vote([Ballot(question="?", answers=answers) for answers in questions], MathAnswer(), comparer)
+    assert comparer.was_read == ["1+n", "7", "n+1"]
+    assert {frozenset(pair) for pair in comparer.was_asked} == {
+        frozenset(pair) for pair in [("1+n", "n+1"), ("1+n", "7"), ("n+1", "7")]
+    }
+    assert results[0].class_ids[3] == results[0].class_ids[2]
+    assert results[1].class_ids == (0, 0, 0, 0, 1)
 
 
 ANSWERS = st.lists(
-    st.sampled_from(["5", "x=5", "y=5", "50", "50%", "50\\%", "0.5", "n+1", "1+n", "05", "1 + n", "7", "even", None]),
+    st.sampled_from(
+        ["5", "x=5", "y=5", "50", "50%", "50\\%", "0.5", "n+1", "1+n", "05", "1 + n", "7", "even", None, "\\frac{"]
+    ),
     max_size=16,
 )
+UNREADABLE: dict[str, AnswerStatus] = {"\\frac{": "unparsable"}
 
 
 @given(answers=ANSWERS, seed=st.integers(0, 2**32 - 1))
 def test_the_order_of_responses_changes_nothing(answers: list[str | None], seed: int) -> None:
     order = list(range(len(answers)))
     random.Random(seed).shuffle(order)
-    result, shuffled = (vote(some, table_equal) for some in (answers, [answers[place] for place in order]))
+    weights = [1 + place % 3 for place in range(len(answers))]
+    result = vote_on(answers, Table(**UNREADABLE), weights)
+    shuffled = vote_on([answers[place] for place in order], Table(**UNREADABLE), [weights[place] for place in order])
     assert shuffled.class_ids == tuple(result.class_ids[place] for place in order)
-    for name in ("status", "majority", "share", "margin", "n", "answered"):
+    assert shuffled.statuses == tuple(result.statuses[place] for place in order)
+    for name in ("status", "majority", "share", "margin", "classes"):
         assert getattr(shuffled, name) == getattr(result, name)
 
 
 @given(answers=ANSWERS)
 def test_counts_agree_with_the_class_ids(answers: list[str | None]) -> None:
-    result = vote(answers, table_equal)
+    result = vote_on(answers, Table(**UNREADABLE))
     given_ids = [number for number in result.class_ids if number is not None]
     counts = [*sorted((given_ids.count(number) for number in set(given_ids)), reverse=True), 0, 0]
     assert [given_ids.count(number) for number in range(len(set(given_ids)))] == counts[:-2]
-    assert result.share == (counts[0] / len(answers) if answers else 0)
+    assert [found.share for found in result.classes] == [count / len(answers) for count in counts[:-2]]
     assert result.margin == ((counts[0] - counts[1]) / len(answers) if answers else 0)
     assert (result.majority is not None) == (counts[0] > counts[1])
+    assert [number is not None for number in result.class_ids] == [status == "ok" for status in result.statuses]
 
 
 def test_a_vote_through_math_verify(verifier: Verifier) -> None:
-    answers = ["\\frac{\\pi}{2}", "\\pi/2", "0.5\\pi", "\\pi", None]
-    result = vote(answers, verified_equal(verifier))
-    assert (result.majority, result.class_ids) == ("\\pi/2", (0, 0, 0, 1, None))
+    result = vote_on(["\\frac{\\pi}{2}", "\\pi/2", "0.5\\pi", "\\pi", None, "\\sqrt{"], verifier)
+    assert (result.majority, result.class_ids) == ("\\pi/2", (0, 0, 0, 1, None, None))
+    assert result.statuses == ("ok", "ok", "ok", "ok", "no_answer", "unparsable")
+
+
+def test_the_same_vote_as_pairwise_verification_on_real_answers(verifier: Verifier) -> None:
+    """Groups of correct answers of MATH, respelled, against every pair compared by math-verify in both directions."""
+    path = DATA / "seeds" / "math_seed_500.jsonl"
+    if not path.exists():
+        pytest.skip("no MATH seeds beside the repository")
+    golds = [json.loads(line)["answer"] for line in path.read_text(encoding="utf-8").splitlines()]
+    rng = random.Random(0)
+    for gold in rng.sample(golds, 12):
+        answers = [gold, f"${gold}$", f" {gold}", *rng.sample(golds, 3)]
+        rng.shuffle(answers)
+        pairs = [(one, other) for one in answers for other in answers]
+        verdicts = dict(zip(pairs, verifier.equal(pairs), strict=True))
+        result = vote_on(answers, verifier)
+        if "unparsable" in verdicts.values():
+            continue
+        for one, first in zip(answers, result.class_ids, strict=True):
+            for other, second in zip(answers, result.class_ids, strict=True):
+                assert (first == second) == (verdicts[one, other] == "equal"), (one, other)
 
 
 def test_grades(verifier: Verifier) -> None:
-    graded = [
+    rows: list[tuple[str | None, str, GradeStatus]] = [
         ("18", "\\boxed{18}", "correct"),
         ("18.00", "so she has $\\boxed{18}$ left", "correct"),
         ("19", "18", "wrong"),
@@ -139,32 +211,41 @@ def test_grades(verifier: Verifier) -> None:
         ("\\pi/2", "\\boxed{\\frac{\\pi}{2}}", "correct"),
         ("-4n+10", "10-4 n", "correct"),
         ("n", "10-4 n", "wrong"),
-        ("\\frac{" * 40, "10-4 n", "wrong"),
+        ("\\frac{" * 40, "10-4 n", "unparsable"),
+        ("7" * 301, "7", "too_large"),
         ("7", "7\\text{ hours}.", "correct"),
     ]
-    answers, golds = [row[0] for row in graded], [row[1] for row in graded]
-    assert matches(answers, golds, verifier) == [row[2] for row in graded]
+    assert graded([(row[0], row[1]) for row in rows], verifier, MathAnswer()) == [row[2] for row in rows]
 
 
 def test_failures_of_the_verifier_are_recorded_not_called_wrong() -> None:
     # Regression (METHOD 4.2): a bare except made them "not equal".
-    class Failing(Verifier):
+    class Failing(Table):
         def equal(self, pairs: Sequence[tuple[str, str]]) -> list[str]:
             return ["timeout", "error"]
 
-    assert matches(["n", "m", "3"], ["k", "k", "3"], Failing()) == ["timeout", "error", "correct"]
+    found = graded([("n", "k"), ("m", "k"), ("3", "3")], Failing(), MathAnswer())
+    assert found == ["timed_out", "error", "correct"]
+
+
+def test_a_choice_is_graded_by_its_letter() -> None:
+    question = "Which is a mammal?\nA. trout\nB. otter\nC. newt"
+    rows = [Graded(question=question, answer=answer, gold="otter") for answer in ("(B)", "b.", "Otter", "C", "Z", None)]
+    found = grade(rows, ChoiceAnswer(), Table())
+    assert found == ["correct", "correct", "correct", "wrong", "unparsable", "no_answer"]
 
 
 def test_every_gold_of_the_benchmarks_is_correct_against_itself_and_few_against_the_next(verifier: Verifier) -> None:
-    files = sorted(DATA.glob("*.jsonl"))
+    files = sorted((DATA / "benchmarks").glob("*.jsonl"))
     if not files:
         pytest.skip("no benchmark samples beside the repository")
     for path in files:
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()][:60]
         golds = [row["answer"] for row in rows]
         answers = [gold_answer(gold) for gold in golds]
-        assert matches(answers, golds, verifier) == ["correct"] * len(golds), path.name
-        grades = matches(answers[1:], golds[:-1], verifier)
-        assert set(grades) <= {"correct", "wrong"}, path.name
+        found = graded(list(zip(answers, golds, strict=True)), verifier, MathAnswer())
+        assert found == ["correct"] * len(golds), path.name
+        grades = graded(list(zip(answers[1:], golds[:-1], strict=True)), verifier, MathAnswer())
+        assert set(grades) <= {"correct", "wrong", "unparsable"}, path.name
         if path.stem.split(".")[0] not in ("aqua", "mmlu_stem", "sat_math"):  # multiple choice: one in five agree
             assert grades.count("correct") <= 3, path.name

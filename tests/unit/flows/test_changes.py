@@ -9,7 +9,7 @@ from pydantic import Field
 
 import flows.iteration
 from flows.changes import differences, flatten, say_what_changed
-from flows.config import RunConfig, parse_config
+from flows.config import RunConfig, config_of_run, parse_config
 from flows.inline import run_inline
 from flows.iteration import find_finished
 from stages.settings import Settings
@@ -17,7 +17,7 @@ from stages.vote_rewards import VOTE, VoteConfig
 from storage.errors import OtherCode
 from storage.run import open_run
 from storage.store import Store
-from storage.tables import versioned
+from storage.tables import version_of, versioned
 from tests.helpers import SEED_QUESTIONS, fake_config, fake_resources, fake_values, memory_store, write_jsonl
 
 GOLDEN = str(Path(__file__).parents[2] / "golden" / "format-1")
@@ -71,19 +71,20 @@ def test_another_seed_is_said(config: RunConfig, store: Store) -> None:
 def test_another_version_of_a_stage_is_refused(
     config: RunConfig, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flows.iteration, "VOTE", replace(VOTE, version=2))
-    with pytest.raises(OtherCode, match=r"vote_rewards has version 2 instead of 1: .* give the run another `name`"):
+    monkeypatch.setattr(flows.iteration, "VOTE", replace(VOTE, version=9))
+    with pytest.raises(OtherCode, match=r"vote_rewards has version 9 instead of \d: .* give the run another `name`"):
         notes(config, store)
 
 
 def test_another_version_of_a_table_is_refused(
     config: RunConfig, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    votes = versioned(2, list(VOTE.tables["votes"]))
+    votes = versioned(9, list(VOTE.tables["votes"]))
     monkeypatch.setattr(flows.iteration, "VOTE", replace(VOTE, tables={**VOTE.tables, "votes": votes}))
     with pytest.raises(OtherCode, match="vote_rewards writes another table votes"):
         notes(config, store)
-    more = versioned(1, [*VOTE.tables["votes"], pa.field("entropy", pa.float64())])
+    now = version_of(VOTE.tables["votes"])
+    more = versioned(now, [*VOTE.tables["votes"], pa.field("entropy", pa.float64())])
     monkeypatch.setattr(flows.iteration, "VOTE", replace(VOTE, tables={**VOTE.tables, "votes": more}))
     with pytest.raises(OtherCode, match="vote_rewards writes another table votes"):
         notes(config, store)
@@ -95,17 +96,22 @@ def test_a_new_setting_of_later_code_is_refused(
     """Its default enters the key, so a new version would compute all again without having been asked."""
 
     class Later(VoteConfig):
-        abstain: float = Field(0.0)
+        patience: float = Field(0.0)
 
     later: Settings = Later(**config.vote_config().model_dump())
     monkeypatch.setattr(RunConfig, "vote_config", lambda self: later)
-    with pytest.raises(OtherCode, match=r"vote_rewards knows other settings \(abstain\)"):
+    with pytest.raises(OtherCode, match=r"vote_rewards knows other settings \(patience\)"):
         notes(config, store)
 
 
 def test_a_run_whose_identities_were_computed_otherwise_is_refused(tmp_path: Path) -> None:
     """Manifests of format 1 have keys without the versions of tables: "the seed is another one", and all again."""
-    config = parse_config(open_run(GOLDEN).config, GOLDEN)
+    values = open_run(GOLDEN).config
+    # The settings of today that mean the same.
+    del values["vote"]["boxed_only"], values["evaluate"]["protocol"]["boxed_only"]
+    for name in ("reject_leading_punctuation", "reject_leading_non_ascii"):
+        del values["filter"]["rules"][name]
+    config = parse_config(values, GOLDEN)
     seeds, problems = tmp_path / "seeds.jsonl", tmp_path / "sums.jsonl"
     write_jsonl(seeds, [{"question": question} for question in SEED_QUESTIONS])
     changed_paths = config.model_copy(update={"seeds": config.seeds.model_copy(update={"path": str(seeds)})})
@@ -114,6 +120,11 @@ def test_a_run_whose_identities_were_computed_otherwise_is_refused(tmp_path: Pat
     evaluate = config.evaluate.model_copy(update={"benchmarks": (benchmark,)})
     with pytest.raises(OtherCode, match=r"import_seeds has another identity"):
         notes(changed_paths.model_copy(update={"evaluate": evaluate}), Store(GOLDEN))
+
+
+def test_a_run_whose_settings_are_not_known_any_more_says_so() -> None:
+    with pytest.raises(OtherCode, match=r"unknown setting.* made by another version: its tables can be read"):
+        config_of_run(open_run(GOLDEN))
 
 
 def test_a_manifest_that_was_set_aside_is_no_change(config: RunConfig, store: Store) -> None:

@@ -294,8 +294,8 @@ def test_code_that_would_throw_the_run_away_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = finished(tmp_path)
-    monkeypatch.setattr(flows.iteration, "VOTE", replace(VOTE, version=2))
-    assert "vote_rewards has version 2 instead of 1" in fails(capsys, "run", path)
+    monkeypatch.setattr(flows.iteration, "VOTE", replace(VOTE, version=9))
+    assert f"vote_rewards has version 9 instead of {VOTE.version}" in fails(capsys, "run", path)
     assert open_run(load_config(path).uri).iterations == [0, 1]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from flows.config import RunConfig, load_config, parse_config
+from stages.text.quality import RULES, QualityRules
 from stages.trainer.fake import FAKE_POLICY
 from storage.errors import ConfigError, InputError
 from tests.helpers import fake_config, fake_values
@@ -40,6 +41,7 @@ def test_the_paper_s_setting(name: str) -> None:
     assert (config.vote.min_reward, config.vote.max_reward) == (0.2, 0.8)
     assert (config.update.learning_rate, config.update.kl_coef, config.update.clip) == (5e-7, 1e-3, 0.2)
     assert config.filter.max_similarity == 0.7 and config.generate.examples == 8
+    assert config.filter.rules == QualityRules(use=tuple(RULES))
     assert config.iterations * config.generate.questions == 6_000  # three published iterations of 2,000 questions
 
 
@@ -64,6 +66,15 @@ BENCHMARK = {"name": "b", "path": "b.jsonl"}
         ("update.learning_rte", 1, r"update\.learning_rte: unknown setting; did you mean learning_rate\?"),
         ("compute.trainer.proceses", 1, r"compute\.trainer\.proceses: unknown setting; did you mean processes\?"),
         ("filter.rules.min_word", 1, r"filter\.rules\.min_word: unknown setting; did you mean min_words\?"),
+        (
+            "filter.rules.use",
+            ["empty", "too_shrt"],
+            r"filter\.rules\.use\.1: unknown rule 'too_shrt'; did you mean too_short\? \(known: empty, too_short, ",
+        ),
+        ("filter.rules.use", ["empty", "empty"], r"filter\.rules: use names empty more than once"),
+        ("filter.rules.use", "empty", r"filter\.rules\.use: .*valid tuple, found 'empty'"),
+        ("filter.rules.banned_words", ["draw", ""], r"filter\.rules\.banned_words\.1: '' is blank and would reject"),
+        ("filter.rules.min_words", 200, r"filter\.rules: min_words 200 is above max_words 150"),
         ("policy", {"warm_start": {"step": 1}}, r"policy\.warm_start\.step: unknown setting; did you mean steps\?"),
         ("evaluate.benchmarks", [BENCHMARK | {"sed": 1}], r"evaluate\.benchmarks\.0\.sed: .*did you mean seed\?"),
         ("zzz", 3, "zzz: unknown setting; known here: name, root, seed"),
@@ -97,6 +108,17 @@ BENCHMARK = {"name": "b", "path": "b.jsonl"}
         ("evaluate.benchmarks", [], "evaluate.benchmarks: .*at least 1 item"),
         ("evaluate.benchmarks", [BENCHMARK, BENCHMARK], "benchmark names must differ"),
         ("evaluate.benchmarks", [{"name": "A B", "path": "b.jsonl"}], r"evaluate\.benchmarks\.0\.name: .*pattern"),
+        (
+            "answers.kind",
+            "maths",
+            r"answers: unknown kind of answers 'maths'; expected math, choice, text, or file\.py",
+        ),
+        ("answers", {"kind": "mine.py:KIND", "boxed_only": True}, "answers: boxed_only goes with math, choice, text"),
+        ("vote.train_responses", 17, r"vote\.train_responses 17 is more than the 16 of sample\.responses"),
+        ("vote.abstain_below", 1.5, r"vote\.abstain_below: .*less than or equal to 1"),
+        ("voters", [{"name": "a", "iteration": 0, "modle": "x"}], r"voters\.0\.modle: .*did you mean model\?"),
+        ("evaluate.benchmarks", [{"name": "a"}], "benchmark needs exactly one of path, domain, seeds; found none"),
+        ("evaluate.benchmarks", [BENCHMARK | {"answers": {"kind": "?"}}], r"benchmarks\.0\.answers: unknown kind"),
         ("sample.prompt", {"template": "no place"}, r"sample\.prompt\.template: .*pattern"),
     ],
 )
@@ -216,3 +238,23 @@ def test_a_missing_input_is_named(tmp_path: Path) -> None:
     (tmp_path / "sums.jsonl").unlink()
     with pytest.raises(InputError, match=r"benchmark sums .*sums\.jsonl does not exist"):
         config.problems_config()
+
+
+def test_each_benchmark_may_have_its_kind_of_answers() -> None:
+    benchmarks = [BENCHMARK, BENCHMARK | {"name": "exam", "answers": {"kind": "choice"}}]
+    values = changed("evaluate.benchmarks", benchmarks) | {"answers": {"kind": "text", "boxed_only": True}}
+    config = parse_config(values, "my.yaml")
+    kinds = {name: (answers.kind, answers.boxed_only) for name, answers in config.evaluate_config().answers.items()}
+    assert kinds == {BENCHMARK["name"]: ("text", True), "exam": ("choice", False)}
+    assert config.vote_config().answers.kind == "text"
+
+
+def test_voters_have_no_say_where_labels_decide() -> None:
+    values = changed("rewards", "verified") | {"domain": "arithmetic", "voters": [{"name": "a", "iteration": 0}]}
+    with pytest.raises(ConfigError, match="voters have no say with rewards: verified"):
+        parse_config(values, "my.yaml")
+
+
+def test_the_labelled_seeds_are_no_evaluation_set_to_the_filter() -> None:
+    values = changed("evaluate.benchmarks", [BENCHMARK, {"name": "own", "seeds": True}])
+    assert parse_config(values, "my.yaml").filter_config().seed_sets == ("own",)

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from stages import schemas
+from stages.answers.kinds import AnswerConfig
 from stages.contract import Context
-from stages.evaluate import EVALUATE, EvaluateConfig, bootstrap_interval, summarise
+from stages.evaluate import EVALUATE, EvaluateConfig, bootstrap_interval, reliability, summarise
 from tests.helpers import Numbers, ScriptedEngine, Tables, do, fake_resources, memory_store, put_policy, put_table
 
 PROBLEMS = {"Seven?": "7", "Eight?": "8", "Half?": r"\frac{1}{2}"}
@@ -28,7 +29,9 @@ def evaluate(context: Context, engine: ScriptedEngine | None = None, **config: A
     with fake_resources(engine or ScriptedEngine(SCRIPT), shard_rows=2) as resources:
         context = replace(context, resources=resources)
         inputs = {"policy": put_policy(context), "problems": put_table(context, "problems", schemas.PROBLEMS, rows)}
-        return do(EVALUATE, inputs, EvaluateConfig(**{"samples": 4, **config}), context)
+        return do(
+            EVALUATE, inputs, EvaluateConfig(**{"samples": 4, "answers": {"b": AnswerConfig()}, **config}), context
+        )
 
 
 def values(tables: Tables) -> dict[str, float]:
@@ -165,3 +168,43 @@ def test_an_interval_of_many_problems_is_near_the_normal_one() -> None:
 def test_the_same_values_have_the_same_interval() -> None:
     values = [0.1, 0.5, 0.9, 0.4, 0.4]
     assert bootstrap_interval(values) == bootstrap_interval(values)
+
+
+def test_each_benchmark_has_its_kind_of_answers(context: Context) -> None:
+    question = "Which is a mammal?\nA. trout\nB. otter"
+    rows = [
+        {"benchmark": name, "problem_id": "0", "question": text, "answer": answer, "level": None, "subject": None}
+        for name, text, answer in [("animals", question, "otter"), ("sums", "Seven?", "7")]
+    ]
+    script = {f"{question}\n": ["The answer is (B)."], "Seven?\n": [r"\boxed{7.0}"]}
+    answers = {"sums": AnswerConfig(), "animals": AnswerConfig(kind="choice")}
+    with fake_resources(ScriptedEngine(script)) as resources:
+        context = replace(context, resources=resources)
+        inputs = {"policy": put_policy(context), "problems": put_table(context, "problems", schemas.PROBLEMS, rows)}
+        tables, _ = do(EVALUATE, inputs, EvaluateConfig(samples=0, answers=answers), context)
+    assert tables["grades"].select("benchmark", "answer", "status").rows() == [
+        ("animals", "(B).", "correct"),
+        ("sums", "7.0", "correct"),
+    ]
+
+
+def test_how_far_a_majority_can_be_trusted(context: Context) -> None:
+    # Eight? ties and has no majority; the others have shares of 2/4 and are right.
+    rows = evaluate(context)[0]["reliability"].to_dicts()
+    assert rows == [
+        {"benchmark": "b", "share_from": 0.4, "share_to": 0.6, "questions": 2, "mean_share": 0.5, "correct": 1.0}
+    ]
+
+
+def test_a_reliability_curve_by_hand() -> None:
+    voted = [(0.2, False), (0.1, True), (0.25, False), (0.8, True), (0.8, True), (0.7, False), (1.0, True), (0.6, True)]
+    assert reliability(voted) == [
+        {"share_from": 0.0, "share_to": 0.2, "questions": 2, "mean_share": pytest.approx(0.15), "correct": 0.5},
+        {"share_from": 0.2, "share_to": 0.4, "questions": 1, "mean_share": 0.25, "correct": 0.0},
+        {"share_from": 0.4, "share_to": 0.6, "questions": 1, "mean_share": 0.6, "correct": 1.0},
+        {"share_from": 0.6, "share_to": 0.8, "questions": 3, "mean_share": pytest.approx(2.3 / 3), "correct": 2 / 3},
+        {"share_from": 0.8, "share_to": 1.0, "questions": 1, "mean_share": 1.0, "correct": 1.0},
+    ]
+    # 3/15 and 12/15 are ends of fifths whatever floating point makes of them.
+    assert [row["share_to"] for row in reliability([(3 / 15, True), (12 / 15, True)])] == [0.2, 0.8]
+    assert reliability([]) == []

@@ -1,5 +1,6 @@
 """Every candidate is accepted or rejected with a reason; diversity is judged against all that was known before."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,27 +20,32 @@ FRESH = "Lisa reads 15 pages each evening. After how many evenings has she finis
 OTHER = "What is the remainder when 2 to the power 20 is divided by seven?"
 
 
+def seed_row(question: str) -> dict[str, Any]:
+    answer = {"answer": None, "level": None, "subject": None}
+    return {"question_id": schemas.question_id(question), "question": question, **answer}
+
+
 def run_filter(
-    context: Context, questions: list[str], *, bank: bool = True, limit: int = 100, **config: Any
+    context: Context,
+    questions: list[str],
+    *,
+    seeds: Sequence[str] = (SEED,),
+    problems: Sequence[tuple[str, str]] = (("eggs", EVALUATED),),
+    bank: bool = True,
+    limit: int = 100,
+    **config: Any,
 ) -> tuple[Tables, Numbers]:
     candidates = [
         {"candidate_id": f"c{row}", "prompt_id": 0, "position": row, "question": text}
         for row, text in enumerate(questions)
     ]
-    seed = {"question_id": schemas.question_id(SEED), "question": SEED, "answer": None, "level": None, "subject": None}
-    problem = {
-        "benchmark": "eggs",
-        "problem_id": "0",
-        "question": EVALUATED,
-        "answer": "1",
-        "level": None,
-        "subject": None,
-    }
+    problem = {"problem_id": "0", "answer": "1", "level": None, "subject": None}
+    problem_rows = [{"benchmark": name, "question": text, **problem} for name, text in problems]
     banked = {"question_id": schemas.question_id(BANKED), "question": BANKED, "added_in": 0}
     inputs = {
         "candidates": put_table(context, "candidates", schemas.CANDIDATES, candidates),
-        "seeds": put_table(context, "seeds", schemas.SEEDS, [seed]),
-        "problems": put_table(context, "problems", schemas.PROBLEMS, [problem]),
+        "seeds": put_table(context, "seeds", schemas.SEEDS, [seed_row(text) for text in seeds]),
+        "problems": put_table(context, "problems", schemas.PROBLEMS, problem_rows),
     }
     if bank:
         inputs["bank"] = put_table(context, "bank", schemas.BANK, [banked])
@@ -69,11 +75,56 @@ def test_every_candidate_has_one_fate_and_the_funnel_adds_up(context: Context) -
     assert metrics["filter/candidates"] == 8 == tables["accepted"].height + tables["rejected"].height
     assert metrics["filter/accepted"] == 2 and metrics["filter/acceptance_rate"] == 0.25
     assert metrics["filter/rejected/similar"] == 3 and metrics["filter/rejected/too_short"] == 1
+    rejected = {name: count for name, count in metrics.items() if name.startswith("filter/rejected/")}
+    assert sum(rejected.values()) == tables["rejected"].height
+    names = ["too_short", "banned_word", "evaluation_overlap", "similar"]
+    assert list(rejected) == [f"filter/rejected/{name}" for name in names]
 
 
 def test_text_is_never_altered(context: Context) -> None:
-    tables, _ = run_filter(context, [OTHER.upper() + r" $\Delta$"])
-    assert tables["accepted"]["question"].to_list() == [OTHER.upper() + r" $\Delta$"]
+    questions = [
+        OTHER.upper() + r" $\Delta ABC$",
+        r"If the discriminant \Delta = b^2 - 4ac is NEGATIVE, how many Real roots are there?",
+        "Élodie’s café sells 3 ﬁgs — at ½ € each; what does Élodie earn?",
+        "नमस्ते: राम के पास तीन सेब हैं, कुल कितने सेब हैं?",
+    ]
+    tables, _ = run_filter(context, questions)
+    assert tables["accepted"]["question"].to_list() == questions
+    assert tables["bank"]["question"].to_list() == [BANKED, *questions]
+
+
+@pytest.mark.parametrize(
+    ("question", "alike"),
+    [
+        (
+            "¿Cuántas manzanas tiene Juan si compra tres y regala una a su hermana?",
+            "¿Cuántas naranjas tiene Juan si compra tres y regala una a su hermana?",
+        ),
+        ("小明有3个苹果，又买了5个，现在他一共有几个苹果？", "小明有4个苹果，又买了6个，现在他一共有几个苹果？"),
+        (
+            "إذا كان لدى أحمد ثلاث تفاحات واشترى أربعا فكم تفاحة لديه الآن؟",
+            "إذا كان لدى أحمد ثلاث تفاحات واشترى خمسا فكم تفاحة لديه الآن؟",
+        ),
+        (
+            "राम के पास तीन सेब हैं और वह दो और खरीदता है, कुल कितने सेब हैं?",
+            "राम के पास पाँच सेब हैं और वह दो और खरीदता है, कुल कितने सेब हैं?",
+        ),
+    ],
+    ids=["Spanish", "Chinese", "Arabic", "Hindi"],
+)
+def test_other_languages_pass_and_are_compared(context: Context, question: str, alike: str) -> None:
+    tables, _ = run_filter(context, [question, alike])
+    assert tables["accepted"]["question"].to_list() == [question]
+    (rejected,) = tables["rejected"].to_dicts()
+    assert (rejected["reason"], rejected["nearest"]) == ("similar", question)
+
+
+def test_the_rules_in_use_decide(context: Context) -> None:
+    spanish = "¿Cuántas manzanas tiene Juan si compra tres?"
+    rules = {"use": ["leading_non_ascii"], "min_words": 20}
+    tables, _ = run_filter(context, [spanish, "Too short?", "Draw a graph of it. <|im_end|>"], rules=rules)
+    assert reasons(tables) == {"c0": "leading_non_ascii"}
+    assert reasons(run_filter(context, ["What is 1+1? <|im_end|>"])[0]) == {"c0": "control_text"}
 
 
 def test_similarity_is_rouge_l_to_the_nearest_known(context: Context) -> None:
@@ -150,6 +201,43 @@ def test_overlap_with_an_evaluation_set_is_named(context: Context) -> None:
     tables, _ = run_filter(context, [f"Why is it that {thirteen}?", " ".join(EVALUATED.split()[:12])])
     assert reasons(tables) == {"c0": "evaluation_overlap"}
     assert tables["rejected"]["nearest"].to_list() == ["eggs"]
+
+
+def test_the_first_set_that_has_it_is_recorded(context: Context) -> None:
+    problems = [("other", OTHER), ("late", FRESH), ("eggs", EVALUATED), ("early", EVALUATED)]
+    tables, _ = run_filter(context, [EVALUATED], problems=problems)
+    assert tables["rejected"]["nearest"].to_list() == ["eggs"]
+
+
+def test_seeds_that_overlap_are_reported_and_stay(context: Context) -> None:
+    problems = [("a", OTHER), ("b", EVALUATED), ("c", EVALUATED)]
+    tables, metrics = run_filter(context, [EVALUATED, FRESH, SEED], seeds=[SEED, EVALUATED, OTHER], problems=problems)
+    assert tables["seed_overlaps"].rows() == [
+        (schemas.question_id(EVALUATED), EVALUATED, "b"),
+        (schemas.question_id(EVALUATED), EVALUATED, "c"),
+        (schemas.question_id(OTHER), OTHER, "a"),
+    ]
+    assert metrics["filter/seeds_overlapping"] == 2
+    assert reasons(tables) == {"c0": "evaluation_overlap", "c2": "similar"}
+    tables, metrics = run_filter(context, [FRESH])
+    assert tables["seed_overlaps"].height == 0 == metrics["filter/seeds_overlapping"]
+
+
+def test_a_benchmark_made_of_the_seeds_is_no_overlap(context: Context) -> None:
+    problems = [("own", SEED), ("own", FRESH), ("eggs", EVALUATED)]
+    assert reasons(run_filter(context, [FRESH, EVALUATED], problems=problems)[0]) == {
+        "c0": "evaluation_overlap",
+        "c1": "evaluation_overlap",
+    }
+    tables, metrics = run_filter(context, [FRESH, EVALUATED], problems=problems, seed_sets=("own",))
+    assert reasons(tables) == {"c1": "evaluation_overlap"}
+    assert metrics["filter/seeds_overlapping"] == 0
+
+
+def test_without_a_number_of_words_equal_questions_only_overlap(context: Context) -> None:
+    thirteen = " ".join(EVALUATED.split()[:13])
+    tables, _ = run_filter(context, [f"Why is it that {thirteen}?", EVALUATED.upper()], overlap_words=0)
+    assert reasons(tables) == {"c1": "evaluation_overlap"}
 
 
 def test_nothing_in_nothing_out(context: Context) -> None:

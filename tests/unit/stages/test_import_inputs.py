@@ -21,6 +21,7 @@ from stages.import_inputs import (
     ImportProblems,
     ImportSeeds,
     ProblemSet,
+    check_files,
     content_of_file,
     content_of_policy,
     read_rows,
@@ -160,6 +161,29 @@ def test_a_problem_without_answer_is_named(context: Context, tmp_path: Path, row
     path = write_jsonl(tmp_path / "p.jsonl", [{"question": "Zero?", "answer": 0}, row])
     with pytest.raises(InputError, match="line 2: no answer; expected the field answer"):
         import_problems(context, path)
+
+
+def test_the_labelled_seeds_can_be_an_evaluation_set(context: Context, tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {"question": "What is 1+1?", "answer": "so $\\boxed{2}$", "level": 1},
+        {"question": "What is love?"},
+        {"question": "What is 2+2?", "answer": 4},
+    ]
+    seeds = ImportSeeds(path=str(write_jsonl(tmp_path / "seeds.jsonl", rows)), sha256="any")
+    inputs = {"seeds": run_stage(IMPORT_SEEDS, {}, seeds, context).refs["seeds"]}
+    sets = ImportProblems(sets=(ProblemSet(name="own", seeds=True),))
+    problems = do(IMPORT_PROBLEMS, inputs, sets, context)[0]["problems"]
+    assert problems.select("benchmark", "question", "answer", "level").rows() == [
+        ("own", "What is 1+1?", "2", "1"),
+        ("own", "What is 2+2?", "4", None),
+    ]
+
+
+def test_an_evaluation_set_of_seeds_without_answers_is_refused_before_the_run(tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "seeds.jsonl", [{"question": "What is love?"}])
+    sets = ImportProblems(sets=(ProblemSet(name="own", seeds=True),))
+    with pytest.raises(InputError, match="benchmark own is made of the seeds that have an answer, and no seed has one"):
+        check_files(ImportSeeds(path=str(path), sha256="any"), sets)
 
 
 def test_problems_of_the_domain_are_held_out_and_labelled(context: Context) -> None:

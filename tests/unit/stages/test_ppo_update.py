@@ -1,5 +1,6 @@
 """The update sees kept responses and rewards, nothing else, and its outputs are the trainer's."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,12 +38,13 @@ def trainer(context: Context) -> RecordingTrainer:
     return trainer
 
 
-def inputs(context: Context) -> dict[str, ArtifactRef]:
+def inputs(context: Context, trained: Sequence[int] = (0, 1)) -> dict[str, ArtifactRef]:
     """Two kept questions and one dropped, two responses each; the rewards in another order than the responses."""
     decisions = {"q1": "kept", "q2": "too_easy", "q3": "kept"}
-    numbers = {"responses": 2, "answered": 2, "share": 0.5, "margin": 0.5, "classes": 2, "mean_reward": 0.5}
+    numbers = {"responses": 2, "answered": 2, "share": 0.5, "margin": 0.5, "mean_reward": 0.5}
+    classes = {"class_answers": ["1", "2"], "class_shares": [0.5, 0.5]}
     votes = [
-        {"question_id": name, "question": "?", "majority_answer": "1", "decision": decision, **numbers}
+        {"question_id": name, "question": "?", "majority_answer": "1", "decision": decision, **numbers, **classes}
         for name, decision in decisions.items()
     ]
     pairs = [(name, index) for name in ("q3", "q1", "q2") for index in (0, 1)]
@@ -59,8 +61,9 @@ def inputs(context: Context) -> dict[str, ArtifactRef]:
         }
         for name, index in pairs
     ]
+    answer = {"answer": "1", "answer_class": 0, "status": "ok"}
     rewards = [
-        {"question_id": n, "sample_index": i, "answer": "1", "answer_class": 0, "status": "ok", "reward": float(i)}
+        {"question_id": n, "sample_index": i, "reward": float(i), "trained": i in trained, **answer}
         for n, i in sorted(pairs)
     ]
     policy = put_policy(context)
@@ -71,6 +74,12 @@ def inputs(context: Context) -> dict[str, ArtifactRef]:
         "rewards": put_table(context, "rewards", schemas.REWARDS, rewards),
         "votes": put_table(context, "votes", schemas.VOTES, votes),
     }
+
+
+def test_responses_that_only_vote_are_not_in_the_rollout(context: Context, trainer: RecordingTrainer) -> None:
+    run_stage(PPO_UPDATE, inputs(context, trained=[1]), PpoUpdateConfig(temperature=0.7), context)
+    (rollout,) = trainer.rollouts
+    assert [(row["question_id"], row["sample_index"]) for row in rollout] == [("q3", 1), ("q1", 1)]
 
 
 def test_the_rollout_holds_kept_responses_with_their_rewards(context: Context, trainer: RecordingTrainer) -> None:

@@ -10,9 +10,10 @@ import pytest
 from pydantic import ValidationError
 
 from stages import schemas
+from stages.answers.kinds import AnswerConfig
 from stages.contract import Context
 from stages.domains import arithmetic
-from stages.vote_rewards import VOTE, VoteConfig
+from stages.vote_rewards import VOTE, VoteConfig, VoterWeight
 from tests.helpers import Numbers, Tables, do, memory_store, put_table
 
 
@@ -21,7 +22,12 @@ def boxed(*answers: int | None) -> list[str]:
 
 
 def run_vote(
-    context: Context, questions: dict[str, Sequence[str]], config: VoteConfig, *, shuffle: int | None = None
+    context: Context,
+    questions: dict[str, Sequence[str]],
+    config: VoteConfig,
+    *,
+    shuffle: int | None = None,
+    voters: Sequence[dict[str, Any]] = (),
 ) -> tuple[Tables, Numbers]:
     """Vote on `questions`: text -> its responses."""
     accepted = [
@@ -35,6 +41,8 @@ def run_vote(
         "accepted": put_table(context, "accepted", schemas.ACCEPTED, accepted),
         "responses": put_table(context, "responses", schemas.RESPONSES, responses),
     }
+    if voters:
+        inputs["voter_responses"] = put_table(context, "voter_responses", schemas.VOTER_RESPONSES, voters)
     return do(VOTE, inputs, config, context)
 
 
@@ -52,7 +60,8 @@ def test_the_majority_earns_and_the_rest_does_not(context: Context) -> None:
     vote, rewards = only_vote(context, boxed(7, 5, 7, None, 7, 6, 7, 5))
     assert rewards == [1, 0, 1, 0, 1, 0, 1, 0]
     assert vote["majority_answer"] == "7" and vote["decision"] == "kept"
-    assert (vote["responses"], vote["answered"], vote["classes"]) == (8, 7, 3)
+    assert (vote["responses"], vote["answered"]) == (8, 7)
+    assert (vote["class_answers"], vote["class_shares"]) == (["7", "5", "6"], [0.5, 0.25, 0.125])
     assert (vote["share"], vote["margin"], vote["mean_reward"]) == (0.5, 0.25, 0.5)
 
 
@@ -116,7 +125,139 @@ def test_the_gate_is_a_setting(context: Context) -> None:
 def test_boxed_only_ignores_other_answers(context: Context) -> None:
     texts = ["the answer is 7", "the answer is 7", r"\boxed{5}", r"\boxed{5}", r"\boxed{6}"]
     assert only_vote(context, texts)[0]["decision"] == "tie"
-    assert only_vote(context, texts, boxed_only=True)[0]["majority_answer"] == "5"
+    assert only_vote(context, texts, answers=AnswerConfig(boxed_only=True))[0]["majority_answer"] == "5"
+
+
+def test_every_response_says_what_became_of_its_answer(context: Context) -> None:
+    texts = [
+        r"\boxed{n+1}",
+        r"\boxed{1+n}",
+        r"\boxed{\frac{1}{}}",
+        r"\boxed{" + "7" * 301 + "}",
+        "no idea",
+        r"\boxed{5}",
+    ]
+    tables, metrics = run_vote(context, {"How many?": texts}, VoteConfig())
+    rewards = tables["rewards"]
+    assert rewards["status"].to_list() == ["ok", "ok", "unparsable", "too_large", "no_answer", "ok"]
+    assert rewards["answer_class"].to_list() == [0, 0, None, None, None, 1]
+    assert rewards["reward"].to_list() == [1, 1, 0, 0, 0, 0]
+    assert rewards["answer"].to_list()[3] == "7" * 300  # its beginning, to look at
+    assert (metrics["vote/unparsable_share"], metrics["vote/too_large_share"]) == (1 / 6, 1 / 6)
+
+
+def test_a_question_without_a_readable_answer_is_dropped_and_says_so(context: Context) -> None:
+    vote, rewards = only_vote(context, [r"\boxed{\frac{1}{}}", r"\boxed{\frac{1}{}}", "no idea"])
+    assert vote["decision"] == "unparsable" and vote["majority_answer"] is None
+    assert rewards == [0, 0, 0]
+
+
+def test_a_thin_margin_abstains_when_asked_to(context: Context) -> None:
+    texts = boxed(7, 7, 7, 5, 5, None, None, None)  # margin 1/8
+    assert only_vote(context, texts)[0]["decision"] == "kept"
+    assert only_vote(context, texts, abstain_below=0.125)[0]["decision"] == "kept"
+    vote, _ = only_vote(context, texts, abstain_below=0.13)
+    assert vote["decision"] == "abstain" and vote["margin"] == 0.125 and vote["majority_answer"] == "7"
+
+
+def test_soft_votes_pay_the_share_of_each_class(context: Context) -> None:
+    texts = boxed(7, 7, 7, 7, 5, 5, 6, None)
+    vote, rewards = only_vote(context, texts, soft=True)
+    assert rewards == [0.5, 0.5, 0.5, 0.5, 0.25, 0.25, 0.125, 0]
+    assert vote["mean_reward"] == pytest.approx(2.625 / 8)
+    # The gate goes by how often the majority is found (0.5), not by what that pays (0.33).
+    assert only_vote(context, texts, soft=True, min_reward=0.4)[0]["decision"] == "kept"
+
+
+def test_low_agreement_is_penalised_when_asked_to(context: Context) -> None:
+    texts = boxed(7, 7, 7, 7, 5, 5, 6, None)  # share 0.5
+    assert only_vote(context, texts, low_agreement_penalty=1.0)[1] == [0.5] * 4 + [0] * 4
+    assert only_vote(context, texts, low_agreement_penalty=0.2)[1] == pytest.approx([0.9] * 4 + [0] * 4)
+
+
+def test_all_vote_and_fewer_are_trained_on(context: Context) -> None:
+    questions = {"How many?": boxed(5, 6, 7, 7, 7, 5), "And now?": boxed(1, 1, 2)}
+    whole, _ = run_vote(context, questions, VoteConfig())
+    tables, _ = run_vote(context, questions, VoteConfig(train_responses=2))
+    assert tables["votes"].equals(whole["votes"])
+    assert tables["rewards"].drop("trained").equals(whole["rewards"].drop("trained"))
+    trained = tables["rewards"].filter("trained").select("question_id", "sample_index").rows()
+    assert trained == [(schemas.question_id(text), index) for text in questions for index in (0, 1)]
+    assert whole["rewards"]["trained"].all()
+
+
+def voter_rows(voter: str, questions: dict[str, Sequence[str]]) -> list[dict[str, Any]]:
+    common = {"seed": 0, "response_tokens": 1, "finish_reason": "stop", "voter": voter}
+    return [
+        {"question_id": schemas.question_id(text), "sample_index": index, "response": response, **common}
+        for text, responses in questions.items()
+        for index, response in enumerate(responses)
+    ]
+
+
+def test_voters_have_a_say_and_are_not_trained_on(context: Context) -> None:
+    texts = {"How many?": boxed(7, 7, 5, None), "And now?": boxed(1, 1, 1, 2)}
+    rows = [
+        *voter_rows("teacher", {"How many?": boxed(5, 5), "And now?": boxed(1, 3)}),
+        *voter_rows("older", {"How many?": boxed(7, 5), "And now?": boxed(2)}),
+    ]
+    voters = (VoterWeight(name="teacher", weight=1.5), VoterWeight(name="older", weight=0.5))
+    config = VoteConfig(voters=voters)
+    tables, metrics = run_vote(context, texts, config, voters=rows)
+    # Weights for 7: 1+1+0.5; for 5: 1+1.5+1.5+0.5; of 4+3+1 in all.
+    first, second = tables["votes"].to_dicts()
+    assert first["class_answers"] == ["5", "7"]
+    assert first["class_shares"] == [4.5 / 8, 2.5 / 8] and first["margin"] == 2 / 8
+    assert (first["responses"], first["mean_reward"]) == (4, 0.25)
+    assert (second["majority_answer"], second["share"]) == ("1", 4.5 / 7.5)
+    assert tables["rewards"]["reward"].to_list() == [0, 0, 1, 0, 1, 1, 1, 0]
+    assert tables["voter_answers"].select("voter", "sample_index", "answer", "answer_class").rows() == [
+        ("teacher", 0, "5", 0),
+        ("teacher", 1, "5", 0),
+        ("older", 0, "7", 1),
+        ("older", 1, "5", 0),
+        ("teacher", 0, "1", 0),
+        ("teacher", 1, "3", 2),
+        ("older", 0, "2", 1),
+    ]
+    assert metrics["vote/agreement/policy"] == 4 / 8
+    assert metrics["vote/agreement/teacher"] == 3 / 4
+    assert metrics["vote/agreement/older"] == 1 / 3
+
+
+def test_without_voters_nothing_is_said_of_them(context: Context) -> None:
+    tables, metrics = run_vote(context, {"How many?": boxed(7, 7, 5)}, VoteConfig())
+    assert tables["voter_answers"].height == 0
+    assert not any(name.startswith("vote/agreement") for name in metrics)
+
+
+@pytest.mark.parametrize(
+    ("kind", "question", "responses", "rewards", "classes"),
+    [
+        (
+            "choice",
+            "Which drugs cause a dry cough?\nA. statins\nB. ACE inhibitors\nC. nitrates",
+            ["The answer is (B).", r"\boxed{ACE inhibitors}", "B) ACE inhibitors", "Answer: C", "I cannot say."],
+            [1, 1, 1, 0, 0],
+            [0.6, 0.2],
+        ),
+        (
+            "text",
+            "Which doctrine keeps a matter that was decided from being tried again?",
+            ["Answer: res judicata", r"\boxed{Res Judicata}", "The answer is stare decisis.", "I cannot.", "I cannot."],
+            [1, 1, 0, 0, 0],
+            [0.4, 0.2],
+        ),
+    ],
+    ids=["medicine", "law"],
+)
+def test_votes_outside_mathematics(
+    kind: str, question: str, responses: list[str], rewards: list[int], classes: list[float], context: Context
+) -> None:
+    tables, _ = run_vote(context, {question: responses}, VoteConfig(answers=AnswerConfig(kind=kind)))
+    assert tables["rewards"]["reward"].to_list() == rewards
+    assert tables["votes"]["class_shares"].to_list() == [classes]
+    assert tables["votes"]["decision"].to_list() == ["kept"]
 
 
 def test_the_order_of_rows_does_not_matter(context: Context) -> None:
@@ -153,7 +294,8 @@ def test_metrics_count_decisions(context: Context) -> None:
     _, metrics = run_vote(context, questions, VoteConfig())
     assert (metrics["vote/kept"], metrics["vote/dropped"]) == (1, 3)
     dropped = {name.rsplit("/", 1)[1]: value for name, value in metrics.items() if name.startswith("vote/dropped/")}
-    assert dropped == {"too_easy": 1, "too_hard": 0, "tie": 1, "no_answer": 1, "no_responses": 0}
+    assert {name: number for name, number in dropped.items() if number} == {"too_easy": 1, "tie": 1, "no_answer": 1}
+    assert set(dropped) == {"too_easy", "too_hard", "tie", "abstain", "no_answer", "unparsable", "no_responses"}
     assert metrics["vote/mean_share"] == pytest.approx((0.5 + 1 + 0.5 + 0) / 4)
     assert metrics["vote/mean_reward_kept"] == 0.5
     assert metrics["vote/no_answer_share"] == pytest.approx(5 / 16)

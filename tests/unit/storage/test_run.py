@@ -23,6 +23,7 @@ def test_iterations_and_tables(run: Run) -> None:
     assert run.iterations == [0, 1]
     expected = {"seeds", "problems", "generations", "candidates", "accepted", "rejected", "bank", "responses"}
     expected |= {"rewards", "votes", "pool", "diagnostics", "train_metrics", "grades", "results"}
+    expected |= {"seed_overlaps", "voter_answers", "reliability"}
     assert run.tables() == [*sorted(expected), "timings"]
 
 

@@ -1,11 +1,28 @@
 """Rules for generated questions; bounds and word list from METHOD section 2."""
 
+import time
+from typing import Any
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from stages.text.quality import QualityRules, reject_reason
+from stages.text.quality import RULES, QualityRules, reject_reason
 
-RULES = QualityRules()
+DEFAULT = QualityRules()
+PUBLISHED = QualityRules(use=tuple(name for name in RULES if name != "control_text"))
+EVERYTHING = QualityRules(use=tuple(RULES))
+CONTROL_TEXTS = (
+    "<|im_end|>", "<|eot_id|>", "<|end_of_text|>", "<|START_OF_TURN_TOKEN|>", "<|reserved_special_token_12|>",
+    "<｜end▁of▁sentence｜>", "<｜User｜>", "<|turn>", "<turn|>", "<s>", "</s>", "[INST]", "[/INST]", "[TOOL_CALLS]",
+    "<<SYS>>", "<</SYS>>", "<start_of_turn>", "<end_of_turn>", "<end_of_utterance>", "<think>", "</think>", "<bos>",
+    "<eos>", "<pad>", "<unk>", "<mask>", "<EOS_TOKEN>",
+)  # fmt: skip
+
+
+def only(*names: str, **settings: Any) -> QualityRules:
+    return QualityRules(use=names, **settings)
 
 
 @pytest.mark.parametrize(
@@ -17,7 +34,8 @@ RULES = QualityRules()
         ("What is this now", None),
         (" ".join(["word"] * 150), None),
         (" ".join(["word"] * 151), "too_long"),
-        ("What is the word " + "a" * 4_000, "too_long"),
+        ("What is the word " + "a" * 3_983, None),
+        ("What is the word " + "a" * 3_984, "too_long"),
         ("What does the graph of f show?", "banned_word"),
         ("What do the GRAPHS of f show?", "banned_word"),
         ("Open the file, then count its lines.", "banned_word"),
@@ -36,31 +54,182 @@ RULES = QualityRules()
         ("3 apples and 2 pears make how many?", None),
         ("Élodie has 3 apples, how many more?", "leading_non_ascii"),
         ("“What is one plus one?” she asked.", "leading_non_ascii"),
+        ("¿Cuántas manzanas tiene Juan si compra tres?", "leading_non_ascii"),
         ("What is the café's total bill?", None),
     ],
 )
-def test_reason(question: str, reason: str | None) -> None:
-    assert reject_reason(question, RULES) == reason
+def test_the_published_rules(question: str, reason: str | None) -> None:
+    assert reject_reason(question, PUBLISHED) == reason
+
+
+@pytest.mark.parametrize(
+    ("rule", "broken", "kept"),
+    [
+        ("empty", " \n", "?"),
+        ("too_short", "one two three", "one two three four"),
+        ("too_long", "word " * 151, "word " * 150),
+        ("banned_word", "a map", "a bitmap"),
+        ("banned_phrase", "go to", "go on to"),
+        ("banned_opening", "WRITE a program", "rewrite a program"),
+        ("leading_punctuation", "$3", "3$"),
+        ("leading_non_ascii", "é", "e é"),
+        ("control_text", "</s>", "</ s>"),
+    ],
+)
+def test_each_rule_applies_alone_and_has_no_effect_when_off(rule: str, broken: str, kept: str) -> None:
+    assert (reject_reason(broken, only(rule)), reject_reason(kept, only(rule))) == (rule, None)
+    assert reject_reason(broken, QualityRules(use=tuple(name for name in RULES if name != rule))) != rule
+
+
+def test_without_rules_everything_passes() -> None:
+    assert {reject_reason(question, only()) for question in ("", "$x$", "é", "draw", "go to", "</s>")} == {None}
+
+
+def test_any_language_may_open_a_question_unless_the_published_rule_is_asked_for() -> None:
+    assert set(DEFAULT.use) == set(RULES) - {"leading_non_ascii"}
+    for question in (
+        "¿Cuántas manzanas tiene Juan si compra tres y regala una?",
+        "小明有3个苹果，又买了5个，现在一共有几个苹果？",
+        "りんごが3個あります。2個食べると何個残りますか。",
+        "إذا كان لدى أحمد ثلاث تفاحات واشترى أربعا فكم تفاحة لديه؟",
+        "राम के पास तीन सेब हैं और वह दो और खरीदता है, कुल कितने सेब हैं?",
+    ):
+        assert reject_reason(question, DEFAULT) is None
+        assert reject_reason(question, EVERYTHING) == "leading_non_ascii"
+
+
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        ("1+1=? right", 2),
+        ("a\u00a0b\tc\x1cd", 4),
+        ("élan vital", 2),
+        ("한국어 문장 입니다", 3),
+        ("三加四", 3),
+        ("三加四？", 4),
+        ("x=3，求 x+1", 3),
+    ],
+)
+def test_words_are_runs_between_white_space_and_characters_of_scripts_without(question: str, words: int) -> None:
+    assert reject_reason(question, only("too_short", min_words=words)) is None
+    assert reject_reason(question, only("too_short", min_words=words + 1)) == "too_short"
+    assert reject_reason(question, only("too_long", min_words=1, max_words=words)) is None
+    if words > 1:
+        assert reject_reason(question, only("too_long", min_words=1, max_words=words - 1)) == "too_long"
+
+
+@given(st.text(st.characters(max_codepoint=0x303F)))
+def test_words_of_a_text_with_spaces_are_those_of_the_publication(text: str) -> None:
+    words = len(text.split())
+    assert (reject_reason(text, only("too_short")) == "too_short") == (words < 4)
+
+
+@pytest.mark.parametrize("text", CONTROL_TEXTS)
+def test_control_text_is_refused_wherever_it_stands(text: str) -> None:
+    for question in (f"{text} What is one plus one?", f"What is one{text}plus one?", f"What is one plus one?{text}"):
+        assert reject_reason(question, only("control_text")) == "control_text"
+    assert reject_reason(f"What is one plus one?{text} assistant", DEFAULT) == "control_text"
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "If $a<b$ and b>c, what is a?",
+        "Solve |x|<3 and |y|>4.",
+        "Is 1<|x|>0 sensible?",
+        "When is a<|b-c|>d true?",
+        "The inner product <x, y> of two vectors",
+        "The vector <1, 2> and <s, t>",
+        "What is <S>, the subgroup of S?",
+        "Find the area [PAD] of triangle PAD.",
+        "How many integers lie in [1, 5]?",
+        "Is 1 << 3 larger than 4 >> 1?",
+        "Compute $\\langle \\psi | \\phi \\rangle$.",
+        "For $x<y<z$, sort |x|, |y| and |z|.",
+        "Is <b>three</b> prime?",
+    ],
+)
+def test_ordinary_mathematics_is_no_control_text(question: str) -> None:
+    assert reject_reason(question, only("control_text")) is None
+
+
+def test_the_listed_order_decides_which_reason_is_recorded() -> None:
+    assert reject_reason("$ draw", only("banned_word", "too_short")) == "banned_word"
+    assert reject_reason("$ draw", only("too_short", "banned_word")) == "too_short"
+    assert reject_reason("$ draw", DEFAULT) == "too_short"
 
 
 def test_each_word_of_the_published_list_is_banned() -> None:
     nouns = ["image", "graph", "picture", "file", "map"]
     words = [*nouns, *(f"{noun}s" for noun in nouns), "draw", "plot"]
-    assert {reject_reason(f"Here is one {word} too many.", RULES) for word in words} == {"banned_word"}
+    assert {reject_reason(f"Here is one {word} too many.", DEFAULT) for word in words} == {"banned_word"}
 
 
-def test_settings_turn_rules_off_and_refuse_unknown_ones() -> None:
-    lenient = QualityRules(
-        reject_leading_punctuation=False,
-        reject_leading_non_ascii=False,
-        banned_words=(),
-        banned_phrases=(),
-        banned_openings=(),
-        min_words=1,
-    )
-    for question in ("$x$", "Élodie", "draw", "go to", "Write a program"):
-        assert reject_reason(question, lenient) is None
-    with pytest.raises(ValidationError):
-        QualityRules.model_validate({"min_wrods": 3})
-    with pytest.raises(ValidationError):
-        QualityRules(min_words=0)
+def test_keywords_are_settings() -> None:
+    rules = QualityRules(banned_words=("dibuja", "图"), banned_phrases=("ve a",), banned_openings=("Escribe",))
+    assert reject_reason("Si Ana Dibuja un triángulo, ¿qué área tiene?", rules) == "banned_word"
+    assert reject_reason("Si Ana ve  a casa, ¿cuánto tarda?", rules) == "banned_phrase"
+    assert reject_reason("escribe un programa que sume números", rules) == "banned_opening"
+    assert reject_reason("Can you draw two cards and go to town?", rules) is None
+    nothing = QualityRules(banned_words=(), banned_phrases=(), banned_openings=())
+    assert reject_reason("Write a program to draw a map, then go to town.", nothing) is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"use": ("too_shrt",)}, r"unknown rule 'too_shrt'; did you mean too_short\? \(known: empty, too_short, "),
+        ({"use": ("",)}, r"unknown rule '' \(known: empty, too_short, "),
+        ({"use": ("empty", "too_long", "empty")}, "use names empty more than once"),
+        ({"banned_words": ("draw", " ")}, "' ' is blank and would reject every question"),
+        ({"banned_phrases": ("",)}, "'' is blank and would reject every question"),
+        ({"banned_openings": ("\n",)}, "is blank and would reject every question"),
+        ({"min_words": 151}, "min_words 151 is above max_words 150"),
+        ({"min_words": 0}, "greater than or equal to 1"),
+        ({"min_wrods": 3}, "min_wrods"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        QualityRules.model_validate(settings)
+
+
+@given(st.text(st.characters()) | st.text("<|>/s[INST]｜▁_ $\0\ud800é图"))
+def test_no_text_is_too_strange(text: str) -> None:
+    assert reject_reason(text, EVERYTHING) in {None, *RULES}
+    for name in RULES:
+        assert reject_reason(text, only(name)) in {None, name}
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "<|",
+        "<",
+        "<|a",
+        "<" + "a" * 64,
+        "<start_of_" + "a" * 33,
+        "</",
+        "[/",
+        "go ",
+        "go  ",
+        " ",
+        "图",
+        "a",
+        "\0",
+        "\udcff",
+    ],
+)
+def test_a_long_text_takes_time_in_proportion(piece: str) -> None:
+    """A million characters; a rule that goes back over what it read would take minutes."""
+    started = time.process_time()
+    for name in RULES:
+        reject_reason(f"x{piece * (1_000_000 // len(piece))}x", only(name))
+    assert time.process_time() - started < 10
+
+
+def test_a_hundred_thousand_halves_of_a_control_token() -> None:
+    started = time.process_time()
+    assert reject_reason("<|" * 50_000, only("control_text")) is None
+    assert reject_reason("<|" * 50_000 + "im_end|>", only("control_text")) == "control_text"
+    assert time.process_time() - started < 1

@@ -1,0 +1,176 @@
+"""Kinds of answers: how an answer is taken out of a response, brought to one form, and compared.
+
+`math`, `choice` and `text` are built in. A kind of your own is a subclass of `AnswerKind` in a file of yours; the
+settings name the file and an instance in it:
+
+    # doses.py
+    class Dose(AnswerKind):
+        def extract(self, response, question):
+            return anchored_line(response)
+        def canonical(self, answer, question):
+            found = re.fullmatch(r"(\\d+(?:\\.\\d+)?) ?(mg|g)", answer.strip())
+            return str(float(found[1]) * {"mg": 1, "g": 1000}[found[2]]) if found else None
+    DOSE = Dose()
+
+    answers: {kind: "doses.py:DOSE"}
+"""
+
+import importlib.util
+import re
+import unicodedata
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from stages.answers.marks import MAX_TAIL, anchored_line, gold_answer, last_boxed
+from stages.settings import Settings
+from storage.errors import InputError
+from storage.fingerprint import digest_file
+
+AnswerStatus = Literal["ok", "no_answer", "unparsable", "timed_out", "too_large"]
+"""What became of a response's answer. Only an "ok" one votes and earns; all count in the number of responses."""
+
+MAX_ANSWER = 300
+"""Characters; a longer answer is too large to be one."""
+
+
+_STYLE = re.compile(r"\\(?:text(?:bf|it|rm)?|math(?:rm|bf)|mbox)(?![a-z])|[{}]")
+
+
+class AnswerKind:
+    """The small protocol behind every vote and every grade. A kind of your own overrides `extract` at least.
+
+    All methods are pure: the same arguments give the same result, whatever came before. They see model output, so they
+    must be quick and never evaluate it.
+    """
+
+    def extract(self, response: str, question: str) -> str | None:
+        """The final answer as the response writes it, None when it has none. The question may list options."""
+        raise NotImplementedError
+
+    def canonical(self, answer: str, question: str) -> str | None:
+        """One spelling for all spellings of an answer; None when it is no answer of this kind ("unparsable")."""
+        return normalised_text(answer) or None
+
+    def same(self, left: str, right: str) -> bool | None:
+        """Whether two different canonical forms are one answer; None leaves it to math-verify."""
+        return False
+
+    def plain(self, form: str) -> bool:
+        """Whether a canonical form is an answer as it stands; else math-verify must be able to read it."""
+        return True
+
+    def gold(self, text: str, question: str) -> str:
+        """The answer in a reference text, which may be the answer itself or a solution that ends in it."""
+        return gold_answer(text)
+
+
+class TextAnswer(AnswerKind):
+    """Words, compared by normalised exact match. Only a box or an "answer is" marks one: prose must not vote."""
+
+    def __init__(self, *, boxed_only: bool = False) -> None:
+        self.boxed_only = boxed_only
+
+    def extract(self, response: str, question: str) -> str | None:
+        tail = response[-MAX_TAIL:]
+        boxed = last_boxed(tail)
+        return boxed if boxed or self.boxed_only else anchored_line(tail) or None
+
+
+def normalised_text(text: str) -> str:
+    """Letters of any script in one case and one Unicode form, white space single, no punctuation at either end.
+
+    A single sign in front of a digit stays: -5 is not 5.
+    """
+    joined = " ".join(_STYLE.sub(" ", unicodedata.normalize("NFKC", text).casefold()).split())
+    start = next((place for place, mark in enumerate(joined) if _counts(joined, place, mark)), len(joined))
+    end = next((place for place in range(len(joined), start, -1) if joined[place - 1].isalnum()), start)
+    return joined[start:end]
+
+
+def _counts(text: str, place: int, mark: str) -> bool:
+    return mark.isalnum() or (mark in "+-−" and text[place + 1 : place + 2].isdigit())
+
+
+class AnswerSettings(Settings):
+    """What counts as an answer of this run's questions."""
+
+    kind: str = Field(
+        "math",
+        description="math, choice (a letter among the options of the question), text (normalised exact match), or "
+        "file.py:NAME, an AnswerKind of your own.",
+    )
+    boxed_only: bool = Field(False, description="Only \\boxed{} counts as an answer; else the final expression may.")
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        path, _, name = self.kind.rpartition(":")
+        if self.kind not in BUILT_IN and not (path.endswith(".py") and name.isidentifier()):
+            raise ValueError(
+                f"unknown kind of answers {self.kind!r}; expected {', '.join(BUILT_IN)}, or file.py:NAME of your own"
+            )
+        if self.boxed_only and self.kind not in BUILT_IN:
+            raise ValueError(f"boxed_only goes with {', '.join(BUILT_IN)}; a kind of your own finds its answers itself")
+        return self
+
+    def config(self) -> "AnswerConfig":
+        """These settings as stages take them. Raises InputError when a kind of one's own cannot be used."""
+        if self.kind in BUILT_IN:
+            return AnswerConfig(kind=self.kind, boxed_only=self.boxed_only)
+        path, _, name = self.kind.rpartition(":")
+        if not Path(path).is_file():
+            raise InputError(f"answers.kind {self.kind}: {path} does not exist; expected a Python file")
+        config = AnswerConfig(kind=name, path=path, sha256=digest_file(Path(path)))
+        config.load()
+        return config
+
+
+class AnswerConfig(Settings):
+    """`AnswerSettings` for a key: a kind of one's own is known by its file's content, wherever it lies."""
+
+    kind: str = "math"
+    boxed_only: bool = False
+    path: str | None = Field(None, exclude=True)
+    sha256: str | None = None
+
+    def load(self) -> AnswerKind:
+        """The kind itself. Raises InputError when its file cannot be loaded, has changed or does not hold one."""
+        if self.path is None:
+            return _built_in(self.kind, self.boxed_only)
+        if digest_file(Path(self.path)) != self.sha256:
+            raise InputError(f"answers.kind {self.path} has changed since the run was started; start the run again")
+        return _own(self.path, self.kind)
+
+
+BUILT_IN = ("math", "choice", "text")
+
+
+def _built_in(kind: str, boxed_only: bool) -> AnswerKind:
+    if kind == "text":
+        return TextAnswer(boxed_only=boxed_only)
+    if kind == "choice":
+        from stages.answers.choice import ChoiceAnswer
+
+        return ChoiceAnswer(boxed_only=boxed_only)
+    from stages.answers.math import MathAnswer
+
+    return MathAnswer(boxed_only=boxed_only)
+
+
+def _own(path: str, name: str) -> AnswerKind:
+    what = f"answers.kind {path}:{name}"
+    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
+    assert spec is not None and spec.loader is not None  # the name ends in .py
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise InputError(f"{what}: importing the file fails with {type(error).__name__}: {error}") from error
+    kind = getattr(module, name, None)
+    if not isinstance(kind, AnswerKind):
+        raise InputError(
+            f"{what}: found {'nothing' if kind is None else repr(kind)[:80]} of that name, expected an instance of a "
+            "subclass of stages.answers.kinds.AnswerKind"
+        )
+    return kind

@@ -1,0 +1,67 @@
+"""Ten thousand hostile answers: each gets a status, nothing is evaluated, nothing hangs, nobody is left behind."""
+
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from stages.answers.choice import ChoiceAnswer
+from stages.answers.kinds import AnswerKind, TextAnswer
+from stages.answers.math import MathAnswer
+from stages.answers.verifier import Verifier
+from stages.answers.voting import Ballot, Graded, grade, vote
+from tests.hostile_answers import CANARY, hostile_answers
+from tests.unit.answers.test_verifier import _runs, workers_of
+
+COUNT = 10_000
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # workers inherit it: an injected command would leave its file here
+
+
+@pytest.mark.slow
+def test_every_hostile_answer_gets_a_vote_a_grade_and_a_status(tmp_path: Path) -> None:
+    """In questions of 16 responses, half of them plain: the hostile half never stops the plain one from winning."""
+    answers, kind = hostile_answers(COUNT, seed=1), MathAnswer()
+    began = time.perf_counter()
+    with Verifier(seconds=0.3) as verifier:
+        ballots = []
+        for start in range(0, COUNT, 8):
+            responses = [f"\\boxed{{{answer}}}" for answer in answers[start : start + 8]] + ["so \\boxed{12345.5}"] * 8
+            ballots.append(Ballot(question="?", answers=[kind.extract(text, "?") for text in responses]))
+        results = vote(ballots, kind, verifier)
+        pids = workers_of(verifier)
+        again = vote(ballots[:40], kind, verifier)
+    statuses = Counter(status for result in results for status in result.statuses)
+    assert sum(statuses.values()) == 2 * COUNT
+    assert set(statuses) == {"ok", "no_answer", "unparsable", "timed_out", "too_large"}
+    assert min(statuses.values()) > 20
+    assert all(result.majority == "12345.5" for result in results)
+    assert again == results[:40]
+    # A guard against hangs: 145 readings and fewer comparisons run into their 0.3 s.
+    assert time.perf_counter() - began < 900
+    assert pids and not any(_runs(pid) for pid in pids)
+    assert not (tmp_path / CANARY).exists()
+
+
+def test_hostile_golds_and_answers_are_graded() -> None:
+    answers = hostile_answers(300, seed=2)
+    rows = [Graded(question="?", answer=answer[:2_000], gold="\\frac{1}{2}") for answer in answers]
+    with Verifier(seconds=0.3) as verifier:
+        grades = grade(rows, MathAnswer(), verifier)
+    assert set(grades) <= {"correct", "wrong", "unparsable", "timed_out", "too_large", "error", "no_answer"}
+    assert grades.count("correct") < 5
+
+
+@pytest.mark.parametrize("kind", [MathAnswer(), ChoiceAnswer(), TextAnswer()], ids=["math", "choice", "text"])
+def test_hostile_text_is_extracted_and_brought_to_a_form(kind: AnswerKind) -> None:
+    question = "Which?\nA. one\nB. two"
+    for answer in hostile_answers(3_000, seed=3):
+        for response in (answer, f"The answer is {answer}", f"\\boxed{{{answer}}}"):
+            found = kind.extract(response, question)
+            if found is not None and len(found) <= 300:
+                form = kind.canonical(found, question)
+                assert form is None or form

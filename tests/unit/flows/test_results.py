@@ -1,0 +1,101 @@
+"""What a report says of questions and votes: the funnel, and how far a majority can be trusted."""
+
+import random
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from flows.inline import run_inline
+from flows.plots import learning_curve
+from flows.report import _markdown
+from flows.results import SELF_WRITTEN, funnel, run_results
+from stages.domains import arithmetic
+from stages.evaluate import reliability
+from storage.run import Run
+from tests.helpers import fake_config, fake_resources, memory_store
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    # The fake engine's questions are not the domain's; its usual answer to a question is this.
+    monkeypatch.setattr(arithmetic, "solve", lambda text: SimpleNamespace(answer=random.Random(text).randint(2, 60)))
+    store = memory_store()
+    benchmarks = [{"name": "heldout", "domain": "arithmetic", "count": 30}]
+    config = fake_config(
+        tmp_path,
+        domain="arithmetic",
+        seeds={"domain": "arithmetic", "count": 12},
+        evaluate={"benchmarks": benchmarks, "protocol": {"samples": 8}},
+    )
+    with fake_resources() as resources:
+        ledger = run_inline(config, store, resources)
+    return Run(store, ledger.revision())
+
+
+def test_the_funnel_loses_nobody(run: Run) -> None:
+    rows = run_results(run)["iterations"]
+    steps = funnel(rows)
+    names = [name for name, _ in steps]
+    assert names[0] == "candidates" and names[-1] == "kept"
+    at = names.index("accepted")
+    counts = [number for _, number in steps]
+    assert sum(counts[:at]) == counts[at] == sum(run.table("accepted", number).height for number in (1, 2))
+    assert sum(counts[at:-1]) == counts[-1] == run.table("votes").filter(decision="kept").height
+    rejected = run.table("rejected").group_by("reason").len()
+    assert {name: -number for name, number in steps[1:at]} == dict(rejected.iter_rows())
+    assert funnel(rows[:1]) == []
+
+
+def test_reasons_come_in_the_order_in_which_they_are_looked_at() -> None:
+    metrics = {
+        "filter/candidates": 10, "filter/accepted": 5, "vote/kept": 3,
+        "filter/rejected/similar": 2, "filter/rejected/too_long": 1, "filter/rejected/empty": 2,
+        "vote/dropped/tie": 1, "vote/dropped/too_easy": 1, "vote/dropped/too_hard": 0,
+    }  # fmt: skip
+    assert funnel([{"metrics": metrics}]) == [
+        ("candidates", 10), ("empty", -2), ("too_long", -1), ("similar", -2),
+        ("accepted", 5), ("too_easy", -1), ("tie", -1), ("kept", 3),
+    ]  # fmt: skip
+
+
+def test_reliability_stands_beside_what_the_tables_say(run: Run) -> None:
+    rows = run_results(run)["iterations"]
+    table = run.table("reliability", iteration=1).drop("benchmark").to_dicts()
+    assert rows[1]["reliability"]["heldout"] == table
+    labelled = run.table("diagnostics", 1).drop_nulls("label")
+    votes = run.table("votes", 1).drop_nulls("majority_answer").join(labelled, on="question_id")
+    assert votes.height > 0
+    assert rows[1]["reliability"][SELF_WRITTEN] == reliability(votes.select("share", "majority_correct").rows())
+    assert SELF_WRITTEN not in rows[0]["reliability"]
+
+
+def test_the_report_shows_both(run: Run) -> None:
+    rows = run_results(run)["iterations"]
+    text = _markdown(run, rows)
+    assert "## What became of this iteration's candidates" in text
+    assert "## How often the majority was right, by its share of the votes" in text
+    found = rows[-1]["reliability"]["heldout"][0]
+    assert f"| heldout | {found['share_from']:.1f}–{found['share_to']:.1f} | {found['questions']} |" in text
+    assert "What became" not in _markdown(run, rows[:1])
+    assert "each voter" not in text  # there is none but the policy
+
+
+def test_the_report_says_how_far_voters_agree(tmp_path: Path) -> None:
+    store = memory_store()
+    with fake_resources() as resources:
+        ledger = run_inline(fake_config(tmp_path, voters=[{"name": "first", "iteration": 0}]), store, resources)
+    run = Run(store, ledger.revision())
+    rows = run_results(run)["iterations"]
+    assert set(rows[-1]["agreement"]) == {"policy", "first"} and rows[0]["agreement"] == {}
+    text = _markdown(run, rows)
+    assert "## How often each voter's answer is the majority's" in text
+    assert f"| first | {rows[-1]['agreement']['first']:.3f} |" in text
+
+
+def test_the_curve_is_drawn_with_and_without_reliability(run: Run) -> None:
+    rows = run_results(run)["iterations"]
+    bare = [{**row, "reliability": {}} for row in rows]
+    wide, narrow = learning_curve(rows, "heldout"), learning_curve(bare, "heldout")
+    # The width of a PNG stands at byte 16: three panels and two.
+    assert int.from_bytes(wide[16:20], "big") * 2 == int.from_bytes(narrow[16:20], "big") * 3
