@@ -24,6 +24,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from stages.answers.marks import MAX_TAIL, anchored_line, gold_answer, last_boxed
+from stages.answers.reading import Reading
 from stages.settings import Settings
 from storage.errors import InputError
 from storage.fingerprint import digest_file
@@ -57,9 +58,9 @@ class AnswerKind:
         """Whether two different canonical forms are one answer; None leaves it to math-verify."""
         return False
 
-    def plain(self, form: str) -> bool:
-        """Whether a canonical form is an answer as it stands; else math-verify must be able to read it."""
-        return True
+    def read(self, answer: str, form: str) -> Reading | None:
+        """What an answer, given its canonical form, is read as; None where math-verify must be able to read it."""
+        return Reading("ok")
 
     def gold(self, text: str, question: str) -> str:
         """The answer in a reference text, which may be the answer itself or a solution that ends in it."""

@@ -12,12 +12,15 @@ from functools import lru_cache
 
 from stages.answers.kinds import AnswerKind
 from stages.answers.marks import MAX_TAIL, anchored_line, last_boxed
+from stages.answers.reading import Reading, read_latex
 
 MAX_GOLD = 1_200  # a longer text is compared as it is: no answer, and no gold of any benchmark, is so long
 
 _DELIMITED = re.compile(r"\\\((.+?)\\\)|\\\[(.+?)\\\]|\$\$(.+?)\$\$|(?<!\\)\$(?=[^\s$])([^$]*?[^\s$\\])\$(?!\d)")
 _NUMBER = r"[-+]?\\?\$?\s?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)?(?:\.\d+|(?<=\d)\.?(?!\d))(?:\s?/\s?\d+)?(?:\s?\\?%)?"
 _LAST_NUMBER = re.compile(rf"(?<![\w.]){_NUMBER}")
+_TEXT = re.compile(r"\\(?:text|math|mbox|operatorname)")  # perhaps a unit, which math-verify drops
+_LARGEST = 10**300  # fits into a float
 _WORD = re.compile(r"(?<![\\a-zA-Z])(?!(?:pi|sqrt|sin|cos|tan|log|ln)\b)[a-zA-Z]{2,}")
 
 
@@ -36,8 +39,12 @@ class MathAnswer(AnswerKind):
     def same(self, left: str, right: str) -> bool | None:
         return decide(left, right)
 
-    def plain(self, form: str) -> bool:
-        return number(form) is not None or _is_words(form)
+    def read(self, answer: str, form: str) -> Reading | None:
+        if (value := number(form)) is not None:
+            return Reading("ok", "value", (float(value),)) if abs(value) < _LARGEST else Reading("ok")
+        if _is_words(form):
+            return Reading("ok")
+        return None if _TEXT.search(answer) else read_latex(form)
 
 
 def extract_math_answer(response: str, *, boxed_only: bool = False) -> str | None:

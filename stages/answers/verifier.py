@@ -25,9 +25,11 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Literal, Self, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TextIO, TypeVar
+
+if TYPE_CHECKING:
+    from stages.answers.reading import Reading
 
 MAX_ANSWER = 300  # characters; the parser's time grows faster than the answer
 _START_SECONDS = 120.0  # importing sympy takes 1-2 s, far longer on a machine that is busy starting
@@ -43,25 +45,6 @@ Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What math-verify made of one answer."""
-
-    status: Literal["ok", "unparsable", "timed_out", "too_large"]
-    value: float | None = None
-    """A number that equal answers share: the answer's value, each symbol standing for a fixed number of its own. None
-    where math-verify compares by other rules than value: relations, sets, intervals, percentages, bare symbols."""
-
-    def may_equal(self, other: "Reading") -> bool:
-        """False only where math-verify would call the two different for certain: their values differ clearly.
-
-        It rounds to six decimals and chops differences at 1e-15; a hundred-thousandth leaves room for both.
-        """
-        if self.value is None or other.value is None:
-            return True
-        return abs(self.value - other.value) <= 1e-5 * max(1.0, abs(self.value), abs(other.value))
-
-
 class Verifier:
     """Reads and compares answers in worker processes, started when there is work. Safe to share between threads."""
 
@@ -71,9 +54,10 @@ class Verifier:
         self._size = workers or len(os.sched_getaffinity(0))
         self._seconds = seconds
         self._memory = memory_mib
-        self._workers: queue.LifoQueue[_Worker] = queue.LifoQueue()  # the one last used first: it is running
-        for _ in range(self._size):
-            self._workers.put(_Worker(seconds, memory_mib))
+        self._all = [_Worker(seconds, memory_mib) for _ in range(self._size)]
+        self._workers: queue.LifoQueue[_Worker] = queue.LifoQueue()  # free ones, the last used first: it is running
+        for worker in self._all:
+            self._workers.put(worker)
         self._readings: OrderedDict[str, Reading] = OrderedDict()
         self._lock = threading.Lock()
         self.counts: Counter[str] = Counter()
@@ -87,7 +71,7 @@ class Verifier:
     ) -> None:
         self.close()
 
-    def read(self, answers: Sequence[str]) -> list[Reading]:
+    def read(self, answers: Sequence[str]) -> "list[Reading]":
         """What math-verify makes of each answer alone; a distinct answer is parsed once.
 
         "timed_out": it needs more than `seconds` of CPU. "too_large": it is longer than 300 characters, needs more
@@ -144,22 +128,28 @@ class Verifier:
             finally:
                 self._workers.put(worker)
 
-        useful = min(self._size, 1 + sum(requests) // _REQUESTS_PER_WORKER)
+        running = sum(worker.running for worker in self._all)
+        useful = min(self._size, max(running, 1 + sum(requests) // _REQUESTS_PER_WORKER))
         if useful == 1:
             return [one(item) for item in items]
         with ThreadPoolExecutor(useful) as pool:
             return list(pool.map(one, items))
 
-    def _read(self, worker: "_Worker", answer: str) -> Reading:
+    def _read(self, worker: "_Worker", answer: str) -> "Reading":
+        from stages.answers.reading import Reading
+
         if len(answer) > MAX_ANSWER:
             return Reading("too_large")
         try:
-            status, value = worker.ask([answer])
+            status, what = worker.ask([answer])
         except TimeoutError:
             return Reading("timed_out")
         except OSError:
             return Reading("too_large")
-        return Reading(status, value)
+        if what is None:
+            return Reading(status)
+        shape, numbers, letters_only, is_equation = what
+        return Reading(status, shape, tuple(numbers), letters_only, ("", "") if is_equation else ())
 
     def _compare_group(self, worker: "_Worker", pairs: Iterable[tuple[str, str]]) -> list[str]:
         strikes: Counter[str] = Counter()
@@ -198,8 +188,12 @@ class _Worker:
         self._received = b""
         self._number = 0  # of the newest request: a killed child's request may be answered after all, by the next one
 
+    @property
+    def running(self) -> bool:
+        return self._process is not None
+
     def ask(self, answers: list[str]) -> list[Any]:
-        """[status, value] of one answer, [status, None] of two. TimeoutError when its time is over, OSError when the
+        """[status, what it is] of one answer, [status, None] of two. TimeoutError when its time is over, OSError when the
         worker died of it: out of memory, or the parser overran the C stack.
 
         A worker killed from outside is not the answer's fault: it is asked again, once.
@@ -319,7 +313,7 @@ def _serve(requests: TextIO, replies: TextIO, seconds: float, memory: int) -> No
             # math-verify swallows MemoryError: an answer that it cannot read and that took much memory is too large.
             return ["too_large" if _nearly_full(memory) and len(answers) == 1 else "unparsable", None]
         if len(answers) == 1:
-            return ["ok", _value(found[0])]
+            return ["ok", _what(found[0])]
         return ["equal" if same(found[0], found[1]) and same(found[1], found[0]) else "different", None]
 
     for line in requests:
@@ -338,26 +332,54 @@ def _serve(requests: TextIO, replies: TextIO, seconds: float, memory: int) -> No
             os._exit(_FULL)  # the next answer should not suffer for it
 
 
-def _value(found: list[Any]) -> float | None:
-    """`Reading.value` of a parsed answer."""
-    from hashlib import sha256
+def _what(found: list[Any]) -> list[Any] | None:
+    """Shape, numbers, letters_only and whether it is an equation, of the `Reading` of a parsed answer."""
+    from latex2sympy2_extended import is_expr_of_only_symbols  # type: ignore[import-untyped]
+    from math_verify.grader import is_equation, is_relation, take_last_relation
+    from sympy import Expr, FiniteSet, Interval, MatrixBase, Tuple, Union
+
+    if len(found) != 1:
+        return None
+    (what,) = found
+    shape, members, equation = "value", [what], is_equation(what)
+    if equation:
+        members = [take_last_relation(what).rhs]
+    elif is_relation(what):
+        return ["inequality", [], False, False]
+    elif isinstance(what, Union):
+        return ["union", [], False, False] if any(isinstance(part, Interval) for part in what.args) else None
+    elif isinstance(what, Interval):
+        shape, members = "several", [what.start, what.end]
+    elif isinstance(what, FiniteSet | Tuple):
+        shape, members = "several", list(what.args)
+    elif isinstance(what, MatrixBase):
+        shape, members = "matrix", list(what.flat())
+    numbers = [_value(member) for member in members]
+    if None in numbers:
+        return None
+    letters_only = shape == "value" and isinstance(members[0], Expr) and is_expr_of_only_symbols(members[0])
+    return [shape, numbers, bool(letters_only), bool(equation)]
+
+
+def _value(expression: Any) -> float | None:
+    """What an expression is worth, each letter standing for its number; None where that is not what counts."""
     from math import isfinite
 
-    from latex2sympy2_extended import is_expr_of_only_symbols  # type: ignore[import-untyped]
-    from sympy import Derivative, Expr, Integral, Limit, Product, Rational, Sum, Symbol, UnevaluatedExpr
+    from sympy import Derivative, Expr, Integral, Limit, Product, Rational, Sum, Symbol, UnevaluatedExpr, oo
 
-    if len(found) != 1 or not isinstance(found[0], Expr):
+    from stages.answers.reading import letter_value
+
+    if expression in (oo, -oo):
+        return float(expression)
+    if not isinstance(expression, Expr):
         return None
-    (expression,) = found
     if expression.has(UnevaluatedExpr, Derivative, Integral, Limit, Product, Sum) or expression.count_ops() > 50:
-        return None
-    if is_expr_of_only_symbols(expression):
         return None
     chosen = {}
     for symbol in expression.free_symbols:
         if not isinstance(symbol, Symbol):
             return None
-        chosen[symbol] = Rational(int.from_bytes(sha256(symbol.name.encode()).digest()[:3], "big") + 1, 2**23)
+        chosen[symbol] = Rational(letter_value(symbol.name))
     try:
         value = complex(expression.subs(chosen).evalf(15))
     except Exception:

@@ -14,13 +14,13 @@ from itertools import combinations
 from typing import Literal, Protocol
 
 from stages.answers.kinds import MAX_ANSWER, AnswerKind, AnswerStatus
-from stages.answers.verifier import Reading
+from stages.answers.reading import Reading
 
 GradeStatus = Literal["correct", "wrong", "no_answer", "unparsable", "timed_out", "too_large", "error"]
 
 
 class Comparer(Protocol):
-    """What voting asks of `stages.answers.verifier.Verifier`."""
+    """What voting asks of `stages.answers.verifier.Verifier`: what the kind of answers cannot tell by itself."""
 
     def read(self, answers: Sequence[str]) -> list[Reading]: ...
 
@@ -84,11 +84,11 @@ def vote(ballots: Sequence[Ballot], kind: AnswerKind, comparer: Comparer) -> lis
     has more votes, and never chains the two.
     """
     papers = [_Paper(ballot, kind) for ballot in ballots]
-    wanted = sorted({answer for paper in papers for answer in paper.unread(kind)})
+    wanted = sorted({answer for paper in papers for answer in paper.unread()})
     readings = dict(zip(wanted, comparer.read(wanted), strict=True))
     for paper in papers:
-        paper.discard_unreadable(kind, readings)
-    asked = [paper.pairs(kind, readings) for paper in papers]
+        paper.take(readings)
+    asked = [paper.pairs(kind) for paper in papers]
     verdicts = comparer.equal_groups(
         [
             [(paper.answer(left), paper.answer(right)) for left, right in pairs]
@@ -108,42 +108,40 @@ class _Paper:
         self.forms: list[str | None] = []  # canonical form of each response's answer
         self.statuses: list[AnswerStatus] = []
         self.spellings: dict[str, set[str]] = {}  # form -> answers
-        self.same: set[frozenset[str]] = set()
+        self.same: set[frozenset[str]] = set()  # pairs of forms
         for answer in ballot.answers:
             form, status = _form(answer, ballot.question, kind)
             self.forms.append(form)
             self.statuses.append(status)
             if answer is not None and form is not None:
                 self.spellings.setdefault(form, set()).add(answer)
+        self.readings = {form: kind.read(self.answer(form), form) for form in self.spellings}
 
     def answer(self, form: str) -> str:
         """The spelling that stands for a form, whatever the order of responses."""
         return min(self.spellings[form], key=lambda spelling: (len(spelling), spelling))
 
-    def unread(self, kind: AnswerKind) -> set[str]:
-        """Answers that math-verify has to read: not plain, or plain and perhaps equal to one that is not."""
-        needed = {form for form in self.spellings if not kind.plain(form)}
-        for left, right in combinations(sorted(self.spellings), 2):
-            if kind.same(left, right) is None:
-                needed |= {left, right}
-        return {self.answer(form) for form in needed}
+    def unread(self) -> list[str]:
+        """Answers that math-verify has to read."""
+        return [self.answer(form) for form, reading in self.readings.items() if reading is None]
 
-    def discard_unreadable(self, kind: AnswerKind, readings: Mapping[str, Reading]) -> None:
-        for form in list(self.spellings):
-            reading = readings.get(self.answer(form))
-            if reading is not None and reading.status != "ok" and not kind.plain(form):
+    def take(self, readings: Mapping[str, Reading]) -> None:
+        """Add what math-verify has read; what it could not read is out of the running."""
+        for form in [form for form, reading in self.readings.items() if reading is None]:
+            self.readings[form] = reading = readings[self.answer(form)]
+            if reading.status != "ok":
                 del self.spellings[form]
                 for place in (place for place, own in enumerate(self.forms) if own == form):
                     self.forms[place], self.statuses[place] = None, reading.status
 
-    def pairs(self, kind: AnswerKind, readings: Mapping[str, Reading]) -> list[tuple[str, str]]:
+    def pairs(self, kind: AnswerKind) -> list[tuple[str, str]]:
         """Pairs of forms that only math-verify can tell apart; what can be told without it goes into `same`."""
         asked = []
         for left, right in combinations(sorted(self.spellings), 2):
-            verdict = kind.same(left, right)
+            verdict = _verdict(left, right, self.readings[left], self.readings[right], kind)
             if verdict:
                 self.same.add(frozenset((left, right)))
-            elif verdict is None and readings[self.answer(left)].may_equal(readings[self.answer(right)]):
+            elif verdict is None:
                 asked.append((left, right))
         return asked
 
@@ -190,6 +188,16 @@ def _form(answer: str | None, question: str, kind: AnswerKind) -> tuple[str | No
     return form, "unparsable" if form is None else "ok"
 
 
+def _verdict(
+    left: str, right: str, left_reading: Reading | None, right_reading: Reading | None, kind: AnswerKind
+) -> bool | None:
+    """Whether two canonical forms are one answer; None where only math-verify can tell."""
+    verdict = kind.same(left, right)
+    if verdict is None and left_reading is not None and right_reading is not None:
+        return None if left_reading.may_equal(right_reading) else False
+    return verdict
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Graded:
     """An answer and what it should have been."""
@@ -215,7 +223,9 @@ def grade(rows: Sequence[Graded], kind: AnswerKind, comparer: Comparer) -> list[
             continue
         gold = kind.gold(row.gold, row.question)
         gold_form = kind.canonical(gold, row.question) or gold
-        verdict = form == gold_form or kind.same(form, gold_form)
+        verdict = form == gold_form or _verdict(
+            form, gold_form, kind.read(row.answer, form), kind.read(gold, gold_form), kind
+        )
         grades.append("correct" if verdict else "wrong")
         if verdict is None:
             asked.setdefault((gold, row.answer), []).append(place)

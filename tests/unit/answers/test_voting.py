@@ -14,7 +14,8 @@ from stages.answers.choice import ChoiceAnswer
 from stages.answers.kinds import AnswerKind, AnswerStatus
 from stages.answers.marks import gold_answer
 from stages.answers.math import MathAnswer, extract_math_answer
-from stages.answers.verifier import Reading, Verifier
+from stages.answers.reading import Reading
+from stages.answers.verifier import Verifier
 from stages.answers.voting import Ballot, Graded, GradeStatus, Vote, grade, vote
 
 DATA = Path(__file__).resolve().parents[3] / "../shared/data"

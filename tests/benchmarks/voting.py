@@ -1,0 +1,161 @@
+"""Votes per second against the pairwise way, which verifies each pair of responses in both directions.
+
+    python -m tests.benchmarks.voting [FILE]
+
+Groups of 16 responses are made from questions with solutions, the MATH seeds where they lie beside the repository: the
+solution itself and respellings of its answer, answers of other questions, numbers that are near, no answer at all.
+Pairwise is the released code's way: 120 pairs, each parsed and verified by math-verify in both directions; a second
+figure spares it the repeated parsing. Both sides run on one core (the process and its worker are pinned to it), then
+ours on all. The last line is one JSON object; `agree` is the share of groups with equal rewards, where the pairwise
+relation is an equivalence and has one largest class.
+"""
+
+import json
+import os
+import random
+import re
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from math_verify import parse, verify
+
+from stages.answers.math import MathAnswer
+from stages.answers.verifier import Verifier
+from stages.answers.voting import Ballot, Vote, vote
+
+SEEDS = Path(__file__).resolve().parents[2] / "../shared/data/seeds/math_seed_500.jsonl"
+RESPONSES = 16
+PAIRWISE_GROUPS = 100
+"""Enough of them: the pairwise way takes 0.2 s a group."""
+
+
+def main() -> None:
+    path = Path(sys.argv[1]) if len(sys.argv) > 1 else SEEDS
+    if not path.is_file():
+        raise SystemExit(f"{path} does not exist; expected a JSONL file with the fields problem, solution and answer")
+    problems = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    groups = make_groups(problems)
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, cores[:1])
+    sample = random.Random(1).sample(range(len(groups)), PAIRWISE_GROUPS)
+
+    ours, seconds = our_way([groups[place] for place in sample], workers=1)
+    started = time.perf_counter()
+    sound = [pairwise(groups[place]) for place in sample]
+    pairwise_seconds = time.perf_counter() - started
+    started = time.perf_counter()
+    for place in sample:
+        pairwise(groups[place], parse_once=True)
+    parse_once_seconds = time.perf_counter() - started
+    theirs = [rewards for rewards in sound if rewards is not None]
+    mine = [rewards_of(found) for found, rewards in zip(ours, sound, strict=True) if rewards is not None]
+    agree = sum(one == other for one, other in zip(mine, theirs, strict=True)) / len(theirs)
+    ratio, parse_once_ratio = pairwise_seconds / seconds, parse_once_seconds / seconds
+    print(f"one core, {PAIRWISE_GROUPS} groups: ours {1000 * seconds / PAIRWISE_GROUPS:8.1f} ms a group")
+    print(f"                     pairwise {1000 * pairwise_seconds / PAIRWISE_GROUPS:8.1f} ms a group, {ratio:.0f} x")
+    print(
+        f"   pairwise, each parsed once {1000 * parse_once_seconds / PAIRWISE_GROUPS:8.1f} ms, {parse_once_ratio:.0f} x"
+    )
+    print(f"                              equal rewards in {agree:.1%} of {len(theirs)} groups")
+
+    _, one_core = our_way(groups, workers=1)
+    os.sched_setaffinity(0, cores)
+    _, all_cores = our_way(groups, workers=len(cores))
+    scaling = one_core / all_cores
+    print(f"all {len(groups)} groups: one core {one_core:.2f} s, {len(cores)} cores {all_cores:.2f} s, {scaling:.2f} x")
+    result = {
+        "ratio": round(ratio, 1),
+        "ratio_parsed_once": round(parse_once_ratio, 1),
+        "agree": agree,
+        "groups_compared": len(theirs),
+        "groups_per_second_per_core": round(len(groups) / one_core, 1),
+        "cores": len(cores),
+        "scaling": round(scaling, 2),
+    }
+    print(json.dumps(result))
+
+
+def make_groups(problems: Sequence[dict[str, str]]) -> list[list[str]]:
+    """Sixteen solutions of each problem: agreement from a fifth to nearly all, as the difficulty gate sees it.
+
+    Each is the given solution with another final answer: the right one respelled, a near one, one of another problem;
+    some end before they come to one.
+    """
+    groups = []
+    for index, problem in enumerate(problems):
+        rng = random.Random(index)
+        solution, answer = problem["solution"], problem["answer"]
+        head, _, tail = solution.rpartition(answer)
+        wrong = [rng.choice(problems)["answer"] for _ in range(3)] + [_near(answer, rng) for _ in range(2)]
+        finals = [_respelled(answer, rng) for _ in range(rng.randint(4, 14))]
+        finals += [rng.choice(wrong) for _ in range(RESPONSES - len(finals))]
+        responses = [head + final + tail for final in finals]
+        for place in range(RESPONSES):
+            if rng.random() < 0.05:
+                responses[place] = head[: len(head) // 2].rsplit("\\boxed", 1)[0]
+        rng.shuffle(responses)
+        groups.append(responses)
+    return groups
+
+
+def _respelled(answer: str, rng: random.Random) -> str:
+    ways = [
+        answer,
+        answer,
+        answer.replace(" ", ""),
+        f" {answer} ",
+        answer.replace("\\frac", "\\dfrac"),
+        answer.replace("\\left", "").replace("\\right", ""),
+        f"{answer}.0" if answer.isdigit() else answer,
+        answer.replace("+", " + ").replace(",", ", "),
+    ]
+    return rng.choice(ways)
+
+
+def _near(answer: str, rng: random.Random) -> str:
+    return re.sub(r"\d+", lambda found: str(int(found[0]) + rng.randint(1, 3)), answer, count=1)
+
+
+def our_way(groups: Sequence[Sequence[str]], workers: int) -> tuple[list[Vote], float]:
+    """The votes, and seconds from responses to votes; the workers' start is not counted."""
+    kind = MathAnswer()
+    with Verifier(workers=workers) as verifier:
+        verifier.read([f"x+{place}" for place in range(200)])  # starts the workers
+        started = time.perf_counter()
+        ballots = [Ballot(question="?", answers=[kind.extract(text, "?") for text in group]) for group in groups]
+        votes = vote(ballots, kind, verifier)
+        return votes, time.perf_counter() - started
+
+
+def rewards_of(found: Vote) -> list[float]:
+    return [float(found.status == "majority" and number == 0) for number in found.class_ids]
+
+
+def pairwise(responses: Sequence[str], *, parse_once: bool = False) -> list[float] | None:
+    """Rewards by the pairwise way; None where its relation is no equivalence, or has no single largest class."""
+    parsed = [parse(text) for text in responses] if parse_once else None
+    size = len(responses)
+    equal = [[False] * size for _ in range(size)]
+    for one in range(size):
+        for other in range(one + 1, size):
+            for left, right in ((one, other), (other, one)):
+                gold, answer = (
+                    (parsed[left], parsed[right]) if parsed else (parse(responses[left]), parse(responses[right]))
+                )
+                equal[left][right] = verify(gold, answer)
+    # Answerless responses are no part of the comparison: the pairwise way has no word for them.
+    answered = [place for place, text in enumerate(responses) if "boxed" in text]
+    classes = [frozenset([one, *(other for other in answered if equal[one][other])]) for one in answered]
+    if any(a != b and a & b for a in classes for b in classes):
+        return None
+    sizes = sorted((len(found) for found in set(classes)), reverse=True)
+    if len(sizes) > 1 and sizes[0] == sizes[1]:
+        return None
+    top = max(set(classes), key=len)
+    return [float(place in top) for place in range(size)]
+
+
+if __name__ == "__main__":
+    main()
