@@ -17,9 +17,11 @@ _ANCHOR = re.compile(r"####|\banswer(?:\s+is)?\s*[:=]|\banswer\s+is\b", re.IGNOR
 def last_boxed(text: str) -> str | None:
     """Content of the last \\boxed or \\fbox that is closed and not empty ("\\boxed 5" too); None without one."""
     boxes = list(_BOX.finditer(text))
-    closing = _closing_braces(text) if boxes else {}
-    for box in reversed(boxes):
+    closing: dict[int, int] = {}
+    for number, box in enumerate(reversed(boxes)):
         start = box.end()
+        if number < 2:  # the last box nearly always decides; else all braces are read, once
+            closing = _closing_braces(text, start if number == 0 else 0)
         if text[start : start + 1] == "{":
             content = text[start + 1 : closing[start]].strip() if start in closing else ""
         else:
@@ -41,11 +43,11 @@ def anchored_line(text: str) -> str | None:
     return text[anchors[-1].end() :].strip().split("\n", 1)[0] if anchors else None
 
 
-def _closing_braces(text: str) -> dict[int, int]:
-    """Place of every brace that is closed -> place of the brace that closes it; escaped braces do not count."""
+def _closing_braces(text: str, start: int) -> dict[int, int]:
+    """Place of every brace from `start` on that is closed -> place of the one that closes it; escaped ones are none."""
     opened: list[int] = []
     closing = {}
-    for match in _BRACE.finditer(text):
+    for match in _BRACE.finditer(text, start):
         if match[0] == "{":
             opened.append(match.start())
         elif match[0] == "}" and opened:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from hashlib import sha256
+from itertools import pairwise
 from typing import Literal
 
 _MAX_LENGTH = 300  # characters, as everywhere: a longer answer is too large to be one
@@ -20,16 +21,16 @@ _MAX_DEPTH = 20
 _EPSILON = 2.0**-52
 _SURE = 1e-11  # a value whose error may be larger, relative to it or to 1, is not known
 
-_TOKEN = re.compile(r" *(?:(\d+\.\d+|\.?\d+)|([a-zA-Z])|(\\[a-zA-Z]+|[-+*/^(){}\[\]])) *")
+_TOKEN = re.compile(r" *(?:(\d+\.\d+|\.?\d+)|([a-zA-Z])|(\\[a-zA-Z]+|[-+*/^_(){}\[\]])) *")
 # math-verify takes e for Euler's number, I for the imaginary unit and d for a differential, and no notice of case else.
 _NO_LETTERS = frozenset("eEdDI")
-_LETTER = re.compile(r"[a-zA-Z]")
 # It also drops units at the end ("3 m", "3ab"); these letters are none when they stand alone.
 _ENDS_IN_UNIT = re.compile(r"[\d}\s](?![abijknpqruvwxyzA-Z]\Z)[a-zA-Z]+\Z")
 _IN_THOUSANDS = re.compile(r"\d,\d{3}(?!\d)")
 _INEQUALITY = re.compile(r"[<>]|\\(?:le|ge|lt|gt|ne)(?![a-zA-Z])")
 _UNION = re.compile(r"\\cup(?![a-zA-Z])")
 _MATRIX = re.compile(r"\\begin\{([pbv]?matrix)\}(.*)\\end\{\1\}")
+_MIXED = re.compile(r"(\d{1,9})\\frac\{(\d{1,9})\}\{(\d{1,9})\}")
 _IN_BASE = re.compile(r"(\d{1,15})_(?:\d|\{\d+\})")
 _FUNCTIONS = ("\\sin", "\\cos", "\\tan", "\\ln", "\\log")
 
@@ -40,16 +41,14 @@ class Reading:
 
     status: Literal["ok", "unparsable", "timed_out", "too_large"]
     shape: Literal["value", "several", "union", "inequality", "matrix"] | None = None
-    """None where nothing is known. "several": a point, a list, a set or an interval, whose members are its ends."""
+    """None where nothing is known. "several": a point, a list, a set or an interval."""
     numbers: tuple[float, ...] = ()
     """Of a value, what it may be worth, one or the other (50% is 50 or 0.5); of several and of a matrix, what each
-    member is worth. Every letter stands for a fixed number of its own."""
+    member is worth; ends of intervals. Every letter stands for a fixed number of its own."""
     letters_only: bool = False
     """math-verify compares these as words: abc is a*b*c and a name."""
     sides: tuple[str, ...] = ()
     """Of an equation, "" where they are not known. Its value is that of the last: math-verify takes x=5 for 5."""
-    assigned: str | None = None
-    """x where an equation gives x alone, without x on its other side."""
 
     def may_equal(self, other: "Reading") -> bool:
         """False only where the two are different for certain: what they are worth is clearly different."""
@@ -60,13 +59,14 @@ class Reading:
             return _may_meet(self, other) and _may_meet(other, self)
         if shapes == {"value"}:
             return any(_close(mine, theirs) for mine in self.numbers for theirs in other.numbers)
-        if shapes <= {"value", "several"}:
+        if shapes == {"matrix"}:
+            return len(self.numbers) == len(other.numbers) and all(map(_close, self.numbers, other.numbers))
+        if shapes == {"value", "several"} or (shapes <= {"several", "union"} and self.numbers and other.numbers):
             return (self.shape == "value" or other._has_all_of(self)) and (
                 other.shape == "value" or self._has_all_of(other)
             )
-        if shapes == {"matrix"}:
-            return len(self.numbers) == len(other.numbers) and all(map(_close, self.numbers, other.numbers))
-        return "value" not in shapes and "matrix" not in shapes
+        # math-verify never takes an answer of one of these shapes for one of another, not in both directions.
+        return len(shapes) == 1 or shapes == {"several", "union"}
 
     def _has_all_of(self, other: "Reading") -> bool:
         return all(any(_close(mine, theirs) for mine in self.numbers) for theirs in other.numbers)
@@ -74,14 +74,28 @@ class Reading:
 
 def _may_meet(one: Reading, other: Reading) -> bool:
     """False where a point that solves one equation clearly does not solve the other."""
-    if one.assigned is None or len(other.sides) != 2 or not all(other.sides):
+    if not len(one.sides) == len(other.sides) == 2 or not all(one.sides + other.sides):
         return True
-    try:
-        point = {one.assigned: _Parser(one.sides[-1]).expression_alone()}
-        left, right = (_sure(_Parser(side, point).expression_alone()) for side in other.sides)
-    except (_UnreadError, OverflowError, ZeroDivisionError):
-        return True
-    return _close(left, right)
+    for letter in sorted(_letters(one.sides[0]) | _letters(one.sides[1])):
+        try:
+            at_1, at_2 = (_difference(one, {letter: _term(number, 0.0)}) for number in (1.0, 2.0))
+            root = _term(1 - at_1 / (at_2 - at_1), 0.0)  # where the equation is linear in the letter
+            if abs(_difference(one, {letter: root})) <= 1e-9:
+                return abs(_difference(other, {letter: root})) <= 1e-4
+        except (_UnreadError, OverflowError, ZeroDivisionError):
+            continue
+    return True
+
+
+def _letters(side: str) -> set[str]:
+    parser = _Parser(side)
+    parser.expression_alone()
+    return parser.letters
+
+
+def _difference(equation: Reading, values: Mapping[str, "_Term"]) -> float:
+    left, right = (_Parser(side, values).expression_alone() for side in equation.sides)
+    return _sure(_term(left.value - right.value, left.error + right.error))
 
 
 def _close(left: float, right: float) -> bool:
@@ -113,9 +127,7 @@ def _read(answer: str) -> Reading:
         entries = [entry for row in matrix[2].split("\\\\") for entry in row.split("&")]
         return Reading("ok", "matrix", tuple(_worth(entry) for entry in entries))
     if len(sets := _UNION.split(answer)) > 1:
-        if any(_list(part.strip()).shape != "several" or not _bracketed(part.strip()) for part in sets):
-            raise _UnreadError
-        return Reading("ok", "union")
+        return _union([part.strip() for part in sets])
     if answer.startswith("\\{") and answer.endswith("\\}"):
         return _several(answer[2:-2].split(","))
     if "," in answer:
@@ -125,6 +137,19 @@ def _read(answer: str) -> Reading:
             _worth(side)
         return Reading("ok", "inequality")
     return _equation(answer.split("=")) if "=" in answer else _single(answer)
+
+
+def _union(intervals: list[str]) -> Reading:
+    ends = [_list(interval).numbers for interval in intervals]
+    if any(not _bracketed(interval) or len(pair) != 2 for interval, pair in zip(intervals, ends, strict=True)):
+        raise _UnreadError
+    ordered = sorted(zip(ends, intervals, strict=True))
+    apart = all(start < end for start, end in ends) and all(
+        end < start or (end == start and (left[-1], right[0]) == (")", "("))
+        for ((_, end), left), ((start, _), right) in pairwise(ordered)
+    )
+    # Intervals that join are fewer and have other ends.
+    return Reading("ok", "union", tuple(number for pair in ends for number in pair) if apart else ())
 
 
 def _list(answer: str) -> Reading:
@@ -150,16 +175,7 @@ def _several(parts: Sequence[str]) -> Reading:
 
 def _equation(sides: list[str]) -> Reading:
     numbers = [_worth(side) for side in sides]
-    first, last = sides[0].strip(), sides[-1]
-    alone = _LETTER.fullmatch(first) and first not in _NO_LETTERS and first.lower() not in last.lower()
-    return Reading(
-        "ok",
-        "value",
-        (numbers[-1],),
-        _of_letters(last),
-        tuple(sides),
-        first.lower() if alone and len(sides) == 2 else None,
-    )
+    return Reading("ok", "value", (numbers[-1],), _of_letters(sides[-1]), tuple(sides))
 
 
 def _single(answer: str) -> Reading:
@@ -170,7 +186,7 @@ def _single(answer: str) -> Reading:
 
 
 def _of_letters(answer: str) -> bool:
-    return re.fullmatch(r"[a-zA-Z ]+", answer) is not None
+    return re.fullmatch(r"(?:[a-zA-Z](?:_[a-z0-9])?|[ ()])+", answer) is not None
 
 
 def _worth(text: str) -> float:
@@ -179,6 +195,8 @@ def _worth(text: str) -> float:
         return -math.inf if infinite[1] == "-" else math.inf
     if in_base := _IN_BASE.fullmatch(text):  # math-verify takes no notice of the base
         return float(in_base[1])
+    if mixed := _MIXED.fullmatch(text):
+        return int(mixed[1]) + int(mixed[2]) / int(mixed[3])
     return _sure(_Parser(text).expression_alone())
 
 
@@ -222,6 +240,7 @@ class _Parser:
             self._tokens.append(("number", number) if number else ("letter", letter) if letter else ("sign", sign))
             place = match.end()
         self._place = 0
+        self.letters: set[str] = set()
         self._depth = 0
 
     def expression_alone(self) -> _Term:
@@ -290,9 +309,18 @@ class _Parser:
         if kind == "number":
             return _term(float(text), 0.0)
         if kind == "letter":
-            if text in _NO_LETTERS or self._next()[1] == "(":  # f(x)
+            if text in _NO_LETTERS:
                 raise _UnreadError
             name = text.lower()
+            if self._take("_"):
+                subscript = self._next()[1]
+                if not re.fullmatch(r"[a-z0-9]", subscript):
+                    raise _UnreadError
+                self._place += 1
+                name += f"_{subscript}"
+            if self._next()[1] == "(":  # f(x)
+                raise _UnreadError
+            self.letters.add(name)
             return self._values.get(name) or _Term(float(letter_value(name)), 0.0, has_letter=True)
         if text == "\\pi":
             return _term(math.pi, 0.0)
@@ -320,8 +348,8 @@ class _Parser:
             if kind != "number" or len(text) != 1:
                 raise _UnreadError
             power = self._base().value
-        kind, text = self._next()
-        argument = self._base() if kind == "letter" or text in ("\\frac", "(") else self._braced()
+        is_clear = self._next()[0] == "letter" or self._next()[1] in ("\\frac", "(")
+        argument = self._base() if is_clear else self._braced()
         if self._next()[1] not in ("+", "-", ")", "}", "]", "", "\\cdot", *_FUNCTIONS):  # sin x y
             raise _UnreadError
         return _to_the(_function(name, argument), _term(power, 0.0))

@@ -103,10 +103,12 @@ class Verifier:
         ("timeout"), nor is one that took part in two such comparisons. So k answers cost at most 2 k times `seconds`
         in failures, not k * (k - 1) / 2, and an answer that is easily compared loses nothing by hostile company.
         """
-        found = self._spread(groups, [len(group) for group in groups], self._compare_group)
+        asked = [group for group in groups if group]
+        found = self._spread(asked, [len(group) for group in asked], self._compare_group)
         with self._lock:
             self.counts.update(status for statuses in found for status in statuses)
-        return found
+        in_order = iter(found)
+        return [next(in_order) if group else [] for group in groups]
 
     def close(self) -> None:
         """End the workers; later work starts others."""
@@ -193,8 +195,8 @@ class _Worker:
         return self._process is not None
 
     def ask(self, answers: list[str]) -> list[Any]:
-        """[status, what it is] of one answer, [status, None] of two. TimeoutError when its time is over, OSError when the
-        worker died of it: out of memory, or the parser overran the C stack.
+        """[status, what it is] of one answer, [status, None] of two. TimeoutError when its time is over, OSError when
+        the worker died of it: out of memory, or the parser overran the C stack.
 
         A worker killed from outside is not the answer's fault: it is asked again, once.
         """
@@ -334,9 +336,8 @@ def _serve(requests: TextIO, replies: TextIO, seconds: float, memory: int) -> No
 
 def _what(found: list[Any]) -> list[Any] | None:
     """Shape, numbers, letters_only and whether it is an equation, of the `Reading` of a parsed answer."""
-    from latex2sympy2_extended import is_expr_of_only_symbols  # type: ignore[import-untyped]
     from math_verify.grader import is_equation, is_relation, take_last_relation
-    from sympy import Expr, FiniteSet, Interval, MatrixBase, Tuple, Union
+    from sympy import E, FiniteSet, Interval, MatrixBase, Mul, Symbol, Tuple, Union
 
     if len(found) != 1:
         return None
@@ -357,8 +358,9 @@ def _what(found: list[Any]) -> list[Any] | None:
     numbers = [_value(member) for member in members]
     if None in numbers:
         return None
-    letters_only = shape == "value" and isinstance(members[0], Expr) and is_expr_of_only_symbols(members[0])
-    return [shape, numbers, bool(letters_only), bool(equation)]
+    factors = Mul.make_args(members[0]) if shape == "value" else ()
+    letters_only = all(isinstance(factor, Symbol) or factor == E for factor in factors)
+    return [shape, numbers, letters_only and shape == "value", bool(equation)]
 
 
 def _value(expression: Any) -> float | None:

@@ -146,8 +146,8 @@ class _Paper:
         return asked
 
     def count(self) -> Vote:
-        weights = self.ballot.weights or [Fraction(1)] * len(self.forms)
-        weight = dict.fromkeys(self.spellings, Fraction(0))
+        weights: Sequence[Fraction | int] = self.ballot.weights or [1] * len(self.forms)
+        weight: dict[str, Fraction | int] = dict.fromkeys(self.spellings, 0)
         for form, own in zip(self.forms, weights, strict=True):
             if form is not None:
                 weight[form] += own
@@ -159,11 +159,11 @@ class _Paper:
             else:
                 classes.append([form])
         names = {min(members, key=lambda form: (len(form), form)): members for members in classes}
-        votes = {name: sum((weight[form] for form in members), Fraction(0)) for name, members in names.items()}
+        votes = {name: sum(weight[form] for form in members) for name, members in names.items()}
         ranked = sorted(names, key=lambda name: (-votes[name], len(name), name))
         number = {form: rank for rank, name in enumerate(ranked) for form in names[name]}
-        total = sum(weights, Fraction(0))
-        top, second = ([votes[name] for name in ranked] + [Fraction(0)] * 2)[:2]
+        total = sum(weights)
+        top, second = ([votes[name] for name in ranked] + [0, 0])[:2]
         return Vote(
             status=self._status(top, second),
             classes=tuple(AnswerClass(answer=self.answer(name), share=float(votes[name] / total)) for name in ranked),
@@ -172,7 +172,9 @@ class _Paper:
             statuses=tuple(self.statuses),
         )
 
-    def _status(self, top: Fraction, second: Fraction) -> Literal["majority", "tie", "no_answer", "unparsable"]:
+    def _status(
+        self, top: Fraction | int, second: Fraction | int
+    ) -> Literal["majority", "tie", "no_answer", "unparsable"]:
         if top:
             return "majority" if top > second else "tie"
         return "no_answer" if all(status == "no_answer" for status in self.statuses) else "unparsable"
