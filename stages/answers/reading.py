@@ -9,6 +9,7 @@ x^23, 3 m, f(x)) is left to math-verify; so is every pair whose numbers are clos
 import math
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -80,7 +81,7 @@ def _may_meet(one: Reading, other: Reading) -> bool:
         try:
             at_1, at_2 = (_difference(one, {letter: _term(number, 0.0)}) for number in (1.0, 2.0))
             root = _term(1 - at_1 / (at_2 - at_1), 0.0)  # where the equation is linear in the letter
-            if abs(_difference(one, {letter: root})) <= 1e-9:
+            if abs(_difference(one, {letter: root})) <= 1e-9 * max(abs(at_1), abs(at_2)):
                 return abs(_difference(other, {letter: root})) <= 1e-4
         except (_UnreadError, OverflowError, ZeroDivisionError):
             continue
@@ -89,13 +90,14 @@ def _may_meet(one: Reading, other: Reading) -> bool:
 
 def _letters(side: str) -> set[str]:
     parser = _Parser(side)
-    parser.expression_alone()
+    with suppress(_UnreadError, OverflowError, ZeroDivisionError):
+        parser.expression_alone()
     return parser.letters
 
 
 def _difference(equation: Reading, values: Mapping[str, "_Term"]) -> float:
-    left, right = (_Parser(side, values).expression_alone() for side in equation.sides)
-    return _sure(_term(left.value - right.value, left.error + right.error))
+    left, right = (_worth(side, values) for side in equation.sides)
+    return left - right
 
 
 def _close(left: float, right: float) -> bool:
@@ -159,7 +161,7 @@ def _list(answer: str) -> Reading:
             raise _UnreadError
         return _several(parts)
     found = _several(parts)
-    is_interval = len(parts) == 2 and found.numbers[0] <= found.numbers[1]
+    is_interval = len(parts) == 2 and found.numbers[0] < found.numbers[1]
     if not is_interval and (answer[0], answer[-1]) != ("(", ")"):
         raise _UnreadError
     return found
@@ -189,7 +191,7 @@ def _of_letters(answer: str) -> bool:
     return re.fullmatch(r"(?:[a-zA-Z](?:_[a-z0-9])?|[ ()])+", answer) is not None
 
 
-def _worth(text: str) -> float:
+def _worth(text: str, values: "Mapping[str, _Term] | None" = None) -> float:
     text = text.strip().removesuffix("^\\circ")
     if infinite := re.fullmatch(r"([-+]?)\\infty", text):
         return -math.inf if infinite[1] == "-" else math.inf
@@ -197,17 +199,14 @@ def _worth(text: str) -> float:
         return float(in_base[1])
     if mixed := _MIXED.fullmatch(text):
         return int(mixed[1]) + int(mixed[2]) / int(mixed[3])
-    return _sure(_Parser(text).expression_alone())
+    term = _Parser(text, values).expression_alone()
+    if term.error > _SURE * max(1.0, abs(term.value)):
+        raise _UnreadError
+    return term.value
 
 
 class _UnreadError(Exception):
     """The answer is left to math-verify."""
-
-
-def _sure(term: "_Term") -> float:
-    if not math.isfinite(term.value) or not term.error <= _SURE * max(1.0, abs(term.value)):
-        raise _UnreadError
-    return term.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +218,9 @@ class _Term:
 
 
 def _term(value: float, error: float, *parts: _Term) -> _Term:
+    """Adds the rounding of this operation. Raises OverflowError for what is not finite."""
+    if not math.isfinite(value) or not math.isfinite(error):
+        raise OverflowError
     exact = error == 0 and abs(value) < 1e9 and value.is_integer()
     return _Term(value, error + (0.0 if exact else 2 * _EPSILON * abs(value)), any(part.has_letter for part in parts))
 

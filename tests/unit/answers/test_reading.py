@@ -137,6 +137,10 @@ def test_what_can_be_read_in_two_ways_or_not_at_all_is_left_to_math_verify(answe
         ("x+y-z+1=0", "x+y-z+2=0", False),
         ("x+y-z+1=0", "2z=2x+2y+2", True),
         ("x=5", "y=-3x+30", False),
+        ("x=2\\frac{1}{3}", "x=3\\frac{1}{3}", False),
+        ("x=\\infty", "x=5", False),
+        ("10^{-12}x^2=10^{-12}\\cdot2", "x^2=2", True),
+        ("18=2\\cdot9", "5=5", True),
         ("x^2=4", "x=2", True),  # not the same equation, but one point does not tell
         ("x<5", "5", False),
         ("x<5", "5>x", True),
@@ -169,6 +173,22 @@ def test_a_long_or_deep_answer_costs_nothing() -> None:
         "9^9^" * 70,
     ):
         assert read_latex(answer) is None
+
+
+TOKENS = [
+    *"0123456789xye.,=<>+-*/^_(){}[]|% ",
+    *["\\frac{", "\\sqrt{", "\\sqrt[", "\\pi", "\\sin", "\\ln(", "\\cup", "\\infty", "\\\\", "&", "\\{", "\\}"],
+]
+
+
+@settings(max_examples=2_000)
+@given(tokens=st.lists(st.sampled_from([*TOKENS, "10^{200}", "10^{-200}", "\\frac{1}{"]), max_size=25))
+def test_whatever_is_written_is_read_or_left_alone(tokens: list[str]) -> None:
+    found = read_latex("".join(tokens))
+    for other in (found, Reading("ok", "value", (1.0,)), read_latex("x=5"), read_latex("y=\\frac{1}{x}")):
+        if found is not None and other is not None:
+            assert found.may_equal(other) or other is not found
+            assert not any(math.isnan(number) for number in found.numbers)
 
 
 FORMS = (
