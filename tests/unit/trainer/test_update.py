@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -218,10 +219,26 @@ def test_a_killed_process_is_noticed(folder: Path) -> None:
     with TrainerProcess(folder / "scratch") as process:
         job = make_job(folder, folder / "policy", name="killed")
         process.start(job.placement)
-        assert process.pid is not None
-        os.kill(process.pid, signal.SIGKILL)
+        pid = process.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)  # alive, and without an answer, when it is asked
+        killer = threading.Timer(0.5, os.kill, (pid, signal.SIGKILL))
+        killer.start()
         with pytest.raises(TrainerError, match="died with exit code -9"):
             process.run(job)
+        killer.join()
+
+
+def test_a_process_that_died_while_idle_is_started_again(folder: Path) -> None:
+    with TrainerProcess(folder / "scratch") as process:
+        job = make_job(folder, folder / "policy", name="died-idle")
+        process.start(job.placement)
+        pid = process.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        assert process.run(job).optimiser_steps == 2
+        assert process.pid != pid
 
 
 def test_the_process_ends_with_its_parent(folder: Path) -> None:
