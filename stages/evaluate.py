@@ -15,7 +15,8 @@ import numpy as np
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from stages import schemas
-from stages.answers.kinds import MAX_ANSWER, AnswerConfig, AnswerKind
+from stages.answers.kinds import AnswerConfig, AnswerKind
+from stages.answers.reading import MAX_ANSWER
 from stages.answers.voting import Ballot, Comparer, Graded, grade, vote
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.engines.base import Completion, SamplingParams

@@ -16,7 +16,8 @@ from typing import Any, Literal, Self
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from stages import schemas
-from stages.answers.kinds import MAX_ANSWER, AnswerConfig, AnswerKind
+from stages.answers.kinds import AnswerConfig, AnswerKind
+from stages.answers.reading import MAX_ANSWER
 from stages.answers.voting import Ballot, Comparer, Graded, GradeStatus, Vote, grade, vote
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.domains import arithmetic

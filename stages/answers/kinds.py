@@ -32,10 +32,6 @@ from storage.fingerprint import digest_file
 AnswerStatus = Literal["ok", "no_answer", "unparsable", "timed_out", "too_large"]
 """What became of a response's answer. Only an "ok" one votes and earns; all count in the number of responses."""
 
-MAX_ANSWER = 300
-"""Characters; a longer answer is too large to be one."""
-
-
 _STYLE = re.compile(r"\\(?:text(?:bf|it|rm)?|math(?:rm|bf)|mbox)(?![a-z])|[{}]")
 
 

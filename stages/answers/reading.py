@@ -17,7 +17,9 @@ from hashlib import sha256
 from itertools import pairwise
 from typing import Literal
 
-_MAX_LENGTH = 300  # characters, as everywhere: a longer answer is too large to be one
+MAX_ANSWER = 300
+"""Characters; a longer answer is too large to be one."""
+
 _MAX_DEPTH = 20
 _EPSILON = 2.0**-52
 _SURE = 1e-11  # a value whose error may be larger, relative to it or to 1, is not known
@@ -116,7 +118,7 @@ def letter_value(name: str) -> Fraction:
 @lru_cache(maxsize=65_536)
 def read_latex(answer: str) -> Reading | None:
     """Reading of an answer in canonical LaTeX, None where it is left to math-verify."""
-    if len(answer) > _MAX_LENGTH or _ENDS_IN_UNIT.search(answer):
+    if len(answer) > MAX_ANSWER or _ENDS_IN_UNIT.search(answer):
         return None
     try:
         return _read(answer)

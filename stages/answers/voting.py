@@ -13,8 +13,8 @@ from fractions import Fraction
 from itertools import combinations
 from typing import Literal, Protocol
 
-from stages.answers.kinds import MAX_ANSWER, AnswerKind, AnswerStatus
-from stages.answers.reading import Reading
+from stages.answers.kinds import AnswerKind, AnswerStatus
+from stages.answers.reading import MAX_ANSWER, Reading
 
 GradeStatus = Literal["correct", "wrong", "no_answer", "unparsable", "timed_out", "too_large", "error"]
 

@@ -214,13 +214,18 @@ def test_zero_is_refused_by_name(folder: Path, tmp_path: Path) -> None:
         process.run(job)
 
 
+def _started(process: TrainerProcess, job: Job) -> int:
+    """Id of the process, which has not been given the job yet."""
+    process.start(job.placement)
+    assert process.pid is not None
+    return process.pid
+
+
 def test_a_killed_process_is_noticed(folder: Path) -> None:
     """Waiting for the answer of a dead process would never end."""
     with TrainerProcess(folder / "scratch") as process:
         job = make_job(folder, folder / "policy", name="killed")
-        process.start(job.placement)
-        pid = process.pid
-        assert pid is not None
+        pid = _started(process, job)
         os.kill(pid, signal.SIGSTOP)  # alive, and without an answer, when it is asked
         killer = threading.Timer(0.5, os.kill, (pid, signal.SIGKILL))
         killer.start()
@@ -232,9 +237,7 @@ def test_a_killed_process_is_noticed(folder: Path) -> None:
 def test_a_process_that_died_while_idle_is_started_again(folder: Path) -> None:
     with TrainerProcess(folder / "scratch") as process:
         job = make_job(folder, folder / "policy", name="died-idle")
-        process.start(job.placement)
-        pid = process.pid
-        assert pid is not None
+        pid = _started(process, job)
         os.kill(pid, signal.SIGKILL)
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
         assert process.run(job).optimiser_steps == 2
