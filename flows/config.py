@@ -32,8 +32,8 @@ from stages.ppo_update import PpoUpdateConfig
 from stages.resources import Compute
 from stages.sample_responses import AnswerPrompt, SampleConfig, SampleVotersConfig, VoterSampling
 from stages.settings import Settings
+from stages.trainer.config import UpdateConfig
 from stages.trainer.fake import FAKE_POLICY
-from stages.trainer.job import UpdateConfig
 from stages.vote_rewards import POLICY, RewardSource, VoteConfig, VoterWeight, VoteSettings
 from stages.warm_start import WARM_START, WarmStartConfig
 from storage.errors import ConfigError, OtherCode
@@ -188,6 +188,12 @@ class RunConfig(Settings):
                 f"vote.train_responses {self.vote.train_responses} is more than the {self.sample.responses} of "
                 "sample.responses"
             )
+        trained = self.vote.train_responses or self.sample.responses
+        if self.update.needs_groups and trained < 2:
+            raise ValueError(
+                f"update.algorithm {self.update.algorithm} compares the responses to a question, and only one is "
+                "trained on; raise sample.responses or use reinforce_pp"
+            )
         names = [voter.name for voter in self.voters]
         if len(set(names)) < len(names):
             raise ValueError(f"names of voters must differ, found {names}")
@@ -261,7 +267,9 @@ class RunConfig(Settings):
         return EvaluateConfig(**self.evaluate.protocol.model_dump(), answers=answers)
 
     def update_config(self) -> PpoUpdateConfig:
-        return PpoUpdateConfig(**self.update.model_dump(), temperature=self.sample.temperature)
+        return PpoUpdateConfig(
+            **self.update.model_dump(), temperature=self.sample.temperature, max_tokens=self.sample.max_tokens
+        )
 
     def evaluated(self, iteration: int) -> bool:
         return iteration % self.evaluate.every == 0 or iteration == self.iterations

@@ -23,7 +23,7 @@ import pyarrow as pa
 from stages.resources import Resources
 from stages.settings import Settings
 from storage.artifact import ArtifactRef, Manifest, manifest_path, read_manifest
-from storage.commit import Committer, Rows, record_timing
+from storage.commit import Committer, Rows, record_speed, record_timing
 from storage.errors import CorruptArtifact, StageFailed
 from storage.fingerprint import derive_seed, fingerprint
 from storage.reading import check_sizes, read_folder, read_table
@@ -112,6 +112,8 @@ class Work:
         self.key = key
         self.context = context
         self.committer = Committer(context.store, stage.tables, stage.folders, context.iteration, key)
+        self.speed: pa.Table | None = None
+        self.afterwards: list[Callable[[], None]] = []
         self.scratch = Path(tempfile.mkdtemp(prefix=f"serl-{stage.name}-", dir=context.resources.scratch))
 
     @property
@@ -147,6 +149,14 @@ class Work:
     def parts(self, table: str) -> pl.DataFrame:
         """All parts of a sharded table, in order."""
         return self.committer.read_parts(table)
+
+    def record_speed(self, rows: pa.Table) -> None:
+        """Note how fast parts of the work were; outside every digest, as it differs between two equal runs."""
+        self.speed = rows
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Have something done once the outputs are committed; not done when the stage fails or is killed."""
+        self.afterwards.append(action)
 
     def identity(self, kind: str) -> str:
         """The content identity that output `kind` will have as another stage's input."""
@@ -232,4 +242,8 @@ def run_stage(stage: Stage, inputs: Mapping[str, ArtifactRef], config: Settings,
     finally:
         shutil.rmtree(work.scratch, ignore_errors=True)
     record_timing(context.store, manifest, seconds=time.time() - started, started=started)
+    if work.speed is not None:
+        record_speed(context.store, manifest, work.speed)
+    for action in work.afterwards:
+        action()
     return Result(refs=manifest.refs(context.store), metrics=dict(manifest.metrics), skipped=False)

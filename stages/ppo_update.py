@@ -5,13 +5,19 @@ update sees responses and rewards; no label reaches it. Questions were dropped b
 kept ones only.
 """
 
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
 import polars as pl
 import pyarrow.parquet as pq
-from pydantic import PositiveFloat
+from pydantic import PositiveFloat, PositiveInt
 
 from stages import schemas
 from stages.contract import Inputs, Metrics, Stage, Work
-from stages.trainer.job import Job, UpdateConfig
+from stages.trainer.config import UpdateConfig
+from stages.trainer.job import Job
 
 
 class PpoUpdateConfig(UpdateConfig):
@@ -19,6 +25,8 @@ class PpoUpdateConfig(UpdateConfig):
 
     temperature: PositiveFloat
     """The temperature that responses were sampled at."""
+    max_tokens: PositiveInt
+    """Most tokens that a response could have."""
 
 
 def ppo_update(config: PpoUpdateConfig, inputs: Inputs, work: Work) -> Metrics:
@@ -33,18 +41,22 @@ def ppo_update(config: PpoUpdateConfig, inputs: Inputs, work: Work) -> Metrics:
         reference_key=inputs.identity("reference"),
         state=inputs.folder("trainer_state") if "trainer_state" in inputs else None,
         state_key=inputs.identity("trainer_state") if "trainer_state" in inputs else None,
+        base=inputs.folder("base") if "base" in inputs else None,
+        checkpoint=_checkpoints(work),
         output=output,
         output_policy_key=work.identity("policy"),
         output_state_key=work.identity("trainer_state"),
-        config=UpdateConfig(**config.model_dump(exclude={"temperature"})),
+        config=UpdateConfig(**config.model_dump(exclude={"temperature", "max_tokens"})),
         placement=work.resources.settings.trainer,
         temperature=config.temperature,
+        max_tokens=config.max_tokens,
         seed=work.seed(),
     )
     result = work.resources.trainer().run(job, work.progress)
     work.write_folder("policy", output / "policy")
     work.write_folder("trainer_state", output / "trainer_state")
     work.write("train_metrics", pq.read_table(output / "metrics.parquet"))
+    work.record_speed(pq.read_table(output / "speed.parquet"))
     return {
         "train/optimiser_steps": result.optimiser_steps,
         "train/schedule_step": result.schedule_step,
@@ -54,12 +66,23 @@ def ppo_update(config: PpoUpdateConfig, inputs: Inputs, work: Work) -> Metrics:
     }
 
 
+def _checkpoints(work: Work) -> Path | None:
+    """Folder of this update's checkpoints, which outlives a killed process; gone when the update is committed."""
+    placement = work.resources.settings.trainer
+    if placement.save_every_steps is None:
+        return None
+    parent = placement.checkpoints or Path(tempfile.gettempdir()) / f"serl-checkpoints-{os.getuid()}"
+    folder = parent / work.key
+    work.after_commit(lambda: shutil.rmtree(folder, ignore_errors=True))
+    return folder
+
+
 def _rollout(inputs: Inputs) -> pl.DataFrame:
     """Responses to train on, those of kept questions, with their rewards; one row each."""
     kept = inputs.table("votes").filter(pl.col("decision") == "kept").select("question_id")
     trained = inputs.table("rewards").filter("trained")
     rewards = trained.select("question_id", "sample_index", pl.col("reward").cast(pl.Float32))
-    columns = ("question_id", "sample_index", "prompt_ids", "response_ids", "behaviour_logprobs")
+    columns = ("question_id", "sample_index", "prompt_ids", "response_ids", "behaviour_logprobs", "finish_reason")
     responses = inputs.table("responses").select(columns)
     kept_responses = responses.join(kept, on="question_id", how="semi", maintain_order="left")
     return kept_responses.join(rewards, on=["question_id", "sample_index"], how="inner", maintain_order="left")
@@ -67,7 +90,7 @@ def _rollout(inputs: Inputs) -> pl.DataFrame:
 
 PPO_UPDATE = Stage(
     name="ppo_update",
-    version=1,
+    version=2,
     body=ppo_update,
     tables={"train_metrics": schemas.TRAIN_METRICS},
     folders=("policy", "trainer_state"),

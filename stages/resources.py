@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Literal
 from pydantic import Field, PositiveInt
 
 from stages.settings import Settings
-from stages.trainer.job import TrainerPlacement
+from stages.trainer.config import TrainerPlacement
 from storage.errors import NotWritable
 
 if TYPE_CHECKING:

@@ -195,7 +195,7 @@ DIAGNOSTICS = versioned(
 )
 
 # One row per optimiser step; the columns are explained where they are made (stages/trainer/job.py).
-TRAIN_METRICS = versioned(1, [pa.field("step", pa.int64()), *(pa.field(name, pa.float64()) for name in METRIC_COLUMNS)])
+TRAIN_METRICS = versioned(2, [pa.field("step", pa.int64()), *(pa.field(name, pa.float64()) for name in METRIC_COLUMNS)])
 
 # How often the majority answer was right, by the share of votes it had (a reliability curve).
 RELIABILITY = versioned(

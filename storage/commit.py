@@ -178,3 +178,9 @@ def record_timing(store: Store, manifest: Manifest, *, seconds: float, started: 
     name = f"{manifest.stage}-{uuid.uuid4().hex[:SHORT]}"
     data = tables.encode(tables.make_table([row], TIMINGS))
     store.create(f"timings/iteration={manifest.iteration:04d}/{name}.parquet", data)
+
+
+def record_speed(store: Store, manifest: Manifest, rows: pa.Table) -> None:
+    """Add a table of how fast parts of a stage were beside its timing, outside every digest as well."""
+    name = f"{manifest.stage}-{uuid.uuid4().hex[:SHORT]}"
+    store.create(f"speed/iteration={manifest.iteration:04d}/{name}.parquet", tables.encode(rows))

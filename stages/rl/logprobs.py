@@ -20,18 +20,19 @@ def chosen_logprobs(
     *,
     temperature: float,
     vocabulary: int,
+    entropy_gradient: bool = False,
     chunk_logits: int = CHUNK_LOGITS,
 ) -> tuple[Tensor, Tensor]:
     """Log-probability of each target under softmax(logits / temperature), and that distribution's entropy.
 
-    `head` maps hidden states to logits [N, V]. Returns two float32 tensors [N]; the entropy (in nats) carries no
-    gradient, it is a measurement.
+    `head` maps hidden states to logits [N, V]. Returns two float32 tensors [N]; the entropy (in nats) carries a
+    gradient only where asked for, otherwise it is a measurement.
     """
 
     def one_chunk(hidden_NH: Tensor, targets_N: Tensor) -> tuple[Tensor, Tensor]:
         all_logprobs_NV = torch.log_softmax(head(hidden_NH).float() / temperature, dim=-1)
         logprobs_N = all_logprobs_NV.gather(1, targets_N[:, None])[:, 0]
-        with torch.no_grad():
+        with torch.set_grad_enabled(entropy_gradient and torch.is_grad_enabled()):
             entropy_N = -(all_logprobs_NV.exp() * all_logprobs_NV).sum(-1)
         return logprobs_N, entropy_N
 

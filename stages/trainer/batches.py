@@ -1,7 +1,4 @@
-"""A rollout as tensors, and how it is cut: into optimiser steps by seed, into micro-batches by length.
-
-The right padding needs no attention mask: attention is causal, so no real token sees what stands behind it.
-"""
+"""A rollout as tensors, and how it is cut: into optimiser steps by seed, into packed micro-batches by length."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +16,7 @@ from storage.errors import InputError
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rollout:
-    """All responses of one update; shapes as in `stages.rl`."""
+    """Responses of one update; shapes as in `stages.rl`."""
 
     prompts: list[list[int]]
     """Token ids of each prompt."""
@@ -29,25 +26,39 @@ class Rollout:
     """Float32."""
     group_B: Tensor
     """Number of the question, from 0."""
+    truncated_B: Tensor
+    """True where the response was cut off at the token limit."""
     behaviour_logprobs_BT: Tensor
     """Log-probabilities under the engine that sampled; 0 on padding."""
     response_mask_BT: Tensor
     """True on response tokens."""
 
-    def lengths(self) -> list[int]:
-        """Prompt plus response tokens of each row."""
-        return [len(prompt) + len(response) for prompt, response in zip(self.prompts, self.responses, strict=True)]
+    def only(self, rows: Sequence[int]) -> "Rollout":
+        """These rows; groups keep their numbers."""
+        index = torch.tensor(rows)
+        return Rollout(
+            prompts=[self.prompts[row] for row in rows],
+            responses=[self.responses[row] for row in rows],
+            **{
+                name: getattr(self, name)[index]
+                for name in ("rewards_B", "group_B", "truncated_B", "behaviour_logprobs_BT", "response_mask_BT")
+            },
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ModelInput:
-    """What the model reads for some rows (S = longest prompt + response among them)."""
+class Packing:
+    """One micro-batch as the model reads it: prompts, each once, and behind each the responses to it."""
 
-    input_ids: Tensor
-    """[B, S], right-padded with 0."""
-    position_N: Tensor
-    """For each response token the place in input_ids, flattened, whose output predicts it."""
-    target_N: Tensor
+    tokens: list[int]
+    """All tokens, end to end."""
+    positions: list[int]
+    """Position of each token in its own sequence."""
+    rows: list[list[int]]
+    """For each response where its prompt's tokens and its own stand among `tokens`."""
+    predictors: list[int]
+    """For each response token the place in `tokens` whose output predicts it; responses in the order of `rows`."""
+    targets: list[int]
     """The response tokens."""
 
 
@@ -61,10 +72,10 @@ def read_rollout(path: Path) -> Rollout:
     prompts, responses = table["prompt_ids"].to_pylist(), table["response_ids"].to_pylist()
     behaviour, rewards = table["behaviour_logprobs"].to_pylist(), table["reward"].to_numpy()
     for row, (prompt, response, logprobs) in enumerate(zip(prompts, responses, behaviour, strict=True)):
-        if not prompt or not response or len(response) != len(logprobs):
+        if not prompt or not response or logprobs is None or len(response) != len(logprobs):
             raise InputError(
-                f"{path}: row {row} has {len(prompt)} prompt tokens, {len(response)} response tokens and "
-                f"{len(logprobs)} behaviour log-probabilities; expected one or more, as many of the last two"
+                f"{path}: row {row} has {len(prompt or ())} prompt tokens, {len(response or ())} response tokens and "
+                f"{len(logprobs or ())} behaviour log-probabilities; expected one or more, as many of the last two"
             )
     mask_BT, behaviour_BT = _pad(behaviour)
     if not (np.isfinite(rewards).all() and torch.isfinite(behaviour_BT).all()):
@@ -74,9 +85,20 @@ def read_rollout(path: Path) -> Rollout:
         responses=responses,
         rewards_B=torch.tensor(rewards, dtype=torch.float32),
         group_B=torch.tensor(_group_numbers(table["question_id"])),
+        truncated_B=torch.tensor([reason == "length" for reason in table["finish_reason"].to_pylist()]),
         behaviour_logprobs_BT=behaviour_BT,
         response_mask_BT=mask_BT,
     )
+
+
+def check_groups(rollout: Rollout, path: Path, algorithm: str) -> None:
+    """Raises InputError where a question has a single response, which cannot be compared with others."""
+    sizes = torch.bincount(rollout.group_B)
+    if lonely := int((sizes == 1).sum()):
+        raise InputError(
+            f"{path}: {lonely} of {len(sizes)} questions have one response; {algorithm} compares the responses to a "
+            "question, so it needs two or more (sample.responses), or use algorithm: reinforce_pp"
+        )
 
 
 def minibatches(rows: int, batch_responses: int, epochs: int, seed: int) -> list[list[int]]:
@@ -92,28 +114,77 @@ def minibatches(rows: int, batch_responses: int, epochs: int, seed: int) -> list
     return batches
 
 
-def micro_batches(rows: Sequence[int], lengths: Sequence[int], tokens: int) -> list[list[int]]:
-    """Cut `rows`, sorted by falling length, so that rows x longest stays within `tokens` (one row may exceed it)."""
-    batches: list[list[int]] = []
+def micro_batches(rollout: Rollout, rows: Sequence[int], *, tokens: int, processes: int) -> list[list[int]]:
+    """Cut `rows` into micro-batches of at most `tokens` packed tokens (one response alone may exceed it).
+
+    Responses to one question stay together, as their prompt is computed once; neighbours have similar lengths. The
+    number of micro-batches is a multiple of `processes`, and all have nearly the same number of tokens; where rows
+    are too few, some are empty.
+    """
+    units = _units(rollout, rows, tokens if processes == 1 else _fine(rollout, rows, tokens, processes))
+    costs = np.array([_cost(rollout, unit) for unit in units])
+    count = processes * max(1, -(-int(costs.sum()) // (tokens * processes)))
+    while True:
+        parts = _even_cuts(costs, count)
+        if all(len(part) <= 1 or costs[part].sum() <= tokens for part in parts):
+            return [[row for unit in part for row in units[unit]] for part in parts]
+        count += processes
+
+
+def pack(rollout: Rollout, rows: Sequence[int]) -> Packing:
+    """Tokens of `rows` end to end; a prompt that follows itself is not repeated."""
+    packing = Packing(tokens=[], positions=[], rows=[], predictors=[], targets=[])
+    group: int | None = None
+    prompt_places: list[int] = []
+    for row in rows:
+        prompt, response = rollout.prompts[row], rollout.responses[row]
+        if group != (group := int(rollout.group_B[row])):
+            prompt_places = list(range(len(packing.tokens), len(packing.tokens) + len(prompt)))
+            packing.tokens.extend(prompt)
+            packing.positions.extend(range(len(prompt)))
+        start = len(packing.tokens)
+        places = list(range(start, start + len(response)))
+        packing.tokens.extend(response)
+        packing.positions.extend(range(len(prompt), len(prompt) + len(response)))
+        packing.rows.append(prompt_places + places)
+        packing.predictors.extend([prompt_places[-1], *places[:-1]])
+        packing.targets.extend(response)
+    return packing
+
+
+def _units(rollout: Rollout, rows: Sequence[int], tokens: int) -> list[list[int]]:
+    """Rows that share a prompt, long ones first, cut where they exceed `tokens`; the longest response first."""
+    lengths = {row: len(rollout.responses[row]) for row in rows}
+    groups: dict[int, list[int]] = {}
     for row in sorted(rows, key=lambda row: (-lengths[row], row)):
-        if batches and (len(batches[-1]) + 1) * lengths[batches[-1][0]] <= tokens:
-            batches[-1].append(row)
-        else:
-            batches.append([row])
-    return batches
+        groups.setdefault(int(rollout.group_B[row]), []).append(row)
+    units: list[list[int]] = []
+    for members in groups.values():
+        room = 0
+        for row in members:
+            if room < lengths[row]:
+                units.append([])
+                room = tokens - len(rollout.prompts[row])
+            units[-1].append(row)
+            room -= lengths[row]
+    return sorted(units, key=lambda unit: (-len(rollout.prompts[unit[0]]) - lengths[unit[0]], unit[0]))
 
 
-def model_input(rollout: Rollout, rows: Sequence[int]) -> ModelInput:
-    """Tokens of `rows` as the model reads them."""
-    sequences = [rollout.prompts[row] + rollout.responses[row] for row in rows]
-    width = max(map(len, sequences))
-    starts = [len(rollout.prompts[row]) - 1 + index * width for index, row in enumerate(rows)]
-    counts = [len(rollout.responses[row]) for row in rows]
-    return ModelInput(
-        input_ids=torch.tensor([sequence + [0] * (width - len(sequence)) for sequence in sequences]),
-        position_N=torch.cat([torch.arange(start, start + n) for start, n in zip(starts, counts, strict=True)]),
-        target_N=torch.tensor([token for row in rows for token in rollout.responses[row]]),
-    )
+def _fine(rollout: Rollout, rows: Sequence[int], tokens: int, processes: int) -> int:
+    """Size of units small enough to be shared out evenly."""
+    return min(tokens, sum(len(rollout.prompts[row]) + len(rollout.responses[row]) for row in rows) // (8 * processes))
+
+
+def _cost(rollout: Rollout, unit: Sequence[int]) -> int:
+    """Packed tokens of a unit."""
+    return len(rollout.prompts[unit[0]]) + sum(len(rollout.responses[row]) for row in unit)
+
+
+def _even_cuts(costs: np.ndarray, count: int) -> list[list[int]]:
+    """Neighbouring units in `count` parts of nearly equal cost."""
+    middles = np.cumsum(costs) - costs / 2
+    part_of = np.minimum((middles * count / costs.sum()).astype(int), count - 1)
+    return [np.flatnonzero(part_of == part).tolist() for part in range(count)]
 
 
 def _pad(values: list[list[float]]) -> tuple[Tensor, Tensor]:

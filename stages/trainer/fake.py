@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.settings import Settings
-from stages.trainer.job import METRIC_COLUMNS, Job, JobResult, Progress, TrainerPlacement
+from stages.trainer.config import TrainerPlacement
+from stages.trainer.job import METRIC_COLUMNS, SPEED_COLUMNS, Job, JobResult, Progress
 
 
 class FakeTrainer:
@@ -29,13 +30,16 @@ class FakeTrainer:
         content = hashlib.sha256(json.dumps([before, rewards, job.seed]).encode()).hexdigest()
         _write(job.output / "policy" / "policy.json", {"content": content})
         _write(job.output / "trainer_state" / "state.json", {"steps": steps + 1})
-        metrics = dict.fromkeys(METRIC_COLUMNS, 0.0) | {
+        metrics: dict[str, float | None] = {
+            **dict.fromkeys(METRIC_COLUMNS, 0.0),
             "reward_mean": sum(rewards) / len(rewards),
             "responses": float(len(rewards)),
         }
         pq.write_table(
             pa.table({"step": [steps + 1], **{k: [v] for k, v in metrics.items()}}), job.output / "metrics.parquet"
         )
+        speed = {"step": [steps + 1], **{name: [0.0] for name in SPEED_COLUMNS}}
+        pq.write_table(pa.table(speed), job.output / "speed.parquet")
         progress(1, 1, "")
         return JobResult(
             optimiser_steps=1, schedule_step=steps + 1, responses=len(rewards), tokens=0, metrics=metrics, seconds={}

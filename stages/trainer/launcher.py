@@ -17,7 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from stages.trainer.job import Job, JobResult, Progress, TrainerPlacement
+from stages.trainer.config import TrainerPlacement
+from stages.trainer.job import Job, JobResult, Progress
 from storage.errors import TrainerError
 
 _POLL_SECONDS = 0.02

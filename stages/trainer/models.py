@@ -1,82 +1,179 @@
-"""Hugging Face folders in, log-probabilities of sampled tokens, Hugging Face folders out."""
+"""Hugging Face folders in, log-probabilities (or values) of sampled tokens, Hugging Face folders out."""
 
+import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForTokenClassification, PreTrainedModel
 
 from stages.rl.logprobs import chosen_logprobs
-from stages.trainer.batches import ModelInput
+from stages.trainer import attention
+from stages.trainer.batches import Packing
 from storage.errors import InputError
 
 _WEIGHTS = (".safetensors", ".safetensors.index.json", ".bin", ".bin.index.json", ".pt", ".pth", ".gguf")
 
 
-class TokenLogprobs(nn.Module):
-    """A causal language model whose output is the log-probability of given next tokens (a module, so that an
-    engine can wrap it)."""
+class TokenModel(nn.Module):
+    """A language model that says something of each response token (a module, so that an engine can wrap it)."""
 
     def __init__(self, model: PreTrainedModel, dtype: torch.dtype) -> None:
         super().__init__()
         self.model = model
         self.dtype = dtype
 
-    def forward(self, batch: ModelInput, temperature: float) -> tuple[Tensor, Tensor]:
-        """Log-probability of each response token and entropy of its distribution, float32 [N] (see `stages.rl`)."""
+    def _hidden(self, packing: Packing) -> Tensor:
+        """Hidden states that the response tokens are predicted from [N, H]."""
         device = self.model.device
-        with torch.autocast(device.type, dtype=self.dtype, enabled=self.dtype != torch.float32):
-            hidden_BSH = self.model.base_model(batch.input_ids.to(device), use_cache=False).last_hidden_state
+        hidden_1MH = self.model.base_model(
+            input_ids=torch.tensor([packing.tokens], device=device),
+            position_ids=torch.tensor([packing.positions], device=device),
+            use_cache=False,
+            packed_rows=attention.lay_out(packing, device, self.dtype),
+        ).last_hidden_state
+        return nn.functional.embedding(torch.tensor(packing.predictors, device=device), hidden_1MH[0])
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.model.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32)
+
+
+class TokenLogprobs(TokenModel):
+    """A causal language model whose output is the log-probability of given next tokens."""
+
+    def forward(self, packing: Packing, temperature: float, entropy_gradient: bool = False) -> tuple[Tensor, Tensor]:
+        """Log-probability of each response token and entropy of its distribution, float32 [N] (see `stages.rl`)."""
+        with self._autocast():
             return chosen_logprobs(
-                hidden_BSH.flatten(0, 1).index_select(0, batch.position_N.to(device)),
+                self._hidden(packing),
                 self.model.get_output_embeddings(),
-                batch.target_N.to(device),
+                torch.tensor(packing.targets, device=self.model.device),
                 temperature=temperature,
                 vocabulary=self.model.config.vocab_size,
+                entropy_gradient=entropy_gradient,
             )
 
 
-def load_model(folder: Path, *, dtype: torch.dtype, device: torch.device) -> TokenLogprobs:
+class TokenValues(TokenModel):
+    """PPO's critic: a token classifier of one class, whose output is the value before each response token."""
+
+    def forward(self, packing: Packing) -> Tensor:
+        """Float32 [N] (see `stages.rl`)."""
+        with self._autocast():
+            values_N1: Tensor = self.model.score(self._hidden(packing))
+        return values_N1[:, 0].float()
+
+
+def load_policy(folder: Path, *, dtype: torch.dtype, device: torch.device) -> TokenLogprobs:
     """Load weights in float32, dropout off (the ratio of new to old probabilities has to start at 1).
 
-    Raises InputError naming the folder where it holds no causal language model this module can compute.
+    Raises InputError naming the folder where it holds no causal language model.
     """
+    return TokenLogprobs(_load(AutoModelForCausalLM, folder, device), dtype)
+
+
+def load_critic(folder: Path, *, new: bool, dtype: torch.dtype, device: torch.device) -> TokenValues:
+    """A critic that was saved, or a `new` one on the body of a policy, all of whose values are 0."""
+    model = _load(AutoModelForTokenClassification, folder, device, num_labels=1)
+    if not isinstance(getattr(model, "score", None), nn.Linear):
+        raise InputError(
+            f"{folder}: transformers has no token classifier of {type(model).__name__}'s kind with a linear `score`"
+        )
+    if new:
+        for parameter in model.score.parameters():
+            set_weight(parameter, torch.zeros(full_shape(parameter)))
+    return TokenValues(model, dtype)
+
+
+def _load(kind: Any, folder: Path, device: torch.device, **settings: Any) -> PreTrainedModel:
     if not (folder / "config.json").is_file():
         raise InputError(f"{folder}: not a Hugging Face model folder, config.json is missing")
-    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    config = AutoConfig.from_pretrained(folder, local_files_only=True, **settings)
     for name, value in vars(config).items():
         if ("dropout" in name or name.endswith("pdrop")) and isinstance(value, float):
             setattr(config, name, 0.0)
-    model = AutoModelForCausalLM.from_pretrained(
-        folder,
-        config=config,
-        dtype=torch.float32,
-        attn_implementation="sdpa",
-        local_files_only=True,
-        use_safetensors=True,
-    )
+    try:
+        model: PreTrainedModel = kind.from_pretrained(
+            folder,
+            config=config,
+            dtype=torch.float32,
+            attn_implementation=attention.NAME,
+            local_files_only=True,
+            use_safetensors=True,
+        )
+    except ValueError as error:
+        raise InputError(f"{folder}: {' '.join(str(error).split())[:500]}") from error
     model.to(device).eval()
-    _check_head(model, folder)
-    return TokenLogprobs(model, dtype)
+    return model
 
 
-def save_model(model: PreTrainedModel, source: Path, target: Path) -> None:
-    """Write weights and configuration to `target`, and everything else (tokenizer, chat template, licence) as it
-    stands in `source`: without its tokenizer a folder loads as a model that encodes nothing, silently."""
+def save_model(model: PreTrainedModel, weights: Mapping[str, Tensor], source: Path | None, target: Path) -> None:
+    """Write `weights` and the configuration of `model` to `target`, and everything else (tokenizer, chat template,
+    licence) as it stands in `source`: without its tokenizer a folder loads as a model that encodes nothing, silently.
+    """
     target.mkdir(parents=True)
-    model.save_pretrained(target)
-    for path in sorted(source.iterdir()):
+    if model.config.tie_word_embeddings:
+        # The output layer is the embedding: written once, under the embedding's name.
+        weights = {name: value for name, value in weights.items() if not name.endswith("lm_head.weight")}
+    model.save_pretrained(target, state_dict=dict(weights))
+    # The name of our attention means nothing to others.
+    config = json.loads((target / "config.json").read_text())
+    config.pop("_attn_implementation", None)
+    (target / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+    for path in [] if source is None else sorted(source.iterdir()):
         if path.is_file() and not path.name.endswith(_WEIGHTS) and path.name != "config.json":
             shutil.copyfile(path, target / path.name)
 
 
+def full_shape(parameter: nn.Parameter) -> torch.Size:
+    """Shape of a parameter, also of one that ZeRO 3 has cut up."""
+    return torch.Size(getattr(parameter, "ds_shape", parameter.shape))
+
+
 @torch.no_grad()
-def _check_head(model: PreTrainedModel, folder: Path) -> None:
-    # Some architectures scale or cap their logits after the head (Gemma 2, Cohere, Granite): the chunked
-    # log-probabilities call the head directly and would be silently wrong.
-    tokens = torch.arange(1, 9, device=model.device)[None] % model.config.vocab_size
-    logits = model(tokens, use_cache=False).logits
-    ours = model.get_output_embeddings()(model.base_model(tokens, use_cache=False).last_hidden_state)
-    if not torch.allclose(logits, ours, atol=1e-4, rtol=1e-4):
-        raise InputError(f"{folder}: {type(model).__name__} changes logits after the output layer; use another model")
+def set_weight(parameter: nn.Parameter, value: Tensor) -> None:
+    """Overwrite a parameter, also one that ZeRO 3 has cut up."""
+    if not hasattr(parameter, "ds_id"):
+        parameter.copy_(value)
+        return
+    import deepspeed
+
+    with deepspeed.zero.GatheredParameters([parameter], modifier_rank=0):
+        parameter.copy_(value.to(parameter.device))
+
+
+@torch.no_grad()
+def check_model(policy: TokenLogprobs, folder: Path) -> None:
+    """Raises InputError unless packed log-probabilities are those of the model's own logits.
+
+    Some architectures scale or cap their logits after the head (Gemma 2, Cohere, Granite), mix tokens outside of
+    attention, or attend in ways that ours does not know (sinks): they would be silently wrong.
+    """
+    model, vocabulary = policy.model, policy.model.config.vocab_size
+    prompt, first, second = ([(7 * i + k) % vocabulary for i in range(n)] for k, n in ((1, 5), (2, 4), (3, 6)))
+    size = len(prompt) + len(first)
+    packing = Packing(
+        tokens=prompt + first + second,
+        positions=[*range(size), *range(len(prompt), len(prompt) + len(second))],
+        rows=[list(range(size)), [*range(len(prompt)), *range(size, size + len(second))]],
+        predictors=[*range(len(prompt) - 1, size - 1), len(prompt) - 1, *range(size, size + len(second) - 1)],
+        targets=first + second,
+    )
+    packed_N, _ = policy(packing, 1.0)
+    model.set_attn_implementation("sdpa")
+    plain = []
+    for response in (first, second):
+        tokens = torch.tensor([prompt + response], device=model.device)
+        with policy._autocast():
+            logprobs_SV = model(tokens, use_cache=False).logits[0].float().log_softmax(-1)
+        plain.append(logprobs_SV[len(prompt) - 1 : -1].gather(1, tokens[0, len(prompt) :, None])[:, 0])
+    model.set_attn_implementation(attention.NAME)
+    tolerance = 1e-3 if policy.dtype == torch.float32 else 0.1
+    if not torch.allclose(packed_N, torch.cat(plain), atol=tolerance, rtol=tolerance):
+        raise InputError(
+            f"{folder}: {type(model).__name__} cannot be trained here: it changes logits after its output layer, or "
+            "its tokens see each other in ways other than causal attention; use another model"
+        )

@@ -1,44 +1,72 @@
-"""The optimiser between two updates, on disk: AdamW's moments as safetensors, counters as JSON.
+"""A trainer between two updates, on disk: AdamW's moments as safetensors, counters as JSON, the critic as a model.
 
-Weights are float32 and live in the policy folder, so policy + state restore the trainer to the bit.
+Weights are float32 and live in the policy folder, so policy + state restore the trainer to the bit (on a CPU).
 """
 
 import json
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
 
 from storage.errors import InputError
 
-_MOMENTS = ("exp_avg", "exp_avg_sq")
+_FILE_BYTES = 2**32
 
 
-def save_state(folder: Path, optimizer: torch.optim.AdamW, names: dict[torch.nn.Parameter, str], steps: int) -> None:
-    """Write moments under `<moment>.<parameter name>` and the number of optimiser steps so far."""
-    folder.mkdir(parents=True)
-    tensors = {
-        f"{moment}.{name}": optimizer.state[parameter][moment].contiguous()
-        for parameter, name in names.items()
-        for moment in _MOMENTS
-    }
-    save_file(tensors, folder / "optimizer.safetensors")
-    (folder / "state.json").write_text(json.dumps({"optimiser_steps": steps}) + "\n")
+def save_counters(folder: Path, counters: dict[str, Any]) -> None:
+    """Write counters and other small values."""
+    (folder / "state.json").write_text(json.dumps(counters, indent=1) + "\n")
 
 
-def load_state(folder: Path, optimizer: torch.optim.AdamW, names: dict[torch.nn.Parameter, str]) -> int:
-    """Put the moments back and return the number of optimiser steps so far. Raises InputError on a foreign state."""
+def load_counters(folder: Path) -> dict[str, Any]:
+    """Raises InputError when the folder holds no trainer state."""
     try:
-        steps = int(json.loads((folder / "state.json").read_text())["optimiser_steps"])
-        tensors = load_file(folder / "optimizer.safetensors")
-    except (OSError, ValueError, KeyError) as error:
+        counters: dict[str, Any] = json.loads((folder / "state.json").read_text())
+        return {"optimiser_steps": int(counters["optimiser_steps"]), **counters}
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder}: not a trainer state ({error})") from error
-    for parameter, name in names.items():
-        moments = {moment: tensors.get(f"{moment}.{name}") for moment in _MOMENTS}
-        if any(tensor is None or tensor.shape != parameter.shape for tensor in moments.values()):
-            raise InputError(f"{folder}: the trainer state does not fit the policy, parameter {name} differs")
-        optimizer.state[parameter] = {
-            "step": torch.tensor(float(steps)),
-            **{moment: tensor.to(parameter.device) for moment, tensor in moments.items() if tensor is not None},
-        }
-    return steps
+
+
+def save_tensors(folder: Path, name: str, tensors: Iterable[tuple[str, Tensor]], write: bool) -> None:
+    """Write tensors to files of about 4 GiB, one after the other, so that never all are in memory.
+
+    Every process goes through them, as making one takes all; only the one that is to `write` does.
+    """
+    held: dict[str, Tensor] = {}
+    number = 0
+
+    def put() -> None:
+        nonlocal held, number
+        number += 1
+        save_file(held, folder / f"{name}-{number:05d}.safetensors")
+        held = {}
+
+    for key, tensor in tensors:
+        if write:
+            held[key] = tensor.contiguous()
+            if sum(value.nbytes for value in held.values()) >= _FILE_BYTES:
+                put()
+    if held:
+        put()
+
+
+def open_tensors(folder: Path, name: str, shapes: dict[str, torch.Size]) -> Callable[[str], Tensor]:
+    """A function that reads one tensor by its key. Raises InputError unless there is one of each shape."""
+    files: dict[str, Any] = {}
+    try:
+        for path in sorted(folder.glob(f"{name}-*.safetensors")):
+            opened = safe_open(path, framework="pt")
+            files |= dict.fromkeys(opened.keys(), opened)  # type: ignore[no-untyped-call]
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{folder}: not a trainer state ({error})") from error
+    for key, shape in shapes.items():
+        if key not in files or torch.Size(files[key].get_slice(key).get_shape()) != shape:
+            raise InputError(
+                f"{folder}: the trainer state does not fit the policy, {name} has no {key} of {list(shape)}"
+            )
+    return lambda key: files[key].get_tensor(key)

@@ -1,85 +1,112 @@
-"""What a worker holds between two jobs: the policy in a DeepSpeed engine, its optimiser, the reference.
+"""What a worker holds between two jobs: policy and critic with their optimisers, the reference, counters."""
 
-DeepSpeed runs with `managed_gradient_accumulation` off: `backward` only adds to the gradient, and `step` is the
-boundary, because the number of micro-batches of an optimiser step follows from the lengths of its responses.
-"""
+import gc
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
 
-import json
-from collections.abc import Sequence
-from typing import Any
-
-import deepspeed
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from stages.trainer.job import Job, TrainerPlacement
-from stages.trainer.models import TokenLogprobs, load_model, save_model
-from stages.trainer.state import load_state, save_state
-from storage.errors import ConfigError, InputError
+from stages.trainer import adapters
+from stages.trainer.config import TrainerPlacement, read_deepspeed_settings, zero_stage
+from stages.trainer.job import Job
+from stages.trainer.learner import MOMENTS, Learner
+from stages.trainer.models import (
+    TokenLogprobs,
+    TokenModel,
+    TokenValues,
+    check_model,
+    load_critic,
+    load_policy,
+    save_model,
+)
+from stages.trainer.state import load_counters, open_tensors, save_counters, save_tensors
+from storage.errors import InputError
+
+M = TypeVar("M", bound=TokenModel)
 
 
 class Trainer:
-    """Policy, optimiser and reference of one process of the trainer. The process group has to be up."""
+    """Policy, critic, optimisers and reference of one process of the trainer. The process group has to be up."""
+
+    policy: Learner[TokenLogprobs]
+    critic: Learner[TokenValues] | None
 
     def __init__(self, placement: TrainerPlacement, device: torch.device) -> None:
         self.rank, self.processes = dist.get_rank(), dist.get_world_size()
+        self.device = device
         self.steps = 0
-        """Optimiser steps taken over all updates: the position in the learning-rate schedule."""
-        self.round_tokens = placement.micro_batch_tokens * self.processes
-        """Tokens of one round of micro-batches, one for each process."""
+        """Optimiser steps over all updates, skipped ones too: the position in the learning-rate schedule."""
+        self.kl_coef = 0.0
+        """Weight of the KL to the reference in this update."""
         self._placement = placement
-        self._device = device
-        self._dtype = getattr(torch, placement.dtype)
+        self._deepspeed = read_deepspeed_settings(placement)
+        self._dtype: torch.dtype = getattr(torch, placement.dtype)
         self._held: tuple[str, str | None] | None = None
         self._reference: TokenLogprobs | None = None
         self._reference_key: str | None = None
-        self._max_grad_norm = 0.0
-        self._grad_norm = 0.0
 
-    def prepare(self, job: Job) -> None:
-        """Hold exactly the policy and state that the job names, loading what differs, under the job's settings."""
-        if self._held != (job.policy_key, job.state_key):
-            self._load(job)
-        self._max_grad_norm = job.config.max_grad_norm
-        for group in self._optimizer.param_groups:
-            group |= {"betas": job.config.betas, "weight_decay": job.config.weight_decay}
-        # From here the weights are neither the old nor the new policy, until `save` names them.
+    def prepare(self, job: Job, checkpoint: Path | None) -> None:
+        """Hold exactly the policy and state that the job names, or a checkpoint of it, under the job's settings."""
+        if checkpoint is not None:
+            self._load(job, checkpoint / "policy", checkpoint / "trainer_state")
+        elif self._held != (job.policy_key, job.state_key):
+            self._load(job, job.policy, job.state)
+        if job.config.kl_target is None:
+            self.kl_coef = job.config.kl_coef
+        for learner in self._learners().values():
+            learner.configure(job.config)
+        # From here the weights are neither the old nor the new policy, until `hold` names them.
         self._held = None
 
-    def reference(self, job: Job) -> TokenLogprobs | None:
-        """The reference policy, None where it is the policy itself."""
+    def with_reference(self, job: Job, use: Callable[[TokenLogprobs], Tensor]) -> Tensor | None:
+        """What `use` makes of the reference policy; None where that is the policy itself."""
         if job.reference_key == job.policy_key:
             return None
         if job.reference_key != self._reference_key:
-            self._reference = load_model(job.reference, dtype=self._dtype, device=self._device)
+            self._reference = load_policy(job.reference, dtype=self._dtype, device=self.device)
             self._reference_key = job.reference_key
-        return self._reference
+        assert self._reference is not None
+        found = use(self._reference)
+        if self.device.type == "cuda":
+            # A GPU has no room for weights that are used once in an update.
+            self._reference = self._reference_key = None
+            torch.cuda.empty_cache()
+        return found
 
-    def share(self, rounds: Sequence[list[int]]) -> list[list[int]]:
-        """This process's rows of every round; empty where a round has fewer rows than there are processes."""
-        return [rows[self.rank :: self.processes] for rows in rounds]
+    def share(self, micro_batches: Sequence[list[int]]) -> list[list[int]]:
+        """This process's micro-batches; their number is the same for all, and some may be empty."""
+        return list(micro_batches[self.rank :: self.processes])
 
-    def backward(self, loss: Tensor) -> None:
-        """Add the gradient of this process's share of the loss. DeepSpeed averages over processes; we want the sum."""
-        self.engine.backward(loss * self.processes, scale_wrt_gas=False)
-
-    def step(self, learning_rate: float) -> float:
-        """One optimiser step with the gradient so far; returns the gradient's norm before clipping."""
-        for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate
-        self.engine.step()
-        self.steps += 1
-        return self._grad_norm
-
-    def save(self, job: Job) -> None:
-        """Write policy and trainer state to the job's output folder."""
-        save_model(self.policy.model, job.policy, job.output / "policy")
-        save_state(job.output / "trainer_state", self._optimizer, self._names(), self.steps)
+    def save(self, job: Job, folder: Path) -> None:
+        """Write policy and trainer state to `folder`/policy and `folder`/trainer_state."""
+        weights, state = self.policy.weights(), folder / "trainer_state"
+        if self.rank == 0:
+            state.mkdir(parents=True)
+            merged = weights if job.config.lora is None else adapters.merge(weights, job.config.lora)
+            save_model(self.policy.module.model, merged, job.policy, folder / "policy")
+            if job.config.lora is not None:
+                adapters.save(weights, job.config.lora, folder / "policy" / adapters.FOLDER)
+        if self.critic is not None:
+            critic_weights = self.critic.weights()
+            if self.rank == 0:
+                save_model(self.critic.module.model, critic_weights, None, state / "critic")
+        for name, learner in self._learners().items():
+            save_tensors(state, name, learner.moments(), write=self.rank == 0)
+        if self.rank == 0:
+            applied = {name: learner.applied_steps for name, learner in self._learners().items()}
+            save_counters(state, {"optimiser_steps": self.steps, "applied_steps": applied, "kl_coef": self.kl_coef})
 
     def hold(self, policy_key: str, state_key: str) -> None:
-        """Name the weights and state that are held now."""
+        """Name the weights and state that are held now, or let them go where memory is wanted back."""
         self._held = (policy_key, state_key)
+        if self._placement.free_memory:
+            self._drop()
+            self._reference = self._reference_key = None
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
 
     def sum_over_processes(self, values: Tensor) -> Tensor:
         """Sum of a CPU tensor over all processes."""
@@ -87,45 +114,85 @@ class Trainer:
             dist.all_reduce(values)
         return values
 
-    def max_over_processes(self, value: Tensor) -> float:
-        """Largest of a CPU tensor of one number over all processes."""
+    def max_over_processes(self, values: Tensor) -> Tensor:
+        """Largest of each element of a CPU tensor over all processes."""
         if self.processes > 1:
-            dist.all_reduce(value, op=dist.ReduceOp.MAX)
-        return value.item()
+            dist.all_reduce(values, op=dist.ReduceOp.MAX)
+        return values
 
-    def _load(self, job: Job) -> None:
-        self.policy = load_model(job.policy, dtype=self._dtype, device=self._device)
-        if self._placement.gradient_checkpointing:
-            self.policy.model.gradient_checkpointing_enable({"use_reentrant": False})
-            self.policy.train()  # transformers checkpoints only in training mode; dropout is off in any case
-        self._optimizer = torch.optim.AdamW(self.policy.parameters(), lr=job.config.learning_rate)
-        self._optimizer.register_step_pre_hook(self._clip)
-        self.engine, *_ = deepspeed.initialize(
-            model=self.policy, optimizer=self._optimizer, config=_deepspeed_settings(self._placement)
-        )
-        self.steps = 0 if job.state is None else load_state(job.state, self._optimizer, self._names())
+    def wait_for_all(self) -> None:
+        """Return when every process is here."""
+        if self.processes > 1:
+            dist.barrier()
 
-    def _names(self) -> dict[torch.nn.Parameter, str]:
-        return {parameter: name for name, parameter in self.policy.model.named_parameters()}
+    def _learners(self) -> dict[str, Learner[Any]]:
+        """By the name of the file of their moments."""
+        return {"optimizer": self.policy} | ({"critic_optimizer": self.critic} if self.critic is not None else {})
 
-    def _clip(self, *_: Any) -> None:
-        # Without ZeRO DeepSpeed clips but forgets the norm; a step hook runs after the reduction over processes.
-        self._grad_norm = torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self._max_grad_norm).item()
+    def _drop(self) -> None:
+        """Free weights, gradients and moments."""
+        if hasattr(self, "policy"):
+            for learner in self._learners().values():
+                learner.engine.destroy()
+            del self.policy
+            self.critic = None
+        self._held = None
+        gc.collect()
+
+    def _load(self, job: Job, policy: Path, state: Path | None) -> None:
+        self._drop()
+        placement, lora = self._placement, job.config.lora
+        counters: dict[str, Any] = {"optimiser_steps": 0} if state is None else load_counters(state)
+        with _LoadedInParts(self._deepspeed):
+            if lora is None:
+                module = load_policy(policy, dtype=self._dtype, device=self.device)
+            else:
+                if job.base is None:
+                    raise InputError("update.lora: the job names no base policy that adapters are trained on")
+                module = load_policy(job.base, dtype=self._dtype, device=self.device)
+                adapters.add(module.model, lora, policy / adapters.FOLDER, job.seed)
+        self.policy = self._learner(module)
+        if self.policy.stage < 3:
+            check_model(module, policy)
+        self.critic = None
+        if job.config.algorithm == "ppo":
+            saved = None if state is None else state / "critic"
+            if saved is not None and not saved.is_dir():
+                raise InputError(f"{state}: the trainer state has no critic; it was not left by algorithm: ppo")
+            with _LoadedInParts(self._deepspeed):
+                critic = load_critic(
+                    policy if saved is None else saved, new=saved is None, dtype=self._dtype, device=self.device
+                )
+            self.critic = self._learner(critic)
+        if placement.gradient_checkpointing:
+            for learner in self._learners().values():
+                learner.module.model.gradient_checkpointing_enable({"use_reentrant": False})
+                learner.module.train()  # transformers checkpoints only in training mode; dropout is off in any case
+        self.steps = counters["optimiser_steps"]
+        self.kl_coef = counters.get("kl_coef", job.config.kl_coef)
+        if state is not None:
+            for name, learner in self._learners().items():
+                applied = int(counters["applied_steps"][name])
+                shapes = {f"{m}.{key}": shape for key, shape in learner.shapes().items() for m in MOMENTS if applied}
+                learner.restore(open_tensors(state, name, shapes), applied)
+
+    def _learner(self, module: M) -> Learner[M]:
+        return Learner(module, self._deepspeed)
 
 
-def _deepspeed_settings(placement: TrainerPlacement) -> dict[str, Any]:
-    settings: dict[str, Any] = {}
-    if placement.deepspeed is not None:
-        try:
-            settings = json.loads(placement.deepspeed.read_text())
-        except (OSError, ValueError) as error:
-            raise InputError(f"{placement.deepspeed}: DeepSpeed settings cannot be read ({error})") from error
-    stage = settings.get("zero_optimization", {}).get("stage", 0)
-    if stage != 0:
-        raise ConfigError(f"{placement.deepspeed}: ZeRO stage {stage} is not supported yet, expected stage 0")
-    return settings | {
-        "train_micro_batch_size_per_gpu": 1,
-        "gradient_accumulation_steps": 1,
-        "managed_gradient_accumulation": False,
-        "gradient_clipping": 0.0,  # clipped in the step hook, which also keeps the norm
-    }
+class _LoadedInParts:
+    """Inside, transformers gives each process only its own part of a model, where ZeRO stage 3 cuts it up."""
+
+    def __init__(self, deepspeed_settings: dict[str, Any]) -> None:
+        self._settings = deepspeed_settings
+        self._mark: object = None
+
+    def __enter__(self) -> None:
+        if zero_stage(self._settings) == 3:
+            from transformers.integrations import HfDeepSpeedConfig
+
+            # In force for as long as the object lives.
+            self._mark = HfDeepSpeedConfig(self._settings | {"train_micro_batch_size_per_gpu": 1})
+
+    def __exit__(self, *_: object) -> None:
+        self._mark = None

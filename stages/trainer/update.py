@@ -1,225 +1,272 @@
 """One policy update, from a rollout with rewards to the next policy (METHOD.md, stage 5).
 
-The order: log-probabilities of the rollout under the policy as it stands and under the reference; advantages over the
-whole rollout; then optimiser steps, each over its own share of the responses.
-
-Departure from the authors' release: every loss is divided by the response tokens of the whole optimiser step, on all
-processes, so neither the size of a micro-batch nor the number of processes changes the gradient.
+The order: advantages need rewards, baselines and, for a penalty in the reward or a critic, what the models say of the
+rollout before anything changes; then optimiser steps, each over its own share of the responses.
 """
 
-import math
+import json
+import shutil
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from stages.rl import advantages, kl, losses
-from stages.trainer.batches import Rollout, micro_batches, minibatches, model_input, read_rollout
-from stages.trainer.job import METRIC_COLUMNS, Job, JobResult, Progress, UpdateConfig, learning_rate_at
-from stages.trainer.models import TokenLogprobs
+from stages.trainer import speed
+from stages.trainer.batches import Packing, Rollout, check_groups, minibatches, pack, read_rollout
+from stages.trainer.config import UpdateConfig
+from stages.trainer.job import METRIC_COLUMNS, SPEED_COLUMNS, Job, JobResult, Progress
+from stages.trainer.steps import Columns, Metrics, Step, critic_step, policy_step, share_of, unpack
 from stages.trainer.trainer import Trainer
 from storage.errors import InputError, TrainerError
-
-_MEASURED = ("policy_loss", "kl", "approx_kl", "clip_fraction", "ratio_mean", "entropy")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Columns:
-    """What is fixed before the first optimiser step, one value per response token [B, T], 0 on padding."""
-
-    old_logprobs_BT: Tensor
-    """Under the policy before the update."""
-    reference_logprobs_BT: Tensor
-    """Under the reference policy."""
-    advantages_BT: Tensor
-    """Over the whole rollout."""
-    weights_BT: Tensor
-    """Truncated importance weights; 1 where they are switched off."""
 
 
 def run_update(trainer: Trainer, job: Job, progress: Progress) -> JobResult:
     """Do one job and fill its output folder; done.json is written last."""
     clock = _Clock()
-    rollout = read_rollout(job.rollout)
-    trainer.prepare(job)
-    _check_tokens(rollout, trainer.policy, job)
+    rollout, scores_B = _read(job)
+    checkpoint = None if job.checkpoint is None else _latest(job.checkpoint)
+    trainer.prepare(job, checkpoint)
+    _check_tokens(rollout, trainer.policy.module.model.config.vocab_size, job)
     clock.lap("load")
-    columns = _columns(trainer, rollout, job, progress)
+    if checkpoint is None:
+        columns = _columns(trainer, rollout, scores_B, job, progress)
+        metrics: list[Metrics] = []
+    else:
+        columns = Columns(**load_file(checkpoint / "columns.safetensors"))
+        metrics = json.loads((checkpoint / "metrics.json").read_text())
     clock.lap("logprobs")
     batches = minibatches(len(rollout.prompts), job.config.batch_responses, job.config.epochs, job.seed)
-    metrics = []
-    for index, rows in enumerate(batches):
-        progress(index, len(batches), "optimiser step")
-        metrics.append(_optimiser_step(trainer, rollout, columns, rows, job) | {"step": trainer.steps})
+    meter = speed.Meter(trainer.policy.module.model, trainer.device, trainer.processes)
+    for done in range(len(metrics), len(batches)):
+        progress(done, len(batches), _note(metrics))
+        step = Step(rollout=rollout, columns=columns, rows=batches[done], job=job)
+        metrics.append(_step(trainer, step))
+        lengths = [(len(rollout.prompts[row]), len(rollout.responses[row])) for row in step.rows]
+        meter.lap(step=trainer.steps, lengths=lengths)
+        _check_skipped(metrics, job.config.max_skipped_steps)
+        every = job.placement.save_every_steps
+        if job.checkpoint is not None and every and (done + 1) % every == 0 and done + 1 < len(batches):
+            _save_checkpoint(trainer, job, job.checkpoint, columns, metrics)
     clock.lap("steps")
-    if trainer.rank == 0:
-        trainer.save(job)
-        _write_metrics(metrics, job.output / "metrics.parquet")
+    summary = _summary(metrics)
+    _adapt(trainer, job.config, rollout, columns)
+    trainer.save(job, job.output)
     clock.lap("save")
     result = JobResult(
         optimiser_steps=len(batches),
         schedule_step=trainer.steps,
         responses=len(rollout.prompts),
         tokens=int(rollout.response_mask_BT.sum()),
-        metrics=_summary(metrics),
+        metrics=summary,
         seconds=clock.seconds,
     )
     if trainer.rank == 0:
+        _write_table(metrics, METRIC_COLUMNS, job.output / "metrics.parquet")
+        _write_table(meter.rows, SPEED_COLUMNS, job.output / "speed.parquet")
         (job.output / "done.json").write_text(result.model_dump_json(indent=1) + "\n")
     progress(len(batches), len(batches), "done")
     return result
 
 
-def token_logprobs(trainer: Trainer, model: TokenLogprobs, rollout: Rollout, temperature: float) -> Tensor:
-    """Log-probability of every response token under `model` [B, T], 0 on padding; shared out over the processes."""
-    logprobs_BT = torch.zeros(rollout.response_mask_BT.shape)
-    for rows in trainer.share(micro_batches(range(len(rollout.prompts)), rollout.lengths(), trainer.round_tokens)):
-        if rows:
-            with torch.no_grad():
-                logprobs_N, _ = model(model_input(rollout, rows), temperature)
-            logprobs_BT[rows] = _unpack(rollout.response_mask_BT[rows], logprobs_N.cpu())
-    return trainer.sum_over_processes(logprobs_BT)
+def token_values(trainer: Trainer, rollout: Rollout, job: Job, module: Callable[[Packing], Tensor]) -> Tensor:
+    """What `module` says of every response token [B, T], 0 on padding; shared out over the processes."""
+    values_BT = torch.zeros(rollout.response_mask_BT.shape)
+    for rows, real in share_of(trainer, rollout, list(range(len(rollout.prompts))), job):
+        with torch.no_grad():
+            values_N = module(pack(rollout, rows))
+        if real:
+            values_BT[rows] = unpack(rollout.response_mask_BT[rows], values_N.cpu())
+    return trainer.sum_over_processes(values_BT)
 
 
-def compute_advantages(config: UpdateConfig, rollout: Rollout, old_BT: Tensor, reference_BT: Tensor) -> Tensor:
-    """Advantages [B, T] of the configured algorithm."""
-    mask_BT, eps = rollout.response_mask_BT, config.advantage_eps
-    if config.algorithm == "reinforce_pp":
-        kl_BT = kl.k1(old_BT, reference_BT)
-        return advantages.reinforce_pp(rollout.rewards_B, kl_BT, mask_BT, kl_coef=config.kl_coef, eps=eps)
-    estimate = advantages.grpo if config.algorithm == "grpo" else advantages.reinforce_pp_baseline
-    return estimate(rollout.rewards_B, rollout.group_B, mask_BT, eps=eps)
+def score(config: UpdateConfig, rollout: Rollout, max_tokens: int) -> Tensor:
+    """What the last token of each response earns [B]: its reward, less a penalty for length, less a baseline."""
+    rewards_B = rollout.rewards_B.double()
+    if config.overlong == "penalise":
+        rewards_B = rewards_B + advantages.overlong_penalty(
+            rollout.response_mask_BT.sum(1),
+            rollout.truncated_B,
+            max_tokens=max_tokens,
+            buffer=min(config.overlong_buffer, max_tokens),
+        )
+    if config.algorithm == "ppo":
+        return rewards_B
+    return advantages.ESTIMATORS[config.algorithm].baseline(rewards_B, rollout.group_B, config.advantage_eps)
 
 
-def _columns(trainer: Trainer, rollout: Rollout, job: Job, progress: Progress) -> Columns:
+def compute_advantages(
+    config: UpdateConfig, scores_B: Tensor, mask_BT: Tensor, penalty_BT: Tensor, values_BT: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Advantages and, for ppo, the critic's targets [B, T], 0 on padding; `penalty_BT` is taken from every reward."""
+    rewards_BT = advantages.token_rewards(scores_B, penalty_BT, mask_BT)
+    if config.algorithm == "ppo":
+        raw_BT = advantages.gae(rewards_BT, values_BT, mask_BT, gamma=config.gamma, lam=config.gae_lambda)
+        return advantages.whiten(raw_BT, mask_BT, config.advantage_eps), ((raw_BT + values_BT) * mask_BT).float()
+    raw_BT = advantages.rewards_to_go(rewards_BT, config.gamma) * mask_BT
+    if advantages.ESTIMATORS[config.algorithm].whitened:
+        raw_BT = advantages.whiten(raw_BT, mask_BT, config.advantage_eps)
+    return raw_BT.float(), torch.zeros(mask_BT.shape)
+
+
+def _read(job: Job) -> tuple[Rollout, Tensor]:
+    """The responses to train on, and what the last token of each earns: filtered first, whitened later."""
+    rollout = read_rollout(job.rollout)
+    if job.config.needs_groups:
+        check_groups(rollout, job.rollout, job.config.algorithm)
+    scores_B = score(job.config, rollout, job.max_tokens)
+    if job.config.overlong != "mask":
+        return rollout, scores_B
+    whole = torch.nonzero(~rollout.truncated_B)[:, 0].tolist()
+    if not whole:
+        raise InputError(
+            f"{job.rollout}: every response was cut off at {job.max_tokens} tokens and update.overlong is mask, so "
+            "there is nothing to train on; raise sample.max_tokens"
+        )
+    return rollout.only(whole), scores_B[whole]
+
+
+def _columns(trainer: Trainer, rollout: Rollout, scores_B: Tensor, job: Job, progress: Progress) -> Columns:
     progress(0, 1, "log-probabilities")
-    old_BT = token_logprobs(trainer, trainer.policy, rollout, job.temperature)
-    reference = trainer.reference(job)
-    reference_BT = old_BT if reference is None else token_logprobs(trainer, reference, rollout, job.temperature)
+    config, mask_BT = job.config, rollout.response_mask_BT
+
+    def logprobs(model: Callable[..., tuple[Tensor, Tensor]]) -> Tensor:
+        return token_values(trainer, rollout, job, lambda packing: model(packing, job.temperature)[0])
+
+    old_BT = logprobs(trainer.policy.engine)
+    reference_BT = trainer.with_reference(job, logprobs)
+    if reference_BT is None:
+        reference_BT = old_BT
+    values_BT = torch.zeros_like(old_BT)
+    if trainer.critic is not None:
+        values_BT = token_values(trainer, rollout, job, trainer.critic.engine)
+    penalty_BT = torch.zeros_like(old_BT)
+    if config.kl_place == "reward":
+        penalty_BT = trainer.kl_coef * kl.ESTIMATORS[config.kl_estimator](old_BT, reference_BT)
+    advantages_BT, returns_BT = compute_advantages(config, scores_B, mask_BT, penalty_BT, values_BT)
     weights_BT = torch.ones_like(old_BT)
-    if job.config.tis_cap is not None:
-        weights_BT = losses.truncated_importance_weights(old_BT, rollout.behaviour_logprobs_BT, job.config.tis_cap)
+    if config.tis_cap is not None:
+        weights_BT = losses.truncated_importance_weights(old_BT, rollout.behaviour_logprobs_BT, config.tis_cap)
     return Columns(
         old_logprobs_BT=old_BT,
         reference_logprobs_BT=reference_BT,
-        advantages_BT=compute_advantages(job.config, rollout, old_BT, reference_BT),
-        weights_BT=weights_BT * rollout.response_mask_BT,
+        advantages_BT=advantages_BT,
+        weights_BT=weights_BT * mask_BT,
+        values_BT=values_BT,
+        returns_BT=returns_BT,
     )
 
 
-def _optimiser_step(
-    trainer: Trainer, rollout: Rollout, columns: Columns, rows: list[int], job: Job
-) -> dict[str, float]:
-    tokens = int(rollout.response_mask_BT[rows].sum())
-    sums = torch.zeros(len(_MEASURED), dtype=torch.float64)
-    ratio_max = torch.zeros(1)
-    for part in trainer.share(micro_batches(rows, rollout.lengths(), trainer.round_tokens)):
-        loss, part_sums, part_ratio_max = _micro_batch(trainer, rollout, columns, part or rows[:1], job, tokens)
-        # A process left without rows computes one for nothing, as all have to take part in every collective.
-        weight = float(bool(part))
-        trainer.backward(loss * weight)
-        sums += part_sums * weight
-        ratio_max = torch.maximum(ratio_max, part_ratio_max * weight)
-    learning_rate = learning_rate_at(job.config, trainer.steps)
-    grad_norm = trainer.step(learning_rate)
-    if not math.isfinite(grad_norm):
-        raise TrainerError(f"gradient norm is {grad_norm} at optimiser step {trainer.steps}; no policy was written")
-    means = dict(zip(_MEASURED, (trainer.sum_over_processes(sums) / tokens).tolist(), strict=True))
-    return {
-        "loss": means["policy_loss"] + _kl_loss_coef(job.config) * means["kl"],
-        **means,
-        "ratio_max": trainer.max_over_processes(ratio_max),
-        **_fixed_metrics(rollout, columns, rows, job.config.tis_cap),
-        "grad_norm": grad_norm,
-        "learning_rate": learning_rate,
-    }
+def _step(trainer: Trainer, step: Step) -> Metrics:
+    metrics: Metrics = dict.fromkeys(METRIC_COLUMNS)
+    if trainer.critic is not None:
+        metrics |= critic_step(trainer, trainer.critic, step)
+    skipped_critic = metrics["skipped"] or 0.0
+    metrics |= policy_step(trainer, step)
+    metrics["skipped"] = max(skipped_critic, metrics["skipped"] or 0.0)
+    trainer.steps += 1
+    return {name: _finite(value) for name, value in metrics.items()} | {"step": trainer.steps}
 
 
-def _micro_batch(
-    trainer: Trainer, rollout: Rollout, columns: Columns, rows: list[int], job: Job, tokens: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Loss to differentiate, sums over tokens of `_MEASURED`, largest ratio."""
-    logprobs_N, entropy_N = trainer.engine(model_input(rollout, rows), job.temperature)
-    mask_BT, device = rollout.response_mask_BT[rows].to(logprobs_N.device), logprobs_N.device
-    logprobs_BT = _unpack(mask_BT, logprobs_N)
-    old_BT, reference_BT = (
-        values[rows].to(device) for values in (columns.old_logprobs_BT, columns.reference_logprobs_BT)
-    )
-    surrogate_BT, ratio_BT, clipped_BT = losses.clipped_surrogate(
-        logprobs_BT, old_BT, columns.advantages_BT[rows].to(device), clip=job.config.clip
-    )
-    policy_loss_BT = surrogate_BT * columns.weights_BT[rows].to(device)
-    kl_BT = kl.k3(logprobs_BT, reference_BT)
-    loss = losses.token_mean(policy_loss_BT + _kl_loss_coef(job.config) * kl_BT, mask_BT, tokens)
-    with torch.no_grad():
-        measured = (
-            policy_loss_BT,
-            kl_BT,
-            kl.k3(old_BT, logprobs_BT),
-            clipped_BT,
-            ratio_BT,
-            _unpack(mask_BT, entropy_N),
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and abs(value) < float("inf") else None
+
+
+def _check_skipped(metrics: Sequence[Metrics], most: int) -> None:
+    skipped = sum(int(row["skipped"] or 0) for row in metrics)
+    if skipped > most:
+        last = metrics[-1]
+        raise TrainerError(
+            f"{skipped} optimiser steps of this update had a loss or gradient that is no number or too large (the last "
+            f"one: loss {last['loss']}, gradient norm {last['grad_norm']}), more than update.max_skipped_steps "
+            f"{most}; no policy was written, the one before is as it was; lower update.learning_rate"
         )
-        sums = torch.stack([(values_BT * mask_BT).sum() for values_BT in measured]).double().cpu()
-        return loss, sums, (ratio_BT * mask_BT).max().cpu()
 
 
-def _kl_loss_coef(config: UpdateConfig) -> float:
-    return 0.0 if config.algorithm == "reinforce_pp" else config.kl_coef
+def _adapt(trainer: Trainer, config: UpdateConfig, rollout: Rollout, columns: Columns) -> None:
+    """Steer the weight of the KL for the next update, by the KL of the policy that sampled this rollout."""
+    if config.kl_target is None:
+        return
+    kl_BT = kl.ESTIMATORS[config.kl_estimator](columns.old_logprobs_BT, columns.reference_logprobs_BT)
+    measured = kl_BT[rollout.response_mask_BT].double().mean().item()
+    trainer.kl_coef = kl.adapted_coefficient(
+        trainer.kl_coef,
+        measured=measured,
+        target=config.kl_target,
+        horizon=config.kl_horizon,
+        responses=len(rollout.prompts),
+    )
 
 
-def _fixed_metrics(rollout: Rollout, columns: Columns, rows: list[int], tis_cap: float | None) -> dict[str, float]:
-    """What is known of the step's responses without the model."""
-    mask_BT = rollout.response_mask_BT[rows]
-    gap_N = (columns.old_logprobs_BT[rows] - rollout.behaviour_logprobs_BT[rows])[mask_BT]
-    weights_N, advantages_N = columns.weights_BT[rows][mask_BT], columns.advantages_BT[rows][mask_BT]
-    capped = 0.0 if tis_cap is None else (weights_N >= tis_cap).double().mean().item()
-    return {
-        "tis_mean": weights_N.double().mean().item(),
-        "tis_capped": capped,
-        "behaviour_gap": gap_N.abs().double().mean().item(),
-        "advantage_mean": advantages_N.double().mean().item(),
-        "advantage_std": advantages_N.double().std(correction=0).item(),
-        "reward_mean": rollout.rewards_B[rows].double().mean().item(),
-        "response_length": mask_BT.sum().item() / len(rows),
-        "responses": float(len(rows)),
-        "tokens": float(mask_BT.sum().item()),
-    }
+def _save_checkpoint(trainer: Trainer, job: Job, folder: Path, columns: Columns, metrics: Sequence[Metrics]) -> None:
+    """Everything the rest of the update needs, put in place by one rename; the one before is removed then."""
+    partial, final = folder / "partial", folder / f"after-{len(metrics):06d}"
+    if trainer.rank == 0:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+    trainer.wait_for_all()
+    trainer.save(job, partial)
+    if trainer.rank == 0:
+        save_file({f.name: getattr(columns, f.name) for f in fields(columns)}, partial / "columns.safetensors")
+        (partial / "metrics.json").write_text(json.dumps(metrics))
+        earlier = sorted(folder.glob("after-*"))
+        partial.rename(final)
+        for path in earlier:
+            shutil.rmtree(path, ignore_errors=True)
+    trainer.wait_for_all()
 
 
-def _unpack(mask_BT: Tensor, values_N: Tensor) -> Tensor:
-    return torch.zeros(mask_BT.shape, dtype=values_N.dtype, device=values_N.device).masked_scatter(mask_BT, values_N)
+def _latest(folder: Path) -> Path | None:
+    return max(folder.glob("after-*"), default=None)
 
 
-def _summary(metrics: Sequence[dict[str, float]]) -> dict[str, float]:
-    """Over all optimiser steps: token-weighted means, the largest ratio, the last learning rate, totals."""
-    tokens = sum(row["tokens"] for row in metrics)
-    summary = {name: sum(row[name] * row["tokens"] for row in metrics) / tokens for name in METRIC_COLUMNS}
-    return summary | {
-        "ratio_max": max(row["ratio_max"] for row in metrics),
-        "learning_rate": metrics[-1]["learning_rate"],
-        "tokens": tokens,
-        "responses": sum(row["responses"] for row in metrics),
-        "response_length": tokens / sum(row["responses"] for row in metrics),
-    }
+def _note(metrics: Sequence[Metrics]) -> str:
+    """What progress says of the latest step."""
+    if not metrics or metrics[-1]["loss"] is None:
+        return "optimiser step"
+    return f"optimiser step (loss {metrics[-1]['loss']:.4g}, KL {metrics[-1]['kl']:.4g})"
 
 
-def _write_metrics(metrics: Sequence[dict[str, float]], path: Path) -> None:
-    schema = pa.schema([("step", pa.int64()), *((name, pa.float64()) for name in METRIC_COLUMNS)])
-    pq.write_table(pa.Table.from_pylist(list(metrics), schema=schema), path)
+def _summary(metrics: Sequence[Metrics]) -> Metrics:
+    """Over the steps taken: token-weighted means, extremes of the ratio, the last learning rate, totals."""
+    taken = [row for row in metrics if not row["skipped"]]
+    totals = {name: sum(row[name] or 0.0 for row in taken) for name in ("tokens", "responses")}
+    summary: Metrics = {}
+    for name in METRIC_COLUMNS:
+        known = [(row[name], row["tokens"]) for row in taken if row[name] is not None]
+        summary[name] = sum(v * n for v, n in known) / sum(n for _, n in known) if known else None  # type: ignore[operator, misc]
+    if taken:
+        summary["ratio_min"] = min(row["ratio_min"] or 0.0 for row in taken)
+        summary["ratio_max"] = max(row["ratio_max"] or 0.0 for row in taken)
+        summary["response_length"] = totals["tokens"] / totals["responses"]
+        summary["behaviour_gap_max"] = max(row["behaviour_gap_max"] or 0.0 for row in taken)
+    return (
+        summary
+        | totals
+        | {
+            "learning_rate": metrics[-1]["learning_rate"],
+            "skipped": float(len(metrics) - len(taken)),
+        }
+    )
 
 
-def _check_tokens(rollout: Rollout, policy: TokenLogprobs, job: Job) -> None:
-    words = policy.model.get_input_embeddings().num_embeddings
+def _write_table(rows: Sequence[Metrics], columns: Sequence[str], path: Path) -> None:
+    schema = pa.schema([("step", pa.int64()), *((name, pa.float64()) for name in columns)])
+    pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), path)
+
+
+def _check_tokens(rollout: Rollout, vocabulary: int, job: Job) -> None:
     largest = max(max(tokens) for tokens in (*rollout.prompts, *rollout.responses))
-    if largest >= words:
+    if largest >= vocabulary:
         raise InputError(
-            f"{job.rollout}: token id {largest} is not in the vocabulary of {job.policy} ({words} entries)"
+            f"{job.rollout}: token id {largest} is not in the vocabulary of {job.policy} ({vocabulary} entries); the "
+            "responses were sampled by another model, or with another tokenizer"
         )
 
 

@@ -42,7 +42,7 @@ def _start(placement_json: str) -> Any:
     import torch
     import transformers
 
-    from stages.trainer.job import TrainerPlacement
+    from stages.trainer.config import TrainerPlacement
 
     placement = TrainerPlacement.model_validate_json(placement_json)
     torch.set_num_threads(placement.threads)

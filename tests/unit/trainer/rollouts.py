@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.trainer.job import Job, TrainerPlacement, UpdateConfig
+from stages.trainer.config import TrainerPlacement, UpdateConfig
+from stages.trainer.job import Job
 
 SCHEMA = pa.schema(
     [
@@ -17,6 +18,7 @@ SCHEMA = pa.schema(
         ("prompt_ids", pa.list_(pa.int32())),
         ("response_ids", pa.list_(pa.int32())),
         ("behaviour_logprobs", pa.list_(pa.float32())),
+        ("finish_reason", pa.string()),
         ("reward", pa.float32()),
     ]
 )
@@ -37,6 +39,7 @@ def make_rows(questions: int, samples: int, *, vocabulary: int, seed: int = 0) -
                     "prompt_ids": prompt,
                     "response_ids": rng.integers(1, vocabulary, length).tolist(),
                     "behaviour_logprobs": (-np.log(vocabulary) + 0.5 * rng.standard_normal(length)).tolist(),
+                    "finish_reason": "length" if length == 11 else "stop",
                     "reward": float(rng.random() < 0.5),
                 }
             )
@@ -62,6 +65,7 @@ def make_job(folder: Path, policy: Path, *, name: str = "out", **changes: Any) -
         config=UpdateConfig(learning_rate=1e-3, batch_responses=16),
         placement=TrainerPlacement(threads=1, micro_batch_tokens=64),
         temperature=0.8,
+        max_tokens=11,
         seed=5,
     )
     return job.model_copy(update=changes)

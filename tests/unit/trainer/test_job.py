@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from stages.trainer.job import UpdateConfig, learning_rate_at
+from stages.trainer.config import UpdateConfig, learning_rate_at
 
 
 def _config(**changes: object) -> UpdateConfig:

@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load_file
 
-from stages.trainer.job import Job, TrainerPlacement, UpdateConfig
+from stages.trainer.config import TrainerPlacement, UpdateConfig
+from stages.trainer.job import Job
 from stages.trainer.launcher import TrainerProcess
 from storage.errors import TrainerError
 from tests.tiny_models import make_tiny_policy
@@ -51,7 +52,7 @@ def _one_step(folder: Path, name: str, algorithm: str, **changes: Any) -> Job:
 
 
 def _gradient(job: Job) -> dict[str, np.ndarray[Any, Any]]:
-    moments = load_file(job.output / "trainer_state" / "optimizer.safetensors")
+    moments = load_file(job.output / "trainer_state" / "optimizer-00001.safetensors")
     return {k.removeprefix("exp_avg."): v / 0.1 for k, v in moments.items() if k.startswith("exp_avg.")}
 
 
@@ -157,7 +158,7 @@ def _digests(job: Job) -> dict[str, bytes]:
     return {
         str(path.relative_to(job.output)): path.read_bytes()
         for path in sorted(job.output.rglob("*"))
-        if path.is_file() and path.name != "done.json"
+        if path.is_file() and path.name not in ("done.json", "speed.parquet")
     }
 
 
@@ -251,7 +252,7 @@ def test_the_process_ends_with_its_parent(folder: Path) -> None:
 
     code = (
         "import sys, time; from pathlib import Path\n"
-        "from stages.trainer.job import TrainerPlacement; from stages.trainer.launcher import TrainerProcess\n"
+        "from stages.trainer.config import TrainerPlacement; from stages.trainer.launcher import TrainerProcess\n"
         "process = TrainerProcess(Path(sys.argv[1])); process.start(TrainerPlacement(threads=1))\n"
         "print(process.pid, flush=True); time.sleep(600)"
     )

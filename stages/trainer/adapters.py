@@ -1,0 +1,76 @@
+"""Low-rank adapters (arXiv 2106.09685) by peft: put in, merged, written for others, read back."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import peft
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from stages.trainer.config import LoraConfig
+from stages.trainer.models import full_shape, set_weight
+from storage.errors import InputError
+
+FOLDER = "adapter"
+"""Folder of the unmerged adapter inside a policy's folder."""
+
+_PREFIX = "base_model.model."
+
+
+def add(model: PreTrainedModel, config: LoraConfig, saved: Path, seed: int) -> None:
+    """Give the model adapters, those `saved` or, where none are, new ones that change nothing yet.
+
+    Raises InputError where the model has no layer of a given name, or the saved ones do not fit.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        try:
+            peft.inject_adapter_in_model(_peft_config(config), model)
+        except ValueError as error:
+            raise InputError(f"update.lora: {' '.join(str(error).split())[:300]}") from error
+    if not saved.is_dir():
+        return
+    try:
+        tensors = load_file(saved / "adapter_model.safetensors")
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{saved}: not an adapter ({error})") from error
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            value = tensors.get(_PREFIX + name.replace(".default.", "."))
+            if value is None or value.shape != full_shape(parameter):
+                raise InputError(f"{saved}: the adapter does not fit update.lora, {name} differs")
+            set_weight(parameter, value)
+
+
+def merge(weights: Mapping[str, Tensor], config: LoraConfig) -> dict[str, Tensor]:
+    """Weights of the model without adapters whose outputs are those of the model with them."""
+    merged: dict[str, Tensor] = {}
+    for name, weight in weights.items():
+        if ".base_layer." in name:
+            layer, rest = name.split(".base_layer.")
+            if rest == "weight":
+                down, up = (weights[f"{layer}.{part}.default.weight"] for part in ("lora_A", "lora_B"))
+                weight = weight + (up @ down) * (config.alpha / config.rank)
+            merged[f"{layer}.{rest}"] = weight
+        elif ".lora_" not in name:
+            merged[name] = weight
+    return merged
+
+
+def save(weights: Mapping[str, Tensor], config: LoraConfig, folder: Path) -> None:
+    """Write the adapter in peft's format."""
+    tensors = {_PREFIX + name.replace(".default.", "."): w for name, w in weights.items() if ".lora_" in name}
+    _peft_config(config).save_pretrained(str(folder))
+    save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+
+
+def _peft_config(config: LoraConfig) -> peft.LoraConfig:
+    return peft.LoraConfig(
+        r=config.rank,
+        lora_alpha=config.alpha,
+        target_modules="all-linear" if config.modules is None else list(config.modules),
+        task_type="CAUSAL_LM",
+    )
