@@ -32,7 +32,7 @@ from stages.ppo_update import PpoUpdateConfig
 from stages.resources import Compute
 from stages.sample_responses import AnswerPrompt, SampleConfig, SampleVotersConfig, VoterSampling
 from stages.settings import Settings
-from stages.trainer.config import UpdateConfig
+from stages.trainer.config import UpdateConfig, read_deepspeed_settings
 from stages.trainer.fake import FAKE_POLICY
 from stages.vote_rewards import POLICY, RewardSource, VoteConfig, VoterWeight, VoteSettings
 from stages.warm_start import WARM_START, WarmStartConfig
@@ -171,6 +171,9 @@ class RunConfig(Settings):
     voters: tuple[Voter, ...] = ()
     vote: VoteSettings = VoteSettings()
     update: UpdateConfig = UpdateConfig()
+    refresh_reference: PositiveInt | None = Field(
+        None, description="Iterations after which the reference becomes the policy of that time; never when not set."
+    )
     evaluate: Evaluation
     keep: Keep = Keep()
     compute: Compute = Compute()
@@ -235,6 +238,7 @@ class RunConfig(Settings):
         check_files(self.seeds_config(), self.problems_config())
         self.policy_stage()
         self.voters_stage()
+        read_deepspeed_settings(self.compute.trainer)
         self.evaluate_config()
         self.vote_config()
 

@@ -44,8 +44,10 @@ class State:
     seeds: ArtifactRef
     problems: ArtifactRef
     policy: ArtifactRef
+    initial: ArtifactRef
+    # The policy of iteration 0.
     reference: ArtifactRef
-    # The initial policy.
+    # The policy that the update is held close to: the initial one, or a later one where it is refreshed.
     earlier: tuple[ArtifactRef, ...] = ()
     # The policies of all iterations before this one's, by iteration.
     voters: Mapping[str, ArtifactRef] = field(default_factory=dict)
@@ -70,7 +72,7 @@ def start(config: RunConfig, runner: Runner) -> State:
         stage, models_config = models
         voters = runner.run(stage, {}, models_config).refs
     runner.run(EVALUATE, {"policy": policy, "problems": problems}, config.evaluate_config())
-    return State(seeds=seeds, problems=problems, policy=policy, reference=policy, voters=voters)
+    return State(seeds=seeds, problems=problems, policy=policy, initial=policy, reference=policy, voters=voters)
 
 
 def iterate(config: RunConfig, number: int, state: State, runner: Runner) -> State:
@@ -98,6 +100,8 @@ def iterate(config: RunConfig, number: int, state: State, runner: Runner) -> Sta
         )
         to_vote["voter_responses"] = asked.refs["voter_responses"]
     voted = runner.run(VOTE, to_vote, config.vote_config())
+    if config.refresh_reference and number > 1 and (number - 1) % config.refresh_reference == 0:
+        state = replace(state, reference=state.policy)
     state = replace(state, bank=filtered.refs["bank"], pool=voted.refs["pool"], earlier=(*state.earlier, state.policy))
     if (voted.metrics["vote/kept"] or 0) >= config.min_kept:
         updated = runner.run(
@@ -105,6 +109,7 @@ def iterate(config: RunConfig, number: int, state: State, runner: Runner) -> Sta
             {
                 "policy": state.policy,
                 "reference": state.reference,
+                "base": state.initial if config.update.lora else None,
                 "trainer_state": state.trainer_state,
                 "responses": responses,
                 "rewards": voted.refs["rewards"],

@@ -1,5 +1,5 @@
 """Weights that a run no longer needs are let go after each iteration: old optimiser states, policies never evaluated
-that no voter is.
+that are no voter and no reference.
 
 A 7B policy has 30 GB and its optimiser's state 60 GB; every one of some hundred iterations kept is no run but a fire.
 Tables are always kept. A later need of what was let go is met by computing it again (`serl repair`).
@@ -22,11 +22,13 @@ def let_go(ledger: Ledger, store: Store) -> int:
     last = ledger.finished - 1
     oldest_voter = min((voter.iteration or 0 for voter in ledger.config.voters), default=0)
     voting = set(range(last + oldest_voter, last + 1))
+    refresh = ledger.config.refresh_reference
+    reference = {last // refresh * refresh if refresh else 0}
     wanted = {
         "trainer_state": set(updated[-keep.trainer_states :]),
         "policy": set(updated[-2:])
         | {number for number in updated if keep.policies == "all"}
-        | _producers(updated, evaluated | voting),
+        | _producers(updated, evaluated | voting | reference),
     }
     # Also what a kill left between the tombstone and the removal.
     there = {kind: {path.split("/")[2] for path in store.listing(kind)} for kind in wanted}

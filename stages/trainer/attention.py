@@ -34,14 +34,15 @@ class Rows:
     longest: int
 
 
-def lay_out(packing: Packing, device: torch.device, dtype: torch.dtype) -> Rows:
+def lay_out(packing: Packing, device: torch.device, dtype: torch.dtype, *, end_to_end: bool | None = None) -> Rows:
     """Rows end to end for the variable-length kernel (CUDA, 16 bits), padded for all else.
 
     Padding stands to the right, and attention is causal: no real token sees it.
     """
     lengths_R = torch.tensor([len(row) for row in packing.rows])
     longest = int(lengths_R.max())
-    end_to_end = device.type == "cuda" and dtype != torch.float32
+    if end_to_end is None:
+        end_to_end = device.type == "cuda" and dtype != torch.float32
     starts_R = torch.cumsum(lengths_R, 0) - lengths_R if end_to_end else torch.arange(len(lengths_R)) * longest
     offsets = torch.cat([torch.arange(start, start + n) for start, n in zip(starts_R, lengths_R, strict=True)])
     tokens = torch.tensor([token for row in packing.rows for token in row])
@@ -77,7 +78,7 @@ def packed_attention(
     packed = torch.cat((query, key, value), dim=1)[0].transpose(0, 1)
     # As an embedding, because its backward pass is the fastest of all ways to gather, and deterministic.
     gathered = functional.embedding(packed_rows.gather_F, packed.flatten(1)).view(-1, *packed.shape[1:])
-    q, k, v = torch.split(gathered, (heads, key_heads, key_heads), dim=1)
+    q, k, v = torch.split(gathered, [heads, key_heads, key_heads], dim=1)
     attend = _padded if packed_rows.boundaries is None else _end_to_end
     window = None if sliding_window is None or sliding_window >= packed_rows.longest else sliding_window
     out = attend(q, k, v, packed_rows, scaling, window)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -123,12 +124,11 @@ def micro_batches(rollout: Rollout, rows: Sequence[int], *, tokens: int, process
     """
     units = _units(rollout, rows, tokens if processes == 1 else _fine(rollout, rows, tokens, processes))
     costs = np.array([_cost(rollout, unit) for unit in units])
-    count = processes * max(1, -(-int(costs.sum()) // (tokens * processes)))
-    while True:
-        parts = _even_cuts(costs, count)
-        if all(len(part) <= 1 or costs[part].sum() <= tokens for part in parts):
-            return [[row for unit in part for row in units[unit]] for part in parts]
+    count = processes * -(-int(costs.sum()) // (tokens * processes))
+    while not all(len(part) == 1 or costs[part].sum() <= tokens for part in _even_cuts(costs, count)):
         count += processes
+    parts = [[row for unit in part for row in units[unit]] for part in _even_cuts(costs, count)]
+    return parts + [[] for _ in range(-len(parts) % processes)]
 
 
 def pack(rollout: Rollout, rows: Sequence[int]) -> Packing:
@@ -180,11 +180,11 @@ def _cost(rollout: Rollout, unit: Sequence[int]) -> int:
     return len(rollout.prompts[unit[0]]) + sum(len(rollout.responses[row]) for row in unit)
 
 
-def _even_cuts(costs: np.ndarray, count: int) -> list[list[int]]:
-    """Neighbouring units in `count` parts of nearly equal cost."""
+def _even_cuts(costs: "np.ndarray[Any, np.dtype[np.int_]]", count: int) -> list[list[int]]:
+    """Neighbouring units in at most `count` parts of nearly equal cost, none empty."""
     middles = np.cumsum(costs) - costs / 2
-    part_of = np.minimum((middles * count / costs.sum()).astype(int), count - 1)
-    return [np.flatnonzero(part_of == part).tolist() for part in range(count)]
+    part_of = (middles * count / costs.sum()).astype(int)
+    return [np.flatnonzero(part_of == part).tolist() for part in np.unique(part_of)]
 
 
 def _pad(values: list[list[float]]) -> tuple[Tensor, Tensor]:

@@ -158,11 +158,7 @@ class TrainerPlacement(Settings):
     """Where and how the update runs. Not identity, though the last bits of a result may follow from it."""
 
     processes: int = Field(default=1, ge=1, le=1024)
-    """Data-parallel processes on each machine, one per GPU."""
-    nodes: int = Field(default=1, ge=1, le=1024)
-    """Machines. On the others the command that the trainer's log names has to be started; scratch is shared."""
-    rendezvous: str | None = Field(default=None, pattern=r"^[^:\s]+:\d+$")
-    """host:port of this machine, at which the others meet it."""
+    """Data-parallel processes on this machine, one per GPU."""
     threads: int = Field(default=1, ge=1, le=256)
     """CPU threads of each process. Their number changes the last bits: the default does not look at the machine."""
     micro_batch_tokens: int = Field(default=8192, ge=1)
@@ -179,12 +175,6 @@ class TrainerPlacement(Settings):
     """Folder for them, on a disk that outlives the process; by default one in the system's temporary folder."""
     free_memory: bool = False
     """Give the memory of weights and optimiser back between updates, for a GPU shared with the engine."""
-
-    @model_validator(mode="after")
-    def _nodes_meet(self) -> "TrainerPlacement":
-        if (self.nodes > 1) != (self.rendezvous is not None):
-            raise ValueError("nodes and rendezvous go together: nodes: 2, rendezvous: host:port of this machine")
-        return self
 
 
 _OWN_DEEPSPEED_SETTINGS = {

@@ -57,6 +57,16 @@ class TokenLogprobs(TokenModel):
             )
 
 
+class _ValueHead(nn.Linear):
+    """A linear layer of one output whose sums do not depend on where its weight stands in memory.
+
+    BLAS's product of a matrix and a vector does, and then a restored critic differs from a live one in the last bits.
+    """
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return (hidden * self.weight[0]).sum(-1, keepdim=True) + self.bias
+
+
 class TokenValues(TokenModel):
     """PPO's critic: a token classifier of one class, whose output is the value before each response token."""
 
@@ -82,6 +92,9 @@ def load_critic(folder: Path, *, new: bool, dtype: torch.dtype, device: torch.de
         raise InputError(
             f"{folder}: transformers has no token classifier of {type(model).__name__}'s kind with a linear `score`"
         )
+    if model.score.bias is None:
+        raise InputError(f"{folder}: {type(model).__name__}'s `score` has no bias, which our critic's has")
+    model.score.__class__ = _ValueHead
     if new:
         for parameter in model.score.parameters():
             set_weight(parameter, torch.zeros(full_shape(parameter)))
@@ -163,7 +176,7 @@ def check_model(policy: TokenLogprobs, folder: Path) -> None:
         targets=first + second,
     )
     packed_N, _ = policy(packing, 1.0)
-    model.set_attn_implementation("sdpa")
+    model.set_attn_implementation("eager")
     plain = []
     for response in (first, second):
         tokens = torch.tensor([prompt + response], device=model.device)

@@ -105,8 +105,22 @@ def _fail(folder: Path, number: int, error: Exception) -> None:
     target = folder / f"result-{number:06d}.json"
     if not target.exists():
         trace.write_text(traceback.format_exc())
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        _write(target, {"error": reason, "traceback": str(trace)})
+        _write(target, {"error": _reason(error), "traceback": str(trace)})
+
+
+def _reason(error: Exception) -> str:
+    """The error on one line; what to lower where memory ran out (a RuntimeError of several wordings)."""
+    reason = " ".join(f"{type(error).__name__}: {error}".split())[:2000]
+    if any(words in reason for words in ("out of memory", "not enough memory", "can't allocate memory")):
+        return (
+            "out of memory: lower compute.trainer.micro_batch_tokens, or set compute.trainer.gradient_checkpointing, "
+            f"or a higher ZeRO stage or offload in compute.trainer.deepspeed ({reason[:300]})"
+        )
+    if any(words in reason for words in ("Connection reset by peer", "Connection closed by peer", "NCCL")):
+        return (
+            f"a process of the trainer was lost, perhaps killed for memory; the others' logs say more ({reason[:300]})"
+        )
+    return reason
 
 
 def _end_with_parent() -> None:

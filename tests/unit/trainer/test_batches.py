@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from stages.trainer.batches import micro_batches, minibatches, model_input, read_rollout
+from stages.trainer.batches import check_groups, micro_batches, minibatches, pack, read_rollout
 from storage.errors import InputError
 from tests.unit.trainer.rollouts import write_rollout
 
@@ -18,6 +18,7 @@ ROWS: list[dict[str, Any]] = [
 ]
 for _row in ROWS:
     _row["behaviour_logprobs"] = [-float(token) for token in _row["response_ids"]]
+    _row["finish_reason"] = "length" if _row["question_id"] == "a" else "stop"
 
 
 def test_rollout_by_hand(tmp_path: Path) -> None:
@@ -26,15 +27,31 @@ def test_rollout_by_hand(tmp_path: Path) -> None:
     assert rollout.rewards_B.tolist() == [1.0, 0.0, 0.5]
     assert rollout.response_mask_BT.tolist() == [[True] * 3, [True, False, False], [True, True, False]]
     assert rollout.behaviour_logprobs_BT.tolist() == [[-3.0, -4.0, -5.0], [-7.0, 0.0, 0.0], [-8.0, -9.0, 0.0]]
-    assert rollout.lengths() == [5, 2, 4]
+    assert rollout.truncated_B.tolist() == [False, True, False]
 
 
-def test_model_input_by_hand(tmp_path: Path) -> None:
-    batch = model_input(read_rollout(write_rollout(tmp_path / "r.parquet", ROWS)), [1, 2])
-    assert batch.input_ids.tolist() == [[6, 7, 0, 0], [1, 2, 8, 9]]
-    # 7 is predicted after 6 (place 0); 8 after 2 (row 1, column 1: place 5) and 9 after 8 (place 6).
-    assert batch.position_N.tolist() == [0, 5, 6]
-    assert batch.target_N.tolist() == [7, 8, 9]
+def test_packing_by_hand(tmp_path: Path) -> None:
+    """The prompt 1 2 of rows 0 and 2 is there once."""
+    packing = pack(read_rollout(write_rollout(tmp_path / "r.parquet", ROWS)), [1, 0, 2])
+    assert packing.tokens == [6, 7, 1, 2, 3, 4, 5, 8, 9]
+    assert packing.positions == [0, 1, 0, 1, 2, 3, 4, 2, 3]
+    assert packing.rows == [[0, 1], [2, 3, 4, 5, 6], [2, 3, 7, 8]]
+    # 7 is predicted after 6 (place 0); 3 and 8 both after 2 (place 3), which ends their prompt.
+    assert packing.predictors == [0, 3, 4, 5, 3, 7]
+    assert packing.targets == [7, 3, 4, 5, 8, 9]
+
+
+def test_only_some_rows(tmp_path: Path) -> None:
+    rollout = read_rollout(write_rollout(tmp_path / "r.parquet", ROWS)).only([1, 2])
+    assert (rollout.prompts, rollout.responses) == ([[6], [1, 2]], [[7], [8, 9]])
+    assert rollout.group_B.tolist() == [1, 0] and rollout.rewards_B.tolist() == [0.0, 0.5]
+
+
+def test_a_question_with_one_response_is_refused(tmp_path: Path) -> None:
+    path = write_rollout(tmp_path / "r.parquet", ROWS)
+    with pytest.raises(InputError, match=r"1 of 2 questions have one response; rloo compares.*reinforce_pp"):
+        check_groups(read_rollout(path), path, "rloo")
+    check_groups(read_rollout(write_rollout(path, [ROWS[0], ROWS[2]])), path, "rloo")
 
 
 @pytest.mark.parametrize(
@@ -79,10 +96,53 @@ def test_order_follows_from_the_seed_alone() -> None:
     assert minibatches(20, 8, 1, seed=8) != first
 
 
-def test_micro_batches_hold_the_budget_with_padding() -> None:
-    # Falling lengths 9 | 5 5 | 3 2 1: 9 alone; 2 x 5 = 10; 3 x 3 = 9 within 10.
-    assert micro_batches([0, 1, 2, 3, 4, 5], [5, 9, 1, 3, 5, 2], 10) == [[1], [0, 4], [3, 5, 2]]
+def _rollout(folder: Path, groups: dict[str, tuple[int, list[int]]]) -> Any:
+    """Questions with a prompt of some length and responses of some lengths."""
+    rows = [
+        {
+            "question_id": name,
+            "sample_index": index,
+            "prompt_ids": [1] * prompt,
+            "response_ids": [2] * length,
+            "behaviour_logprobs": [0.0] * length,
+            "finish_reason": "stop",
+            "reward": 0.0,
+        }
+        for name, (prompt, lengths) in groups.items()
+        for index, length in enumerate(lengths)
+    ]
+    return read_rollout(write_rollout(folder / "r.parquet", rows))
 
 
-def test_one_long_row_may_exceed_the_budget() -> None:
-    assert micro_batches([0, 1], [50, 3], 10) == [[0], [1]]
+def test_micro_batches_hold_the_budget_and_share_prompts(tmp_path: Path) -> None:
+    # Packed: 3 + 5 + 4 = 12 for a, 2 + 1 + 1 = 4 for b, 2 + 6 = 8 for c: long rows first, 24 tokens in two halves.
+    rollout = _rollout(tmp_path, {"a": (3, [4, 5]), "b": (2, [1, 1]), "c": (2, [6])})
+    assert micro_batches(rollout, range(5), tokens=12, processes=1) == [[1, 0], [4, 2, 3]]
+    # 8 tokens hold 3 + 5, then 3 + 4 of a.
+    assert micro_batches(rollout, range(5), tokens=8, processes=1) == [[1], [4], [0], [2, 3]]
+
+
+def test_one_long_row_may_exceed_the_budget(tmp_path: Path) -> None:
+    rollout = _rollout(tmp_path, {"a": (1, [49]), "b": (1, [2])})
+    assert micro_batches(rollout, [0, 1], tokens=10, processes=1) == [[0], [1]]
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3, 8])
+@pytest.mark.parametrize("tokens", [1, 70, 400, 10_000])
+def test_every_row_is_in_one_micro_batch_and_the_load_is_even(tmp_path: Path, processes: int, tokens: int) -> None:
+    generator = torch.Generator().manual_seed(1)
+    lengths = torch.randint(1, 60, (12, 8), generator=generator).tolist()
+    rollout = _rollout(tmp_path, {f"q{n}": (n + 1, row) for n, row in enumerate(lengths)})
+    cut = micro_batches(rollout, range(96), tokens=tokens, processes=processes)
+    assert sorted(row for part in cut for row in part) == list(range(96))
+    assert len(cut) % processes == 0
+    sizes = [len(pack(rollout, part).tokens) for part in cut]
+    assert all(size <= tokens or len(part) == 1 for size, part in zip(sizes, cut, strict=True))
+    if tokens == 10_000:
+        shares = [sum(sizes[process::processes]) for process in range(processes)]
+        assert max(shares) <= 1.3 * sum(sizes) / processes
+
+
+def test_few_rows_leave_empty_micro_batches_for_the_other_processes(tmp_path: Path) -> None:
+    rollout = _rollout(tmp_path, {"a": (1, [3])})
+    assert micro_batches(rollout, [0], tokens=100, processes=3) == [[0], [], []]

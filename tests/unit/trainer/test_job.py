@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from stages.trainer.config import UpdateConfig, learning_rate_at
+from stages.trainer.config import TrainerPlacement, UpdateConfig, learning_rate_at, read_deepspeed_settings, zero_stage
+from storage.errors import ConfigError, InputError
 
 
 def _config(**changes: object) -> UpdateConfig:
@@ -40,11 +41,67 @@ def test_a_schedule_without_warmup_starts_at_the_top() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [{"algorithm": "ppo"}, {"clip": 0}, {"betas": (0.9, 1.0)}, {"tis_cap": 0}, {"lr": 1e-6}]
+    "bad",
+    [
+        {"algorithm": "a2c"},
+        {"clip": 0},
+        {"betas": (0.9, 1.0)},
+        {"tis_cap": 0},
+        {"lr": 1e-6},
+        {"kl_place": "loss", "kl_estimator": "k1"},
+        {"loss": "cispo", "dual_clip": 3.0},
+        {"kl_target": 0.01, "kl_coef": 0.0},
+        {"dual_clip": 1.0},
+    ],
 )
 def test_bad_settings_are_refused(bad: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         UpdateConfig.model_validate(bad)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "normalisation", "place", "estimator"),
+    [
+        ("ppo", "token", "reward", "k1"),
+        ("reinforce_pp", "token", "reward", "k1"),
+        ("rloo", "token", "reward", "k1"),
+        ("reinforce_pp_baseline", "token", "loss", "k3"),
+        ("grpo", "token", "loss", "k3"),
+        ("dr_grpo", "constant", "loss", "k3"),
+    ],
+)
+def test_what_is_usual_is_written_out(algorithm: str, normalisation: str, place: str, estimator: str) -> None:
+    config = _config(algorithm=algorithm)
+    assert (config.normalisation, config.kl_place, config.kl_estimator) == (normalisation, place, estimator)
+    assert UpdateConfig.model_validate(config.model_dump()) == config
+    other = _config(algorithm=algorithm, kl_place="reward", normalisation="sequence")
+    assert (other.normalisation, other.kl_place, other.kl_estimator) == ("sequence", "reward", "k1")
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "message"),
+    [
+        ("{", InputError, "cannot be read"),
+        ("[1]", InputError, "expected a JSON object"),
+        ('{"gradient_clipping": 0.5}', ConfigError, "gradient_clipping is decided by update.max_grad_norm"),
+        ('{"fp16": {"enabled": true}}', ConfigError, "fp16 is decided by compute.trainer.dtype"),
+        ('{"optimizer": {"type": "Lamb"}}', ConfigError, "optimizer is decided by update.learning_rate"),
+        ('{"zero_optimization": {"stage": 4}}', ConfigError, "stage is 4, expected 0, 1, 2 or 3"),
+    ],
+)
+def test_deepspeed_settings_that_contradict_ours_are_refused(
+    tmp_path: Path, content: str, error: type[Exception], message: str
+) -> None:
+    path = tmp_path / "ds.json"
+    path.write_text(content)
+    with pytest.raises(error, match=message):
+        read_deepspeed_settings(TrainerPlacement(deepspeed=path))
+
+
+def test_the_deepspeed_files_that_come_with_the_project_are_fine() -> None:
+    files = sorted((Path(__file__).parents[3] / "configs/deepspeed").glob("*.json"))
+    stages = [zero_stage(read_deepspeed_settings(TrainerPlacement(deepspeed=path))) for path in files]
+    assert stages == [0, 1, 2, 3, 3]
 
 
 def test_launcher_does_not_import_torch() -> None:

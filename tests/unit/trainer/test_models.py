@@ -1,84 +1,175 @@
-"""Loading and saving models, and the optimiser's state."""
+"""Loading and saving models and the trainer's state, and packed attention against the plain one."""
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from stages.trainer.models import load_model, save_model
-from stages.trainer.state import load_state, save_state
+from stages.trainer import adapters, attention
+from stages.trainer.batches import Packing
+from stages.trainer.config import LoraConfig
+from stages.trainer.models import check_model, load_critic, load_policy, save_model
+from stages.trainer.state import load_counters, open_tensors, save_counters, save_tensors
 from storage.errors import InputError
 from tests.tiny_models import make_tiny_policy
 
 CPU = torch.device("cpu")
 
 
-def test_weights_survive_a_round_trip_and_every_other_file_is_kept(tmp_path: Path) -> None:
-    source = make_tiny_policy(tmp_path / "source")
+def _load(folder: Path) -> Any:
+    return load_policy(folder, dtype=torch.float32, device=CPU)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_weights_survive_a_round_trip_and_every_other_file_is_kept(tmp_path: Path, tied: bool) -> None:
+    source = make_tiny_policy(tmp_path / "source", tied=tied)
     (source / "chat_template.jinja").write_text("template")
     (source / "LICENSE").write_text("licence")
-    save_model(load_model(source, dtype=torch.float32, device=CPU).model, source, tmp_path / "target")
+    model = _load(source).model
+    save_model(model, dict(model.named_parameters()), source, tmp_path / "target")
     assert (tmp_path / "target/model.safetensors").read_bytes() == (source / "model.safetensors").read_bytes()
     for path in source.iterdir():
         if path.name not in ("config.json", "model.safetensors"):
             assert (tmp_path / "target" / path.name).read_bytes() == path.read_bytes()
+    assert attention.NAME not in (tmp_path / "target/config.json").read_text()
 
 
 def test_dropout_is_off(tmp_path: Path) -> None:
     """With dropout on, the ratio of new to old probabilities is not 1 before the first step."""
-    folder = make_tiny_policy(tmp_path / "policy", attention_dropout=0.5)
-    assert load_model(folder, dtype=torch.float32, device=CPU).model.config.attention_dropout == 0.0
+    assert _load(make_tiny_policy(tmp_path / "policy", attention_dropout=0.5)).model.config.attention_dropout == 0.0
 
 
-def test_a_model_that_scales_its_logits_is_refused(tmp_path: Path) -> None:
-    """Calling its output layer alone would give wrong log-probabilities without an error."""
-    folder = make_tiny_policy(tmp_path / "policy", arch="granite", logits_scaling=8.0)
-    with pytest.raises(InputError, match="GraniteForCausalLM changes logits"):
-        load_model(folder, dtype=torch.float32, device=CPU)
+ARCHITECTURES: dict[str, dict[str, Any]] = {
+    "qwen2": {},
+    "llama": {"tied": False},
+    "qwen3": {},
+    "mistral": {"sliding_window": 4},
+}
 
 
-def _trained() -> tuple[torch.nn.Linear, torch.optim.AdamW, dict[torch.nn.Parameter, str]]:
-    layer = torch.nn.Linear(3, 2)
-    optimizer = torch.optim.AdamW(layer.parameters(), lr=0.1)
-    for value in (1.0, 2.0):
-        optimizer.zero_grad()
-        (layer(torch.full((1, 3), value)) ** 2).sum().backward()
-        optimizer.step()
-    return layer, optimizer, {parameter: name for name, parameter in layer.named_parameters()}
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_packed_rows_see_what_rows_of_their_own_see(tmp_path: Path, arch: str) -> None:
+    """Log-probabilities and gradients of three responses to two prompts, against one plain pass for each."""
+    policy = _load(make_tiny_policy(tmp_path / "policy", arch=arch, **ARCHITECTURES[arch]))
+    prompts, responses = [[5, 6, 7], [5, 6, 7], [9, 8]], [[1, 2, 3, 4, 5, 6], [3], [7, 8, 9]]
+    packing = Packing(
+        tokens=[5, 6, 7, 1, 2, 3, 4, 5, 6, 3, 9, 8, 7, 8, 9],
+        positions=[0, 1, 2, 3, 4, 5, 6, 7, 8, 3, 0, 1, 2, 3, 4],
+        rows=[[0, 1, 2, 3, 4, 5, 6, 7, 8], [0, 1, 2, 9], [10, 11, 12, 13, 14]],
+        predictors=[2, 3, 4, 5, 6, 7, 2, 11, 12, 13],
+        targets=[1, 2, 3, 4, 5, 6, 3, 7, 8, 9],
+    )
+    got, entropy = policy(packing, 0.7)
+    got.square().sum().backward()
+    gradients = {name: parameter.grad.clone() for name, parameter in policy.model.named_parameters()}
+    policy.model.zero_grad()
+    policy.model.set_attn_implementation("eager")
+    expected, entropies = [], []
+    for prompt, response in zip(prompts, responses, strict=True):
+        logits = policy.model(torch.tensor([prompt + response]), use_cache=False).logits[0, len(prompt) - 1 : -1] / 0.7
+        expected.append(-torch.nn.functional.cross_entropy(logits, torch.tensor(response), reduction="none"))
+        entropies.append(torch.distributions.Categorical(logits=logits).entropy())
+    torch.testing.assert_close(got, torch.cat(expected), atol=2e-5, rtol=2e-5)
+    torch.testing.assert_close(entropy, torch.cat(entropies), atol=2e-5, rtol=2e-5)
+    torch.cat(expected).square().sum().backward()
+    for name, parameter in policy.model.named_parameters():
+        scale = parameter.grad.abs().max().item()
+        torch.testing.assert_close(gradients[name], parameter.grad, atol=2e-5 * scale, rtol=0, msg=name)
 
 
-def test_state_round_trip_takes_the_same_next_step(tmp_path: Path) -> None:
-    layer, optimizer, names = _trained()
-    save_state(tmp_path / "state", optimizer, names, steps=2)
-    other = torch.nn.Linear(3, 2)
-    other.load_state_dict(layer.state_dict())
-    restored = torch.optim.AdamW(other.parameters(), lr=0.1)
-    assert load_state(tmp_path / "state", restored, {p: name for name, p in other.named_parameters()}) == 2
-    for model, stepper in ((layer, optimizer), (other, restored)):
-        stepper.zero_grad()
-        model(torch.ones(1, 3)).sum().backward()
-        stepper.step()
-    assert torch.equal(layer.weight, other.weight)
-    assert torch.equal(layer.bias, other.bias)
+def test_rows_end_to_end_hold_the_same_tokens_as_padded_ones() -> None:
+    """The layout for the GPU's kernel, which this machine may not have."""
+    packing = Packing(
+        tokens=[5, 6, 1, 2, 3], positions=[0, 1, 2, 3, 2], rows=[[0, 1, 2, 3], [0, 1, 4]], predictors=[], targets=[]
+    )
+    padded = attention.lay_out(packing, CPU, torch.float32)
+    assert padded.boundaries is None and padded.gather_F.tolist() == [0, 1, 2, 3, 0, 1, 4, 0]
+    assert padded.scatter_M.tolist() == [0, 1, 2, 3, 6]
+    flat = attention.lay_out(packing, CPU, torch.float32, end_to_end=True)
+    assert flat.boundaries is not None and flat.boundaries.tolist() == [0, 4, 7]
+    assert flat.gather_F.tolist() == [0, 1, 2, 3, 0, 1, 4] and flat.scatter_M.tolist() == [0, 1, 2, 3, 6]
 
 
-def test_a_state_of_another_model_is_refused(tmp_path: Path) -> None:
-    _, optimizer, names = _trained()
-    save_state(tmp_path / "state", optimizer, names, steps=2)
-    wider = torch.nn.Linear(4, 2)
-    with pytest.raises(InputError, match="does not fit the policy, parameter weight"):
-        load_state(
-            tmp_path / "state", torch.optim.AdamW(wider.parameters()), {p: name for name, p in wider.named_parameters()}
-        )
+@pytest.mark.parametrize(("arch", "settings"), [("granite", {"logits_scaling": 8.0}), ("mamba", {})])
+def test_a_model_that_would_be_silently_wrong_is_refused(tmp_path: Path, arch: str, settings: dict[str, Any]) -> None:
+    """One scales its logits after the output layer, the other mixes tokens outside of attention."""
+    folder = make_tiny_policy(tmp_path / "policy", arch=arch, **settings)
+    with pytest.raises(InputError, match="cannot be trained here"):
+        check_model(_load(folder), folder)
 
 
-@pytest.mark.parametrize("content", [None, "{", json.dumps({"steps": 2})])
+def test_a_model_that_fits_is_not_refused(tmp_path: Path) -> None:
+    folder = make_tiny_policy(tmp_path / "policy")
+    check_model(_load(folder), folder)
+
+
+def test_a_new_critic_has_the_policys_body_and_says_nothing(tmp_path: Path) -> None:
+    folder = make_tiny_policy(tmp_path / "policy")
+    critic = load_critic(folder, new=True, dtype=torch.float32, device=CPU)
+    packing = Packing(tokens=[1, 2, 3], positions=[0, 1, 2], rows=[[0, 1, 2]], predictors=[0, 1], targets=[2, 3])
+    assert critic(packing).tolist() == [0.0, 0.0]
+    body = dict(_load(folder).model.base_model.named_parameters())
+    assert all(torch.equal(body[name], weight) for name, weight in critic.model.base_model.named_parameters())
+
+
+def test_merged_adapters_are_the_model_with_adapters(tmp_path: Path) -> None:
+    folder, config = make_tiny_policy(tmp_path / "policy"), LoraConfig(rank=3, alpha=6)
+    policy = _load(folder)
+    adapters.add(policy.model, config, tmp_path / "none", seed=1)
+    with torch.no_grad():
+        for name, parameter in policy.model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.1, generator=torch.Generator().manual_seed(len(name)))
+    weights = {name: parameter.detach() for name, parameter in policy.model.named_parameters()}
+    save_model(policy.model, adapters.merge(weights, config), folder, tmp_path / "merged")
+    adapters.save(weights, config, tmp_path / "merged" / adapters.FOLDER)
+    tokens = torch.tensor([[5, 3, 9, 7]])
+    policy.model.set_attn_implementation("sdpa")
+    expected = policy.model(tokens).logits
+
+    import peft
+    from transformers import AutoModelForCausalLM
+
+    plain = AutoModelForCausalLM.from_pretrained(folder)
+    assert not torch.allclose(plain(tokens).logits, expected, atol=1e-2)
+    merged = AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
+    unmerged = peft.PeftModel.from_pretrained(plain, tmp_path / "merged" / adapters.FOLDER)
+    for model in (merged, unmerged):
+        torch.testing.assert_close(model(tokens).logits, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_adapters_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    folder = make_tiny_policy(tmp_path / "policy")
+    with pytest.raises(InputError, match=r"update\.lora: .*nothing"):
+        adapters.add(_load(folder).model, LoraConfig(modules=("nothing",)), tmp_path / "none", seed=1)
+    policy = _load(folder)
+    adapters.add(policy.model, LoraConfig(rank=3), tmp_path / "none", seed=1)
+    adapters.save(dict(policy.model.named_parameters()), LoraConfig(rank=3), tmp_path / "saved")
+    with pytest.raises(InputError, match=r"does not fit update\.lora"):
+        adapters.add(_load(folder).model, LoraConfig(rank=4), tmp_path / "saved", seed=1)
+
+
+def test_tensors_are_found_again_over_several_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stages.trainer.state._FILE_BYTES", 40)
+    tensors = {f"t{number}": torch.full((4,), float(number)) for number in range(7)}
+    save_tensors(tmp_path, "moments", iter(tensors.items()), write=True)
+    assert len(list(tmp_path.iterdir())) == 3
+    read = open_tensors(tmp_path, "moments", {name: torch.Size([4]) for name in tensors})
+    assert all(torch.equal(read(name), tensor) for name, tensor in tensors.items())
+    with pytest.raises(InputError, match=r"does not fit the policy, moments has no t1 of \[5\]"):
+        open_tensors(tmp_path, "moments", {"t1": torch.Size([5])})
+    with pytest.raises(InputError, match="does not fit the policy, moments has no other"):
+        open_tensors(tmp_path, "moments", {"other": torch.Size([4])})
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]", json.dumps({"steps": 2})])
 def test_a_broken_state_is_refused(tmp_path: Path, content: str | None) -> None:
-    _, optimizer, names = _trained()
-    save_state(tmp_path / "state", optimizer, names, steps=2)
-    (tmp_path / "state/state.json").unlink()
+    save_counters(tmp_path, {"optimiser_steps": 2})
+    assert load_counters(tmp_path)["optimiser_steps"] == 2
+    (tmp_path / "state.json").unlink()
     if content is not None:
-        (tmp_path / "state/state.json").write_text(content)
+        (tmp_path / "state.json").write_text(content)
     with pytest.raises(InputError, match="not a trainer state"):
-        load_state(tmp_path / "state", optimizer, names)
+        load_counters(tmp_path)

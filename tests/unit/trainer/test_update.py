@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load_file
 
-from stages.trainer.config import TrainerPlacement, UpdateConfig
+from stages.trainer.config import CriticConfig, LoraConfig, TrainerPlacement, UpdateConfig
 from stages.trainer.job import Job
 from stages.trainer.launcher import TrainerProcess
 from storage.errors import TrainerError
@@ -22,7 +22,7 @@ from tests.tiny_models import make_tiny_policy
 from tests.unit.trainer.rollouts import make_job, make_rows, write_rollout
 
 CONFIGS = Path(__file__).parents[3] / "configs/deepspeed"
-ALGORITHMS = ("reinforce_pp", "reinforce_pp_baseline", "grpo")
+ALGORITHMS = ("ppo", "reinforce_pp", "reinforce_pp_baseline", "grpo", "rloo", "dr_grpo")
 
 
 @pytest.fixture(scope="module")
@@ -75,24 +75,30 @@ def _expected_gradient(job: Job) -> dict[str, np.ndarray[Any, Any]]:
         past = [logprobs(reference, row) for row in rows]
     rewards, group = np.array([row["reward"] for row in rows]), np.array([row["question_id"] for row in rows])
     centred = rewards - np.array([rewards[group == g].mean() for g in group])
-    lengths = [len(row["response_ids"]) for row in rows]
-    if job.config.algorithm == "grpo":
-        spread = np.array([rewards[group == g].std(ddof=1) for g in group])
-        flat = np.repeat(centred / (spread + job.config.advantage_eps), lengths)
-    else:
-        flat = np.repeat(centred, lengths)
-        if job.config.algorithm == "reinforce_pp":
-            penalties = [job.config.kl_coef * (n.detach() - p).double().numpy() for n, p in zip(now, past, strict=True)]
-            flat = np.concatenate([r - k[::-1].cumsum()[::-1] for r, k in zip(rewards, penalties, strict=True)])
+    others = np.array(
+        [(rewards[group == g].sum() - r) / ((group == g).sum() - 1) for r, g in zip(rewards, group, strict=True)]
+    )
+    spread = np.array([rewards[group == g].std(ddof=1) for g in group])
+    scores = {
+        "reinforce_pp_baseline": centred,
+        "dr_grpo": centred,
+        "rloo": rewards - others,
+        "grpo": centred / (spread + job.config.advantage_eps),
+    }.get(job.config.algorithm, rewards)  # a new critic says 0 everywhere
+    in_reward = job.config.algorithm in ("ppo", "reinforce_pp", "rloo")
+    coefs = [job.config.kl_coef * in_reward * (n.detach() - p).double().numpy() for n, p in zip(now, past, strict=True)]
+    flat = np.concatenate([r - k[::-1].cumsum()[::-1] for r, k in zip(scores, coefs, strict=True)])
+    if job.config.algorithm not in ("grpo", "dr_grpo"):
         flat = (flat - flat.mean()) / (flat.std() + job.config.advantage_eps)
     logprobs_N, reference_N = torch.cat(now), torch.cat(past)
     behaviour_N = torch.tensor([value for row in rows for value in row["behaviour_logprobs"]])
     weights_N = (logprobs_N.detach() - behaviour_N).exp().clamp(max=job.config.tis_cap)
     # At ratio 1 the clipped surrogate has the gradient of -weight * A * logprob.
-    loss = -(weights_N * torch.tensor(flat) * logprobs_N).mean()
-    if job.config.algorithm != "reinforce_pp":
+    losses_N = -weights_N * torch.tensor(flat) * logprobs_N
+    if not in_reward:
         difference = reference_N - logprobs_N
-        loss = loss + job.config.kl_coef * (difference.exp() - difference - 1).mean()
+        losses_N = losses_N + job.config.kl_coef * (difference.exp() - difference - 1)
+    loss = losses_N.sum() / (len(rows) * job.max_tokens if job.config.algorithm == "dr_grpo" else len(losses_N))
     loss.backward()
     return {name: parameter.grad.numpy() for name, parameter in policy.named_parameters()}
 
@@ -117,8 +123,26 @@ def test_gradient_is_that_of_the_formula(folder: Path, trainer: TrainerProcess, 
         {"micro_batch_tokens": 1},
         {"micro_batch_tokens": 10_000, "gradient_checkpointing": True},
         {"processes": 2, "deepspeed": CONFIGS / "zero0.json"},
+        {"deepspeed": CONFIGS / "zero1.json"},
+        {"deepspeed": CONFIGS / "zero2.json"},
+        {"deepspeed": CONFIGS / "zero3.json", "gradient_checkpointing": True},
+        {"processes": 2, "deepspeed": CONFIGS / "zero1.json"},
+        {"processes": 2, "deepspeed": CONFIGS / "zero2.json"},
+        {"processes": 2, "deepspeed": CONFIGS / "zero3.json"},
+        {"processes": 2, "deepspeed": CONFIGS / "zero3_offload.json", "micro_batch_tokens": 10_000},
     ],
-    ids=["one-by-one", "whole-checkpointed", "two-processes"],
+    ids=[
+        "one-by-one",
+        "whole-checkpointed",
+        "two-processes",
+        "zero1",
+        "zero2",
+        "zero3-checkpointed",
+        "two-processes-zero1",
+        "two-processes-zero2",
+        "two-processes-zero3",
+        "two-processes-zero3-offload",
+    ],
 )
 def test_gradient_does_not_depend_on_how_a_step_is_cut(
     folder: Path, changes: dict[str, Any], request: pytest.FixtureRequest
@@ -204,15 +228,135 @@ def test_a_failed_update_says_why_and_the_next_one_works(folder: Path) -> None:
         assert process.run(good).optimiser_steps == 2
 
 
-def test_zero_is_refused_by_name(folder: Path, tmp_path: Path) -> None:
-    settings = tmp_path / "zero2.json"
-    settings.write_text('{"zero_optimization": {"stage": 2}}')
-    job = make_job(folder, folder / "policy", name="zero", placement=TrainerPlacement(threads=1, deepspeed=settings))
-    with (
-        TrainerProcess(folder / "scratch") as process,
-        pytest.raises(TrainerError, match="ZeRO stage 2 is not supported"),
-    ):
-        process.run(job)
+def _trained(folder: Path, name: str, config: UpdateConfig, **changes: Any) -> Job:
+    """The first of two updates, with a reference of its own."""
+    given = {"reference": folder / "reference", "reference_key": "reference", "base": folder / "policy"}
+    return make_job(folder, folder / "policy", name=name, config=config, **(given | changes))
+
+
+def _next(folder: Path, first: Job, name: str, **changes: Any) -> Job:
+    job = _second(folder, first, name)
+    return job.model_copy(update={"config": first.config, "base": first.base, **changes})
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        UpdateConfig(algorithm="ppo", learning_rate=1e-3, critic=CriticConfig(learning_rate=1e-2)),
+        UpdateConfig(algorithm="grpo", learning_rate=1e-3, kl_target=0.01, kl_horizon=30, lora=LoraConfig(rank=4)),
+    ],
+    ids=["critic", "adapters"],
+)
+def test_critic_and_adapters_are_carried_over_to_the_same_bytes(
+    folder: Path, trainer: TrainerProcess, config: UpdateConfig, request: pytest.FixtureRequest
+) -> None:
+    name = request.node.callspec.id
+    first = _trained(folder, f"{name}-first", config)
+    trainer.run(first)
+    live = _next(folder, first, f"{name}-live")
+    result = trainer.run(live)
+    with TrainerProcess(folder / "scratch") as fresh:
+        restored = _next(folder, first, f"{name}-restored")
+        fresh.run(restored)
+    assert _digests(live) == _digests(restored) != _digests(first)
+    rows = pq.read_table(live.output / "metrics.parquet").to_pylist()
+    if config.algorithm == "ppo":
+        before = pq.read_table(first.output / "metrics.parquet").to_pylist()
+        assert rows[-1]["value_loss"] < before[0]["value_loss"] and result.metrics["critic_grad_norm"] is not None
+        assert abs(rows[0]["value_mean"]) > 0
+    else:
+        # The KL was far above its target, so its weight rose by 20 % x 24 responses / 30.
+        assert rows[0]["kl_coef"] == pytest.approx(config.kl_coef * 1.16)
+        assert sorted(path.name for path in (live.output / "policy/adapter").iterdir()) == [
+            "adapter_config.json",
+            "adapter_model.safetensors",
+        ]
+
+
+@pytest.mark.parametrize("stage", [1, 3])
+def test_another_placement_goes_on_from_a_state(folder: Path, trainer: TrainerProcess, stage: int) -> None:
+    """What is written depends neither on ZeRO's stage nor on the number of processes."""
+    config = UpdateConfig(algorithm="ppo", learning_rate=1e-3, critic=CriticConfig(learning_rate=1e-3))
+    first = _trained(folder, f"placed-{stage}-first", config)
+    trainer.run(first)
+    same = _next(folder, first, f"placed-{stage}-same")
+    expected = trainer.run(same)
+    placement = TrainerPlacement(processes=2, micro_batch_tokens=64, deepspeed=CONFIGS / f"zero{stage}.json")
+    with TrainerProcess(folder / "scratch") as other:
+        moved = _next(folder, first, f"placed-{stage}-moved", placement=placement)
+        result = other.run(moved)
+        back = _next(folder, moved, f"placed-{stage}-back")
+    trainer.run(back)
+    for name in ("loss", "grad_norm", "value_loss", "critic_grad_norm", "kl"):
+        assert result.metrics[name] == pytest.approx(expected.metrics[name], rel=1e-4, abs=1e-6), name
+    weights, expected_weights = (load_file(job.output / "policy/model.safetensors") for job in (moved, same))
+    for name, weight in expected_weights.items():
+        # Adam divides a tiny gradient by its own size, so a weight moves by up to 1e-3 with a sign that rounding decides.
+        np.testing.assert_allclose(weights[name], weight, rtol=0, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("zero", [0, 2, 3])
+def test_steps_that_explode_are_skipped_and_counted(folder: Path, zero: int) -> None:
+    config = UpdateConfig(
+        algorithm="grpo", learning_rate=1.0, warmup_fraction=0.0, batch_responses=6, max_skipped_steps=4, kl_coef=1.0
+    )
+    placement = TrainerPlacement(deepspeed=CONFIGS / f"zero{zero}.json")
+    job = _trained(folder, f"explodes-{zero}", config, placement=placement)
+    with TrainerProcess(folder / "scratch") as process:
+        result = process.run(job)
+        rows = pq.read_table(job.output / "metrics.parquet").to_pylist()
+        # The first step is taken with a rate of 1, which makes the loss of every later one huge or no number.
+        assert [row["skipped"] for row in rows] == [0, 1, 1, 1] and rows[0]["loss"] is not None
+        assert result.metrics["skipped"] == 3 and result.metrics["loss"] == pytest.approx(rows[0]["loss"])
+        assert all(np.isfinite(w).all() for w in load_file(job.output / "policy/model.safetensors").values())
+        strict = job.model_copy(
+            update={"output": folder / f"strict-{zero}", "config": config.model_copy(update={"max_skipped_steps": 2})}
+        )
+        with pytest.raises(TrainerError, match=r"3 optimiser steps .*more than update.max_skipped_steps 2; no policy"):
+            process.run(strict)
+    assert not strict.output.exists()
+
+
+def test_a_killed_update_goes_on_from_its_checkpoint(folder: Path) -> None:
+    config = UpdateConfig(algorithm="ppo", learning_rate=1e-4, batch_responses=6, epochs=15)
+    placement = TrainerPlacement(micro_batch_tokens=64, save_every_steps=7)
+    with TrainerProcess(folder / "scratch") as process:
+        whole = _trained(folder, "undisturbed", config, placement=placement)
+        process.run(whole)
+    with TrainerProcess(folder / "scratch") as process:
+        killed = _trained(folder, "killed-half-way", config, placement=placement, checkpoint=folder / "checkpoints")
+
+        def kill(done: int, total: int, what: str) -> None:
+            if done >= 25 and process.pid is not None:
+                os.kill(process.pid, signal.SIGKILL)
+
+        with pytest.raises(TrainerError, match="died with exit code -9"):
+            process.run(killed, kill)
+    (left,) = [path.name for path in (folder / "checkpoints").glob("after-*")]
+    assert not killed.output.exists() and int(left.removeprefix("after-")) >= 21
+    seen: list[int] = []
+    with TrainerProcess(folder / "scratch") as process:
+        process.run(killed, lambda done, total, what: seen.append(done))
+    assert min(seen) >= int(left.removeprefix("after-"))
+    assert _digests(killed) == _digests(whole)
+
+
+def test_a_lost_process_ends_the_others(folder: Path) -> None:
+    """The other would wait in a collective for half an hour."""
+    config = UpdateConfig(learning_rate=1e-4, batch_responses=6, epochs=100)
+    placement = TrainerPlacement(processes=2, micro_batch_tokens=64)
+    with TrainerProcess(folder / "scratch") as process:
+        killed: list[float] = []
+
+        def kill(done: int, total: int, what: str) -> None:
+            if done >= 2 and not killed:
+                children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+                os.kill(int(children[-1]), signal.SIGKILL)
+                killed.append(time.monotonic())
+
+        with pytest.raises(TrainerError, match="a process of the trainer was lost"):
+            process.run(_trained(folder, "lost", config, placement=placement), kill)
+        assert time.monotonic() - killed[0] < 60
 
 
 def _started(process: TrainerProcess, job: Job) -> int:
