@@ -181,6 +181,7 @@ def record_timing(store: Store, manifest: Manifest, *, seconds: float, started: 
 
 
 def record_speed(store: Store, manifest: Manifest, rows: pa.Table) -> None:
-    """Add a table of how fast parts of a stage were beside its timing, outside every digest as well."""
+    """Add a table of how fast the parts of a stage were; like its timing covered by no digest."""
+    rows = rows.add_column(0, "key", pa.array([manifest.key] * len(rows)))
     name = f"{manifest.stage}-{uuid.uuid4().hex[:SHORT]}"
     store.create(f"speed/iteration={manifest.iteration:04d}/{name}.parquet", tables.encode(rows))

@@ -17,15 +17,18 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
 from storage import tables
 from storage.artifact import ArtifactRef, Manifest, parse_manifest, repair_hint
-from storage.commit import TIMINGS
 from storage.errors import CorruptArtifact, InputError, MissingArtifact
 from storage.fingerprint import canonical_json, fingerprint
 from storage.reading import read_folder, read_table
 from storage.store import Store
+
+_BESIDE = ("timings", "speed")
+"""Tables of what differs between two equal runs: they have no manifest, and are read from a listing."""
 
 
 class Revision(BaseModel):
@@ -72,7 +75,7 @@ class Run:
         }
 
     def tables(self) -> list[str]:
-        """Names of all tables, `timings` included."""
+        """Names of all tables, `timings` and (where something was updated) `speed` included."""
         names = {
             kind
             for iteration in self.iterations
@@ -80,7 +83,7 @@ class Run:
             for kind, output in manifest.outputs.items()
             if output.columns is not None
         }
-        return [*sorted(names), "timings"]
+        return [*sorted(names), *(name for name in _BESIDE if self.store.names(name))]
 
     def ref(self, kind: str, iteration: int) -> ArtifactRef:
         """The reference of one output. Raises MissingArtifact when this iteration has none."""
@@ -92,11 +95,11 @@ class Run:
         Raises MissingArtifact when no iteration asked for has it.
         """
         if iteration is not None:
-            return self._timings(iteration) if name == "timings" else read_table(self.ref(name, iteration))
+            return self._beside(name, iteration) if name in _BESIDE else read_table(self.ref(name, iteration))
         frames = [
             self.table(name, number).select(pl.lit(number, pl.Int32).alias("iteration"), pl.all())
             for number in self.iterations
-            if name == "timings" or any(name in manifest.outputs for manifest in self.manifests(number).values())
+            if self._has(name, number)
         ]
         if not frames:
             raise MissingArtifact(f"{self.store.uri} has no table {name}; it has {', '.join(self.tables())}")
@@ -122,24 +125,27 @@ class Run:
                     return read_folder(manifest.refs(self.store)["policy"])
         raise MissingArtifact(f"{self.store.uri} has no policy at iteration {last}; finished: {self.iterations}")
 
+    def _has(self, name: str, iteration: int) -> bool:
+        if name in _BESIDE:
+            return bool(self.store.names(f"{name}/iteration={iteration:04d}"))
+        return any(name in manifest.outputs for manifest in self.manifests(iteration).values())
+
     def _stage_of(self, kind: str, iteration: int) -> str:
         for stage, manifest in self.manifests(iteration).items():
             if kind in manifest.outputs:
                 return stage
         raise MissingArtifact(f"{self.store.uri} has no {kind} at iteration {iteration}; finished: {self.iterations}")
 
-    def _timings(self, iteration: int) -> pl.DataFrame:
-        """Timings of the current artifacts; not covered by digests, so read from a listing."""
-        folder = f"timings/iteration={iteration:04d}"
+    def _beside(self, name: str, iteration: int) -> pl.DataFrame:
+        """How long the current artifacts took; not covered by digests, so read from a listing."""
+        folder = f"{name}/iteration={iteration:04d}"
         current = {manifest.key for manifest in self.manifests(iteration).values()}
-        rows = [
-            row
-            for data in self.store.read_many(f"{folder}/{name}" for name in self.store.names(folder)).values()
-            for row in tables.decode(data).to_pylist()
-        ]
-        frame = pl.from_arrow(tables.make_table([row for row in rows if row["key"] in current], TIMINGS))
+        found = self.store.read_many(f"{folder}/{file}" for file in self.store.names(folder)).values()
+        if not found:
+            raise MissingArtifact(f"{self.store.uri} has no {name} at iteration {iteration}")
+        frame = pl.from_arrow(pa.concat_tables(tables.decode(data) for data in found))
         assert isinstance(frame, pl.DataFrame)
-        return frame
+        return frame.filter(pl.col("key").is_in(current))
 
 
 def open_run(uri: str) -> Run:

@@ -77,7 +77,7 @@ def test_damage_is_found_before_use_and_just_that_is_computed_again(
     after = tree(Path(config.uri))
     new = {name for name in after if before.get(name) != after[name]} - {name for name in after if "lease" in name}
     made = {name.split("/")[0] for name in new}
-    assert made <= {"manifests", "timings", "revisions", kind} and f"{manifest}" in new
+    assert made <= {"manifests", "timings", "speed", "revisions", kind} and f"{manifest}" in new
     (tmp_path / "whole").mkdir()
     whole = config.model_copy(update={"root": str(tmp_path / "whole")})
     do_run(whole)

@@ -24,7 +24,10 @@ def test_iterations_and_tables(run: Run) -> None:
     expected = {"seeds", "problems", "generations", "candidates", "accepted", "rejected", "bank", "responses"}
     expected |= {"rewards", "votes", "pool", "diagnostics", "train_metrics", "grades", "results"}
     expected |= {"seed_overlaps", "voter_answers", "reliability"}
-    assert run.tables() == [*sorted(expected), "timings"]
+    assert run.tables() == [*sorted(expected), "timings", "speed"]
+    assert run.table("speed")["iteration"].to_list() == [1] and run.table("speed", 1).height == 1
+    with pytest.raises(MissingArtifact, match="no speed at iteration 0"):
+        run.table("speed", 0)
 
 
 def test_one_iteration_of_a_table(run: Run) -> None:
