@@ -12,6 +12,7 @@ from flows.iteration import Ledger, find_finished
 from flows.plots import write_curve
 from flows.results import CURVE, iteration_results, run_results
 from stages.contract import Progress
+from stages.trainer.config import LoraConfig, UpdateConfig
 from storage.run import Run
 from storage.store import Store
 from tests.helpers import fake_config, fake_resources, memory_store
@@ -197,3 +198,29 @@ def test_the_curve_can_be_drawn_again(config: RunConfig, runner: Runner) -> None
     iterations = run_results(run)["iterations"]
     png = write_curve(run, iterations)
     assert png.startswith(b"\x89PNG") and write_curve(run, iterations) == png == runner.store.read(CURVE)
+
+
+def _inputs(ledger: Ledger, store: Store, stage: str) -> dict[int, dict[str, str]]:
+    run = run_of(ledger, store)
+    return {number: run.manifests(number)[stage].inputs for number in run.iterations if stage in run.manifests(number)}
+
+
+def test_the_reference_is_the_first_policy_or_a_refreshed_one(config: RunConfig) -> None:
+    def references(**changes: object) -> list[int]:
+        runner = Runner(memory_store())
+        ledger, _ = runner(config.model_copy(update={"iterations": 5, **changes}))
+        run = run_of(ledger, runner.store)
+        made = {f"policy:{run.ref('policy', number).key}": number for number in run.iterations}
+        return [made[inputs["reference"]] for _, inputs in sorted(_inputs(ledger, runner.store, "ppo_update").items())]
+
+    assert references() == [0, 0, 0, 0, 0]
+    assert references(refresh_reference=2) == [0, 0, 2, 2, 4]
+    assert references(refresh_reference=1) == [0, 1, 2, 3, 4]
+
+
+def test_adapters_stay_on_the_first_policy(config: RunConfig, runner: Runner) -> None:
+    update = UpdateConfig(**config.update.model_dump() | {"lora": LoraConfig()})
+    ledger, _ = runner(config.model_copy(update={"update": update}))
+    run = run_of(ledger, runner.store)
+    for inputs in _inputs(ledger, runner.store, "ppo_update").values():
+        assert inputs["base"] == f"policy:{run.ref('policy', 0).key}"

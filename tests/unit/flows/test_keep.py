@@ -89,3 +89,9 @@ def test_whoever_needs_it_is_told_the_way(config: RunConfig) -> None:
     _, run = done(config)
     with pytest.raises(Pruned, match=r"trainer_state of iteration 1 .* was let go \(setting `keep`\); `serl repair"):
         read_folder(run.ref("trainer_state", 1))
+
+
+def test_the_reference_stays(config: RunConfig) -> None:
+    """The next update is held close to it, and a run that goes on must not compute it again."""
+    _, run = done(config.model_copy(update={"refresh_reference": 3}))
+    assert 3 in kept(run, "policy")

@@ -5,8 +5,9 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -42,11 +43,12 @@ def trainer(folder: Path) -> Iterator[TrainerProcess]:
         yield process
 
 
-def _one_step(folder: Path, name: str, algorithm: str, **changes: Any) -> Job:
+def _one_step(
+    folder: Path, name: str, algorithm: str, settings: Mapping[str, Any] = MappingProxyType({}), **changes: Any
+) -> Job:
     """A single optimiser step without clipping of the gradient: the first moment is a tenth of the gradient."""
-    config = UpdateConfig(
-        algorithm=algorithm, learning_rate=1e-3, batch_responses=24, max_grad_norm=1e9, kl_coef=0.05, tis_cap=1.5
-    )
+    given = {"learning_rate": 1e-3, "batch_responses": 24, "max_grad_norm": 1e9, "kl_coef": 0.05, "tis_cap": 1.5}
+    config = UpdateConfig.model_validate({"algorithm": algorithm, **given, **settings})
     reference = {"reference": folder / "reference", "reference_key": "reference"}
     return make_job(folder, folder / "policy", name=name, config=config, **(reference | changes))
 
@@ -67,13 +69,19 @@ def _expected_gradient(job: Job) -> dict[str, np.ndarray[Any, Any]]:
 
     def logprobs(model: Any, row: dict[str, Any]) -> Any:
         tokens = torch.tensor([row["prompt_ids"] + row["response_ids"]])
-        all_logprobs = (model(tokens).logits[0, :-1] / job.temperature).log_softmax(-1)
-        return all_logprobs.gather(1, tokens[0, 1:, None])[len(row["prompt_ids"]) - 1 :, 0]
+        all_logprobs = (model(tokens).logits[0, :-1] / job.temperature).log_softmax(-1)[len(row["prompt_ids"]) - 1 :]
+        response = torch.tensor(row["response_ids"])
+        return all_logprobs.gather(1, response[:, None])[:, 0], -(all_logprobs.exp() * all_logprobs).sum(-1)
 
-    now = [logprobs(policy, row) for row in rows]
+    now, entropies = zip(*(logprobs(policy, row) for row in rows), strict=True)
     with torch.no_grad():
-        past = [logprobs(reference, row) for row in rows]
+        past = [logprobs(reference, row)[0] for row in rows]
+    config = job.config
     rewards, group = np.array([row["reward"] for row in rows]), np.array([row["question_id"] for row in rows])
+    if config.overlong == "penalise":
+        # Of 11 tokens at most, 4 are the buffer: nothing up to 7 tokens, a quarter more with each, 1 when cut off.
+        penalties = {8: 0.25, 9: 0.5, 10: 0.75, 11: 1.0}
+        rewards = rewards - np.array([penalties.get(len(row["response_ids"]), 0.0) for row in rows])
     centred = rewards - np.array([rewards[group == g].mean() for g in group])
     others = np.array(
         [(rewards[group == g].sum() - r) / ((group == g).sum() - 1) for r, g in zip(rewards, group, strict=True)]
@@ -94,12 +102,22 @@ def _expected_gradient(job: Job) -> dict[str, np.ndarray[Any, Any]]:
     behaviour_N = torch.tensor([value for row in rows for value in row["behaviour_logprobs"]])
     weights_N = (logprobs_N.detach() - behaviour_N).exp().clamp(max=job.config.tis_cap)
     # At ratio 1 the clipped surrogate has the gradient of -weight * A * logprob.
-    losses_N = -weights_N * torch.tensor(flat) * logprobs_N
+    losses_N = -weights_N * torch.tensor(flat) * logprobs_N - config.entropy_coef * torch.cat(entropies)
     if not in_reward:
         difference = reference_N - logprobs_N
-        losses_N = losses_N + job.config.kl_coef * (difference.exp() - difference - 1)
-    loss = losses_N.sum() / (len(rows) * job.max_tokens if job.config.algorithm == "dr_grpo" else len(losses_N))
-    loss.backward()
+        k3 = difference.exp() - difference - 1
+        losses_N = losses_N + config.kl_coef * (difference.square() / 2 if config.kl_estimator == "k2" else k3)
+    lengths = [len(row["response_ids"]) for row in rows]
+    if config.overlong == "mask":
+        whole = [row["finish_reason"] == "stop" for row in rows]
+        assert 0 < sum(whole) < len(whole)
+        losses_N = losses_N[np.repeat(whole, lengths)]
+    if config.normalisation == "sequence":
+        torch.stack([part.mean() for part in losses_N.split(lengths)]).mean().backward()
+    elif config.algorithm == "dr_grpo":
+        (losses_N.sum() / (len(rows) * job.max_tokens)).backward()
+    else:
+        losses_N.mean().backward()
     return {name: parameter.grad.numpy() for name, parameter in policy.named_parameters()}
 
 
@@ -110,9 +128,24 @@ def _assert_close(got: dict[str, np.ndarray[Any, Any]], expected: dict[str, np.n
         np.testing.assert_allclose(got[name], value, rtol=0, atol=1e-5 * scale, err_msg=name)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_gradient_is_that_of_the_formula(folder: Path, trainer: TrainerProcess, algorithm: str) -> None:
-    job = _one_step(folder, f"formula-{algorithm}", algorithm)
+@pytest.mark.parametrize(
+    ("algorithm", "settings"),
+    [
+        *((algorithm, {}) for algorithm in ALGORITHMS),
+        # At the first step every ratio is 1, where all three losses have one gradient.
+        ("grpo", {"loss": "gspo"}),
+        ("rloo", {"loss": "cispo"}),
+        ("grpo", {"normalisation": "sequence"}),
+        ("reinforce_pp", {"entropy_coef": 0.3}),
+        ("grpo", {"kl_estimator": "k2"}),
+        ("grpo", {"overlong": "mask"}),
+        ("dr_grpo", {"overlong": "penalise", "overlong_buffer": 4}),
+    ],
+)
+def test_gradient_is_that_of_the_formula(
+    folder: Path, trainer: TrainerProcess, algorithm: str, settings: dict[str, Any], request: pytest.FixtureRequest
+) -> None:
+    job = _one_step(folder, request.node.name, algorithm, settings)
     trainer.run(job)
     _assert_close(_gradient(job), _expected_gradient(job))
 
