@@ -38,3 +38,14 @@ def test_k3_is_never_negative_where_k1_is() -> None:
     policy, reference = torch.tensor([-3.0, -0.1]), torch.tensor([-1.0, -0.1])
     assert kl.k1(policy, reference)[0] < 0
     assert (kl.k3(policy, reference) >= 0).all()
+
+
+def test_coefficient_moves_towards_the_target() -> None:
+    def after(measured: float, responses: int = 100) -> float:
+        return kl.adapted_coefficient(0.1, measured=measured, target=0.02, horizon=1000, responses=responses)
+
+    assert math.isclose(after(0.022), 0.1 * 1.01)  # 10 % too high, a tenth of the horizon
+    assert math.isclose(after(0.019), 0.1 * 0.995)
+    assert math.isclose(after(5.0), 0.1 * 1.02)  # 20 % at most
+    assert math.isclose(after(-1.0), 0.1 * 0.98)
+    assert math.isclose(after(5.0, responses=1000), 0.1 * 1.2)

@@ -37,3 +37,22 @@ def test_chunks_change_neither_values_nor_gradients(chunk_logits: int) -> None:
     assert not entropy.requires_grad
     for got, expected in zip(gradients(logprobs), gradients(full), strict=True):
         torch.testing.assert_close(got, expected)
+
+
+@pytest.mark.parametrize("chunk_logits", [21, 10_000])
+def test_entropy_carries_a_gradient_where_asked_for(chunk_logits: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    head = torch.nn.Linear(5, 7, bias=False)
+    hidden = torch.randn(10, 5, generator=generator, requires_grad=True)
+    targets = torch.randint(7, (10,), generator=generator)
+    _, entropy = chosen_logprobs(
+        hidden, head, targets, temperature=0.7, vocabulary=7, entropy_gradient=True, chunk_logits=chunk_logits
+    )
+    expected = torch.distributions.Categorical(logits=head(hidden) / 0.7).entropy()
+    torch.testing.assert_close(entropy, expected)
+    for got, wanted in zip(
+        torch.autograd.grad(entropy.sum(), (hidden, head.weight)),
+        torch.autograd.grad(expected.sum(), (hidden, head.weight)),
+        strict=True,
+    ):
+        torch.testing.assert_close(got, wanted)

@@ -1,20 +1,28 @@
-"""The clipped loss, its gradient, the importance weight and the token mean, by hand."""
+"""Losses, their gradients, importance weights and reductions, by hand."""
 
 import math
 
+import pytest
 import torch
+from torch import Tensor
 
 from stages.rl import losses
 
 
-def _logprobs(ratios: list[float]) -> torch.Tensor:
+def _logprobs(ratios: list[float]) -> Tensor:
     return torch.tensor([[math.log(ratio) for ratio in ratios]], requires_grad=True)
 
 
-def test_clipped_surrogate_by_hand() -> None:
+def _all(like: Tensor) -> Tensor:
+    return torch.ones_like(like, dtype=torch.bool)
+
+
+def test_ppo_by_hand() -> None:
     logprobs = _logprobs([1.0, 1.5, 0.5, 1.5, 0.5])
     advantage = torch.tensor([[2.0, 1.0, 1.0, -1.0, -1.0]])
-    loss, ratio, clipped = losses.clipped_surrogate(logprobs, torch.zeros(1, 5), advantage, clip=0.2)
+    loss, ratio, clipped = losses.policy_loss(
+        logprobs, torch.zeros(1, 5), advantage, _all(logprobs), clip=0.2, clip_high=0.2
+    )
     # -2; cut at 1.2; not cut, 0.5 < 0.8 is the pessimistic side; not cut; cut at 0.8.
     torch.testing.assert_close(loss, torch.tensor([[-2.0, -1.2, -0.5, 1.5, 0.8]]))
     torch.testing.assert_close(ratio, torch.tensor([[1.0, 1.5, 0.5, 1.5, 0.5]]))
@@ -25,6 +33,98 @@ def test_clipped_surrogate_by_hand() -> None:
     torch.testing.assert_close(logprobs.grad, torch.tensor([[-2.0, 0.0, -0.5, 1.5, 0.0]]))
 
 
+def test_a_higher_upper_end_lets_good_tokens_grow_and_changes_nothing_below() -> None:
+    logprobs = _logprobs([1.25, 1.5, 0.5])
+    loss, _, clipped = losses.policy_loss(
+        logprobs, torch.zeros(1, 3), torch.tensor([[1.0, 1.0, -1.0]]), _all(logprobs), clip=0.2, clip_high=0.28
+    )
+    torch.testing.assert_close(loss, torch.tensor([[-1.25, -1.28, 0.8]]))
+    assert clipped.tolist() == [[0.0, 1.0, 1.0]]
+
+
+def test_dual_clip_bounds_what_a_bad_token_can_cost() -> None:
+    logprobs = _logprobs([2.0, 5.0, 5.0])
+    loss, _, clipped = losses.policy_loss(
+        logprobs,
+        torch.zeros(1, 3),
+        torch.tensor([[-1.0, -1.0, 1.0]]),
+        _all(logprobs),
+        clip=0.2,
+        clip_high=0.2,
+        dual_clip=3.0,
+    )
+    # 2 < 3 stays; 5 is cut to 3; a good token is cut at 1.2 as ever.
+    torch.testing.assert_close(loss, torch.tensor([[2.0, 3.0, -1.2]]))
+    assert clipped.tolist() == [[0.0, 1.0, 1.0]]
+    loss.sum().backward()
+    assert logprobs.grad is not None
+    torch.testing.assert_close(logprobs.grad, torch.tensor([[2.0, 0.0, 0.0]]))
+
+
+def test_gspo_by_hand() -> None:
+    """Response 1 has ratios 4 and 1, so 2 as a whole (the root of 4); response 2 has one token of 1/2."""
+    logprobs = torch.tensor([[math.log(4.0), 0.0], [math.log(0.5), 5.0]], requires_grad=True)
+    mask = torch.tensor([[True, True], [True, False]])
+    advantage = torch.tensor([[-1.0, -1.0], [1.0, 0.0]])
+    loss, ratio, clipped = losses.policy_loss(
+        logprobs, torch.zeros(2, 2), advantage, mask, kind="gspo", clip=0.2, clip_high=0.2
+    )
+    torch.testing.assert_close(ratio[mask], torch.tensor([2.0, 2.0, 0.5]))
+    torch.testing.assert_close(loss[mask], torch.tensor([2.0, 2.0, -0.5]))
+    assert clipped[mask].tolist() == [0.0, 0.0, 0.0]
+    weights = losses.token_weights(mask, "sequence", tokens=3, responses=2, max_tokens=9)
+    (got,) = torch.autograd.grad((loss * weights).sum(), logprobs)
+    # As a formula of whole sequences: -mean over responses of s * A, s = exp(mean of the log-ratios).
+    whole = torch.stack([logprobs[0].mean().exp() * -1.0, logprobs[1, 0].exp() * 1.0])
+    (expected,) = torch.autograd.grad(-whole.mean(), logprobs)
+    torch.testing.assert_close(got, expected)
+
+
+def test_gspo_is_clipped_as_a_whole() -> None:
+    logprobs = torch.tensor([[math.log(4.0), 0.0]], requires_grad=True)
+    loss, _, clipped = losses.policy_loss(
+        logprobs, torch.zeros(1, 2), torch.ones(1, 2), _all(logprobs), kind="gspo", clip=0.2, clip_high=0.2
+    )
+    assert clipped.tolist() == [[1.0, 1.0]]
+    loss.sum().backward()
+    assert logprobs.grad is not None and logprobs.grad.tolist() == [[0.0, 0.0]]
+
+
+def test_cispo_by_hand() -> None:
+    logprobs = _logprobs([1.0, 5.0, 0.1, 5.0])
+    advantage = torch.tensor([[2.0, 1.0, 1.0, -1.0]])
+    loss, ratio, clipped = losses.policy_loss(
+        logprobs, torch.zeros(1, 4), advantage, _all(logprobs), kind="cispo", clip=0.2, clip_high=1.0
+    )
+    log5, log01 = math.log(5), math.log(0.1)
+    torch.testing.assert_close(loss, torch.tensor([[0.0, -2 * log5, -0.1 * log01, 2 * log5]]))
+    torch.testing.assert_close(ratio, torch.tensor([[1.0, 5.0, 0.1, 5.0]]))
+    assert clipped.tolist() == [[0.0, 1.0, 0.0, 1.0]]
+    loss.sum().backward()
+    # The weight, at most 2, times -A: no token is without a gradient.
+    assert logprobs.grad is not None
+    torch.testing.assert_close(logprobs.grad, torch.tensor([[-2.0, -2.0, -0.1, 2.0]]))
+
+
+@pytest.mark.parametrize("kind", ["ppo", "gspo", "cispo"])
+def test_padding_has_no_gradient_and_no_ratio_of_its_own(kind: losses.PolicyLoss) -> None:
+    logprobs = torch.tensor([[0.1, 800.0]], requires_grad=True)
+    mask = torch.tensor([[True, False]])
+    loss, ratio, _ = losses.policy_loss(
+        logprobs, torch.zeros(1, 2), torch.tensor([[1.0, 0.0]]), mask, kind=kind, clip=0.2, clip_high=0.2
+    )
+    assert ratio.isfinite().all()
+    (loss * losses.token_weights(mask, "token", tokens=1, responses=1, max_tokens=2)).sum().backward()
+    assert logprobs.grad is not None and logprobs.grad[0, 0] < 0 and logprobs.grad[0, 1] == 0
+
+
+def test_value_loss_by_hand() -> None:
+    values, old, returns = torch.tensor([[1.0, 0.1, 0.6]]), torch.zeros(1, 3), torch.tensor([[2.0, 1.0, 0.0]])
+    torch.testing.assert_close(losses.value_loss(values, old, returns, None), torch.tensor([[0.5, 0.405, 0.18]]))
+    # Held to 0.2 of the old value: 0.2, 0.1 and 0.2; the larger of both errors counts.
+    torch.testing.assert_close(losses.value_loss(values, old, returns, 0.2), torch.tensor([[1.62, 0.405, 0.18]]))
+
+
 def test_importance_weight_is_cut_above_only_and_carries_no_gradient() -> None:
     old = _logprobs([0.1, 1.0, 1.5, 8.0])
     weights = losses.truncated_importance_weights(old, torch.zeros(1, 4), cap=2.0)
@@ -32,15 +132,29 @@ def test_importance_weight_is_cut_above_only_and_carries_no_gradient() -> None:
     assert not weights.requires_grad
 
 
-def test_token_mean_divides_by_the_given_count_and_ignores_padding() -> None:
-    values = torch.tensor([[1.0, 2.0, 100.0], [3.0, 100.0, 100.0]])
-    mask = torch.tensor([[True, True, False], [True, False, False]])
-    assert losses.token_mean(values, mask, 3).item() == 2.0
-    assert losses.token_mean(values, mask, 12).item() == 0.5
+MASK = torch.tensor([[True, True, False], [True, False, False]])
 
 
-def test_parts_of_a_step_add_up_to_the_whole() -> None:
+@pytest.mark.parametrize(
+    ("normalisation", "expected"),
+    [
+        ("token", [[1 / 3, 1 / 3, 0.0], [1 / 3, 0.0, 0.0]]),
+        ("sequence", [[1 / 4, 1 / 4, 0.0], [1 / 2, 0.0, 0.0]]),
+        ("constant", [[1 / 10, 1 / 10, 0.0], [1 / 10, 0.0, 0.0]]),
+    ],
+)
+def test_token_weights_by_hand(normalisation: losses.Normalisation, expected: list[list[float]]) -> None:
+    got = losses.token_weights(MASK, normalisation, tokens=3, responses=2, max_tokens=5)
+    torch.testing.assert_close(got, torch.tensor(expected))
+
+
+@pytest.mark.parametrize("normalisation", ["token", "sequence", "constant"])
+def test_parts_of_a_step_add_up_to_the_whole(normalisation: losses.Normalisation) -> None:
     """Means of micro-batches, averaged, weighted the tokens of a short micro-batch more."""
-    values, mask = torch.tensor([[1.0, 1.0, 1.0], [5.0, 9.0, 9.0]]), torch.tensor([[True] * 3, [True, False, False]])
-    parts = [losses.token_mean(values[i : i + 1], mask[i : i + 1], 4).item() for i in range(2)]
-    assert sum(parts) == losses.token_mean(values, mask, 4).item() == 2.0
+    values = torch.tensor([[1.0, 2.0, 9.0], [5.0, 9.0, 9.0]])
+
+    def reduced(rows: slice) -> float:
+        weights = losses.token_weights(MASK[rows], normalisation, tokens=3, responses=2, max_tokens=5)
+        return (values[rows] * weights).sum().item()
+
+    assert reduced(slice(0, 1)) + reduced(slice(1, 2)) == pytest.approx(reduced(slice(0, 2)))
