@@ -1,0 +1,256 @@
+"""The policy update against TRL's GRPOTrainer: the same tiny model, responses, rewards and steps, in turn in one run.
+
+    python -m tests.benchmarks.update [--quick] [--trl-environment FOLDER]
+
+TRL lives in a virtual environment of its own, which the first run makes (some minutes). Ends with one JSON line:
+
+    ratio               our response tokens per second over TRL's: log-probabilities under policy and reference, four
+                        optimiser steps of 64 responses of 20 to 512 tokens
+    memory_ratio        peak memory of our process over TRL's
+    two_process_ratio   tokens per second of two processes over one
+    pass_ratio          TRL's seconds for a pass of the quickstart's policy (64 questions x 16 responses sampled,
+                        scored, two steps) over those of our stages, commits included
+    start_s             seconds until a worker is ready for its first job
+
+Before that both sides take one step on all responses, and their loss, KL and gradient norm have to agree.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from flows.config import load_config
+from flows.inline import run_inline
+from stages.resources import Resources
+from stages.trainer.config import TrainerPlacement, UpdateConfig
+from stages.trainer.job import Job
+from stages.trainer.launcher import TrainerProcess
+from storage.run import Run
+from storage.store import Store
+from tests.tiny_models import make_tiny_policy
+from tests.unit.trainer.rollouts import SCHEMA
+
+ROOT = Path(__file__).parents[2]
+TRL = ("trl==1.16.*", "torch==2.13.0", "transformers==5.19.0")
+QUESTIONS, SAMPLES = 32, 8
+TRL_UPDATE_BATCH = 8
+TRL_PASS_BATCH = 128
+"""Responses that TRL computes at a time: the fastest of 4, 8, 16, 32 and 64, and of 64, 128, 256 and 512."""
+MICRO_BATCH_TOKENS = 4096
+
+
+def make_work(folder: Path) -> int:
+    """Models and a rollout; returns its response tokens."""
+    sizes = {
+        "hidden_size": 128,
+        "intermediate_size": 352,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 4,
+        "max_position_embeddings": 1024,
+        "initializer_range": 0.05,
+    }
+    for seed, name in ((1, "policy"), (2, "reference")):
+        make_tiny_policy(folder / name, arch="llama", seed=seed, **sizes)
+    vocabulary = json.loads((folder / "policy/config.json").read_text())["vocab_size"]
+    rng = np.random.Generator(np.random.Philox(key=1))
+    rows = []
+    for question in range(QUESTIONS):
+        prompt = rng.integers(5, vocabulary, int(rng.integers(20, 61))).tolist()
+        rewards = rng.permutation([1.0, 0.0, *(rng.random(SAMPLES - 2) < 0.5)])
+        for sample in range(SAMPLES):
+            length = int(rng.integers(20, 513))
+            rows.append(
+                {
+                    "question_id": f"q{question}",
+                    "sample_index": sample,
+                    "prompt_ids": prompt,
+                    "response_ids": rng.integers(5, vocabulary, length).tolist(),
+                    "behaviour_logprobs": [-float(np.log(vocabulary))] * length,
+                    "finish_reason": "stop",
+                    "reward": float(rewards[sample]),
+                }
+            )
+    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), folder / "rollout.parquet")
+    return sum(len(row["response_ids"]) for row in rows)
+
+
+def ours(process: TrainerProcess, folder: Path, name: str, *, steps: int, processes: int = 1) -> dict[str, Any]:
+    """One update from the starting policy."""
+    rows = QUESTIONS * SAMPLES
+    config = UpdateConfig(
+        algorithm="grpo",
+        learning_rate=1e-6,
+        schedule="constant",
+        warmup_fraction=0.0,
+        kl_coef=0.04,
+        batch_responses=rows // steps,
+        max_grad_norm=1e9,
+        tis_cap=None,
+        advantage_eps=1e-4,
+    )
+    job = Job(
+        rollout=folder / "rollout.parquet",
+        policy=folder / "policy",
+        policy_key="policy",
+        reference=folder / "reference",
+        reference_key="reference",
+        output=folder / name,
+        output_policy_key=name,
+        output_state_key=name,
+        config=config,
+        placement=TrainerPlacement(processes=processes, micro_batch_tokens=MICRO_BATCH_TOKENS),
+        temperature=1.0,
+        max_tokens=512,
+        seed=1,
+    )
+    result = process.run(job)
+    return {
+        "seconds": result.seconds["logprobs"] + result.seconds["steps"],
+        "peak_memory_mib": _peak(process.pid) if processes == 1 else None,
+        **result.metrics,
+    }
+
+
+def _peak(pid: int | None) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
+def trl(python: Path, *arguments: str) -> dict[str, Any]:
+    """One run of the peer, with one thread."""
+    command = [str(python), str(Path(__file__).with_name("trl_peer.py")), *arguments]
+    done = subprocess.run(
+        command, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        sys.exit(f"TRL failed:\n{done.stderr[-4000:]}")
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def environment(folder: Path) -> Path:
+    """TRL's interpreter; made where it is not there."""
+    python = folder / "bin/python"
+    if not (folder / "made").exists():
+        print(f"making TRL's environment in {folder} ...", flush=True)
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *TRL], check=True, stderr=subprocess.DEVNULL)
+        (folder / "made").touch()
+    return python
+
+
+def check_agreement(process: TrainerProcess, python: Path, folder: Path) -> None:
+    """One step on all responses: no shuffle can differ."""
+    theirs = trl(python, "update", str(folder), "--batch", str(TRL_UPDATE_BATCH), "--steps", "1", "--rounds", "1")
+    mine = ours(process, folder, "agree", steps=1)
+    for name, tolerance in (("loss", 2e-5), ("grad_norm", 1e-3), ("kl", 1e-3)):
+        print(f"{name}: ours {mine[name]:.6g}, TRL's {theirs[name]:.6g}", flush=True)
+        if abs(mine[name] - theirs[name]) > tolerance * max(1.0, abs(theirs[name])):
+            sys.exit(f"{name} differs: the two sides do not do the same work")
+
+
+def time_updates(python: Path, folder: Path, tokens: int, rounds: int) -> dict[str, float]:
+    seconds: dict[str, list[float]] = {"ours": [], "trl": [], "two": []}
+    memory: dict[str, list[float]] = {"ours": [], "trl": []}
+    with TrainerProcess(folder / "scratch") as one, TrainerProcess(folder / "scratch-2") as two:
+        check_agreement(one, python, folder)
+        ours(two, folder, "warm-up-2", steps=4, processes=2)
+        for number in range(rounds):
+            mine = ours(one, folder, f"one-{number}", steps=4)
+            theirs = trl(python, "update", str(folder), "--batch", str(TRL_UPDATE_BATCH))
+            both = ours(two, folder, f"two-{number}", steps=4, processes=2)
+            for name, found in (("ours", mine), ("trl", theirs), ("two", both)):
+                seconds[name].append(found["seconds"])
+                print(f"{name}: {found['seconds']:.2f} s, {tokens / found['seconds']:.0f} tokens/s", flush=True)
+            memory["ours"].append(mine["peak_memory_mib"])
+            memory["trl"].append(theirs["peak_memory_mib"])
+    one_s, trl_s, two_s = (statistics.median(seconds[name]) for name in ("ours", "trl", "two"))
+    return {
+        "ratio": trl_s / one_s,
+        "memory_ratio": statistics.median(memory["ours"]) / statistics.median(memory["trl"]),
+        "two_process_ratio": one_s / two_s,
+        "tokens_per_second": tokens / one_s,
+        "trl_tokens_per_second": tokens / trl_s,
+        "peak_memory_mib": statistics.median(memory["ours"]),
+        "trl_peak_memory_mib": statistics.median(memory["trl"]),
+    }
+
+
+def time_pass(python: Path, folder: Path, rounds: int) -> dict[str, float]:
+    """The stages of the quickstart as they run, all questions kept; TRL on the questions of its last iteration."""
+    config = load_config(
+        ROOT / "configs/quickstart.yaml",
+        (
+            f"root={folder}",
+            f"iterations={rounds + 1}",
+            "vote={min_reward: 0.0, max_reward: 1.0}",
+            "evaluate.every=1000",
+            "evaluate.protocol.samples=1",
+            "update.algorithm=grpo",
+        ),
+    )
+    store = Store(config.uri)
+    with Resources(config.compute, config.engine) as resources:
+        ledger = run_inline(config, store, resources)
+    run = Run(store, ledger.revision())
+    stages = ("sample_responses", "vote_rewards", "ppo_update")
+    mine = []
+    for iteration in range(2, rounds + 2):  # the first has no optimiser state to carry and warms the caches
+        timings = run.table("timings", iteration)
+        found = {name: timings.filter(stage=name)["seconds"].sum() for name in stages}
+        kept = run.manifests(iteration)["ppo_update"].metrics["train/responses"]
+        print(f"ours: {sum(found.values()):.2f} s {found}, {kept} responses trained on", flush=True)
+        mine.append(sum(found.values()))
+    for name, number in (("policy", rounds), ("reference", 0)):
+        (folder / name).symlink_to(run.policy(number).resolve())
+    questions = run.table("accepted", rounds + 1)["question"].to_list()
+    (folder / "questions.json").write_text(json.dumps(questions))
+    theirs = [trl(python, "pass", str(folder), "--batch", str(TRL_PASS_BATCH))["seconds"] for _ in range(rounds)]
+    print(f"TRL: {', '.join(f'{seconds:.2f} s' for seconds in theirs)}", flush=True)
+    return {
+        "pass_ratio": statistics.median(theirs) / statistics.median(mine),
+        "pass_s": statistics.median(mine),
+        "trl_pass_s": statistics.median(theirs),
+    }
+
+
+def time_start(folder: Path) -> float:
+    with TrainerProcess(folder / "start") as process:
+        started = time.perf_counter()
+        process.start(TrainerPlacement())
+        while not list((folder / "start").glob("*/ready.json")):
+            time.sleep(0.02)
+        return time.perf_counter() - started
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--quick", action="store_true", help="one round instead of three")
+    parser.add_argument("--trl-environment", type=Path, default=Path(tempfile.gettempdir()) / "serl-benchmark-trl")
+    given = parser.parse_args()
+    rounds = 1 if given.quick else 3
+    python = environment(given.trl_environment)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        tokens = make_work(folder)
+        found = time_updates(python, folder, tokens, rounds)
+        found["start_s"] = statistics.median(time_start(folder / str(number)) for number in range(rounds))
+        (folder / "pass").mkdir()
+        found |= time_pass(python, folder / "pass", rounds)
+    print(json.dumps({key: round(value, 3) for key, value in found.items()}))
+
+
+if __name__ == "__main__":
+    main()
