@@ -10,7 +10,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from stages.trainer import adapters
-from stages.trainer.config import TrainerPlacement, read_deepspeed_settings, zero_stage
+from stages.trainer.config import LoraConfig, TrainerPlacement, read_deepspeed_settings, zero_stage
 from stages.trainer.job import Job
 from stages.trainer.learner import MOMENTS, Learner
 from stages.trainer.models import (
@@ -45,6 +45,7 @@ class Trainer:
         self._deepspeed = read_deepspeed_settings(placement)
         self._dtype: torch.dtype = getattr(torch, placement.dtype)
         self._held: tuple[str, str | None] | None = None
+        self._kind: tuple[bool, LoraConfig | None] | None = None
         self._reference: TokenLogprobs | None = None
         self._reference_key: str | None = None
 
@@ -52,7 +53,7 @@ class Trainer:
         """Hold exactly the policy and state that the job names, or a checkpoint of it, under the job's settings."""
         if checkpoint is not None:
             self._load(job, checkpoint / "policy", checkpoint / "trainer_state")
-        elif self._held != (job.policy_key, job.state_key):
+        elif self._held != (job.policy_key, job.state_key) or self._kind != _kind(job):
             self._load(job, job.policy, job.state)
         if job.config.kl_target is None:
             self.kl_coef = job.config.kl_coef
@@ -141,6 +142,7 @@ class Trainer:
 
     def _load(self, job: Job, policy: Path, state: Path | None) -> None:
         self._drop()
+        self._kind = _kind(job)
         placement, lora = self._placement, job.config.lora
         counters: dict[str, Any] = {"optimiser_steps": 0} if state is None else load_counters(state)
         with _LoadedInParts(self._deepspeed):
@@ -178,6 +180,11 @@ class Trainer:
 
     def _learner(self, module: M) -> Learner[M]:
         return Learner(module, self._deepspeed)
+
+
+def _kind(job: Job) -> tuple[bool, LoraConfig | None]:
+    """What has to be loaded anew when it changes, though the weights are the same: critic or not, which adapters."""
+    return job.config.algorithm == "ppo", job.config.lora
 
 
 class _LoadedInParts:

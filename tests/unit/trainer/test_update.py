@@ -306,6 +306,31 @@ def test_critic_and_adapters_are_carried_over_to_the_same_bytes(
         ]
 
 
+def test_memory_given_back_changes_nothing(folder: Path, trainer: TrainerProcess) -> None:
+    config = UpdateConfig(algorithm="ppo", learning_rate=1e-3, critic=CriticConfig(learning_rate=1e-3))
+    first = _trained(folder, "held-first", config)
+    trainer.run(first)
+    second = _next(folder, first, "held-second")
+    trainer.run(second)
+    placement = first.placement.model_copy(update={"free_memory": True})
+    with TrainerProcess(folder / "scratch") as process:
+        freed = _trained(folder, "freed-first", config, placement=placement)
+        process.run(freed)
+        again = _next(folder, freed, "freed-second", placement=placement)
+        process.run(again)
+    assert _digests(again) == _digests(second)
+
+
+def test_a_critic_is_loaded_when_the_algorithm_asks_for_one(folder: Path, trainer: TrainerProcess) -> None:
+    """The process holds the policy already, but has no critic for it."""
+    trainer.run(_trained(folder, "no-critic", UpdateConfig(algorithm="grpo")))
+    held = _trained(folder, "now-critic", UpdateConfig(algorithm="ppo"))
+    first = _next(folder, _trained(folder, "no-critic", UpdateConfig(algorithm="grpo")), "to-ppo")
+    with pytest.raises(TrainerError, match="has no critic; it was not left by algorithm: ppo"):
+        trainer.run(first.model_copy(update={"config": UpdateConfig(algorithm="ppo")}))
+    assert trainer.run(held).metrics["value_loss"] is not None
+
+
 @pytest.mark.parametrize("stage", [1, 3])
 def test_another_placement_goes_on_from_a_state(folder: Path, trainer: TrainerProcess, stage: int) -> None:
     """What is written depends neither on ZeRO's stage nor on the number of processes."""
