@@ -34,6 +34,10 @@ ESTIMATORS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {"k1": k1, "k2": 
 
 def adapted_coefficient(coefficient: float, *, measured: float, target: float, horizon: int, responses: int) -> float:
     """The coefficient after a rollout of `responses` whose mean KL was `measured` (Ziegler et al., arXiv 1909.08593,
-    section 2.2): it moves by at most 20 % in `horizon` responses, up where the KL is above `target`."""
+    section 2.2): it moves by at most 20 % in `horizon` responses, up where the KL is above `target`.
+
+    A rollout of more than `horizon` responses counts as one of `horizon`: five times as many, all at KL 0, would
+    otherwise set the coefficient to 0 for good.
+    """
     error = min(max(measured / target - 1, -0.2), 0.2)
-    return coefficient * (1 + error * responses / horizon)
+    return coefficient * (1 + error * min(1.0, responses / horizon))

@@ -49,3 +49,4 @@ def test_coefficient_moves_towards_the_target() -> None:
     assert math.isclose(after(5.0), 0.1 * 1.02)  # 20 % at most
     assert math.isclose(after(-1.0), 0.1 * 0.98)
     assert math.isclose(after(5.0, responses=1000), 0.1 * 1.2)
+    assert math.isclose(after(0.0, responses=50_000), 0.1 * 0.8)  # never 0 or less, from where it could not return
