@@ -46,8 +46,8 @@ TRL = ("trl==1.16.*", "torch==2.13.0", "transformers==5.19.0")
 QUESTIONS, SAMPLES = 32, 8
 TRL_UPDATE_BATCH = 8
 TRL_PASS_BATCH = 128
-"""Responses that TRL computes at a time: the fastest of 4, 8, 16, 32 and 64, and of 64, 128, 256 and 512."""
-MICRO_BATCH_TOKENS = 4096
+"""Responses that TRL computes at a time: the fastest of 2 to 64, and of 64 to 512."""
+MICRO_BATCH_TOKENS = 2048
 
 
 def make_work(folder: Path) -> int:
@@ -146,7 +146,7 @@ def environment(folder: Path) -> Path:
     if not (folder / "made").exists():
         print(f"making TRL's environment in {folder} ...", flush=True)
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *TRL], check=True, stderr=subprocess.DEVNULL)
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *TRL], check=True)
         (folder / "made").touch()
     return python
 
@@ -155,9 +155,9 @@ def check_agreement(process: TrainerProcess, python: Path, folder: Path) -> None
     """One step on all responses: no shuffle can differ."""
     theirs = trl(python, "update", str(folder), "--batch", str(TRL_UPDATE_BATCH), "--steps", "1", "--rounds", "1")
     mine = ours(process, folder, "agree", steps=1)
-    for name, tolerance in (("loss", 2e-5), ("grad_norm", 1e-3), ("kl", 1e-3)):
+    for name, tolerance in (("loss", 1e-4), ("grad_norm", 1e-4), ("kl", 1e-3)):
         print(f"{name}: ours {mine[name]:.6g}, TRL's {theirs[name]:.6g}", flush=True)
-        if abs(mine[name] - theirs[name]) > tolerance * max(1.0, abs(theirs[name])):
+        if abs(mine[name] - theirs[name]) > tolerance * abs(theirs[name]):
             sys.exit(f"{name} differs: the two sides do not do the same work")
 
 
@@ -216,8 +216,13 @@ def time_pass(python: Path, folder: Path, rounds: int) -> dict[str, float]:
     for name, number in (("policy", rounds), ("reference", 0)):
         (folder / name).symlink_to(run.policy(number).resolve())
     questions = run.table("accepted", rounds + 1)["question"].to_list()
+    if len(questions) != 64:
+        sys.exit(f"{len(questions)} questions were accepted, expected 64: the two sides would not do the same work")
     (folder / "questions.json").write_text(json.dumps(questions))
-    theirs = [trl(python, "pass", str(folder), "--batch", str(TRL_PASS_BATCH))["seconds"] for _ in range(rounds)]
+    theirs = [
+        trl(python, "pass", str(folder), "--batch", str(TRL_PASS_BATCH), "--rounds", "4")["seconds"]
+        for _ in range(rounds)
+    ]
     print(f"TRL: {', '.join(f'{seconds:.2f} s' for seconds in theirs)}", flush=True)
     return {
         "pass_ratio": statistics.median(theirs) / statistics.median(mine),
