@@ -50,16 +50,14 @@ class Estimator:
     """(rewards_B, group_B, eps) -> what the last token of each response earns."""
     whitened: bool
     """Whether the result is whitened over all tokens of the rollout."""
-    grouped: bool
-    """Whether a response is compared with the others of its group, so that a group of one says nothing."""
 
 
 ESTIMATORS: Mapping[str, Estimator] = {
-    "reinforce_pp": Estimator(no_baseline, whitened=True, grouped=False),
-    "reinforce_pp_baseline": Estimator(group_centred, whitened=True, grouped=True),
-    "rloo": Estimator(leave_one_out, whitened=True, grouped=True),
-    "grpo": Estimator(group_scaled, whitened=False, grouped=True),
-    "dr_grpo": Estimator(group_centred, whitened=False, grouped=True),
+    "reinforce_pp": Estimator(no_baseline, whitened=True),
+    "reinforce_pp_baseline": Estimator(group_centred, whitened=True),
+    "rloo": Estimator(leave_one_out, whitened=True),
+    "grpo": Estimator(group_scaled, whitened=False),
+    "dr_grpo": Estimator(group_centred, whitened=False),
 }
 
 

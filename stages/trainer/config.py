@@ -19,10 +19,8 @@ Algorithm = Literal["ppo", "reinforce_pp", "reinforce_pp_baseline", "grpo", "rlo
 GROUPED = ("reinforce_pp_baseline", "grpo", "rloo", "dr_grpo")
 """Algorithms that compare a response with the others to its question, so that each question needs two."""
 
-_USUAL_KL_PLACE = {
-    name: "loss" if name in ("reinforce_pp_baseline", "grpo", "dr_grpo") else "reward"
-    for name in ("ppo", "reinforce_pp", "reinforce_pp_baseline", "grpo", "rloo", "dr_grpo")
-}
+_KL_IN_REWARD = ("ppo", "reinforce_pp", "rloo")
+"""Algorithms whose penalty usually is a part of the reward; that of the others is a term of the loss."""
 
 
 class CriticConfig(Settings):
@@ -122,7 +120,7 @@ class UpdateConfig(Settings):
         algorithm = values.get("algorithm", "reinforce_pp")
         place = values.get("kl_place", "usual")
         if place == "usual":
-            place = _USUAL_KL_PLACE.get(algorithm, "reward")
+            place = "reward" if algorithm in _KL_IN_REWARD else "loss"
         usual = {
             "normalisation": "constant" if algorithm == "dr_grpo" else "token",
             "kl_place": place,

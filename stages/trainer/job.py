@@ -64,10 +64,11 @@ limit; `skipped` 1 for a step that was not taken, whose losses may be null. The 
 without one; `explained_variance` is 1 - var(return - value) / var(return), of the values before the update.
 """
 
-SPEED_COLUMNS = ("seconds", "tokens_per_second", "packed_tokens", "peak_memory_mib", "model_flops_utilisation")
+SPEED_COLUMNS = ("seconds", "tokens_per_second", "sequence_tokens", "peak_memory_mib", "model_flops_utilisation")
 """Float columns of speed.parquet, beside `step`: what differs between two equal updates, so outside every digest.
 
-`tokens_per_second` counts response tokens; `packed_tokens` what the model computed, prompts included;
+`tokens_per_second` counts response tokens; `sequence_tokens` prompts too, each once for every response to it,
+and utilisation goes by them;
 `peak_memory_mib` is the first process's (of its GPU, or of its main memory); utilisation is null on a CPU.
 """
 

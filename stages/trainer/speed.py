@@ -36,7 +36,7 @@ class Meter:
                 "step": step,
                 "seconds": seconds,
                 "tokens_per_second": responses / seconds,
-                "packed_tokens": float(tokens),
+                "sequence_tokens": float(tokens),
                 "peak_memory_mib": self._peak_memory() / 2**20,
                 "model_flops_utilisation": self._utilisation(lengths, seconds),
             }

@@ -7,6 +7,7 @@ neither the size of a micro-batch nor the number of processes changes the gradie
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -48,7 +49,7 @@ class Columns:
         return Columns(**values)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Step:
     """One optimiser step: its responses and the totals that losses are divided by."""
 
@@ -57,8 +58,9 @@ class Step:
     rows: list[int]
     job: Job
 
-    @property
+    @cached_property
     def tokens(self) -> int:
+        """Response tokens; asked for by every micro-batch."""
         return int(self.rollout.response_mask_BT[self.rows].sum())
 
     def weights(self, mask_BT: Tensor) -> Tensor:

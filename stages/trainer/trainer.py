@@ -3,7 +3,7 @@
 import gc
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -15,7 +15,6 @@ from stages.trainer.job import Job
 from stages.trainer.learner import MOMENTS, Learner
 from stages.trainer.models import (
     TokenLogprobs,
-    TokenModel,
     TokenValues,
     check_model,
     load_critic,
@@ -24,8 +23,6 @@ from stages.trainer.models import (
 )
 from stages.trainer.state import load_counters, open_tensors, save_counters, save_tensors
 from storage.errors import InputError
-
-M = TypeVar("M", bound=TokenModel)
 
 
 class Trainer:
@@ -143,7 +140,7 @@ class Trainer:
     def _load(self, job: Job, policy: Path, state: Path | None) -> None:
         self._drop()
         self._kind = _kind(job)
-        placement, lora = self._placement, job.config.lora
+        lora = job.config.lora
         counters: dict[str, Any] = {"optimiser_steps": 0} if state is None else load_counters(state)
         with _LoadedInParts(self._deepspeed):
             if lora is None:
@@ -153,7 +150,7 @@ class Trainer:
                     raise InputError("update.lora: the job names no base policy that adapters are trained on")
                 module = load_policy(job.base, dtype=self._dtype, device=self.device)
                 adapters.add(module.model, lora, policy / adapters.FOLDER, job.seed)
-        self.policy = self._learner(module)
+        self.policy = Learner(module, self._deepspeed)
         if self.policy.stage < 3:
             check_model(module, policy)
         self.critic = None
@@ -165,8 +162,8 @@ class Trainer:
                 critic = load_critic(
                     policy if saved is None else saved, new=saved is None, dtype=self._dtype, device=self.device
                 )
-            self.critic = self._learner(critic)
-        if placement.gradient_checkpointing:
+            self.critic = Learner(critic, self._deepspeed)
+        if self._placement.gradient_checkpointing:
             for learner in self._learners().values():
                 learner.module.model.gradient_checkpointing_enable({"use_reentrant": False})
                 learner.module.train()  # transformers checkpoints only in training mode; dropout is off in any case
@@ -177,9 +174,6 @@ class Trainer:
                 applied = int(counters["applied_steps"][name])
                 shapes = {f"{m}.{key}": shape for key, shape in learner.shapes().items() for m in MOMENTS if applied}
                 learner.restore(open_tensors(state, name, shapes), applied)
-
-    def _learner(self, module: M) -> Learner[M]:
-        return Learner(module, self._deepspeed)
 
 
 def _kind(job: Job) -> tuple[bool, LoraConfig | None]:

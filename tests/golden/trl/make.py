@@ -122,6 +122,27 @@ def advantages(folder: Path, kind: str, **settings: Any) -> list[float]:
     return found
 
 
+def write(
+    name: str,
+    given: dict[str, torch.Tensor],
+    settings: dict[str, dict[str, Any]],
+    estimators: dict[str, dict[str, Any]],
+) -> None:
+    """Put losses and advantages of TRL for these settings, and what went in, into a file beside this one."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        make_tiny_policy(folder / "policy")
+        made = {
+            "trl": trl.__version__,
+            "max_tokens": MAX_TOKENS,
+            "inputs": {key: value.tolist() for key, value in given.items()},
+            "losses": {case: loss_and_gradient(given, **chosen) for case, chosen in settings.items()},
+            "rewards": REWARDS,
+            "advantages": {case: advantages(folder, **chosen) for case, chosen in estimators.items()},
+        }
+    Path(__file__).with_name(name).write_text(json.dumps(made, indent=1) + "\n")
+
+
 def main() -> None:
     given = fixed_inputs()
     settings: dict[str, dict[str, Any]] = {
@@ -137,22 +158,12 @@ def main() -> None:
         "cispo": {"loss_type": "cispo", "epsilon_high": 1.5},
         "tis": {"loss_type": "bnpo", "tis_cap": 1.3},
     }
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        make_tiny_policy(folder / "policy")
-        made = {
-            "trl": trl.__version__,
-            "max_tokens": MAX_TOKENS,
-            "inputs": {key: value.tolist() for key, value in given.items()},
-            "losses": {case: loss_and_gradient(given, **chosen) for case, chosen in settings.items()},
-            "rewards": REWARDS,
-            "advantages": {
-                "grpo": advantages(folder, "grpo", scale_rewards="group"),
-                "dr_grpo": advantages(folder, "grpo", scale_rewards="none"),
-                "rloo": advantages(folder, "rloo", normalize_advantages=False, beta=0.0),
-            },
-        }
-    Path(__file__).with_name("trl.json").write_text(json.dumps(made, indent=1) + "\n")
+    estimators: dict[str, dict[str, Any]] = {
+        "grpo": {"kind": "grpo", "scale_rewards": "group"},
+        "dr_grpo": {"kind": "grpo", "scale_rewards": "none"},
+        "rloo": {"kind": "rloo", "normalize_advantages": False, "beta": 0.0},
+    }
+    write("trl.json", given, settings, estimators)
 
 
 if __name__ == "__main__":

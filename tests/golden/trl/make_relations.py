@@ -5,16 +5,11 @@ What make.py leaves out: combinations of settings, and what TRL defines in anoth
     PYTHONPATH=. python tests/golden/trl/make_relations.py
 """
 
-import json
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import torch
-import trl
 
-from tests.golden.trl.make import MAX_TOKENS, REWARDS, advantages, loss_and_gradient
-from tests.tiny_models import make_tiny_policy
+from tests.golden.trl.make import write
 
 
 def fixed_inputs() -> dict[str, torch.Tensor]:
@@ -42,21 +37,11 @@ def main() -> None:
         "gspo, dual clip": {"loss_type": "grpo", "importance_sampling_level": "sequence", "delta": 1.05},
         "cispo, kl": {"loss_type": "cispo", "epsilon_high": 1.2, "beta": 0.3},
     }
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        make_tiny_policy(folder / "policy")
-        made = {
-            "trl": trl.__version__,
-            "max_tokens": MAX_TOKENS,
-            "inputs": {key: value.tolist() for key, value in given.items()},
-            "losses": {case: loss_and_gradient(given, **chosen) for case, chosen in settings.items()},
-            "rewards": REWARDS,
-            "advantages": {
-                "grpo, scaled by the batch": advantages(folder, "grpo", scale_rewards="batch"),
-                "rloo, normalised": advantages(folder, "rloo", normalize_advantages=True, beta=0.0),
-            },
-        }
-    Path(__file__).with_name("relations.json").write_text(json.dumps(made, indent=1) + "\n")
+    estimators: dict[str, dict[str, Any]] = {
+        "grpo, scaled by the batch": {"kind": "grpo", "scale_rewards": "batch"},
+        "rloo, normalised": {"kind": "rloo", "normalize_advantages": True, "beta": 0.0},
+    }
+    write("relations.json", given, settings, estimators)
 
 
 if __name__ == "__main__":
