@@ -9,7 +9,8 @@ TRL lives in a virtual environment of its own, which the first run makes (some m
     memory_ratio        peak memory of our process over TRL's
     two_process_ratio   tokens per second of two processes over one
     pass_ratio          TRL's seconds for a pass of the quickstart's policy (64 questions x 16 responses sampled,
-                        scored, two steps) over those of our stages, commits included
+                        scored, two steps) over those of our stages, commits included; ours are scaled up by the
+                        responses that we leave out (of questions whose vote is tied) and TRL trains on
     start_s             seconds until a worker is ready for its first job
 
 Before that both sides take one step on all responses, and their loss, KL and gradient norm have to agree.
@@ -42,7 +43,8 @@ from tests.tiny_models import make_tiny_policy
 from tests.unit.trainer.rollouts import SCHEMA
 
 ROOT = Path(__file__).parents[2]
-TRL = ("trl==1.16.*", "torch==2.13.0", "transformers==5.19.0")
+TRL = ("trl==1.16.*", "torch", "transformers")
+"""The last two as constraints.txt pins them for us."""
 QUESTIONS, SAMPLES = 32, 8
 TRL_UPDATE_BATCH = 8
 TRL_PASS_BATCH = 128
@@ -146,7 +148,9 @@ def environment(folder: Path) -> Path:
     if not (folder / "made").exists():
         print(f"making TRL's environment in {folder} ...", flush=True)
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *TRL], check=True)
+        subprocess.run(
+            [str(python), "-m", "pip", "install", "--quiet", "-c", str(ROOT / "constraints.txt"), *TRL], check=True
+        )
         (folder / "made").touch()
     return python
 
@@ -189,46 +193,53 @@ def time_updates(python: Path, folder: Path, tokens: int, rounds: int) -> dict[s
 
 
 def time_pass(python: Path, folder: Path, rounds: int) -> dict[str, float]:
-    """The stages of the quickstart as they run, all questions kept; TRL on the questions of its last iteration."""
-    config = load_config(
-        ROOT / "configs/quickstart.yaml",
-        (
-            f"root={folder}",
-            f"iterations={rounds + 1}",
-            "vote={min_reward: 0.0, max_reward: 1.0}",
-            "evaluate.every=1000",
-            "evaluate.protocol.samples=1",
-            "update.algorithm=grpo",
-        ),
+    """The stages of the quickstart as they run, all questions kept, and TRL on the same policy and questions."""
+    mine, theirs = [], []
+    settings = (
+        f"root={folder / 'run'}",
+        "vote={min_reward: 0.0, max_reward: 1.0}",
+        "evaluate.every=1000",
+        "evaluate.protocol.samples=1",
+        "update.algorithm=grpo",
     )
+    config = load_config(ROOT / "configs/quickstart.yaml", settings)
     store = Store(config.uri)
     with Resources(config.compute, config.engine) as resources:
-        ledger = run_inline(config, store, resources)
-    run = Run(store, ledger.revision())
-    stages = ("sample_responses", "vote_rewards", "ppo_update")
-    mine = []
-    for iteration in range(2, rounds + 2):  # the first has no optimiser state to carry and warms the caches
-        timings = run.table("timings", iteration)
-        found = {name: timings.filter(stage=name)["seconds"].sum() for name in stages}
-        kept = run.manifests(iteration)["ppo_update"].metrics["train/responses"]
-        print(f"ours: {sum(found.values()):.2f} s {found}, {kept} responses trained on", flush=True)
-        mine.append(sum(found.values()))
-    for name, number in (("policy", rounds), ("reference", 0)):
-        (folder / name).symlink_to(run.policy(number).resolve())
-    questions = run.table("accepted", rounds + 1)["question"].to_list()
-    if len(questions) != 64:
-        sys.exit(f"{len(questions)} questions were accepted, expected 64: the two sides would not do the same work")
-    (folder / "questions.json").write_text(json.dumps(questions))
-    theirs = [
-        trl(python, "pass", str(folder), "--batch", str(TRL_PASS_BATCH), "--rounds", "4")["seconds"]
-        for _ in range(rounds)
-    ]
-    print(f"TRL: {', '.join(f'{seconds:.2f} s' for seconds in theirs)}", flush=True)
+        # The first iteration has no optimiser state to carry, and warms the caches.
+        for iteration in range(1, rounds + 2):
+            longer = load_config(ROOT / "configs/quickstart.yaml", (*settings, f"iterations={iteration}"))
+            run = Run(store, run_inline(longer, store, resources).revision())
+            if iteration > 1:
+                mine.append(_seconds_of_stages(run, iteration))
+                theirs.append(_trl_pass(python, run, iteration, folder / f"trl-{iteration}"))
     return {
         "pass_ratio": statistics.median(theirs) / statistics.median(mine),
         "pass_s": statistics.median(mine),
         "trl_pass_s": statistics.median(theirs),
     }
+
+
+def _seconds_of_stages(run: Run, iteration: int) -> float:
+    timings, asked = run.table("timings", iteration), run.table("responses", iteration).height
+    found = {
+        name: timings.filter(stage=name)["seconds"].sum() for name in ("sample_responses", "vote_rewards", "ppo_update")
+    }
+    trained = run.manifests(iteration)["ppo_update"].metrics["train/responses"]
+    print(f"ours: {sum(found.values()):.2f} s {found}, {trained:.0f} of {asked} responses trained on", flush=True)
+    return float(sum(found.values()) * asked / trained)
+
+
+def _trl_pass(python: Path, run: Run, iteration: int, folder: Path) -> float:
+    folder.mkdir()
+    (folder / "policy").symlink_to(run.policy(iteration - 1).resolve())
+    (folder / "reference").symlink_to(run.policy(0).resolve())
+    questions = run.table("accepted", iteration)["question"].to_list()
+    if len(questions) != 64:
+        sys.exit(f"{len(questions)} questions were accepted, expected 64: the two sides would not do the same work")
+    (folder / "questions.json").write_text(json.dumps(questions))
+    seconds: float = trl(python, "pass", str(folder), "--batch", str(TRL_PASS_BATCH), "--rounds", "4")["seconds"]
+    print(f"TRL: {seconds:.2f} s", flush=True)
+    return seconds
 
 
 def time_start(folder: Path) -> float:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.nn.functional import scaled_dot_product_attention
 
 from stages.trainer import adapters, attention
 from stages.trainer.batches import Packing
@@ -34,6 +35,23 @@ def test_weights_survive_a_round_trip_and_every_other_file_is_kept(tmp_path: Pat
         if path.name not in ("config.json", "model.safetensors"):
             assert (tmp_path / "target" / path.name).read_bytes() == path.read_bytes()
     assert attention.NAME not in (tmp_path / "target/config.json").read_text()
+
+
+@pytest.mark.parametrize(("longest", "heads", "key_heads"), [(1, 2, 2), (64, 2, 2), (130, 4, 2)])
+def test_attention_in_blocks_is_attention(longest: int, heads: int, key_heads: int) -> None:
+    """Outputs and gradients against torch's own, for one block, a whole one, and several with a remainder."""
+    generator = torch.Generator().manual_seed(longest)
+    given = [torch.randn(3, n, longest, 8, generator=generator) for n in (heads, key_heads, key_heads)]
+    weight = torch.randn(3, heads, longest, 8, generator=generator)
+    found = []
+    for attend in (
+        lambda q, k, v: attention.attention_in_blocks(q, k, v, 0.3),
+        lambda q, k, v: scaled_dot_product_attention(q, k, v, is_causal=True, scale=0.3, enable_gqa=heads > key_heads),
+    ):
+        leaves = [x.clone().requires_grad_() for x in given]
+        out = attend(*leaves)
+        found.append([out.detach(), *torch.autograd.grad((out * weight).sum(), leaves)])
+    torch.testing.assert_close(*found, atol=2e-6, rtol=2e-5)
 
 
 def test_dropout_is_off(tmp_path: Path) -> None:
