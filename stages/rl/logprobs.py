@@ -5,6 +5,7 @@ one chunk exists at a time: the backward pass recomputes it.
 """
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -20,19 +21,21 @@ def chosen_logprobs(
     *,
     temperature: float,
     vocabulary: int,
-    entropy_gradient: bool = False,
+    entropy: Literal["none", "measured", "trained"] = "measured",
     chunk_logits: int = CHUNK_LOGITS,
 ) -> tuple[Tensor, Tensor]:
     """Log-probability of each target under softmax(logits / temperature), and that distribution's entropy.
 
     `head` maps hidden states to logits [N, V]. Returns two float32 tensors [N]; the entropy (in nats) carries a
-    gradient only where asked for, otherwise it is a measurement.
+    gradient only where it is trained, and is 0 where none is asked for.
     """
 
     def one_chunk(hidden_NH: Tensor, targets_N: Tensor) -> tuple[Tensor, Tensor]:
         all_logprobs_NV = torch.log_softmax(head(hidden_NH).float() / temperature, dim=-1)
         logprobs_N = all_logprobs_NV.gather(1, targets_N[:, None])[:, 0]
-        with torch.set_grad_enabled(entropy_gradient and torch.is_grad_enabled()):
+        if entropy == "none":
+            return logprobs_N, torch.zeros_like(logprobs_N)
+        with torch.set_grad_enabled(entropy == "trained" and torch.is_grad_enabled()):
             entropy_N = -(all_logprobs_NV.exp() * all_logprobs_NV).sum(-1)
         return logprobs_N, entropy_N
 

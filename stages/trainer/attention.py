@@ -112,8 +112,8 @@ def attention_in_blocks(q: Tensor, k: Tensor, v: Tensor, scaling: float | None =
     if groups > 1:
         k, v = k.repeat_interleave(groups, dim=1), v.repeat_interleave(groups, dim=1)
     flat = (x.flatten(0, 1) for x in (q, k, v))
-    out = _Blocks.apply(*flat, q.shape[-1] ** -0.5 if scaling is None else scaling)
-    assert isinstance(out, Tensor)
+    scaling = q.shape[-1] ** -0.5 if scaling is None else scaling
+    out: Tensor = _Blocks.apply(*flat, scaling)  # type: ignore[no-untyped-call]
     return out.view(q.shape)
 
 
@@ -141,7 +141,7 @@ class _Blocks(torch.autograd.Function):
         return out
 
     @staticmethod
-    def backward(ctx: Any, out_gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, out_gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         q, k, v, out, *kept = ctx.saved_tensors
         dq, dk, dv = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
         # The softmax's gradient subtracts each query's mean of the gradient: sum_j p_j dp_j, which is do · o.

@@ -4,7 +4,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -44,7 +44,9 @@ class TokenModel(nn.Module):
 class TokenLogprobs(TokenModel):
     """A causal language model whose output is the log-probability of given next tokens."""
 
-    def forward(self, packing: Packing, temperature: float, entropy_gradient: bool = False) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, packing: Packing, temperature: float, entropy: Literal["none", "measured", "trained"] = "measured"
+    ) -> tuple[Tensor, Tensor]:
         """Log-probability of each response token and entropy of its distribution, float32 [N] (see `stages.rl`)."""
         with self._autocast():
             return chosen_logprobs(
@@ -53,7 +55,7 @@ class TokenLogprobs(TokenModel):
                 torch.tensor(packing.targets, device=self.model.device),
                 temperature=temperature,
                 vocabulary=self.model.config.vocab_size,
-                entropy_gradient=entropy_gradient,
+                entropy=entropy,
             )
 
 

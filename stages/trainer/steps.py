@@ -85,9 +85,11 @@ def policy_step(trainer: Trainer, step: Step) -> Metrics:
     # The largest ratio, and the negative of the smallest.
     extremes = torch.full((2,), -math.inf)
 
+    entropy = "trained" if config.entropy_coef else "measured"
+
     def loss_of(rows: list[int], real: bool) -> Tensor:
         packing = pack(step.rollout, rows)
-        logprobs_N, entropy_N = trainer.policy.engine(packing, job.temperature, config.entropy_coef > 0)
+        logprobs_N, entropy_N = trainer.policy.engine(packing, job.temperature, entropy)
         mask_BT, columns = _cut(step, rows, logprobs_N.device)
         loss, policy_loss, measured, ratio_BT = _policy_loss(
             config, columns, mask_BT, unpack(mask_BT, logprobs_N), unpack(mask_BT, entropy_N), step, trainer.kl_coef

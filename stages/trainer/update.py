@@ -137,7 +137,7 @@ def _columns(trainer: Trainer, rollout: Rollout, scores_B: Tensor, job: Job, pro
     config, mask_BT = job.config, rollout.response_mask_BT
 
     def logprobs(model: Callable[..., tuple[Tensor, Tensor]]) -> Tensor:
-        return token_values(trainer, rollout, job, lambda packing: model(packing, job.temperature)[0])
+        return token_values(trainer, rollout, job, lambda packing: model(packing, job.temperature, "none")[0])
 
     old_BT = logprobs(trainer.policy.engine)
     reference_BT = trainer.with_reference(job, logprobs)

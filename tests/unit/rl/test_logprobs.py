@@ -46,7 +46,7 @@ def test_entropy_carries_a_gradient_where_asked_for(chunk_logits: int) -> None:
     hidden = torch.randn(10, 5, generator=generator, requires_grad=True)
     targets = torch.randint(7, (10,), generator=generator)
     _, entropy = chosen_logprobs(
-        hidden, head, targets, temperature=0.7, vocabulary=7, entropy_gradient=True, chunk_logits=chunk_logits
+        hidden, head, targets, temperature=0.7, vocabulary=7, entropy="trained", chunk_logits=chunk_logits
     )
     expected = torch.distributions.Categorical(logits=head(hidden) / 0.7).entropy()
     torch.testing.assert_close(entropy, expected)
