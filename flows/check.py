@@ -118,14 +118,15 @@ def _benchmark(config: RunConfig) -> list[str]:
     found = []
     for benchmark in config.evaluate.benchmarks:
         source = "labelled seeds" if benchmark.seeds else benchmark.path or f"{benchmark.count} problems"
-        found.append(f"{benchmark.name} ({source})")
+        found.append(f"{benchmark.name} ({source}{', validation' if benchmark.validation else ''})")
     return found
 
 
 def _disk(config: RunConfig, parameters: int, tokens: int) -> str:
     policy, state, tables = 4 * parameters, BYTES_OF_STATE * parameters, tokens * TABLE_BYTES_PER_TOKEN
-    evaluated = sum(config.evaluated(number) for number in range(1, config.iterations + 1))
-    policies = config.iterations if config.keep.policies == "all" else min(config.iterations, evaluated + 2)
+    keep = config.keep.policies
+    kept = keep.last + (config.iterations // keep.every if keep.every else 0) + (keep.best.count if keep.best else 0)
+    policies = min(config.iterations, kept)
     states = min(config.iterations, config.keep.trainer_states)
     whole = policy * (1 + policies) + state * states + tables * config.iterations
     text = (

@@ -116,6 +116,9 @@ class Benchmark(Settings):
         None, description="The labelled seeds: how far their votes can be trusted. Their answers are used here only."
     )
     answers: AnswerSettings | None = Field(None, description="What counts as an answer; the run's own when not set.")
+    validation: bool = Field(
+        False, description="Policies may be chosen by it, so its numbers are no result; the others only report."
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -140,13 +143,38 @@ class Evaluation(Settings):
         return self
 
 
+class KeepBest(Settings):
+    """Which policies count as the best: by a validation set, or by a number that needs no label."""
+
+    count: PositiveInt = Field(1, description="How many of the best stay.")
+    benchmark: str | None = Field(
+        None, description="A benchmark with `validation: true`: by pass@1, sampled where it is. No other may choose."
+    )
+    signal: Literal["vote/mean_share", "vote/mean_margin"] | None = Field(
+        None,
+        description="How far the policy's answers agree in the iteration after it, without any label. It rises in a "
+        "collapse as well: prefer a validation set.",
+    )
+
+    @model_validator(mode="after")
+    def _one_measure(self) -> Self:
+        _exactly_one("keep.policies.best", benchmark=self.benchmark, signal=self.signal)
+        return self
+
+
+class KeepPolicies(Settings):
+    """Which policies stay, beside those that the run still needs itself (reference, voters)."""
+
+    last: PositiveInt = Field(2, description="The newest ones.")
+    every: PositiveInt | None = Field(10, description="Those of every so many iterations; null: none for that reason.")
+    best: KeepBest | None = None
+
+
 class Keep(Settings):
     """Which weights of past iterations stay; tables always do. Changing it recomputes nothing."""
 
     trainer_states: PositiveInt = Field(2, description="Newest optimiser states; one is enough to go on.")
-    policies: Literal["evaluated", "all"] = Field(
-        "evaluated", description="evaluated: those with an evaluation, and the newest two."
-    )
+    policies: KeepPolicies = KeepPolicies()
 
 
 class RunConfig(Settings):
@@ -202,6 +230,13 @@ class RunConfig(Settings):
             raise ValueError(f"names of voters must differ, found {names}")
         if self.voters and self.rewards == "verified":
             raise ValueError("voters have no say with rewards: verified, where the domain's labels decide")
+        best = self.keep.policies.best
+        validation = [benchmark.name for benchmark in self.evaluate.benchmarks if benchmark.validation]
+        if best and best.benchmark and best.benchmark not in validation:
+            raise ValueError(
+                f"keep.policies.best.benchmark is {best.benchmark}, expected a benchmark with `validation: true` "
+                f"(found {', '.join(validation) or 'none'}): one that is reported must not choose"
+            )
         return self
 
     @property
@@ -365,7 +400,7 @@ def _settings_in(annotation: Any) -> Any:
 
 def _problem_set(benchmark: Benchmark) -> ProblemSet:
     sha256 = content_of_file(benchmark.path, f"benchmark {benchmark.name}") if benchmark.path else None
-    source = benchmark.model_dump(exclude={"answers", "seeds"})
+    source = benchmark.model_dump(exclude={"answers", "seeds", "validation"})
     return ProblemSet(**source, seeds=bool(benchmark.seeds), sha256=sha256)
 
 

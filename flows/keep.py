@@ -1,13 +1,15 @@
-"""Weights that a run no longer needs are let go after each iteration: old optimiser states, policies never evaluated
-that are no voter and no reference.
+"""Weights that a run no longer needs are let go after each iteration: old optimiser states, and policies that no rule
+of `keep.policies` asks for and that are no voter and no reference.
 
 A 7B policy has 30 GB and its optimiser's state 60 GB; every one of some hundred iterations kept is no run but a fire.
 Tables are always kept. A later need of what was let go is met by computing it again (`serl repair`).
 """
 
+from flows.config import KeepBest
 from flows.iteration import Ledger
 from storage.artifact import read_manifest
 from storage.retention import prune
+from storage.run import Run
 from storage.store import Store
 
 UPDATE = "ppo_update"
@@ -18,17 +20,16 @@ def let_go(ledger: Ledger, store: Store) -> int:
     keep = ledger.config.keep
     # An iteration whose update was skipped goes on with the weights of the one before.
     updated = [number for number, stages in sorted(ledger.stages.items()) if UPDATE in stages]
-    evaluated = {number for number, stages in ledger.stages.items() if "evaluate" in stages}
     last = ledger.finished - 1
     oldest_voter = min((voter.iteration or 0 for voter in ledger.config.voters), default=0)
     voting = set(range(last + oldest_voter, last + 1))
     refresh = ledger.config.refresh_reference
     reference = {last // refresh * refresh if refresh else 0}
+    every = set(range(0, last + 1, keep.policies.every)) if keep.policies.every else set()
+    best = best_policies(Run(store, ledger.revision()), keep.policies.best) if keep.policies.best else set()
     wanted = {
         "trainer_state": set(updated[-keep.trainer_states :]),
-        "policy": set(updated[-2:])
-        | {number for number in updated if keep.policies == "all"}
-        | _producers(updated, evaluated | voting | reference),
+        "policy": set(updated[-keep.policies.last :]) | _producers(updated, every | best | voting | reference),
     }
     # Also what a kill left between the tombstone and the removal.
     there = {kind: {path.split("/")[2] for path in store.listing(kind)} for kind in wanted}
@@ -43,6 +44,32 @@ def let_go(ledger: Ledger, store: Store) -> int:
                 manifest = manifest or read_manifest(store, ledger.stages[number][UPDATE])
                 freed += prune(store, manifest, kind)
     return freed
+
+
+def best_policies(run: Run, best: KeepBest) -> set[int]:
+    """The iterations whose policies are the best so far, of those measured; of equal ones the earlier."""
+    measured: list[tuple[float, int]] = []
+    for number in run.iterations:
+        if best.signal is None:
+            value, policy = _validation(run, number, best.benchmark), number
+        else:
+            # Its responses were sampled by the policy that the iteration before ended with.
+            value, policy = run.metrics(number).get(best.signal), number - 1
+        if value is not None:
+            measured.append((-value, policy))
+    return {policy for _, policy in sorted(measured)[: best.count]}
+
+
+def _validation(run: Run, iteration: int, benchmark: str | None) -> float | None:
+    """Pass@1 on a benchmark, sampled where it is, None where the policy was not evaluated."""
+    if "evaluate" not in run.manifests(iteration):
+        return None
+    values: dict[str, float] = {
+        row["metric"]: row["value"]
+        for row in run.table("results", iteration=iteration).iter_rows(named=True)
+        if row["benchmark"] == benchmark
+    }
+    return values.get("pass1_sampled", values.get("pass1_greedy"))
 
 
 def _producers(updated: list[int], iterations: set[int]) -> set[int]:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from flows.results import CURVE, SELF_WRITTEN
+from flows.results import CURVE, SELF_WRITTEN, headline_benchmark
 from storage.run import Run
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#999999"
@@ -19,7 +19,7 @@ def write_curve(run: Run, iterations: Sequence[dict[str, Any]]) -> bytes:
 
     A view of what is committed, it may be drawn again at any time. `iterations`: of `flows.results.run_results`.
     """
-    png = learning_curve(iterations, run.config["evaluate"]["benchmarks"][0]["name"])
+    png = learning_curve(iterations, headline_benchmark(run.config))
     if not run.store.exists(CURVE) or run.store.read(CURVE) != png:
         run.store.replace(CURVE, png)
     return png

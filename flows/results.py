@@ -20,11 +20,11 @@ SELF_WRITTEN = "self-written questions"
 def iteration_results(run: Run, iteration: int) -> dict[str, Any]:
     """One iteration's headline numbers. What was not measured is None; accuracies are shares of 1.
 
-    `pass1_*` and `maj_k` are of the settings' first benchmark; `benchmarks` holds all of them with their intervals.
+    `pass1_*` and `maj_k` are of the headline benchmark; `benchmarks` holds all of them with their intervals.
     """
     metrics = run.metrics(iteration)
     benchmarks = _benchmarks(run, iteration)
-    headline = benchmarks.get(run.config["evaluate"]["benchmarks"][0]["name"], {})
+    headline = benchmarks.get(headline_benchmark(run.config), {})
     seconds = stage_seconds(run, iteration)
     trained = iteration > 0
     return {
@@ -49,6 +49,13 @@ def iteration_results(run: Run, iteration: int) -> dict[str, Any]:
         },
         "metrics": metrics,
     }
+
+
+def headline_benchmark(config: Mapping[str, Any]) -> str:
+    """The first benchmark of a run's settings that no policy is chosen by; the very first where there is none."""
+    benchmarks = config["evaluate"]["benchmarks"]
+    name: str = next((found for found in benchmarks if not found.get("validation")), benchmarks[0])["name"]
+    return name
 
 
 def run_results(run: Run) -> dict[str, Any]:

@@ -1,13 +1,15 @@
 """Old weights are let go, a run goes on without them, and what needs them says how to have them back."""
 
 from pathlib import Path
+from typing import Any
 
+import polars as pl
 import pytest
 
-from flows.config import Keep, RunConfig
+from flows.config import Keep, KeepBest, KeepPolicies, RunConfig
 from flows.inline import run_inline
 from flows.iteration import Ledger, find_finished
-from flows.keep import let_go
+from flows.keep import best_policies, let_go
 from storage.errors import Pruned
 from storage.reading import read_folder
 from storage.run import Run
@@ -39,25 +41,82 @@ def kept(run: Run, kind: str) -> list[int]:
     return found
 
 
-def test_the_newest_states_and_the_evaluated_policies_stay(config: RunConfig) -> None:
+def with_policies(config: RunConfig, **rule: Any) -> RunConfig:
+    return config.model_copy(update={"keep": Keep(policies=KeepPolicies(**rule))})
+
+
+def test_the_newest_states_and_policies_stay(config: RunConfig) -> None:
     _, run = done(config)
     assert kept(run, "trainer_state") == [4, 5]
-    assert kept(run, "policy") == [2, 4, 5]
+    assert kept(run, "policy") == [4, 5]
     assert run.policy(0).is_dir()
 
 
-def test_all_policies_may_stay_and_one_state_is_enough(config: RunConfig) -> None:
-    _, run = done(config.model_copy(update={"keep": Keep(trainer_states=1, policies="all")}))
+def test_one_state_is_enough(config: RunConfig) -> None:
+    _, run = done(config.model_copy(update={"keep": Keep(trainer_states=1)}))
     assert kept(run, "trainer_state") == [5]
-    assert kept(run, "policy") == [1, 2, 3, 4, 5]
 
 
-def test_the_policy_of_an_evaluated_iteration_without_update_stays(config: RunConfig) -> None:
-    """Iteration 2 hands on the policy of iteration 1 and is evaluated with it."""
-    ledger, run = done(config.model_copy(update={"keep": Keep(policies="all")}))
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ({"every": 1}, [1, 2, 3, 4, 5]),
+        ({"every": 2}, [2, 4, 5]),
+        ({"every": None}, [4, 5]),
+        ({"every": None, "last": 1}, [5]),
+        ({"every": 3, "last": 3}, [3, 4, 5]),
+    ],
+)
+def test_policies_stay_by_rule(config: RunConfig, rule: dict[str, Any], expected: list[int]) -> None:
+    _, run = done(with_policies(config, **rule))
+    assert kept(run, "policy") == expected
+
+
+def test_the_policy_of_an_iteration_without_update_stays(config: RunConfig) -> None:
+    """Iteration 2 hands on the policy of iteration 1, and is one of every two."""
+    ledger, run = done(with_policies(config, every=1))
     del ledger.stages[2]["ppo_update"]
-    let_go(Ledger(config, stages=ledger.stages), run.store)
+    let_go(Ledger(with_policies(config, every=2), stages=ledger.stages), run.store)
     assert 1 in kept(run, "policy") and 3 not in kept(run, "policy")
+
+
+def test_the_best_by_the_votes_that_follow_stay(config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The responses of an iteration come from the policy that the one before ended with."""
+    margins = {1: 0.9, 2: 0.3, 3: 0.6, 4: 0.6, 5: 0.2}
+    metrics = Run.metrics
+
+    def scripted(run: Run, iteration: int) -> dict[str, float | int | None]:
+        return metrics(run, iteration) | ({"vote/mean_margin": margins[iteration]} if iteration else {})
+
+    monkeypatch.setattr(Run, "metrics", scripted)
+    best = KeepBest(signal="vote/mean_margin", count=2)
+    _, run = done(with_policies(config, last=1, every=None, best=best))
+    assert best_policies(run, best) == {0, 2}  # of 2 and 3, equally good, the earlier
+    assert kept(run, "policy") == [2, 5]
+    assert best_policies(run, KeepBest(signal="vote/mean_margin", count=9)) == {0, 1, 2, 3, 4}  # 5 has no votes yet
+
+
+def test_the_best_on_a_validation_set_stays(config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    reported = config.evaluate.benchmarks[0]
+    chosen_by = reported.model_copy(update={"name": "held_back", "validation": True})
+    evaluation = config.evaluate.model_copy(update={"benchmarks": (reported, chosen_by), "every": 1})
+    best = KeepBest(benchmark="held_back")
+    rules = with_policies(config.model_copy(update={"evaluate": evaluation}), last=1, every=None, best=best)
+    accuracy = {0: 0.1, 1: 0.2, 2: 0.4, 3: 0.3, 4: 0.1, 5: 0.0}
+    table = Run.table
+
+    def scripted(run: Run, name: str, iteration: int | None = None) -> pl.DataFrame:
+        found = table(run, name, iteration)
+        if name != "results" or iteration is None:
+            return found
+        # The reported benchmark would choose the last one.
+        here = pl.when(benchmark="held_back").then(accuracy[iteration]).otherwise(iteration / 10)
+        return found.with_columns(value=here)
+
+    monkeypatch.setattr(Run, "table", scripted)
+    _, run = done(rules)
+    assert best_policies(run, best) == {2}
+    assert kept(run, "policy") == [2, 5]
 
 
 def test_a_run_goes_on_from_what_stays(config: RunConfig, tmp_path: Path) -> None:

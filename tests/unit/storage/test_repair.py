@@ -112,7 +112,7 @@ def test_an_altered_manifest(config: RunConfig) -> None:
 
 def test_what_needs_weights_that_were_let_go_has_them_made_again(tmp_path: Path) -> None:
     """The update of iteration 2 is damaged, and the optimiser state before it is gone, and so on down to the start."""
-    config = fake_config(tmp_path, iterations=4, keep={"trainer_states": 1})
+    config = fake_config(tmp_path, iterations=4, keep={"trainer_states": 1, "policies": {"every": 1}})
     do_run(config)
     run = open_run(config.uri)
     cut(file_of(run, "train_metrics", 3))
