@@ -16,6 +16,7 @@ from flows.iteration import find_finished
 from flows.results import stage_seconds
 from stages.import_inputs import read_rows
 from stages.text.contamination import EvaluationOverlap
+from stages.trainer.config import TrainerPlacement
 from storage.run import newest_revision, open_run
 from storage.store import Store
 
@@ -52,7 +53,7 @@ def describe(config: RunConfig) -> str:
         f"answers      {config.answers.kind}{', in a box only' if config.answers.boxed_only else ''}",
         f"update       {config.update.algorithm}, at most "
         f"{math.ceil(trained / config.update.batch_responses):,} optimiser steps of "
-        f"{config.update.batch_responses} responses, {config.compute.trainer.processes} process(es)",
+        f"{config.update.batch_responses} responses, {_processes(config.compute.trainer)}",
         f"evaluate     every {config.evaluate.every}: {', '.join(_benchmark(config))}",
         f"disk         {_disk(config, parameters, generated + sampled)}",
         f"time         {_time(config, store, parameters, generated, sampled)}",
@@ -112,6 +113,11 @@ def _voter(voter: Voter) -> str:
     else:
         who = f"the policy {-(voter.iteration or 0)} iteration(s) before"
     return f"{voter.name}: {who}, {voter.responses} responses each, weight {voter.weight:g}"
+
+
+def _processes(placement: TrainerPlacement) -> str:
+    text = f"{placement.processes} process(es)"
+    return text if placement.machines == 1 else f"{text} on each of {placement.machines} machines"
 
 
 def _benchmark(config: RunConfig) -> list[str]:

@@ -1,4 +1,4 @@
-"""The command line: `serl run | resume | show | compare | check | repair | gc`.
+"""The command line: `serl run | resume | show | compare | check | repair | gc | join`.
 
 Errors that a user can act on print as one line and exit with code 2. Heavy imports (Prefect, torch) happen inside the
 commands that need them, so `serl show` answers at once.
@@ -47,7 +47,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="run what a config describes, or go on with it")
     check = commands.add_parser("check", help="say what a config would run, without running it")
-    for command, action in ((run, _run), (check, _check)):
+    join = commands.add_parser("join", help="lend this machine to the policy updates of a run on another one")
+    join.add_argument("--machine", type=int, required=True, help="its number, from 1; machine 0 runs `serl run`")
+    for command, action in ((run, _run), (check, _check), (join, _join)):
         command.add_argument("config", type=Path, help="YAML file, such as configs/quickstart.yaml")
         command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
         command.set_defaults(command=action)
@@ -227,6 +229,19 @@ def _gc(options: argparse.Namespace) -> None:
 
     open_run(options.run)  # says so when it is none
     collect_garbage(Store(options.run), Console(), yes=options.yes)
+
+
+def _join(options: argparse.Namespace) -> None:
+    from stages.trainer.launcher import join
+
+    placement = load_config(options.config, tuple(options.set)).compute.trainer
+    if not 0 < options.machine < placement.machines:
+        raise InputError(
+            f"--machine {options.machine}: expected a number from 1 to {placement.machines - 1}, as "
+            f"compute.trainer.machines is {placement.machines}"
+        )
+    console = Console()
+    join(placement, options.machine, lambda line: console.print(line, highlight=False, soft_wrap=True, markup=False))
 
 
 def _check(options: argparse.Namespace) -> None:

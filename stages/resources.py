@@ -7,9 +7,9 @@ import fcntl
 import shutil
 import tempfile
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal
+from typing import IO, TYPE_CHECKING, Literal, Self
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 
 from stages.settings import Settings
 from stages.trainer.config import TrainerPlacement
@@ -33,6 +33,12 @@ class Compute(Settings):
     """Rows of prompts per committed part: a killed stage loses at most the part in flight."""
     scratch: Path | None = Field(None, description="Folder for temporary files; the system's own when not set.")
     trainer: TrainerPlacement = TrainerPlacement()
+
+    @model_validator(mode="after")
+    def _machines_share_files(self) -> Self:
+        if self.trainer.machines > 1 and self.scratch is None:
+            raise ValueError("with several trainer.machines, set `scratch` to a folder that all of them see")
+        return self
 
 
 class Resources:

@@ -7,7 +7,7 @@ and how it runs and is not.
 import json
 import math
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -156,7 +156,12 @@ class TrainerPlacement(Settings):
     """Where and how the update runs. Not identity, though the last bits of a result may follow from it."""
 
     processes: int = Field(default=1, ge=1, le=1024)
-    """Data-parallel processes on this machine, one per GPU."""
+    """Data-parallel processes on each machine, one per GPU."""
+    machines: int = Field(default=1, ge=1, le=1024)
+    """Machines that compute one update together; all but this one run `serl join`. They have to see the run's folder
+    (or `$SERL_CACHE`, on S3), `compute.scratch` and `checkpoints` under the same paths."""
+    rendezvous: str | None = Field(default=None, pattern=r"^\S+:\d{1,5}$")
+    """host:port of this machine where the others find it; goes with several machines."""
     threads: int = Field(default=1, ge=1, le=256)
     """CPU threads of each process. Their number changes the last bits: the default does not look at the machine."""
     micro_batch_tokens: int = Field(default=8192, ge=1)
@@ -173,6 +178,19 @@ class TrainerPlacement(Settings):
     """Folder for them, on a disk that outlives the process; by default one in the system's temporary folder."""
     free_memory: bool = False
     """Give the memory of weights and optimiser back between updates, for a GPU shared with the engine."""
+
+    @model_validator(mode="after")
+    def _machines_can_meet(self) -> Self:
+        if (self.machines > 1) != (self.rendezvous is not None):
+            raise ValueError(
+                f"`rendezvous` (host:port) goes with several machines; found machines {self.machines} and rendezvous "
+                f"{self.rendezvous}"
+            )
+        if self.machines > 1 and self.save_every_steps and self.checkpoints is None:
+            raise ValueError(
+                "with several machines, save_every_steps needs `checkpoints`, a folder that all of them see"
+            )
+        return self
 
 
 _OWN_DEEPSPEED_SETTINGS = {

@@ -1,4 +1,4 @@
-"""Starts the trainer process, hands it jobs, and notices when it dies. No torch here.
+"""Starts the trainer process, hands it jobs, and notices when it dies; lends a machine to another's. No torch here.
 
 The process stays alive between updates: starting it takes longer than a small update. The two sides talk through files
 in a scratch folder (`stages.trainer.worker` lists them), each put in place by one rename.
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -24,6 +25,7 @@ from storage.errors import TrainerError
 _POLL_SECONDS = 0.02
 _CLOSE_SECONDS = 5.0
 _LOG_LINES = 15
+_SECONDS_BETWEEN_JOINS = 1.0
 
 
 class TrainerProcess:
@@ -48,15 +50,7 @@ class TrainerProcess:
         self._scratch.mkdir(parents=True, exist_ok=True)
         self._folder = Path(tempfile.mkdtemp(prefix="trainer-", dir=self._scratch)).resolve()
         (self._folder / "placement.json").write_text(placement.model_dump_json())
-        with open(self._folder / "worker.log", "wb") as log:
-            self._process = subprocess.Popen(
-                _command(placement, self._folder),
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=_environment(placement),
-                start_new_session=True,
-            )
+        self._process = _start(placement, self._folder, machine=0)
         self._placement, self._jobs = placement, 0
         atexit.register(self.close)
 
@@ -81,17 +75,8 @@ class TrainerProcess:
         """End the process, at once if it is idle or not. Does nothing when there is none."""
         process, self._process = self._process, None
         atexit.unregister(self.close)
-        if process is None:
-            return
-        if process.stdin is not None:
-            process.stdin.close()
-        process.terminate()
-        try:
-            process.wait(_CLOSE_SECONDS)
-        except subprocess.TimeoutExpired:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        if process is not None:
+            _end(process)
 
     def __enter__(self) -> "TrainerProcess":
         return self
@@ -104,6 +89,9 @@ class TrainerProcess:
     def _wait(self, progress: Progress | None) -> dict[str, Any]:
         """Poll for the answer to the latest job, passing progress on."""
         seen: dict[str, Any] = {}
+        others = 0 if self._placement is None else self._placement.machines - 1
+        if progress is not None and not (self._folder / "ready.json").exists():
+            progress(0, 1, f"starting the trainer{f', waiting for {others} machine(s) to join' if others else ''}")
         while True:
             alive = self._process is not None and self._process.poll() is None
             state = _read(self._folder / "progress.json")
@@ -122,30 +110,90 @@ class TrainerProcess:
 
     def _obituary(self) -> str:
         code = None if self._process is None else self._process.returncode
-        log = self._folder / "worker.log"
-        tail = " | ".join(log.read_text(errors="replace").splitlines()[-_LOG_LINES:])
-        return f"the trainer process died with exit code {code} before it answered; end of {log}: {tail or '(empty)'}"
+        return f"the trainer process died with exit code {code} before it answered; end of {_end_of_log(self._folder)}"
 
 
-def _command(placement: TrainerPlacement, folder: Path) -> list[str]:
+def join(placement: TrainerPlacement, machine: int, say: Callable[[str], None]) -> None:
+    """Lend this machine, number `machine` from 1, to the updates of machine 0, one after the other; never returns.
+
+    What happens is told to `say`, a line at a time.
+    """
+    while True:
+        with tempfile.TemporaryDirectory(prefix="serl-join-") as name:
+            folder = Path(name)
+            say(f"machine {machine} of {placement.machines}: waiting for the update at {placement.rendezvous}")
+            process = _start(placement, folder, machine)
+            try:
+                while not (folder / "ready.json").exists() and process.poll() is None:
+                    time.sleep(_POLL_SECONDS)
+                if process.poll() is None:
+                    say("joined")
+                process.wait()
+            finally:
+                _end(process)
+            failures = [_read(path)["error"] for path in sorted(folder.glob("result-*.json"))]
+            say(f"ended: {failures[0] if failures else _end_of_log(folder)}")
+        time.sleep(_SECONDS_BETWEEN_JOINS)
+
+
+def _start(placement: TrainerPlacement, folder: Path, machine: int) -> subprocess.Popen[bytes]:
+    """Start the workers of one machine, which end when their standard input closes."""
+    with open(folder / "worker.log", "wb") as log:
+        return subprocess.Popen(
+            _command(placement, folder, machine),
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=_environment(placement),
+            start_new_session=True,
+        )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the workers of this machine, which may have ended already."""
+    if process.stdin is not None:
+        process.stdin.close()
+    process.terminate()
+    try:
+        process.wait(_CLOSE_SECONDS)
+    except subprocess.TimeoutExpired:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _command(placement: TrainerPlacement, folder: Path, machine: int) -> list[str]:
     worker = ["stages.trainer.worker", str(folder)]
-    if placement.processes == 1:
+    if placement.processes == placement.machines == 1:
         return [sys.executable, "-m", *worker]
-    run = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(placement.processes), "--module"]
+    where = ["--standalone"]
+    if placement.rendezvous:
+        host, port = placement.rendezvous.rsplit(":", 1)
+        nodes = ["--nnodes", str(placement.machines), "--node-rank", str(machine)]
+        where = [*nodes, "--master-addr", host, "--master-port", port]
+    run = ["-m", "torch.distributed.run", *where, "--nproc-per-node", str(placement.processes), "--module"]
     return [sys.executable, *run, *worker]
+
+
+def _end_of_log(folder: Path) -> str:
+    log = folder / "worker.log"
+    tail = " | ".join(log.read_text(errors="replace").splitlines()[-_LOG_LINES:])
+    return f"{log}: {tail or '(empty)'}"
 
 
 def _environment(placement: TrainerPlacement) -> dict[str, str]:
     root = str(Path(__file__).resolve().parents[2])
     path = os.environ.get("PYTHONPATH")
-    return os.environ | {
+    loopback = {"GLOO_SOCKET_IFNAME": os.environ.get("GLOO_SOCKET_IFNAME", "lo")} if placement.machines == 1 else {}
+    return {
+        **os.environ,
+        **loopback,
         "PYTHONPATH": f"{root}{os.pathsep}{path}" if path else root,
         "OMP_NUM_THREADS": str(placement.threads),
         "MKL_NUM_THREADS": str(placement.threads),
         # Threads that spin while they wait made an update 20 times slower on two busy cores.
         "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
         "HF_HUB_OFFLINE": "1",
-        "GLOO_SOCKET_IFNAME": os.environ.get("GLOO_SOCKET_IFNAME", "lo"),
     }
 
 

@@ -30,8 +30,9 @@ from storage.errors import InputError, TrainerError
 def run_update(trainer: Trainer, job: Job, progress: Progress) -> JobResult:
     """Do one job and fill its output folder; done.json is written last."""
     clock = _Clock()
+    _check_paths(trainer, job)
     rollout, scores_B = _read(job)
-    checkpoint = None if job.checkpoint is None else _latest(job.checkpoint)
+    checkpoint = None if job.checkpoint is None else _latest(trainer, job.checkpoint)
     trainer.prepare(job, checkpoint)
     _check_tokens(rollout, trainer.policy.module.model.config.vocab_size, job)
     clock.lap("load")
@@ -206,7 +207,7 @@ def _adapt(trainer: Trainer, config: UpdateConfig, rollout: Rollout, columns: Co
 
 def _save_checkpoint(trainer: Trainer, job: Job, folder: Path, columns: Columns, metrics: Sequence[Metrics]) -> None:
     """Everything the rest of the update needs, put in place by one rename; the one before is removed then."""
-    partial, final = folder / "partial", folder / f"after-{len(metrics):06d}"
+    partial, final = folder / "partial", _after(folder, len(metrics))
     if trainer.rank == 0:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
@@ -222,8 +223,17 @@ def _save_checkpoint(trainer: Trainer, job: Job, folder: Path, columns: Columns,
     trainer.wait_for_all()
 
 
-def _latest(folder: Path) -> Path | None:
-    return max(folder.glob("after-*"), default=None)
+def _latest(trainer: Trainer, folder: Path) -> Path | None:
+    """The newest checkpoint as the first process sees it; None without any. Shared folders lag behind elsewhere."""
+    steps = torch.zeros(1)
+    if trainer.rank == 0 and (newest := max(folder.glob("after-*"), default=None)):
+        steps[0] = int(newest.name.removeprefix("after-"))
+    done = int(trainer.sum_over_processes(steps))
+    return _after(folder, done) if done else None
+
+
+def _after(folder: Path, steps: int) -> Path:
+    return folder / f"after-{steps:06d}"
 
 
 def _note(metrics: Sequence[Metrics]) -> str:
@@ -259,6 +269,19 @@ def _summary(metrics: Sequence[Metrics]) -> Metrics:
 def _write_table(rows: Sequence[Metrics], columns: Sequence[str], path: Path) -> None:
     schema = pa.schema([("step", pa.int64()), *((name, pa.float64()) for name in columns)])
     pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), path)
+
+
+def _check_paths(trainer: Trainer, job: Job) -> None:
+    """Raises InputError where some processes see what the job names and others do not."""
+    paths = [path for path in (job.rollout, job.policy, job.reference, job.state, job.base) if path is not None]
+    missing = trainer.sum_over_processes(torch.tensor([float(not path.exists()) for path in paths]))
+    for path, processes in zip(paths, missing.tolist(), strict=True):
+        if 0 < processes < trainer.processes:
+            raise InputError(
+                f"{path}: {processes:.0f} of the trainer's {trainer.processes} processes do not see it; with several "
+                "compute.trainer.machines, the run's folder ($SERL_CACHE, on S3) and compute.scratch have to lie on "
+                "disks that they share"
+            )
 
 
 def _check_tokens(rollout: Rollout, vocabulary: int, job: Job) -> None:

@@ -3,48 +3,71 @@
     python -m stages.trainer.worker FOLDER      (started by `stages.trainer.launcher`)
 
 FOLDER holds placement.json from the start; the parent puts in job-000001.json, job-000002.json, ... and reads
-progress.json and result-000001.json, ... With several processes each of them reads the same job file and the first one
-answers. After a failed job the process ends: its weights are neither the old policy nor the new one.
+progress.json and result-000001.json, ... Of several processes, on one machine or more, the first reads and answers,
+and the others hear of a job through torch.distributed's store. After a failed job the process ends: its weights are
+neither the old policy nor the new one.
 """
 
+import contextlib
 import json
 import logging
 import os
 import select
+import socket
 import sys
 import threading
 import time
 import traceback
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 _POLL_SECONDS = 0.01
+_FOR_EVER = timedelta(days=3650)
 
 
 def main(folder: Path) -> int:
     """Serve jobs; returns the exit code."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    placement_json = (folder / "placement.json").read_text()
     number = 0
+    store = None
     try:
-        trainer = _start(placement_json)
+        store, rank, processes = _meet()
+        trainer = _start(store, rank, processes, folder)
         _write(folder / "ready.json", {"pid": os.getpid()})
         while True:
             number += 1
-            _serve(trainer, folder, number)
+            _serve(trainer, store, folder, number)
     except Exception as error:
-        _fail(folder, max(number, 1), error)
+        _fail(folder, max(number, 1), error, store)
         return 1
 
 
-def _start(placement_json: str) -> Any:
-    """Bring up torch.distributed and DeepSpeed. Imports are here so that the parent's death is watched meanwhile."""
+def _meet() -> tuple[Any, int, int]:
+    """The store that all processes share, this one's rank, and how many there are.
+
+    Imports are in functions so that the parent's death is watched meanwhile.
+    """
+    import torch.distributed as dist
+
+    if "WORLD_SIZE" in os.environ:  # set by torchrun
+        found: tuple[Any, int, int] = next(dist.rendezvous("env://"))  # type: ignore[attr-defined]
+        return found
+    # An own store: no port is opened, no network is needed.
+    os.environ["LOCAL_RANK"] = "0"  # DeepSpeed insists
+    return dist.HashStore(), 0, 1  # type: ignore[attr-defined]
+
+
+def _start(store: Any, rank: int, processes: int, folder: Path) -> Any:
+    """Bring up torch.distributed and DeepSpeed, with the placement that the first process was given."""
     import torch
     import transformers
 
     from stages.trainer.config import TrainerPlacement
 
-    placement = TrainerPlacement.model_validate_json(placement_json)
+    if rank == 0:
+        store.set("serl/placement", (folder / "placement.json").read_text())
+    placement = TrainerPlacement.model_validate_json(store.get("serl/placement"))
     torch.set_num_threads(placement.threads)
     logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
     transformers.utils.logging.disable_progress_bar()
@@ -55,14 +78,8 @@ def _start(placement_json: str) -> Any:
     # On a CPU init_distributed would compile a shared-memory operator for two to three minutes.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     deepspeed.utils.logger.setLevel(logging.WARNING)
-    if placement.processes == 1:
-        # An own store: no port is opened, no network is needed.
-        os.environ["LOCAL_RANK"] = "0"  # DeepSpeed insists
-        store = torch.distributed.HashStore()  # type: ignore[attr-defined]
-        torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
-    else:
-        backend = "gloo" if device.type == "cpu" else "cpu:gloo,cuda:nccl"
-        torch.distributed.init_process_group(backend)
+    backend = "gloo" if device.type == "cpu" or processes == 1 else "cpu:gloo,cuda:nccl"
+    torch.distributed.init_process_group(backend, store=store, rank=rank, world_size=processes)
     deepspeed.init_distributed(dist_backend="gloo" if device.type == "cpu" else "nccl", verbose=False)
 
     from stages.trainer.trainer import Trainer
@@ -80,14 +97,18 @@ def _device(torch: Any) -> Any:
     return device
 
 
-def _serve(trainer: Any, folder: Path, number: int) -> None:
+def _serve(trainer: Any, store: Any, folder: Path, number: int) -> None:
     from stages.trainer.job import Job
     from stages.trainer.update import run_update
 
-    path = folder / f"job-{number:06d}.json"
-    while not path.exists():
-        time.sleep(_POLL_SECONDS)
-    job = Job.model_validate_json(path.read_text())
+    key = f"serl/job-{number:06d}"
+    if trainer.rank == 0:
+        path = folder / f"job-{number:06d}.json"
+        while not path.exists():
+            time.sleep(_POLL_SECONDS)
+        store.set(key, path.read_text())
+    store.wait([key], _FOR_EVER)
+    job = Job.model_validate_json(store.get(key))
 
     def progress(done: int, total: int, what: str) -> None:
         if trainer.rank == 0:
@@ -99,13 +120,17 @@ def _serve(trainer: Any, folder: Path, number: int) -> None:
         _write(folder / f"result-{number:06d}.json", {"result": result.model_dump(mode="json")})
 
 
-def _fail(folder: Path, number: int, error: Exception) -> None:
+def _fail(folder: Path, number: int, error: Exception, store: Any) -> None:
     """Leave the reason in one line and the traceback beside it; the first process to fail is the one heard."""
     trace = folder / f"traceback-{number:06d}.txt"
     target = folder / f"result-{number:06d}.json"
     if not target.exists():
         trace.write_text(traceback.format_exc())
-        _write(target, {"error": _reason(error), "traceback": str(trace)})
+        failure = {"error": _reason(error), "traceback": f"{socket.gethostname()}:{trace}"}
+        with contextlib.suppress(Exception):  # the store's own machine may be the one that is lost
+            # The processes of another machine have not seen a file here, and fail for want of this one.
+            failure = json.loads(store.compare_set("serl/failure", "", json.dumps(failure)))
+        _write(target, failure)
 
 
 def _reason(error: Exception) -> str:

@@ -107,7 +107,11 @@ BENCHMARK = {"name": "b", "path": "b.jsonl"}
         ("engine", "transformers", "`policy` must be set, unless `engine` is fake"),
         ("evaluate.benchmarks", [], "evaluate.benchmarks: .*at least 1 item"),
         ("evaluate.benchmarks", [BENCHMARK, BENCHMARK], "benchmark names must differ"),
-        ("keep.policies", {"best": {"benchmark": "b"}}, r"`validation: true` \(found none\): one that is reported must not"),
+        (
+            "keep.policies",
+            {"best": {"benchmark": "b"}},
+            r"`validation: true` \(found none\): one that is reported must not",
+        ),
         ("keep.policies", {"best": {}}, "best needs exactly one of benchmark, signal; found none"),
         ("evaluate.benchmarks", [{"name": "A B", "path": "b.jsonl"}], r"evaluate\.benchmarks\.0\.name: .*pattern"),
         (

@@ -394,7 +394,7 @@ def test_a_killed_update_goes_on_from_its_checkpoint(folder: Path) -> None:
     assert not killed.output.exists() and int(left.removeprefix("after-")) >= 21
     seen: list[int] = []
     with TrainerProcess(folder / "scratch") as process:
-        process.run(killed, lambda done, total, what: seen.append(done))
+        process.run(killed, lambda done, total, what: seen.append(done) if total > 1 else None)
     assert min(seen) >= int(left.removeprefix("after-"))
     assert _digests(killed) == _digests(whole)
 
