@@ -134,13 +134,15 @@ def _fail(folder: Path, number: int, error: Exception, store: Any) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """The error on one line; what to lower where memory ran out (a RuntimeError of several wordings)."""
+    """The error on one line; what to lower where memory ran out (a MemoryError or one of several RuntimeErrors)."""
     reason = " ".join(f"{type(error).__name__}: {error}".split())[:2000]
-    if any(words in reason for words in ("out of memory", "not enough memory", "can't allocate memory")):
+    if any(words in reason for words in ("MemoryError", "out of memory", "not enough memory", "can't allocate memory")):
         return (
             "out of memory: lower compute.trainer.micro_batch_tokens, or set compute.trainer.gradient_checkpointing, "
             f"or a higher ZeRO stage or offload in compute.trainer.deepspeed ({reason[:300]})"
         )
+    if "DistNetworkError" in reason:
+        return f"the trainer's first process has ended, as it does when a run is done, or was lost ({reason[:300]})"
     if any(words in reason for words in ("Connection reset by peer", "Connection closed by peer", "NCCL")):
         return (
             f"a process of the trainer was lost, perhaps killed for memory; the others' logs say more ({reason[:300]})"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import threading
 import time
@@ -415,6 +416,31 @@ def test_a_lost_process_ends_the_others(folder: Path) -> None:
         with pytest.raises(TrainerError, match="a process of the trainer was lost"):
             process.run(_trained(folder, "lost", config, placement=placement), kill)
         assert time.monotonic() - killed[0] < 60
+
+
+def test_out_of_memory_names_the_setting_to_lower(folder: Path) -> None:
+    """The process may take 300 MB more than after a small update, and is given 80,000 tokens to compute at once."""
+    vocabulary = json.loads((folder / "policy/config.json").read_text())["vocab_size"]
+    rows = make_rows(20, 10, vocabulary=vocabulary)
+    for row in rows:
+        row["response_ids"], row["behaviour_logprobs"] = row["response_ids"][:1] * 400, [-5.0] * 400
+    job = make_job(
+        folder,
+        folder / "policy",
+        name="too-large",
+        rollout=write_rollout(folder / "large.parquet", rows),
+        placement=TrainerPlacement(micro_batch_tokens=1_000_000),
+        max_tokens=400,
+    )
+    with TrainerProcess(folder / "scratch-small") as process:
+        process.run(make_job(folder, folder / "policy", name="small", placement=job.placement))
+        assert process.pid is not None
+        pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[0])
+        limit = pages * os.sysconf("SC_PAGE_SIZE") + 300_000_000
+        resource.prlimit(process.pid, resource.RLIMIT_AS, (limit, limit))
+        with pytest.raises(TrainerError, match=r"out of memory: lower compute\.trainer\.micro_batch_tokens") as error:
+            process.run(job)
+        assert "allocate" in str(error.value)
 
 
 def _started(process: TrainerProcess, job: Job) -> int:
