@@ -14,6 +14,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, model_v
 from stages.answers.kinds import AnswerSettings
 from stages.contract import Stage
 from stages.engines.config import EngineKind
+from stages.engines.loader import check_installed
 from stages.evaluate import EvaluateConfig, EvaluateSettings
 from stages.filter_instructions import FilterConfig, FilterSettings
 from stages.generate_instructions import GenerateConfig
@@ -281,7 +282,8 @@ class RunConfig(Settings):
         return import_voters_stage(models), ImportVoters(models=found)
 
     def check_inputs(self) -> None:
-        """Raises InputError for a file or model folder that is missing or unusable; the stages would do so too late."""
+        """Raises InputError for an engine, file or model folder that is missing; the stages would do so too late."""
+        check_installed(self.engine)
         check_files(self.seeds_config(), self.problems_config())
         self.policy_stage()
         self.voters_stage()

