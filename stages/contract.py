@@ -11,7 +11,7 @@ shard size, paths) is in `Context` and never enters a key.
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
@@ -142,6 +142,17 @@ class Work:
             if not self.committer.has_part(table, index):
                 yield index, range(start, stop)
 
+    def counting(self, shards: Sequence[tuple[int, range]], rows: int, each: int) -> Callable[[int, int], None]:
+        """Progress of an engine (see `stages.engines.base`) that answers `shards`, `each` times per row of `rows`."""
+        before = (rows - sum(len(part) for _, part in shards)) * each
+        started = time.monotonic()
+
+        def report(done: int, tokens: int) -> None:
+            speed = tokens / max(time.monotonic() - started, 1e-3)
+            self.progress(before + done, rows * each, f"{speed:,.0f} tokens/s")
+
+        return report
+
     def write_part(self, table: str, index: int, rows: Rows) -> None:
         """Commit one part, whole and create-only: a killed stage loses only what was in flight."""
         self.committer.write_part(table, index, rows)
@@ -218,7 +229,7 @@ def run_stage(stage: Stage, inputs: Mapping[str, ArtifactRef], config: Settings,
         return found
     key = stage_key(stage, inputs, config, context)
     work = Work(stage, key, context)
-    started = time.time()
+    started, before = time.time(), context.resources.engine_use()
     try:
         metrics = dict(stage.body(config, Inputs(inputs), work))
         if strange := {name: value for name, value in metrics.items() if value is not None and not isfinite(value)}:
@@ -241,7 +252,14 @@ def run_stage(stage: Stage, inputs: Mapping[str, ArtifactRef], config: Settings,
             manifest = read_manifest(context.store, path)  # another attempt was first: its outputs are the outputs
     finally:
         shutil.rmtree(work.scratch, ignore_errors=True)
-    record_timing(context.store, manifest, seconds=time.time() - started, started=started)
+    used = context.resources.engine_use()
+    record_timing(
+        context.store,
+        manifest,
+        seconds=time.time() - started,
+        started=started,
+        engine={name: value - before[name] for name, value in used.items()},
+    )
     if work.speed is not None:
         record_speed(context.store, manifest, work.speed)
     for action in work.afterwards:

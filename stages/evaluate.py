@@ -6,7 +6,7 @@ wrong and is listed, it does not leave the denominator. How far a majority can b
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
@@ -19,7 +19,7 @@ from stages.answers.kinds import AnswerConfig, AnswerKind
 from stages.answers.reading import MAX_ANSWER
 from stages.answers.voting import Ballot, Comparer, Graded, grade, vote
 from stages.contract import Inputs, Metrics, Stage, Work
-from stages.engines.base import Completion, SamplingParams
+from stages.engines.base import Batch, Completion, Responses, SamplingParams
 from stages.sample_responses import AnswerPrompt
 from stages.settings import Settings
 from storage.fingerprint import derive_seed
@@ -51,26 +51,50 @@ def evaluate(config: EvaluateConfig, inputs: Inputs, work: Work) -> Metrics:
     problems = inputs.table("problems").to_dicts()
     greedy = SamplingParams(temperature=0.0, max_tokens=config.max_tokens)
     sampled = SamplingParams(temperature=config.temperature, top_p=config.top_p, max_tokens=config.max_tokens)
-    for part, rows in work.shards("grades", len(problems)):
-        shard = problems[rows.start : rows.stop]
-        prompts = [config.prompt.encode(problem["question"], engine) for problem in shard]
-        # The same seeds at every iteration: policies are compared on common random numbers.
-        seeds = [[_sample_seed(problem, k, work) for k in range(config.samples)] for problem in shard]
-        first = [[0] for _ in shard]
-        passes = [("greedy", engine.generate(prompts, greedy, first, work.progress), first)]
-        if config.samples:
-            passes.append(("sampled", engine.generate(prompts, sampled, seeds, work.progress), seeds))
+    shards = list(work.shards("grades", len(problems)))
+
+    def ask() -> Iterator[_Pass]:
+        for part, rows in shards:
+            shard = problems[rows.start : rows.stop]
+            prompts = [config.prompt.encode(problem["question"], engine) for problem in shard]
+            yield _Pass(
+                part=part, problems=shard, mode="greedy", prompts=prompts, seeds=[[0] for _ in shard], params=greedy
+            )
+            if config.samples:
+                # The same seeds at every iteration: policies are compared on common random numbers.
+                seeds = [[_sample_seed(problem, k, work) for k in range(config.samples)] for problem in shard]
+                yield _Pass(part=part, problems=shard, mode="sampled", prompts=prompts, seeds=seeds, params=sampled)
+
+    modes = ("greedy", "sampled") if config.samples else ("greedy",)
+    answered: dict[int, dict[str, tuple[_Pass, Responses]]] = defaultdict(dict)
+    for asked, responses in engine.generate(ask(), work.counting(shards, len(problems), 1 + config.samples)):
+        passes = answered[asked.part]
+        passes[asked.mode] = asked, responses
+        if len(passes) < len(modes):
+            continue
         completed = [  # problem by problem, so that the order of rows does not hang on the shard size
-            _Completed(problem=problem, mode=mode, completions=done[index], seeds=all_seeds[index])
-            for index, problem in enumerate(shard)
-            for mode, done, all_seeds in passes
+            _Completed(
+                problem=problem, mode=mode, completions=passes[mode][1][index], seeds=passes[mode][0].seeds[index]
+            )
+            for index, problem in enumerate(asked.problems)
+            for mode in modes
         ]
-        work.write_part("grades", part, _grade(completed, kinds, work.resources.verifier()))
+        work.write_part("grades", asked.part, _grade(completed, kinds, work.resources.verifier()))
+        del answered[asked.part]
     grades = work.parts("grades").to_dicts()
     results = summarise(grades)
     work.write("results", results)
     work.write("reliability", _reliability(grades))
     return {f"eval/{row['benchmark']}/{row['metric']}": row["value"] for row in results}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Pass(Batch):
+    """One way of answering the problems of a shard."""
+
+    part: int
+    problems: Sequence[Mapping[str, Any]]
+    mode: str
 
 
 def _sample_seed(problem: Mapping[str, Any], sample: int, work: Work) -> int:

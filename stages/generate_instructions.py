@@ -6,13 +6,14 @@ if the token limit cut it, is dropped; a prompt that is too long loses whole exa
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from stages import schemas
 from stages.contract import Inputs, Metrics, Stage, Work
-from stages.engines.base import SamplingParams
+from stages.engines.base import Batch, SamplingParams
 from stages.settings import Settings
 from stages.text.prompts import choose_examples, fit_examples, question_list_messages
 from stages.text.question_lists import parse_questions
@@ -44,6 +45,13 @@ class GenerateConfig(Settings):
         return math.ceil(self.questions * self.over_generation / self.questions_per_prompt)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Shard(Batch):
+    part: int
+    rows: range
+    examples: Sequence[Sequence[str]]
+
+
 def generate_instructions(config: GenerateConfig, inputs: Inputs, work: Work) -> Metrics:
     engine = work.resources.engine()
     engine.load(inputs.folder("policy"), inputs.identity("policy"))
@@ -59,22 +67,34 @@ def generate_instructions(config: GenerateConfig, inputs: Inputs, work: Work) ->
     def render(examples: Sequence[str]) -> list[int]:
         return engine.encode_chat(question_list_messages(examples, system=config.system, user=config.user))
 
-    for part, rows in work.shards("generations", config.prompts):
-        chosen = []
-        for row in rows:
-            examples = choose_examples(
-                random.Random(work.seed("examples", row)),
-                pool=pool,
-                seeds=seeds,
-                total=config.examples,
-                from_pool=config.examples_from_pool,
+    def choose(row: int) -> tuple[list[str], list[int]]:
+        examples = choose_examples(
+            random.Random(work.seed("examples", row)),
+            pool=pool,
+            seeds=seeds,
+            total=config.examples,
+            from_pool=config.examples_from_pool,
+        )
+        return fit_examples(examples, render, config.max_prompt_tokens)
+
+    shards = list(work.shards("generations", config.prompts))
+
+    def ask() -> Iterator[_Shard]:
+        for part, rows in shards:
+            chosen = [choose(row) for row in rows]
+            yield _Shard(
+                part=part,
+                rows=rows,
+                examples=[examples for examples, _ in chosen],
+                prompts=[ids for _, ids in chosen],
+                seeds=[[work.seed("sampling", row)] for row in rows],
+                params=params,
             )
-            chosen.append(fit_examples(examples, render, config.max_prompt_tokens))
-        sampling_seeds = [[work.seed("sampling", row)] for row in rows]
-        done = engine.generate([ids for _, ids in chosen], params, sampling_seeds, work.progress)
+
+    for shard, done in engine.generate(ask(), work.counting(shards, config.prompts, 1)):
         work.write_part(
             "generations",
-            part,
+            shard.part,
             [
                 {
                     "prompt_id": row,
@@ -85,7 +105,9 @@ def generate_instructions(config: GenerateConfig, inputs: Inputs, work: Work) ->
                     "response_ids": completion.token_ids,
                     "finish_reason": completion.finish_reason,
                 }
-                for row, (examples, ids), (seed,), (completion,) in zip(rows, chosen, sampling_seeds, done, strict=True)
+                for row, examples, ids, (seed,), (completion,) in zip(
+                    shard.rows, shard.examples, shard.prompts, shard.seeds, done, strict=True
+                )
             ],
         )
     return _read_candidates(work)

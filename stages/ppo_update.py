@@ -52,6 +52,7 @@ def ppo_update(config: PpoUpdateConfig, inputs: Inputs, work: Work) -> Metrics:
         max_tokens=config.max_tokens,
         seed=work.seed(),
     )
+    work.resources.free_gpu()
     result = work.resources.trainer().run(job, work.progress)
     work.write_folder("policy", output / "policy")
     work.write_folder("trainer_state", output / "trainer_state")

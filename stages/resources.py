@@ -6,6 +6,7 @@ None of this enters a key: it is where and how a stage runs, not what it means.
 import fcntl
 import shutil
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
@@ -68,6 +69,17 @@ class Resources:
                 vllm=self.settings.vllm,
             )
         return self._engine
+
+    def engine_use(self) -> dict[str, float]:
+        """Starts of the engine, loaded policies and their seconds so far; nothing where none was asked for."""
+        from stages.engines.base import EngineUse
+
+        return asdict(self._engine.use if self._engine else EngineUse())
+
+    def free_gpu(self) -> None:
+        """Have the engine give its GPU memory to the trainer, until the next policy is loaded."""
+        if self._engine is not None and self._engine.on_gpu:
+            self._engine.sleep()
 
     def trainer(self) -> "TrainerProcess | FakeTrainer":
         if self._trainer is None:

@@ -4,11 +4,16 @@ Prompts and responses travel as token ids with the text beside them; nothing is 
 beside the policy, if there are any, answer the same questions; their responses vote and are never trained on.
 """
 
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from stages import schemas
 from stages.contract import Inputs, Metrics, Stage, Work
-from stages.engines.base import Engine, SamplingParams
+from stages.engines.base import Batch, Engine, SamplingParams
 from stages.settings import Settings
 
 
@@ -52,22 +57,29 @@ class SampleVotersConfig(SampleConfig):
     voters: tuple[VoterSampling, ...]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Shard(Batch):
+    part: int
+    question_ids: Sequence[str]
+
+
 def sample_responses(config: SampleConfig, inputs: Inputs, work: Work) -> Metrics:
     engine = work.resources.engine()
     engine.load(inputs.folder("policy"), inputs.identity("policy"))
     questions = inputs.table("accepted").select("question_id", "question").rows()
     params = SamplingParams(temperature=config.temperature, top_p=config.top_p, max_tokens=config.max_tokens)
-    for part, rows in work.shards("responses", len(questions)):
-        encoded = [
-            (question_id, config.prompt.encode(question, engine))
-            for question_id, question in questions[rows.start : rows.stop]
-        ]
-        prompts = [(question_id, ids) for question_id, ids in encoded if len(ids) <= config.max_prompt_tokens]
-        seeds = [[work.seed(question_id, sample) for sample in range(config.responses)] for question_id, _ in prompts]
-        done = engine.generate([ids for _, ids in prompts], params, seeds, work.progress)
+    shards = list(work.shards("responses", len(questions)))
+
+    def ask() -> Iterator[_Shard]:
+        for part, rows in shards:
+            asked = _fitting(questions[rows.start : rows.stop], config.prompt, config.max_prompt_tokens, engine)
+            seeds = [[work.seed(name, sample) for sample in range(config.responses)] for name in asked]
+            yield _Shard(part=part, question_ids=list(asked), prompts=list(asked.values()), seeds=seeds, params=params)
+
+    for shard, done in engine.generate(ask(), work.counting(shards, len(questions), config.responses)):
         work.write_part(
             "responses",
-            part,
+            shard.part,
             [
                 {
                     "question_id": question_id,
@@ -79,8 +91,10 @@ def sample_responses(config: SampleConfig, inputs: Inputs, work: Work) -> Metric
                     "finish_reason": completion.finish_reason,
                     "response": completion.text,
                 }
-                for (question_id, ids), row_seeds, completions in zip(prompts, seeds, done, strict=True)
-                for index, (seed, completion) in enumerate(zip(row_seeds, completions, strict=True))
+                for question_id, ids, seeds, completions in zip(
+                    shard.question_ids, shard.prompts, shard.seeds, done, strict=True
+                )
+                for index, (seed, completion) in enumerate(zip(seeds, completions, strict=True))
             ],
         )
     responses = work.parts("responses")
@@ -98,20 +112,21 @@ def sample_voters(config: SampleVotersConfig, inputs: Inputs, work: Work) -> Met
     """One pass over the questions for each voter, whose model is the input folder `voter_NAME`."""
     engine = work.resources.engine()
     questions = inputs.table("accepted").select("question_id", "question").rows()
-    params = SamplingParams(temperature=config.temperature, top_p=config.top_p, max_tokens=config.max_tokens)
-    for part, rows in work.shards("voter_responses", len(config.voters) * len(questions)):
-        written = []
-        for place, voter in enumerate(config.voters):
-            first = place * len(questions)
-            mine = questions[max(0, rows.start - first) : max(0, rows.stop - first)]
-            if not mine:
-                continue
-            engine.load(inputs.folder(f"voter_{voter.name}"), inputs.identity(f"voter_{voter.name}"))
-            encoded = [(question_id, voter.prompt.encode(question, engine)) for question_id, question in mine]
-            prompts = [(question_id, ids) for question_id, ids in encoded if len(ids) <= config.max_prompt_tokens]
-            seeds = [[work.seed(voter.name, name, sample) for sample in range(voter.responses)] for name, _ in prompts]
-            done = engine.generate([ids for _, ids in prompts], params, seeds, work.progress)
-            written += [
+    shards = list(work.shards("voter_responses", len(config.voters) * len(questions)))
+    written: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for place, voter in enumerate(config.voters):
+        first = place * len(questions)
+        mine = [
+            (part, range(max(0, rows.start - first), min(len(questions), rows.stop - first)))
+            for part, rows in shards
+            if rows.start < first + len(questions) and rows.stop > first
+        ]
+        if not mine:
+            continue
+        engine.load(inputs.folder(f"voter_{voter.name}"), inputs.identity(f"voter_{voter.name}"))
+        progress = work.counting(mine, len(questions), voter.responses)
+        for shard, done in engine.generate(_ask_voter(config, voter, mine, questions, engine, work), progress):
+            written[shard.part] += [
                 {
                     "question_id": question_id,
                     "voter": voter.name,
@@ -121,12 +136,40 @@ def sample_voters(config: SampleVotersConfig, inputs: Inputs, work: Work) -> Met
                     "finish_reason": completion.finish_reason,
                     "response": completion.text,
                 }
-                for (question_id, _), row_seeds, completions in zip(prompts, seeds, done, strict=True)
-                for index, (seed, completion) in enumerate(zip(row_seeds, completions, strict=True))
+                for question_id, seeds, completions in zip(shard.question_ids, shard.seeds, done, strict=True)
+                for index, (seed, completion) in enumerate(zip(seeds, completions, strict=True))
             ]
-        work.write_part("voter_responses", part, written)
+            # A part may go on with the next voter's first questions.
+            if dict(shards)[shard.part].stop <= first + len(questions):
+                work.write_part("voter_responses", shard.part, written.pop(shard.part))
+    for part, rows in shards:
+        if not rows:
+            work.write_part("voter_responses", part, [])
     responses = work.parts("voter_responses")
     return {"voters/responses": responses.height, "voters/tokens": int(responses["response_tokens"].sum())}
+
+
+def _ask_voter(
+    config: SampleVotersConfig,
+    voter: VoterSampling,
+    shards: Sequence[tuple[int, range]],
+    questions: Sequence[tuple[str, str]],
+    engine: Engine,
+    work: Work,
+) -> Iterator[_Shard]:
+    params = SamplingParams(temperature=config.temperature, top_p=config.top_p, max_tokens=config.max_tokens)
+    for part, rows in shards:
+        asked = _fitting(questions[rows.start : rows.stop], voter.prompt, config.max_prompt_tokens, engine)
+        seeds = [[work.seed(voter.name, name, sample) for sample in range(voter.responses)] for name in asked]
+        yield _Shard(part=part, question_ids=list(asked), prompts=list(asked.values()), seeds=seeds, params=params)
+
+
+def _fitting(
+    questions: Sequence[tuple[str, str]], prompt: AnswerPrompt, max_tokens: int, engine: Engine
+) -> dict[str, list[int]]:
+    """Question id -> prompt ids of the questions whose prompt is not too long, in order."""
+    encoded = {question_id: prompt.encode(question, engine) for question_id, question in questions}
+    return {question_id: ids for question_id, ids in encoded.items() if len(ids) <= max_tokens}
 
 
 SAMPLE = Stage(name="sample_responses", version=1, body=sample_responses, tables={"responses": schemas.RESPONSES})

@@ -33,6 +33,10 @@ TIMINGS = pa.schema(
         ("peak_memory_mib", pa.float64()),
         ("host", pa.string()),
         ("process", pa.int64()),
+        ("engine_starts", pa.int64()),
+        ("engine_start_seconds", pa.float64()),
+        ("engine_loads", pa.int64()),
+        ("engine_load_seconds", pa.float64()),
     ]
 )
 
@@ -164,8 +168,13 @@ def files_under(folder: Path) -> list[str]:
     return sorted(file for file in files if not any(part.startswith(".") for part in Path(file).parts))
 
 
-def record_timing(store: Store, manifest: Manifest, *, seconds: float, started: float) -> None:
-    """Add a row to `timings`, which no digest covers: it says what differs between two equal runs."""
+def record_timing(
+    store: Store, manifest: Manifest, *, seconds: float, started: float, engine: Mapping[str, float]
+) -> None:
+    """Add a row to `timings`, which no digest covers: it says what differs between two equal runs.
+
+    `engine`: what the execution spent on starting an engine and on loading policies into it.
+    """
     row = {
         "stage": manifest.stage,
         "key": manifest.key,
@@ -174,6 +183,7 @@ def record_timing(store: Store, manifest: Manifest, *, seconds: float, started: 
         "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "host": platform.node(),
         "process": os.getpid(),
+        **{f"engine_{name}": value for name, value in engine.items()},
     }
     name = f"{manifest.stage}-{uuid.uuid4().hex[:SHORT]}"
     data = tables.encode(tables.make_table([row], TIMINGS))

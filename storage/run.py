@@ -143,7 +143,7 @@ class Run:
         found = self.store.read_many(f"{folder}/{file}" for file in self.store.names(folder)).values()
         if not found:
             raise MissingArtifact(f"{self.store.uri} has no {name} at iteration {iteration}")
-        frame = pl.from_arrow(pa.concat_tables(tables.decode(data) for data in found))
+        frame = pl.from_arrow(pa.concat_tables((tables.decode(data) for data in found), promote_options="default"))
         assert isinstance(frame, pl.DataFrame)
         return frame.filter(pl.col("key").is_in(current))
 

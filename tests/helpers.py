@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from flows.config import RunConfig, parse_config
 from stages.contract import Context, Inputs, Metrics, Stage, Work, run_stage
-from stages.engines.base import Completion, SamplingParams
+from stages.engines.base import Batch, Completion, Engine, Progress, Responses, SamplingParams
 from stages.engines.fake import FakeEngine
 from stages.resources import Compute, Resources
 from stages.settings import Settings
@@ -66,13 +66,17 @@ class ScriptedEngine(FakeEngine):
         self.script = script
         self.calls: list[tuple[list[str], SamplingParams, list[list[int]]]] = []
 
-    def generate(self, prompts, params, seeds, progress=None):  # type: ignore[no-untyped-def]
-        texts = [self.decode(prompt) for prompt in prompts]
-        self.calls.append((texts, params, [list(row) for row in seeds]))
-        return [
-            [self._scripted(response) for response in self.script[text][: len(row)]]
-            for text, row in zip(texts, seeds, strict=True)
-        ]
+    def generate(self, batches, progress=None):  # type: ignore[no-untyped-def]
+        for batch in batches:
+            texts = [self.decode(prompt) for prompt in batch.prompts]
+            self.calls.append((texts, batch.params, [list(row) for row in batch.seeds]))
+            yield (
+                batch,
+                [
+                    [self._scripted(response) for response in self.script[text][: len(row)]]
+                    for text, row in zip(texts, batch.seeds, strict=True)
+                ],
+            )
 
     def _scripted(self, response: str) -> Completion:
         text = response.removesuffix("…")
@@ -136,3 +140,15 @@ def tree(folder: Path) -> dict[str, int]:
     return {
         path.relative_to(folder).as_posix(): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()
     }
+
+
+def generate(
+    engine: Engine,
+    prompts: Sequence[Sequence[int]],
+    params: SamplingParams,
+    seeds: Sequence[Sequence[int]],
+    progress: Progress | None = None,
+) -> Responses:
+    """The responses to one batch."""
+    [(_, responses)] = engine.generate([Batch(prompts=prompts, params=params, seeds=seeds)], progress)
+    return responses

@@ -11,14 +11,14 @@ Rules that every engine keeps (tests/unit/engines/test_conformance.py):
 - The presence penalty counts the tokens of the response, not those of the prompt.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 from storage.errors import InputError
 
-# Called with (rows finished, rows in all), rows = responses.
+# Called with (responses finished, their tokens) since `generate` was called.
 Progress = Callable[[int, int], None]
 
 
@@ -56,8 +56,42 @@ class Completion:
     """Decoded without special tokens, cut before the stop string."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Batch:
+    """Prompts that are answered alike, and whose responses are wanted together. Stages add fields of their own."""
+
+    prompts: Sequence[Sequence[int]]
+    """Token ids."""
+    seeds: Sequence[Sequence[int]]
+    """For each prompt one seed (0 <= seed < 2^63) for each response wanted."""
+    params: SamplingParams
+
+
+AnyBatch = TypeVar("AnyBatch", bound=Batch)
+Responses = list[list[Completion]]
+"""Of every prompt of a batch, in order: one completion for each of its seeds."""
+
+
+@dataclass(kw_only=True, slots=True)
+class EngineUse:
+    """What an engine's readiness has cost so far."""
+
+    starts: int = 0
+    start_seconds: float = 0.0
+    loads: int = 0
+    """Policies loaded, those of a start included."""
+    load_seconds: float = 0.0
+    """Without those of a start."""
+
+
 class Engine(Protocol):
     """Generates responses with one policy at a time."""
+
+    use: EngineUse
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether it holds memory of this machine's GPUs, which the trainer wants too."""
 
     @property
     def policy_key(self) -> str | None:
@@ -86,30 +120,27 @@ class Engine(Protocol):
         """Text of `token_ids`, special tokens left out."""
 
     def generate(
-        self,
-        prompts: Sequence[Sequence[int]],
-        params: SamplingParams,
-        seeds: Sequence[Sequence[int]],
-        progress: Progress | None = None,
-    ) -> list[list[Completion]]:
-        """Responses to every prompt, in order: one for each seed (0 <= seed < 2^63) in `seeds[i]`.
+        self, batches: Iterable[AnyBatch], progress: Progress | None = None
+    ) -> Iterator[tuple[AnyBatch, Responses]]:
+        """Each batch with its responses, as soon as it is complete, in any order.
 
-        A response that reaches the end of the context is cut there. Raises InputError, naming the prompt, when a
-        prompt is empty or leaves no room for a token.
+        Batches are taken while others are under way, so an engine that works on many responses at a time never waits
+        for the last ones of a batch. A response that reaches the end of the context is cut there. Raises InputError,
+        naming the prompt, when a prompt is empty or leaves no room for a token.
         """
 
     def sleep(self) -> None:
-        """Give the weights' memory back; the next `load` brings a policy in again."""
+        """Give the memory back; the next `load` brings a policy in again."""
 
     def close(self) -> None:
         """Release everything; the engine is not used afterwards."""
 
 
-def check_request(prompts: Sequence[Sequence[int]], seeds: Sequence[Sequence[int]], max_model_tokens: int) -> None:
+def check_request(batch: Batch, max_model_tokens: int) -> None:
     """Refuse, before any work is done, prompts that cannot be answered (InputError) and uneven lists (ValueError)."""
-    if len(prompts) != len(seeds):
-        raise ValueError(f"{len(prompts)} prompts but {len(seeds)} lists of seeds")
-    for row, prompt in enumerate(prompts):
+    if len(batch.prompts) != len(batch.seeds):
+        raise ValueError(f"{len(batch.prompts)} prompts but {len(batch.seeds)} lists of seeds")
+    for row, prompt in enumerate(batch.prompts):
         if not prompt:
             raise InputError(f"prompt {row} is empty: expected at least one token")
         if len(prompt) >= max_model_tokens:

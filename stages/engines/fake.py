@@ -8,10 +8,19 @@ has something to drop. Presence penalty and top-p have no effect.
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from stages.engines.base import Completion, Progress, SamplingParams, check_request, cut_at_stop
+from stages.engines.base import (
+    AnyBatch,
+    Completion,
+    EngineUse,
+    Progress,
+    Responses,
+    SamplingParams,
+    check_request,
+    cut_at_stop,
+)
 
 # Token ids: the 256 bytes of UTF-8, then these.
 EOS, START = 256, 257
@@ -30,8 +39,10 @@ class FakeEngine:
     """An `Engine` (see base) that needs neither weights nor torch; `load` only records the key."""
 
     max_model_tokens = 16_384
+    on_gpu = False
 
     def __init__(self) -> None:
+        self.use = EngineUse()
         self.policy_key: str | None = None
 
     def load(self, folder: Path, key: str) -> None:
@@ -48,23 +59,20 @@ class FakeEngine:
         return bytes(i for i in token_ids if i < EOS).decode(errors="replace")
 
     def generate(
-        self,
-        prompts: Sequence[Sequence[int]],
-        params: SamplingParams,
-        seeds: Sequence[Sequence[int]],
-        progress: Progress | None = None,
-    ) -> list[list[Completion]]:
+        self, batches: Iterable[AnyBatch], progress: Progress | None = None
+    ) -> Iterator[tuple[AnyBatch, Responses]]:
         if self.policy_key is None:
             raise RuntimeError("the engine holds no policy: call load(folder, key) first")
-        check_request(prompts, seeds, self.max_model_tokens)
-        total, done = sum(map(len, seeds)), 0
-        results = []
-        for prompt, row_seeds in zip(prompts, seeds, strict=True):
-            results.append([self._respond(prompt, params, seed) for seed in row_seeds])
-            done += len(row_seeds)
-            if progress is not None:
-                progress(done, total)
-        return results
+        rows = tokens = 0
+        for batch in batches:
+            check_request(batch, self.max_model_tokens)
+            responses: Responses = []
+            for prompt, seeds in zip(batch.prompts, batch.seeds, strict=True):
+                responses.append([self._respond(prompt, batch.params, seed) for seed in seeds])
+                rows, tokens = rows + len(seeds), tokens + sum(len(c.token_ids) for c in responses[-1])
+                if progress is not None:
+                    progress(rows, tokens)
+            yield batch, responses
 
     def sleep(self) -> None:
         self.policy_key = None

@@ -4,22 +4,23 @@ Float32 on a CPU, where bfloat16 is several times slower, bfloat16 on a GPU. Onl
 code from a model folder is run. Given the same prompts, seeds and weights a CPU returns the same bytes.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedTokenizerFast
-from transformers.utils import GENERATION_CONFIG_NAME
+from transformers import AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
-from stages.engines.base import Completion, Progress, SamplingParams, check_request, cut_at_stop, find_stop
+from stages.engines.base import AnyBatch, Completion, EngineUse, Progress, Responses, cut_at_stop, find_stop
 from stages.engines.decode import Row, Sampled, plan_batches, sample_batch
+from stages.engines.tokenizer import PolicyTokenizer, TokenizingEngine, first_line
 from storage.errors import InputError
 
 
-class TransformersEngine:
+class TransformersEngine(TokenizingEngine):
     """An `Engine` (see base) in this process.
 
     `device` is "auto" (a GPU if there is one) or a torch device; `threads` sets torch's threads for the whole process
@@ -28,18 +29,18 @@ class TransformersEngine:
     """
 
     def __init__(self, *, device: str = "auto", threads: int | None = None, max_batch_tokens: int = 65_536) -> None:
+        super().__init__()
         if threads is not None:
             torch.set_num_threads(threads)
         available = "cuda" if torch.cuda.is_available() else "cpu"
+        self.use = EngineUse()
         self._device = torch.device(available if device == "auto" else device)
         self._max_batch_tokens = max_batch_tokens
         self._model: Any = None
-        self._tokenizer: Any = None
-        self._key: str | None = None
 
     @property
-    def policy_key(self) -> str | None:
-        return self._key
+    def on_gpu(self) -> bool:
+        return self._device.type == "cuda"
 
     @property
     def max_model_tokens(self) -> int:
@@ -49,66 +50,52 @@ class TransformersEngine:
         if key == self._key:
             return
         self.sleep()
-        self._tokenizer = load_tokenizer(folder)
+        started = time.perf_counter()
+        self._tokenizer = PolicyTokenizer(folder)
         self._model = load_model(folder, self._device)
         self._key = key
-
-    def encode(self, text: str) -> list[int]:
-        return list(self._held_tokenizer().encode(text, add_special_tokens=False))
-
-    def encode_chat(self, messages: list[dict[str, str]]) -> list[int]:
-        return encode_chat(self._held_tokenizer(), messages)
-
-    def decode(self, token_ids: Sequence[int]) -> str:
-        return str(
-            self._held_tokenizer().decode(token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        )
+        self.use.loads += 1
+        self.use.load_seconds += time.perf_counter() - started
 
     def generate(
-        self,
-        prompts: Sequence[Sequence[int]],
-        params: SamplingParams,
-        seeds: Sequence[Sequence[int]],
-        progress: Progress | None = None,
-    ) -> list[list[Completion]]:
-        model, context = self._held_model(), self.max_model_tokens
-        check_request(prompts, seeds, context)
-        self._check_vocabulary(prompts)
-        rows = [
-            Row(prompt=i, response=j, seed=seed, max_tokens=min(params.max_tokens, context - len(prompt)))
-            for i, prompt in enumerate(prompts)
-            for j, seed in enumerate(seeds[i])
-        ]
-        results: dict[tuple[int, int], Completion] = {}
+        self, batches: Iterable[AnyBatch], progress: Progress | None = None
+    ) -> Iterator[tuple[AnyBatch, Responses]]:
+        rows = tokens = 0
 
-        def report(finished_in_batch: int) -> None:
+        def report(finished: int) -> None:
             if progress is not None:
-                progress(len(results) + finished_in_batch, len(rows))
+                progress(rows + finished, tokens)
 
-        stopped = partial(self._stopped, params.stop) if params.stop else None
-        for batch in plan_batches([len(p) for p in prompts], rows, self._max_batch_tokens):
-            sampled = sample_batch(model, prompts, batch, params, self._eos_ids(), stopped, report)
-            for row, completion in zip(batch, self._completions(sampled, params.stop), strict=True):
-                results[row.prompt, row.response] = completion
+        for batch in batches:
+            done: dict[tuple[int, int], Completion] = {}
+            for row, completion in self._answer(batch, report):
+                done[row.prompt, row.response] = completion
+                rows, tokens = rows + 1, tokens + len(completion.token_ids)
             report(0)
-        return [[results[i, j] for j in range(len(seeds[i]))] for i in range(len(prompts))]
+            yield batch, [[done[i, j] for j in range(len(seeds))] for i, seeds in enumerate(batch.seeds)]
 
     def sleep(self) -> None:
         self._model = self._tokenizer = self._key = None
-        if self._device.type == "cuda":
+        if self.on_gpu:
             torch.cuda.empty_cache()
 
     def close(self) -> None:
         self.sleep()
 
-    def _check_vocabulary(self, prompts: Sequence[Sequence[int]]) -> None:
-        known = self._held_model().get_input_embeddings().num_embeddings
-        for row, prompt in enumerate(prompts):
-            if max(prompt) >= known:
-                raise InputError(
-                    f"prompt {row} holds token {max(prompt)}, but the policy knows only {known} tokens: "
-                    "its tokenizer and its weights do not belong together"
-                )
+    def _answer(self, batch: AnyBatch, report: Callable[[int], None]) -> Iterator[tuple[Row, Completion]]:
+        """Every row with its completion, those that were decoded together at a time."""
+        model, tokenizer, context = self._held_model(), self.tokenizer, self.max_model_tokens
+        tokenizer.check(batch, context)
+        prompts, params = batch.prompts, batch.params
+        rows = [
+            Row(prompt=i, response=j, seed=seed, max_tokens=min(params.max_tokens, context - len(prompt)))
+            for i, prompt in enumerate(prompts)
+            for j, seed in enumerate(batch.seeds[i])
+        ]
+        stopped = partial(self._stopped, params.stop) if params.stop else None
+        for group in plan_batches([len(p) for p in prompts], rows, self._max_batch_tokens):
+            sampled = sample_batch(model, prompts, group, params, tokenizer.eos_ids, stopped, report)
+            yield from zip(group, self._completions(sampled, params.stop), strict=True)
 
     def _stopped(self, stop: Sequence[str], token_ids: list[int]) -> bool:
         return find_stop(self.decode(token_ids), stop) is not None
@@ -117,68 +104,18 @@ class TransformersEngine:
         lengths = sampled.lengths_R.tolist()
         ids = [row[:n] for row, n in zip(sampled.tokens_RT.tolist(), lengths, strict=True)]
         logprobs = [row[:n] for row, n in zip(sampled.logprobs_RT.tolist(), lengths, strict=True)]
-        texts = self._held_tokenizer().batch_decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        eos = set(self._eos_ids())
+        texts = self.tokenizer.decode_all(ids)
+        eos = set(self.tokenizer.eos_ids)
         whole = (
             Completion(token_ids=t, logprobs=p, finish_reason="stop" if t[-1] in eos else "length", text=text)
             for t, p, text in zip(ids, logprobs, texts, strict=True)
         )
         return [cut_at_stop(completion, stop, self.decode) for completion in whole]
 
-    def _eos_ids(self) -> list[int]:
-        """Tokens that end a response: the generation config's (chat models often have two) and the tokenizer's."""
-        declared = self._held_model().generation_config.eos_token_id
-        several = declared if isinstance(declared, list) else [declared]
-        return sorted({i for i in [*several, self._held_tokenizer().eos_token_id] if i is not None})
-
     def _held_model(self) -> Any:
         if self._model is None:
             raise RuntimeError("the engine holds no policy: call load(folder, key) first")
         return self._model
-
-    def _held_tokenizer(self) -> Any:
-        self._held_model()
-        return self._tokenizer
-
-
-def load_tokenizer(folder: Path) -> Any:
-    """The tokenizer of a model folder, exactly as its tokenizer.json has it. Raises InputError where there is none.
-
-    AutoTokenizer would rebuild some (transformers 5 replaces normaliser, word pattern and special tokens for `qwen2`
-    by those of its own class, and may add ids beyond the model's vocabulary), and makes an empty one, without an
-    error, where the folder has none. It is used only for folders without a tokenizer.json.
-    """
-    if not folder.is_dir():
-        raise InputError(f"model folder {folder} does not exist")
-    loader = PreTrainedTokenizerFast if (folder / "tokenizer.json").exists() else AutoTokenizer
-    try:
-        tokenizer = loader.from_pretrained(folder, local_files_only=True)
-        usable = bool(tokenizer.encode("1 and 2", add_special_tokens=False))
-    except Exception as error:  # the readers of foreign files, some in Rust, raise anything, Exception itself included
-        raise InputError(f"model folder {folder}: its tokenizer cannot be read ({_first_line(error)})") from error
-    if not usable:
-        raise InputError(
-            f"model folder {folder} has no tokenizer: expected tokenizer.json beside the weights; copy it there"
-        )
-    return tokenizer
-
-
-def encode_chat(tokenizer: Any, messages: list[dict[str, str]]) -> list[int]:
-    """See `Engine.encode_chat`."""
-    if not tokenizer.chat_template:
-        raise InputError(
-            f"policy {tokenizer.name_or_path} has no chat template: add one to its tokenizer, or use a plain prompt"
-        )
-    return list(tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False))
-
-
-def eos_tokens(folder: Path, tokenizer: Any) -> list[int]:
-    """Tokens that end a response: the generation config's (chat models often have two) and the tokenizer's."""
-    declared = None
-    if (folder / GENERATION_CONFIG_NAME).exists():
-        declared = GenerationConfig.from_pretrained(folder, local_files_only=True).eos_token_id
-    several = declared if isinstance(declared, list) else [declared]
-    return sorted({i for i in [*several, tokenizer.eos_token_id] if i is not None})
 
 
 def load_model(folder: Path, device: torch.device) -> Any:
@@ -190,8 +127,8 @@ def load_model(folder: Path, device: torch.device) -> Any:
         model, report = AutoModelForCausalLM.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, dtype=dtype, output_loading_info=True
         )
-    except Exception as error:  # as above
-        raise InputError(f"model folder {folder}: its weights cannot be loaded ({_first_line(error)})") from error
+    except Exception as error:  # the readers of foreign files, some in Rust, raise anything
+        raise InputError(f"model folder {folder}: its weights cannot be loaded ({first_line(error)})") from error
     missing = sorted(report["missing_keys"]) + sorted(map(str, report["mismatched_keys"]))
     if missing:
         raise InputError(
@@ -203,7 +140,3 @@ def load_model(folder: Path, device: torch.device) -> Any:
             f"model folder {folder}: {model.config.model_type} is recurrent; expected an attention-only model"
         )
     return model.to(device).eval()
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -7,16 +7,19 @@ is a request of its own, with its own seed.
 
 import gc
 import importlib
-import json
+import logging
 import os
+import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from stages.engines.base import Completion, Progress, SamplingParams, check_request, cut_at_stop
+from stages.engines.base import AnyBatch, Completion, EngineUse, Progress, Responses, cut_at_stop
 from stages.engines.config import VllmPlacement
+from stages.engines.feeding import Request, feed
+from stages.engines.tokenizer import PolicyTokenizer, TokenizingEngine, architecture, context
 from storage.errors import InputError
 
 _ENVIRONMENT = {
@@ -34,114 +37,121 @@ _ENVIRONMENT_ON_CPU = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
 }
 _WORKER = "stages.engines.vllm_worker.Worker"
-_OF_NO_WEIGHT = ("_name_or_path", "transformers_version", "dtype", "torch_dtype", "use_cache")
-"""Entries of config.json in which two models of one architecture may differ."""
 
 
-class VllmEngine:
-    """An `Engine` (see base) on vLLM. `starts` counts how often vLLM was started."""
+class VllmEngine(TokenizingEngine):
+    """An `Engine` (see base) on vLLM."""
 
     def __init__(self, placement: VllmPlacement, *, threads: int = 1) -> None:
-        self.starts = 0
+        super().__init__()
+        self.use = EngineUse()
         self._placement, self._threads = placement, threads
         self._vllm: Any = None
         self._llm: Any = None
-        self._tokenizer: Any = None
-        self._architecture: dict[str, Any] = {}
-        self._eos: list[int] = []
-        self._key: str | None = None
+        self._architecture = ""
+        self._asleep = False
+        self._under_way: dict[str, Any] = {}
         self._requests = 0
 
     @property
-    def policy_key(self) -> str | None:
-        return self._key
+    def on_gpu(self) -> bool:
+        return self._llm is not None and _on_gpu()
 
     @property
     def max_model_tokens(self) -> int:
-        return int(self._held().model_config.max_model_len)
+        return int(self._llm.llm_engine.model_config.max_model_len)
 
     def load(self, folder: Path, key: str) -> None:
         if key == self._key:
             return
-        # Heavy, as everything that is imported in a function here.
-        from stages.engines.transformers import eos_tokens, load_tokenizer
-
         self._key = None
-        tokenizer = load_tokenizer(folder)
-        architecture = _architecture(folder)
-        if self._llm is not None and architecture != self._architecture:
+        started = time.perf_counter()
+        self._tokenizer = PolicyTokenizer(folder)
+        found = architecture(folder)
+        if self._llm is not None and found != self._architecture:
             self._stop()
+        self._architecture = found
+        self.use.loads += 1
         with _as_input_error(folder):
             if self._llm is None:
                 self._start(folder)
+                self.use.starts += 1
+                self.use.start_seconds += time.perf_counter() - started
             else:
-                self._llm.collective_rpc("serl_reload", args=(str(folder),))
-                self._llm.reset_prefix_cache()
-        self._tokenizer, self._architecture = tokenizer, architecture
-        self._eos = eos_tokens(folder, tokenizer)
+                self._reload(folder)
+                self.use.load_seconds += time.perf_counter() - started
         self._key = key
 
-    def encode(self, text: str) -> list[int]:
-        self._held()
-        return list(self._tokenizer.encode(text, add_special_tokens=False))
-
-    def encode_chat(self, messages: list[dict[str, str]]) -> list[int]:
-        from stages.engines.transformers import encode_chat
-
-        self._held()
-        return encode_chat(self._tokenizer, messages)
-
-    def decode(self, token_ids: Sequence[int]) -> str:
-        self._held()
-        return str(self._tokenizer.decode(token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
-
     def generate(
-        self,
-        prompts: Sequence[Sequence[int]],
-        params: SamplingParams,
-        seeds: Sequence[Sequence[int]],
-        progress: Progress | None = None,
-    ) -> list[list[Completion]]:
-        engine = self._held()
-        check_request(prompts, seeds, self.max_model_tokens)
-        self._check_vocabulary(prompts)
-        places: dict[str, tuple[int, int]] = {}
-        try:
-            for i, prompt in enumerate(prompts):
-                for j, seed in enumerate(seeds[i]):
-                    self._requests += 1
-                    name = str(self._requests)
-                    places[name] = (i, j)
-                    engine.add_request(name, {"prompt_token_ids": list(prompt)}, self._params(params, prompt, seed))
-            total, results = len(places), {}
-            while engine.has_unfinished_requests():
-                finished = [output for output in engine.step() if output.finished]
-                for output in finished:
-                    results[places.pop(output.request_id)] = self._completion(output.outputs[0], params.stop)
-                if finished and progress is not None:
-                    progress(len(results), total)
-        finally:
-            # Of a call that ended early; the next one would meet its rows.
-            engine.abort_request(list(places))
-        return [[results[i, j] for j in range(len(seeds[i]))] for i in range(len(prompts))]
+        self, batches: Iterable[AnyBatch], progress: Progress | None = None
+    ) -> Iterator[tuple[AnyBatch, Responses]]:
+        tokenizer, engine, longest = self.tokenizer, self._llm.llm_engine, self.max_model_tokens
+        self._forget()
+
+        def submit(request: Request[AnyBatch]) -> None:
+            self._requests += 1
+            name = str(self._requests)
+            self._under_way[name] = request
+            engine.add_request(name, {"prompt_token_ids": request.prompt}, self._params(request))
+
+        def wait() -> list[tuple[Request[AnyBatch], Completion]]:
+            while True:
+                if ended := [output for output in engine.step() if output.finished]:
+                    return [self._completed(output) for output in ended]
+
+        return feed(
+            batches,
+            ahead=2 * self._placement.max_sequences,
+            check=lambda batch: tokenizer.check(batch, longest),
+            submit=submit,
+            wait=wait,
+            progress=progress,
+        )
 
     def sleep(self) -> None:
-        """On a CPU vLLM cannot give weights back without ending; it is started again by the next `load`."""
+        """Where the platform cannot give memory back and live on, vLLM is closed; the next `load` starts it again."""
+        self._key = None
+        if self._llm is None or self._asleep:
+            return
+        self._forget()
+        if self._can_sleep():
+            # Level 2 drops the weights: new ones follow.
+            self._llm.sleep(level=2)
+            self._asleep = True
+        else:
+            logging.getLogger(__name__).warning("vLLM cannot sleep on this platform: closed, and started when needed")
+            self._stop()
+
+    def close(self) -> None:
         self._key = None
         self._stop()
 
-    def close(self) -> None:
-        self.sleep()
+    def _reload(self, folder: Path) -> None:
+        if self._asleep:
+            # The cache comes back after the weights, which are read through memory of their own.
+            self._llm.wake_up(tags=["weights"])
+        self._llm.collective_rpc("serl_reload", args=(str(folder),))
+        if self._asleep:
+            self._llm.wake_up(tags=["kv_cache"])
+            self._asleep = False
+        self._llm.reset_prefix_cache()
 
-    def _params(self, params: SamplingParams, prompt: Sequence[int], seed: int) -> Any:
+    def _forget(self) -> None:
+        """Drop what a `generate` that was not read to its end left."""
+        if self._under_way:
+            self._llm.llm_engine.abort_request(list(self._under_way))
+            self._under_way = {}
+
+    def _params(self, request: Request[AnyBatch]) -> Any:
+        params = request.params
         return self._vllm.SamplingParams(
             temperature=params.temperature,
             top_p=params.top_p,
             presence_penalty=params.presence_penalty,
-            max_tokens=min(params.max_tokens, self.max_model_tokens - len(prompt)),
-            seed=seed,
+            max_tokens=min(params.max_tokens, self.max_model_tokens - len(request.prompt)),
+            seed=request.seed,
             stop=list(params.stop),
-            stop_token_ids=self._eos,
+            stop_token_ids=self.tokenizer.eos_ids,
             # The text is ours to decode; vLLM's own is needed only to see a stop string in time.
             detokenize=bool(params.stop),
             logprobs=0,
@@ -149,17 +159,18 @@ class VllmEngine:
             output_kind=self._vllm.sampling_params.RequestOutputKind.FINAL_ONLY,
         )
 
-    def _completion(self, output: Any, stop: Sequence[str]) -> Completion:
-        ids = list(output.token_ids)
+    def _completed(self, found: Any) -> tuple[Request[AnyBatch], Completion]:
+        request, output = self._under_way.pop(found.request_id), found.outputs[0]
         if output.finish_reason not in ("stop", "length"):
             raise RuntimeError(f"vLLM ended a response with {output.finish_reason!r}")
+        ids = list(output.token_ids)
         whole = Completion(
             token_ids=ids,
             logprobs=list(output.logprobs.logprobs),
             finish_reason=output.finish_reason,
             text=self.decode(ids),
         )
-        return cut_at_stop(whole, stop, self.decode)
+        return request, cut_at_stop(whole, request.params.stop, self.decode)
 
     def _start(self, folder: Path) -> None:
         on_gpu = _on_gpu()
@@ -171,7 +182,7 @@ class VllmEngine:
             "dtype": given.dtype if given.dtype != "auto" else "bfloat16" if on_gpu else "float32",
             "quantization": given.quantization,
             "tensor_parallel_size": given.tensor_parallel,
-            "max_model_len": min(given.max_model_tokens, _context(folder)),
+            "max_model_len": min(given.max_model_tokens, context(folder)),
             "max_num_seqs": given.max_sequences,
             "enable_prefix_caching": True,
             "generation_config": "vllm",
@@ -181,7 +192,7 @@ class VllmEngine:
             "use_tqdm_on_load": False,
         }
         if on_gpu:
-            settings |= {"gpu_memory_utilization": given.memory_share}
+            settings |= {"gpu_memory_utilization": given.memory_share, "enable_sleep_mode": self._can_sleep()}
         else:
             import torch
 
@@ -197,48 +208,19 @@ class VllmEngine:
             warnings.simplefilter("ignore", FutureWarning)  # vLLM's own use of torch
             self._llm = self._vllm.LLM(str(folder), **settings)
         self._llm.collective_rpc("serl_prepare")
-        self.starts += 1
 
     def _stop(self) -> None:
-        self._llm = self._tokenizer = None
+        self._llm, self._asleep, self._under_way = None, False, {}
         gc.collect()
 
-    def _held(self) -> Any:
-        if self._key is None:
-            raise RuntimeError("the engine holds no policy: call load(folder, key) first")
-        return self._llm.llm_engine
-
-    def _check_vocabulary(self, prompts: Sequence[Sequence[int]]) -> None:
-        known = self._architecture.get("text_config", self._architecture)["vocab_size"]
-        for row, prompt in enumerate(prompts):
-            if max(prompt) >= known:
-                raise InputError(
-                    f"prompt {row} holds token {max(prompt)}, but the policy knows only {known} tokens: "
-                    "its tokenizer and its weights do not belong together"
-                )
+    def _can_sleep(self) -> bool:
+        return bool(_on_gpu() and importlib.import_module("vllm.platforms").current_platform.is_sleep_mode_available())
 
 
 def _on_gpu() -> bool:
     import torch
 
     return torch.cuda.is_available()
-
-
-def _config(folder: Path) -> dict[str, Any]:
-    try:
-        config: dict[str, Any] = json.loads((folder / "config.json").read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(f"model folder {folder}: its config.json cannot be read ({error})") from error
-    return config
-
-
-def _architecture(folder: Path) -> dict[str, Any]:
-    return {name: value for name, value in _config(folder).items() if name not in _OF_NO_WEIGHT}
-
-
-def _context(folder: Path) -> int:
-    config = _config(folder)
-    return int(config.get("text_config", config)["max_position_embeddings"])
 
 
 @contextmanager

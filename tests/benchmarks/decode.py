@@ -19,6 +19,7 @@ import torch
 
 from stages.engines.base import SamplingParams
 from stages.engines.transformers import TransformersEngine
+from tests.helpers import generate
 from tests.tiny_models import make_tiny_policy
 
 QUESTIONS, SAMPLES, NEW_TOKENS = 64, 16, 48
@@ -40,8 +41,8 @@ def main() -> None:
 
     results = {}
     for name, eos in (("full", []), ("early_ends", list(range(0, vocabulary, 24)))):
-        engine._eos_ids = lambda eos=eos: eos  # type: ignore[method-assign]
-        ours = best_rate(lambda: sum(len(c.token_ids) for cs in engine.generate(prompts, params, seeds) for c in cs))
+        engine.tokenizer.eos_ids = eos
+        ours = best_rate(lambda: sum(len(c.token_ids) for cs in generate(engine, prompts, params, seeds) for c in cs))
         theirs = best_rate(lambda eos=eos: reference(model, prompts, eos))
         ratio = round(ours / theirs, 2)
         results[name] = {"ours": round(ours), "transformers_generate": round(theirs), "ratio": ratio}

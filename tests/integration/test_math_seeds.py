@@ -82,7 +82,7 @@ def test_every_candidate_is_accepted_or_rejected_with_a_reason(run: Run) -> None
 
 
 def test_responses_carry_ids_text_logprobs_and_seeds_that_belong_together(run: Run) -> None:
-    from stages.engines.transformers import load_tokenizer
+    from stages.engines.tokenizer import load_tokenizer
 
     tokenizer = load_tokenizer(run.policy(0))
     questions = dict(run.table("accepted", 1).select("question_id", "question").rows())

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from stages.engines.base import Engine, SamplingParams
+from stages.engines.base import Batch, Engine, SamplingParams
 from stages.engines.config import EngineKind, VllmPlacement
 from stages.engines.loader import make_engine
 from storage.errors import InputError
+from tests.helpers import generate
 from tests.tiny_models import make_tiny_policy
 
 TEXTS = (
@@ -64,13 +65,13 @@ def test_load_remembers_the_key_and_reads_nothing_when_it_holds_it(make: Callabl
 
 def test_generate_without_a_policy_is_refused(make: Callable[[], Engine], folder: Path) -> None:
     engine = make()
-    before = engine.generate([[5, 6, 7]], sampling(), [[1]])
+    before = generate(engine, [[5, 6, 7]], sampling(), [[1]])
     engine.sleep()
     assert engine.policy_key is None
     with pytest.raises(RuntimeError, match="holds no policy"):
-        engine.generate([[5, 6, 7]], sampling(), [[1]])
+        generate(engine, [[5, 6, 7]], sampling(), [[1]])
     engine.load(folder, "k1")
-    assert engine.generate([[5, 6, 7]], sampling(), [[1]]) == before
+    assert generate(engine, [[5, 6, 7]], sampling(), [[1]]) == before
     engine.close()
 
 
@@ -90,7 +91,7 @@ def test_chat_ends_where_the_answer_starts(engine: Engine) -> None:
 
 def test_a_completion_for_every_seed_of_every_prompt(engine: Engine) -> None:
     seeds = [[1, 2, 3], [], [2**63 - 1]]
-    results = engine.generate(prompts_of(engine), sampling(), seeds)
+    results = generate(engine, prompts_of(engine), sampling(), seeds)
     assert [len(r) for r in results] == [3, 0, 1]
     for completion in results[0] + results[2]:
         assert 1 <= len(completion.token_ids) == len(completion.logprobs) <= 24
@@ -99,14 +100,14 @@ def test_a_completion_for_every_seed_of_every_prompt(engine: Engine) -> None:
 
 
 def test_nothing_asked_nothing_done(engine: Engine) -> None:
-    assert engine.generate([], sampling(), []) == []
-    assert engine.generate([engine.encode("a")], sampling(), [[]]) == [[]]
+    assert generate(engine, [], sampling(), []) == []
+    assert generate(engine, [engine.encode("a")], sampling(), [[]]) == [[]]
 
 
 def test_length_and_stop(engine: Engine) -> None:
     seeds = [list(range(40))] * 3
     for limit in (1, 60):
-        flat = [c for r in engine.generate(prompts_of(engine), sampling(limit), seeds) for c in r]
+        flat = [c for r in generate(engine, prompts_of(engine), sampling(limit), seeds) for c in r]
         for completion in flat:
             whole = engine.decode(completion.token_ids)
             if completion.finish_reason == "length":
@@ -119,9 +120,9 @@ def test_length_and_stop(engine: Engine) -> None:
 
 def test_a_row_depends_on_its_own_seed_only(engine: Engine) -> None:
     prompts = prompts_of(engine)
-    together = engine.generate(prompts, sampling(), [[1, 2, 3, 4], [5, 6], [7]])
-    backwards = engine.generate(prompts[::-1], sampling(), [[7], [6, 5], [4, 3, 2, 1]])
-    alone = engine.generate([prompts[0]], sampling(), [[3]])[0][0]
+    together = generate(engine, prompts, sampling(), [[1, 2, 3, 4], [5, 6], [7]])
+    backwards = generate(engine, prompts[::-1], sampling(), [[7], [6, 5], [4, 3, 2, 1]])
+    alone = generate(engine, [prompts[0]], sampling(), [[3]])[0][0]
     tokens = [[c.token_ids for c in row] for row in together]
     assert tokens == [[c.token_ids for c in row[::-1]] for row in backwards[::-1]]
     assert alone.token_ids == tokens[0][2]
@@ -132,24 +133,24 @@ def test_a_row_depends_on_its_own_seed_only(engine: Engine) -> None:
 def test_the_same_call_gives_the_same_bytes(make: Callable[[], Engine]) -> None:
     first, second = make(), make()
     seeds = [[1, 2, 3, 4], [5, 6], [7]]
-    assert first.generate(prompts_of(first), sampling(), seeds) == second.generate(
-        prompts_of(second), sampling(), seeds
+    assert generate(first, prompts_of(first), sampling(), seeds) == generate(
+        second, prompts_of(second), sampling(), seeds
     )
 
 
 def test_greedy_needs_no_seed(engine: Engine) -> None:
     params = SamplingParams(temperature=0, max_tokens=24)
-    (a, b), (c, d), _ = engine.generate(prompts_of(engine), params, [[1, 2], [3, 4], []])
+    (a, b), (c, d), _ = generate(engine, prompts_of(engine), params, [[1, 2], [3, 4], []])
     assert (a.token_ids, c.token_ids) == (b.token_ids, d.token_ids)
 
 
 @pytest.mark.parametrize("max_tokens", [30, 60])
 def test_stop_string_ends_the_response(engine: Engine, max_tokens: int) -> None:
     prompts, seeds = prompts_of(engine), [list(range(8))] * 3
-    free = [c for r in engine.generate(prompts, sampling(max_tokens), seeds) for c in r]
+    free = [c for r in generate(engine, prompts, sampling(max_tokens), seeds) for c in r]
     stop = (max((c.text for c in free), key=len)[4:6], "a", "never in it at all")
     params = SamplingParams(temperature=1.0, max_tokens=max_tokens, stop=stop)
-    stopped = [c for r in engine.generate(prompts, params, seeds) for c in r]
+    stopped = [c for r in generate(engine, prompts, params, seeds) for c in r]
     assert sum(c != f for c, f in zip(stopped, free, strict=True)) > 3
     for cut, whole in zip(stopped, free, strict=True):
         starts = [whole.text.index(s) for s in stop if s in whole.text]
@@ -163,25 +164,55 @@ def test_stop_string_ends_the_response(engine: Engine, max_tokens: int) -> None:
         assert not any(s in engine.decode(cut.token_ids[:-1]) for s in stop)
 
 
-def test_progress_counts_up_to_all_rows(engine: Engine) -> None:
+def test_progress_counts_rows_and_tokens(engine: Engine) -> None:
     calls: list[tuple[int, int]] = []
-    engine.generate(prompts_of(engine), sampling(), [[1, 2], [3], [4]], lambda done, total: calls.append((done, total)))
+    seeds = [[1, 2], [3], [4]]
+    done = generate(engine, prompts_of(engine), sampling(), seeds, lambda rows, tokens: calls.append((rows, tokens)))
     assert calls == sorted(calls)
-    assert calls[-1] == (4, 4)
+    assert calls[-1] == (4, sum(len(completion.token_ids) for row in done for completion in row))
+
+
+def test_batches_are_answered_as_if_alone(engine: Engine) -> None:
+    """Several batches in one call, one of them empty, one asking for nothing, one greedy."""
+    prompts = prompts_of(engine)
+    greedy = SamplingParams(temperature=0, max_tokens=24)
+    batches = [
+        Batch(prompts=prompts, seeds=[[1, 2], [], [3]], params=sampling()),
+        Batch(prompts=[], seeds=[], params=sampling()),
+        Batch(prompts=prompts[:1], seeds=[[]], params=sampling()),
+        Batch(prompts=prompts[1:], seeds=[[0], [0]], params=greedy),
+        Batch(prompts=prompts[:2], seeds=[[7], [8]], params=sampling(3)),
+    ]
+    together = list(engine.generate(iter(batches)))
+    assert len(together) == len(batches)
+    found = {id(batch): responses for batch, responses in together}
+    for batch in batches:
+        alone = generate(engine, batch.prompts, batch.params, batch.seeds)
+        ids = [[completion.token_ids for completion in row] for row in found[id(batch)]]
+        assert ids == [[completion.token_ids for completion in row] for row in alone]
+
+
+def test_a_call_that_is_not_read_to_its_end_leaves_nothing_behind(engine: Engine) -> None:
+    batches = [Batch(prompts=prompts_of(engine), seeds=[[n], [n], [n]], params=sampling()) for n in range(5)]
+    started = engine.generate(iter(batches))
+    next(started)
+    del started
+    prompts = prompts_of(engine)
+    assert generate(engine, prompts, sampling(), [[0]] * 3) == generate(engine, prompts, sampling(), [[0]] * 3)
 
 
 def test_prompts_that_leave_no_room_are_named(engine: Engine) -> None:
     context = engine.max_model_tokens
     with pytest.raises(InputError, match=f"prompt 1 has {context} tokens.*context is {context}"):
-        engine.generate([[5], [5] * context], sampling(), [[1], [1]])
+        generate(engine, [[5], [5] * context], sampling(), [[1], [1]])
     with pytest.raises(InputError, match="prompt 0 is empty"):
-        engine.generate([[]], sampling(), [[1]])
+        generate(engine, [[]], sampling(), [[1]])
 
 
 def test_a_response_ends_with_the_context(engine: Engine) -> None:
     prompt = engine.encode("\n1. a b\n2.")
     prompt = engine.encode(" ")[:1] * (engine.max_model_tokens - 2 - len(prompt)) + prompt
-    (crowded, *others), short = engine.generate([prompt, prompt[-6:]], sampling(), [list(range(9)), [1]])
+    (crowded, *others), short = generate(engine, [prompt, prompt[-6:]], sampling(), [list(range(9)), [1]])
     assert {len(c.token_ids) for c in [crowded, *others]} <= {1, 2}
     assert "length" in {c.finish_reason for c in [crowded, *others]}
     assert len(short) == 1
@@ -189,4 +220,4 @@ def test_a_response_ends_with_the_context(engine: Engine) -> None:
 
 def test_uneven_lists_are_refused(engine: Engine) -> None:
     with pytest.raises(ValueError, match="2 prompts but 1 lists"):
-        engine.generate([[5], [6]], sampling(), [[1]])
+        generate(engine, [[5], [6]], sampling(), [[1]])

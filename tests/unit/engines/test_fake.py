@@ -7,6 +7,7 @@ import pytest
 
 from stages.engines.base import SamplingParams
 from stages.engines.fake import FakeEngine
+from tests.helpers import generate
 
 EXAMPLES = ("Tom has 3 apples and buys 4. How many?", "Ann has 9 keys and loses 2. How many are left?")
 
@@ -19,7 +20,7 @@ def engine() -> FakeEngine:
 
 
 def texts(engine: FakeEngine, prompt: list[int], n: int, *, max_tokens: int = 400) -> list[tuple[str, str]]:
-    [completions] = engine.generate([prompt], SamplingParams(temperature=1.0, max_tokens=max_tokens), [list(range(n))])
+    [completions] = generate(engine, [prompt], SamplingParams(temperature=1.0, max_tokens=max_tokens), [list(range(n))])
     return [(c.text, c.finish_reason) for c in completions]
 
 
@@ -60,6 +61,6 @@ def test_a_question_that_ends_with_a_number_is_no_list(engine: FakeEngine) -> No
 
 def test_greedy_gives_the_usual_answer(engine: FakeEngine) -> None:
     prompt = engine.encode("Tom has 3 apples and gets 4. How many has he?")
-    [[greedy]] = engine.generate([prompt], SamplingParams(temperature=0, max_tokens=50), [[1]])
+    [[greedy]] = generate(engine, [prompt], SamplingParams(temperature=0, max_tokens=50), [[1]])
     usual = Counter(t.split("=")[-1] for t, _ in texts(engine, prompt, 200)).most_common(1)[0][0]
     assert greedy.text.split("=")[-1] == usual

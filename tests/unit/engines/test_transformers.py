@@ -13,8 +13,10 @@ from safetensors.torch import load_file, save_file
 
 from stages.engines.base import SamplingParams
 from stages.engines.decode import Row, draw, pick_tokens, plan_batches
-from stages.engines.transformers import TransformersEngine, load_tokenizer
+from stages.engines.tokenizer import load_tokenizer
+from stages.engines.transformers import TransformersEngine
 from storage.errors import InputError
+from tests.helpers import generate
 from tests.tiny_models import make_tiny_policy
 
 # A window of 8 is shorter than prompts and responses here, so that it matters.
@@ -45,7 +47,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_greedy_equals_generate(engine: TransformersEngine) -> None:
     model = engine._held_model()
-    ours = engine.generate(PROMPTS, SamplingParams(temperature=0, max_tokens=40), SEEDS)
+    ours = generate(engine, PROMPTS, SamplingParams(temperature=0, max_tokens=40), SEEDS)
     for prompt, completions in zip(PROMPTS, ours, strict=True):
         ids = torch.tensor([prompt])
         theirs = model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=40)
@@ -57,7 +59,7 @@ def test_greedy_equals_generate(engine: TransformersEngine) -> None:
 def test_logprobs_equal_a_forward_pass(engine: TransformersEngine, temperature: float) -> None:
     """Also under a presence penalty and top-p, which must not show in them."""
     params = SamplingParams(temperature=temperature, top_p=0.9, presence_penalty=1.0, max_tokens=40)
-    for prompt, completions in zip(PROMPTS, engine.generate(PROMPTS, params, SEEDS), strict=True):
+    for prompt, completions in zip(PROMPTS, generate(engine, PROMPTS, params, SEEDS), strict=True):
         for completion in completions:
             with torch.no_grad():
                 logits = engine._held_model()(torch.tensor([prompt + completion.token_ids])).logits[0]
@@ -71,7 +73,7 @@ def test_tokens_do_not_depend_on_the_batch_budget(tiny: Path) -> None:
     for budget in (1, 100, 10_000):
         engine = TransformersEngine(device="cpu", max_batch_tokens=budget)
         engine.load(tiny, "k")
-        completions = engine.generate(PROMPTS, SamplingParams(temperature=1.0, max_tokens=60), SEEDS)
+        completions = generate(engine, PROMPTS, SamplingParams(temperature=1.0, max_tokens=60), SEEDS)
         results.append([[c.token_ids for c in row] for row in completions])
     assert results[0] == results[1] == results[2]
 
@@ -130,7 +132,7 @@ def test_a_large_penalty_forbids_repetition(tiny: Path) -> None:
     engine = TransformersEngine(device="cpu")
     engine.load(tiny, "k")
     params = SamplingParams(temperature=1.0, presence_penalty=1e4, max_tokens=60)
-    for completions in engine.generate(PROMPTS, params, SEEDS):
+    for completions in generate(engine, PROMPTS, params, SEEDS):
         for completion in completions:
             assert len(set(completion.token_ids)) == len(completion.token_ids)
 
@@ -139,7 +141,7 @@ def test_first_tokens_follow_the_distribution(tiny: Path) -> None:
     """4,000 seeds: every frequency within 5 standard errors of the model's probability."""
     engine = TransformersEngine(device="cpu")
     engine.load(tiny, "k")
-    [completions] = engine.generate([PROMPTS[0]], SamplingParams(temperature=1.0, max_tokens=1), [list(range(4000))])
+    [completions] = generate(engine, [PROMPTS[0]], SamplingParams(temperature=1.0, max_tokens=1), [list(range(4000))])
     with torch.no_grad():
         p = engine._held_model()(torch.tensor([PROMPTS[0]])).logits[0, -1].double().softmax(-1).numpy()
     share = np.bincount([c.token_ids[0] for c in completions], minlength=len(p)) / 4000
@@ -151,11 +153,11 @@ def test_every_declared_eos_ends_a_response(tiny: Path, tmp_path: Path) -> None:
     folder = make_tiny_policy(tmp_path)
     engine = TransformersEngine(device="cpu")
     engine.load(tiny, "k")
-    free = engine.generate(PROMPTS, SamplingParams(temperature=0, max_tokens=8), SEEDS)[0][0].token_ids
+    free = generate(engine, PROMPTS, SamplingParams(temperature=0, max_tokens=8), SEEDS)[0][0].token_ids
     config = json.loads((folder / "generation_config.json").read_text())
     (folder / "generation_config.json").write_text(json.dumps(config | {"eos_token_id": [2, free[3]]}))
     engine.load(folder, "two")
-    [completion] = engine.generate(PROMPTS[:1], SamplingParams(temperature=0, max_tokens=8), [[1]])[0]
+    [completion] = generate(engine, PROMPTS[:1], SamplingParams(temperature=0, max_tokens=8), [[1]])[0]
     assert completion.finish_reason == "stop"
     assert completion.token_ids == free[: free.index(free[3]) + 1]
 
@@ -196,7 +198,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "no file named model.safetensors": drop_weights,
     "lacks 1 weights": drop_one_weight,
     "weights cannot be loaded": garble("model.safetensors"),
-    r"cannot be loaded \(It looks like the config file": garble("config.json"),
+    r"config.json cannot be read \(Expecting property name": garble("config.json"),
     # The tokenizers library raises a bare Exception here.
     r"tokenizer cannot be read \(": lambda f: (f / "tokenizer.json").write_text('{"added_tokens": [], "model": 3}'),
 }
@@ -239,7 +241,7 @@ def test_token_beyond_the_vocabulary(tiny: Path) -> None:
     engine = TransformersEngine(device="cpu")
     engine.load(tiny, "k")
     with pytest.raises(InputError, match="prompt 0 holds token 100000"):
-        engine.generate([[100_000]], SamplingParams(temperature=1, max_tokens=1), [[1]])
+        generate(engine, [[100_000]], SamplingParams(temperature=1, max_tokens=1), [[1]])
 
 
 def test_load_drops_the_old_weights_first(tiny: Path, tmp_path: Path) -> None:

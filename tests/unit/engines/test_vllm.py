@@ -13,6 +13,7 @@ from stages.engines.config import VllmPlacement
 from stages.engines.loader import make_engine
 from stages.engines.vllm import VllmEngine
 from storage.errors import InputError
+from tests.helpers import generate
 from tests.tiny_models import make_tiny_policy
 
 SMALL = VllmPlacement(cache_gib=0.1)
@@ -46,7 +47,7 @@ def test_reloaded_weights_are_those_of_the_folder(policies: list[Path]) -> None:
             {"temperature": 1.0},
             {"temperature": 0.7, "top_p": 0.9, "presence_penalty": 1.0},
         ):
-            done = engine.generate(PROMPTS, SamplingParams(max_tokens=20, **settings), SEEDS)  # type: ignore[arg-type]
+            done = generate(engine, PROMPTS, SamplingParams(max_tokens=20, **settings), SEEDS)  # type: ignore[arg-type]
             for prompt, completions in zip(PROMPTS, done, strict=True):
                 for completion in completions:
                     ids = completion.token_ids
@@ -55,7 +56,7 @@ def test_reloaded_weights_are_those_of_the_folder(policies: list[Path]) -> None:
                     torch.testing.assert_close(torch.tensor(completion.logprobs), sampled, atol=1e-4, rtol=1e-5)
                     if settings["temperature"] == 0:
                         assert ids == expected.argmax(-1).tolist()
-    assert engine.starts == 1
+    assert engine.use.starts == 1
     engine.close()
 
 
@@ -64,11 +65,11 @@ def test_another_architecture_starts_vllm_anew(tmp_path: Path) -> None:
     engine = VllmEngine(SMALL)
     first = make_tiny_policy(tmp_path / "a")
     engine.load(first, "a")
-    before = engine.generate(PROMPTS, SamplingParams(temperature=0, max_tokens=8), SEEDS)
+    before = generate(engine, PROMPTS, SamplingParams(temperature=0, max_tokens=8), SEEDS)
     engine.load(make_tiny_policy(tmp_path / "b", num_hidden_layers=3), "b")
     engine.load(first, "a")
-    assert engine.generate(PROMPTS, SamplingParams(temperature=0, max_tokens=8), SEEDS) == before
-    assert engine.starts == 3
+    assert generate(engine, PROMPTS, SamplingParams(temperature=0, max_tokens=8), SEEDS) == before
+    assert engine.use.starts == 3
     engine.close()
 
 

@@ -150,8 +150,9 @@ def test_tables_cut_into_other_parts_are_the_same(run: Run, make: Make) -> None:
 class RoundingEngine(FakeEngine):
     """Gives the same tokens with log-probabilities that differ in the last digits."""
 
-    def generate(self, prompts, params, seeds, progress=None):  # type: ignore[no-untyped-def]
-        return [list(map(self._rounded, row)) for row in super().generate(prompts, params, seeds, progress)]
+    def generate(self, batches, progress=None):  # type: ignore[no-untyped-def]
+        for batch, responses in super().generate(batches, progress):
+            yield batch, [list(map(self._rounded, row)) for row in responses]
 
     def _rounded(self, completion: Completion) -> Completion:
         return replace(completion, logprobs=[value * 1.001 for value in completion.logprobs])

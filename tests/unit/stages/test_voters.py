@@ -44,9 +44,10 @@ def test_every_voter_answers_every_question_whatever_the_parts(context: Context,
             super().__init__()
             self.prompts: list[str] = []
 
-        def generate(self, prompts, params, seeds, progress=None):  # type: ignore[no-untyped-def]
-            self.prompts += [self.decode(prompt) for prompt in prompts]
-            return super().generate(prompts, params, seeds, progress)
+        def generate(self, batches, progress=None):  # type: ignore[no-untyped-def]
+            for batch, responses in super().generate(batches, progress):
+                self.prompts += [self.decode(prompt) for prompt in batch.prompts]
+                yield batch, responses
 
     engine = Recording()
     with fake_resources(engine, shard_rows=shard_rows) as resources:

@@ -1,0 +1,156 @@
+"""What the engines that run real models share: the policy's own tokenizer, and what its folder says of it. No torch."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoTokenizer, GenerationConfig, PreTrainedTokenizerFast
+from transformers.utils import GENERATION_CONFIG_NAME
+
+from stages.engines.base import Batch, check_request
+from storage.errors import InputError
+
+_OF_NO_WEIGHT = ("_name_or_path", "transformers_version", "dtype", "torch_dtype", "use_cache")
+"""Entries of config.json in which two models of one architecture may differ."""
+
+
+class PolicyTokenizer:
+    """Tokenizer of a model folder, with the tokens that end a response and the number of tokens the model knows.
+
+    Raises InputError, naming the folder, where tokenizer or config.json are missing or unusable.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._tokenizer = load_tokenizer(folder)
+        config = text_config(folder)
+        self.vocabulary = int(config["vocab_size"])
+        """Tokens that the model's embeddings have."""
+        self.eos_ids = _eos_ids(folder, config, self._tokenizer)
+
+    def encode(self, text: str) -> list[int]:
+        """See `Engine.encode`."""
+        return list(self._tokenizer.encode(text, add_special_tokens=False))
+
+    def encode_chat(self, messages: list[dict[str, str]]) -> list[int]:
+        """See `Engine.encode_chat`."""
+        if not self._tokenizer.chat_template:
+            raise InputError(
+                f"policy {self._tokenizer.name_or_path} has no chat template: add one to its tokenizer, or use a plain "
+                "prompt"
+            )
+        return list(self._tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False))
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """See `Engine.decode`."""
+        return self.decode_all([token_ids])[0]
+
+    def decode_all(self, rows: Sequence[Sequence[int]]) -> list[str]:
+        """`decode` of every row."""
+        return list(self._tokenizer.batch_decode(rows, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+    def check(self, batch: Batch, max_model_tokens: int) -> None:
+        """Refuse, before any work is done, prompts that cannot be answered."""
+        check_request(batch, max_model_tokens)
+        for row, prompt in enumerate(batch.prompts):
+            if max(prompt) >= self.vocabulary:
+                raise InputError(
+                    f"prompt {row} holds token {max(prompt)}, but the policy knows only {self.vocabulary} tokens: "
+                    "its tokenizer and its weights do not belong together"
+                )
+
+
+class TokenizingEngine:
+    """The half of an `Engine` (see base) that any real model has: the policy's key and tokenizer."""
+
+    def __init__(self) -> None:
+        self._key: str | None = None
+        self._tokenizer: PolicyTokenizer | None = None
+
+    @property
+    def policy_key(self) -> str | None:
+        return self._key
+
+    @property
+    def tokenizer(self) -> PolicyTokenizer:
+        """Raises RuntimeError where no policy is held."""
+        if self._key is None or self._tokenizer is None:
+            raise RuntimeError("the engine holds no policy: call load(folder, key) first")
+        return self._tokenizer
+
+    def encode(self, text: str) -> list[int]:
+        return self.tokenizer.encode(text)
+
+    def encode_chat(self, messages: list[dict[str, str]]) -> list[int]:
+        return self.tokenizer.encode_chat(messages)
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        return self.tokenizer.decode(token_ids)
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The tokenizer of a model folder, exactly as its tokenizer.json has it. Raises InputError where there is none.
+
+    AutoTokenizer would rebuild some (transformers 5 replaces normaliser, word pattern and special tokens for `qwen2`
+    by those of its own class, and may add ids beyond the model's vocabulary), and makes an empty one, without an
+    error, where the folder has none. It is used only for folders without a tokenizer.json.
+    """
+    if not folder.is_dir():
+        raise InputError(f"model folder {folder} does not exist")
+    loader = PreTrainedTokenizerFast if (folder / "tokenizer.json").exists() else AutoTokenizer
+    try:
+        tokenizer = loader.from_pretrained(folder, local_files_only=True)
+        usable = bool(tokenizer.encode("1 and 2", add_special_tokens=False))
+    except Exception as error:  # the readers of foreign files, some in Rust, raise anything, Exception itself included
+        raise InputError(f"model folder {folder}: its tokenizer cannot be read ({first_line(error)})") from error
+    if not usable:
+        raise InputError(
+            f"model folder {folder} has no tokenizer: expected tokenizer.json beside the weights; copy it there"
+        )
+    return tokenizer
+
+
+def architecture(folder: Path) -> str:
+    """Equal for two folders whose weights and tokens can take each other's place in a running engine."""
+    config = {name: value for name, value in read_config(folder).items() if name not in _OF_NO_WEIGHT}
+    digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
+    tokens = folder / "tokenizer.json"
+    if tokens.exists():
+        digest.update(tokens.read_bytes())
+    return digest.hexdigest()
+
+
+def context(folder: Path) -> int:
+    """Longest prompt and response together, in tokens, that the model was made for."""
+    return int(text_config(folder)["max_position_embeddings"])
+
+
+def text_config(folder: Path) -> dict[str, Any]:
+    """What config.json says of the language model; models that also see have it in a group of its own."""
+    config = read_config(folder)
+    found: dict[str, Any] = config.get("text_config", config)
+    return found
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """config.json of a model folder. Raises InputError where it cannot be read."""
+    try:
+        config: dict[str, Any] = json.loads((folder / "config.json").read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"model folder {folder}: its config.json cannot be read ({error})") from error
+    return config
+
+
+def first_line(error: Exception) -> str:
+    """What another library says of a file that it cannot read."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def _eos_ids(folder: Path, config: dict[str, Any], tokenizer: Any) -> list[int]:
+    """Tokens that end a response: the generation config's (chat models often have two) and the tokenizer's."""
+    declared = config.get("eos_token_id")
+    if (folder / GENERATION_CONFIG_NAME).exists():
+        declared = GenerationConfig.from_pretrained(folder, local_files_only=True).eos_token_id
+    several = declared if isinstance(declared, list) else [declared]
+    return sorted({i for i in [*several, tokenizer.eos_token_id] if i is not None})
