@@ -153,7 +153,11 @@ def _existing(folder: Path) -> Path:
 def _time(config: RunConfig, store: Store, parameters: int, generated: int, sampled: int) -> str:
     if newest_revision(store) is not None:
         run = open_run(config.uri)
-        seconds = [sum(stage_seconds(run, number).values()) for number in run.iterations if number > 0]
+        seconds = [
+            sum(stage_seconds(run.table("timings", iteration=number)).values())
+            for number in run.iterations
+            if number > 0
+        ]
         if seconds:
             mean = sum(seconds) / len(seconds)
             whole = _duration(mean * config.iterations)

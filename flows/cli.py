@@ -153,12 +153,13 @@ def _quiet_prefect() -> None:
 
 
 def _print_results(uri: str, iterations: Sequence[dict[str, Any]], console: Console) -> None:
-    from flows.console import funnel_table, results_table, seconds_table
+    from flows.console import engine_line, funnel_table, results_table, seconds_table
     from flows.results import CURVE
 
     console.print(results_table(iterations))
     console.print(funnel_table(iterations))
     console.print(seconds_table(iterations))
+    console.print(engine_line(iterations), highlight=False)
     # Without an activated environment a bare `serl` would not be found: name the one that is running.
     here = "" if shutil.which("serl") else f"{Path(sys.argv[0]).parent}/"
     console.print(

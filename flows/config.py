@@ -179,6 +179,16 @@ class Keep(Settings):
     policies: KeepPolicies = KeepPolicies()
 
 
+class Alarms(Settings):
+    """Bounds whose breach is told at once, on the terminal, in the UI and in the report; nothing is stopped by it."""
+
+    behaviour_gap: PositiveFloat = Field(
+        0.1,
+        description="Mean |log-probability of the trainer - of the engine| over sampled tokens. Both in bfloat16 come "
+        "to about 0.01; 0.1 means other weights, another temperature or a broken kernel.",
+    )
+
+
 class RunConfig(Settings):
     """Everything that says what a run is (identity) and where it runs (`root`, `compute`, `iterations`)."""
 
@@ -208,6 +218,7 @@ class RunConfig(Settings):
     )
     evaluate: Evaluation
     keep: Keep = Keep()
+    alarms: Alarms = Alarms()
     compute: Compute = Compute()
 
     @model_validator(mode="after")

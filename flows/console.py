@@ -76,6 +76,8 @@ class TerminalWatcher:
 
     def iteration_done(self, results: dict[str, Any]) -> None:
         self._console.print(iteration_line(results), highlight=False)
+        for alarm in results["alarms"]:
+            self._console.print(f"alarm: {alarm}", style="bold red", highlight=False)
 
 
 def iteration_line(results: dict[str, Any]) -> str:
@@ -131,6 +133,20 @@ def seconds_table(iterations: Sequence[dict[str, Any]]) -> Table:
     for stage, seconds in totals.items():
         table.add_row(stage, str(len(seconds)), f"{sum(seconds) / len(seconds):.2f}", f"{sum(seconds):.1f}")
     return table
+
+
+def engine_line(iterations: Sequence[dict[str, Any]]) -> str:
+    """How often the run's engine was started and its weights were loaded, and what of the time that took."""
+    used = [row["engine"] for row in iterations if row["engine"]]
+    if not used:
+        return "Starts of the engine were not noted."
+    starts, loads = (sum(int(row[name]) for row in used) for name in ("starts", "loads"))
+    starting, loading = (sum(row[name] for row in used) for name in ("start_seconds", "load_seconds"))
+    share = (starting + loading) / max(1e-9, sum(row["seconds"] for row in iterations))
+    return (
+        f"Engine: {starts} starts ({starting:.1f} s), {loads} policies loaded ({loading:.1f} s without the starts'), "
+        f"{share:.1%} of the stages' time."
+    )
 
 
 def funnel_table(iterations: Sequence[dict[str, Any]]) -> Table:

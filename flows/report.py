@@ -7,7 +7,7 @@ from typing import Any
 
 from prefect.artifacts import create_image_artifact, create_markdown_artifact
 
-from flows.console import result_cells
+from flows.console import engine_line, result_cells
 from flows.plots import write_curve
 from flows.results import funnel, iteration_results
 from storage.run import Run, open_run
@@ -56,6 +56,7 @@ def _markdown(run: Run, iterations: Sequence[dict[str, Any]]) -> str:
     lines = [
         f"# {run.store.uri}: iteration {newest['iteration']} of {run.config['iterations']}",
         "",
+        *(f"**Alarm in iteration {row['iteration']}:** {alarm}\n" for row in iterations for alarm in row["alarms"]),
         *_table(rows[0], [cells.values() for cells in rows]),
         *_section("What became of this iteration's candidates", ("step", "questions"), lost),
         *_section("How often each voter's answer is the majority's", ("voter", "share of its responses"), agreed),
@@ -64,6 +65,8 @@ def _markdown(run: Run, iterations: Sequence[dict[str, Any]]) -> str:
             ("questions of", "share", "questions", "right"),
             trusted,
         ),
+        "",
+        engine_line(iterations),
     ]
     return "\n".join(lines)
 

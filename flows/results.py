@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import polars as pl
+
 from stages.evaluate import reliability
 from stages.filter_instructions import REASONS_AFTER_RULES
 from stages.text.quality import RULES
@@ -25,7 +27,8 @@ def iteration_results(run: Run, iteration: int) -> dict[str, Any]:
     metrics = run.metrics(iteration)
     benchmarks = _benchmarks(run, iteration)
     headline = benchmarks.get(headline_benchmark(run.config), {})
-    seconds = stage_seconds(run, iteration)
+    timings = run.table("timings", iteration=iteration)
+    seconds = stage_seconds(timings)
     trained = iteration > 0
     return {
         "iteration": iteration,
@@ -42,6 +45,8 @@ def iteration_results(run: Run, iteration: int) -> dict[str, Any]:
         "update_skipped": trained and "train/optimiser_steps" not in metrics,
         "seconds": round(sum(seconds.values()), 3),
         "seconds_per_stage": seconds,
+        "engine": _engine(timings),
+        "alarms": alarms(run.config, metrics),
         "benchmarks": benchmarks,
         "reliability": _reliability(run, iteration),
         "agreement": {
@@ -93,9 +98,8 @@ def funnel(iterations: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]:
     ]
 
 
-def stage_seconds(run: Run, iteration: int) -> dict[str, float]:
+def stage_seconds(timings: pl.DataFrame) -> dict[str, float]:
     """Seconds of each stage, of the execution that took longest where several were tried."""
-    timings = run.table("timings", iteration=iteration)
     longest = timings.group_by("stage", maintain_order=True).max()
     return {stage: round(seconds, 3) for stage, seconds in longest.select("stage", "seconds").iter_rows()}
 
@@ -126,6 +130,24 @@ def _reliability(run: Run, iteration: int) -> dict[str, list[dict[str, Any]]]:
         if judged.height:
             found[SELF_WRITTEN] = reliability(judged.rows())
     return found
+
+
+def _engine(timings: pl.DataFrame) -> dict[str, float]:
+    """Starts of the engine, policies loaded into it, and their seconds; empty for runs of before these were noted."""
+    names = [name for name in timings.columns if name.startswith("engine_")]
+    return {name.removeprefix("engine_"): float(timings[name].sum()) for name in names}
+
+
+def alarms(config: Mapping[str, Any], metrics: Mapping[str, float | int | None]) -> list[str]:
+    """What is out of its bounds, in words."""
+    gap, most = metrics.get("train/behaviour_gap"), metrics.get("train/behaviour_gap_max")
+    bound = config.get("alarms", {}).get("behaviour_gap")
+    if gap is None or bound is None or gap <= bound:
+        return []
+    return [
+        f"trainer and engine disagree on the sampled tokens' log-probabilities by {gap:.3g} in the mean (at most "
+        f"{most:.3g}), more than alarms.behaviour_gap {bound:g}: check that both hold the same weights and temperature"
+    ]
 
 
 def _interval(row: dict[str, Any] | None) -> list[float] | None:

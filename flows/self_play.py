@@ -49,4 +49,7 @@ def serl(
             ledger.advance(AsTasks(next_context(ledger, store, resources, progress), lease))
             write_revision(store, ledger.revision())
             let_go(ledger, store)
-            watcher.iteration_done(report.publish())
+            results = report.publish()
+            for alarm in results["alarms"]:
+                get_run_logger().warning(alarm)
+            watcher.iteration_done(results)

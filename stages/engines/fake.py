@@ -46,6 +46,7 @@ class FakeEngine:
         self.policy_key: str | None = None
 
     def load(self, folder: Path, key: str) -> None:
+        self.use.loads += key != self.policy_key
         self.policy_key = key
 
     def encode(self, text: str) -> list[int]:

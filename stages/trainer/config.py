@@ -176,8 +176,8 @@ class TrainerPlacement(Settings):
     """Optimiser steps between two checkpoints from which a killed update goes on; null: it starts over."""
     checkpoints: Path | None = None
     """Folder for them, on a disk that outlives the process; by default one in the system's temporary folder."""
-    free_memory: bool = False
-    """Give the memory of weights and optimiser back between updates, for a GPU shared with the engine."""
+    free_memory: bool | None = None
+    """Give the memory of weights and optimiser back between updates; null: on a GPU, which the engine wants too."""
 
     @model_validator(mode="after")
     def _machines_can_meet(self) -> Self:

@@ -100,10 +100,11 @@ class Trainer:
     def hold(self, policy_key: str, state_key: str) -> None:
         """Name the weights and state that are held now, or let them go where memory is wanted back."""
         self._held = (policy_key, state_key)
-        if self._placement.free_memory:
+        on_gpu = self.device.type == "cuda"
+        if on_gpu if self._placement.free_memory is None else self._placement.free_memory:
             self._drop()
             self._reference = self._reference_key = None
-            if self.device.type == "cuda":
+            if on_gpu:
                 torch.cuda.empty_cache()
 
     def sum_over_processes(self, values: Tensor) -> Tensor:

