@@ -1,0 +1,147 @@
+"""The sample stage on vLLM against a bare `LLM.generate`, weights in place, starts in a run, and all engines' speed.
+
+    .venv-vllm/bin/python -m tests.benchmarks.engine     (made by `make test-vllm`)
+
+A random Qwen2 of the quickstart's size, 256 questions x 16 samples x 48 tokens, one thread. The bare call gets the same
+prompts, seeds and settings in the same vLLM and delivers the same: ids, log-probabilities, text. The last line is JSON:
+
+ratio          tokens/s of the whole stage (encoding, generation, decoding, Parquet, manifest) over the bare call's
+reload_s       seconds until another policy of the same architecture is loaded into the running vLLM
+start_share    share of the time of a quickstart's iterations after iteration 0 that went into starts and loads
+tokens_per_s   of each engine on the same prompts, and of transformers' own `generate`
+"""
+
+import json
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+
+from flows.config import load_config
+from flows.inline import do_run
+from flows.results import iteration_results
+from stages import schemas
+from stages.contract import Context, run_stage
+from stages.domains.arithmetic import problems
+from stages.engines.base import Engine, SamplingParams
+from stages.engines.config import EngineKind
+from stages.engines.transformers import TransformersEngine
+from stages.import_inputs import IMPORT_POLICY, ImportPolicy, content_of_policy
+from stages.resources import Compute, Resources
+from stages.sample_responses import SAMPLE, AnswerPrompt, SampleConfig
+from storage.run import open_run
+from storage.store import Store
+from tests.benchmarks.decode import reference
+from tests.helpers import generate, put_table
+from tests.tiny_models import make_tiny_policy
+
+QUESTIONS, SAMPLES, NEW_TOKENS, ROUNDS = 256, 16, 48, 3
+SIZES = {"hidden_size": 96, "intermediate_size": 256, "num_attention_heads": 3, "num_key_value_heads": 3}
+CONFIG = SampleConfig(responses=SAMPLES, max_tokens=NEW_TOKENS)
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        policies = [make_tiny_policy(folder / str(seed), seed=seed, **SIZES) for seed in (0, 1)]
+        with Resources(Compute(threads=1, shard_rows=64), "vllm") as resources:
+            ratio, rates = against_bare_generate(folder, policies[0], resources)
+            reload_s = reload_seconds(resources.engine(), policies)
+        rates["transformers"], rates["transformers_generate"] = transformers_rates(policies[0])
+        share = start_share(folder / "runs", "vllm")
+    print(json.dumps({"ratio": ratio, "reload_s": reload_s, "start_share": share, "tokens_per_s": rates}))
+
+
+def against_bare_generate(folder: Path, policy: Path, resources: Resources) -> tuple[float, dict[str, float]]:
+    """Both in turn, several times; the medians' ratio."""
+    context = Context(store=Store(str(folder / "run")), seed=1, iteration=1, resources=resources)
+    accepted = put_table(context, "accepted", schemas.ACCEPTED, questions())
+    settings = ImportPolicy(path=str(policy), sha256=content_of_policy(str(policy)))
+    inputs = {"policy": run_stage(IMPORT_POLICY, {}, settings, context).refs["policy"], "accepted": accepted}
+    engine: Any = resources.engine()
+    run_stage(SAMPLE, inputs, CONFIG, replace(context, seed=0))  # vLLM starts, and both have been warm once
+    stage, bare = [], []
+    for seed in range(1, ROUNDS + 1):
+        now = replace(context, seed=seed)
+        stage.append(rate(lambda now=now: run_stage(SAMPLE, inputs, CONFIG, now).metrics["sample/tokens"]))
+        bare.append(rate(lambda seed=seed: bare_generate(engine, seed)))
+        print(f"sample stage {stage[-1]:8,.0f} tokens/s   bare LLM.generate {bare[-1]:8,.0f}")
+    rates = {"vllm": round(median(stage)), "vllm_generate": round(median(bare))}
+    return round(median(stage) / median(bare), 3), rates
+
+
+def bare_generate(engine: Any, seed: int) -> int:
+    """What a script without this software would do, in the engine's own vLLM."""
+    from vllm import SamplingParams as VllmParams
+
+    prompts = [{"prompt_token_ids": ids} for ids in prompt_ids(engine) for _ in range(SAMPLES)]
+    params = [
+        VllmParams(temperature=1.0, max_tokens=NEW_TOKENS, seed=seed * 10**6 + n, logprobs=0)
+        for n in range(len(prompts))
+    ]
+    engine._llm.reset_prefix_cache()
+    return sum(len(found.outputs[0].token_ids) for found in engine._llm.generate(prompts, params, use_tqdm=False))
+
+
+def reload_seconds(engine: Engine, policies: Sequence[Path]) -> float:
+    """The slowest of several."""
+    seconds = []
+    for turn in range(6):
+        started = time.perf_counter()
+        engine.load(policies[turn % 2], f"reload {turn}")
+        seconds.append(time.perf_counter() - started)
+    return round(max(seconds), 3)
+
+
+def transformers_rates(policy: Path) -> tuple[float, float]:
+    """Tokens per second of our transformers engine and of transformers' own `generate`."""
+    engine = TransformersEngine(device="cpu", threads=1)
+    engine.load(policy, "tiny")
+    prompts = prompt_ids(engine)[:64]
+    seeds = [[SAMPLES * row + n for n in range(SAMPLES)] for row in range(len(prompts))]
+    params = SamplingParams(temperature=1.0, max_tokens=NEW_TOKENS)
+    ours, theirs = [], []
+    for _ in range(ROUNDS):
+        found = rate(lambda: sum(len(c.token_ids) for row in generate(engine, prompts, params, seeds) for c in row))
+        ours.append(found)
+        theirs.append(rate(lambda: reference(engine._held_model(), prompts, engine.tokenizer.eos_ids)))
+        print(f"transformers engine {ours[-1]:8,.0f} tokens/s   its own generate {theirs[-1]:8,.0f}")
+    return round(median(ours)), round(median(theirs))
+
+
+def start_share(root: Path, engine: EngineKind) -> float:
+    """Of a quickstart of two iterations after iteration 0."""
+    config = load_config(Path("configs/quickstart.yaml"), (f"root={root}", f"engine={engine}", "iterations=2"))
+    do_run(config)
+    run = open_run(config.uri)
+    rows = [iteration_results(run, number) for number in run.iterations if number]
+    spent = sum(row["engine"]["start_seconds"] + row["engine"]["load_seconds"] for row in rows)
+    return round(spent / sum(row["seconds"] for row in rows), 5)
+
+
+def questions() -> list[dict[str, Any]]:
+    texts = list(dict.fromkeys(problem.question for problem in problems("seed", 2 * QUESTIONS, 0)))[:QUESTIONS]
+    return [
+        {"question_id": schemas.question_id(text), "candidate_id": f"c{row}", "question": text, "similarity": 0.0}
+        for row, text in enumerate(texts)
+    ]
+
+
+def prompt_ids(engine: Any) -> list[list[int]]:
+    return [AnswerPrompt().encode(row["question"], engine) for row in questions()]
+
+
+def rate(work: Callable[[], Any]) -> float:
+    """Tokens per second of `work`, which returns how many it made."""
+    started = time.perf_counter()
+    return float(work()) / (time.perf_counter() - started)
+
+
+if __name__ == "__main__":
+    main()
