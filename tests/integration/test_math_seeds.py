@@ -22,8 +22,8 @@ SEEDS = DATA / "seeds" / "math_seed_500.jsonl"
 MATH_500 = DATA / "benchmarks" / "math_500.jsonl"
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+@pytest.fixture(scope="module", params=["transformers", pytest.param("vllm", marks=pytest.mark.vllm)])
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
     if not SEEDS.exists():
         pytest.skip("the MATH seed questions are not on this machine")
     folder = tmp_path_factory.mktemp("math")
@@ -36,6 +36,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
             "name": "math",
             "root": str(folder / "runs"),
             "iterations": 1,
+            "engine": request.param,
             "seeds": {"path": str(SEEDS)},
             "policy": {"model": str(policy)},
             "generate": {
