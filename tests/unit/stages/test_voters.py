@@ -1,5 +1,6 @@
 """Voters beside the policy: what they answer, whose policy they are, and that they only vote."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -128,6 +129,28 @@ def test_a_voters_model_that_is_not_there_is_found_before_the_run(tmp_path: Path
     config = parse_config(fake_values(tmp_path, voters=[{"name": "a", "model": str(tmp_path / "none")}]), "test.yaml")
     with pytest.raises(InputError, match=r"policy folder .*none does not exist"):
         config.check_inputs()
+
+
+def test_a_chat_with_a_model_that_has_no_template_is_found_before_the_run(tmp_path: Path) -> None:
+    folder = make_tiny_policy(tmp_path / "model")
+    template = (folder / "chat_template.jinja").read_text()
+    voter = {"name": "a", "model": str(folder), "prompt": {"chat": True}}
+    asked = parse_config(fake_values(tmp_path, voters=[voter]), "test.yaml")
+    plain = parse_config(fake_values(tmp_path, voters=[{**voter, "prompt": None}]), "test.yaml")
+    own = fake_values(tmp_path, engine="transformers", policy={"model": str(folder)})
+    for config in (asked, plain, parse_config(own, "test.yaml")):
+        config.check_inputs()
+    (folder / "chat_template.jinja").unlink()
+    with pytest.raises(InputError, match=r"voter a: .*model has no chat template"):
+        asked.check_inputs()
+    with pytest.raises(InputError, match=r"policy: .*model has no chat template"):
+        parse_config(own, "test.yaml").check_inputs()
+    plain.check_inputs()
+    parse_config({**own, "iterations": 0}, "test.yaml").check_inputs()
+    # Older folders have it inside the tokenizer's settings.
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps({**settings, "chat_template": template}))
+    asked.check_inputs()
 
 
 def test_two_tiny_models_vote_beside_a_policy(tmp_path: Path) -> None:
