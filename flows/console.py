@@ -144,8 +144,8 @@ def engine_line(iterations: Sequence[dict[str, Any]]) -> str:
     starting, loading = (sum(row[name] for row in used) for name in ("start_seconds", "load_seconds"))
     share = (starting + loading) / max(1e-9, sum(row["seconds"] for row in iterations))
     return (
-        f"Engine: {starts} starts ({starting:.1f} s), {loads} policies loaded ({loading:.1f} s without the starts'), "
-        f"{share:.1%} of the stages' time."
+        f"Engine: {starts} starts took {starting:.1f} s, {loads - starts} later policies {loading:.1f} s; together "
+        f"{share:.1%} of the time."
     )
 
 

@@ -108,8 +108,8 @@ def test_what_an_engine_costs_is_shown(run: Run) -> None:
     assert [row["engine"]["loads"] for row in rows] == [1, 1, 1]
     rows[0]["engine"].update(starts=1, start_seconds=rows[0]["seconds"])
     share = rows[0]["seconds"] / sum(row["seconds"] for row in rows)
-    assert f"1 starts ({rows[0]['seconds']:.1f} s), 3 policies loaded" in _markdown(run, rows)
-    assert f"{share:.1%} of the stages' time" in engine_line(rows)
+    assert f"1 starts took {rows[0]['seconds']:.1f} s, 2 later policies" in _markdown(run, rows)
+    assert f"{share:.1%} of the time" in engine_line(rows)
     assert engine_line([{**row, "engine": {}} for row in rows]) == "Starts of the engine were not noted."
 
 
