@@ -110,7 +110,10 @@ class TrainerProcess:
 
     def _obituary(self) -> str:
         code = None if self._process is None else self._process.returncode
-        return f"the trainer process died with exit code {code} before it answered; end of {_end_of_log(self._folder)}"
+        several = self._placement is not None and self._placement.processes * self._placement.machines > 1
+        # The others usually say so themselves, unless they were ended before they could.
+        what = "a process of the trainer was lost, and the others ended" if several else "the trainer process died"
+        return f"{what} with exit code {code} before it answered; end of {_end_of_log(self._folder)}"
 
 
 def join(placement: TrainerPlacement, machine: int, say: Callable[[str], None]) -> None:
