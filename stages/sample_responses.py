@@ -67,16 +67,10 @@ def sample_responses(config: SampleConfig, inputs: Inputs, work: Work) -> Metric
     engine = work.resources.engine()
     engine.load(inputs.folder("policy"), inputs.identity("policy"))
     questions = inputs.table("accepted").select("question_id", "question").rows()
-    params = SamplingParams(temperature=config.temperature, top_p=config.top_p, max_tokens=config.max_tokens)
     shards = list(work.shards("responses", len(questions)))
 
-    def ask() -> Iterator[_Shard]:
-        for part, rows in shards:
-            asked = _fitting(questions[rows.start : rows.stop], config.prompt, config.max_prompt_tokens, engine)
-            seeds = [[work.seed(name, sample) for sample in range(config.responses)] for name in asked]
-            yield _Shard(part=part, question_ids=list(asked), prompts=list(asked.values()), seeds=seeds, params=params)
-
-    for shard, done in engine.generate(ask(), work.counting(shards, len(questions), config.responses)):
+    asked = _ask(config, config.prompt, config.responses, shards, questions, engine, work)
+    for shard, done in engine.generate(asked, work.counting(shards, len(questions), config.responses)):
         work.write_part(
             "responses",
             shard.part,
@@ -125,7 +119,8 @@ def sample_voters(config: SampleVotersConfig, inputs: Inputs, work: Work) -> Met
             continue
         engine.load(inputs.folder(f"voter_{voter.name}"), inputs.identity(f"voter_{voter.name}"))
         progress = work.counting(mine, len(questions), voter.responses)
-        for shard, done in engine.generate(_ask_voter(config, voter, mine, questions, engine, work), progress):
+        asked = _ask(config, voter.prompt, voter.responses, mine, questions, engine, work, voter.name)
+        for shard, done in engine.generate(asked, progress):
             written[shard.part] += [
                 {
                     "question_id": question_id,
@@ -149,18 +144,21 @@ def sample_voters(config: SampleVotersConfig, inputs: Inputs, work: Work) -> Met
     return {"voters/responses": responses.height, "voters/tokens": int(responses["response_tokens"].sum())}
 
 
-def _ask_voter(
-    config: SampleVotersConfig,
-    voter: VoterSampling,
+def _ask(
+    config: SampleConfig,
+    prompt: AnswerPrompt,
+    responses: int,
     shards: Sequence[tuple[int, range]],
     questions: Sequence[tuple[str, str]],
     engine: Engine,
     work: Work,
+    *seed_of: str,
 ) -> Iterator[_Shard]:
+    """What an engine is asked for each shard; `seed_of` enters the seeds beside question and sample."""
     params = SamplingParams(temperature=config.temperature, top_p=config.top_p, max_tokens=config.max_tokens)
     for part, rows in shards:
-        asked = _fitting(questions[rows.start : rows.stop], voter.prompt, config.max_prompt_tokens, engine)
-        seeds = [[work.seed(voter.name, name, sample) for sample in range(voter.responses)] for name in asked]
+        asked = _fitting(questions[rows.start : rows.stop], prompt, config.max_prompt_tokens, engine)
+        seeds = [[work.seed(*seed_of, name, sample) for sample in range(responses)] for name in asked]
         yield _Shard(part=part, question_ids=list(asked), prompts=list(asked.values()), seeds=seeds, params=params)
 
 

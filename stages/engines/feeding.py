@@ -1,6 +1,6 @@
 """Keeps an engine busy that works on many responses at a time, across the borders of batches. No torch here."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Generic
 
@@ -39,8 +39,8 @@ class Request(Generic[AnyBatch]):
     sample: int
 
     @property
-    def prompt(self) -> list[int]:
-        return list(self.open.batch.prompts[self.place])
+    def prompt(self) -> Sequence[int]:
+        return self.open.batch.prompts[self.place]
 
     @property
     def seed(self) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 from transformers import AutoTokenizer, GenerationConfig, PreTrainedTokenizerFast
 from transformers.utils import GENERATION_CONFIG_NAME
 
-from stages.engines.base import Batch, check_request
+from stages.engines.base import Batch, EngineUse, check_request
 from storage.errors import InputError
 
 _OF_NO_WEIGHT = ("_name_or_path", "transformers_version", "dtype", "torch_dtype", "use_cache")
@@ -65,6 +65,7 @@ class TokenizingEngine:
     """The half of an `Engine` (see base) that any real model has: the policy's key and tokenizer."""
 
     def __init__(self) -> None:
+        self.use = EngineUse()
         self._key: str | None = None
         self._tokenizer: PolicyTokenizer | None = None
 

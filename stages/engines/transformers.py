@@ -14,8 +14,9 @@ import torch
 from transformers import AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
-from stages.engines.base import AnyBatch, Completion, EngineUse, Progress, Responses, cut_at_stop, find_stop
+from stages.engines.base import AnyBatch, Completion, Progress, Responses, cut_at_stop, find_stop
 from stages.engines.decode import Row, Sampled, plan_batches, sample_batch
+from stages.engines.feeding import Open
 from stages.engines.tokenizer import PolicyTokenizer, TokenizingEngine, first_line
 from storage.errors import InputError
 
@@ -33,7 +34,6 @@ class TransformersEngine(TokenizingEngine):
         if threads is not None:
             torch.set_num_threads(threads)
         available = "cuda" if torch.cuda.is_available() else "cpu"
-        self.use = EngineUse()
         self._device = torch.device(available if device == "auto" else device)
         self._max_batch_tokens = max_batch_tokens
         self._model: Any = None
@@ -67,12 +67,12 @@ class TransformersEngine(TokenizingEngine):
                 progress(rows + finished, tokens)
 
         for batch in batches:
-            done: dict[tuple[int, int], Completion] = {}
+            opened = Open(batch)
             for row, completion in self._answer(batch, report):
-                done[row.prompt, row.response] = completion
+                opened.put(row.prompt, row.response, completion)
                 rows, tokens = rows + 1, tokens + len(completion.token_ids)
             report(0)
-            yield batch, [[done[i, j] for j in range(len(seeds))] for i, seeds in enumerate(batch.seeds)]
+            yield batch, opened.responses
 
     def sleep(self) -> None:
         self._model = self._tokenizer = self._key = None

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from stages.engines.base import AnyBatch, Completion, EngineUse, Progress, Responses, cut_at_stop
+from stages.engines.base import AnyBatch, Completion, Progress, Responses, cut_at_stop
 from stages.engines.config import VllmPlacement
 from stages.engines.feeding import Request, feed
 from stages.engines.tokenizer import PolicyTokenizer, TokenizingEngine, architecture, context
@@ -44,7 +44,6 @@ class VllmEngine(TokenizingEngine):
 
     def __init__(self, placement: VllmPlacement, *, threads: int = 1) -> None:
         super().__init__()
-        self.use = EngineUse()
         self._placement, self._threads = placement, threads
         self._vllm: Any = None
         self._llm: Any = None
@@ -92,7 +91,7 @@ class VllmEngine(TokenizingEngine):
             self._requests += 1
             name = str(self._requests)
             self._under_way[name] = request
-            engine.add_request(name, {"prompt_token_ids": request.prompt}, self._params(request))
+            engine.add_request(name, {"prompt_token_ids": list(request.prompt)}, self._params(request))
 
         def wait() -> list[tuple[Request[AnyBatch], Completion]]:
             while True:
