@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from stages.engines.config import EngineKind, VllmPlacement
+from stages.engines.config import EngineKind, ServerPlacement, VllmPlacement
 from stages.settings import Settings
 from stages.trainer.config import TrainerPlacement
 from storage.errors import NotWritable
@@ -35,6 +35,7 @@ class Compute(Settings):
     """Rows of prompts per committed part: a killed stage loses at most the part in flight."""
     scratch: Path | None = Field(None, description="Folder for temporary files; the system's own when not set.")
     vllm: VllmPlacement = VllmPlacement()
+    server: ServerPlacement = ServerPlacement()
     trainer: TrainerPlacement = TrainerPlacement()
 
     @model_validator(mode="after")
@@ -67,6 +68,7 @@ class Resources:
                 threads=self.settings.threads,
                 max_batch_tokens=self.settings.max_batch_tokens,
                 vllm=self.settings.vllm,
+                server=self.settings.server,
             )
         return self._engine
 

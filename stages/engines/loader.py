@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from stages.engines.base import Engine
-from stages.engines.config import EngineKind, VllmPlacement
+from stages.engines.config import EngineKind, ServerPlacement, VllmPlacement
 from storage.errors import InputError
 
 
@@ -39,6 +39,7 @@ def make_engine(
     threads: int | None = None,
     max_batch_tokens: int = 65_536,
     vllm: VllmPlacement | None = None,
+    server: ServerPlacement | None = None,
 ) -> Engine:
     """An engine that holds no policy yet.
 
@@ -47,6 +48,7 @@ def make_engine(
 
     `device`: "auto" or a torch device. `threads`: torch's threads for the whole process. `max_batch_tokens`: bound on
     rows x (prompt + response) of a batch of the transformers engine. `vllm`: how vLLM runs.
+    `server`: where servers are.
     """
     if kind == "fake":
         from stages.engines.fake import FakeEngine
@@ -57,6 +59,10 @@ def make_engine(
         from stages.engines.vllm import VllmEngine
 
         return VllmEngine(vllm or VllmPlacement(), threads=threads or 1)
+    if kind == "server":
+        from stages.engines.server import ServerEngine
+
+        return ServerEngine(server or ServerPlacement())
     from stages.engines.transformers import TransformersEngine
 
     return TransformersEngine(device=device, threads=threads, max_batch_tokens=max_batch_tokens)

@@ -22,21 +22,47 @@ from stages.engines.feeding import Request, feed
 from stages.engines.tokenizer import PolicyTokenizer, TokenizingEngine, architecture, context
 from storage.errors import InputError
 
-_ENVIRONMENT = {
-    # No call to the outside.
-    "VLLM_NO_USAGE_STATS": "1",
-    "DO_NOT_TRACK": "1",
-    "HF_HUB_OFFLINE": "1",
-    "VLLM_LOGGING_LEVEL": "ERROR",
-    # stages.engines.vllm_worker hooks into this one.
-    "VLLM_USE_V2_MODEL_RUNNER": "0",
-}
-_ENVIRONMENT_ON_CPU = {
-    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-    # A process of its own takes 10 s more to start, and there is no GPU memory to keep apart.
-    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
-}
-_WORKER = "stages.engines.vllm_worker.Worker"
+# A process of its own takes 10 s more to start, and there is no GPU memory to keep apart.
+_IN_PROCESS_ON_CPU = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
+
+
+def environment() -> dict[str, str]:
+    """Variables that vLLM is to find, where the user has not set them."""
+    return {
+        # No call to the outside.
+        "VLLM_NO_USAGE_STATS": "1",
+        "DO_NOT_TRACK": "1",
+        "HF_HUB_OFFLINE": "1",
+        "VLLM_LOGGING_LEVEL": "ERROR",
+        # stages.engines.vllm_worker hooks into this one.
+        "VLLM_USE_V2_MODEL_RUNNER": "0",
+    } | ({} if _on_gpu() else {"VLLM_CPU_OMP_THREADS_BIND": "nobind"})
+
+
+def arguments(given: VllmPlacement, folder: Path) -> dict[str, Any]:
+    """What vLLM is told for the model in `folder`, in this process or as a server's flags."""
+    told: dict[str, Any] = {
+        "dtype": given.dtype if given.dtype != "auto" else "bfloat16" if _on_gpu() else "float32",
+        "quantization": given.quantization,
+        "tensor_parallel_size": given.tensor_parallel,
+        "max_model_len": min(given.max_model_tokens, context(folder)),
+        "max_num_seqs": given.max_sequences,
+        "load_format": "safetensors",
+        "enable_prefix_caching": True,
+        "generation_config": "vllm",
+        "worker_extension_cls": "stages.engines.vllm_worker.Worker",
+        "logprobs_mode": "raw_logprobs",
+        "disable_log_stats": True,
+    }
+    if _on_gpu():
+        return told | {"gpu_memory_utilization": given.memory_share, "enable_sleep_mode": _can_sleep()}
+    return told | {
+        "kv_cache_memory_bytes": int(given.cache_gib * 2**30),
+        "enforce_eager": True,
+        # In pieces, prompts with seeds of their own end the engine.
+        "enable_chunked_prefill": False,
+        "max_num_batched_tokens": max(8192, told["max_model_len"]),
+    }
 
 
 class VllmEngine(TokenizingEngine):
@@ -113,7 +139,7 @@ class VllmEngine(TokenizingEngine):
         if self._llm is None or self._asleep:
             return
         self._forget()
-        if self._can_sleep():
+        if _can_sleep():
             # Level 2 drops the weights: new ones follow.
             self._llm.sleep(level=2)
             self._asleep = True
@@ -172,54 +198,31 @@ class VllmEngine(TokenizingEngine):
         return request, cut_at_stop(whole, request.params.stop, self.decode)
 
     def _start(self, folder: Path) -> None:
-        on_gpu = _on_gpu()
-        for name, value in (_ENVIRONMENT if on_gpu else _ENVIRONMENT | _ENVIRONMENT_ON_CPU).items():
+        for name, value in (environment() | ({} if _on_gpu() else _IN_PROCESS_ON_CPU)).items():
             os.environ.setdefault(name, value)
         self._vllm = importlib.import_module("vllm")
-        given = self._placement
-        settings: dict[str, Any] = {
-            "dtype": given.dtype if given.dtype != "auto" else "bfloat16" if on_gpu else "float32",
-            "quantization": given.quantization,
-            "tensor_parallel_size": given.tensor_parallel,
-            "max_model_len": min(given.max_model_tokens, context(folder)),
-            "max_num_seqs": given.max_sequences,
-            "enable_prefix_caching": True,
-            "generation_config": "vllm",
-            "worker_extension_cls": _WORKER,
-            "logprobs_mode": "raw_logprobs",
-            "disable_log_stats": True,
-            "use_tqdm_on_load": False,
-        }
-        if on_gpu:
-            settings |= {"gpu_memory_utilization": given.memory_share, "enable_sleep_mode": self._can_sleep()}
-        else:
+        if not _on_gpu():
             import torch
 
             torch.set_num_threads(self._threads)
-            settings |= {
-                "kv_cache_memory_bytes": int(given.cache_gib * 2**30),
-                "enforce_eager": True,
-                # In pieces, prompts with seeds of their own end the engine.
-                "enable_chunked_prefill": False,
-                "max_num_batched_tokens": max(8192, settings["max_model_len"]),
-            }
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # vLLM's own use of torch
-            self._llm = self._vllm.LLM(str(folder), **settings)
+            self._llm = self._vllm.LLM(str(folder), use_tqdm_on_load=False, **arguments(self._placement, folder))
         self._llm.collective_rpc("serl_prepare")
 
     def _stop(self) -> None:
         self._llm, self._asleep, self._under_way = None, False, {}
         gc.collect()
 
-    def _can_sleep(self) -> bool:
-        return bool(_on_gpu() and importlib.import_module("vllm.platforms").current_platform.is_sleep_mode_available())
-
 
 def _on_gpu() -> bool:
     import torch
 
     return torch.cuda.is_available()
+
+
+def _can_sleep() -> bool:
+    return bool(_on_gpu() and importlib.import_module("vllm.platforms").current_platform.is_sleep_mode_available())
 
 
 @contextmanager

@@ -1,15 +1,17 @@
 """What every engine must do, whichever it is (the rules are in stages/engines/base.py)."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from stages.engines.base import Batch, Engine, SamplingParams
-from stages.engines.config import EngineKind, VllmPlacement
+from stages.engines.config import EngineKind, ServerPlacement, VllmPlacement
 from stages.engines.loader import make_engine
 from storage.errors import InputError
 from tests.helpers import generate
+from tests.policy_server import PolicyServer
 from tests.tiny_models import make_tiny_policy
 
 TEXTS = (
@@ -24,17 +26,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_tiny_policy(tmp_path_factory.mktemp("policy"))
 
 
-@pytest.fixture(scope="module", params=["fake", "transformers", pytest.param("vllm", marks=pytest.mark.vllm)])
+@pytest.fixture(scope="module", params=["fake", "transformers", "server", pytest.param("vllm", marks=pytest.mark.vllm)])
 def make(request: pytest.FixtureRequest, folder: Path) -> Iterator[Callable[[], Engine]]:
     kind: EngineKind = request.param
 
     def loaded() -> Engine:
         vllm = VllmPlacement(cache_gib=0.1)
-        engine = make_engine(kind, device="cpu", threads=1, max_batch_tokens=500, vllm=vllm)
+        engine = make_engine(kind, device="cpu", threads=1, max_batch_tokens=500, vllm=vllm, server=servers)
         engine.load(folder, "k1")
         return engine
 
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
+        servers = None
+        if kind == "server":
+            several = [stack.enter_context(PolicyServer(folder)) for _ in range(2)]
+            servers = ServerPlacement(urls=tuple(server.url for server in several))
         # Several engines in one process would share vLLM's global state; a run has one.
         patch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "1")
         yield loaded

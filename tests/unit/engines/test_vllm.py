@@ -119,7 +119,7 @@ def test_a_gpu_is_lent_to_the_trainer_and_taken_back_with_new_weights(
     """The order of calls only: no GPU is needed for it, and none shows here that they free memory."""
     engine, llm = VllmEngine(SMALL), SleepingLlm()
     first, second = (make_tiny_policy(tmp_path / name, seed=seed) for seed, name in enumerate("ab"))
-    monkeypatch.setattr(engine, "_can_sleep", lambda: True)
+    monkeypatch.setattr("stages.engines.vllm._can_sleep", lambda: True)
     monkeypatch.setattr(engine, "_start", lambda folder: setattr(engine, "_llm", llm))
     engine.load(first, "a")
     engine.sleep()
