@@ -1,4 +1,4 @@
-"""The command line: `serl run | resume | show | compare | check | repair | gc | join`.
+"""The command line: `serl run | resume | show | compare | check | repair | gc | join | serve`.
 
 Errors that a user can act on print as one line and exit with code 2. Heavy imports (Prefect, torch) happen inside the
 commands that need them, so `serl show` answers at once.
@@ -49,7 +49,11 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="say what a config would run, without running it")
     join = commands.add_parser("join", help="lend this machine to the policy updates of a run on another one")
     join.add_argument("--machine", type=int, required=True, help="its number, from 1; machine 0 runs `serl run`")
-    for command, action in ((run, _run), (check, _check), (join, _join)):
+    serve = commands.add_parser("serve", help="start a vLLM server for runs with `engine: server`")
+    serve.add_argument("--model", type=Path, help="model folder (default: the policy of the run, or of the config)")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen at (default 127.0.0.1)")
+    serve.add_argument("--port", type=int, default=8000, help="port to listen at (default 8000)")
+    for command, action in ((run, _run), (check, _check), (join, _join), (serve, _serve)):
         command.add_argument("config", type=Path, help="YAML file, such as configs/quickstart.yaml")
         command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
         command.set_defaults(command=action)
@@ -243,6 +247,24 @@ def _join(options: argparse.Namespace) -> None:
         )
     console = Console()
     join(placement, options.machine, lambda line: console.print(line, highlight=False, soft_wrap=True, markup=False))
+
+
+def _serve(options: argparse.Namespace) -> None:
+    from stages.engines.loader import check_installed
+    from stages.engines.serving import serve
+    from stages.import_inputs import content_of_policy
+
+    config = load_config(options.config, tuple(options.set))
+    check_installed("vllm")
+    folder = options.model or config.newest_policy()
+    if folder is None:
+        raise InputError(
+            f"the policy of {options.config} is made by its warm start; run it first "
+            "(`serl run` with `--set iterations=0 --set engine=transformers`), or name a model folder with --model"
+        )
+    content_of_policy(str(folder))
+    print(f"vLLM server for {folder} at http://{options.host}:{options.port}", flush=True)
+    serve(folder, config.compute.vllm, host=options.host, port=options.port, threads=config.compute.threads)
 
 
 def _check(options: argparse.Namespace) -> None:

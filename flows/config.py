@@ -39,7 +39,8 @@ from stages.trainer.fake import FAKE_POLICY
 from stages.vote_rewards import POLICY, RewardSource, VoteConfig, VoterWeight, VoteSettings
 from stages.warm_start import WARM_START, WarmStartConfig
 from storage.errors import ConfigError, OtherCode
-from storage.run import Run, open_run
+from storage.run import Run, newest_revision, open_run
+from storage.store import Store
 from storage.version import code_version
 
 Domain = Literal["arithmetic"]
@@ -197,7 +198,9 @@ class RunConfig(Settings):
     seed: int = Field(1, ge=0, description="Every random choice of the run follows from it.")
     iterations: int = Field(3, ge=0, description="Passes of the six stages after iteration 0.")
     engine: EngineKind = Field(
-        "transformers", description="vllm for models of a size; transformers needs nothing else; fake: no model at all."
+        "transformers",
+        description="transformers needs nothing else; vllm, or server (vLLM elsewhere, or kept between runs), for "
+        "models of a size; fake: no model at all.",
     )
     domain: Domain | None = Field(None, description="Built-in domain that the questions belong to.")
     rewards: RewardSource = Field(
@@ -245,14 +248,15 @@ class RunConfig(Settings):
             raise ValueError(f"names of voters must differ, found {names}")
         if self.voters and self.rewards == "verified":
             raise ValueError("voters have no say with rewards: verified, where the domain's labels decide")
-        longest = max(
-            self.generate.max_prompt_tokens + self.generate.max_tokens,
-            self.sample.max_prompt_tokens + self.sample.max_tokens,
-        )
-        if self.engine == "vllm" and longest > self.compute.vllm.max_model_tokens:
+        if self.engine == "vllm" and self.longest > self.compute.vllm.max_model_tokens:
             raise ValueError(
-                f"prompts and responses may have {longest} tokens together, compute.vllm.max_model_tokens is "
+                f"prompts and responses may have {self.longest} tokens together, compute.vllm.max_model_tokens is "
                 f"{self.compute.vllm.max_model_tokens}; raise it"
+            )
+        if self.engine == "vllm" and self.compute.vllm.data_parallel > 1:
+            raise ValueError(
+                f"compute.vllm.data_parallel is {self.compute.vllm.data_parallel}, and a run's own process holds one "
+                "copy of the model; set engine: server and start the copies with `serl serve`"
             )
         best = self.keep.policies.best
         validation = [benchmark.name for benchmark in self.evaluate.benchmarks if benchmark.validation]
@@ -264,9 +268,24 @@ class RunConfig(Settings):
         return self
 
     @property
+    def longest(self) -> int:
+        """Most tokens that a prompt and its response may have together."""
+        return max(
+            self.generate.max_prompt_tokens + self.generate.max_tokens,
+            self.sample.max_prompt_tokens + self.sample.max_tokens,
+        )
+
+    @property
     def uri(self) -> str:
         """Where the run lives."""
         return f"{self.root.rstrip('/')}/{self.name}"
+
+    def newest_policy(self) -> Path | None:
+        """Folder of the run's newest policy, or of the one it will start from; None where that has yet to be made."""
+        started = newest_revision(Store(self.uri)) is not None
+        if started and (run := open_run(self.uri)).iterations:
+            return run.policy()
+        return self.policy.folder() if self.policy else None
 
     def seeds_config(self) -> ImportSeeds:
         sha256 = content_of_file(self.seeds.path, "seed file") if self.seeds.path else None
@@ -299,9 +318,23 @@ class RunConfig(Settings):
         self.policy_stage()
         self.voters_stage()
         self._check_chat_templates()
+        if self.engine == "server":
+            self._check_servers()
         read_deepspeed_settings(self.compute.trainer)
         self.evaluate_config()
         self.vote_config()
+
+    def _check_servers(self) -> None:
+        """Raises InputError unless servers answer that run the policy's model and every voter's."""
+        from stages.engines.server import ServerEngine
+
+        folder = self.newest_policy()
+        models = {f"voter {voter.name}": Path(voter.model) for voter in self.voters if voter.model}
+        engine = ServerEngine(self.compute.server)
+        try:
+            engine.check({**models, **({"policy": folder} if folder else {})}, self.longest)
+        finally:
+            engine.close()
 
     def _check_chat_templates(self) -> None:
         """New questions are always asked for as in a chat, by iteration 1; voters come later still."""

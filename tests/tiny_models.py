@@ -45,6 +45,15 @@ def make_tiny_tokenizer(vocab_texts: Sequence[str] = VOCAB_TEXTS, *, vocab_size:
     return wrapped
 
 
+def logprobs_of(model: Any, prompt: Sequence[int], response: Sequence[int], temperature: float = 1.0) -> Any:
+    """Log-probability of every token of the vocabulary before each token of the response [tokens, vocabulary]."""
+    import torch
+
+    with torch.no_grad():
+        logits = model(torch.tensor([[*prompt, *response]])).logits[0, len(prompt) - 1 : -1]
+    return (logits / temperature).log_softmax(-1)
+
+
 def make_tiny_policy(
     folder: Path,
     *,

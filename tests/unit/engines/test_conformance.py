@@ -13,7 +13,9 @@ from storage.errors import InputError
 from tests.helpers import generate
 from tests.policy_server import PolicyServer
 from tests.tiny_models import make_tiny_policy
+from tests.vllm_server import VllmServer
 
+ON_VLLM = [pytest.param(name, marks=pytest.mark.vllm) for name in ("vllm", "vllm server")]
 TEXTS = (
     "Tom has 3 apples and buys 4. How many?",
     "1. What is 2+2?\n2. What is 5-1?\n3.",
@@ -26,9 +28,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_tiny_policy(tmp_path_factory.mktemp("policy"))
 
 
-@pytest.fixture(scope="module", params=["fake", "transformers", "server", pytest.param("vllm", marks=pytest.mark.vllm)])
+@pytest.fixture(scope="module", params=["fake", "transformers", "server", *ON_VLLM])
 def make(request: pytest.FixtureRequest, folder: Path) -> Iterator[Callable[[], Engine]]:
-    kind: EngineKind = request.param
+    kind: EngineKind = request.param.split()[-1]
 
     def loaded() -> Engine:
         vllm = VllmPlacement(cache_gib=0.1)
@@ -38,7 +40,9 @@ def make(request: pytest.FixtureRequest, folder: Path) -> Iterator[Callable[[], 
 
     with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
         servers = None
-        if kind == "server":
+        if request.param == "vllm server":
+            servers = ServerPlacement(urls=(stack.enter_context(VllmServer(folder)).url,))
+        elif kind == "server":
             several = [stack.enter_context(PolicyServer(folder)) for _ in range(2)]
             servers = ServerPlacement(urls=tuple(server.url for server in several))
         # Several engines in one process would share vLLM's global state; a run has one.

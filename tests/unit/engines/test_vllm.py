@@ -1,6 +1,7 @@
 """vLLM itself: weights taken over in place, log-probabilities, refusals. `make test-vllm` runs these."""
 
 import importlib.util
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +9,14 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from stages.engines.base import SamplingParams
-from stages.engines.config import VllmPlacement
+from stages.engines.base import Engine, SamplingParams
+from stages.engines.config import ServerPlacement, VllmPlacement
 from stages.engines.loader import make_engine
 from stages.engines.vllm import VllmEngine
 from storage.errors import InputError
 from tests.helpers import generate
-from tests.tiny_models import make_tiny_policy
+from tests.tiny_models import logprobs_of, make_tiny_policy
+from tests.vllm_server import VllmServer
 
 SMALL = VllmPlacement(cache_gib=0.1)
 PROMPTS = [[5, 17, 33, 9, 80, 41, 7], [9, 8, 7]]
@@ -28,17 +30,22 @@ def policies(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return [make_tiny_policy(folder / str(seed), seed=seed, tied=request.param) for seed in range(3)]
 
 
-def logprobs_of(model: Any, prompt: list[int], response: list[int], temperature: float) -> torch.Tensor:
-    """Of every token of the response, over the whole vocabulary [tokens, vocabulary]."""
-    with torch.no_grad():
-        logits = model(torch.tensor([prompt + response])).logits[0, len(prompt) - 1 : -1]
-    return (logits / temperature).log_softmax(-1)
+@pytest.fixture(params=["in process", "server"])
+def engine(request: pytest.FixtureRequest, policies: list[Path]) -> Iterator[Engine]:
+    if request.param == "in process":
+        engine = make_engine("vllm", vllm=SMALL)
+        yield engine
+        engine.close()
+        return
+    with VllmServer(policies[0]) as server:
+        engine = make_engine("server", server=ServerPlacement(urls=(server.url,)))
+        yield engine
+        engine.close()
 
 
 @pytest.mark.vllm
-def test_reloaded_weights_are_those_of_the_folder(policies: list[Path]) -> None:
+def test_reloaded_weights_are_those_of_the_folder(engine: Engine, policies: list[Path]) -> None:
     """Three reloads in one engine: greedy tokens and all log-probabilities are those of transformers."""
-    engine = VllmEngine(SMALL)
     for place, folder in enumerate([*policies, policies[0]]):
         engine.load(folder, f"{folder}-{place}")
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
@@ -56,8 +63,7 @@ def test_reloaded_weights_are_those_of_the_folder(policies: list[Path]) -> None:
                     torch.testing.assert_close(torch.tensor(completion.logprobs), sampled, atol=1e-4, rtol=1e-5)
                     if settings["temperature"] == 0:
                         assert ids == expected.argmax(-1).tolist()
-    assert engine.use.starts == 1
-    engine.close()
+    assert engine.use.starts == isinstance(engine, VllmEngine) and engine.use.loads == 4
 
 
 @pytest.mark.vllm

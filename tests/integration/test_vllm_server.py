@@ -1,0 +1,70 @@
+"""A stage on real vLLM behind `serl serve`, which is killed in the middle."""
+
+import threading
+from pathlib import Path
+
+import polars as pl
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from stages import schemas
+from stages.contract import Context, run_stage
+from stages.domains.arithmetic import problems
+from stages.engines.config import ServerPlacement
+from stages.import_inputs import IMPORT_POLICY, ImportPolicy, content_of_policy
+from stages.resources import Compute, Resources
+from stages.sample_responses import SAMPLE, SampleConfig
+from storage.store import Store
+from tests.helpers import put_table
+from tests.tiny_models import logprobs_of, make_tiny_policy
+from tests.vllm_server import VllmServer
+
+pytestmark = [pytest.mark.vllm, pytest.mark.slow]
+
+
+def test_a_server_killed_in_the_middle_costs_only_what_was_under_way(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    policy, other = (make_tiny_policy(tmp_path / str(seed), seed=seed) for seed in (0, 1))
+    # It starts with other weights than the policy's.
+    with VllmServer(other) as server:
+        placement = ServerPlacement(urls=(server.url,), patience_seconds=300)
+        with Resources(Compute(shard_rows=16, server=placement), "server") as resources:
+            written: dict[Path, int] = {}
+            back: list[threading.Thread] = []
+            parts = tmp_path / "run" / "responses"
+
+            def kill_once(stage: str, done: int, total: int, note: str) -> None:
+                if not back and len(found := sorted(parts.rglob("*.parquet"))) >= 2:
+                    written.update({path: path.stat().st_mtime_ns for path in found})
+                    server.kill()
+                    back.append(threading.Thread(target=server.start))
+                    back[0].start()
+
+            context = Context(
+                store=Store(str(tmp_path / "run")), seed=1, iteration=1, resources=resources, progress=kill_once
+            )
+            texts = list(dict.fromkeys(problem.question for problem in problems("seed", 400, 0)))
+            accepted = [
+                {"question_id": schemas.question_id(text), "candidate_id": f"c{n}", "question": text, "similarity": 0.0}
+                for n, text in enumerate(texts)
+            ]
+            settings = ImportPolicy(path=str(policy), sha256=content_of_policy(str(policy)))
+            inputs = {
+                "policy": run_stage(IMPORT_POLICY, {}, settings, context).refs["policy"],
+                "accepted": put_table(context, "accepted", schemas.ACCEPTED, accepted),
+            }
+            result = run_stage(SAMPLE, inputs, SampleConfig(responses=8, max_tokens=48), context)
+            back[0].join()
+    assert len(written) < len(list(parts.rglob("*.parquet"))) and "answers again" in caplog.text
+    assert written == {path: path.stat().st_mtime_ns for path in written}
+    rows = pl.concat(pl.read_parquet(path) for path in sorted(parts.rglob("*.parquet")))
+    assert rows.height == 8 * len(texts) == result.metrics["sample/responses"]
+    assert rows.select("question_id", "sample_index").is_unique().all() and rows["seed"].n_unique() == rows.height
+    # All of them are the policy's own, also those from after the restart.
+    model = AutoModelForCausalLM.from_pretrained(policy, dtype=torch.float32)
+    for row in rows.sample(200, seed=0).iter_rows(named=True):
+        whole = logprobs_of(model, row["prompt_ids"], row["response_ids"])
+        sampled = whole.gather(1, torch.tensor(row["response_ids"])[:, None])[:, 0]
+        torch.testing.assert_close(torch.tensor(row["behaviour_logprobs"]), sampled, atol=1e-4, rtol=1e-5)
