@@ -80,6 +80,8 @@ def _policy(config: RunConfig) -> str:
         return "none (fake engine)"
     if config.policy.warm_start:
         return "made by warm start"
+    if config.policy.adapter:
+        return f"{config.policy.model} with adapter {config.policy.adapter}"
     return config.policy.model or f"iteration {config.policy.iteration} of {config.policy.run}"
 
 

@@ -20,14 +20,13 @@ from stages.filter_instructions import FilterConfig, FilterSettings
 from stages.generate_instructions import GenerateConfig
 from stages.import_inputs import (
     IMPORT_POLICY,
-    ImportPolicy,
     ImportProblems,
     ImportSeeds,
     ImportVoters,
     ProblemSet,
+    bring_policy,
     check_files,
     content_of_file,
-    content_of_policy,
     import_voters_stage,
 )
 from stages.ppo_update import PpoUpdateConfig
@@ -66,6 +65,7 @@ class Policy(Settings):
 
     warm_start: WarmStartConfig | None = None
     model: str | None = Field(None, description="Local Hugging Face folder with safetensors and tokenizer.")
+    adapter: str | None = Field(None, description="LoRA adapter for `model`, in peft's format; merged once.")
     run: str | None = Field(None, description="Another run's folder.")
     iteration: int | None = Field(None, ge=0, description="Iteration of that run; its last one when not set.")
 
@@ -74,6 +74,8 @@ class Policy(Settings):
         _exactly_one("policy", warm_start=self.warm_start, model=self.model, run=self.run)
         if self.iteration is not None and self.run is None:
             raise ValueError("`iteration` goes with `run`")
+        if self.adapter is not None and self.model is None:
+            raise ValueError("`adapter` goes with `model`")
         return self
 
     def folder(self) -> Path | None:
@@ -88,6 +90,7 @@ class Voter(Settings):
 
     name: str = Field(pattern=r"^[a-z0-9_]+$")
     model: str | None = Field(None, description="Local Hugging Face folder with safetensors and tokenizer.")
+    adapter: str | None = Field(None, description="LoRA adapter for `model`, in peft's format; merged once.")
     iteration: int | None = Field(
         None,
         le=0,
@@ -101,6 +104,8 @@ class Voter(Settings):
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         _exactly_one(f"voter {self.name}", model=self.model, iteration=self.iteration)
+        if self.adapter is not None and self.model is None:
+            raise ValueError(f"voter {self.name}: `adapter` goes with `model`")
         if self.name == POLICY:
             raise ValueError(f"a voter cannot be called {POLICY}, which always votes")
         return self
@@ -300,16 +305,12 @@ class RunConfig(Settings):
             return FAKE_POLICY, Settings()
         if self.policy.warm_start:
             return WARM_START, self.policy.warm_start
-        folder = str(self.policy.folder())
-        return IMPORT_POLICY, ImportPolicy(path=folder, sha256=content_of_policy(folder))
+        return IMPORT_POLICY, bring_policy(str(self.policy.folder()), self.policy.adapter)
 
     def voters_stage(self) -> tuple[Stage, ImportVoters] | None:
         """The stage that brings in the voters that are models of their own, and its settings; None without any."""
-        models = {voter.name: voter.model for voter in self.voters if voter.model}
-        if not models:
-            return None
-        found = {name: ImportPolicy(path=path, sha256=content_of_policy(path)) for name, path in models.items()}
-        return import_voters_stage(models), ImportVoters(models=found)
+        found = {voter.name: bring_policy(voter.model, voter.adapter) for voter in self.voters if voter.model}
+        return (import_voters_stage(found), ImportVoters(models=found)) if found else None
 
     def check_inputs(self) -> None:
         """Raises InputError for an engine, file or model folder that is missing; the stages would do so too late."""
@@ -318,23 +319,28 @@ class RunConfig(Settings):
         self.policy_stage()
         self.voters_stage()
         self._check_chat_templates()
-        if self.engine == "server":
-            self._check_servers()
+        self._check_engine()
         read_deepspeed_settings(self.compute.trainer)
         self.evaluate_config()
         self.vote_config()
 
-    def _check_servers(self) -> None:
-        """Raises InputError unless servers answer that run the policy's model and every voter's."""
-        from stages.engines.server import ServerEngine
-
-        folder = self.newest_policy()
+    def _check_engine(self) -> None:
+        """Raises InputError where the engine can be known not to run the policy's model or a voter's."""
         models = {f"voter {voter.name}": Path(voter.model) for voter in self.voters if voter.model}
-        engine = ServerEngine(self.compute.server)
-        try:
-            engine.check({**models, **({"policy": folder} if folder else {})}, self.longest)
-        finally:
-            engine.close()
+        if folder := self.newest_policy():
+            models["policy"] = folder
+        if self.engine == "vllm":
+            from stages.engines.vllm import check_models
+
+            check_models(self.compute.vllm, models)
+        if self.engine == "server":
+            from stages.engines.server import ServerEngine
+
+            engine = ServerEngine(self.compute.server)
+            try:
+                engine.check(models, self.longest)
+            finally:
+                engine.close()
 
     def _check_chat_templates(self) -> None:
         """New questions are always asked for as in a chat, by iteration 1; voters come later still."""

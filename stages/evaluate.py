@@ -7,7 +7,7 @@ wrong and is listed, it does not leave the denominator. How far a majority can b
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any
 
@@ -21,7 +21,7 @@ from stages.answers.voting import Ballot, Comparer, Graded, grade, vote
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.engines.base import Batch, Completion, Responses, SamplingParams
 from stages.sample_responses import AnswerPrompt
-from stages.settings import Settings
+from stages.settings import Settings, StopStrings
 from storage.fingerprint import derive_seed
 
 BOOTSTRAP_DRAWS = 2_000
@@ -35,6 +35,7 @@ class EvaluateSettings(Settings):
     temperature: PositiveFloat = 1.0
     top_p: PositiveFloat = Field(0.95, le=1)
     max_tokens: PositiveInt = 1_024
+    stop: StopStrings = ()
 
 
 class EvaluateConfig(EvaluateSettings):
@@ -49,8 +50,8 @@ def evaluate(config: EvaluateConfig, inputs: Inputs, work: Work) -> Metrics:
     engine = work.resources.engine()
     engine.load(inputs.folder("policy"), inputs.identity("policy"))
     problems = inputs.table("problems").to_dicts()
-    greedy = SamplingParams(temperature=0.0, max_tokens=config.max_tokens)
-    sampled = SamplingParams(temperature=config.temperature, top_p=config.top_p, max_tokens=config.max_tokens)
+    greedy = SamplingParams(temperature=0.0, max_tokens=config.max_tokens, stop=config.stop)
+    sampled = replace(greedy, temperature=config.temperature, top_p=config.top_p)
     shards = list(work.shards("grades", len(problems)))
 
     def ask() -> Iterator[_Pass]:

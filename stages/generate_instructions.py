@@ -14,7 +14,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from stages import schemas
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.engines.base import Batch, SamplingParams
-from stages.settings import Settings
+from stages.settings import Settings, StopStrings
 from stages.text.prompts import choose_examples, fit_examples, question_list_messages
 from stages.text.question_lists import parse_questions
 
@@ -39,6 +39,7 @@ class GenerateConfig(Settings):
     presence_penalty: float = Field(2.0, ge=-2, le=2)
     max_prompt_tokens: PositiveInt = 1_024
     max_tokens: PositiveInt = Field(1_024, description="New tokens per continuation.")
+    stop: StopStrings = ()
 
     @property
     def prompts(self) -> int:
@@ -60,6 +61,7 @@ def generate_instructions(config: GenerateConfig, inputs: Inputs, work: Work) ->
         top_p=config.top_p,
         presence_penalty=config.presence_penalty,
         max_tokens=config.max_tokens,
+        stop=config.stop,
     )
     seeds = inputs.table("seeds")["question"].to_list()
     pool = inputs.table("pool")["question"].to_list() if "pool" in inputs else []

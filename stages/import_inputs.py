@@ -57,10 +57,13 @@ class ImportVoters(Settings):
 
 
 class ImportPolicy(Settings):
-    """A local Hugging Face folder; it stays where it is, its files are recorded by digest."""
+    """A local Hugging Face folder; it stays where it is, its files are recorded by digest. With an adapter (peft's
+    format), the folder of the two merged is written."""
 
     path: str = Field(exclude=True)
     sha256: str
+    adapter: str | None = Field(None, exclude=True)
+    adapter_sha256: str | None = Field(None, exclude_if=lambda found: found is None)
 
 
 def import_seeds(config: ImportSeeds, inputs: Inputs, work: Work) -> Metrics:
@@ -85,14 +88,24 @@ def import_problems(config: ImportProblems, inputs: Inputs, work: Work) -> Metri
 
 
 def import_policy(config: ImportPolicy, inputs: Inputs, work: Work) -> Metrics:
-    work.import_folder("policy", Path(config.path))
+    _bring("policy", config, work)
     return {}
 
 
 def import_voters(config: ImportVoters, inputs: Inputs, work: Work) -> Metrics:
     for name, model in config.models.items():
-        work.import_folder(f"voter_{name}", Path(model.path))
+        _bring(f"voter_{name}", model, work)
     return {}
+
+
+def _bring(output: str, model: ImportPolicy, work: Work) -> None:
+    if model.adapter is None:
+        work.import_folder(output, Path(model.path))
+        return
+    from stages.trainer.adapters import merge_folder
+
+    merge_folder(Path(model.path), Path(model.adapter), work.scratch / output)
+    work.write_folder(output, work.scratch / output)
 
 
 def import_voters_stage(names: Iterable[str]) -> Stage:
@@ -179,6 +192,23 @@ def content_of_policy(name: str) -> str:
             "save the model's tokenizer into it"
         )
     return digest_files([(file, digest_file(folder / file)) for file in files_under(folder)])
+
+
+def bring_policy(model: str, adapter: str | None) -> ImportPolicy:
+    """How a model folder, with an adapter or without, is brought in. Raises InputError where one is unusable."""
+    return ImportPolicy(
+        path=model,
+        sha256=content_of_policy(model),
+        adapter=adapter,
+        adapter_sha256=None if adapter is None else _content_of_adapter(adapter),
+    )
+
+
+def _content_of_adapter(name: str) -> str:
+    files = ("adapter_config.json", "adapter_model.safetensors")
+    if missing := [file for file in files if not (Path(name) / file).is_file()]:
+        raise InputError(f"adapter {name} has no {' and no '.join(missing)}; expected a folder that peft has saved")
+    return digest_files([(file, digest_file(Path(name) / file)) for file in files])
 
 
 def _seed_row(row: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from stages import schemas
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.engines.base import Batch, Engine, SamplingParams
-from stages.settings import Settings
+from stages.settings import Settings, StopStrings
 
 
 class AnswerPrompt(Settings):
@@ -41,6 +41,7 @@ class SampleConfig(Settings):
     top_p: PositiveFloat = Field(1.0, le=1)
     max_prompt_tokens: PositiveInt = Field(1_024, description="A question whose prompt is longer gets no responses.")
     max_tokens: PositiveInt = Field(1_024, description="New tokens per response.")
+    stop: StopStrings = ()
 
 
 class VoterSampling(Settings):
@@ -155,7 +156,9 @@ def _ask(
     *seed_of: str,
 ) -> Iterator[_Shard]:
     """What an engine is asked for each shard; `seed_of` enters the seeds beside question and sample."""
-    params = SamplingParams(temperature=config.temperature, top_p=config.top_p, max_tokens=config.max_tokens)
+    params = SamplingParams(
+        temperature=config.temperature, top_p=config.top_p, max_tokens=config.max_tokens, stop=config.stop
+    )
     for part, rows in shards:
         asked = _fitting(questions[rows.start : rows.stop], prompt, config.max_prompt_tokens, engine)
         seeds = [[work.seed(*seed_of, name, sample) for sample in range(responses)] for name in asked]

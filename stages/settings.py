@@ -1,6 +1,8 @@
 """The base of every settings model: frozen, and an unknown key is an error rather than a silent no-op."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Settings(BaseModel):
@@ -9,3 +11,12 @@ class Settings(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True, use_attribute_docstrings=True
     )
+
+
+StopStrings = Annotated[
+    tuple[Annotated[str, Field(min_length=1)], ...],
+    # Left out of identities where there are none: runs of before there was this setting go on.
+    Field(
+        description="A response ends where its text first contains one of these.", exclude_if=lambda found: not found
+    ),
+]

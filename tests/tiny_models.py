@@ -98,3 +98,18 @@ def make_tiny_policy(
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def saved_adapter(folder: Path, base: Path, **settings: Any) -> Path:
+    """An adapter as a user has trained it with peft, not with this software."""
+    import peft
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    config = peft.LoraConfig(**({"r": 4, "lora_alpha": 16, "target_modules": "all-linear", **settings}))
+    model = peft.get_peft_model(AutoModelForCausalLM.from_pretrained(base), config)
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.1, generator=torch.Generator().manual_seed(len(name)))
+    model.save_pretrained(folder)
+    return folder

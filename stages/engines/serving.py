@@ -142,7 +142,7 @@ class Gate:
         except InputError as error:
             return _refuse(400, f"on its machine: {error}; it has to see the run's folder under the same path")
         if found != wanted:
-            return _refuse(400, f"{folder} holds another model on its machine than on the run's")
+            return _refuse(400, f"{folder} is another model on its machine, or its transformers is of another version")
         if found != architecture(Path(engine.vllm_config.model_config.model)):
             return _refuse(400, f"it runs {engine.vllm_config.model_config.model}, another architecture than {folder}")
         try:

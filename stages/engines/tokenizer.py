@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoTokenizer, GenerationConfig, PreTrainedTokenizerFast
+from transformers import AutoConfig, AutoTokenizer, GenerationConfig, PreTrainedTokenizerFast
 from transformers.utils import GENERATION_CONFIG_NAME
 
 from stages.engines.base import Batch, EngineUse, check_request
 from storage.errors import InputError
 
 _OF_NO_WEIGHT = ("_name_or_path", "transformers_version", "dtype", "torch_dtype", "use_cache")
-"""Entries of config.json in which two models of one architecture may differ."""
+"""Entries of config.json in which two models of one architecture may differ; dropouts are others."""
 
 
 class PolicyTokenizer:
@@ -114,12 +114,27 @@ def load_tokenizer(folder: Path) -> Any:
 
 def architecture(folder: Path) -> str:
     """Equal for two folders whose weights and tokens can take each other's place in a running engine."""
-    config = {name: value for name, value in read_config(folder).items() if name not in _OF_NO_WEIGHT}
+    config = {
+        name: value
+        for name, value in _meaning(folder).items()
+        if name not in _OF_NO_WEIGHT and not ("dropout" in name or name.endswith("pdrop"))
+    }
     digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
     tokens = folder / "tokenizer.json"
     if tokens.exists():
         digest.update(tokens.read_bytes())
     return digest.hexdigest()
+
+
+def _meaning(folder: Path) -> dict[str, Any]:
+    """What config.json says, in transformers' present words: folders of the hub have older ones than our updates."""
+    written = read_config(folder)
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except (ValueError, KeyError, OSError):  # a model that transformers does not know; others may
+        return written
+    found: dict[str, Any] = config.to_dict()
+    return found
 
 
 def context(folder: Path) -> int:

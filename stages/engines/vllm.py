@@ -11,7 +11,7 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,20 @@ def arguments(given: VllmPlacement, folder: Path) -> dict[str, Any]:
         "enable_chunked_prefill": False,
         "max_num_batched_tokens": max(8192, told["max_model_len"]),
     }
+
+
+def check_models(given: VllmPlacement, models: Mapping[str, Path]) -> None:
+    """Raises InputError where vLLM says beforehand that it cannot run one of the models, by what they are for."""
+    for what, folder in models.items():
+        with _as_input_error(folder, what):
+            _imported().EngineArgs(str(folder), **arguments(given, folder)).create_model_config()
+
+
+def _imported() -> Any:
+    """vLLM, which reads its environment when it is imported."""
+    for name, value in (environment() | ({} if _on_gpu() else _IN_PROCESS_ON_CPU)).items():
+        os.environ.setdefault(name, value)
+    return importlib.import_module("vllm")
 
 
 class VllmEngine(TokenizingEngine):
@@ -199,9 +213,7 @@ class VllmEngine(TokenizingEngine):
         return request, cut_at_stop(whole, request.params.stop, self.decode)
 
     def _start(self, folder: Path) -> None:
-        for name, value in (environment() | ({} if _on_gpu() else _IN_PROCESS_ON_CPU)).items():
-            os.environ.setdefault(name, value)
-        self._vllm = importlib.import_module("vllm")
+        self._vllm = _imported()
         if not _on_gpu():
             import torch
 
@@ -227,13 +239,13 @@ def _can_sleep() -> bool:
 
 
 @contextmanager
-def _as_input_error(folder: Path) -> Iterator[None]:
+def _as_input_error(folder: Path, what: str = "policy") -> Iterator[None]:
     """What vLLM says of a model that it cannot load, on one line."""
     try:
         yield
     except (ValueError, RuntimeError, OSError, KeyError, AssertionError) as error:
         first = " ".join(str(error).split())[:600]
         raise InputError(
-            f"vLLM cannot run {folder}: {first or type(error).__name__}. If memory is short, lower "
-            "compute.vllm.max_model_tokens or max_sequences, or raise memory_share (cache_gib on a CPU)"
+            f"vLLM cannot run the model of {what}, {folder}: {first or type(error).__name__}. If memory is short, "
+            "lower compute.vllm.max_model_tokens or max_sequences, or raise memory_share (cache_gib on a CPU)"
         ) from error

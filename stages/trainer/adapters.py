@@ -1,17 +1,18 @@
-"""Low-rank adapters (arXiv 2106.09685) by peft: put in, merged, written for others, read back."""
+"""Low-rank adapters (arXiv 2106.09685) by peft: put in, merged, written for others, read back, brought in merged."""
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
 import peft
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers import PreTrainedModel
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from stages.trainer.config import LoraConfig
-from stages.trainer.models import full_shape, set_weight
+from stages.trainer.models import full_shape, save_model, set_weight
 from storage.errors import InputError
 
 FOLDER = "adapter"
@@ -58,6 +59,28 @@ def merge(weights: Mapping[str, Tensor], config: LoraConfig) -> dict[str, Tensor
         elif ".lora_" not in name:
             merged[name] = weight
     return merged
+
+
+def merge_folder(model: Path, adapter: Path, target: Path) -> None:
+    """Write the model of folder `model` with peft's adapter of folder `adapter` merged into it, in its own precision.
+
+    Raises InputError where the adapter is none, or was made for another model.
+    """
+    try:
+        base = AutoModelForCausalLM.from_pretrained(model, local_files_only=True, use_safetensors=True, dtype="auto")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # what does not fit is an error below
+            adapted = peft.PeftModel.from_pretrained(base, str(adapter), local_files_only=True)
+        with safe_open(adapter / "adapter_model.safetensors", "pt") as file:
+            strange = sorted(set(file.keys()) ^ peft.get_peft_model_state_dict(adapted).keys())
+        if strange:
+            raise ValueError(f"{len(strange)} weights are in only one of the two, such as {strange[0]}")
+        merged = adapted.merge_and_unload(safe_merge=True)
+    except (ValueError, RuntimeError, KeyError, TypeError, OSError, SafetensorError) as error:
+        raise InputError(
+            f"adapter {adapter} cannot be merged into {model}: {' '.join(str(error).split())[:300]}"
+        ) from error
+    save_model(merged, merged.state_dict(), model, target)
 
 
 def save(weights: Mapping[str, Tensor], config: LoraConfig, folder: Path) -> None:

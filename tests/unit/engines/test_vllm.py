@@ -1,6 +1,7 @@
 """vLLM itself: weights taken over in place, log-probabilities, refusals. `make test-vllm` runs these."""
 
 import importlib.util
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from transformers import AutoModelForCausalLM
 from stages.engines.base import Engine, SamplingParams
 from stages.engines.config import ServerPlacement, VllmPlacement
 from stages.engines.loader import make_engine
-from stages.engines.vllm import VllmEngine
+from stages.engines.vllm import VllmEngine, check_models
 from storage.errors import InputError
 from tests.helpers import generate
 from tests.tiny_models import logprobs_of, make_tiny_policy
@@ -83,7 +84,7 @@ def test_another_architecture_starts_vllm_anew(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("placement", "message"),
     [
-        (VllmPlacement(cache_gib=0.0001), r"vLLM cannot run .*cache"),
+        (VllmPlacement(cache_gib=0.0001), r"vLLM cannot run the model of policy, .*cache"),
         (VllmPlacement(cache_gib=0.1, quantization="no_such"), "vLLM cannot run .*no_such"),
     ],
 )
@@ -92,6 +93,16 @@ def test_what_vllm_refuses_is_told_on_one_line(tmp_path: Path, placement: VllmPl
     with pytest.raises(InputError, match=message):
         engine.load(make_tiny_policy(tmp_path / "policy"), "k")
     assert engine.policy_key is None
+
+
+@pytest.mark.vllm
+def test_a_model_that_vllm_does_not_know_is_told_before_anything_starts(tmp_path: Path) -> None:
+    policy, voter = make_tiny_policy(tmp_path / "policy"), make_tiny_policy(tmp_path / "voter")
+    check_models(SMALL, {"policy": policy, "voter teacher": voter})
+    config = json.loads((voter / "config.json").read_text())
+    (voter / "config.json").write_text(json.dumps({**config, "architectures": ["NobodysForCausalLM"]}))
+    with pytest.raises(InputError, match=r"vLLM cannot run the model of voter teacher, .*NobodysForCausalLM"):
+        check_models(SMALL, {"policy": policy, "voter teacher": voter})
 
 
 @pytest.mark.skipif(importlib.util.find_spec("vllm") is not None, reason="vLLM is installed here")

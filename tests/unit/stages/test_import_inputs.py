@@ -20,16 +20,20 @@ from stages.import_inputs import (
     ImportPolicy,
     ImportProblems,
     ImportSeeds,
+    ImportVoters,
     ProblemSet,
+    bring_policy,
     check_files,
     content_of_file,
     content_of_policy,
+    import_voters_stage,
     read_rows,
 )
 from storage.errors import InputError
 from storage.reading import read_folder
 from storage.store import Store
 from tests.helpers import Tables, do, write_jsonl
+from tests.tiny_models import make_tiny_policy, saved_adapter
 
 
 def import_seeds(context: Context, path: Path) -> Tables:
@@ -264,3 +268,19 @@ def test_traces_of_a_download_are_not_part_of_a_policy(tmp_path: Path) -> None:
     (second / ".cache" / "huggingface").mkdir(parents=True)
     (second / ".cache" / "huggingface" / "config.json.metadata").write_text("1763843000.1")
     assert content_of_policy(str(first)) == content_of_policy(str(second))
+
+
+def test_a_policy_with_an_adapter_is_written_merged_and_known_by_both(context: Context, tmp_path: Path) -> None:
+    base = make_tiny_policy(tmp_path / "base")
+    adapter = saved_adapter(tmp_path / "adapter", base)
+    config = bring_policy(str(base), str(adapter))
+    assert "adapter_sha256" not in bring_policy(str(base), None).model_dump()
+    merged = read_folder(run_stage(IMPORT_POLICY, {}, config, context).refs["policy"])
+    assert (merged / "tokenizer.json").read_bytes() == (base / "tokenizer.json").read_bytes()
+    assert (merged / "model.safetensors").read_bytes() != (base / "model.safetensors").read_bytes()
+    voters = ImportVoters(models={"teacher": config})
+    found = run_stage(import_voters_stage(["teacher"]), {}, voters, context).refs["voter_teacher"]
+    assert (read_folder(found) / "model.safetensors").read_bytes() == (merged / "model.safetensors").read_bytes()
+    (adapter / "adapter_model.safetensors").unlink()
+    with pytest.raises(InputError, match=r"adapter .* has no adapter_model.safetensors; expected a folder that peft"):
+        bring_policy(str(base), str(adapter))

@@ -46,6 +46,18 @@ def test_the_token_limit_cuts_and_is_counted(context: Context) -> None:
     assert metrics["sample/truncated_share"] == 1.0 and metrics["sample/mean_length"] == 4
 
 
+def test_stop_strings_end_responses_and_are_no_part_of_an_identity_where_there_are_none(context: Context) -> None:
+    free, stopped = sample(context)[0]["responses"], sample(context, stop=["="])[0]["responses"]
+    for whole, cut in zip(free["response"], stopped["response"], strict=True):
+        assert cut == whole.split("=")[0]
+    assert stopped.height == free.height and any("=" in text for text in free["response"])
+    # Tokens end with the one that completes the string.
+    assert all(bytes(i for i in row if i < 256).count(b"=") <= 1 for row in stopped["response_ids"].to_list())
+    assert "stop" not in SampleConfig().model_dump() and SampleConfig(stop=("\n",)).model_dump()["stop"] == ("\n",)
+    with pytest.raises(ValidationError, match="at least 1 character"):
+        SampleConfig(stop=("",))
+
+
 def test_a_prompt_that_is_too_long_gets_no_responses(context: Context) -> None:
     lengths = [len(text) for text in SEED_QUESTIONS]
     limit = sorted(lengths)[-2]  # bytes are the fake's tokens: exactly the longest is out

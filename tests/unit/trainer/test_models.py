@@ -1,6 +1,7 @@
 """Loading and saving models and the trainer's state, and packed attention against the plain one."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +9,14 @@ import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
+from stages.engines.tokenizer import architecture
 from stages.trainer import adapters, attention
 from stages.trainer.batches import Packing
 from stages.trainer.config import LoraConfig
 from stages.trainer.models import check_model, load_critic, load_policy, save_model
 from stages.trainer.state import load_counters, open_tensors, save_counters, save_tensors
 from storage.errors import InputError
-from tests.tiny_models import make_tiny_policy
+from tests.tiny_models import make_tiny_policy, saved_adapter
 
 CPU = torch.device("cpu")
 
@@ -191,3 +193,35 @@ def test_a_broken_state_is_refused(tmp_path: Path, content: str | None) -> None:
         (tmp_path / "state.json").write_text(content)
     with pytest.raises(InputError, match="not a trainer state"):
         load_counters(tmp_path)
+
+
+@pytest.mark.parametrize("settings", [{}, {"use_rslora": True}, {"target_modules": ["q_proj"], "use_dora": True}])
+def test_an_adapter_is_brought_in_merged(settings: dict[str, Any], tmp_path: Path) -> None:
+    import peft
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    base = make_tiny_policy(tmp_path / "base")
+    adapter = saved_adapter(tmp_path / "adapter", base, **settings)
+    adapters.merge_folder(base, adapter, tmp_path / "merged")
+    tokens = torch.tensor([[5, 3, 9, 7]])
+    plain = AutoModelForCausalLM.from_pretrained(base)
+    before = plain(tokens).logits
+    expected = peft.PeftModel.from_pretrained(plain, adapter)(tokens).logits
+    assert not torch.allclose(before, expected, atol=1e-2)
+    merged = AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
+    torch.testing.assert_close(merged(tokens).logits, expected, atol=1e-4, rtol=1e-4)
+    assert AutoTokenizer.from_pretrained(tmp_path / "merged").encode("Tom") and architecture(base) == architecture(
+        tmp_path / "merged"
+    )
+
+
+def test_an_adapter_of_another_model_is_refused(tmp_path: Path) -> None:
+    base = make_tiny_policy(tmp_path / "base")
+    sizes: dict[str, int]
+    for sizes in ({"hidden_size": 32}, {"num_hidden_layers": 1}, {"num_hidden_layers": 3}):
+        (name,) = map(str, sizes.items())
+        other = make_tiny_policy(tmp_path / name, **sizes)
+        adapter = saved_adapter(tmp_path / f"{name} adapter", other, target_modules=["q_proj"])
+        with pytest.raises(InputError, match=re.escape(f"adapter {adapter} cannot be merged into {base}: ")):
+            adapters.merge_folder(base, adapter, tmp_path / "merged")
+        assert not (tmp_path / "merged").exists()
