@@ -327,8 +327,8 @@ class RunConfig(Settings):
     def _check_engine(self) -> None:
         """Raises InputError where the engine can be known not to run the policy's model or a voter's."""
         models = {f"voter {voter.name}": Path(voter.model) for voter in self.voters if voter.model}
-        if folder := self.newest_policy():
-            models["policy"] = folder
+        if self.policy and (folder := self.policy.folder()):
+            models["policy"] = folder  # its later ones have the same architecture
         if self.engine == "vllm":
             from stages.engines.vllm import check_models
 

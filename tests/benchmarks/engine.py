@@ -29,7 +29,7 @@ from stages import schemas
 from stages.contract import Context, run_stage
 from stages.domains.arithmetic import problems
 from stages.engines.base import Engine, SamplingParams
-from stages.engines.config import EngineKind
+from stages.engines.config import EngineKind, ServerPlacement
 from stages.engines.transformers import TransformersEngine
 from stages.import_inputs import IMPORT_POLICY, ImportPolicy, content_of_policy
 from stages.resources import Compute, Resources
@@ -39,6 +39,7 @@ from storage.store import Store
 from tests.benchmarks.decode import reference
 from tests.helpers import generate, put_table
 from tests.tiny_models import make_tiny_policy
+from tests.vllm_server import VllmServer
 
 QUESTIONS, SAMPLES, NEW_TOKENS, ROUNDS = 256, 16, 48, 3
 SIZES = {"hidden_size": 96, "intermediate_size": 256, "num_attention_heads": 3, "num_key_value_heads": 3}
@@ -53,6 +54,7 @@ def main() -> None:
         with Resources(Compute(threads=1, shard_rows=64), "vllm") as resources:
             ratio, rates = against_bare_generate(folder, policies[0], resources)
             reload_s = reload_seconds(resources.engine(), policies)
+        rates["server"] = server_rate(folder, policies[0])
         rates["transformers"], rates["transformers_generate"] = transformers_rates(policies[0])
         share = start_share(folder / "runs", "vllm")
     print(json.dumps({"ratio": ratio, "reload_s": reload_s, "start_share": share, "tokens_per_s": rates}))
@@ -60,20 +62,41 @@ def main() -> None:
 
 def against_bare_generate(folder: Path, policy: Path, resources: Resources) -> tuple[float, dict[str, float]]:
     """Both in turn, several times; the medians' ratio."""
-    context = Context(store=Store(str(folder / "run")), seed=1, iteration=1, resources=resources)
-    accepted = put_table(context, "accepted", schemas.ACCEPTED, questions())
-    settings = ImportPolicy(path=str(policy), sha256=content_of_policy(str(policy)))
-    inputs = {"policy": run_stage(IMPORT_POLICY, {}, settings, context).refs["policy"], "accepted": accepted}
     engine: Any = resources.engine()
-    run_stage(SAMPLE, inputs, CONFIG, replace(context, seed=0))  # vLLM starts, and both have been warm once
+    sample = stage_of(folder / "run", policy, resources)
+    sample(0)  # vLLM starts, and both have been warm once
     stage, bare = [], []
     for seed in range(1, ROUNDS + 1):
-        now = replace(context, seed=seed)
-        stage.append(rate(lambda now=now: run_stage(SAMPLE, inputs, CONFIG, now).metrics["sample/tokens"]))
+        stage.append(rate(lambda seed=seed: sample(seed)))
         bare.append(rate(lambda seed=seed: bare_generate(engine, seed)))
         print(f"sample stage {stage[-1]:8,.0f} tokens/s   bare LLM.generate {bare[-1]:8,.0f}")
     rates = {"vllm": round(median(stage)), "vllm_generate": round(median(bare))}
     return round(median(stage) / median(bare), 3), rates
+
+
+def server_rate(folder: Path, policy: Path) -> float:
+    """Tokens per second of the sample stage on a vLLM server on this machine, JSON over HTTP between the two."""
+    with VllmServer(policy, "compute.vllm.cache_gib=1") as server:
+        compute = Compute(threads=1, shard_rows=64, server=ServerPlacement(urls=(server.url,)))
+        with Resources(compute, "server") as resources:
+            sample = stage_of(folder / "server", policy, resources)
+            sample(0)
+            rates = [rate(lambda seed=seed: sample(seed)) for seed in range(1, ROUNDS + 1)]
+    print("sample stage on a server", *(f"{found:8,.0f}" for found in rates), "tokens/s")
+    return round(median(rates))
+
+
+def stage_of(folder: Path, policy: Path, resources: Resources) -> Callable[[int], int]:
+    """The sample stage: with a seed, it runs once more and returns its tokens."""
+    context = Context(store=Store(str(folder)), seed=1, iteration=1, resources=resources)
+    accepted = put_table(context, "accepted", schemas.ACCEPTED, questions())
+    settings = ImportPolicy(path=str(policy), sha256=content_of_policy(str(policy)))
+    inputs = {"policy": run_stage(IMPORT_POLICY, {}, settings, context).refs["policy"], "accepted": accepted}
+
+    def sample(seed: int) -> int:
+        return int(run_stage(SAMPLE, inputs, CONFIG, replace(context, seed=seed)).metrics["sample/tokens"] or 0)
+
+    return sample
 
 
 def bare_generate(engine: Any, seed: int) -> int:

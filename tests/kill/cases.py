@@ -13,7 +13,7 @@ def fake_case(folder: Path) -> RunConfig:
     return fake_config(folder, iterations=3, keep={"trainer_states": 1})
 
 
-def real_case(iterations: int = 2) -> RunConfig:
+def real_case(*settings: str, iterations: int = 2) -> RunConfig:
     """The quickstart with real warm start, engine and trainer, smaller still than in the other tests."""
     smaller = (
         f"iterations={iterations}",
@@ -24,4 +24,4 @@ def real_case(iterations: int = 2) -> RunConfig:
         "compute.shard_rows=2",
     )
     overrides = tuple(setting.removeprefix("--set=") for setting in CUT)
-    return load_config(REPOSITORY / "configs" / "quickstart.yaml", (*overrides, *smaller))
+    return load_config(REPOSITORY / "configs" / "quickstart.yaml", (*overrides, *smaller, *settings))

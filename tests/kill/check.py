@@ -32,10 +32,13 @@ def differences(expected: Path, found: Path) -> list[str]:
     return [
         *_different_manifests(expected, found),
         *_different_lists(expected, found),
-        *_damaged_files(found),
-        *_unreferenced_files(found),
-        *_wrong_rows(found),
+        *faults(found),
     ]
+
+
+def faults(run: Path) -> list[str]:
+    """One line for each thing that is wrong with a finished run, whatever another one holds."""
+    return [*_damaged_files(run), *_unreferenced_files(run), *_wrong_rows(run)]
 
 
 def manifests(run: Path) -> dict[str, dict[str, Any]]:

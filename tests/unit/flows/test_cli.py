@@ -20,7 +20,8 @@ from storage.errors import MissingArtifact
 from storage.lease import hold_lease
 from storage.run import open_run, write_revision
 from storage.store import Store
-from tests.helpers import fake_resources, fake_values, tree, write_jsonl
+from tests.helpers import fake_config, fake_resources, fake_values, tree, write_jsonl
+from tests.tiny_models import make_tiny_policy
 
 Change = Callable[[dict[str, Any], Path], object]
 
@@ -316,3 +317,23 @@ def test_stopping_says_how_to_go_on(
     monkeypatch.setattr(flows.cli, "_run_flow", stop)
     assert main(["run", str(config_file(tmp_path))]) == 130
     assert capsys.readouterr().err == "serl: stopped; run the same command again to go on from here\n"
+
+
+def test_serve_takes_the_newest_policy_and_says_where_there_is_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Path] = []
+    monkeypatch.setattr("stages.engines.serving.serve", lambda folder, *_, **__: told.append(folder))
+    monkeypatch.setattr("stages.engines.loader.check_installed", lambda kind: None)
+    model, root = make_tiny_policy(tmp_path / "model"), tmp_path / "runs"
+    quickstart = ("serve", "configs/quickstart.yaml", "--set", f"root={root}")
+    assert main(quickstart) == 2
+    assert "made by its warm start; run it first" in capsys.readouterr().err
+    assert main((*quickstart, "--model", str(model))) == 0
+    assert main((*quickstart, "--set", f"policy={{model: {model}}}", "--port", "8001")) == 0
+    assert told == [model, model] and f"server for {model} at http://127.0.0.1:8001" in capsys.readouterr().out
+    config = fake_config(tmp_path, iterations=1)
+    do_run(config)
+    assert config.newest_policy() == open_run(config.uri).policy(1)
+    assert main((*quickstart, "--model", str(tmp_path / "gone"))) == 2
+    assert "does not exist" in capsys.readouterr().err

@@ -10,6 +10,8 @@ from stages.text.quality import RULES, QualityRules
 from stages.trainer.fake import FAKE_POLICY
 from storage.errors import ConfigError, InputError
 from tests.helpers import fake_config, fake_values
+from tests.policy_server import PolicyServer
+from tests.tiny_models import make_tiny_policy
 
 CONFIGS = sorted((Path(__file__).parents[3] / "configs").glob("*.yaml"))
 MINIMAL: dict[str, Any] = {
@@ -264,3 +266,48 @@ def test_voters_have_no_say_where_labels_decide() -> None:
 def test_the_labelled_seeds_are_no_evaluation_set_to_the_filter() -> None:
     values = changed("evaluate.benchmarks", [BENCHMARK, {"name": "own", "seeds": True}])
     assert parse_config(values, "my.yaml").filter_config().seed_sets == ("own",)
+
+
+def test_copies_of_the_model_belong_to_servers(tmp_path: Path) -> None:
+    policy = {"model": str(make_tiny_policy(tmp_path / "policy"))}
+    several = {"vllm": {"data_parallel": 2}}
+    with pytest.raises(ConfigError, match="one copy of the model; set engine: server"):
+        fake_config(tmp_path, engine="vllm", policy=policy, compute=several)
+    assert fake_config(tmp_path, engine="server", policy=policy, compute=several).compute.vllm.data_parallel == 2
+
+
+@pytest.mark.parametrize(
+    ("urls", "message"),
+    [
+        (["gpu-1:8000"], "expected http://host:port, found 'gpu-1:8000'"),
+        (["http://a:1", "http://a:1/"], "named twice"),
+        ([], "at least 1 item"),
+    ],
+)
+def test_addresses_of_servers_are_checked(urls: list[str], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=message):
+        fake_config(tmp_path, compute={"server": {"urls": urls}})
+
+
+def test_servers_are_asked_before_anything_is_computed(tmp_path: Path) -> None:
+    first, other = make_tiny_policy(tmp_path / "policy"), make_tiny_policy(tmp_path / "other", num_hidden_layers=1)
+    with PolicyServer(other) as server:
+        settings = {
+            "policy": {"model": str(first)},
+            "compute": {"server": {"urls": [server.url]}},
+            "sample": {"max_prompt_tokens": 100, "max_tokens": 100},
+            "generate": {"questions": 8, "max_prompt_tokens": 100, "max_tokens": 100},
+        }
+        with pytest.raises(InputError, match=f"no server runs the model of policy, {first}: {server.url}: it runs"):
+            fake_config(tmp_path, engine="server", **settings).check_inputs()
+        server.model = first
+        fake_config(tmp_path, engine="server", **settings).check_inputs()
+    with pytest.raises(InputError, match="no server answers"):
+        fake_config(tmp_path, engine="server", **settings).check_inputs()
+
+
+def test_an_adapter_goes_with_a_model(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="`adapter` goes with `model`"):
+        fake_config(tmp_path, engine="transformers", policy={"run": "runs/other", "adapter": "a"})
+    with pytest.raises(ConfigError, match="voter old: `adapter` goes with `model`"):
+        fake_config(tmp_path, voters=[{"name": "old", "iteration": 0, "adapter": "a"}])

@@ -1,5 +1,6 @@
-"""A stage on real vLLM behind `serl serve`, which is killed in the middle."""
+"""Real vLLM killed in the middle of a stage: in the run's own process, and behind `serl serve`."""
 
+import signal
 import threading
 from pathlib import Path
 
@@ -17,10 +18,37 @@ from stages.resources import Compute, Resources
 from stages.sample_responses import SAMPLE, SampleConfig
 from storage.store import Store
 from tests.helpers import put_table
+from tests.kill.attempt import Attempt, living
+from tests.kill.cases import real_case
+from tests.kill.check import faults
 from tests.tiny_models import logprobs_of, make_tiny_policy
 from tests.vllm_server import VllmServer
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow]
+
+
+def test_a_run_killed_while_vllm_samples_keeps_every_part(tmp_path: Path) -> None:
+    """Tokens of rows that are sampled again may differ on vLLM; parts that were there may not."""
+    # Few at a time, so that parts are complete one after the other.
+    few = ("engine=vllm", "compute.vllm={max_sequences: 8, max_model_tokens: 512, cache_gib: 0.2}")
+    config = real_case(*few, iterations=1).model_copy(update={"root": str(tmp_path)})
+    created = 0
+    with Attempt(config) as attempt:
+        for event in attempt.events():
+            created += event.place.stage == "sample_responses" and event.what == "after"
+            if created == 3:  # the plan and two parts
+                attempt.kill()
+        assert attempt.wait() == -signal.SIGKILL, (tmp_path / "errors.txt").read_text()[-2_000:]
+    run = Path(config.uri)
+    before = {path: path.read_bytes() for path in run.glob("responses/*/*/*.parquet")}
+    assert len(before) >= 2 and not list(run.glob("manifests/*/sample_responses*"))
+    with Attempt(config) as again:
+        for _ in again.events():
+            pass
+        assert again.wait() == 0, (tmp_path / "errors.txt").read_text()[-2_000:]
+    after = {path: path.read_bytes() for path in run.glob("responses/*/*/*.parquet")}
+    assert len(after) > len(before) and before.items() <= after.items()
+    assert faults(run) == [] and living(tmp_path) == []
 
 
 def test_a_server_killed_in_the_middle_costs_only_what_was_under_way(
