@@ -200,7 +200,6 @@ class ServerEngine(TokenizingEngine):
 
     def _forget(self) -> None:
         """Drop what a `generate` that was not read to its end left."""
-
         self._do(_cancel(self._waiting))
         self._answers = queue.SimpleQueue()
 
@@ -210,7 +209,8 @@ class ServerEngine(TokenizingEngine):
         self._changed = asyncio.Event()
         self._session = aiohttp.ClientSession(
             headers=headers(),
-            connector=aiohttp.TCPConnector(limit=0),
+            # vLLM closes connections that were idle for 5 s: one that is just being closed is never used.
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=3),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=10),
         )
 

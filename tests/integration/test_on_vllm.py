@@ -27,26 +27,28 @@ from tests.vllm_server import VllmServer
 pytestmark = [pytest.mark.vllm, pytest.mark.slow]
 
 
+PARTS = "responses/*/*/*.parquet"
+
+
 def test_a_run_killed_while_vllm_samples_keeps_every_part(tmp_path: Path) -> None:
     """Tokens of rows that are sampled again may differ on vLLM; parts that were there may not."""
-    # Few at a time, so that parts are complete one after the other.
-    few = ("engine=vllm", "compute.vllm={max_sequences: 8, max_model_tokens: 512, cache_gib: 0.2}")
-    config = real_case(*few, iterations=1).model_copy(update={"root": str(tmp_path)})
-    created = 0
+    # Few responses at a time, so that parts are complete one after the other.
+    settings = ("engine=vllm", "compute.vllm={max_sequences: 4, max_model_tokens: 512, cache_gib: 0.2}",
+                "compute.shard_rows=1", "generate.over_generation=16", "generate.questions=12")  # fmt: skip
+    config = real_case(*settings, iterations=1).model_copy(update={"root": str(tmp_path)})
+    run = Path(config.uri)
     with Attempt(config) as attempt:
         for event in attempt.events():
-            created += event.place.stage == "sample_responses" and event.what == "after"
-            if created == 3:  # the plan and two parts
+            if event.place.stage == "sample_responses" and len(list(run.glob(PARTS))) == 2:
                 attempt.kill()
         assert attempt.wait() == -signal.SIGKILL, (tmp_path / "errors.txt").read_text()[-2_000:]
-    run = Path(config.uri)
-    before = {path: path.read_bytes() for path in run.glob("responses/*/*/*.parquet")}
+    before = {path: path.read_bytes() for path in run.glob(PARTS)}
     assert len(before) >= 2 and not list(run.glob("manifests/*/sample_responses*"))
     with Attempt(config) as again:
         for _ in again.events():
             pass
         assert again.wait() == 0, (tmp_path / "errors.txt").read_text()[-2_000:]
-    after = {path: path.read_bytes() for path in run.glob("responses/*/*/*.parquet")}
+    after = {path: path.read_bytes() for path in run.glob(PARTS)}
     assert len(after) > len(before) and before.items() <= after.items()
     assert faults(run) == [] and living(tmp_path) == []
 
