@@ -14,8 +14,10 @@ from typing import Self
 
 from tests.commands import REPOSITORY, environment
 from tests.helpers import fake_config
+from tests.kill.attempt import MARK, living
 from tests.policy_server import free_port
 
+ORPHAN_SECONDS = 30.0
 START_SECONDS = 180.0
 """A guard against hangs: it takes 15 to 40 s."""
 
@@ -55,17 +57,29 @@ class VllmServer:
         command += ["--port", str(self.port), *(f"--set={setting}" for setting in self._settings)]
         with (Path(self._home.name) / "log.txt").open("ab") as log:
             self._process = subprocess.Popen(
-                command, cwd=REPOSITORY, env=environment(), stdout=log, stderr=log, start_new_session=True
+                command,
+                cwd=REPOSITORY,
+                env=environment(**{MARK: self._home.name}),
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
 
     def log(self) -> str:
         return (Path(self._home.name) / "log.txt").read_text()[-3_000:]
 
     def kill(self) -> None:
-        """SIGKILL to all its processes."""
-        if self._process is not None and self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+        """SIGKILL to the server; the processes that it started end by themselves."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.kill()
+        self._process.wait()
+        deadline = time.monotonic() + ORPHAN_SECONDS
+        while orphans := living(Path(self._home.name)):
+            if time.monotonic() > deadline:
+                os.killpg(self._process.pid, signal.SIGKILL)
+                raise AssertionError(f"processes {orphans} of a killed server lived on for {ORPHAN_SECONDS:.0f} s")
+            time.sleep(0.1)
 
     def __enter__(self) -> Self:
         self.start()

@@ -9,6 +9,9 @@ from stages.settings import Settings
 
 EngineKind = Literal["fake", "transformers", "vllm", "server"]
 
+OWNER = "SERL_VLLM_OWNER"
+"""Environment variable of vLLM's processes: the run or server that started them."""
+
 
 class VllmPlacement(Settings):
     """How vLLM runs: in the run's own process (`engine: vllm`), or as a server (`serl serve`, `engine: server`)."""

@@ -64,10 +64,9 @@ def _flag(name: str, value: Any) -> list[str]:
 
 def serve(folder: Path, placement: VllmPlacement, *, host: str, port: int, threads: int) -> None:
     """Become that server; does not return. `threads` is for a CPU."""
-    from stages.engines.vllm import environment
+    from stages.engines.vllm import set_environment
 
-    for name, value in (environment() | {"OMP_NUM_THREADS": str(threads)}).items():
-        os.environ.setdefault(name, value)
+    set_environment({"OMP_NUM_THREADS": str(threads)})
     program = command(folder, placement, host=host, port=port)
     os.execv(program[0], program)
 

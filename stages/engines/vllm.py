@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.engines.base import AnyBatch, Completion, Progress, Responses, cut_at_stop
-from stages.engines.config import VllmPlacement
+from stages.engines.config import OWNER, VllmPlacement
 from stages.engines.feeding import Request, feed
 from stages.engines.tokenizer import PolicyTokenizer, TokenizingEngine, architecture, context
 from storage.errors import InputError
@@ -26,9 +26,9 @@ from storage.errors import InputError
 _IN_PROCESS_ON_CPU = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
 
 
-def environment() -> dict[str, str]:
-    """Variables that vLLM is to find, where the user has not set them."""
-    return {
+def set_environment(more: Mapping[str, str]) -> None:
+    """Set the variables that vLLM is to find, and `more`, where the user has not set them; before it is imported."""
+    found = {
         # No call to the outside.
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
@@ -37,6 +37,9 @@ def environment() -> dict[str, str]:
         # stages.engines.vllm_worker hooks into this one.
         "VLLM_USE_V2_MODEL_RUNNER": "0",
     } | ({} if _on_gpu() else {"VLLM_CPU_OMP_THREADS_BIND": "nobind"})
+    for name, value in {**found, **more}.items():
+        os.environ.setdefault(name, value)
+    os.environ[OWNER] = str(os.getpid())
 
 
 def arguments(given: VllmPlacement, folder: Path) -> dict[str, Any]:
@@ -75,8 +78,7 @@ def check_models(given: VllmPlacement, models: Mapping[str, Path]) -> None:
 
 def _imported() -> Any:
     """vLLM, which reads its environment when it is imported."""
-    for name, value in (environment() | ({} if _on_gpu() else _IN_PROCESS_ON_CPU)).items():
-        os.environ.setdefault(name, value)
+    set_environment({} if _on_gpu() else _IN_PROCESS_ON_CPU)
     return importlib.import_module("vllm")
 
 

@@ -3,9 +3,35 @@
 --worker-extension-cls stages.engines.vllm_worker.Worker
 """
 
+import os
+import threading
+import time
 from typing import Any
 
+import psutil
 import torch
+
+from stages.engines.config import OWNER
+
+
+def _end_with(owner: psutil.Process) -> None:
+    """A killed run or server leaves vLLM's own processes behind, with the GPU's memory; they notice, and end."""
+    parent = psutil.Process().parent()
+
+    def watch() -> None:
+        while owner.is_running() and owner.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(1)
+        # Where the model has a process of its own, vLLM's engine stands between it and the owner.
+        if parent is not None and parent != owner and parent.name().startswith("VLLM"):
+            parent.kill()
+        psutil.Process().kill()
+
+    threading.Thread(target=watch, name="serl-owner", daemon=True).start()
+
+
+# vLLM imports this module where it starts a worker, and calls nothing of ours before the weights are loaded.
+if os.environ.get(OWNER, str(os.getpid())) != str(os.getpid()):
+    _end_with(psutil.Process(int(os.environ[OWNER])))
 
 
 class Worker:
