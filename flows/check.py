@@ -50,6 +50,7 @@ def describe(config: RunConfig) -> str:
         f"at most {generated:,} tokens",
         f"sample       {responses} responses each, at most {sampled:,} tokens",
         *(f"voter        {_voter(voter)}" for voter in config.voters),
+        *_restarts(config),
         f"answers      {config.answers.kind}{', in a box only' if config.answers.boxed_only else ''}",
         f"update       {config.update.algorithm}, at most "
         f"{math.ceil(trained / config.update.batch_responses):,} optimiser steps of "
@@ -115,6 +116,23 @@ def _voter(voter: Voter) -> str:
     else:
         who = f"the policy {-(voter.iteration or 0)} iteration(s) before"
     return f"{voter.name}: {who}, {voter.responses} responses each, weight {voter.weight:g}"
+
+
+def _restarts(config: RunConfig) -> list[str]:
+    """A line about voters whose model vLLM cannot take over in place; none where there are none."""
+    folder = config.policy.folder() if config.policy else None
+    models = {voter.name: Path(voter.model) for voter in config.voters if voter.model}
+    if config.engine != "vllm" or folder is None or not models:
+        return []
+    from stages.engines.tokenizer import architecture
+
+    others = [name for name, model in models.items() if architecture(model) != architecture(folder)]
+    if not others:
+        return []
+    return [
+        f"restarts     vLLM is started anew for {', '.join(others)} (another model or tokenizer than the policy's) and "
+        "again for the policy, in every iteration; with engine: server each model keeps servers of its own"
+    ]
 
 
 def _processes(placement: TrainerPlacement) -> str:

@@ -8,6 +8,7 @@ from flows.check import describe
 from flows.config import RunConfig
 from storage.errors import InputError
 from tests.helpers import SEED_QUESTIONS, fake_config, write_jsonl
+from tests.tiny_models import make_tiny_policy
 
 
 def overlaps(config: RunConfig) -> list[str]:
@@ -62,3 +63,19 @@ def test_voters_are_named_and_their_responses_counted(tmp_path: Path) -> None:
     assert "voter        before: the policy 2 iteration(s) before, 8 responses each, weight 1" in lines
     assert any(line.startswith("sample       20 responses each") for line in lines)
     assert "answers      choice" in lines
+
+
+def test_voters_for_whom_vllm_has_to_be_started_anew_are_named(tmp_path: Path) -> None:
+    policy, alike = (str(make_tiny_policy(tmp_path / name, seed=seed)) for seed, name in enumerate(("policy", "alike")))
+    deeper = str(make_tiny_policy(tmp_path / "deeper", num_hidden_layers=3))
+    words = str(make_tiny_policy(tmp_path / "words", vocab_texts=["Other words make other tokens."]))
+    models = {"alike": alike, "deeper": deeper, "words": words}
+    voters = [{"name": name, "model": model} for name, model in models.items()]
+
+    def restarts(engine: str, voters: list[dict[str, str]]) -> list[str]:
+        config = fake_config(tmp_path, engine=engine, policy={"model": policy}, voters=voters)
+        return [line for line in describe(config).splitlines() if line.startswith("restarts")]
+
+    (line,) = restarts("vllm", voters)
+    assert "anew for deeper, words (another model or tokenizer than the policy's)" in line
+    assert restarts("vllm", voters[:1]) == restarts("server", voters) == []
