@@ -48,6 +48,8 @@ class PolicyServer:
         self.model, self.before = model, before
         self.loaded: list[str] = []
         """Folders of the policies it was given, by all its lives."""
+        self.linger = 0.0
+        """Every response is held back for at most so many seconds."""
         self.answered: list[str] = []
         """Prompts that it answered."""
         self.port = free_port()
@@ -147,6 +149,7 @@ class PolicyServer:
         params = SamplingParams(**{name: tuple(v) if isinstance(v := asked[name], list) else v for name in names})
         batch = Batch(prompts=[asked["prompt"]], seeds=[[asked["seed"]]], params=params)
         done = await self._together(batch)
+        await asyncio.sleep(random.uniform(0, self.linger))
         self.answered.append(prompt)
         choice = {
             "text": done.text,

@@ -289,7 +289,8 @@ class ServerEngine(TokenizingEngine):
             )  # fmt: skip
         server.ready = False
         server.lost.set()
-        for task in list(server.asked):
+        # A server that answers, if only that it was given another policy, first ends what it works on.
+        for task in [] if isinstance(error, _Refused | _Unfit) else list(server.asked):
             task.cancel()
         self._changed.set()
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.responses import JSONResponse, Response
@@ -120,6 +121,30 @@ def test_two_runs_on_one_server_get_their_own_policy_each(policies: list[Path]) 
         assert len(server.loaded) == 6
         ours.close()
         theirs.close()
+
+
+def test_two_runs_at_work_on_one_server_take_turns(policies: list[Path], caplog: pytest.LogCaptureFixture) -> None:
+    """What is under way when the other's policy is asked for is still answered, and nothing is lost or given up."""
+    with PolicyServer(policies[0]) as server:
+        server.linger = 0.3
+        engines = [engine_of(server), engine_of(server)]
+        found: dict[int, list[Any]] = {0: [], 1: []}
+
+        def work(run: int) -> None:
+            for turn in range(4):
+                engines[run].load(policies[run], f"{run} {turn}")
+                found[run].append(answer(engines[run]))
+
+        running = [threading.Thread(target=work, args=(run,)) for run in (0, 1)]
+        for thread in running:
+            thread.start()
+        for thread in running:
+            thread.join()
+        for run, engine in enumerate(engines):
+            assert found[run] == [expected(policies[run])] * 4
+            engine.close()
+        # Never sent again once it was let in: 24 responses, 4 times, by 2 runs.
+        assert len(server.answered) == 2 * 4 * 24 and "it holds" in caplog.text
 
 
 def test_a_load_waits_for_the_requests_under_way(policies: list[Path]) -> None:
