@@ -94,10 +94,10 @@ class PolicyServer:
     async def _cut(self) -> None:
         for listening in self._server.servers:
             listening.close()
-        for _ in range(3):  # some had been accepted and were not yet among the connections
+        for _ in range(5):  # some had been accepted and were not yet among the connections
             for connection in list(self._server.server_state.connections):
                 connection.transport.abort()
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.01)
         self._server.should_exit = self._server.force_exit = True
 
     def _come_back(self, former: threading.Thread, seconds: float) -> None:
@@ -148,6 +148,8 @@ class PolicyServer:
         names = ("temperature", "top_p", "presence_penalty", "max_tokens", "stop")
         params = SamplingParams(**{name: tuple(v) if isinstance(v := asked[name], list) else v for name in names})
         batch = Batch(prompts=[asked["prompt"]], seeds=[[asked["seed"]]], params=params)
+        if self._dying:  # a killed process answers nothing any more
+            await asyncio.sleep(60)
         done = await self._together(batch)
         await asyncio.sleep(random.uniform(0, self.linger))
         self.answered.append(prompt)
