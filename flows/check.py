@@ -14,7 +14,8 @@ from flows.config import RunConfig, Voter
 from flows.console import size_text
 from flows.iteration import find_finished
 from flows.results import stage_seconds
-from stages.import_inputs import read_rows
+from stages.import_inputs import read_seeds
+from stages.import_problems import problems_of
 from stages.text.contamination import EvaluationOverlap
 from stages.trainer.config import TrainerPlacement
 from storage.run import newest_revision, open_run
@@ -91,21 +92,17 @@ def _overlap(config: RunConfig) -> list[str]:
     if config.seeds.path is None:
         return []
     words = config.filter.overlap_words
-    problems = (
-        (benchmark.name, row["question"])
-        for benchmark in config.evaluate.benchmarks
-        if benchmark.path
-        for row in read_rows(benchmark.path, f"benchmark {benchmark.name}", answered=True)
-    )
+    sets = [found for found in config.problems_config().sets if not found.seeds]
+    problems = [(found.name, row["question"]) for found in sets for row in problems_of(found)]
     overlap = EvaluationOverlap(problems, words)
-    seeds = dict.fromkeys(row["question"] for row in read_rows(config.seeds.path, "seed file"))
+    seeds = [row["question"] for row in read_seeds(config.seeds.path)]
     found = [names for seed in seeds if (names := overlap.found_in(seed))]
     if not found:
         return []
     counts = Counter(name for names in found for name in names)
-    sets = ", ".join(f"{name}: {count}" for name, count in counts.most_common())
+    where = ", ".join(f"{name}: {count}" for name, count in counts.most_common())
     shared = f"{words} words in a row, or all," if words else "all words"
-    return [f"overlap      {len(found)} of {len(seeds)} seeds share {shared} with an evaluation set ({sets})"]
+    return [f"overlap      {len(found)} of {len(seeds)} seeds share {shared} with an evaluation set ({where})"]
 
 
 def _voter(voter: Voter) -> str:

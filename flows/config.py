@@ -5,6 +5,7 @@ and handed to the stages' own settings below.
 """
 
 import difflib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -12,32 +13,33 @@ import yaml
 from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, model_validator
 
 from stages.answers.kinds import AnswerSettings
+from stages.benchmarks.catalogue import CATALOGUE, Record
+from stages.benchmarks.format import BenchmarkFormat, Shots
 from stages.contract import Stage
 from stages.engines.config import EngineKind
 from stages.engines.loader import check_chat_template, check_installed
-from stages.evaluate import EvaluateConfig, EvaluateSettings
+from stages.evaluate import BenchmarkProtocol, EvaluateConfig, EvaluateSettings
 from stages.filter_instructions import FilterConfig, FilterSettings
 from stages.generate_instructions import GenerateConfig
 from stages.import_inputs import (
     IMPORT_POLICY,
-    ImportProblems,
     ImportSeeds,
     ImportVoters,
-    ProblemSet,
     bring_policy,
-    check_files,
-    content_of_file,
     import_voters_stage,
+    read_seeds,
 )
+from stages.import_problems import ImportProblems, ProblemSet, problems_of, shots_of
 from stages.ppo_update import PpoUpdateConfig
 from stages.resources import Compute
+from stages.rows import content_of_file
 from stages.sample_responses import AnswerPrompt, SampleConfig, SampleVotersConfig, VoterSampling
 from stages.settings import Settings
 from stages.trainer.config import UpdateConfig, read_deepspeed_settings
 from stages.trainer.fake import FAKE_POLICY
 from stages.vote_rewards import POLICY, RewardSource, VoteConfig, VoterWeight, VoteSettings
 from stages.warm_start import WARM_START, WarmStartConfig
-from storage.errors import ConfigError, OtherCode
+from storage.errors import ConfigError, InputError, OtherCode
 from storage.run import Run, newest_revision, open_run
 from storage.store import Store
 from storage.version import code_version
@@ -112,11 +114,11 @@ class Voter(Settings):
 
 
 class Benchmark(Settings):
-    """An evaluation set: a JSONL or Parquet file (`question`, `answer`), held-out problems of a built-in domain, or the
-    seeds that have an answer."""
+    """An evaluation set: one that has a name (`serl benchmarks` lists them), a JSONL or Parquet file of your own,
+    held-out problems of a built-in domain, or the seeds that have an answer."""
 
     name: str = Field(pattern=r"^[a-z0-9_]+$")
-    path: str | None = None
+    path: str | None = Field(None, description="JSONL or Parquet file; NAME.jsonl or .parquet under evaluate.data.")
     domain: Domain | None = None
     count: PositiveInt | None = Field(None, le=10_000)
     seed: int = Field(0, description="Which held-out problems of the domain are drawn.")
@@ -124,22 +126,40 @@ class Benchmark(Settings):
         None, description="The labelled seeds: how far their votes can be trusted. Their answers are used here only."
     )
     answers: AnswerSettings | None = Field(None, description="What counts as an answer; the run's own when not set.")
+    prompt: AnswerPrompt | None = Field(None, description="How it is asked; as the protocol says when not set.")
+    format: BenchmarkFormat | None = Field(None, description="Which field of a row is what; a named set knows its own.")
+    shots: Shots | None = Field(None, description="Worked examples before each question.")
+    examples: str | None = Field(None, description="File of the worked examples; NAME_examples.* under evaluate.data.")
     validation: bool = Field(
         False, description="Policies may be chosen by it, so its numbers are no result; the others only report."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, given: Any) -> Any:
+        return {"name": given} if isinstance(given, str) else given
+
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        _exactly_one("benchmark", path=self.path, domain=self.domain, seeds=self.seeds)
+        sources = {"path": self.path, "domain": self.domain, "seeds": self.seeds}
+        if self.record is None or any(value is not None for value in sources.values()):
+            known = "" if self.record else ", no named one,"
+            _exactly_one(f"benchmark {self.name}{known}", **sources)
         if (self.domain is None) != (self.count is None):
             raise ValueError("`count` goes with `domain`; a file is read whole")
         return self
+
+    @property
+    def record(self) -> Record | None:
+        """What is known of a set of this name."""
+        return None if self.domain or self.seeds else CATALOGUE.get(self.name)
 
 
 class Evaluation(Settings):
     """When and on what policies are evaluated. Iteration 0 and the last one always are."""
 
     every: PositiveInt = 1
+    data: str = Field("data", description="Folder in which named evaluation sets without a `path` are looked for.")
     benchmarks: tuple[Benchmark, ...] = Field(min_length=1)
     protocol: EvaluateSettings = EvaluateSettings()
 
@@ -149,6 +169,46 @@ class Evaluation(Settings):
         if len(set(names)) < len(names):
             raise ValueError(f"benchmark names must differ, found {names}")
         return self
+
+    def problem_set(self, benchmark: Benchmark) -> ProblemSet:
+        """What is brought in for a benchmark. Raises InputError where a file is missing."""
+        what, record, shots = f"benchmark {benchmark.name}", benchmark.record, self.shots(benchmark)
+        path = benchmark.path or (self._file(benchmark.name, record.download, None) if record else None)
+        examples = benchmark.examples
+        if shots and not examples:
+            split = record.shots_split if record else None
+            download = record.download if record else None
+            examples = self._file(f"{benchmark.name}_examples", download, split)
+        return ProblemSet(
+            **benchmark.model_dump(include={"name", "domain", "count", "seed"}),
+            seeds=bool(benchmark.seeds),
+            path=path,
+            sha256=content_of_file(path, what) if path else None,
+            format=benchmark.format or (record.format if record else BenchmarkFormat()),
+            shots_path=examples,
+            shots_sha256=content_of_file(examples, f"examples of {what}") if examples else None,
+        )
+
+    def shots(self, benchmark: Benchmark) -> Shots | None:
+        return benchmark.shots or (benchmark.record.shots if benchmark.record else None)
+
+    def benchmark_protocol(self, benchmark: Benchmark, answers: AnswerSettings) -> BenchmarkProtocol:
+        """How a benchmark is asked and read; `answers`: the run's own."""
+        record = benchmark.record
+        return BenchmarkProtocol(
+            answers=(benchmark.answers or (record.answers if record else answers)).config(),
+            prompt=benchmark.prompt or (record.prompt if record else None) or self.protocol.prompt,
+            shots=self.shots(benchmark),
+        )
+
+    def _file(self, name: str, download: Callable[[str, str | None], str] | None, split: str | None) -> str:
+        for suffix in (".jsonl", ".parquet"):
+            if (found := Path(self.data, name + suffix)).is_file():
+                return str(found)
+        missing = f"{self.data}/{name}.jsonl (or .parquet) does not exist"
+        if download is None:
+            raise InputError(f"{missing}; expected the worked examples there, or set `examples`")
+        raise InputError(f"{missing}; set its `path`, or: {download(f'{self.data}/{name}.parquet', split)}")
 
 
 class KeepBest(Settings):
@@ -297,7 +357,8 @@ class RunConfig(Settings):
         return ImportSeeds(path=self.seeds.path, sha256=sha256, domain=self.seeds.domain, count=self.seeds.count)
 
     def problems_config(self) -> ImportProblems:
-        return ImportProblems(sets=tuple(_problem_set(benchmark) for benchmark in self.evaluate.benchmarks))
+        sets = tuple(self.evaluate.problem_set(benchmark) for benchmark in self.evaluate.benchmarks)
+        return ImportProblems(sets=sets, overlap_words=self.filter.overlap_words)
 
     def policy_stage(self) -> tuple[Stage, Settings]:
         """The stage that brings in the starting policy, and its settings."""
@@ -315,7 +376,10 @@ class RunConfig(Settings):
     def check_inputs(self) -> None:
         """Raises InputError for an engine, file or model folder that is missing; the stages would do so too late."""
         check_installed(self.engine)
-        check_files(self.seeds_config(), self.problems_config())
+        seeds = read_seeds(self.seeds.path) if self.seeds.path else []
+        for problem_set in self.problems_config().sets:
+            problems_of(problem_set, seeds)
+            shots_of(problem_set)
         self.policy_stage()
         self.voters_stage()
         self._check_chat_templates()
@@ -376,8 +440,9 @@ class RunConfig(Settings):
         )
 
     def evaluate_config(self) -> EvaluateConfig:
-        answers = {found.name: (found.answers or self.answers).config() for found in self.evaluate.benchmarks}
-        return EvaluateConfig(**self.evaluate.protocol.model_dump(), answers=answers)
+        evaluation = self.evaluate
+        benchmarks = {found.name: evaluation.benchmark_protocol(found, self.answers) for found in evaluation.benchmarks}
+        return EvaluateConfig(**evaluation.protocol.model_dump(), benchmarks=benchmarks)
 
     def update_config(self) -> PpoUpdateConfig:
         return PpoUpdateConfig(
@@ -470,12 +535,6 @@ def _settings_in(annotation: Any) -> Any:
     """The settings class inside `X | None` or `tuple[X, ...]`."""
     choices = [annotation, *getattr(annotation, "__args__", ())]
     return next(choice for choice in choices if isinstance(choice, type) and issubclass(choice, Settings))
-
-
-def _problem_set(benchmark: Benchmark) -> ProblemSet:
-    sha256 = content_of_file(benchmark.path, f"benchmark {benchmark.name}") if benchmark.path else None
-    source = benchmark.model_dump(exclude={"answers", "seeds", "validation"})
-    return ProblemSet(**source, seeds=bool(benchmark.seeds), sha256=sha256)
 
 
 def _exactly_one(what: str, **sources: object) -> None:

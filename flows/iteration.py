@@ -13,7 +13,8 @@ from stages.contract import Context, Progress, Result, Stage, find_stage, no_pro
 from stages.evaluate import EVALUATE
 from stages.filter_instructions import FILTER
 from stages.generate_instructions import GENERATE
-from stages.import_inputs import IMPORT_PROBLEMS, IMPORT_SEEDS
+from stages.import_inputs import IMPORT_SEEDS
+from stages.import_problems import IMPORT_PROBLEMS
 from stages.ppo_update import PPO_UPDATE
 from stages.resources import Resources
 from stages.sample_responses import SAMPLE, SAMPLE_VOTERS
@@ -43,6 +44,8 @@ class State:
 
     seeds: ArtifactRef
     problems: ArtifactRef
+    shots: ArtifactRef
+    # Worked examples of benchmarks that have them.
     policy: ArtifactRef
     initial: ArtifactRef
     # The policy of iteration 0.
@@ -63,16 +66,24 @@ class State:
 def start(config: RunConfig, runner: Runner) -> State:
     """Iteration 0: bring in seeds, problems and the starting policy, and evaluate it."""
     seeds = runner.run(IMPORT_SEEDS, {}, config.seeds_config()).refs["seeds"]
-    needed = {"seeds": seeds} if any(benchmark.seeds for benchmark in config.evaluate.benchmarks) else {}
-    problems = runner.run(IMPORT_PROBLEMS, needed, config.problems_config()).refs["problems"]
+    brought = runner.run(IMPORT_PROBLEMS, {"seeds": seeds}, config.problems_config()).refs
     bring_in, settings = config.policy_stage()
     policy = runner.run(bring_in, {}, settings).refs["policy"]
     voters: dict[str, ArtifactRef] = {}
     if models := config.voters_stage():
         stage, models_config = models
         voters = runner.run(stage, {}, models_config).refs
-    runner.run(EVALUATE, {"policy": policy, "problems": problems}, config.evaluate_config())
-    return State(seeds=seeds, problems=problems, policy=policy, initial=policy, reference=policy, voters=voters)
+    state = State(
+        seeds=seeds,
+        problems=brought["problems"],
+        shots=brought["shots"],
+        policy=policy,
+        initial=policy,
+        reference=policy,
+        voters=voters,
+    )
+    runner.run(EVALUATE, _to_evaluate(state), config.evaluate_config())
+    return state
 
 
 def iterate(config: RunConfig, number: int, state: State, runner: Runner) -> State:
@@ -120,8 +131,12 @@ def iterate(config: RunConfig, number: int, state: State, runner: Runner) -> Sta
         state = replace(state, policy=updated.refs["policy"], trainer_state=updated.refs["trainer_state"])
     # An evaluation that is not due is kept if it is there: it was, when the run was shorter and this was its last.
     evaluate = runner.run if config.evaluated(number) else runner.find
-    evaluate(EVALUATE, {"policy": state.policy, "problems": state.problems}, config.evaluate_config())
+    evaluate(EVALUATE, _to_evaluate(state), config.evaluate_config())
     return state
+
+
+def _to_evaluate(state: State) -> Inputs:
+    return {"policy": state.policy, "problems": state.problems, "shots": state.shots}
 
 
 def _voters(config: RunConfig, state: State) -> dict[str, ArtifactRef]:

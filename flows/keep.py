@@ -7,6 +7,7 @@ Tables are always kept. A later need of what was let go is met by computing it a
 
 from flows.config import KeepBest
 from flows.iteration import Ledger
+from stages.benchmarks.metrics import WHOLE
 from storage.artifact import read_manifest
 from storage.retention import prune
 from storage.run import Run
@@ -67,7 +68,7 @@ def _validation(run: Run, iteration: int, benchmark: str | None) -> float | None
     values: dict[str, float] = {
         row["metric"]: row["value"]
         for row in run.table("results", iteration=iteration).iter_rows(named=True)
-        if row["benchmark"] == benchmark
+        if row["benchmark"] == benchmark and row["slice"] == WHOLE
     }
     return values.get("pass1_sampled", values.get("pass1_greedy"))
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from stages.evaluate import reliability
+from stages.benchmarks.metrics import WHOLE, reliability
 from stages.filter_instructions import REASONS_AFTER_RULES
 from stages.text.quality import RULES
 from stages.vote_rewards import DECISIONS
@@ -109,7 +109,8 @@ def _benchmarks(run: Run, iteration: int) -> dict[str, dict[str, dict[str, Any]]
         return {}
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for row in run.table("results", iteration=iteration).iter_rows(named=True):
-        found.setdefault(row.pop("benchmark"), {})[row.pop("metric")] = row
+        if row.get("slice", WHOLE) == WHOLE:
+            found.setdefault(row.pop("benchmark"), {})[row.pop("metric")] = row
     return found
 
 

@@ -1,55 +1,72 @@
 """Stage 6: grade the policy on evaluation sets, one greedy response and k sampled ones per problem.
 
-From one sampling pass: `pass1_sampled` (mean accuracy of a single sample, also known as avg@k) and `maj_k` (accuracy of
-the majority answer). Every graded response is kept. Departs from the authors' release: a grading that fails counts as
-wrong and is listed, it does not leave the denominator. How far a majority can be trusted is measured by its share.
+Every graded response is kept; `stages.benchmarks.metrics` says what is computed from them. All benchmarks, greedy and
+sampled, reach the engine as one stream, and are graded while it goes on. Departs from the authors' release: a grading
+that fails counts as wrong and is listed, it does not leave the denominator.
 """
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from math import ceil
 from typing import Any
 
-import numpy as np
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from stages import schemas
-from stages.answers.kinds import AnswerConfig, AnswerKind
+from stages.answers.kinds import AnswerConfig, AnswerKind, extract_answer
 from stages.answers.reading import MAX_ANSWER
 from stages.answers.voting import Ballot, Comparer, Graded, grade, vote
+from stages.benchmarks.format import Shots
+from stages.benchmarks.metrics import WHOLE, reliability_rows, summarise
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.engines.base import Batch, Completion, Responses, SamplingParams
 from stages.sample_responses import AnswerPrompt
 from stages.settings import Settings, StopStrings
 from storage.fingerprint import derive_seed
 
-BOOTSTRAP_DRAWS = 2_000
+_WAITING_PARTS = 2  # parts that may wait for their grades while the engine goes on
 
 
 class EvaluateSettings(Settings):
     """Protocol of an evaluation. Defaults are the published ones."""
 
     samples: NonNegativeInt = Field(16, description="Sampled responses per problem (k); 0 for greedy only.")
-    prompt: AnswerPrompt = AnswerPrompt(template="{question}\n")
+    prompt: AnswerPrompt = Field(
+        AnswerPrompt(template="{question}\n"),
+        description="plain, boxed, chat, chat_boxed, or its template, chat and system. A benchmark may have its own.",
+    )
     temperature: PositiveFloat = 1.0
     top_p: PositiveFloat = Field(0.95, le=1)
     max_tokens: PositiveInt = 1_024
     stop: StopStrings = ()
 
 
-class EvaluateConfig(EvaluateSettings):
-    """`EvaluateSettings` with what the rest of the run fixes."""
+class BenchmarkProtocol(Settings):
+    """How one benchmark's questions are put and its answers read."""
 
-    answers: dict[str, AnswerConfig]
-    """What counts as an answer, by benchmark."""
+    answers: AnswerConfig = AnswerConfig()
+    prompt: AnswerPrompt
+    shots: Shots | None = None
+
+    @property
+    def label(self) -> str:
+        """What is shown beside a number."""
+        return self.prompt.label + (f", {self.shots.count} examples" if self.shots else "")
+
+
+class EvaluateConfig(EvaluateSettings):
+    """`EvaluateSettings` with what the rest of the run fixes; each benchmark's prompt stands in `benchmarks`."""
+
+    benchmarks: dict[str, BenchmarkProtocol]
 
 
 def evaluate(config: EvaluateConfig, inputs: Inputs, work: Work) -> Metrics:
-    kinds = {benchmark: answers.load() for benchmark, answers in config.answers.items()}
+    kinds = {benchmark: protocol.answers.load() for benchmark, protocol in config.benchmarks.items()}
     engine = work.resources.engine()
     engine.load(inputs.folder("policy"), inputs.identity("policy"))
     problems = inputs.table("problems").to_dicts()
+    before = _Examples(config, inputs.table("shots").to_dicts() if "shots" in inputs else [])
     greedy = SamplingParams(temperature=0.0, max_tokens=config.max_tokens, stop=config.stop)
     sampled = replace(greedy, temperature=config.temperature, top_p=config.top_p)
     shards = list(work.shards("grades", len(problems)))
@@ -57,7 +74,10 @@ def evaluate(config: EvaluateConfig, inputs: Inputs, work: Work) -> Metrics:
     def ask() -> Iterator[_Pass]:
         for part, rows in shards:
             shard = problems[rows.start : rows.stop]
-            prompts = [config.prompt.encode(problem["question"], engine) for problem in shard]
+            prompts = [
+                config.benchmarks[problem["benchmark"]].prompt.encode(problem["question"], engine, before.text(problem))
+                for problem in shard
+            ]
             yield _Pass(
                 part=part, problems=shard, mode="greedy", prompts=prompts, seeds=[[0] for _ in shard], params=greedy
             )
@@ -68,25 +88,37 @@ def evaluate(config: EvaluateConfig, inputs: Inputs, work: Work) -> Metrics:
 
     modes = ("greedy", "sampled") if config.samples else ("greedy",)
     answered: dict[int, dict[str, tuple[_Pass, Responses]]] = defaultdict(dict)
-    for asked, responses in engine.generate(ask(), work.counting(shards, len(problems), 1 + config.samples)):
-        passes = answered[asked.part]
-        passes[asked.mode] = asked, responses
-        if len(passes) < len(modes):
-            continue
-        completed = [  # problem by problem, so that the order of rows does not hang on the shard size
-            _Completed(
-                problem=problem, mode=mode, completions=passes[mode][1][index], seeds=passes[mode][0].seeds[index]
-            )
-            for index, problem in enumerate(asked.problems)
-            for mode in modes
-        ]
-        work.write_part("grades", asked.part, _grade(completed, kinds, work.resources.verifier()))
-        del answered[asked.part]
+    grading: deque[tuple[int, Future[list[dict[str, Any]]]]] = deque()
+
+    def write_oldest() -> None:
+        part, rows = grading.popleft()
+        work.write_part("grades", part, rows.result())
+
+    with ThreadPoolExecutor(1) as grader:
+        for asked, responses in engine.generate(ask(), work.counting(shards, len(problems), 1 + config.samples)):
+            passes = answered[asked.part]
+            passes[asked.mode] = asked, responses
+            if len(passes) < len(modes):
+                continue
+            completed = [  # problem by problem, so that the order of rows does not hang on the shard size
+                _Completed(
+                    problem=problem, mode=mode, completions=passes[mode][1][index], seeds=passes[mode][0].seeds[index]
+                )
+                for index, problem in enumerate(asked.problems)
+                for mode in modes
+            ]
+            del answered[asked.part]
+            grading.append((asked.part, grader.submit(_grade, completed, kinds, work.resources.verifier())))
+            while grading and (grading[0][1].done() or len(grading) > _WAITING_PARTS):
+                write_oldest()
+        while grading:
+            write_oldest()
     grades = work.parts("grades").to_dicts()
-    results = summarise(grades)
+    labels = {benchmark: protocol.label for benchmark, protocol in config.benchmarks.items()}
+    results = summarise(grades, problems, labels)
     work.write("results", results)
-    work.write("reliability", _reliability(grades))
-    return {f"eval/{row['benchmark']}/{row['metric']}": row["value"] for row in results}
+    work.write("reliability", reliability_rows(grades))
+    return {f"eval/{row['benchmark']}/{row['metric']}": row["value"] for row in results if row["slice"] == WHOLE}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,6 +128,33 @@ class _Pass(Batch):
     part: int
     problems: Sequence[Mapping[str, Any]]
     mode: str
+
+
+class _Examples:
+    """The text before each question: its benchmark's header and worked examples, in the benchmark's own prompt."""
+
+    def __init__(self, config: EvaluateConfig, rows: Sequence[Mapping[str, Any]]) -> None:
+        self._protocols = config.benchmarks
+        self._rows = rows
+        self._texts: dict[tuple[str, str | None], str] = {}
+
+    def text(self, problem: Mapping[str, Any]) -> str:
+        """Empty for a benchmark without examples."""
+        benchmark, subject = problem["benchmark"], problem["subject"]
+        if (benchmark, subject) not in self._texts:
+            self._texts[benchmark, subject] = self._compose(benchmark, subject)
+        return self._texts[benchmark, subject]
+
+    def _compose(self, benchmark: str, subject: str | None) -> str:
+        protocol = self._protocols[benchmark]
+        if protocol.shots is None:
+            return ""
+        rows = [row for row in self._rows if row["benchmark"] == benchmark]
+        own = [row for row in rows if row["subject"] == subject][: protocol.shots.count]
+        header = protocol.shots.header.replace("{subject}", subject or "")
+        asked = [protocol.prompt.template.replace("{question}", row["question"]).rstrip() for row in own]
+        examples = [f"{question} {row['reasoning']}\n\n" for question, row in zip(asked, own, strict=True)]
+        return "".join([header and f"{header}\n", *examples])
 
 
 def _sample_seed(problem: Mapping[str, Any], sample: int, work: Work) -> int:
@@ -120,7 +179,7 @@ def _grade(
         items = [completed[place] for place in places]
         texts = [item.problem["question"] for item in items]
         answers = [
-            [kind.extract(completion.text, text) for completion in item.completions]
+            [extract_answer(kind, completion.text, text) for completion in item.completions]
             for item, text in zip(items, texts, strict=True)
         ]
         votes = vote(
@@ -154,117 +213,9 @@ def _grade(
     return [row for place in sorted(graded) for row in graded[place]]
 
 
-def _reliability(grades: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Rows of `reliability` of each benchmark's sampled responses; a tie at the top has no majority and is left out."""
-    voted: dict[str, list[tuple[float, bool]]] = defaultdict(list)
-    for (benchmark, mode), problems in _by_problem(grades).items():
-        for responses in problems.values() if mode == "sampled" else ():
-            top = _top_classes(responses)
-            if len(top) == 1:
-                ((answer_class, right),) = top.items()
-                votes = sum(row["answer_class"] == answer_class for row in responses)
-                voted[benchmark].append((votes / len(responses), right))
-    return [{"benchmark": benchmark, **row} for benchmark in sorted(voted) for row in reliability(voted[benchmark])]
-
-
-def reliability(voted: Sequence[tuple[float, bool]]) -> list[dict[str, Any]]:
-    """How often a majority was right, by its share: one row for each fifth of the shares that occurs.
-
-    `voted`: the majority's share and whether it is right, one pair per question. A reliable vote is right more often
-    where more agree; where a large majority is often wrong, the policy is being taught its own errors.
-    """
-    rows = []
-    for fifth in range(5):
-        # The shares 0.2 and 0.8 are the ends of the published gate; each belongs to the fifth below it.
-        held = [(share, right) for share, right in voted if ceil(round(share * 5, 9)) - 1 == fifth]
-        if held:
-            rows.append(
-                {
-                    "share_from": fifth / 5,
-                    "share_to": (fifth + 1) / 5,
-                    "questions": len(held),
-                    "mean_share": float(np.mean([share for share, _ in held])),
-                    "correct": float(np.mean([right for _, right in held])),
-                }
-            )
-    return rows
-
-
-def summarise(grades: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Rows of `results` from rows of `grades`: per benchmark each metric with its 95 % interval over problems."""
-    rows = []
-    for (benchmark, mode), problems in sorted(_by_problem(grades).items()):
-        samples = max(len(responses) for responses in problems.values())
-        metrics = {f"pass1_{mode}": [_accuracy(responses) for responses in problems.values()]}
-        if mode == "sampled" and samples > 1:
-            metrics["maj_k"] = [_majority_accuracy(responses) for responses in problems.values()]
-        metrics[f"no_answer_{mode}"] = [_share(responses, "status", "no_answer") for responses in problems.values()]
-        metrics[f"truncated_{mode}"] = [_share(responses, "finish_reason", "length") for responses in problems.values()]
-        for metric, values in metrics.items():
-            low, high = bootstrap_interval(values)
-            rows.append(
-                {
-                    "benchmark": benchmark,
-                    "metric": metric,
-                    "value": float(np.mean(values)),
-                    "low": low,
-                    "high": high,
-                    "problems": len(values),
-                    "samples": samples,
-                }
-            )
-    return rows
-
-
-def _by_problem(
-    grades: Sequence[Mapping[str, Any]],
-) -> dict[tuple[str, str], dict[str, list[Mapping[str, Any]]]]:
-    """(benchmark, mode) -> problem -> its rows."""
-    found: dict[tuple[str, str], dict[str, list[Mapping[str, Any]]]] = defaultdict(lambda: defaultdict(list))
-    for row in grades:
-        found[row["benchmark"], row["mode"]][row["problem_id"]].append(row)
-    return found
-
-
-def bootstrap_interval(values: Sequence[float]) -> tuple[float, float]:
-    """Percentile bootstrap of the mean at 95 %, resampling problems; the same for the same values.
-
-    Problems are the unit: the k samples of one problem are not independent of each other.
-    """
-    data = np.asarray(values, dtype=np.float64)
-    draws = np.random.Generator(np.random.Philox(key=0)).integers(0, len(data), size=(BOOTSTRAP_DRAWS, len(data)))
-    low, high = np.quantile(data[draws].mean(axis=1), [0.025, 0.975])
-    return float(low), float(high)
-
-
-def _accuracy(responses: Sequence[Mapping[str, Any]]) -> float:
-    return _share(responses, "status", "correct")
-
-
-def _majority_accuracy(responses: Sequence[Mapping[str, Any]]) -> float:
-    """Whether the top answer is right; where several tie at the top, the chance that a random one of them is."""
-    top = _top_classes(responses)
-    return sum(top.values()) / len(top) if top else 0.0
-
-
-def _top_classes(responses: Sequence[Mapping[str, Any]]) -> dict[int, bool]:
-    """The class with most votes, or all that tie for it -> whether its answer is right; empty without any answer."""
-    votes: dict[int, int] = defaultdict(int)
-    right: dict[int, bool] = {}
-    for row in responses:
-        if row["answer_class"] is not None:
-            votes[row["answer_class"]] += 1
-            right[row["answer_class"]] = right.get(row["answer_class"], False) or row["status"] == "correct"
-    return {answer_class: right[answer_class] for answer_class, n in votes.items() if n == max(votes.values())}
-
-
-def _share(responses: Sequence[Mapping[str, Any]], column: str, value: str) -> float:
-    return sum(bool(row[column] == value) for row in responses) / len(responses)
-
-
 EVALUATE = Stage(
     name="evaluate",
-    version=2,
+    version=3,
     body=evaluate,
     tables={"grades": schemas.GRADES, "results": schemas.RESULTS, "reliability": schemas.RELIABILITY},
 )

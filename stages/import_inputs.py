@@ -1,28 +1,24 @@
-"""Bringing in what a run starts from: seed questions, evaluation problems, a policy folder.
+"""Bringing in what a run starts from: seed questions, a policy folder, voters.
 
 What comes from outside enters by content: keys hold the sha256 of the file or folder, never its path.
 """
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import Field, PositiveInt
 
 from stages import schemas
-from stages.answers.marks import gold_answer
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.domains import arithmetic
+from stages.rows import read_rows
 from stages.settings import Settings
 from storage.commit import files_under
 from storage.errors import InputError
 from storage.fingerprint import digest_file, digest_files
 
 QUESTION_FIELDS = ("question", "problem")
-MAX_ROW_BYTES = 1_000_000
 
 
 class ImportSeeds(Settings):
@@ -32,22 +28,6 @@ class ImportSeeds(Settings):
     sha256: str | None = None
     domain: Literal["arithmetic"] | None = None
     count: PositiveInt | None = None
-
-
-class ProblemSet(Settings):
-    """One evaluation set: from a file, the held-out split of a built-in domain, or the seeds that have an answer."""
-
-    name: str
-    seeds: bool = False
-    path: str | None = Field(None, exclude=True)
-    sha256: str | None = None
-    domain: Literal["arithmetic"] | None = None
-    count: PositiveInt | None = None
-    seed: int = 0
-
-
-class ImportProblems(Settings):
-    sets: tuple[ProblemSet, ...]
 
 
 class ImportVoters(Settings):
@@ -71,20 +51,9 @@ def import_seeds(config: ImportSeeds, inputs: Inputs, work: Work) -> Metrics:
         made = arithmetic.problems("seed", config.count or 0, work.seed())
         rows = [_seed_row({"question": problem.question}) for problem in made]
     else:
-        rows = _file_seeds(config)
+        rows = read_seeds(config.path or "")
     work.write("seeds", rows)
     return {"seeds/questions": len(rows)}
-
-
-def import_problems(config: ImportProblems, inputs: Inputs, work: Work) -> Metrics:
-    rows: list[dict[str, Any]] = []
-    for problem_set in config.sets:
-        if problem_set.seeds:
-            rows += _seed_problems(problem_set, inputs.table("seeds").to_dicts())
-        else:
-            rows += _domain_problems(problem_set) if problem_set.domain else _file_problems(problem_set)
-    work.write("problems", rows)
-    return {"problems/count": len(rows)}
 
 
 def import_policy(config: ImportPolicy, inputs: Inputs, work: Work) -> Metrics:
@@ -115,68 +84,7 @@ def import_voters_stage(names: Iterable[str]) -> Stage:
 
 
 IMPORT_SEEDS = Stage(name="import_seeds", version=1, body=import_seeds, tables={"seeds": schemas.SEEDS})
-IMPORT_PROBLEMS = Stage(name="import_problems", version=2, body=import_problems, tables={"problems": schemas.PROBLEMS})
 IMPORT_POLICY = Stage(name="import_policy", version=1, body=import_policy, folders=("policy",))
-
-
-def read_rows(name: str, what: str, *, answered: bool = False) -> Iterator[dict[str, Any]]:
-    """Rows of a JSONL or Parquet file, each with a non-empty `question`, and an `answer` if they must be `answered`.
-
-    Raises InputError that names the file and line when it is missing, empty, malformed or a row lacks one of these.
-    """
-    path = Path(name)
-    if not path.is_file():
-        raise InputError(f"{what} {name} does not exist; expected a .jsonl or .parquet file")
-    if path.suffix not in (".jsonl", ".parquet"):
-        raise InputError(f"{what} {name} ends in {path.suffix or 'nothing'}; expected .jsonl or .parquet")
-    empty = True
-    for place, row in _parquet_rows(path, what) if path.suffix == ".parquet" else _json_rows(path, what):
-        empty = False
-        question = next((row[field] for field in QUESTION_FIELDS if row.get(field)), None)
-        if not isinstance(question, str) or not question.strip():
-            raise InputError(
-                f"{what} {name}, {place}: no question; expected text in one of the fields {', '.join(QUESTION_FIELDS)}"
-            )
-        if answered and row.get("answer") in (None, ""):
-            raise InputError(f"{what} {name}, {place}: no answer; expected the field answer")
-        yield {**row, "question": question.strip()}
-    if empty:
-        raise InputError(f"{what} {name} has no rows; expected at least one question")
-
-
-def _json_rows(path: Path, what: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            if len(line) > MAX_ROW_BYTES:
-                raise InputError(f"{what} {path}, line {number}: {len(line)} bytes; expected at most {MAX_ROW_BYTES}")
-            try:
-                row = json.loads(line)
-                json.dumps(row, ensure_ascii=False).encode()  # half a surrogate pair is JSON, but no text
-            except (ValueError, RecursionError) as error:  # also UnicodeDecodeError
-                raise InputError(
-                    f"{what} {path}, line {number}: not JSON ({error}); expected one object per line"
-                ) from None
-            if not isinstance(row, dict):
-                raise InputError(f"{what} {path}, line {number}: found {type(row).__name__}, expected a JSON object")
-            yield f"line {number}", row
-
-
-def _parquet_rows(path: Path, what: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{what} {path} is not a Parquet file: {error}") from None
-    for number, row in enumerate(table.to_pylist(), start=1):
-        yield f"row {number}", row
-
-
-def content_of_file(name: str, what: str) -> str:
-    """sha256 of a file; InputError when there is none."""
-    if not Path(name).is_file():
-        raise InputError(f"{what} {name} does not exist; expected a .jsonl or .parquet file")
-    return digest_file(Path(name))
 
 
 def content_of_policy(name: str) -> str:
@@ -219,59 +127,17 @@ def _seed_row(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _file_seeds(config: ImportSeeds) -> list[dict[str, Any]]:
-    rows = [_seed_row(row) for row in read_rows(config.path or "", "seed file")]
+def read_seeds(path: str, what: str = "seed file") -> list[dict[str, Any]]:
+    """Rows of `seeds`, each question once. Raises InputError that names the row that has none."""
+    rows = [_seed_row(_with_question(row, f"{what} {path}, {place}")) for place, row in read_rows(path, what)]
     return list({row["question_id"]: row for row in rows}.values())
 
 
-def check_files(seeds: ImportSeeds, problems: ImportProblems) -> None:
-    """Read all files once before anything is started. Raises InputError as their stages would."""
-    rows = _file_seeds(seeds) if seeds.path else []
-    for problem_set in problems.sets:
-        if problem_set.seeds:
-            _seed_problems(problem_set, rows)
-        elif problem_set.path:
-            _file_problems(problem_set)
-
-
-def _file_problems(problem_set: ProblemSet) -> list[dict[str, Any]]:
-    rows = read_rows(problem_set.path or "", f"benchmark {problem_set.name}", answered=True)
-    return [_problem_row(problem_set, index, row) for index, row in enumerate(rows)]
-
-
-def _seed_problems(problem_set: ProblemSet, seeds: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    labelled = [row for row in seeds if row["answer"]]
-    if not labelled:
-        raise InputError(
-            f"benchmark {problem_set.name} is made of the seeds that have an answer, and no seed has one; give the "
-            "seed file a field `answer` or leave this benchmark out"
-        )
-    return [_problem_row(problem_set, index, row) for index, row in enumerate(labelled)]
-
-
-def _problem_row(problem_set: ProblemSet, index: int, row: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "benchmark": problem_set.name,
-        "problem_id": f"{index:05d}",
-        "question": row["question"],
-        "answer": gold_answer(str(row["answer"])),
-        "level": _text(row.get("level")),
-        "subject": _text(row.get("subject")),
-    }
-
-
-def _domain_problems(problem_set: ProblemSet) -> list[dict[str, Any]]:
-    return [
-        {
-            "benchmark": problem_set.name,
-            "problem_id": f"{index:05d}",
-            "question": problem.question,
-            "answer": str(problem.answer),
-            "level": str(len(problem.chain) - 1),
-            "subject": None,
-        }
-        for index, problem in enumerate(arithmetic.problems("heldout", problem_set.count or 0, problem_set.seed))
-    ]
+def _with_question(row: dict[str, Any], where: str) -> dict[str, Any]:
+    question = next((row[field] for field in QUESTION_FIELDS if row.get(field)), None)
+    if not isinstance(question, str) or not question.strip():
+        raise InputError(f"{where}: no question; expected text in one of the fields {', '.join(QUESTION_FIELDS)}")
+    return {**row, "question": question.strip()}
 
 
 def _text(value: Any) -> str | None:

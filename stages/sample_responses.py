@@ -9,12 +9,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from stages import schemas
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.engines.base import Batch, Engine, SamplingParams
 from stages.settings import Settings, StopStrings
+
+BOXED = "Please reason step by step, and put your final answer within \\boxed{}."
+"""The instruction that models of mathematics are trained with most."""
+PROMPTS: dict[str, dict[str, Any]] = {
+    "plain": {"template": "{question}\n"},
+    "boxed": {"template": f"{{question}}\n{BOXED}\n"},
+    "chat": {"template": "{question}", "chat": True},
+    "chat_boxed": {"template": f"{{question}}\n{BOXED}", "chat": True},
+}
+"""Prompts that have a name: the question alone, as published; with an instruction; through the chat template."""
 
 
 class AnswerPrompt(Settings):
@@ -24,8 +34,27 @@ class AnswerPrompt(Settings):
     chat: bool = Field(False, description="Apply the policy's chat template.")
     system: str = Field("", description="System prompt; used with `chat` only.")
 
-    def encode(self, question: str, engine: Engine) -> list[int]:
-        text = self.template.replace("{question}", question)
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, given: Any) -> Any:
+        if isinstance(given, str) and given not in PROMPTS:
+            raise ValueError(
+                f"unknown prompt {given!r}; expected {', '.join(PROMPTS)}, or its template, chat and system"
+            )
+        return PROMPTS[given] if isinstance(given, str) else given
+
+    @property
+    def label(self) -> str:
+        """What is shown beside a number: the prompt's name, whatever white space ends it, or "own"."""
+        for name, known in PROMPTS.items():
+            same_text = self.template.strip() == known["template"].strip()
+            if same_text and self.chat == bool(known.get("chat")):
+                return name + (" with system prompt" if self.chat and self.system else "")
+        return "own, chat" if self.chat else "own"
+
+    def encode(self, question: str, engine: Engine, before: str = "") -> list[int]:
+        """Token ids of the prompt; `before` is text that stands in front of the question's (worked examples)."""
+        text = before + self.template.replace("{question}", question)
         if not self.chat:
             return engine.encode(text)
         messages = [{"role": "system", "content": self.system}] if self.system else []

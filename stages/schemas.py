@@ -34,7 +34,7 @@ SEEDS = versioned(
 )
 
 PROBLEMS = versioned(
-    1,
+    2,
     [
         _column("benchmark", TEXT),
         _column("problem_id", TEXT),
@@ -42,6 +42,19 @@ PROBLEMS = versioned(
         _column("answer", TEXT),
         _column("level", TEXT, optional=True),
         _column("subject", TEXT, optional=True),
+        _column("group", TEXT, optional=True),  # that the subject counts in
+        _column("seed_overlap", FLAG),  # it shares so many words in a row with a seed question
+    ],
+)
+
+# Worked examples that stand before the questions of a benchmark.
+SHOTS = versioned(
+    1,
+    [
+        _column("benchmark", TEXT),
+        _column("subject", TEXT, optional=True),
+        _column("question", TEXT),
+        _column("reasoning", TEXT),  # ends with the answer
     ],
 )
 
@@ -138,7 +151,7 @@ _ANSWER = [
     _column("sample_index", COUNT),
     _column("answer", TEXT, optional=True),  # as extracted; its first 300 characters when it is too large
     _column("answer_class", COUNT, optional=True),  # 0 is the largest; null without a readable answer
-    _column("status", TEXT),  # "ok", "no_answer", "unparsable", "timed_out" or "too_large"; only "ok" votes and earns
+    _column("status", TEXT),  # one of stages.answers.kinds.AnswerStatus; only "ok" votes and earns
 ]
 
 # One row per response of the policy: its answer, its class and its reward.
@@ -228,17 +241,19 @@ GRADES = versioned(
     ],
 )
 
-# One row per benchmark and metric, with its 95 % interval.
+# One row per benchmark, slice and metric, with its 95 % interval.
 RESULTS = versioned(
-    1,
+    2,
     [
         _column("benchmark", TEXT),
+        _column("slice", TEXT),  # "all", "no_seed_overlap", "level=…", "subject=…" or "group=…"
         _column("metric", TEXT),
         _column("value", REAL),
         _column("low", REAL),
         _column("high", REAL),
         _column("problems", COUNT),
         _column("samples", COUNT),
+        _column("prompt", TEXT),  # how the questions were put
     ],
 )
 

@@ -16,7 +16,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from stages import schemas
-from stages.answers.kinds import AnswerConfig, AnswerKind
+from stages.answers.kinds import AnswerConfig, AnswerKind, extract_answer
 from stages.answers.reading import MAX_ANSWER
 from stages.answers.voting import Ballot, Comparer, Graded, GradeStatus, Vote, grade, vote
 from stages.contract import Inputs, Metrics, Stage, Work
@@ -130,7 +130,7 @@ def _responses(
     """Responses by question, with their extracted answers: the policy's, then each voter's in the settings' order."""
     found: dict[str, list[Response]] = {}
     for voter, row in _rows(inputs, config):
-        answer = kind.extract(row["response"], questions[row["question_id"]])
+        answer = extract_answer(kind, row["response"], questions[row["question_id"]])
         response = Response(voter=voter, sample_index=row["sample_index"], answer=answer)
         found.setdefault(row["question_id"], []).append(response)
     return found
@@ -294,7 +294,7 @@ def _vote_metrics(judged: Sequence[Judged]) -> dict[str, float | int | None]:
     statuses = [status for item in judged for status in item.vote.statuses]
     share_of = {
         f"vote/{name}_share": statuses.count(name) / len(statuses) if statuses else 0.0
-        for name in ("no_answer", "unparsable", "timed_out", "too_large")
+        for name in ("no_answer", "unparsable", "timed_out", "too_large", "error")
     }
     return {
         "vote/kept": decisions.count("kept"),

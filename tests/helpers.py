@@ -47,6 +47,12 @@ def put_table(context: Context, kind: str, schema: pa.Schema, rows: Sequence[Map
     return run_stage(stage, {}, Given(content=fingerprint(list(rows))), context).refs[kind]
 
 
+def problem_row(benchmark: str, question: str, answer: str, problem_id: str = "0", **other: Any) -> dict[str, Any]:
+    """A row of `problems`."""
+    row = {"benchmark": benchmark, "problem_id": problem_id, "question": question, "answer": answer}
+    return {**row, "level": None, "subject": None, "group": None, "seed_overlap": False, **other}
+
+
 def put_policy(context: Context) -> ArtifactRef:
     return run_stage(FAKE_POLICY, {}, Settings(), context).refs["policy"]
 

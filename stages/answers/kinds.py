@@ -29,8 +29,9 @@ from stages.settings import Settings
 from storage.errors import InputError
 from storage.fingerprint import digest_file
 
-AnswerStatus = Literal["ok", "no_answer", "unparsable", "timed_out", "too_large"]
-"""What became of a response's answer. Only an "ok" one votes and earns; all count in the number of responses."""
+AnswerStatus = Literal["ok", "no_answer", "unparsable", "timed_out", "too_large", "error"]
+"""What became of a response's answer. Only an "ok" one votes and earns; all count in the number of responses. "error":
+a kind of one's own raised an exception."""
 
 _STYLE = re.compile(r"\\(?:text(?:bf|it|rm)?|math(?:rm|bf)|mbox)(?![a-z])|[{}]")
 
@@ -61,6 +62,18 @@ class AnswerKind:
     def gold(self, text: str, question: str) -> str:
         """The answer in a reference text, which may be the answer itself or a solution that ends in it."""
         return gold_answer(text)
+
+
+class Raised(str):
+    """Stands for the answer of a response at which a kind of one's own raised an exception; its text says which."""
+
+
+def extract_answer(kind: AnswerKind, response: str, question: str) -> str | None:
+    """The final answer of a response; `Raised` where the kind fails at it: one such response must not end a run."""
+    try:
+        return kind.extract(response, question)
+    except Exception as error:
+        return Raised(f"{type(error).__name__}: {error}")
 
 
 class TextAnswer(AnswerKind):

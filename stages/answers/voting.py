@@ -13,7 +13,7 @@ from fractions import Fraction
 from itertools import combinations
 from typing import Literal, Protocol
 
-from stages.answers.kinds import AnswerKind, AnswerStatus
+from stages.answers.kinds import AnswerKind, AnswerStatus, Raised
 from stages.answers.reading import MAX_ANSWER, Reading
 
 GradeStatus = Literal["correct", "wrong", "no_answer", "unparsable", "timed_out", "too_large", "error"]
@@ -184,9 +184,14 @@ def _form(answer: str | None, question: str, kind: AnswerKind) -> tuple[str | No
     """Canonical form and status of one answer, as far as they are known without math-verify."""
     if answer is None:
         return None, "no_answer"
+    if isinstance(answer, Raised):
+        return None, "error"
     if len(answer) > MAX_ANSWER:
         return None, "too_large"
-    form = kind.canonical(answer, question)
+    try:
+        form = kind.canonical(answer, question)
+    except Exception:  # a kind of one's own, at something that a model wrote
+        return None, "error"
     return form, "unparsable" if form is None else "ok"
 
 
@@ -194,7 +199,10 @@ def _verdict(
     left: str, right: str, left_reading: Reading | None, right_reading: Reading | None, kind: AnswerKind
 ) -> bool | None:
     """Whether two canonical forms are one answer; None where only math-verify can tell."""
-    verdict = kind.same(left, right)
+    try:
+        verdict = kind.same(left, right)
+    except Exception:  # a kind of one's own; what it cannot compare is not the same
+        return False
     if verdict is None and left_reading is not None and right_reading is not None:
         return None if left_reading.may_equal(right_reading) else False
     return verdict

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from flows.config import RunConfig, load_config, parse_config
+from stages.import_problems import problems_of, shots_of
 from stages.text.quality import RULES, QualityRules
 from stages.trainer.fake import FAKE_POLICY
 from storage.errors import ConfigError, InputError
-from tests.helpers import fake_config, fake_values
+from tests.helpers import fake_config, fake_values, write_jsonl
 from tests.policy_server import PolicyServer
 from tests.tiny_models import make_tiny_policy
 
@@ -125,7 +126,11 @@ BENCHMARK = {"name": "b", "path": "b.jsonl"}
         ("vote.train_responses", 17, r"vote\.train_responses 17 is more than the 16 of sample\.responses"),
         ("vote.abstain_below", 1.5, r"vote\.abstain_below: .*less than or equal to 1"),
         ("voters", [{"name": "a", "iteration": 0, "modle": "x"}], r"voters\.0\.modle: .*did you mean model\?"),
-        ("evaluate.benchmarks", [{"name": "a"}], "benchmark needs exactly one of path, domain, seeds; found none"),
+        (
+            "evaluate.benchmarks",
+            [{"name": "a"}],
+            "benchmark a, no named one, needs exactly one of path, domain, seeds; found none",
+        ),
         ("evaluate.benchmarks", [BENCHMARK | {"answers": {"kind": "?"}}], r"benchmarks\.0\.answers: unknown kind"),
         ("sample.prompt", {"template": "no place"}, r"sample\.prompt\.template: .*pattern"),
     ],
@@ -252,7 +257,8 @@ def test_each_benchmark_may_have_its_kind_of_answers() -> None:
     benchmarks = [BENCHMARK, BENCHMARK | {"name": "exam", "answers": {"kind": "choice"}}]
     values = changed("evaluate.benchmarks", benchmarks) | {"answers": {"kind": "text", "boxed_only": True}}
     config = parse_config(values, "my.yaml")
-    kinds = {name: (answers.kind, answers.boxed_only) for name, answers in config.evaluate_config().answers.items()}
+    found = config.evaluate_config().benchmarks
+    kinds = {name: (protocol.answers.kind, protocol.answers.boxed_only) for name, protocol in found.items()}
     assert kinds == {BENCHMARK["name"]: ("text", True), "exam": ("choice", False)}
     assert config.vote_config().answers.kind == "text"
 
@@ -311,3 +317,65 @@ def test_an_adapter_goes_with_a_model(tmp_path: Path) -> None:
         fake_config(tmp_path, engine="transformers", policy={"run": "runs/other", "adapter": "a"})
     with pytest.raises(ConfigError, match="voter old: `adapter` goes with `model`"):
         fake_config(tmp_path, voters=[{"name": "old", "iteration": 0, "adapter": "a"}])
+
+
+def with_benchmarks(folder: Path, *benchmarks: Any, **evaluate: Any) -> RunConfig:
+    return fake_config(folder, evaluate={"data": str(folder), "benchmarks": list(benchmarks), **evaluate})
+
+
+def test_a_named_benchmark_needs_its_file_only(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "gsm8k.jsonl", [{"question": "How many?", "answer": "9*2=18\n#### 18"}])
+    config = with_benchmarks(tmp_path, "gsm8k")
+    (found,) = config.problems_config().sets
+    assert found.path == str(tmp_path / "gsm8k.jsonl")
+    assert [row["answer"] for row in problems_of(found)] == ["18"]
+    # Another place, the same content: the same identity.
+    elsewhere = with_benchmarks(tmp_path, {"name": "gsm8k", "path": found.path}, data="none").problems_config()
+    assert elsewhere.model_dump() == config.problems_config().model_dump()
+
+
+def test_a_named_benchmark_that_is_missing_says_how_to_get_it(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"math_500.jsonl \(or .parquet\) does not exist; set its `path`, or: python"):
+        with_benchmarks(tmp_path, "math_500").problems_config()
+
+
+def test_a_benchmark_with_worked_examples_needs_both_files(tmp_path: Path) -> None:
+    row = {"question": "Which?", "options": ["1", "2"], "answer": "B", "category": "law"}
+    write_jsonl(tmp_path / "mmlu_pro.jsonl", [row])
+    config = with_benchmarks(tmp_path, "mmlu_pro")
+    with pytest.raises(InputError, match=r"mmlu_pro_examples.jsonl .* split='validation'"):
+        config.problems_config()
+    write_jsonl(tmp_path / "mmlu_pro_examples.jsonl", [{**row, "cot_content": "A: Let's think step by step. It is 2."}])
+    (found,) = config.problems_config().sets
+    assert [shot["reasoning"] for shot in shots_of(found)] == ["It is 2."]
+    protocol = config.evaluate_config().benchmarks["mmlu_pro"]
+    assert protocol.answers.kind == "choice" and protocol.label == "own, 5 examples"
+
+
+def test_a_benchmark_of_ones_own_is_written_in_the_same_terms(tmp_path: Path) -> None:
+    rows = [{"stem": "Which?", "choices": ["tax", "duty"], "key": 1, "area": "civil"}]
+    path = write_jsonl(tmp_path / "bar.jsonl", rows)
+    own = {
+        "name": "bar",
+        "path": str(path),
+        "answers": {"kind": "choice"},
+        "prompt": "chat_boxed",
+        "format": {
+            "fields": {"question": "stem", "options": "choices", "answer": "key", "subject": "area"},
+            "groups": {"private": ["civil", "commercial"]},
+        },
+    }
+    config = with_benchmarks(tmp_path, own)
+    (row,) = problems_of(config.problems_config().sets[0])
+    assert row["question"] == "Which?\nAnswer Choices: (A) tax (B) duty"
+    assert (row["answer"], row["subject"], row["group"]) == ("B", "civil", "private")
+    assert config.evaluate_config().benchmarks["bar"].label == "chat_boxed"
+
+
+def test_an_unknown_name_or_prompt_says_what_there_is(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"benchmark gsm9k, no named one, needs exactly one of path, domain, seeds; found none"
+    ):
+        with_benchmarks(tmp_path, "gsm9k")
+    with pytest.raises(ConfigError, match=r"unknown prompt 'few'; expected plain, boxed, chat, chat_boxed"):
+        with_benchmarks(tmp_path, "gsm8k", protocol={"prompt": "few"})

@@ -14,7 +14,7 @@ from tests.helpers import fake_config, fake_resources, memory_store
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "format-1"
 STAGES = ["generate_instructions", "filter_instructions", "sample_responses", "vote_rewards", "ppo_update", "evaluate"]
-START = ["fake_policy", "import_problems", "import_seeds", "evaluate"]
+START = ["fake_policy", "import_seeds", "import_problems", "evaluate"]
 
 
 def run_of(config: RunConfig) -> Run:

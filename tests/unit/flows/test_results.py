@@ -11,8 +11,8 @@ from flows.inline import run_inline
 from flows.plots import learning_curve
 from flows.report import _markdown
 from flows.results import SELF_WRITTEN, alarms, funnel, run_results
+from stages.benchmarks.metrics import reliability
 from stages.domains import arithmetic
-from stages.evaluate import reliability
 from storage.run import Run
 from tests.helpers import fake_config, fake_resources, memory_store
 

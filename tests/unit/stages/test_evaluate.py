@@ -2,16 +2,28 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import sqrt
 from typing import Any
 
 import pytest
 
 from stages import schemas
-from stages.answers.kinds import AnswerConfig
-from stages.contract import Context
-from stages.evaluate import EVALUATE, EvaluateConfig, bootstrap_interval, reliability, summarise
-from tests.helpers import Numbers, ScriptedEngine, Tables, do, fake_resources, memory_store, put_policy, put_table
+from stages.answers.kinds import AnswerConfig, AnswerKind
+from stages.benchmarks.format import Shots
+from stages.benchmarks.metrics import reliability, summarise
+from stages.contract import Context, stage_key
+from stages.evaluate import EVALUATE, BenchmarkProtocol, EvaluateConfig
+from stages.sample_responses import BOXED, AnswerPrompt
+from tests.helpers import (
+    Numbers,
+    ScriptedEngine,
+    Tables,
+    do,
+    fake_resources,
+    memory_store,
+    problem_row,
+    put_policy,
+    put_table,
+)
 
 PROBLEMS = {"Seven?": "7", "Eight?": "8", "Half?": r"\frac{1}{2}"}
 SCRIPT = {
@@ -21,17 +33,16 @@ SCRIPT = {
 }
 
 
+PLAIN = AnswerPrompt(template="{question}\n")
+
+
 def evaluate(context: Context, engine: ScriptedEngine | None = None, **config: Any) -> tuple[Tables, Numbers]:
-    rows = [
-        {"benchmark": "b", "problem_id": f"{row}", "question": text, "answer": answer, "level": None, "subject": None}
-        for row, (text, answer) in enumerate(PROBLEMS.items())
-    ]
+    rows = [problem_row("b", text, answer, str(row)) for row, (text, answer) in enumerate(PROBLEMS.items())]
     with fake_resources(engine or ScriptedEngine(SCRIPT), shard_rows=2) as resources:
         context = replace(context, resources=resources)
         inputs = {"policy": put_policy(context), "problems": put_table(context, "problems", schemas.PROBLEMS, rows)}
-        return do(
-            EVALUATE, inputs, EvaluateConfig(**{"samples": 4, "answers": {"b": AnswerConfig()}, **config}), context
-        )
+        settings = {"samples": 4, "benchmarks": {"b": BenchmarkProtocol(prompt=PLAIN)}, **config}
+        return do(EVALUATE, inputs, EvaluateConfig(**settings), context)
 
 
 def values(tables: Tables) -> dict[str, float]:
@@ -45,10 +56,17 @@ def test_figures_by_hand(context: Context) -> None:
             "pass1_greedy": 2 / 3,  # the first response: 7, 3, 0.5
             "no_answer_greedy": 0,
             "truncated_greedy": 0,
+            "failed_greedy": 0,
+            "length_greedy": (9 + 9 + 11) / 3,  # one token a character
             "pass1_sampled": 0.5,
+            "maj@2": (0.5 + 0.5 + 0.75) / 3,  # 7 7, then 5 alone; 3 3, then 8 8; 0.5 and 2 tie, then 1/2 alone
             "maj_k": (1 + 0.5 + 1) / 3,
+            "pass@2": 5 / 6,  # 1 - C(2, 2) / C(4, 2) for each
+            "pass_k": 1,
             "no_answer_sampled": 2 / 12,
             "truncated_sampled": 2 / 12,
+            "failed_sampled": 0,
+            "length_sampled": (9 * 3 + 7 + 9 * 4 + 11 + 9 + 0 + 16) / 12,
         }
     )
     assert metrics["eval/b/maj_k"] == pytest.approx(2.5 / 3)
@@ -73,7 +91,8 @@ def test_every_response_is_graded_and_kept(context: Context) -> None:
 
 def test_greedy_only(context: Context) -> None:
     tables, _ = evaluate(context, samples=0)
-    assert set(values(tables)) == {"pass1_greedy", "no_answer_greedy", "truncated_greedy"}
+    rates = {"no_answer_greedy", "truncated_greedy", "failed_greedy", "length_greedy"}
+    assert set(values(tables)) == {"pass1_greedy", *rates}
 
 
 def test_one_sample_has_no_majority(context: Context) -> None:
@@ -107,6 +126,7 @@ def grades(*problems: Sequence[tuple[int | None, str]], benchmark: str = "b") ->
             "answer_class": answer_class,
             "status": status,
             "finish_reason": "stop",
+            "response_tokens": 3,
         }
         for number, responses in enumerate(problems)
         for answer_class, status in responses
@@ -148,40 +168,19 @@ def test_benchmarks_are_summarised_apart() -> None:
     assert {row["benchmark"]: row["problems"] for row in rows} == {"a": 2, "b": 1}
 
 
-def test_an_interval_of_equal_values_is_a_point() -> None:
-    assert bootstrap_interval([0.25] * 40) == (0.25, 0.25)
-    assert bootstrap_interval([1.0]) == (1.0, 1.0)
-
-
-def test_an_interval_of_two_problems_is_everything() -> None:
-    """Means 0, 1/2, 1 with chances 1/4, 1/2, 1/4: both 2.5 % tails lie inside the outer ones."""
-    assert bootstrap_interval([0.0, 1.0]) == (0.0, 1.0)
-
-
-def test_an_interval_of_many_problems_is_near_the_normal_one() -> None:
-    low, high = bootstrap_interval([1.0] * 300 + [0.0] * 700)
-    half = 1.96 * sqrt(0.3 * 0.7 / 1_000)  # 0.0284
-    assert low == pytest.approx(0.3 - half, abs=0.003)
-    assert high == pytest.approx(0.3 + half, abs=0.003)
-
-
-def test_the_same_values_have_the_same_interval() -> None:
-    values = [0.1, 0.5, 0.9, 0.4, 0.4]
-    assert bootstrap_interval(values) == bootstrap_interval(values)
-
-
 def test_each_benchmark_has_its_kind_of_answers(context: Context) -> None:
     question = "Which is a mammal?\nA. trout\nB. otter"
     rows = [
-        {"benchmark": name, "problem_id": "0", "question": text, "answer": answer, "level": None, "subject": None}
+        problem_row(name, text, answer)
         for name, text, answer in [("animals", question, "otter"), ("sums", "Seven?", "7")]
     ]
     script = {f"{question}\n": ["The answer is (B)."], "Seven?\n": [r"\boxed{7.0}"]}
-    answers = {"sums": AnswerConfig(), "animals": AnswerConfig(kind="choice")}
+    kinds = {"sums": AnswerConfig(), "animals": AnswerConfig(kind="choice")}
+    benchmarks = {name: BenchmarkProtocol(answers=answers, prompt=PLAIN) for name, answers in kinds.items()}
     with fake_resources(ScriptedEngine(script)) as resources:
         context = replace(context, resources=resources)
         inputs = {"policy": put_policy(context), "problems": put_table(context, "problems", schemas.PROBLEMS, rows)}
-        tables, _ = do(EVALUATE, inputs, EvaluateConfig(samples=0, answers=answers), context)
+        tables, _ = do(EVALUATE, inputs, EvaluateConfig(samples=0, benchmarks=benchmarks), context)
     assert tables["grades"].select("benchmark", "answer", "status").rows() == [
         ("animals", "(B).", "correct"),
         ("sums", "7.0", "correct"),
@@ -208,3 +207,95 @@ def test_a_reliability_curve_by_hand() -> None:
     # 3/15 and 12/15 are ends of fifths whatever floating point makes of them.
     assert [row["share_to"] for row in reliability([(3 / 15, True), (12 / 15, True)])] == [0.2, 0.8]
     assert reliability([]) == []
+
+
+def test_worked_examples_stand_before_their_subjects_questions(context: Context) -> None:
+    rows = [
+        problem_row("exam", "Two?", "B", "0", subject="law"),
+        problem_row("exam", "Three?", "C", "1", subject="art"),
+    ]
+    shots = [
+        {"benchmark": "exam", "subject": subject, "question": f"{subject} {number}?", "reasoning": "The answer is (A)."}
+        for subject in ("law", "art")
+        for number in range(3)
+    ]
+    shots.append({"benchmark": "other", "subject": "law", "question": "no", "reasoning": "no"})
+    law, art = (
+        f"About {subject}.\nQ: {subject} 0?\nA: The answer is (A).\n\nQ: {subject} 1?\nA: The answer is (A).\n\n"
+        for subject in ("law", "art")
+    )
+    script = {f"{law}Q: Two?\nA:": ["The answer is (B)."], f"{art}Q: Three?\nA:": ["The answer is (D)."]}
+    protocol = BenchmarkProtocol(
+        answers=AnswerConfig(kind="choice"),
+        prompt=AnswerPrompt(template="Q: {question}\nA:"),
+        shots=Shots(count=2, header="About {subject}."),
+    )
+    with fake_resources(ScriptedEngine(script)) as resources:
+        context = replace(context, resources=resources)
+        inputs = {
+            "policy": put_policy(context),
+            "problems": put_table(context, "problems", schemas.PROBLEMS, rows),
+            "shots": put_table(context, "shots", schemas.SHOTS, shots),
+        }
+        tables, _ = do(EVALUATE, inputs, EvaluateConfig(samples=0, benchmarks={"exam": protocol}), context)
+    assert tables["grades"]["status"].to_list() == ["correct", "wrong"]
+    assert set(tables["results"]["prompt"]) == {"own, 2 examples"}
+
+
+def test_the_prompt_stands_beside_every_number_and_is_part_of_the_identity(context: Context) -> None:
+    script = {f"{question}\n{BOXED}\n": responses for question, responses in (("Seven?", [r"\boxed{7}"]),)}
+    rows = [problem_row("b", "Seven?", "7")]
+    keys = []
+    for prompt, asked in (("boxed", script), ("plain", {"Seven?\n": [r"\boxed{8}"]})):
+        with fake_resources(ScriptedEngine(asked)) as resources:
+            here = replace(context, resources=resources)
+            inputs = {"policy": put_policy(here), "problems": put_table(here, "problems", schemas.PROBLEMS, rows)}
+            benchmarks = {"b": BenchmarkProtocol(prompt=AnswerPrompt.model_validate(prompt))}
+            config = EvaluateConfig(samples=0, benchmarks=benchmarks)
+            keys.append(stage_key(EVALUATE, inputs, config, here))
+            tables, metrics = do(EVALUATE, inputs, config, here)
+            assert set(tables["results"]["prompt"]) == {prompt}
+            assert metrics["eval/b/pass1_greedy"] == float(prompt == "boxed")
+    assert keys[0] != keys[1]
+
+
+class Brittle(AnswerKind):
+    """A kind of one's own with a bug."""
+
+    def extract(self, response: str, question: str) -> str | None:
+        return response.split("=")[1]
+
+    def canonical(self, answer: str, question: str) -> str | None:
+        return str(int(answer))
+
+
+def test_an_exception_in_grading_counts_as_wrong_and_is_listed(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AnswerConfig, "load", lambda config: Brittle())
+    rows = [problem_row("b", "Seven?", "7")]
+    script = {"Seven?\n": ["x=7", "no equation", "x=seven", "x=8"]}
+    with fake_resources(ScriptedEngine(script)) as resources:
+        context = replace(context, resources=resources)
+        inputs = {"policy": put_policy(context), "problems": put_table(context, "problems", schemas.PROBLEMS, rows)}
+        config = EvaluateConfig(samples=4, benchmarks={"b": BenchmarkProtocol(prompt=PLAIN)})
+        tables, metrics = do(EVALUATE, inputs, config, context)
+    sampled = tables["grades"].filter(mode="sampled")
+    assert sampled.select("answer", "status").rows() == [
+        ("7", "correct"),
+        ("IndexError: list index out of range", "error"),
+        ("seven", "error"),
+        ("8", "wrong"),
+    ]
+    assert metrics["eval/b/pass1_sampled"] == 0.25 and metrics["eval/b/failed_sampled"] == 0.5
+
+
+def test_a_gradings_failure_ends_the_stage(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Grading runs beside the engine; what it raises must not be lost there."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("no verifier")
+
+    monkeypatch.setattr("stages.evaluate.grade", fail)
+    with pytest.raises(RuntimeError, match="no verifier"):
+        evaluate(context)

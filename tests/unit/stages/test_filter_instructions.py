@@ -11,7 +11,7 @@ from stages import schemas
 from stages.contract import Context
 from stages.domains import arithmetic
 from stages.filter_instructions import FILTER, FilterConfig
-from tests.helpers import Numbers, Tables, do, put_table
+from tests.helpers import Numbers, Tables, do, problem_row, put_table
 
 SEED = "A farmer plants 12 rows of corn with 9 stalks in each row. How many stalks are there altogether?"
 BANKED = "The perimeter of a square is 36 centimetres. Find its area in square centimetres."
@@ -39,8 +39,7 @@ def run_filter(
         {"candidate_id": f"c{row}", "prompt_id": 0, "position": row, "question": text}
         for row, text in enumerate(questions)
     ]
-    problem = {"problem_id": "0", "answer": "1", "level": None, "subject": None}
-    problem_rows = [{"benchmark": name, "question": text, **problem} for name, text in problems]
+    problem_rows = [problem_row(name, text, "1") for name, text in problems]
     banked = {"question_id": schemas.question_id(BANKED), "question": BANKED, "added_in": 0}
     inputs = {
         "candidates": put_table(context, "candidates", schemas.CANDIDATES, candidates),

@@ -15,20 +15,17 @@ from stages.contract import Context, run_stage, stage_key
 from stages.domains import arithmetic
 from stages.import_inputs import (
     IMPORT_POLICY,
-    IMPORT_PROBLEMS,
     IMPORT_SEEDS,
     ImportPolicy,
-    ImportProblems,
     ImportSeeds,
     ImportVoters,
-    ProblemSet,
     bring_policy,
-    check_files,
-    content_of_file,
     content_of_policy,
     import_voters_stage,
-    read_rows,
+    read_seeds,
 )
+from stages.import_problems import IMPORT_PROBLEMS, ImportProblems, ProblemSet, problems_of
+from stages.rows import content_of_file
 from storage.errors import InputError
 from storage.reading import read_folder
 from storage.store import Store
@@ -105,7 +102,7 @@ GOOD = '{"question": "What is 1+1?"}\n'
 def test_an_unusable_row_is_named_by_its_line(tmp_path: Path, content: str | bytes, message: str) -> None:
     path = text_file(tmp_path, content)
     with pytest.raises(InputError) as found:
-        list(read_rows(str(path), "seed file"))
+        read_seeds(str(path))
     assert f"seed file {path}" in str(found.value) and message in str(found.value)
     assert "\n" not in str(found.value)
 
@@ -130,20 +127,20 @@ def test_hostile_json_is_an_input_error(context: Context, tmp_path: Path, conten
 )
 def test_another_kind_of_file_is_refused(tmp_path: Path, name: str, content: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        list(read_rows(str(text_file(tmp_path, content, name)), "seed file"))
+        read_seeds(str(text_file(tmp_path, content, name)))
 
 
 def test_a_parquet_row_without_question_is_named(tmp_path: Path) -> None:
     pl.DataFrame({"question": ["What is 1+1?", None]}).write_parquet(tmp_path / "seeds.parquet")
     with pytest.raises(InputError, match="row 2: no question"):
-        list(read_rows(str(tmp_path / "seeds.parquet"), "seed file"))
+        read_seeds(str(tmp_path / "seeds.parquet"))
 
 
 @pytest.mark.parametrize("make", [lambda path: None, lambda path: path.mkdir()], ids=["missing", "folder"])
 def test_a_missing_file_is_named(tmp_path: Path, make: Any) -> None:
     path = tmp_path / "seeds.jsonl"
     make(path)
-    for read in (content_of_file, lambda name, what: list(read_rows(name, what))):
+    for read in (content_of_file, read_seeds):
         with pytest.raises(InputError, match=f"seed file {path} does not exist"):
             read(str(path), "seed file")
 
@@ -185,9 +182,9 @@ def test_the_labelled_seeds_can_be_an_evaluation_set(context: Context, tmp_path:
 
 def test_an_evaluation_set_of_seeds_without_answers_is_refused_before_the_run(tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "seeds.jsonl", [{"question": "What is love?"}])
-    sets = ImportProblems(sets=(ProblemSet(name="own", seeds=True),))
+    own = ProblemSet(name="own", seeds=True)
     with pytest.raises(InputError, match="benchmark own is made of the seeds that have an answer, and no seed has one"):
-        check_files(ImportSeeds(path=str(path), sha256="any"), sets)
+        problems_of(own, read_seeds(str(path)))
 
 
 def test_problems_of_the_domain_are_held_out_and_labelled(context: Context) -> None:

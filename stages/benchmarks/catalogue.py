@@ -1,0 +1,183 @@
+"""Evaluation sets by name: where each comes from, how its rows are read, asked and graded.
+
+A record is data: a set of one's own is written down in the same terms in a config, under `evaluate.benchmarks`. Where
+public copies differ in their fields, a record reads the named copy on the Hugging Face hub and the copies that the
+authors of SeRL and of Qwen2.5-Math release.
+"""
+
+from stages.answers.kinds import AnswerSettings
+from stages.benchmarks.format import BenchmarkFormat, Fields, Shots
+from stages.sample_responses import AnswerPrompt
+from stages.settings import Settings
+
+CHOICE = AnswerSettings(kind="choice")
+
+
+class Record(Settings):
+    """An evaluation set that has a name. Its prompt and worked examples are its own; without them it is asked as the
+    evaluation's protocol says."""
+
+    title: str
+    hub: str
+    """Dataset on the Hugging Face hub: repository, or repository:configuration."""
+    split: str = "test"
+    problems: int
+    """How many the whole set has."""
+    answers: AnswerSettings = AnswerSettings()
+    prompt: AnswerPrompt | None = None
+    """None: as the evaluation's protocol says."""
+    shots: Shots | None = None
+    shots_split: str | None = None
+    format: BenchmarkFormat = BenchmarkFormat()
+
+    def download(self, path: str, split: str | None = None) -> str:
+        """A command that writes the set to `path`; it needs the package datasets."""
+        repository, _, configuration = self.hub.partition(":")
+        named = f"'{repository}', '{configuration}'" if configuration else f"'{repository}'"
+        loaded = f"load_dataset({named}, split='{split or self.split}')"
+        return f"python -c \"from datasets import load_dataset; {loaded}.to_parquet('{path}')\""
+
+
+CATALOGUE: dict[str, Record] = {
+    "math_500": Record(title="MATH-500", hub="HuggingFaceH4/MATH-500", problems=500),
+    "math_hard": Record(
+        title="MATH-Hard",
+        hub="lighteval/MATH-Hard",
+        problems=1_324,
+        # The hub's copy has no answer but in the solution's box; the authors' has the solution under "answer".
+        format=BenchmarkFormat(fields=Fields(answer=("answer", "solution"), subject=("subject", "type"))),
+    ),
+    "asdiv": Record(
+        title="ASDiv",
+        hub="EleutherAI/asdiv",
+        split="validation",
+        problems=2_215,  # the hub's copy has 2,305, with those of several answers
+        format=BenchmarkFormat(
+            fields=Fields(context=("body",), subject=("solution_type",)),
+            answer_pattern=r"^(.+?) \([^()]*\)$",  # "9 (apples)"
+        ),
+    ),
+    "college_math": Record(
+        title="College Math",
+        hub="di-zhang-fdu/College_Math_Test",
+        problems=2_818,
+        format=BenchmarkFormat(fields=Fields(subject=("data_topic",))),
+    ),
+    "tabmwp": Record(
+        title="TabMWP",
+        hub="Arietem/tabmwp",  # no copy is canonical; the original is problems_test1k.json of lupantech/PromptPG
+        problems=1_000,
+        format=BenchmarkFormat(
+            fields=Fields(context=("table_title", "table"), options=("choices",), level=("grade",)),
+            options_style="unlettered",
+        ),
+    ),
+    "gsm8k": Record(
+        title="GSM8K",
+        hub="openai/gsm8k:main",
+        problems=1_319,
+        format=BenchmarkFormat(answer_pattern=r"####\s*(.+)$"),
+    ),
+    "aime24": Record(
+        title="AIME 2024",
+        hub="HuggingFaceH4/aime_2024",
+        split="train",
+        problems=30,
+        format=BenchmarkFormat(fields=Fields(question=("problem", "Problem"), answer=("answer", "Answer"))),
+    ),
+    "amc23": Record(title="AMC 2023", hub="math-ai/amc23", problems=40),
+    "minerva_math": Record(
+        title="Minerva Math",
+        hub="math-ai/minervamath",
+        problems=272,
+        format=BenchmarkFormat(fields=Fields(subject=("type",))),
+    ),
+    "olympiadbench": Record(
+        title="OlympiadBench (mathematics, English, text only)",
+        hub="Hothan/OlympiadBench:OE_TO_maths_en_COMP",
+        split="train",
+        problems=674,
+        format=BenchmarkFormat(
+            fields=Fields(context=("context",), answer=("answer", "final_answer"), subject=("subfield",))
+        ),
+    ),
+    "aqua": Record(
+        title="AQuA",
+        hub="deepmind/aqua_rat:raw",
+        problems=254,
+        answers=CHOICE,
+        format=BenchmarkFormat(fields=Fields(options=("options",), answer=("answer", "correct"))),
+    ),
+    "svamp": Record(
+        title="SVAMP",
+        hub="ChilleD/SVAMP",
+        problems=300,
+        format=BenchmarkFormat(
+            fields=Fields(
+                question=("question_concat", "question", "Question"),
+                context=("Body",),
+                answer=("answer", "Answer"),
+                subject=("Type",),
+            )
+        ),
+    ),
+    "mawps": Record(
+        title="MAWPS",
+        hub="MU-NLPC/Calc-mawps",
+        problems=520,
+        format=BenchmarkFormat(fields=Fields(answer=("answer", "result"), subject=("type",))),
+    ),
+    "carp_en": Record(
+        title="CARP (English)",
+        hub="RUCAIBox/CARP",  # on GitHub (data/carp_en); no copy on the hub is known
+        problems=976,
+        format=BenchmarkFormat(fields=Fields(question=("content", "question", "problem"))),
+    ),
+    "gaokao2023en": Record(
+        title="Gaokao 2023 (English)",
+        hub="MARIO-Math-Reasoning/Gaokao2023-Math-En",
+        split="train",
+        problems=385,
+    ),
+    "sat_math": Record(
+        title="SAT Math",
+        hub="hails/agieval-sat-math",
+        problems=220,
+        answers=CHOICE,
+        format=BenchmarkFormat(
+            fields=Fields(
+                question=("question", "query"), options=("options", "choices"), answer=("answer", "Answer", "gold")
+            )
+        ),
+    ),
+    "mmlu_stem": Record(
+        title="MMLU-STEM",
+        hub="TIGER-Lab/MMLU-STEM",
+        problems=3_153,
+        answers=CHOICE,
+        format=BenchmarkFormat(fields=Fields(options=("choices",), subject=("subject", "type"))),
+    ),
+    "mmlu_pro": Record(
+        title="MMLU-Pro, 5 worked examples",
+        hub="TIGER-Lab/MMLU-Pro",
+        problems=12_032,
+        answers=CHOICE,
+        prompt=AnswerPrompt(template="Question:\n{question}\nAnswer: Let's think step by step."),
+        shots=Shots(
+            count=5,
+            header="You are an expert in {subject}. Below is a series of example questions (with answers) about "
+            "{subject} for demonstration. You will be given a question at the end, after the examples, for you to "
+            "answer. First give step-by-step reasoning about how to solve the question. Then output the answer.",
+        ),
+        shots_split="validation",
+        format=BenchmarkFormat(
+            fields=Fields(options=("options",), reasoning=("cot_content",), subject=("category",)),
+            options_style="lines",
+            groups={
+                "STEM": ("biology", "chemistry", "computer science", "engineering", "math", "physics"),
+                "humanities": ("history", "law", "philosophy"),
+                "social sciences": ("business", "economics", "health", "psychology"),
+            },
+        ),
+    ),
+}

@@ -1,0 +1,150 @@
+"""How the rows of an evaluation set are read: which field is what, and what form the reference answer has.
+
+Public copies of one set differ (GSM8K's answer is a solution that ends in "#### 18", or "18", or "\\boxed{18}"; ASDiv's
+question lacks its first half, or has it). One declared format per set reads them all.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, PositiveInt, field_validator
+
+from stages.answers.choice import LETTERS, listed_options
+from stages.answers.marks import last_boxed
+from stages.settings import Settings
+
+Names = Annotated[tuple[str, ...], BeforeValidator(lambda found: (found,) if isinstance(found, str) else found)]
+"""Names of fields; a single one needs no list."""
+
+_OPTION_MARK = re.compile(r"^\s*(?:\([A-Za-z]\)|[A-Za-z][.):])\s*")
+_REASONING_START = re.compile(r"^(?:A(?:nswer)?:\s*)?(?:Let's think step by step\.\s*)?")
+
+
+class Fields(Settings):
+    """Which fields of a row hold what; the first that is there and not empty counts."""
+
+    question: Names = ("question", "problem")
+    context: Names = Field((), description="Texts that belong before the question; one it holds already is left out.")
+    options: Names = Field((), description="Options to choose from: a list, or one text.")
+    answer: Names = ("answer",)
+    reasoning: Names = Field((), description="Of a worked example.")
+    level: Names = ("level",)
+    subject: Names = ("subject",)
+
+
+class Shots(Settings):
+    """Worked examples before each question, of the question's own subject where rows have one."""
+
+    count: PositiveInt
+    header: str = Field("", description="Text before them; {subject} stands for the question's subject.")
+
+
+class BenchmarkFormat(Settings):
+    """How rows become questions and answers."""
+
+    fields: Fields = Fields()
+    answer_pattern: str | None = Field(
+        None, description="Regular expression: where it matches the reference, its first group is the answer."
+    )
+    options_style: Literal["inline", "lines", "unlettered"] = Field(
+        "inline",
+        description="How options are added to a question without them: (A) … (B) …; a line each; or without letters.",
+    )
+    groups: dict[str, tuple[str, ...]] = Field({}, description="Subjects by the name of the group they count in.")
+
+    @field_validator("answer_pattern")
+    @classmethod
+    def _has_a_group(cls, pattern: str | None) -> str | None:
+        try:
+            if pattern is None or re.compile(pattern).groups:
+                return pattern
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}") from None
+        raise ValueError(f"{pattern!r} has no group ( ) that holds the answer")
+
+    def group_of(self, subject: str | None) -> str | None:
+        """The group that a subject counts in; those of no group are "other", where there are groups at all."""
+        if not self.groups:
+            return None
+        named = (subject or "").strip().casefold()
+        return next((g for g, held in self.groups.items() if named in (name.casefold() for name in held)), "other")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReadProblem:
+    """What a row says."""
+
+    question: str
+    answer: str
+    level: str | None
+    subject: str | None
+    group: str | None
+    reasoning: str | None
+
+
+class RowError(ValueError):
+    """A row without a question or an answer."""
+
+
+def read_problem(row: Mapping[str, Any], how: BenchmarkFormat) -> ReadProblem:
+    """One row of an evaluation set. Raises RowError that says which fields were looked for."""
+    fields = how.fields
+    question = _first(row, fields.question)
+    if not isinstance(question, str) or not question.strip():
+        raise RowError(f"no question; expected text in one of the fields {', '.join(fields.question)}")
+    options = _first(row, fields.options)
+    answer = _first(row, fields.answer)
+    if answer is None:
+        raise RowError(f"no answer; expected the field {' or '.join(fields.answer)}")
+    subject, reasoning = _text(_first(row, fields.subject)), _text(_first(row, fields.reasoning))
+    return ReadProblem(
+        question=_with_options(_with_context(question.strip(), row, fields.context), options, how.options_style),
+        answer=_reference(answer, how.answer_pattern, lettered=options is not None),
+        level=_text(_first(row, fields.level)),
+        subject=subject,
+        group=how.group_of(subject),
+        reasoning=reasoning and _REASONING_START.sub("", reasoning.strip()),
+    )
+
+
+def _first(row: Mapping[str, Any], names: Iterable[str]) -> Any:
+    return next((row[name] for name in names if row.get(name) not in (None, "", [])), None)
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _with_context(question: str, row: Mapping[str, Any], names: Sequence[str]) -> str:
+    texts = [str(row[name]).strip() for name in names if row.get(name)]
+    return "\n".join([*(text for text in texts if text not in question), question])
+
+
+def _with_options(question: str, options: Any, style: str) -> str:
+    """The question with its options, unless it lists them by itself."""
+    if options is None or listed_options(question):
+        return question
+    if isinstance(options, str):
+        return f"{question}\nAnswer Choices: {options.strip()}"
+    texts = [_OPTION_MARK.sub("", str(option)).strip() for option in options if option != "N/A"]
+    if style == "unlettered":
+        return f"{question}\nPlease select from the following options: {', '.join(texts)}"
+    if style == "lines":
+        lines = [f"{letter}. {text}" for letter, text in zip(LETTERS, texts, strict=False)]
+        return "\n".join([question, "Options:", *lines])
+    listed = " ".join(f"({letter}) {text}" for letter, text in zip(LETTERS, texts, strict=False))
+    return f"{question}\nAnswer Choices: {listed}"
+
+
+def _reference(value: Any, pattern: str | None, *, lettered: bool) -> str:
+    """The answer that a reference gives: of a list all members, of an option's index its letter, of a solution what
+    its last box holds, else what the pattern finds, else the text."""
+    if isinstance(value, list):
+        return ", ".join(_reference(member, pattern, lettered=lettered) for member in value)
+    if lettered and isinstance(value, int) and 0 <= value < len(LETTERS):
+        return LETTERS[value]
+    text = str(value).strip()
+    found = re.search(pattern, text) if pattern else None
+    return last_boxed(text) or (found[1].strip() if found else text)

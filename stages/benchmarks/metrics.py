@@ -1,0 +1,159 @@
+"""What is computed from graded responses: accuracies with intervals, by part of a benchmark, and how far votes can be
+trusted.
+
+All from one sampling pass of n responses: `pass1_sampled` (mean accuracy of one response, also called avg@n), `maj_k`
+(of the majority's answer among all n) and `maj@k` for smaller k, `pass_k` and `pass@k` (at least one of k is right). A
+response whose grading failed counts as wrong.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from math import ceil
+from typing import Any
+
+import numpy as np
+
+from stages.benchmarks.statistics import bootstrap_interval, pass_at_k, wilson_interval
+
+Row = Mapping[str, Any]
+Responses = Sequence[Row]
+"""Rows of `grades` of one problem and mode, by sample index."""
+
+WHOLE, UNSEEN = "all", "no_seed_overlap"
+"""Slices: the whole benchmark; what is left of it without the problems that overlap a seed question. The others are
+"level=…", "subject=…" and "group=…"."""
+FAILED = ("timed_out", "too_large", "error")
+"""Statuses of a grading that came to no end."""
+
+
+def summarise(
+    grades: Sequence[Row], problems: Sequence[Row] = (), prompts: Mapping[str, str] | None = None
+) -> list[dict[str, Any]]:
+    """Rows of `results` from rows of `grades` and `problems`; `prompts` says how each benchmark was asked."""
+    slices = {(row["benchmark"], row["problem_id"]): list(_slices(row)) for row in problems}
+    rows = []
+    for (benchmark, mode), responses in sorted(by_problem(grades).items()):
+        parts: dict[str, list[Responses]] = {WHOLE: list(responses.values())}
+        for problem, given in responses.items():
+            for name in slices.get((benchmark, problem), ()):
+                parts.setdefault(name, []).append(given)
+        if len(parts.get(UNSEEN, ())) == len(responses):
+            del parts[UNSEEN]  # that is the whole
+        for name, held in parts.items():
+            rows += [
+                {"benchmark": benchmark, "slice": name, **row, "prompt": (prompts or {}).get(benchmark, "")}
+                for row in _metrics(held, mode)
+                if name == WHOLE or row["metric"] in (f"pass1_{mode}", "maj_k")
+            ]
+    return rows
+
+
+def by_problem(grades: Sequence[Row]) -> dict[tuple[str, str], dict[str, list[Row]]]:
+    """(benchmark, mode) -> problem -> its rows."""
+    found: dict[tuple[str, str], dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    for row in grades:
+        found[row["benchmark"], row["mode"]][row["problem_id"]].append(row)
+    return found
+
+
+def accuracy(responses: Responses) -> float:
+    """Share of a problem's responses that are right."""
+    return _share(responses, "status", "correct")
+
+
+def _slices(problem: Row) -> Iterator[str]:
+    yield from (f"{name}={problem[name]}" for name in ("level", "subject", "group") if problem[name] is not None)
+    if not problem["seed_overlap"]:
+        yield UNSEEN
+
+
+def _metrics(problems: Sequence[Responses], mode: str) -> Iterator[dict[str, Any]]:
+    """One row per metric, over problems."""
+    samples = len(problems[0])
+
+    def row(metric: str, values: Sequence[float], interval: tuple[float, float] | None = None) -> dict[str, Any]:
+        low, high = interval or bootstrap_interval(values)
+        value = float(np.mean(values))
+        sizes = {"problems": len(values), "samples": samples}
+        return {"metric": metric, "value": value, "low": low, "high": high, **sizes}
+
+    def proportion(metric: str, values: Sequence[float]) -> dict[str, Any]:
+        return row(metric, values, wilson_interval(float(np.mean(values)), len(values)))
+
+    one_each = proportion if samples == 1 else row
+    yield one_each(f"pass1_{mode}", [accuracy(responses) for responses in problems])
+    if samples > 1:
+        correct = [round(accuracy(responses) * len(responses)) for responses in problems]
+        for k in _powers_of_two(samples):
+            name = "_k" if k == samples else f"@{k}"
+            yield row(f"pass{name}", [pass_at_k(samples, right, k) for right in correct])
+            voted = [_majority_accuracy(responses, k) for responses in problems]
+            yield (proportion if k == samples else row)(f"maj{name}", voted)
+    yield one_each(f"no_answer_{mode}", [_share(responses, "status", "no_answer") for responses in problems])
+    yield one_each(f"truncated_{mode}", [_share(responses, "finish_reason", "length") for responses in problems])
+    yield one_each(f"failed_{mode}", [sum(_share(r, "status", status) for status in FAILED) for r in problems])
+    yield row(f"length_{mode}", [float(np.mean([row["response_tokens"] for row in r])) for r in problems])
+
+
+def _powers_of_two(samples: int) -> list[int]:
+    """2, 4, 8, … below `samples`, and `samples`."""
+    return [*(2**power for power in range(1, samples.bit_length()) if 2**power < samples), samples]
+
+
+def _majority_accuracy(responses: Responses, k: int) -> float:
+    """Whether the top answer of k responses is right, as the mean over disjoint groups of k; where several answers tie
+    at the top, the chance that a random one of them is."""
+    groups = [responses[start : start + k] for start in range(0, max(1, len(responses) - k + 1), k)]
+    found = [list(_top_classes(group).values()) for group in groups]
+    return sum(sum(top) / len(top) if top else 0.0 for top in found) / len(groups)
+
+
+def _top_classes(responses: Responses) -> dict[int, bool]:
+    """The class with most votes, or all that tie for it -> whether its answer is right; empty without any answer."""
+    votes: dict[int, int] = defaultdict(int)
+    right: dict[int, bool] = {}
+    for row in responses:
+        if row["answer_class"] is not None:
+            votes[row["answer_class"]] += 1
+            right[row["answer_class"]] = right.get(row["answer_class"], False) or row["status"] == "correct"
+    return {answer_class: right[answer_class] for answer_class, n in votes.items() if n == max(votes.values())}
+
+
+def _share(responses: Responses, column: str, value: str) -> float:
+    return sum(bool(row[column] == value) for row in responses) / len(responses)
+
+
+def reliability_rows(grades: Sequence[Row]) -> list[dict[str, Any]]:
+    """Rows of `reliability` of each benchmark's sampled responses; a tie at the top has no majority and is left out."""
+    voted: dict[str, list[tuple[float, bool]]] = defaultdict(list)
+    for (benchmark, mode), problems in by_problem(grades).items():
+        for responses in problems.values() if mode == "sampled" else ():
+            top = _top_classes(responses)
+            if len(top) == 1:
+                ((answer_class, right),) = top.items()
+                votes = sum(row["answer_class"] == answer_class for row in responses)
+                voted[benchmark].append((votes / len(responses), right))
+    return [{"benchmark": benchmark, **row} for benchmark in sorted(voted) for row in reliability(voted[benchmark])]
+
+
+def reliability(voted: Sequence[tuple[float, bool]]) -> list[dict[str, Any]]:
+    """How often a majority was right, by its share: one row for each fifth of the shares that occurs.
+
+    `voted`: the majority's share and whether it is right, one pair per question. A reliable vote is right more often
+    where more agree; where a large majority is often wrong, the policy is being taught its own errors.
+    """
+    rows = []
+    for fifth in range(5):
+        # The shares 0.2 and 0.8 are the ends of the published gate; each belongs to the fifth below it.
+        held = [(share, right) for share, right in voted if ceil(round(share * 5, 9)) - 1 == fifth]
+        if held:
+            rows.append(
+                {
+                    "share_from": fifth / 5,
+                    "share_to": (fifth + 1) / 5,
+                    "questions": len(held),
+                    "mean_share": float(np.mean([share for share, _ in held])),
+                    "correct": float(np.mean([right for _, right in held])),
+                }
+            )
+    return rows

@@ -1,0 +1,126 @@
+"""Bringing in the evaluation sets of a run: from files, from a built-in domain, or the seeds that have an answer.
+
+Each set's format says how its rows are read (`stages.benchmarks`). Problems that overlap a seed question are marked, so
+that results can be given without them.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from stages import schemas
+from stages.benchmarks.format import BenchmarkFormat, ReadProblem, RowError, read_problem
+from stages.contract import Inputs, Metrics, Stage, Work
+from stages.domains import arithmetic
+from stages.rows import read_rows
+from stages.settings import Settings
+from stages.text.contamination import EvaluationOverlap
+from storage.errors import InputError
+
+
+class ProblemSet(Settings):
+    """One evaluation set: from a file, the held-out split of a built-in domain, or the seeds that have an answer."""
+
+    name: str
+    seeds: bool = False
+    path: str | None = Field(None, exclude=True)
+    sha256: str | None = None
+    domain: Literal["arithmetic"] | None = None
+    count: PositiveInt | None = None
+    seed: int = 0
+    format: BenchmarkFormat = BenchmarkFormat()
+    shots_path: str | None = Field(None, exclude=True)
+    shots_sha256: str | None = None
+
+
+class ImportProblems(Settings):
+    sets: tuple[ProblemSet, ...]
+    overlap_words: NonNegativeInt = 13
+    """A problem that shares so many words in a row with a seed overlaps it."""
+
+
+def import_problems(config: ImportProblems, inputs: Inputs, work: Work) -> Metrics:
+    seeds = inputs.table("seeds").to_dicts() if "seeds" in inputs else []
+    overlap = EvaluationOverlap((("seeds", row["question"]) for row in seeds), config.overlap_words)
+    rows = [
+        {**row, "seed_overlap": bool(overlap.found_in(row["question"]))}
+        for problem_set in config.sets
+        for row in problems_of(problem_set, seeds)
+    ]
+    work.write("problems", rows)
+    work.write("shots", [row for problem_set in config.sets for row in shots_of(problem_set)])
+    return {"problems/count": len(rows), "problems/seed_overlap": sum(row["seed_overlap"] for row in rows)}
+
+
+def problems_of(problem_set: ProblemSet, seeds: Sequence[Mapping[str, Any]] = ()) -> list[dict[str, Any]]:
+    """Rows of `problems` but for their overlap. Raises InputError for a file or row that cannot be used."""
+    if problem_set.domain:
+        return _domain_problems(problem_set)
+    read = _seed_problems(problem_set, seeds) if problem_set.seeds else _read(problem_set, problem_set.path or "")
+    return [
+        {
+            "benchmark": problem_set.name,
+            "problem_id": f"{index:05d}",
+            **{name: getattr(found, name) for name in ("question", "answer", "level", "subject", "group")},
+        }
+        for index, found in enumerate(read)
+    ]
+
+
+def shots_of(problem_set: ProblemSet) -> list[dict[str, Any]]:
+    """Rows of `shots`. Raises InputError for a file or row that cannot be used."""
+    rows = []
+    for found in _read(problem_set, problem_set.shots_path) if problem_set.shots_path else ():
+        reasoning = found.reasoning or f"The answer is {found.answer}."
+        rows.append(
+            {
+                "benchmark": problem_set.name,
+                "subject": found.subject,
+                "question": found.question,
+                "reasoning": reasoning,
+            }
+        )
+    return rows
+
+
+def _read(problem_set: ProblemSet, path: str) -> Iterator[ReadProblem]:
+    what = f"benchmark {problem_set.name}"
+    for place, row in read_rows(path, what):
+        try:
+            yield read_problem(row, problem_set.format)
+        except RowError as error:
+            raise InputError(f"{what} {path}, {place}: {error}") from None
+
+
+def _seed_problems(problem_set: ProblemSet, seeds: Sequence[Mapping[str, Any]]) -> list[ReadProblem]:
+    labelled = [row for row in seeds if row["answer"]]
+    if not labelled:
+        raise InputError(
+            f"benchmark {problem_set.name} is made of the seeds that have an answer, and no seed has one; give the "
+            "seed file a field `answer` or leave this benchmark out"
+        )
+    return [read_problem(row, BenchmarkFormat()) for row in labelled]
+
+
+def _domain_problems(problem_set: ProblemSet) -> list[dict[str, Any]]:
+    return [
+        {
+            "benchmark": problem_set.name,
+            "problem_id": f"{index:05d}",
+            "question": problem.question,
+            "answer": str(problem.answer),
+            "level": str(len(problem.chain) - 1),
+            "subject": None,
+            "group": None,
+        }
+        for index, problem in enumerate(arithmetic.problems("heldout", problem_set.count or 0, problem_set.seed))
+    ]
+
+
+IMPORT_PROBLEMS = Stage(
+    name="import_problems",
+    version=3,
+    body=import_problems,
+    tables={"problems": schemas.PROBLEMS, "shots": schemas.SHOTS},
+)

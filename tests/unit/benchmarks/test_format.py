@@ -1,0 +1,154 @@
+"""Rows of public copies of evaluation sets, made by hand in each copy's form."""
+
+from typing import Any
+
+import pytest
+
+from stages.answers.choice import listed_options
+from stages.benchmarks.catalogue import CATALOGUE
+from stages.benchmarks.format import BenchmarkFormat, Fields, RowError, read_problem
+
+OLYMPIAD = {
+    "question": "Find $a$ and $b$.",
+    "context": None,
+    "final_answer": ["$\\frac{1}{2}$", "$3$"],
+    "subfield": "Algebra",
+}
+"""Of `Hothan/OlympiadBench`."""
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "question", "answer"),
+    [
+        ("gsm8k", {"question": "How many?", "answer": "2*9=<<2*9=18>>18\n#### 18"}, "How many?", "18"),
+        ("gsm8k", {"question": "How many?", "answer": "\\boxed{18}", "idx": 0}, "How many?", "18"),
+        ("math_500", {"problem": "Find $x$.", "answer": "\\frac{1}{2}", "solution": "…"}, "Find $x$.", "\\frac{1}{2}"),
+        (
+            "math_hard",
+            {"problem": "Find $x$.", "level": "Level 5", "type": "Algebra", "solution": "So $x=\\boxed{5}$."},
+            "Find $x$.",
+            "5",
+        ),
+        (
+            "asdiv",
+            {"body": "Seven red apples.", "question": "How many apples?", "answer": "9 (apples)"},
+            "Seven red apples.\nHow many apples?",
+            "9",
+        ),
+        (
+            "asdiv",
+            {"body": "Seven apples.", "question": "Seven apples. How many?", "answer": "\\boxed{9}"},
+            "Seven apples. How many?",
+            "9",
+        ),
+        ("aime24", {"ID": "2024-I-1", "Problem": "Find $m+n$.", "Answer": 204}, "Find $m+n$.", "204"),
+        ("amc23", {"id": 0, "question": "How far?", "answer": 27.0}, "How far?", "27.0"),
+        ("olympiadbench", OLYMPIAD, "Find $a$ and $b$.", "$\\frac{1}{2}$, $3$"),
+        (
+            "aqua",
+            {"question": "What is left?", "options": ["A)21", "B)21.5"], "correct": "B"},
+            "What is left?\nAnswer Choices: (A) 21 (B) 21.5",
+            "B",
+        ),
+        (
+            "svamp",
+            {"Body": "There are 87 oranges.", "Question": "How many are left?", "Answer": "145.0"},
+            "There are 87 oranges.\nHow many are left?",
+            "145.0",
+        ),
+        ("mawps", {"question": "How many?", "result": "43", "result_float": 43.0}, "How many?", "43"),
+        ("carp_en", {"content": "Solve it.", "answer": "x = 2", "steps": []}, "Solve it.", "x = 2"),
+        (
+            "tabmwp",
+            {
+                "table_title": "Coins",
+                "table": "Day | Coins",
+                "question": "On which day?",
+                "choices": ["Mon", "Tue"],
+                "answer": "Tue",
+            },
+            "Coins\nDay | Coins\nOn which day?\nPlease select from the following options: Mon, Tue",
+            "Tue",
+        ),
+        (
+            "sat_math",
+            {"query": "Which?", "choices": ["(A)3", "(B)4"], "gold": [1]},
+            "Which?\nAnswer Choices: (A) 3 (B) 4",
+            "B",
+        ),
+        (
+            "sat_math",
+            {"question": "Which?\nAnswer Choices: (A) 3 (B) 4", "options": "A) 3 B) 4", "answer": "\\boxed{A}"},
+            "Which?\nAnswer Choices: (A) 3 (B) 4",
+            "A",
+        ),
+        (
+            "mmlu_stem",
+            {"question": "Which?", "choices": ["one", "two"], "subject": "physics", "answer": 0},
+            "Which?\nAnswer Choices: (A) one (B) two",
+            "A",
+        ),
+        (
+            "mmlu_pro",
+            {"question": "Which?", "options": ["1", "2", "3"], "answer": "C", "category": "law", "cot_content": ""},
+            "Which?\nOptions:\nA. 1\nB. 2\nC. 3",
+            "C",
+        ),
+    ],
+)
+def test_each_public_form_is_read(name: str, row: dict[str, Any], question: str, answer: str) -> None:
+    found = read_problem(row, CATALOGUE[name].format)
+    assert (found.question, found.answer) == (question, answer)
+
+
+def test_the_groups_of_mmlu_pro() -> None:
+    """METHOD 2: STEM, humanities, social sciences, other."""
+    of = CATALOGUE["mmlu_pro"].format.group_of
+    stem = ("biology", "chemistry", "computer science", "engineering", "math", "physics")
+    assert {of(subject) for subject in stem} == {"STEM"}
+    assert {of(subject) for subject in ("history", "law", "philosophy")} == {"humanities"}
+    assert {of(subject) for subject in ("business", "economics", "health", "psychology")} == {"social sciences"}
+    assert of("other") == of(None) == "other"
+    assert CATALOGUE["gsm8k"].format.group_of("law") is None
+
+
+def test_worked_examples_start_after_the_prompts_own_words() -> None:
+    row = {"question": "Which?", "options": ["1", "2"], "answer": "B"}
+    for text in ("A: Let's think step by step. It is 2. The answer is (B).", "It is 2. The answer is (B)."):
+        found = read_problem({**row, "cot_content": text}, CATALOGUE["mmlu_pro"].format)
+        assert found.reasoning == "It is 2. The answer is (B)."
+
+
+def test_options_of_both_styles_are_found_again_by_the_answers_kind() -> None:
+    row = {"question": "Which?", "options": ["Paris", "Rome", "Oslo"], "answer": 2}
+    for style in ("inline", "lines"):
+        how = BenchmarkFormat.model_validate({"fields": {"options": "options"}, "options_style": style})
+        found = read_problem(row, how)
+        assert list(listed_options(found.question)) == ["A", "B", "C"] and found.answer == "C"
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"answer": 1}, "no question; expected text in one of the fields q, problem"),
+        ({"q": "  ", "answer": 1}, "no question"),
+        ({"q": "What?", "answer": ""}, "no answer; expected the field answer or key"),
+    ],
+)
+def test_a_row_that_lacks_something_says_what_was_looked_for(row: dict[str, Any], message: str) -> None:
+    with pytest.raises(RowError, match=message):
+        read_problem(row, BenchmarkFormat(fields=Fields(question=("q", "problem"), answer=("answer", "key"))))
+
+
+@pytest.mark.parametrize(("pattern", "message"), [("(", "not a regular expression"), ("####", "has no group")])
+def test_a_pattern_that_cannot_work_is_refused(pattern: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        BenchmarkFormat(answer_pattern=pattern)
+
+
+def test_the_records_say_where_a_set_comes_from() -> None:
+    assert len(CATALOGUE) == 18
+    assert CATALOGUE["gsm8k"].download("data/gsm8k.parquet") == (
+        "python -c \"from datasets import load_dataset; load_dataset('openai/gsm8k', 'main', split='test')"
+        ".to_parquet('data/gsm8k.parquet')\""
+    )
