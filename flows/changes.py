@@ -68,6 +68,8 @@ def _setting_changes(before: Manifest, missing: Missing) -> list[str]:
     changes = [f"{name} was {was} and is {now_is}" for name, was, now_is in differences(flatten(before.config), now)]
     inputs = {name: f"{ref.kind}:{ref.key}" for name, ref in missing.inputs.items()}
     changes += [f"its input {name} is another one" for name, _, _ in differences(before.inputs, inputs)]
+    if before.branch != missing.branch:
+        changes.append(f"the watchdog's rollbacks so far were {before.branch} and are {missing.branch}")
     if before.seed != missing.seed:
         changes.append(f"the seed was {before.seed} and is {missing.seed}")
     return changes

@@ -35,7 +35,8 @@ def describe(config: RunConfig) -> str:
     """The report, as text. Raises InputError where an input file or model folder is missing or unusable."""
     store = Store(config.uri)
     store.check_reachable()
-    done = find_finished(config, store).finished
+    ledger = find_finished(config, store)
+    done = ledger.finished
     parameters = count_parameters(config)
     generated = config.generate.prompts * config.generate.max_tokens
     trained = config.generate.questions * (config.vote.train_responses or config.sample.responses)
@@ -47,6 +48,7 @@ def describe(config: RunConfig) -> str:
         f"seeds        {config.seeds.path or f'{config.seeds.count} of the built-in domain {config.seeds.domain}'}",
         *_overlap(config),
         f"iterations   {config.iterations} after the starting policy; {done} of {config.iterations + 1} finished",
+        *([f"stopped      {ledger.stopped}"] if ledger.stopped else []),
         f"generate     {config.generate.prompts:,} prompts for {config.generate.questions:,} accepted questions, "
         f"at most {generated:,} tokens",
         f"sample       {responses} responses each, at most {sampled:,} tokens",

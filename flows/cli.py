@@ -18,7 +18,7 @@ from rich.console import Console
 from flows.config import RunConfig, config_of_run, load_config
 from flows.stop import EXIT_CODE, MESSAGE, Terminated, stoppable
 from storage.errors import InputError, SerlError
-from storage.run import open_run, write_revision
+from storage.run import Run, open_run, write_revision
 from storage.store import Store
 
 
@@ -108,6 +108,7 @@ def _do(config: RunConfig) -> None:
     store = Store(config.uri)
     store.check_reachable()
     ledger = find_finished(config, store)
+    ledger.check_not_stopped()
     if not ledger.complete:
         config.check_inputs()
         store.check_writable()
@@ -126,7 +127,7 @@ def _do(config: RunConfig) -> None:
         from flows.plots import write_curve
 
         write_curve(run, iterations)  # the same kill leaves none, or an older one
-    _print_results(config.uri, iterations, console)
+    _print_results(run, iterations, console)
 
 
 def _run_flow(config: RunConfig, console: Console) -> None:
@@ -156,11 +157,14 @@ def _quiet_prefect() -> None:
     os.environ.setdefault("DO_NOT_TRACK", "1")
 
 
-def _print_results(uri: str, iterations: Sequence[dict[str, Any]], console: Console) -> None:
+def _print_results(run: Run, iterations: Sequence[dict[str, Any]], console: Console) -> None:
     from flows.console import engine_line, funnel_table, results_table, seconds_table
-    from flows.results import CURVE
+    from flows.results import CURVE, alarms
 
+    uri = run.store.uri
     console.print(results_table(iterations))
+    for alarm in alarms(run):
+        console.print(f"watchdog: {alarm}", style="bold red", highlight=False, markup=False)
     console.print(funnel_table(iterations))
     console.print(seconds_table(iterations))
     console.print(engine_line(iterations), highlight=False)
@@ -190,7 +194,7 @@ def _show(options: argparse.Namespace) -> None:
         if options.json:
             print(json.dumps(results))
         else:
-            _print_results(options.run, results["iterations"], console)
+            _print_results(run, results["iterations"], console)
     elif options.table == "tables":
         print("\n".join(run.tables()))
     else:

@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, model_validator
 
+from flows.watchdog import Watchdog
 from stages.answers.kinds import AnswerSettings
 from stages.benchmarks.catalogue import CATALOGUE, Record
 from stages.benchmarks.format import BenchmarkFormat, Shots
@@ -245,16 +246,6 @@ class Keep(Settings):
     policies: KeepPolicies = KeepPolicies()
 
 
-class Alarms(Settings):
-    """Bounds whose breach is told at once, on the terminal, in the UI and in the report; nothing is stopped by it."""
-
-    behaviour_gap: PositiveFloat = Field(
-        0.1,
-        description="Mean |log-probability of the trainer - of the engine| over sampled tokens. Both in bfloat16 come "
-        "to about 0.01; 0.1 means other weights, another temperature or a broken kernel.",
-    )
-
-
 class RunConfig(Settings):
     """Everything that says what a run is (identity) and where it runs (`root`, `compute`, `iterations`)."""
 
@@ -286,7 +277,7 @@ class RunConfig(Settings):
     )
     evaluate: Evaluation
     keep: Keep = Keep()
-    alarms: Alarms = Alarms()
+    watchdog: Watchdog = Watchdog()
     compute: Compute = Compute()
 
     @model_validator(mode="after")
@@ -324,13 +315,17 @@ class RunConfig(Settings):
                 "copy of the model; set engine: server and start the copies with `serl serve`"
             )
         best = self.keep.policies.best
-        validation = [benchmark.name for benchmark in self.evaluate.benchmarks if benchmark.validation]
-        if best and best.benchmark and best.benchmark not in validation:
+        if best and best.benchmark and best.benchmark not in self.validation:
             raise ValueError(
                 f"keep.policies.best.benchmark is {best.benchmark}, expected a benchmark with `validation: true` "
-                f"(found {', '.join(validation) or 'none'}): one that is reported must not choose"
+                f"(found {', '.join(self.validation) or 'none'}): one that is reported must not choose"
             )
         return self
+
+    @property
+    def validation(self) -> list[str]:
+        """Names of the validation sets, by which policies may be judged."""
+        return [benchmark.name for benchmark in self.evaluate.benchmarks if benchmark.validation]
 
     @property
     def longest(self) -> int:

@@ -76,8 +76,9 @@ class TerminalWatcher:
 
     def iteration_done(self, results: dict[str, Any]) -> None:
         self._console.print(iteration_line(results), highlight=False)
-        for alarm in results["alarms"]:
-            self._console.print(f"alarm: {alarm}", style="bold red", highlight=False)
+
+    def alarm(self, text: str) -> None:
+        self._console.print(f"watchdog: {text}", style="bold red", highlight=False, markup=False)
 
 
 def iteration_line(results: dict[str, Any]) -> str:

@@ -19,7 +19,10 @@ class Inline(Lookup):
 
 
 def do_run(config: RunConfig, progress: Progress = no_progress) -> None:
-    """Do everything that is missing of a run. Raises RunBusy when another process works on it."""
+    """Do everything that is missing of a run.
+
+    Raises RunBusy when another process works on it, Collapsed when the watchdog stops it.
+    """
     store = Store(config.uri)
     with hold_lease(store), Resources(config.compute, config.engine) as resources:
         run_inline(config, store, resources, progress)
@@ -31,6 +34,7 @@ def run_inline(config: RunConfig, store: Store, resources: Resources, progress: 
     write_revision(store, ledger.revision())
     let_go(ledger, store)  # a kill may have come between
     while not ledger.complete:
+        ledger.check_not_stopped()
         resources.trainer().start(config.compute.trainer)  # it loads while the other stages run
         ledger.advance(Inline(next_context(ledger, store, resources, progress)))
         write_revision(store, ledger.revision())

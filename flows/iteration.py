@@ -4,11 +4,12 @@
 run it here, run it as a Prefect task, or only look its manifest up.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from flows.config import RunConfig
+from flows.watchdog import Breach, Breached, Collapsed, Health
 from stages.contract import Context, Progress, Result, Stage, find_stage, no_progress, stage_key
 from stages.evaluate import EVALUATE
 from stages.filter_instructions import FILTER
@@ -61,6 +62,8 @@ class State:
     # Everything ever accepted.
     trainer_state: ArtifactRef | None = None
     # Optimiser and schedule position.
+    health: Health = field(default_factory=Health)
+    # What the watchdog has seen.
 
 
 def start(config: RunConfig, runner: Runner) -> State:
@@ -82,12 +85,15 @@ def start(config: RunConfig, runner: Runner) -> State:
         reference=policy,
         voters=voters,
     )
-    runner.run(EVALUATE, _to_evaluate(state), config.evaluate_config())
-    return state
+    evaluated = runner.run(EVALUATE, _to_evaluate(state), config.evaluate_config())
+    return _validated(config, 0, 0, state, evaluated)
 
 
-def iterate(config: RunConfig, number: int, state: State, runner: Runner) -> State:
-    """One pass of the six stages (METHOD: generate, filter, sample, vote, update, evaluate)."""
+def iterate(config: RunConfig, number: int, branch: int, state: State, runner: Runner) -> State:
+    """One pass of the six stages (METHOD: generate, filter, sample, vote, update, evaluate).
+
+    Raises Breached when the watchdog will not have it gone on with.
+    """
     generated = runner.run(
         GENERATE, {"policy": state.policy, "seeds": state.seeds, "pool": state.pool}, config.generate
     )
@@ -111,6 +117,8 @@ def iterate(config: RunConfig, number: int, state: State, runner: Runner) -> Sta
         )
         to_vote["voter_responses"] = asked.refs["voter_responses"]
     voted = runner.run(VOTE, to_vote, config.vote_config())
+    shown = {**generated.metrics, **filtered.metrics, **sampled.metrics, **voted.metrics}
+    state = replace(state, health=state.health.before_update(config.watchdog, number, branch, shown))
     if config.refresh_reference and number > 1 and (number - 1) % config.refresh_reference == 0:
         state = replace(state, reference=state.policy)
     state = replace(state, bank=filtered.refs["bank"], pool=voted.refs["pool"], earlier=(*state.earlier, state.policy))
@@ -128,11 +136,24 @@ def iterate(config: RunConfig, number: int, state: State, runner: Runner) -> Sta
             },
             config.update_config(),
         )
-        state = replace(state, policy=updated.refs["policy"], trainer_state=updated.refs["trainer_state"])
+        state = replace(
+            state,
+            policy=updated.refs["policy"],
+            trainer_state=updated.refs["trainer_state"],
+            health=state.health.after_update(config.watchdog, branch, updated.metrics),
+        )
     # An evaluation that is not due is kept if it is there: it was, when the run was shorter and this was its last.
     evaluate = runner.run if config.evaluated(number) else runner.find
-    evaluate(EVALUATE, _to_evaluate(state), config.evaluate_config())
-    return state
+    return _validated(config, number, branch, state, evaluate(EVALUATE, _to_evaluate(state), config.evaluate_config()))
+
+
+def _validated(config: RunConfig, number: int, branch: int, state: State, evaluated: Result | None) -> State:
+    if evaluated is None or not config.validation:
+        return state
+    health = state.health.after_evaluation(
+        config.watchdog, number, branch, config.validation, evaluated.metrics, evaluated.refs["grades"]
+    )
+    return replace(state, health=health)
 
 
 def _to_evaluate(state: State) -> Inputs:
@@ -160,6 +181,7 @@ class Missing:
     inputs: Mapping[str, ArtifactRef]
     iteration: int
     seed: int
+    branch: int
     key: str
 
 
@@ -188,6 +210,7 @@ class Lookup:
                     inputs=given,
                     iteration=self.context.iteration,
                     seed=self.context.seed,
+                    branch=self.context.branch,
                     key=stage_key(stage, given, settings, self.context),
                 )
             )
@@ -223,31 +246,90 @@ class Ledger:
     config: RunConfig
     stages: dict[int, dict[str, str]] = field(default_factory=dict)
     # Iteration -> stage -> path of its manifest.
-    state: State | None = None
-    # After the last finished iteration.
+    states: list[State] = field(default_factory=list)
+    # After each finished iteration.
+    branch: int = 0
+    # How often the run went back.
+    abandoned: list[dict[str, str]] = field(default_factory=list)
+    # Stages of iterations that the run went back behind.
+    breaches: list[Breach] = field(default_factory=list)
+    # Of abandoned iterations, and the one that stopped the run.
     missing: Missing | None = None
     # The first stage that has to run, as `find_finished` saw it.
+    stopped: str | None = None
+    # Why the watchdog lets the run go no further.
 
     @property
     def finished(self) -> int:
         """Finished iterations, iteration 0 included."""
-        return len(self.stages)
+        return len(self.states)
 
     @property
     def complete(self) -> bool:
         return self.finished == self.config.iterations + 1
 
     def advance(self, runner: Runner) -> None:
-        """Do (or look up) the next iteration with `runner`; on any error the ledger stays as it was."""
+        """Do (or look up) the next iteration with `runner`; on any error the ledger stays as it was.
+
+        Where the watchdog will not have it gone on with, `finished` goes back, or `stopped` is set.
+        """
         recorder = _Recorder(runner)
-        if self.state is None:
-            self.state = start(self.config, recorder)
+        number = self.finished
+        try:
+            if self.states:
+                state = iterate(self.config, number, self.branch, self.states[-1], recorder)
+            else:
+                state = start(self.config, recorder)
+        except Breached as found:
+            self._act(found.breaches, recorder.manifests)
+            return
+        self.states.append(state)
+        self.stages[number] = recorder.manifests
+
+    def _act(self, breaches: Sequence[Breach], begun: dict[str, str]) -> None:
+        """Go back, or stop the run; the last breach decides."""
+        *others, breach = breaches
+        can_go_back = breach.last_good is not None and self.branch < self.config.watchdog.max_rollbacks
+        if breach.action == "rollback" and can_go_back:
+            kept = (breach.last_good or 0) + 1
+            told = self.states[-1].health.breaches[len(self.states[kept - 1].health.breaches) :]
+            self.breaches += [*told, *others, breach]
+            self.abandoned += [*(self.stages.pop(number) for number in range(kept, self.finished)), begun]
+            del self.states[kept:]
+            self.branch += 1
+            return
+        self.breaches += [*others, breach.model_copy(update={"action": "stop"})]
+        self.stages[self.finished] = begun  # so that its tables can be looked into
+        self.stopped = self._last_words(breach)
+
+    def check_not_stopped(self) -> None:
+        """Raises Collapsed when the watchdog has stopped the run."""
+        if self.stopped:
+            raise Collapsed(self.stopped)
+
+    def _last_words(self, breach: Breach) -> str:
+        uri, good = self.config.uri, breach.last_good
+        if good is None:
+            advice = "already the starting policy shows it; nothing better is at hand"
         else:
-            self.state = iterate(self.config, self.finished, self.state, recorder)
-        self.stages[self.finished] = recorder.manifests
+            advice = (
+                f"the last good policy is that of iteration {good}: start from it with policy: {{run: {uri}, "
+                f"iteration: {good}}}, or go on from it with watchdog.on_breach=rollback"
+            )
+        again = f" after {self.branch} rollback(s)" if self.branch else ""
+        return (
+            f"the watchdog stopped {uri} in iteration {breach.iteration}{again}: {breach.message}; {advice}; to go on "
+            f"regardless, set watchdog.on_breach=warn or another watchdog.{breach.bound}"
+        )
 
     def revision(self) -> Revision:
-        return Revision(config=self.config.model_dump(mode="json"), iterations=self.stages)
+        lineage = self.states[-1].health.breaches if self.states else ()
+        breaches = sorted([*self.breaches, *lineage], key=lambda breach: (breach.branch, breach.iteration))
+        return Revision(
+            config=self.config.model_dump(mode="json"),
+            iterations=self.stages,
+            breaches=tuple(breach.model_dump(mode="json") for breach in breaches),
+        )
 
 
 def find_finished(config: RunConfig, store: Store) -> Ledger:
@@ -257,7 +339,7 @@ def find_finished(config: RunConfig, store: Store) -> Ledger:
     # Nothing runs here, so the resources are never started.
     with Resources(config.compute, config.engine) as resources:
         try:
-            while not ledger.complete:
+            while not ledger.complete and not ledger.stopped:
                 ledger.advance(Lookup(next_context(ledger, now, resources)))
         except NotDone as found:
             ledger.missing = found.missing
@@ -266,8 +348,14 @@ def find_finished(config: RunConfig, store: Store) -> Ledger:
 
 def next_context(ledger: Ledger, store: Store, resources: Resources, progress: Progress = no_progress) -> Context:
     """The context of the next iteration."""
-    seed, iteration = ledger.config.seed, ledger.finished
-    return Context(store=store, seed=seed, iteration=iteration, resources=resources, progress=progress)
+    return Context(
+        store=store,
+        seed=ledger.config.seed,
+        iteration=ledger.finished,
+        branch=ledger.branch,
+        resources=resources,
+        progress=progress,
+    )
 
 
 def present(inputs: Inputs) -> dict[str, ArtifactRef]:

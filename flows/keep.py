@@ -28,9 +28,12 @@ def let_go(ledger: Ledger, store: Store) -> int:
     reference = {last // refresh * refresh if refresh else 0}
     every = set(range(0, last + 1, keep.policies.every)) if keep.policies.every else set()
     best = best_policies(Run(store, ledger.revision()), keep.policies.best) if keep.policies.best else set()
+    back = set()  # what the watchdog may go back to
+    if ledger.config.watchdog.on_breach == "rollback" and ledger.states:
+        back = _producers(updated, ledger.states[-1].health.rollback_targets(last + 1))
     wanted = {
-        "trainer_state": set(updated[-keep.trainer_states :]),
-        "policy": set(updated[-keep.policies.last :]) | _producers(updated, every | best | voting | reference),
+        "trainer_state": set(updated[-keep.trainer_states :]) | back,
+        "policy": set(updated[-keep.policies.last :]) | _producers(updated, every | best | voting | reference) | back,
     }
     # Also what a kill left between the tombstone and the removal.
     there = {kind: {path.split("/")[2] for path in store.listing(kind)} for kind in wanted}
@@ -40,11 +43,19 @@ def let_go(ledger: Ledger, store: Store) -> int:
         for kind, kept in wanted.items():
             if number in kept:
                 continue
-            key = ledger.stages[number][UPDATE].removesuffix(".json").rsplit("-", 1)[1]
-            if f"key={key}" in there[kind]:
+            if f"key={_key(ledger.stages[number][UPDATE])}" in there[kind]:
                 manifest = manifest or read_manifest(store, ledger.stages[number][UPDATE])
                 freed += prune(store, manifest, kind)
+    for stages in ledger.abandoned:
+        if UPDATE in stages and any(f"key={_key(stages[UPDATE])}" in keys for keys in there.values()):
+            manifest = read_manifest(store, stages[UPDATE])
+            freed += sum(prune(store, manifest, kind) for kind in there)
     return freed
+
+
+def _key(manifest: str) -> str:
+    """The key in a manifest's path, as folders carry it."""
+    return manifest.removesuffix(".json").rsplit("-", 1)[1]
 
 
 def best_policies(run: Run, best: KeepBest) -> set[int]:

@@ -9,7 +9,7 @@ from prefect.artifacts import create_image_artifact, create_markdown_artifact
 
 from flows.console import engine_line, result_cells
 from flows.plots import write_curve
-from flows.results import funnel, iteration_results
+from flows.results import alarms, funnel, iteration_results
 from storage.run import Run, open_run
 
 
@@ -18,15 +18,13 @@ class Report:
 
     def __init__(self, uri: str) -> None:
         self._uri = uri
-        self._rows: dict[int, dict[str, Any]] = {}
+        self._rows: dict[tuple[str, ...], dict[str, Any]] = {}  # by the iteration's manifests: a rollback makes others
+        self._told = len(open_run(uri).revision.breaches)
 
     def publish(self) -> dict[str, Any]:
         """Publish the newest iteration's report to Prefect; returns that iteration's results."""
         run = open_run(self._uri)
-        for number in run.iterations:
-            if number not in self._rows:
-                self._rows[number] = iteration_results(run, number)
-        rows = [self._rows[number] for number in run.iterations]
+        rows = [self._row(run, number) for number in run.iterations]
         newest = rows[-1]
         key = re.sub(r"[^a-z0-9-]+", "-", run.config["name"].lower()).strip("-")
         create_markdown_artifact(
@@ -42,6 +40,18 @@ class Report:
         )
         return newest
 
+    def new_alarms(self) -> list[str]:
+        """What the watchdog has found since the last call, or since this report was made."""
+        found = alarms(open_run(self._uri))
+        new, self._told = found[self._told :], len(found)
+        return new
+
+    def _row(self, run: Run, number: int) -> dict[str, Any]:
+        key = tuple(run.revision.iterations[number].values())
+        if key not in self._rows:
+            self._rows[key] = iteration_results(run, number)
+        return self._rows[key]
+
 
 def _markdown(run: Run, iterations: Sequence[dict[str, Any]]) -> str:
     rows = [result_cells(row) for row in iterations]
@@ -56,7 +66,7 @@ def _markdown(run: Run, iterations: Sequence[dict[str, Any]]) -> str:
     lines = [
         f"# {run.store.uri}: iteration {newest['iteration']} of {run.config['iterations']}",
         "",
-        *(f"**Alarm in iteration {row['iteration']}:** {alarm}\n" for row in iterations for alarm in row["alarms"]),
+        *(f"**Watchdog:** {alarm}\n" for alarm in alarms(run)),
         *_table(rows[0], [cells.values() for cells in rows]),
         *_section("What became of this iteration's candidates", ("step", "questions"), lost),
         *_section("How often each voter's answer is the majority's", ("voter", "share of its responses"), agreed),

@@ -46,7 +46,7 @@ def iteration_results(run: Run, iteration: int) -> dict[str, Any]:
         "seconds": round(sum(seconds.values()), 3),
         "seconds_per_stage": seconds,
         "engine": _engine(timings),
-        "alarms": alarms(run.config, metrics),
+        "alarms": [_alarm(breach) for breach in run.revision.breaches if breach["iteration"] == iteration],
         "benchmarks": benchmarks,
         "reliability": _reliability(run, iteration),
         "agreement": {
@@ -69,6 +69,7 @@ def run_results(run: Run) -> dict[str, Any]:
         "run": run.store.uri,
         "iterations_wanted": run.config["iterations"],
         "rewards": run.config["rewards"],
+        "alarms": alarms(run),
         "iterations": [iteration_results(run, number) for number in run.iterations],
     }
 
@@ -139,16 +140,15 @@ def _engine(timings: pl.DataFrame) -> dict[str, float]:
     return {name.removeprefix("engine_"): float(timings[name].sum()) for name in names}
 
 
-def alarms(config: Mapping[str, Any], metrics: Mapping[str, float | int | None]) -> list[str]:
-    """What is out of its bounds, in words."""
-    gap, most = metrics.get("train/behaviour_gap"), metrics.get("train/behaviour_gap_max")
-    bound = config.get("alarms", {}).get("behaviour_gap")
-    if gap is None or bound is None or gap <= bound:
-        return []
-    return [
-        f"trainer and engine disagree on the sampled tokens' log-probabilities by {gap:.3g} in the mean (at most "
-        f"{most:.3g}), more than alarms.behaviour_gap {bound:g}: check that both hold the same weights and temperature"
-    ]
+def alarms(run: Run) -> list[str]:
+    """What the watchdog found in a run, in words and in order."""
+    return [_alarm(breach) for breach in run.revision.breaches]
+
+
+def _alarm(breach: Mapping[str, Any]) -> str:
+    branch = f" of branch {breach['branch']}" if breach["branch"] else ""
+    done = {"warn": "", "stop": "; stopped", "rollback": f"; went back to iteration {breach['last_good']}"}
+    return f"iteration {breach['iteration']}{branch}: {breach['message']}{done[breach['action']]}"
 
 
 def _interval(row: dict[str, Any] | None) -> list[float] | None:

@@ -41,15 +41,18 @@ def serl(
         write_revision(store, ledger.revision())
         let_go(ledger, store)  # a kill may have come between
         report = Report(config.uri)
-        for _ in range(iterations):
-            if ledger.complete:
-                break
+        wanted = min(ledger.finished + iterations, config.iterations + 1)
+        while ledger.finished < wanted:
+            ledger.check_not_stopped()
             resources.trainer().start(config.compute.trainer)  # it loads while the other stages run
-            progress = watcher.stage_progress(ledger.finished)
+            before = ledger.finished
+            progress = watcher.stage_progress(before)
             ledger.advance(AsTasks(next_context(ledger, store, resources, progress), lease))
             write_revision(store, ledger.revision())
             let_go(ledger, store)
             results = report.publish()
-            for alarm in results["alarms"]:
+            for alarm in report.new_alarms():
                 get_run_logger().warning(alarm)
-            watcher.iteration_done(results)
+                watcher.alarm(alarm)
+            if ledger.finished > before:
+                watcher.iteration_done(results)

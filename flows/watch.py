@@ -15,6 +15,9 @@ class Watcher(Protocol):
     def iteration_done(self, results: dict[str, Any]) -> None:
         """An iteration is committed; `results` as from `flows.results.iteration_results`."""
 
+    def alarm(self, text: str) -> None:
+        """The watchdog has found something."""
+
 
 class NoWatcher:
     """For runs that nobody watches."""
@@ -24,6 +27,9 @@ class NoWatcher:
 
     def iteration_done(self, results: dict[str, Any]) -> None:
         """Nothing to show."""
+
+    def alarm(self, text: str) -> None:
+        """Nobody to tell."""
 
 
 WATCHER: ContextVar[Watcher] = ContextVar("WATCHER", default=NoWatcher())  # noqa: B039 - it holds no state

@@ -17,6 +17,7 @@ from stages.engines.base import Batch, SamplingParams
 from stages.settings import Settings, StopStrings
 from stages.text.prompts import choose_examples, fit_examples, question_list_messages
 from stages.text.question_lists import parse_questions
+from stages.text.similarity import distinct_share
 
 PAPER_SYSTEM = (
     "You are a professional math teacher. You write new, clear and self-contained mathematics questions for your "
@@ -138,6 +139,7 @@ def _read_candidates(work: Work) -> Metrics:
         "generate/candidates": len(candidates),
         "generate/tokens": int(generations["response_ids"].list.len().sum()),
         "generate/truncated": int((generations["finish_reason"] == "length").sum()),
+        "generate/distinct_3": distinct_share([row["question"] for row in candidates], 3),
     }
 
 

@@ -7,7 +7,9 @@ is computed. Beyond the paper, each off by default: voters beside the policy, ab
 penalty for low agreement, voting on more responses than are trained on.
 """
 
+import math
 import random
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -304,7 +306,17 @@ def _vote_metrics(judged: Sequence[Judged]) -> dict[str, float | int | None]:
         "vote/mean_margin": _mean([item.vote.margin for item in judged]),
         "vote/mean_reward_kept": _mean([_mean(item.rewards) for item in judged if item.decision == "kept"]),
         **share_of,
+        "vote/unanswered_share": sum(status != "ok" for status in statuses) / len(statuses) if statuses else 0.0,
+        "vote/effective_answers": _effective([item.vote.majority for item in judged if item.vote.majority is not None]),
     }
+
+
+def _effective(answers: Sequence[str]) -> float | None:
+    """Effective number of different answers: e to the power of their entropy; n for n different ones."""
+    if not answers:
+        return None
+    shares = [count / len(answers) for count in Counter(answers).values()]
+    return math.exp(-sum(share * math.log(share) for share in shares))
 
 
 def _agreement_metrics(judged: Sequence[Judged], config: VoteConfig) -> dict[str, float | int | None]:

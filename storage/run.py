@@ -38,6 +38,7 @@ class Revision(BaseModel):
 
     config: dict[str, Any]
     iterations: dict[int, dict[str, str]]  # iteration -> stage name -> path of its manifest
+    breaches: tuple[dict[str, Any], ...] = ()  # what the watchdog found, in order
 
 
 class Run:

@@ -37,6 +37,15 @@ def tokenize(text: str) -> list[str]:
     return (_ASCII_WORD if lowered.isascii() else _WORD).findall(lowered)
 
 
+def distinct_share(texts: Iterable[str], n: int) -> float | None:
+    """Share of distinct ones among all runs of n words of the texts (distinct-n, Li et al. 2016, arXiv 1510.03055).
+
+    None without any. It depends on how many texts there are: compare equal numbers of them.
+    """
+    runs = [tuple(words[start : start + n]) for words in map(tokenize, texts) for start in range(len(words) - n + 1)]
+    return len(set(runs)) / len(runs) if runs else None
+
+
 class RougeLBank:
     """Texts to compare candidates with, kept in buckets of similar word count.
 

@@ -73,7 +73,7 @@ def test_a_finished_run_computes_nothing(config: RunConfig, runner: Runner) -> N
 def test_nothing_is_finished_in_an_empty_store(config: RunConfig) -> None:
     store = memory_store()
     ledger = find_finished(config, store)
-    assert ledger.finished == 0 and ledger.state is None and not ledger.complete
+    assert ledger.finished == 0 and ledger.states == [] and not ledger.complete
     assert store.names("") == []
 
 

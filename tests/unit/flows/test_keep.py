@@ -76,7 +76,7 @@ def test_the_policy_of_an_iteration_without_update_stays(config: RunConfig) -> N
     """Iteration 2 hands on the policy of iteration 1, and is one of every two."""
     ledger, run = done(with_policies(config, every=1))
     del ledger.stages[2]["ppo_update"]
-    let_go(Ledger(with_policies(config, every=2), stages=ledger.stages), run.store)
+    let_go(Ledger(with_policies(config, every=2), stages=ledger.stages, states=ledger.states), run.store)
     assert 1 in kept(run, "policy") and 3 not in kept(run, "policy")
 
 

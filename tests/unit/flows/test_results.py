@@ -10,7 +10,7 @@ from flows.console import engine_line
 from flows.inline import run_inline
 from flows.plots import learning_curve
 from flows.report import _markdown
-from flows.results import SELF_WRITTEN, alarms, funnel, run_results
+from flows.results import SELF_WRITTEN, alarms, funnel, iteration_results, run_results
 from stages.benchmarks.metrics import reliability
 from stages.domains import arithmetic
 from storage.run import Run
@@ -113,14 +113,13 @@ def test_what_an_engine_costs_is_shown(run: Run) -> None:
     assert engine_line([{**row, "engine": {}} for row in rows]) == "Starts of the engine were not noted."
 
 
-def test_a_gap_between_engine_and_trainer_is_an_alarm(run: Run) -> None:
-    config = {"alarms": {"behaviour_gap": 0.1}}
-    assert alarms(config, {"train/behaviour_gap": 0.1, "train/behaviour_gap_max": 9.0}) == []
-    assert alarms(config, {"train/behaviour_gap": None}) == alarms(config, {}) == []
-    (told,) = alarms(config, {"train/behaviour_gap": 0.25, "train/behaviour_gap_max": 3.0})
-    assert "by 0.25 in the mean (at most 3), more than alarms.behaviour_gap 0.1" in told
-    assert alarms({}, {"train/behaviour_gap": 0.25}) == []  # a run of before there was an alarm
+def test_what_the_watchdog_found_is_in_the_report(run: Run) -> None:
     rows = run_results(run)["iterations"]
-    assert "Alarm" not in _markdown(run, rows)
-    rows[1]["alarms"] = [told]
-    assert f"**Alarm in iteration 1:** {told}" in _markdown(run, rows)
+    assert "Watchdog" not in _markdown(run, rows)
+    breach = {
+        "bound": "kl", "iteration": 1, "branch": 0, "message": "KL is 3", "action": "rollback", "last_good": 0
+    }  # fmt: skip
+    told = Run(run.store, run.revision.model_copy(update={"breaches": (breach, {**breach, "branch": 1})}))
+    assert "**Watchdog:** iteration 1: KL is 3; went back to iteration 0" in _markdown(told, rows)
+    assert alarms(told)[1] == "iteration 1 of branch 1: KL is 3; went back to iteration 0"
+    assert iteration_results(told, 1)["alarms"] == alarms(told) and iteration_results(told, 2)["alarms"] == []
