@@ -46,7 +46,7 @@ class Watchdog(Settings):
         "or the policy has found an answer that it gives always.",
     )
     agreement: PositiveFloat | None = Field(
-        0.6,
+        0.7,
         description="Lowest mean share of the majority, as a part of the start's. The vote rewards agreement, so a "
         "healthy run agrees more and more; one that agrees less is being torn apart.",
     )
@@ -132,11 +132,25 @@ class Rule:
     compare: Literal["above", "below_part", "above_part", "rise"]
     updated: bool = False
     # Whether it shows at the policy that the iteration ends with, not at the one it started with.
+    written: bool = False
+    # Whether it is about the questions that the policy writes, not about its responses.
 
     @property
     def delay(self) -> int:
         """How many iterations before the one that shows it the last policy free of it was made."""
         return 1 if self.updated else 2
+
+    def evidence(self, metrics: Metrics) -> float:
+        """How many questions the metric's value rests on: those written, or those voted on."""
+        if self.written:
+            return max(metrics.get("generate/candidates") or 0, metrics.get("generate/prompts") or 0)
+        return (metrics.get("vote/kept") or 0) + (metrics.get("vote/dropped") or 0)
+
+    def measured(self, metrics: Metrics) -> float | None:
+        """The metric's value; None where there is none, or nothing that it rests on."""
+        if self.bound == "acceptance" and metrics.get("generate/candidates") == 0:
+            return 0.0  # not one question could be read
+        return metrics.get(self.value) if self.evidence(metrics) else None
 
     def breached(self, value: float, start: float | None, bound: float) -> bool:
         """`start`: the mean at the start of the run; None while there is none yet."""
@@ -186,12 +200,14 @@ RULES = (
         what="the share of distinct word triples in candidates",
         value="generate/distinct_3",
         compare="below_part",
+        written=True,
     ),
     Rule(
         bound="acceptance",
         what="the share of candidates accepted",
         value="filter/acceptance_rate",
         compare="below_part",
+        written=True,
     ),
     Rule(bound="kl", what="KL from the reference", value="train/kl", compare="above", updated=True),
     Rule(
@@ -210,8 +226,6 @@ class Seen:
     """What one iteration has shown."""
 
     iteration: int
-    questions: int
-    # That were voted on.
     metrics: Metrics
     breached: frozenset[str] = frozenset()
 
@@ -236,8 +250,7 @@ class Health:
 
     def before_update(self, settings: Watchdog, iteration: int, branch: int, metrics: Metrics) -> "Health":
         """Judge questions, responses and votes. Raises Breached when the iteration is not to be gone on with."""
-        questions = int((metrics.get("vote/kept") or 0) + (metrics.get("vote/dropped") or 0))
-        new = Seen(iteration=iteration, questions=questions, metrics=metrics)
+        new = Seen(iteration=iteration, metrics=metrics)
         health = replace(self, seen=(*self.seen, new))
         return health._judged(settings, branch, [rule for rule in RULES if not rule.updated])
 
@@ -264,7 +277,7 @@ class Health:
             if bound is not None and best.accuracy - accuracy > bound and _is_no_chance(best, now):
                 message = (
                     f"accuracy on {benchmark} is {accuracy:.3f}, after {best.accuracy:.3f} in iteration "
-                    f"{best.iteration}, a loss of more than {bound:g}"
+                    f"{best.iteration}, a loss of more than {bound:g} (watchdog.validation_loss)"
                 )
                 found.append(
                     _breach("validation_loss", message, settings.on_breach, iteration, branch, earlier[-1].iteration)
@@ -293,12 +306,12 @@ class Health:
     def _breaches(self, settings: Watchdog, branch: int, rules: Sequence[Rule]) -> Iterator[Breach]:
         now = self.seen[-1]
         for rule in rules:
-            bound, value = getattr(settings, rule.bound), now.metrics.get(rule.value)
+            bound, value = getattr(settings, rule.bound), rule.measured(now.metrics)
             start = self._start(rule)
             if bound is None or value is None or not rule.breached(value, start, bound):
                 continue
             since = self._since(rule, now.iteration)
-            held = sum(seen.questions for seen in self.seen if seen.iteration >= since)
+            held = sum(rule.evidence(seen.metrics) for seen in self.seen if seen.iteration >= since)
             decided = held >= ENOUGH_QUESTIONS and rule.bound != ONLY_WARNS
             last_good = since - rule.delay
             message = f"{rule.says(value, start, bound)} (watchdog.{rule.bound})"
@@ -308,12 +321,11 @@ class Health:
 
     def _start(self, rule: Rule) -> float | None:
         """Mean over the first iterations with enough questions together; None until a later one can be compared."""
-        questions, total = 0, 0.0
+        questions, total = 0.0, 0.0
         for seen in self.seen[:-1]:
-            value = seen.metrics.get(rule.value)
-            if value is not None:
-                questions += seen.questions
-                total += value * seen.questions
+            if (value := rule.measured(seen.metrics)) is not None:
+                questions += rule.evidence(seen.metrics)
+                total += value * rule.evidence(seen.metrics)
             if questions >= ENOUGH_QUESTIONS:
                 return total / questions
         return None

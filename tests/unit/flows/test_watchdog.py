@@ -20,6 +20,8 @@ from storage.store import Store
 from tests.helpers import fake_config, fake_resources, memory_store, put_table
 
 HEALTHY: dict[str, float] = {
+    "generate/candidates": 100,
+    "generate/prompts": 50,
     "vote/kept": 40,
     "vote/dropped": 24,
     "vote/mean_share": 0.5,
@@ -51,7 +53,7 @@ def breach_of(*iterations: dict[str, float], settings: Watchdog = STOP) -> Breac
     ("bound", "metric", "still_good", "bad"),
     [
         ("majority_share", "vote/mean_share", 0.98, 0.981),
-        ("agreement", "vote/mean_share", 0.30, 0.29),  # 0.6 of 0.5
+        ("agreement", "vote/mean_share", 0.35, 0.34),  # 0.7 of 0.5
         ("answer_diversity", "vote/effective_answers", 12.1, 11.9),  # 0.4 of 30
         ("shorter", "sample/mean_length", 100.0, 99.0),
         ("longer", "sample/mean_length", 800.0, 801.0),
@@ -94,6 +96,15 @@ def test_few_questions_warn_until_there_are_enough() -> None:
     assert (breach.iteration, breach.action, breach.last_good) == (8, "stop", 3)  # policy 4 wrote what 5 shows
     # A healthy iteration between them starts the count anew.
     assert after(*healthy, bad, bad, bad, few, bad, bad, bad).breaches[-1].action == "warn"
+
+
+def test_a_generator_that_writes_one_question_leaves_few_to_vote_on_and_is_stopped_all_the_same() -> None:
+    one = {"generate/distinct_3": 0.01, "filter/acceptance_rate": 0.01, "vote/kept": 1, "vote/dropped": 0}
+    assert breach_of({}, {}, one).bound in ("question_diversity", "acceptance")
+    nothing = {"generate/candidates": 0, "vote/kept": 0, "vote/dropped": 0, "vote/mean_share": 0.0}
+    health = after({}, {}, nothing)  # 50 prompts without a question: not yet enough
+    assert [(breach.bound, breach.action) for breach in health.breaches] == [("acceptance", "warn")]
+    assert breach_of({}, {}, nothing, nothing).bound == "acceptance"
 
 
 def test_the_start_is_the_mean_over_questions_not_over_iterations() -> None:

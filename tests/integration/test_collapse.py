@@ -1,0 +1,133 @@
+"""Real collapses of the tiny policy: rewarded for its shortest responses, and writing one question again and again.
+
+Both start from a policy that the quickstart's first iteration has taught to work its answers out (pass@1 0.84 on
+held-out problems). The watchdog has to catch them before pass@1 has lost 5 points, by signals without labels or by a
+validation set; pass@1 is of another set, which it never looks at.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows import iteration
+from flows.config import RunConfig, load_config
+from flows.inline import do_run
+from flows.results import iteration_results
+from flows.watchdog import Collapsed
+from stages.contract import Inputs, Metrics, Stage, Work
+from stages.generate_instructions import GENERATE
+from stages.settings import Settings
+from stages.vote_rewards import VOTE
+from storage.run import Run, open_run
+from tests.commands import REPOSITORY
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Holds the run `start`, whose policy of iteration 1 knows what it does."""
+    folder = tmp_path_factory.mktemp("collapse")
+    do_run(quickstart(folder, "start", "iterations=1"))
+    return folder
+
+
+def quickstart(root: Path, name: str, *changes: str) -> RunConfig:
+    return load_config(REPOSITORY / "configs/quickstart.yaml", (f"root={root}", f"name={name}", *changes))
+
+
+def collapsing(root: Path, name: str, *changes: str) -> RunConfig:
+    benchmarks = (
+        "[{name: heldout, domain: arithmetic, count: 200, seed: 20262},"
+        "{name: valid, domain: arithmetic, count: 400, seed: 7, validation: true}]"
+    )
+    policy = f"policy={{run: {root}/start, iteration: 1}}"
+    return quickstart(root, name, policy, f"evaluate.benchmarks={benchmarks}", *changes)
+
+
+def stand_in(stage: Stage, monkeypatch: pytest.MonkeyPatch, work_of: Any) -> None:
+    """Have the stage work through `work_of(work, inputs)` in all runs of this test."""
+
+    def body(config: Settings, inputs: Inputs, work: Work) -> Metrics:
+        return stage.body(config, inputs, work_of(work, inputs))
+
+    name = next(name for name, value in vars(iteration).items() if value is stage)
+    monkeypatch.setattr(iteration, name, replace(stage, body=body))
+
+
+class Around:
+    """A `Work` that is as another one but for what a subclass overrides."""
+
+    def __init__(self, work: Work, inputs: Inputs) -> None:
+        self._work, self._inputs = work, inputs
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._work, name)
+
+
+class RewardShortest(Around):
+    """Every question's four shortest responses are rewarded, whatever they say."""
+
+    def write(self, table: str, rows: Any) -> None:
+        if table == "rewards":
+            lengths = {
+                (row["question_id"], row["sample_index"]): len(row["response_ids"])
+                for row in self._inputs.table("responses").iter_rows(named=True)
+            }
+            of_question: dict[str, list[int]] = {}
+            for (question, _), length in lengths.items():
+                of_question.setdefault(question, []).append(length)
+            limit = {question: sorted(found)[3] for question, found in of_question.items()}
+            rows = [
+                {**row, "reward": float(lengths[row["question_id"], row["sample_index"]] <= limit[row["question_id"]])}
+                for row in rows
+            ]
+        self._work.write(table, rows)
+
+
+class RepeatItself(Around):
+    """From iteration 2 on, and on the first branch, each prompt is the same and so is what follows it."""
+
+    def seed(self, *names: str | int) -> int:
+        context = self._work.context
+        if context.branch == 0 and context.iteration > 1:
+            return self._work.seed(names[0])
+        return self._work.seed(*names)
+
+
+def pass_at_1(run: Run) -> list[float]:
+    found = [iteration_results(run, number)["pass1_sampled"] for number in run.iterations]
+    return [value for value in found if value is not None]
+
+
+def test_rewards_for_the_shortest_answer_are_caught(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(VOTE, monkeypatch, RewardShortest)
+    gently = ("iterations=8", "update.learning_rate=4.0e-5")
+    config = collapsing(root, "shortest", *gently)
+    with pytest.raises(Collapsed, match=r"accuracy on valid is .* \(watchdog.validation_loss\)") as found:
+        do_run(config)
+    caught = pass_at_1(open_run(config.uri))
+    assert max(caught) - caught[-1] < 0.05
+    good = open_run(config.uri).revision.breaches[-1]["last_good"]
+    assert f"the last good policy is that of iteration {good}" in str(found.value) and good == len(caught) - 2
+    # Left alone, it is a collapse: the same run goes on where it was stopped.
+    do_run(collapsing(root, "shortest", *gently, "watchdog.on_breach=warn"))
+    alone = pass_at_1(open_run(config.uri))
+    assert alone[: len(caught)] == caught
+    assert max(alone) - alone[-1] > 0.10
+
+
+def test_a_generator_that_repeats_itself_is_caught_and_left_behind(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(GENERATE, monkeypatch, RepeatItself)
+    config = collapsing(root, "repeats", "iterations=2", "watchdog.on_breach=rollback")
+    do_run(config)
+    run = open_run(config.uri)
+    (back,) = (breach for breach in run.revision.breaches if breach["action"] == "rollback")
+    assert back["bound"] in ("question_diversity", "acceptance")
+    assert (back["iteration"], back["last_good"]) == (2, 0)
+    # On the other branch it went on and stayed well.
+    assert run.iterations == [0, 1, 2] and run.manifests(2)["generate_instructions"].branch == 1
+    assert min(run.metrics(number)["generate/distinct_3"] or 0 for number in (1, 2)) > 0.4
+    assert min(pass_at_1(run)) > pass_at_1(run)[0] - 0.05
