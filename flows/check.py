@@ -38,7 +38,8 @@ def describe(config: RunConfig) -> str:
     ledger = find_finished(config, store)
     done = ledger.finished
     parameters = count_parameters(config)
-    generated = config.generate.prompts * config.generate.max_tokens
+    writes = config.instructions == "self"
+    generated = config.generate.prompts * config.generate.max_tokens if writes else 0
     trained = config.generate.questions * (config.vote.train_responses or config.sample.responses)
     responses = config.sample.responses + sum(voter.responses for voter in config.voters)
     sampled = config.generate.questions * responses * config.sample.max_tokens
@@ -49,8 +50,7 @@ def describe(config: RunConfig) -> str:
         *_overlap(config),
         f"iterations   {config.iterations} after the starting policy; {done} of {config.iterations + 1} finished",
         *([f"stopped      {ledger.stopped}"] if ledger.stopped else []),
-        f"generate     {config.generate.prompts:,} prompts for {config.generate.questions:,} accepted questions, "
-        f"at most {generated:,} tokens",
+        f"generate     {_instructions(config, generated)}",
         f"sample       {responses} responses each, at most {sampled:,} tokens",
         *(f"voter        {_voter(voter)}" for voter in config.voters),
         *_restarts(config),
@@ -77,6 +77,18 @@ def count_parameters(config: RunConfig) -> int:
     config_json = json.loads((folder / "config.json").read_text())
     dtype = config_json.get("dtype") or config_json.get("torch_dtype") or "float32"
     return sum(file.stat().st_size for file in folder.glob("*.safetensors")) // (4 if dtype == "float32" else 2)
+
+
+def _instructions(config: RunConfig, tokens: int) -> str:
+    if config.instructions == "self":
+        writer = ", by the starting policy" if config.generator == "initial" else ""
+        return (
+            f"{config.generate.prompts:,} prompts for {config.generate.questions:,} accepted questions, at most "
+            f"{tokens:,} tokens{writer}"
+        )
+    given = config.seeds if config.dataset is None else config.dataset
+    source = given.path or f"{given.count} of the built-in domain {given.domain}"
+    return f"nothing: {config.generate.questions:,} questions are drawn from the {config.instructions} ({source})"
 
 
 def _policy(config: RunConfig) -> str:

@@ -17,6 +17,7 @@ from stages.answers.kinds import AnswerSettings
 from stages.benchmarks.catalogue import CATALOGUE, Record
 from stages.benchmarks.format import BenchmarkFormat, Shots
 from stages.contract import Stage
+from stages.draw_instructions import DrawConfig
 from stages.engines.config import EngineKind
 from stages.engines.loader import check_chat_template, check_installed
 from stages.evaluate import BenchmarkProtocol, EvaluateConfig, EvaluateSettings
@@ -53,14 +54,18 @@ class Seeds(Settings):
 
     path: str | None = None
     domain: Domain | None = None
-    count: PositiveInt | None = Field(None, le=10_000, description="Seeds taken from the built-in domain.")
+    count: PositiveInt | None = Field(None, le=10_000, description="Questions taken from the built-in domain.")
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        _exactly_one("seeds", path=self.path, domain=self.domain)
+        _exactly_one(type(self).__name__.lower(), path=self.path, domain=self.domain)
         if (self.domain is None) != (self.count is None):
             raise ValueError("`count` goes with `domain`; a file is read whole")
         return self
+
+
+class Dataset(Seeds):
+    """Questions for `instructions: dataset`: a file as for seeds, or some of a built-in domain."""
 
 
 class Policy(Settings):
@@ -262,6 +267,15 @@ class RunConfig(Settings):
     rewards: RewardSource = Field(
         "majority", description="majority is the method; verified and random are comparison arms."
     )
+    instructions: Literal["self", "seeds", "dataset"] = Field(
+        "self",
+        description="self is the method: the policy writes its questions; else they are drawn from what is given.",
+    )
+    dataset: Dataset | None = Field(None, description="For `instructions: dataset`.")
+    generator: Literal["policy", "initial"] = Field(
+        "policy",
+        description="Who writes the questions: the policy as it learns, or (an arm) the starting one for ever.",
+    )
     min_kept: PositiveInt = Field(1, description="With fewer questions kept, the update of an iteration is skipped.")
     answers: AnswerSettings = AnswerSettings()
     seeds: Seeds
@@ -284,10 +298,15 @@ class RunConfig(Settings):
     def _fits_together(self) -> Self:
         if (self.policy is None) != (self.engine == "fake"):
             raise ValueError("`policy` must be set, unless `engine` is fake, which has none")
-        if self.rewards == "verified" and self.domain is None:
+        if self.rewards == "verified" and self.domain is None and self.instructions == "self":
             raise ValueError(
-                "rewards: verified needs labels, which self-written questions have only in a built-in `domain`"
+                "rewards: verified needs labels, which self-written questions have only in a built-in `domain`; with "
+                "instructions: seeds or dataset the answers given with the questions are taken"
             )
+        if (self.instructions == "dataset") != (self.dataset is not None):
+            raise ValueError("`dataset` goes with `instructions: dataset`")
+        if self.generator == "initial" and self.instructions != "self":
+            raise ValueError(f"generator: initial goes with instructions: self; found {self.instructions}")
         if self.vote.train_responses and self.vote.train_responses > self.sample.responses:
             raise ValueError(
                 f"vote.train_responses {self.vote.train_responses} is more than the {self.sample.responses} of "
@@ -348,8 +367,18 @@ class RunConfig(Settings):
         return self.policy.folder() if self.policy else None
 
     def seeds_config(self) -> ImportSeeds:
-        sha256 = content_of_file(self.seeds.path, "seed file") if self.seeds.path else None
-        return ImportSeeds(path=self.seeds.path, sha256=sha256, domain=self.seeds.domain, count=self.seeds.count)
+        return _import(self.seeds, "seed file")
+
+    def dataset_config(self) -> ImportSeeds | None:
+        return _import(self.dataset, "data set") if self.dataset else None
+
+    def draw_config(self) -> DrawConfig:
+        return DrawConfig(
+            questions=self.generate.questions,
+            labelled_only=self.rewards == "verified" and self.domain is None,
+            drop_overlaps=self.instructions == "dataset",
+            overlap_words=self.filter.overlap_words,
+        )
 
     def problems_config(self) -> ImportProblems:
         sets = tuple(self.evaluate.problem_set(benchmark) for benchmark in self.evaluate.benchmarks)
@@ -372,6 +401,8 @@ class RunConfig(Settings):
         """Raises InputError for an engine, file or model folder that is missing; the stages would do so too late."""
         check_installed(self.engine)
         seeds = read_seeds(self.seeds.path) if self.seeds.path else []
+        if self.dataset and self.dataset.path:
+            read_seeds(self.dataset.path, "data set")
         for problem_set in self.problems_config().sets:
             problems_of(problem_set, seeds)
             shots_of(problem_set)
@@ -451,12 +482,24 @@ class RunConfig(Settings):
 def load_config(path: Path, overrides: tuple[str, ...] = ()) -> RunConfig:
     """A run's settings from a YAML file, with `key.subkey=value` overrides.
 
-    Raises ConfigError that names the file, the setting, what was found and what was expected.
+    A file may start from another one (`extends: other.yaml`, relative to itself) and say only what differs; groups of
+    settings are merged, lists are not. Raises ConfigError that names the file, the setting, what was found and what was
+    expected.
     """
+    values = _read_yaml(path, ())
+    for override in overrides:
+        _override(values, override)
+    return parse_config(values, str(path))
+
+
+def _read_yaml(path: Path, extending: tuple[Path, ...]) -> dict[str, Any]:
+    if path.resolve() in extending:
+        raise ConfigError(f"{path} extends itself, through {' and '.join(str(found) for found in extending)}")
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise ConfigError(f"{path} does not exist; expected a YAML file such as configs/quickstart.yaml") from None
+        what = f"{path}, which {extending[-1]} extends," if extending else str(path)
+        raise ConfigError(f"{what} does not exist; expected a YAML file such as configs/quickstart.yaml") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from None
     try:
@@ -465,9 +508,17 @@ def load_config(path: Path, overrides: tuple[str, ...] = ()) -> RunConfig:
         raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path} holds {type(values).__name__}, expected settings by name")
-    for override in overrides:
-        _override(values, override)
-    return parse_config(values, str(path))
+    if (base := values.pop("extends", None)) is None:
+        return values
+    return _merged(_read_yaml(path.parent / str(base), (*extending, path.resolve())), values)
+
+
+def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for name, value in changes.items():
+        both_groups = isinstance(value, dict) and isinstance(base.get(name), dict)
+        merged[name] = _merged(base[name], value) if both_groups else value
+    return merged
 
 
 def parse_config(values: dict[str, Any], source: str) -> RunConfig:
@@ -530,6 +581,11 @@ def _settings_in(annotation: Any) -> Any:
     """The settings class inside `X | None` or `tuple[X, ...]`."""
     choices = [annotation, *getattr(annotation, "__args__", ())]
     return next(choice for choice in choices if isinstance(choice, type) and issubclass(choice, Settings))
+
+
+def _import(given: Seeds, what: str) -> ImportSeeds:
+    sha256 = content_of_file(given.path, what) if given.path else None
+    return ImportSeeds(path=given.path, sha256=sha256, domain=given.domain, count=given.count)
 
 
 def _exactly_one(what: str, **sources: object) -> None:

@@ -10,11 +10,12 @@ from typing import Protocol
 
 from flows.config import RunConfig
 from flows.watchdog import Breach, Breached, Collapsed, Health
-from stages.contract import Context, Progress, Result, Stage, find_stage, no_progress, stage_key
+from stages.contract import Context, Metrics, Progress, Result, Stage, find_stage, no_progress, stage_key
+from stages.draw_instructions import DRAW
 from stages.evaluate import EVALUATE
 from stages.filter_instructions import FILTER
 from stages.generate_instructions import GENERATE
-from stages.import_inputs import IMPORT_SEEDS
+from stages.import_inputs import IMPORT_DATASET, IMPORT_SEEDS
 from stages.import_problems import IMPORT_PROBLEMS
 from stages.ppo_update import PPO_UPDATE
 from stages.resources import Resources
@@ -56,6 +57,8 @@ class State:
     # The policies of all iterations before this one's, by iteration.
     voters: Mapping[str, ArtifactRef] = field(default_factory=dict)
     # Voters that are models of their own, by name.
+    dataset: ArtifactRef | None = None
+    # Questions that are given instead of written ones.
     pool: ArtifactRef | None = None
     # Questions kept after the vote.
     bank: ArtifactRef | None = None
@@ -72,6 +75,9 @@ def start(config: RunConfig, runner: Runner) -> State:
     brought = runner.run(IMPORT_PROBLEMS, {"seeds": seeds}, config.problems_config()).refs
     bring_in, settings = config.policy_stage()
     policy = runner.run(bring_in, {}, settings).refs["policy"]
+    dataset = None
+    if given := config.dataset_config():
+        dataset = runner.run(IMPORT_DATASET, {}, given).refs["dataset"]
     voters: dict[str, ArtifactRef] = {}
     if models := config.voters_stage():
         stage, models_config = models
@@ -83,6 +89,7 @@ def start(config: RunConfig, runner: Runner) -> State:
         policy=policy,
         initial=policy,
         reference=policy,
+        dataset=dataset,
         voters=voters,
     )
     evaluated = runner.run(EVALUATE, _to_evaluate(state), config.evaluate_config())
@@ -94,34 +101,21 @@ def iterate(config: RunConfig, number: int, branch: int, state: State, runner: R
 
     Raises Breached when the watchdog will not have it gone on with.
     """
-    generated = runner.run(
-        GENERATE, {"policy": state.policy, "seeds": state.seeds, "pool": state.pool}, config.generate
-    )
-    filtered = runner.run(
-        FILTER,
-        {
-            "candidates": generated.refs["candidates"],
-            "seeds": state.seeds,
-            "bank": state.bank,
-            "problems": state.problems,
-        },
-        config.filter_config(),
-    )
-    accepted = filtered.refs["accepted"]
+    state, accepted, to_vote, shown = _questions(config, state, runner)
     sampled = runner.run(SAMPLE, {"policy": state.policy, "accepted": accepted}, config.sample)
     responses = sampled.refs["responses"]
-    to_vote = {"accepted": accepted, "responses": responses, "pool": state.pool}
+    to_vote |= {"accepted": accepted, "responses": responses, "pool": state.pool}
     if config.voters:
         asked = runner.run(
             SAMPLE_VOTERS, {"accepted": accepted, **_voters(config, state)}, config.sample_voters_config()
         )
         to_vote["voter_responses"] = asked.refs["voter_responses"]
     voted = runner.run(VOTE, to_vote, config.vote_config())
-    shown = {**generated.metrics, **filtered.metrics, **sampled.metrics, **voted.metrics}
+    shown = {**shown, **sampled.metrics, **voted.metrics}
     state = replace(state, health=state.health.before_update(config.watchdog, number, branch, shown))
     if config.refresh_reference and number > 1 and (number - 1) % config.refresh_reference == 0:
         state = replace(state, reference=state.policy)
-    state = replace(state, bank=filtered.refs["bank"], pool=voted.refs["pool"], earlier=(*state.earlier, state.policy))
+    state = replace(state, pool=voted.refs["pool"], earlier=(*state.earlier, state.policy))
     if (voted.metrics["vote/kept"] or 0) >= config.min_kept:
         updated = runner.run(
             PPO_UPDATE,
@@ -145,6 +139,34 @@ def iterate(config: RunConfig, number: int, branch: int, state: State, runner: R
     # An evaluation that is not due is kept if it is there: it was, when the run was shorter and this was its last.
     evaluate = runner.run if config.evaluated(number) else runner.find
     return _validated(config, number, branch, state, evaluate(EVALUATE, _to_evaluate(state), config.evaluate_config()))
+
+
+def _questions(
+    config: RunConfig, state: State, runner: Runner
+) -> tuple[State, ArtifactRef, dict[str, ArtifactRef | None], Metrics]:
+    """The questions of an iteration, what the vote needs beside them, and their metrics.
+
+    The policy writes and filters them; or (comparison arms) they are drawn from the seeds or a data set.
+    """
+    if config.instructions == "self":
+        writer = state.initial if config.generator == "initial" else state.policy
+        generated = runner.run(GENERATE, {"policy": writer, "seeds": state.seeds, "pool": state.pool}, config.generate)
+        filtered = runner.run(
+            FILTER,
+            {
+                "candidates": generated.refs["candidates"],
+                "seeds": state.seeds,
+                "bank": state.bank,
+                "problems": state.problems,
+            },
+            config.filter_config(),
+        )
+        state = replace(state, bank=filtered.refs["bank"])
+        return state, filtered.refs["accepted"], {}, {**generated.metrics, **filtered.metrics}
+    given = state.seeds if config.instructions == "seeds" else state.dataset
+    drawn = runner.run(DRAW, {"given": given, "problems": state.problems}, config.draw_config())
+    labels = drawn.refs["labels"] if config.rewards == "verified" else None
+    return state, drawn.refs["accepted"], {"labels": labels}, drawn.metrics
 
 
 def _validated(config: RunConfig, number: int, branch: int, state: State, evaluated: Result | None) -> State:

@@ -35,7 +35,7 @@ def iteration_results(run: Run, iteration: int) -> dict[str, Any]:
         **{name: headline.get(name, {}).get("value") for name in ("pass1_sampled", "pass1_greedy", "maj_k")},
         "pass1_sampled_interval": _interval(headline.get("pass1_sampled")),
         "candidates": metrics.get("generate/candidates"),
-        "accepted": metrics.get("filter/accepted"),
+        "accepted": metrics.get("filter/accepted", metrics.get("draw/questions")),
         "acceptance_rate": metrics.get("filter/acceptance_rate"),
         "kept": metrics.get("vote/kept"),
         "dropped": metrics.get("vote/dropped"),

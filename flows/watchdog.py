@@ -114,7 +114,7 @@ class Collapsed(SerlError):
 
 
 class Breached(Exception):
-    """Ends an iteration that is not to be gone on with."""
+    """Ends an iteration that is not to be gone on with. Of its breaches the last decides."""
 
     def __init__(self, breaches: Sequence[Breach]) -> None:
         super().__init__(breaches[-1].message)
@@ -299,8 +299,11 @@ class Health:
         return replace(self, seen=(*others, marked))._told(found)
 
     def _told(self, found: Sequence[Breach]) -> "Health":
-        if any(breach.action != "warn" for breach in found):
-            raise Breached([*(breach for breach in found if breach.action == "warn"), *_acting(found)])
+        acting = [breach for breach in found if breach.action != "warn"]
+        if acting:
+            furthest = min(acting, key=lambda breach: -1 if breach.last_good is None else breach.last_good)
+            others = [breach.model_copy(update={"action": "warn"}) for breach in found if breach is not furthest]
+            raise Breached([*others, furthest])
         return replace(self, breaches=(*self.breaches, *found))
 
     def _breaches(self, settings: Watchdog, branch: int, rules: Sequence[Rule]) -> Iterator[Breach]:
@@ -337,12 +340,6 @@ class Health:
             if seen.iteration == since - 1 and rule.bound in seen.breached:
                 since = seen.iteration
         return since
-
-
-def _acting(found: Sequence[Breach]) -> list[Breach]:
-    """Those that end the iteration, the one that goes back furthest last."""
-    acting = [breach for breach in found if breach.action != "warn"]
-    return sorted(acting, key=lambda breach: -1 if breach.last_good is None else breach.last_good, reverse=True)
 
 
 def _breach(bound: str, message: str, action: Action, iteration: int, branch: int, last_good: int) -> Breach:

@@ -22,7 +22,7 @@ QUESTION_FIELDS = ("question", "problem")
 
 
 class ImportSeeds(Settings):
-    """Seed questions from a file (`path` and `sha256`) or from a built-in domain (`domain` and `count`)."""
+    """Questions from a file (`path` and `sha256`) or from a built-in domain (`domain` and `count`)."""
 
     path: str | None = Field(None, exclude=True)
     sha256: str | None = None
@@ -47,13 +47,20 @@ class ImportPolicy(Settings):
 
 
 def import_seeds(config: ImportSeeds, inputs: Inputs, work: Work) -> Metrics:
+    work.write("seeds", rows := _questions(config, work, "seed file"))
+    return {"seeds/questions": len(rows)}
+
+
+def import_dataset(config: ImportSeeds, inputs: Inputs, work: Work) -> Metrics:
+    work.write("dataset", rows := _questions(config, work, "data set"))
+    return {"dataset/questions": len(rows)}
+
+
+def _questions(config: ImportSeeds, work: Work, what: str) -> list[dict[str, Any]]:
     if config.domain:
         made = arithmetic.problems("seed", config.count or 0, work.seed())
-        rows = [_seed_row({"question": problem.question}) for problem in made]
-    else:
-        rows = read_seeds(config.path or "")
-    work.write("seeds", rows)
-    return {"seeds/questions": len(rows)}
+        return [_seed_row({"question": problem.question}) for problem in made]
+    return read_seeds(config.path or "", what)
 
 
 def import_policy(config: ImportPolicy, inputs: Inputs, work: Work) -> Metrics:
@@ -84,6 +91,7 @@ def import_voters_stage(names: Iterable[str]) -> Stage:
 
 
 IMPORT_SEEDS = Stage(name="import_seeds", version=1, body=import_seeds, tables={"seeds": schemas.SEEDS})
+IMPORT_DATASET = Stage(name="import_dataset", version=1, body=import_dataset, tables={"dataset": schemas.SEEDS})
 IMPORT_POLICY = Stage(name="import_policy", version=1, body=import_policy, folders=("policy",))
 
 

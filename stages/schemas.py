@@ -196,6 +196,9 @@ POOL = versioned(
     ],
 )
 
+# Labels of questions that were given with one. Read for rewards: verified and by no other.
+LABELS = versioned(1, [_column("question_id", TEXT), _column("label", TEXT, optional=True)])
+
 # What the labels say about the vote, where a domain can label. Nothing that leads to a policy reads this table.
 DIAGNOSTICS = versioned(
     1,

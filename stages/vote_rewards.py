@@ -107,12 +107,13 @@ def vote_rewards(config: VoteConfig, inputs: Inputs, work: Work) -> Metrics:
     questions = inputs.table("accepted").to_dicts()
     kind, comparer = config.answers.load(), work.resources.verifier()
     responses = _responses(inputs, {row["question_id"]: row["question"] for row in questions}, kind, config)
+    labels = _Labels(inputs)
     judged: list[Judged] = []
     diagnostics: list[dict[str, Any]] = []
     for start in range(0, len(questions), _CHUNK):
         chunk = questions[start : start + _CHUNK]
         given = [responses.get(row["question_id"], []) for row in chunk]
-        done = _judge(chunk, given, config, kind, comparer, work)
+        done = _judge(chunk, given, config, labels, kind, comparer, work)
         judged += done
         diagnostics += _diagnose(done, kind, comparer) if config.domain else []
         work.progress(start + len(chunk), len(questions))
@@ -153,6 +154,7 @@ def _judge(
     questions: Sequence[dict[str, Any]],
     responses: Sequence[list[Response]],
     config: VoteConfig,
+    labels: "_Labels",
     kind: AnswerKind,
     comparer: Comparer,
     work: Work,
@@ -170,7 +172,8 @@ def _judge(
     for question, given, result in zip(questions, responses, vote(ballots, kind, comparer), strict=True):
         own = [place for place, response in enumerate(given) if response.voter == POLICY]
         if config.rewards == "verified":
-            rewards = _verified_rewards(question["question"], [given[place].answer for place in own], kind, comparer)
+            answers = [given[place].answer for place in own]
+            rewards = _verified_rewards(question["question"], answers, labels.of(question), kind, comparer)
             level = _mean(rewards)
         else:
             rewards = [_reward(result, result.class_ids[place], config) for place in own]
@@ -208,14 +211,27 @@ def _decide(result: Vote, responses: int, level: float, config: VoteConfig) -> s
     return "too_easy" if level > config.max_reward + 1e-9 else "kept"
 
 
+class _Labels:
+    """What rewards: verified compares with: labels that were given with the questions, else the domain's."""
+
+    def __init__(self, inputs: Inputs) -> None:
+        given = inputs.table("labels").drop_nulls().rows() if "labels" in inputs else []
+        self._given: dict[str, str] = dict(given)
+
+    def of(self, question: dict[str, Any]) -> str | None:
+        if (label := self._given.get(question["question_id"])) is not None:
+            return label
+        problem = arithmetic.solve(question["question"])
+        return None if problem is None else str(problem.answer)
+
+
 def _verified_rewards(
-    question: str, answers: Sequence[str | None], kind: AnswerKind, comparer: Comparer
+    question: str, answers: Sequence[str | None], label: str | None, kind: AnswerKind, comparer: Comparer
 ) -> list[float]:
-    """1 where the answer equals the domain's label; an unsolvable question rewards nothing and so is dropped."""
-    problem = arithmetic.solve(question)
-    if problem is None:
+    """1 where the answer equals the label; a question without one rewards nothing and so is dropped."""
+    if label is None:
         return [0.0] * len(answers)
-    return [float(status == "correct") for status in _graded(question, answers, str(problem.answer), kind, comparer)]
+    return [float(status == "correct") for status in _graded(question, answers, label, kind, comparer)]
 
 
 def _graded(

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from flows.config import RunConfig, load_config, parse_config
 from stages.import_problems import problems_of, shots_of
@@ -14,7 +15,8 @@ from tests.helpers import fake_config, fake_values, write_jsonl
 from tests.policy_server import PolicyServer
 from tests.tiny_models import make_tiny_policy
 
-CONFIGS = sorted((Path(__file__).parents[3] / "configs").glob("*.yaml"))
+FOLDER = Path(__file__).parents[3] / "configs"
+CONFIGS = sorted([*FOLDER.glob("*.yaml"), *FOLDER.glob("arms/*.yaml")])
 MINIMAL: dict[str, Any] = {
     "name": "x",
     "engine": "fake",
@@ -24,7 +26,9 @@ MINIMAL: dict[str, Any] = {
 
 
 def test_there_are_configs() -> None:
-    assert {"quickstart.yaml", "paper-llama3.2-3b.yaml", "paper-qwen2.5-7b.yaml"} <= {path.name for path in CONFIGS}
+    arms = {"majority.yaml", "verified.yaml", "random.yaml", "seeds_only.yaml", "dataset.yaml", "frozen_generator.yaml"}
+    papers = {"paper-llama3.2-3b.yaml", "paper-qwen2.5-7b.yaml"}
+    assert {"quickstart.yaml", *papers, *arms} <= {path.name for path in CONFIGS}
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
@@ -185,7 +189,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         load_config(tmp_path)
 
 
-QUICKSTART = CONFIGS[0].parent / "quickstart.yaml"
+QUICKSTART = FOLDER / "quickstart.yaml"
 
 
 def test_overrides_are_yaml_values_by_dotted_name() -> None:
@@ -379,3 +383,58 @@ def test_an_unknown_name_or_prompt_says_what_there_is(tmp_path: Path) -> None:
         with_benchmarks(tmp_path, "gsm9k")
     with pytest.raises(ConfigError, match=r"unknown prompt 'few'; expected plain, boxed, chat, chat_boxed"):
         with_benchmarks(tmp_path, "gsm8k", protocol={"prompt": "few"})
+
+
+@pytest.mark.parametrize(
+    ("arm", "switch"),
+    [
+        ("majority", {}),
+        ("verified", {"rewards": "verified"}),
+        ("random", {"rewards": "random"}),
+        ("seeds_only", {"instructions": "seeds"}),
+        ("dataset", {"instructions": "dataset"}),
+        ("frozen_generator", {"generator": "initial"}),
+    ],
+)
+def test_an_arm_differs_from_the_method_in_one_switch(arm: str, switch: dict[str, str]) -> None:
+    method, config = load_config(FOLDER / "quickstart.yaml"), load_config(FOLDER / "arms" / f"{arm}.yaml")
+    differing = {name for name in RunConfig.model_fields if getattr(method, name) != getattr(config, name)}
+    assert differing - {"name", "dataset", "watchdog"} == set(switch)
+    assert {name: getattr(config, name) for name in switch} == switch
+
+
+def test_a_config_may_extend_another(tmp_path: Path) -> None:
+    base = tmp_path / "base.yaml"
+    base.write_text(yaml.safe_dump({**MINIMAL, "sample": {"responses": 8, "top_p": 0.9}}))
+    (tmp_path / "sub").mkdir()
+    child = tmp_path / "sub" / "child.yaml"
+    child.write_text("extends: ../base.yaml\nname: y\nsample: {responses: 4}\n")
+    config = load_config(child, ("sample.top_p=0.8",))
+    assert (config.name, config.sample.responses, config.sample.top_p) == ("y", 4, 0.8)
+    # Lists are replaced, not merged.
+    child.write_text("extends: ../base.yaml\nevaluate: {benchmarks: [{name: c, path: c.jsonl}]}\n")
+    assert [benchmark.name for benchmark in load_config(child).evaluate.benchmarks] == ["c"]
+
+
+def test_what_cannot_be_extended_says_why(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("extends: b.yaml\n")
+    with pytest.raises(ConfigError, match=r"b.yaml, which .*a.yaml extends, does not exist"):
+        load_config(tmp_path / "a.yaml")
+    (tmp_path / "b.yaml").write_text("extends: a.yaml\n")
+    with pytest.raises(ConfigError, match=r"a.yaml extends itself, through .*a.yaml and .*b.yaml"):
+        load_config(tmp_path / "a.yaml")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"instructions": "dataset"}, "`dataset` goes with `instructions: dataset`"),
+        ({"dataset": {"path": "x.jsonl"}}, "`dataset` goes with `instructions: dataset`"),
+        ({"instructions": "seeds", "generator": "initial"}, "generator: initial goes with instructions: self"),
+        ({"rewards": "verified"}, "with instructions: seeds or dataset the answers given"),
+        ({"instructions": "dataset", "dataset": {}}, "dataset needs exactly one of path, domain; found none"),
+    ],
+)
+def test_switches_of_arms_that_do_not_fit(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        parse_config({**MINIMAL, **changes}, "my.yaml")

@@ -15,7 +15,7 @@ from stages.contract import Progress
 from stages.trainer.config import LoraConfig, UpdateConfig
 from storage.run import Run
 from storage.store import Store
-from tests.helpers import fake_config, fake_resources, memory_store
+from tests.helpers import SEED_QUESTIONS, fake_config, fake_resources, memory_store, write_jsonl
 
 STAGES = ["generate_instructions", "filter_instructions", "sample_responses", "vote_rewards", "ppo_update", "evaluate"]
 
@@ -224,3 +224,37 @@ def test_adapters_stay_on_the_first_policy(config: RunConfig, runner: Runner) ->
     run = run_of(ledger, runner.store)
     for inputs in _inputs(ledger, runner.store, "ppo_update").values():
         assert inputs["base"] == f"policy:{run.ref('policy', 0).key}"
+
+
+def test_given_questions_take_the_place_of_written_ones(runner: Runner, tmp_path: Path) -> None:
+    config = fake_config(tmp_path, instructions="seeds", generate={"questions": 4})
+    ledger, _ = runner(config)
+    assert list(ledger.stages[1]) == ["draw_instructions", *STAGES[2:]]
+    run = run_of(ledger, runner.store)
+    assert set(run.table("accepted")["question"]) == set(SEED_QUESTIONS)  # 4 and the other 2
+    row = iteration_results(run, 1)
+    assert row["accepted"] == 4 and row["candidates"] is None
+    assert write_curve(run, run_results(run)["iterations"])[:4] == b"\x89PNG"
+    # A vote on given questions never sees their labels.
+    assert "labels" not in run.manifests(1)["vote_rewards"].inputs
+
+
+def test_rewards_by_the_labels_given_with_a_data_set(runner: Runner, tmp_path: Path) -> None:
+    rows = [{"question": f"Which number follows {n}?", "answer": n % 3} for n in range(12)]
+    path = write_jsonl(tmp_path / "dataset.jsonl", rows)
+    config = fake_config(tmp_path, instructions="dataset", dataset={"path": str(path)}, rewards="verified")
+    run = run_of(runner(config)[0], runner.store)
+    labels = dict(run.table("labels", 1).rows())
+    answers = run.table("rewards", 1)
+    assert set(run.table("accepted")["question"]) == {row["question"] for row in rows}
+    given = answers.filter(status="ok").select("question_id", "answer", "reward").rows()
+    assert given and all((answer == labels[name]) == (reward == 1) for name, answer, reward in given)
+    assert answers["reward"].sum() > 0
+
+
+def test_a_frozen_generator_writes_with_the_starting_policy(runner: Runner, tmp_path: Path) -> None:
+    run = run_of(runner(fake_config(tmp_path, generator="initial"))[0], runner.store)
+    started = run.manifests(0)["fake_policy"].key
+    written = [run.manifests(number)["generate_instructions"].inputs["policy"] for number in (1, 2)]
+    answered = [run.manifests(number)["sample_responses"].inputs["policy"] for number in (1, 2)]
+    assert written == [f"policy:{started}"] * 2 and answered[1] != answered[0] == written[0]

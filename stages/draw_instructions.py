@@ -1,0 +1,71 @@
+"""Instead of stages 1 and 2, for comparison: draw the questions of an iteration from the seeds or a data set.
+
+What the method gains by writing its own questions shows only beside a run that trains on given ones. Every question is
+drawn once before any is drawn again.
+"""
+
+import random
+from math import ceil
+
+from pydantic import NonNegativeInt, PositiveInt
+
+from stages import schemas
+from stages.contract import Inputs, Metrics, Stage, Work
+from stages.settings import Settings
+from stages.text.contamination import EvaluationOverlap
+from storage.errors import InputError
+from storage.fingerprint import derive_seed
+
+
+class DrawConfig(Settings):
+    """Which questions an iteration trains on."""
+
+    questions: PositiveInt
+    labelled_only: bool
+    """Draw only questions that have an answer (for rewards by label)."""
+    drop_overlaps: bool
+    """Leave out what overlaps an evaluation set. Seeds stay, as they do in the method, and are reported."""
+    overlap_words: NonNegativeInt
+
+
+def draw_instructions(config: DrawConfig, inputs: Inputs, work: Work) -> Metrics:
+    rows = inputs.table("given").to_dicts()
+    labelled = [row for row in rows if row["answer"] is not None or not config.labelled_only]
+    overlap = EvaluationOverlap(
+        inputs.table("problems").select("benchmark", "question").iter_rows() if config.drop_overlaps else (),
+        config.overlap_words,
+    )
+    usable = [row for row in labelled if not overlap.found_in(row["question"])]
+    if not usable:
+        raise InputError(
+            f"no question to draw: of {len(rows)} given, {len(labelled)} have what is needed, and all of these overlap "
+            "an evaluation set"
+            if labelled
+            else f"no question to draw: none of the {len(rows)} given has an answer, which rewards: verified needs"
+        )
+    draws = ceil(len(usable) / config.questions)  # until every question was drawn
+    epoch, draw = divmod(work.context.iteration - 1, draws)
+    random.Random(derive_seed(work.context.seed, work.context.branch, work.stage.name, epoch)).shuffle(usable)
+    drawn = usable[draw * config.questions : (draw + 1) * config.questions]
+    work.write(
+        "accepted",
+        [
+            {"question_id": row["question_id"], "question": row["question"], "candidate_id": "given", "similarity": 0.0}
+            for row in drawn
+        ],
+    )
+    work.write("labels", [{"question_id": row["question_id"], "label": row["answer"]} for row in drawn])
+    return {
+        "draw/questions": len(drawn),
+        "draw/given": len(rows),
+        "draw/overlapping": len(labelled) - len(usable),
+        "draw/epoch": epoch,
+    }
+
+
+DRAW = Stage(
+    name="draw_instructions",
+    version=1,
+    body=draw_instructions,
+    tables={"accepted": schemas.ACCEPTED, "labels": schemas.LABELS},
+)

@@ -1,0 +1,82 @@
+"""Questions drawn from what is given: each once before any again, and none of an evaluation set."""
+
+from dataclasses import replace
+from math import ceil
+from typing import Any
+
+import pytest
+
+from stages import schemas
+from stages.contract import Context
+from stages.draw_instructions import DRAW, DrawConfig
+from storage.errors import InputError
+from tests.helpers import Numbers, Tables, do, problem_row, put_table
+
+QUESTIONS = [f"What is {number} times {number + 1}?" for number in range(10)]
+EVALUATED = "How many days has a year that can be divided by four but not by one hundred?"
+
+
+def draw(
+    context: Context, iteration: int = 1, questions: list[str] = QUESTIONS, answered: int = 10, **changes: Any
+) -> tuple[Tables, Numbers]:
+    rows = [
+        {
+            "question_id": schemas.question_id(text),
+            "question": text,
+            "answer": str(place) if place < answered else None,
+            "level": None,
+            "subject": None,
+        }
+        for place, text in enumerate(questions)
+    ]
+    inputs = {
+        "given": put_table(context, "given", schemas.SEEDS, rows),
+        "problems": put_table(context, "problems", schemas.PROBLEMS, [problem_row("exam", EVALUATED, "366")]),
+    }
+    settings = {"questions": 4, "labelled_only": False, "drop_overlaps": True, "overlap_words": 8, **changes}
+    return do(DRAW, inputs, DrawConfig(**settings), replace(context, iteration=iteration))
+
+
+def drawn(context: Context, iteration: int, **changes: Any) -> list[str]:
+    return draw(context, iteration, **changes)[0]["accepted"]["question"].to_list()
+
+
+def test_every_question_is_drawn_once_before_any_again(context: Context) -> None:
+    epoch = ceil(len(QUESTIONS) / 4)
+    for first in (1, 1 + epoch):
+        found = [question for iteration in range(first, first + epoch) for question in drawn(context, iteration)]
+        assert sorted(found) == sorted(QUESTIONS)
+    assert [drawn(context, iteration) for iteration in (1, 2, 3)] != [
+        drawn(context, iteration) for iteration in (4, 5, 6)
+    ]
+    assert drawn(context, 1) != drawn(replace(context, branch=1), 1)
+
+
+def test_fewer_than_wanted_are_all_there_is(context: Context) -> None:
+    tables, metrics = draw(context, questions=QUESTIONS[:3])
+    assert sorted(tables["accepted"]["question"]) == sorted(QUESTIONS[:3]) and metrics["draw/questions"] == 3
+
+
+def test_what_overlaps_an_evaluation_set_is_left_out_of_a_data_set(context: Context) -> None:
+    given = [*QUESTIONS[:3], f"Tell me: {EVALUATED}"]
+    tables, metrics = draw(context, questions=given)
+    assert sorted(tables["accepted"]["question"]) == sorted(QUESTIONS[:3])
+    assert metrics["draw/overlapping"] == 1 and metrics["draw/given"] == 4
+    assert len(drawn(context, 1, questions=given, drop_overlaps=False)) == 4  # seeds stay
+
+
+def test_labels_go_beside_the_questions(context: Context) -> None:
+    tables, _ = draw(context, answered=6, labelled_only=True)
+    labels = dict(tables["labels"].rows())
+    assert [QUESTIONS[int(labels[name])] for name in tables["accepted"]["question_id"]] == tables["accepted"][
+        "question"
+    ].to_list()
+    tables, _ = draw(context, answered=0)
+    assert tables["labels"]["label"].null_count() == 4
+
+
+def test_nothing_to_draw_says_why(context: Context) -> None:
+    with pytest.raises(InputError, match="none of the 10 given has an answer, which rewards: verified needs"):
+        draw(context, answered=0, labelled_only=True)
+    with pytest.raises(InputError, match="of 1 given, 1 have what is needed, and all of these overlap"):
+        draw(context, questions=[EVALUATED])
