@@ -10,7 +10,7 @@ help:
 	@echo "make test-kill  200 kills at random moments, then the same digests as without (6 minutes)"
 	@echo "make test-vllm  the tests of the vLLM engine, on a CPU, in an environment of their own (.venv-vllm)"
 	@echo "make check      install, then ruff and mypy"
-	@echo "make proof      three arms (majority, verified, random) over 8 seeds, two at a time"
+	@echo "make proof      the arms of configs/arms over 8 seeds, two runs at a time (20 minutes)"
 
 install: .venv/.installed
 
@@ -47,4 +47,4 @@ check: install
 	$(BIN)/mypy
 
 proof: install
-	$(BIN)/python -m flows.proof configs/quickstart.yaml --seeds 8 --workers 2
+	$(BIN)/python -m flows.proof configs/arms/*.yaml --seeds 8 --workers 2

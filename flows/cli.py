@@ -64,8 +64,8 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--rows", type=int, default=20, help="rows of the table to print (default 20)")
     show.add_argument("--lineage", action="store_true", help="draw which artifact came from which")
     show.add_argument("--json", action="store_true", help="print JSON")
-    compare = _on_a_run(commands, "compare", _compare, "list the settings and results in which two runs differ")
-    compare.add_argument("other", help="the other run")
+    compare = _on_a_run(commands, "compare", _compare, "gains of runs side by side, in a table and a plot")
+    compare.add_argument("others", nargs="+", metavar="other", help="other runs; of two, settings are compared as well")
     compare.add_argument("--json", action="store_true", help="print JSON")
     _on_a_run(commands, "repair", _repair, "check every digest and compute again just what is damaged")
     gc = _on_a_run(commands, "gc", _gc, "show what no manifest refers to, and remove it")
@@ -211,13 +211,34 @@ def _show(options: argparse.Namespace) -> None:
 
 
 def _compare(options: argparse.Namespace) -> None:
+    from flows.arms import PICTURE, comparison_table, evaluated, side_by_side
     from flows.compare import compare, draw_comparison
+    from flows.plots import comparison
 
-    first, second = open_run(options.run), open_run(options.other)
+    runs = [open_run(uri) for uri in (options.run, *options.others)]
+    pair = compare(*runs) if len(runs) == 2 else {}
+    rows = side_by_side(runs) if evaluated(runs) or not pair else []
     if options.json:
-        print(json.dumps(compare(first, second)))
-    else:
-        Console().print(draw_comparison(first, second))
+        print(json.dumps({"runs": rows, **pair}))
+        return
+    console = Console()
+    if pair:
+        console.print(draw_comparison(*runs))
+        console.print()
+    if not rows:
+        return
+    console.print(comparison_table(rows))
+    names = _distinct_names(rows)
+    curves = {name: row["curve"] for name, row in zip(names, rows, strict=True)}
+    gains = {name: row["gain"] for name, row in zip(names, rows, strict=True)}
+    runs[0].store.replace(PICTURE, comparison(curves, gains, rows[0]["benchmark"]))
+    console.print(f"plot  {runs[0].store.uri}/{PICTURE}", highlight=False, soft_wrap=True)
+
+
+def _distinct_names(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Names of runs where these differ, else where they lie."""
+    names = [row["name"] for row in rows]
+    return names if len(set(names)) == len(names) else [row["run"] for row in rows]
 
 
 def _repair(options: argparse.Namespace) -> None:

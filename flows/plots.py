@@ -1,7 +1,7 @@
 """Plots of a run, as PNG bytes. Colours are told apart by colour-blind readers (Okabe and Ito's palette)."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -12,6 +12,17 @@ from flows.results import CURVE, SELF_WRITTEN, headline_benchmark
 from storage.run import Run
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#999999"
+LINES = (
+    (BLUE, "o", "-"),
+    (ORANGE, "s", "--"),
+    (GREY, "^", ":"),
+    (GREEN, "D", "-."),
+    ("#CC79A7", "v", "-"),
+    ("#E69F00", "P", "--"),
+    ("#56B4E9", "X", "-."),
+    ("#000000", "*", ":"),
+)
+"""Colour, marker and dash of each line of a comparison; more lines start over."""
 
 
 def write_curve(run: Run, iterations: Sequence[dict[str, Any]]) -> bytes:
@@ -35,6 +46,42 @@ def learning_curve(iterations: Sequence[dict[str, Any]], benchmark: str) -> byte
     _draw_questions(votes, [row for row in iterations if row["accepted"] is not None])
     for axes in trust:
         _draw_reliability(axes, curves)
+    return _png(figure)
+
+
+def comparison(
+    curves: Mapping[str, Sequence[tuple[int, float, float, float]]],
+    gains: Mapping[str, tuple[float, float, float] | None],
+    benchmark: str,
+) -> bytes:
+    """Learning curves of several runs, and what each gained.
+
+    `curves`: by name, (iteration, accuracy, low, high). `gains`: by name, mean and ends of the interval, shares of 1.
+    """
+    figure = Figure(figsize=(12, 0.35 * len(curves) + 3.4), dpi=130, layout="constrained")
+    lines, dots = figure.subplots(1, 2, width_ratios=[3, 2])
+    for place, (name, points) in enumerate(curves.items()):
+        colour, marker, dash = LINES[place % len(LINES)]
+        numbers, values, low, high = zip(*points, strict=True)
+        lines.plot(numbers, values, marker + dash, color=colour, label=name)
+        lines.fill_between(numbers, low, high, color=colour, alpha=0.12, linewidth=0)
+        if (gain := gains.get(name)) is not None:
+            mean, *ends = (100 * value for value in gain)
+            dots.plot(ends, [place, place], "-", color=colour, linewidth=2)
+            dots.plot([mean], [place], marker, color=colour)
+    lines.set(title=f"pass@1 on {benchmark}", xlabel="iteration", ylabel="share of problems solved", ylim=(0, 1))
+    lines.grid(alpha=0.3)
+    lines.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    lines.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, fontsize=8, frameon=False)
+    dots.axvline(0, color=GREY, linewidth=1)
+    dots.set(title="Gain, with its 95 % interval", xlabel="points", yticks=range(len(curves)))
+    dots.set_yticklabels(list(curves))
+    dots.invert_yaxis()
+    dots.grid(alpha=0.3, axis="x")
+    return _png(figure)
+
+
+def _png(figure: Figure) -> bytes:
     sink = io.BytesIO()
     # No date or version in the file: the same results give the same picture.
     figure.savefig(sink, format="png", metadata={"Software": None})

@@ -1,12 +1,12 @@
 """`make proof`: does the vote teach the policy anything, and is it the vote that does?
 
-Three arms over several seeds from the same warm starts: `majority` (the method), `verified` (labels instead of votes:
-what can be had at best) and `random` (the majority's rewards permuted within each question: whatever is left is not
-the vote's doing). Prints the gain of sampled pass@1 on held-out problems per seed and arm, the means with 95 %
-intervals, and whether the claims hold; exits with 1 when one does not. Runs are ordinary runs under runs/proof:
-stopped, it goes on where it was.
+Arms (`configs/arms`) over several seeds from the same warm starts: `majority` (the method), `verified` (labels instead
+of votes: what can be had at best), `random` (the majority's rewards permuted within each question: whatever is left is
+not the vote's doing), and others. Prints the gain of sampled pass@1 on held-out problems per seed and arm, the means
+with 95 % intervals, and whether the claims hold, and draws them; exits with 1 when a claim does not hold. Runs are
+ordinary runs under runs/proof: stopped, it goes on where it was.
 
-    python -m flows.proof configs/quickstart.yaml --seeds 8
+    python -m flows.proof configs/arms/*.yaml --seeds 8
 """
 
 import argparse
@@ -18,7 +18,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
-from typing import get_args
 
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
@@ -26,13 +25,13 @@ from rich.table import Table
 
 from flows.config import Policy, RunConfig, load_config
 from flows.inline import do_run
-from flows.results import iteration_results
-from stages.vote_rewards import RewardSource
-from storage.errors import StageFailed
+from flows.plots import comparison
+from flows.results import headline_benchmark, iteration_results
+from storage.errors import ConfigError, SerlError, StageFailed
 from storage.run import open_run
 
-ARMS: tuple[RewardSource, ...] = get_args(RewardSource)
 ROOT = "runs/proof"
+PLOT = f"{ROOT}/proof.png"
 T_QUANTILES = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306}
 """Student's t, two-sided 95 %, by degrees of freedom (the standard table)."""
 
@@ -41,7 +40,7 @@ T_QUANTILES = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2
 class Arm:
     """One arm over all seeds; accuracies are shares of 1."""
 
-    name: RewardSource
+    name: str
     before: tuple[float, ...]
     after: tuple[float, ...]
 
@@ -62,15 +61,17 @@ def t_interval(values: Sequence[float]) -> tuple[float, float]:
     return mean(values) - half, mean(values) + half
 
 
-def claims(arms: dict[RewardSource, Arm]) -> dict[str, bool]:
-    """What the method claims, and whether the figures bear it out."""
-    majority, verified, random = (arms[name] for name in ("majority", "verified", "random"))
-    return {
-        "majority gains at least 20 points with every seed": min(majority.gains) >= 20,
-        "majority's mean gain comes within 5 points of verified's": mean(verified.gains) - mean(majority.gains) <= 5,
-        "random's interval lies wholly below majority's": random.interval[1] < majority.interval[0],
-        "random's mean gain is under 5 points": mean(random.gains) < 5,
-    }
+def claims(arms: dict[str, Arm]) -> dict[str, bool]:
+    """What the method claims about the arms that are there, and whether the figures bear it out."""
+    majority = arms["majority"]
+    found = {"majority gains at least 20 points with every seed": min(majority.gains) >= 20}
+    if verified := arms.get("verified"):
+        close = mean(verified.gains) - mean(majority.gains) <= 5
+        found["majority's mean gain comes within 5 points of verified's"] = close
+    if random := arms.get("random"):
+        found["random's interval lies wholly below majority's"] = random.interval[1] < majority.interval[0]
+        found["random's mean gain is under 5 points"] = mean(random.gains) < 5
+    return found
 
 
 def warm_config(config: RunConfig, seed: int) -> RunConfig:
@@ -78,12 +79,25 @@ def warm_config(config: RunConfig, seed: int) -> RunConfig:
     return config.model_copy(update={"root": ROOT, "name": f"warm-seed{seed}", "seed": seed, "iterations": 0})
 
 
-def arm_config(config: RunConfig, arm: RewardSource, seed: int) -> RunConfig:
+def arm_config(arm: RunConfig, seed: int) -> RunConfig:
     """One arm of one seed, evaluated at its start and its end."""
-    evaluate = config.evaluate.model_copy(update={"every": config.iterations})
+    evaluate = arm.evaluate.model_copy(update={"every": arm.iterations})
     policy = Policy(run=f"{ROOT}/warm-seed{seed}", iteration=0)
-    names = {"root": ROOT, "name": f"{arm}-seed{seed}", "seed": seed}
-    return config.model_copy(update={**names, "rewards": arm, "policy": policy, "evaluate": evaluate})
+    names = {"root": ROOT, "name": f"{arm.name}-seed{seed}", "seed": seed}
+    return arm.model_copy(update={**names, "policy": policy, "evaluate": evaluate})
+
+
+def check_comparable(arms: Sequence[RunConfig]) -> None:
+    """Raises ConfigError when the arms do not start from one policy, or are not measured alike."""
+    first = arms[0]
+    if first.name != "majority":
+        raise ConfigError(
+            f"the first arm is {first.name}; expected majority, the method that the others are held against"
+        )
+    for arm in arms[1:]:
+        for name in ("policy", "evaluate", "domain", "seeds"):
+            if getattr(arm, name) != getattr(first, name):
+                raise ConfigError(f"arms {first.name} and {arm.name} differ in `{name}`, and could not be compared")
 
 
 def _in_a_process(config: RunConfig) -> None:
@@ -100,13 +114,13 @@ def _in_a_process(config: RunConfig) -> None:
         raise StageFailed(f"{config.uri} failed; run again to go on. Its last words: {done.stderr[-2000:]}")
 
 
-def _read_arm(config: RunConfig, arm: RewardSource, seeds: Sequence[int]) -> Arm:
+def _read_arm(arm: RunConfig, seeds: Sequence[int]) -> Arm:
     before, after = [], []
     for seed in seeds:
-        run = open_run(arm_config(config, arm, seed).uri)
+        run = open_run(arm_config(arm, seed).uri)
         before.append(iteration_results(run, 0)["pass1_sampled"])
-        after.append(iteration_results(run, config.iterations)["pass1_sampled"])
-    return Arm(name=arm, before=tuple(before), after=tuple(after))
+        after.append(iteration_results(run, arm.iterations)["pass1_sampled"])
+    return Arm(name=arm.name, before=tuple(before), after=tuple(after))
 
 
 def _run_all(configs: Sequence[RunConfig], workers: int, what: str) -> None:
@@ -119,22 +133,33 @@ def _run_all(configs: Sequence[RunConfig], workers: int, what: str) -> None:
             bars.advance(task)
 
 
-def _tables(arms: dict[RewardSource, Arm], seeds: Sequence[int]) -> Table:
-    title = "Sampled pass@1 on held-out problems, before -> after self-play; mean gain in points"
+def _table(arms: Sequence[Arm], seeds: Sequence[int]) -> Table:
+    """A row per seed with each arm's accuracy at its end, and the mean gains."""
+    title = "Sampled pass@1 on held-out problems: before, and after self-play with each arm; mean gain in points"
     table = Table(title=title, title_justify="left", box=None)
-    table.add_column("seed", justify="right")
-    for arm in arms.values():
-        table.add_column(arm.name, justify="right", no_wrap=True)
+    for name in ("seed", "before", *(arm.name for arm in arms)):
+        table.add_column(name, justify="right", no_wrap=True)
     for row, seed in enumerate(seeds):
-        table.add_row(str(seed), *(f"{arm.before[row]:.3f} -> {arm.after[row]:.3f}" for arm in arms.values()))
-    gains = (f"{mean(arm.gains):+.1f} [{arm.interval[0]:+.1f}, {arm.interval[1]:+.1f}]" for arm in arms.values())
-    table.add_row("gain", *gains)
+        table.add_row(str(seed), f"{arms[0].before[row]:.3f}", *(f"{arm.after[row]:.3f}" for arm in arms))
+    table.add_row("gain", "", *(f"{mean(arm.gains):+.1f}" for arm in arms))
+    table.add_row("95 %", "", *("[{:+.1f}, {:+.1f}]".format(*arm.interval) for arm in arms))
     return table
+
+
+def _plot(arms: Sequence[Arm], iterations: int, benchmark: str) -> bytes:
+    """Means over seeds, with intervals over seeds."""
+    curves, gains = {}, {}
+    for arm in arms:
+        ends = [(0, arm.before), (iterations, arm.after)]
+        curves[arm.name] = [(number, mean(values), *t_interval(values)) for number, values in ends]
+        low, high = arm.interval
+        gains[arm.name] = (mean(arm.gains) / 100, low / 100, high / 100)
+    return comparison(curves, gains, benchmark)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("config", nargs="?", type=Path, default=Path("configs/quickstart.yaml"))
+    parser.add_argument("arms", nargs="*", type=Path, help="configs of the arms, majority first")
     parser.add_argument("--seeds", type=int, default=8, choices=range(2, len(T_QUANTILES) + 2), help="seeds 1 to N")
     parser.add_argument("--workers", type=int, default=2, help="runs at a time")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
@@ -142,15 +167,26 @@ def main() -> int:
     if options.one:
         do_run(RunConfig.model_validate_json(sys.stdin.read()))
         return 0
-    config, seeds = load_config(options.config), range(1, options.seeds + 1)
-    _run_all([warm_config(config, seed) for seed in seeds], options.workers, "warm starts")
-    _run_all([arm_config(config, arm, seed) for seed in seeds for arm in ARMS], options.workers, "arms")
-    arms = {arm: _read_arm(config, arm, seeds) for arm in ARMS}
+    try:
+        return _prove([load_config(path) for path in options.arms], range(1, options.seeds + 1), options.workers)
+    except SerlError as error:
+        print(f"proof: {error}", file=sys.stderr)
+        return 2
+
+
+def _prove(configs: Sequence[RunConfig], seeds: Sequence[int], workers: int) -> int:
+    configs = sorted(configs, key=lambda config: config.name != "majority")
+    check_comparable(configs)
+    _run_all([warm_config(configs[0], seed) for seed in seeds], workers, "warm starts")
+    _run_all([arm_config(arm, seed) for seed in seeds for arm in configs], workers, "arms")
+    arms = [_read_arm(arm, seeds) for arm in configs]
+    Path(PLOT).write_bytes(_plot(arms, configs[0].iterations, headline_benchmark(configs[0].model_dump(mode="json"))))
     console = Console(highlight=False)
-    console.print(_tables(arms, seeds), soft_wrap=True)
-    outcome = claims(arms)
+    console.print(_table(arms, seeds), soft_wrap=True)
+    outcome = claims({arm.name: arm for arm in arms})
     for claim, holds in outcome.items():
         console.print(f"{'yes' if holds else 'NO ':3}  {claim}")
+    console.print(f"plot {PLOT}")
     return 0 if all(outcome.values()) else 1
 
 

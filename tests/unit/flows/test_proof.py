@@ -5,15 +5,13 @@ from pathlib import Path
 import pytest
 
 from flows.config import load_config
-from flows.proof import Arm, arm_config, claims, t_interval, warm_config
-from stages.vote_rewards import RewardSource
+from flows.proof import Arm, arm_config, check_comparable, claims, t_interval, warm_config
+from storage.errors import ConfigError
 
-QUICKSTART = Path(__file__).parents[3] / "configs" / "quickstart.yaml"
+ARMS = Path(__file__).parents[3] / "configs" / "arms"
 
 
-def _arms(
-    majority: tuple[float, ...], verified: tuple[float, ...], random: tuple[float, ...]
-) -> dict[RewardSource, Arm]:
+def _arms(majority: tuple[float, ...], verified: tuple[float, ...], random: tuple[float, ...]) -> dict[str, Arm]:
     start = (0.3, 0.3, 0.3)
     return {
         "majority": Arm(name="majority", before=start, after=majority),
@@ -49,11 +47,29 @@ def test_a_figure_outside_its_bound_breaks_its_claim(broken: str, arms: tuple[tu
     assert [claim for claim, holds in outcome.items() if not holds and broken in claim]
 
 
-def test_arms_share_the_warm_start_and_differ_in_rewards_alone() -> None:
-    config = load_config(QUICKSTART)
-    warm = warm_config(config, 3)
-    arms = [arm_config(config, arm, 3) for arm in ("majority", "verified", "random")]
+def test_claims_are_about_the_arms_that_are_there() -> None:
+    arms = _arms(*GOOD)
+    del arms["random"]
+    assert len(claims(arms)) == 2
+    del arms["verified"]
+    assert len(claims(arms)) == 1
+
+
+def test_arms_share_the_warm_start_and_the_seed() -> None:
+    configs = [load_config(path) for path in sorted(ARMS.glob("*.yaml"))]
+    warm = warm_config(configs[0], 3)
+    arms = [arm_config(config, 3) for config in configs]
+    assert len({arm.uri for arm in arms}) == len(arms) == 6
     assert {arm.policy.run for arm in arms if arm.policy} == {warm.uri}
     assert {arm.seed for arm in arms} == {warm.seed} == {3}
-    for arm in arms:
-        assert arm.model_copy(update={"rewards": "majority", "name": ""}) == arms[0].model_copy(update={"name": ""})
+    assert {arm.evaluate.every for arm in arms} == {arms[0].iterations}
+
+
+def test_arms_that_cannot_be_compared_are_refused() -> None:
+    majority, verified = (load_config(ARMS / f"{name}.yaml") for name in ("majority", "verified"))
+    check_comparable([majority, verified])
+    other = verified.model_copy(update={"seeds": verified.seeds.model_copy(update={"count": 5})})
+    with pytest.raises(ConfigError, match="arms majority and verified differ in `seeds`"):
+        check_comparable([majority, other])
+    with pytest.raises(ConfigError, match="the first arm is verified; expected majority"):
+        check_comparable([verified, majority])
