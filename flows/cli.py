@@ -1,4 +1,4 @@
-"""The command line: `serl run | resume | show | compare | check | repair | gc | join | serve`.
+"""The command line: `serl run | resume | show | compare | check | benchmarks | repair | gc | join | serve`.
 
 Errors that a user can act on print as one line and exit with code 2. Heavy imports (Prefect, torch) happen inside the
 commands that need them, so `serl show` answers at once.
@@ -47,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="run what a config describes, or go on with it")
     check = commands.add_parser("check", help="say what a config would run, without running it")
+    check.add_argument("--against", choices=["paper"], help="print each published setting beside the config's")
     join = commands.add_parser("join", help="lend this machine to the policy updates of a run on another one")
     join.add_argument("--machine", type=int, required=True, help="its number, from 1; machine 0 runs `serl run`")
     serve = commands.add_parser("serve", help="start a vLLM server for runs with `engine: server`")
@@ -57,6 +58,8 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("config", type=Path, help="YAML file, such as configs/quickstart.yaml")
         command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
         command.set_defaults(command=action)
+    benchmarks = commands.add_parser("benchmarks", help="list the evaluation sets that have a name")
+    benchmarks.set_defaults(command=_benchmarks)
     _on_a_run(commands, "resume", _resume, "go on with a run, from its own folder")
     show = _on_a_run(commands, "show", _show, "print a run's results, one of its tables, or what came from what")
     show.add_argument("table", nargs="?", help="name of a table; `serl show RUN tables` lists them")
@@ -293,9 +296,21 @@ def _serve(options: argparse.Namespace) -> None:
 
 
 def _check(options: argparse.Namespace) -> None:
+    config = load_config(options.config, tuple(options.set))
+    if options.against:
+        from flows.published import against_paper
+
+        Console(highlight=False).print(against_paper(config))
+        return
     from flows.check import describe
 
-    print(describe(load_config(options.config, tuple(options.set))))
+    print(describe(config))
+
+
+def _benchmarks(options: argparse.Namespace) -> None:
+    from flows.console import benchmarks_table
+
+    Console(highlight=False).print(benchmarks_table())
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError, model_validator
 
 from flows.watchdog import Watchdog
 from stages.answers.kinds import AnswerSettings
@@ -136,6 +136,7 @@ class Benchmark(Settings):
     format: BenchmarkFormat | None = Field(None, description="Which field of a row is what; a named set knows its own.")
     shots: Shots | None = Field(None, description="Worked examples before each question.")
     examples: str | None = Field(None, description="File of the worked examples; NAME_examples.* under evaluate.data.")
+    samples: NonNegativeInt | None = Field(None, description="Sampled responses; the protocol's when not set.")
     validation: bool = Field(
         False, description="Policies may be chosen by it, so its numbers are no result; the others only report."
     )
@@ -205,6 +206,7 @@ class Evaluation(Settings):
             answers=(benchmark.answers or (record.answers if record else answers)).config(),
             prompt=benchmark.prompt or (record.prompt if record else None) or self.protocol.prompt,
             shots=self.shots(benchmark),
+            samples=benchmark.samples,
         )
 
     def _file(self, name: str, download: Callable[[str, str | None], str] | None, split: str | None) -> str:
@@ -348,10 +350,14 @@ class RunConfig(Settings):
 
     @property
     def longest(self) -> int:
-        """Most tokens that a prompt and its response may have together."""
+        """Most tokens that a prompt and its response may have together; questions that are evaluated without worked
+        examples are short."""
+        with_examples = any(map(self.evaluate.shots, self.evaluate.benchmarks))
+        protocol = self.evaluate.protocol
         return max(
             self.generate.max_prompt_tokens + self.generate.max_tokens,
             self.sample.max_prompt_tokens + self.sample.max_tokens,
+            protocol.max_prompt_tokens + protocol.max_tokens if with_examples else 0,
         )
 
     @property

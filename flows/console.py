@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.results import funnel
+from stages.benchmarks.catalogue import CATALOGUE
 from stages.contract import Progress as StageProgress
 
 MISSING = "–"
@@ -160,6 +161,17 @@ def funnel_table(iterations: Sequence[dict[str, Any]]) -> Table:
     for step, number in steps:
         lost = number < 0
         table.add_row(f"  {step}" if lost else step, f"{number:,d}", f"{abs(number) / max(1, steps[0][1]):.1%}")
+    return table
+
+
+def benchmarks_table() -> Table:
+    """The evaluation sets that have a name."""
+    table = plain_table("Evaluation sets by name (evaluate.benchmarks: [NAME, …], files under evaluate.data)")
+    for name in ("name", "problems", "answers", "asked", "from the Hugging Face hub"):
+        table.add_column(name, justify="right" if name == "problems" else "left", overflow="fold")
+    for name, record in CATALOGUE.items():
+        shots = f"{record.shots.count} worked examples" if record.shots else "as the protocol says"
+        table.add_row(name, f"{record.problems:,}", record.answers.kind, shots, f"{record.hub} ({record.split})")
     return table
 
 

@@ -142,14 +142,21 @@ class Work:
             if not self.committer.has_part(table, index):
                 yield index, range(start, stop)
 
-    def counting(self, shards: Sequence[tuple[int, range]], rows: int, each: int) -> Callable[[int, int], None]:
-        """Progress of an engine (see `stages.engines.base`) that answers `shards`, `each` times per row of `rows`."""
-        before = (rows - sum(len(part) for _, part in shards)) * each
+    def counting(
+        self, shards: Sequence[tuple[int, range]], rows: int, each: int | Sequence[int]
+    ) -> Callable[[int, int], None]:
+        """Progress of an engine (see `stages.engines.base`) that answers the rows of `shards`, of `rows` in all.
+
+        `each`: how many times it answers a row, or how many times it answers each.
+        """
+        times = [each] * rows if isinstance(each, int) else each
+        total = sum(times)
+        before = total - sum(sum(times[part.start : part.stop]) for _, part in shards)
         started = time.monotonic()
 
         def report(done: int, tokens: int) -> None:
             speed = tokens / max(time.monotonic() - started, 1e-3)
-            self.progress(before + done, rows * each, f"{speed:,.0f} tokens/s")
+            self.progress(before + done, total, f"{speed:,.0f} tokens/s")
 
         return report
 

@@ -20,7 +20,7 @@ from stages.answers.voting import Ballot, Comparer, Graded, grade, vote
 from stages.benchmarks.format import Shots
 from stages.benchmarks.metrics import WHOLE, reliability_rows, summarise
 from stages.contract import Inputs, Metrics, Stage, Work
-from stages.engines.base import Batch, Completion, Responses, SamplingParams
+from stages.engines.base import Batch, Completion, Engine, SamplingParams
 from stages.sample_responses import AnswerPrompt
 from stages.settings import Settings, StopStrings
 from storage.fingerprint import derive_seed
@@ -39,6 +39,7 @@ class EvaluateSettings(Settings):
     temperature: PositiveFloat = 1.0
     top_p: PositiveFloat = Field(0.95, le=1)
     max_tokens: PositiveInt = 1_024
+    max_prompt_tokens: PositiveInt = Field(2_048, description="Worked examples are left out until a prompt fits.")
     stop: StopStrings = ()
 
 
@@ -48,6 +49,8 @@ class BenchmarkProtocol(Settings):
     answers: AnswerConfig = AnswerConfig()
     prompt: AnswerPrompt
     shots: Shots | None = None
+    samples: NonNegativeInt | None = None
+    """None: as many as the evaluation's protocol says."""
 
     @property
     def label(self) -> str:
@@ -60,34 +63,39 @@ class EvaluateConfig(EvaluateSettings):
 
     benchmarks: dict[str, BenchmarkProtocol]
 
+    def samples_of(self, benchmark: str) -> int:
+        own = self.benchmarks[benchmark].samples
+        return self.samples if own is None else own
+
 
 def evaluate(config: EvaluateConfig, inputs: Inputs, work: Work) -> Metrics:
     kinds = {benchmark: protocol.answers.load() for benchmark, protocol in config.benchmarks.items()}
     engine = work.resources.engine()
     engine.load(inputs.folder("policy"), inputs.identity("policy"))
     problems = inputs.table("problems").to_dicts()
-    before = _Examples(config, inputs.table("shots").to_dicts() if "shots" in inputs else [])
+    examples = _Examples(config, inputs.table("shots").to_dicts() if "shots" in inputs else [])
     greedy = SamplingParams(temperature=0.0, max_tokens=config.max_tokens, stop=config.stop)
     sampled = replace(greedy, temperature=config.temperature, top_p=config.top_p)
     shards = list(work.shards("grades", len(problems)))
 
+    samples = [config.samples_of(problem["benchmark"]) for problem in problems]
+
     def ask() -> Iterator[_Pass]:
         for part, rows in shards:
-            shard = problems[rows.start : rows.stop]
-            prompts = [
-                config.benchmarks[problem["benchmark"]].prompt.encode(problem["question"], engine, before.text(problem))
-                for problem in shard
-            ]
-            yield _Pass(
-                part=part, problems=shard, mode="greedy", prompts=prompts, seeds=[[0] for _ in shard], params=greedy
-            )
-            if config.samples:
-                # The same seeds at every iteration: policies are compared on common random numbers.
-                seeds = [[_sample_seed(problem, k, work) for k in range(config.samples)] for problem in shard]
-                yield _Pass(part=part, problems=shard, mode="sampled", prompts=prompts, seeds=seeds, params=sampled)
+            prompts = {row: examples.prompt(problems[row], engine) for row in rows}
+            # The same seeds at every iteration: policies are compared on common random numbers.
+            seeds = {row: [_sample_seed(problems[row], k, work) for k in range(samples[row])] for row in rows}
+            for mode, params, wanted in (
+                ("greedy", greedy, {row: [0] for row in rows}),
+                ("sampled", sampled, {row: found for row, found in seeds.items() if found}),
+            ):
+                if wanted:
+                    asked = [prompts[row] for row in wanted]
+                    yield _Pass(
+                        part=part, mode=mode, rows=list(wanted), prompts=asked, params=params, seeds=[*wanted.values()]
+                    )
 
-    modes = ("greedy", "sampled") if config.samples else ("greedy",)
-    answered: dict[int, dict[str, tuple[_Pass, Responses]]] = defaultdict(dict)
+    answered: dict[int, dict[tuple[int, str], _Completed]] = defaultdict(dict)
     grading: deque[tuple[int, Future[list[dict[str, Any]]]]] = deque()
 
     def write_oldest() -> None:
@@ -95,18 +103,18 @@ def evaluate(config: EvaluateConfig, inputs: Inputs, work: Work) -> Metrics:
         work.write_part("grades", part, rows.result())
 
     with ThreadPoolExecutor(1) as grader:
-        for asked, responses in engine.generate(ask(), work.counting(shards, len(problems), 1 + config.samples)):
-            passes = answered[asked.part]
-            passes[asked.mode] = asked, responses
-            if len(passes) < len(modes):
-                continue
-            completed = [  # problem by problem, so that the order of rows does not hang on the shard size
-                _Completed(
-                    problem=problem, mode=mode, completions=passes[mode][1][index], seeds=passes[mode][0].seeds[index]
+        ranges = dict(shards)
+        progress = work.counting(shards, len(problems), [1 + found for found in samples])
+        for asked, responses in engine.generate(ask(), progress):
+            held = answered[asked.part]
+            for row, completions, seeds in zip(asked.rows, responses, asked.seeds, strict=True):
+                held[row, asked.mode] = _Completed(
+                    problem=problems[row], mode=asked.mode, completions=completions, seeds=seeds
                 )
-                for index, problem in enumerate(asked.problems)
-                for mode in modes
-            ]
+            if len(held) < sum(1 + (samples[row] > 0) for row in ranges[asked.part]):
+                continue
+            # Problem by problem, so that the order of rows does not hang on the shard size.
+            completed = [held[place] for place in sorted(held)]
             del answered[asked.part]
             grading.append((asked.part, grader.submit(_grade, completed, kinds, work.resources.verifier())))
             while grading and (grading[0][1].done() or len(grading) > _WAITING_PARTS):
@@ -123,38 +131,45 @@ def evaluate(config: EvaluateConfig, inputs: Inputs, work: Work) -> Metrics:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Pass(Batch):
-    """One way of answering the problems of a shard."""
+    """One way of answering the problems of a shard, or those of them that are asked so."""
 
     part: int
-    problems: Sequence[Mapping[str, Any]]
+    rows: Sequence[int]
     mode: str
 
 
 class _Examples:
-    """The text before each question: its benchmark's header and worked examples, in the benchmark's own prompt."""
+    """Puts a benchmark's header and worked examples before its questions, each in the benchmark's own prompt."""
 
     def __init__(self, config: EvaluateConfig, rows: Sequence[Mapping[str, Any]]) -> None:
-        self._protocols = config.benchmarks
+        self._config = config
         self._rows = rows
-        self._texts: dict[tuple[str, str | None], str] = {}
+        self._composed: dict[tuple[str, str | None], list[str]] = {}
 
-    def text(self, problem: Mapping[str, Any]) -> str:
-        """Empty for a benchmark without examples."""
+    def prompt(self, problem: Mapping[str, Any], engine: Engine) -> list[int]:
+        """Token ids of a prompt; the last examples are left out where it would be too long."""
         benchmark, subject = problem["benchmark"], problem["subject"]
-        if (benchmark, subject) not in self._texts:
-            self._texts[benchmark, subject] = self._compose(benchmark, subject)
-        return self._texts[benchmark, subject]
+        prompt = self._config.benchmarks[benchmark].prompt
+        if (benchmark, subject) not in self._composed:
+            self._composed[benchmark, subject] = self._compose(benchmark, subject)
+        texts = self._composed[benchmark, subject]
+        for shown in range(len(texts), -1, -1):
+            ids = prompt.encode(problem["question"], engine, "".join(texts[:shown]))
+            if len(ids) <= self._config.max_prompt_tokens:
+                break
+        return ids
 
-    def _compose(self, benchmark: str, subject: str | None) -> str:
-        protocol = self._protocols[benchmark]
+    def _compose(self, benchmark: str, subject: str | None) -> list[str]:
+        """The header, then each example."""
+        protocol = self._config.benchmarks[benchmark]
         if protocol.shots is None:
-            return ""
+            return []
         rows = [row for row in self._rows if row["benchmark"] == benchmark]
         own = [row for row in rows if row["subject"] == subject][: protocol.shots.count]
         header = protocol.shots.header.replace("{subject}", subject or "")
         asked = [protocol.prompt.template.replace("{question}", row["question"]).rstrip() for row in own]
         examples = [f"{question} {row['reasoning']}\n\n" for question, row in zip(asked, own, strict=True)]
-        return "".join([header and f"{header}\n", *examples])
+        return [f"{header}\n", *examples] if header else examples
 
 
 def _sample_seed(problem: Mapping[str, Any], sample: int, work: Work) -> int:

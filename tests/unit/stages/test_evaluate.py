@@ -225,6 +225,9 @@ def test_worked_examples_stand_before_their_subjects_questions(context: Context)
         for subject in ("law", "art")
     )
     script = {f"{law}Q: Two?\nA:": ["The answer is (B)."], f"{art}Q: Three?\nA:": ["The answer is (D)."]}
+    short = f"About law.\nQ: law 0?\nA: The answer is (A).\n\nQ: {'Very ' * 20}?\nA:"  # no room for the second one
+    script[short] = ["The answer is (C)."]
+    rows.append(problem_row("exam", f"{'Very ' * 20}?", "C", "2", subject="law"))
     protocol = BenchmarkProtocol(
         answers=AnswerConfig(kind="choice"),
         prompt=AnswerPrompt(template="Q: {question}\nA:"),
@@ -237,8 +240,9 @@ def test_worked_examples_stand_before_their_subjects_questions(context: Context)
             "problems": put_table(context, "problems", schemas.PROBLEMS, rows),
             "shots": put_table(context, "shots", schemas.SHOTS, shots),
         }
-        tables, _ = do(EVALUATE, inputs, EvaluateConfig(samples=0, benchmarks={"exam": protocol}), context)
-    assert tables["grades"]["status"].to_list() == ["correct", "wrong"]
+        config = EvaluateConfig(samples=0, benchmarks={"exam": protocol}, max_prompt_tokens=len(short))
+        tables, _ = do(EVALUATE, inputs, config, context)
+    assert tables["grades"]["status"].to_list() == ["correct", "wrong", "correct"]
     assert set(tables["results"]["prompt"]) == {"own, 2 examples"}
 
 
@@ -299,3 +303,24 @@ def test_a_gradings_failure_ends_the_stage(context: Context, monkeypatch: pytest
     monkeypatch.setattr("stages.evaluate.grade", fail)
     with pytest.raises(RuntimeError, match="no verifier"):
         evaluate(context)
+
+
+def test_a_benchmark_may_have_its_own_number_of_samples(context: Context) -> None:
+    rows = [
+        problem_row(name, question, "7", str(number))
+        for number in range(2)
+        for name, question in (("large", f"l{number}?"), ("small", f"s{number}?"))
+    ]
+    script = {f"{row['question']}\n": [r"\boxed{7}", r"\boxed{8}", r"\boxed{7}", r"\boxed{7}"] for row in rows}
+    benchmarks = {
+        "large": BenchmarkProtocol(prompt=PLAIN, samples=0),
+        "small": BenchmarkProtocol(prompt=PLAIN, samples=4),
+    }
+    with fake_resources(ScriptedEngine(script), shard_rows=3) as resources:
+        context = replace(context, resources=resources)
+        inputs = {"policy": put_policy(context), "problems": put_table(context, "problems", schemas.PROBLEMS, rows)}
+        tables, metrics = do(EVALUATE, inputs, EvaluateConfig(samples=2, benchmarks=benchmarks), context)
+    counts = tables["grades"].group_by("benchmark", "mode").len().sort("benchmark", "mode").rows()
+    assert counts == [("large", "greedy", 2), ("small", "greedy", 2), ("small", "sampled", 8)]
+    assert metrics["eval/small/pass1_sampled"] == 0.75 and "eval/large/pass1_sampled" not in metrics
+    assert tables["grades"]["problem_id"].to_list() == ["0"] * 6 + ["1"] * 6  # problem by problem
