@@ -6,8 +6,8 @@ from typing import Any
 import polars as pl
 from rich.table import Table
 
-from flows.console import MISSING, plain_table
-from flows.results import headline_benchmark, iteration_results
+from flows.console import plain_table
+from flows.results import MISSING, headline_benchmark, iteration_results
 from stages.benchmarks.statistics import paired_difference
 from storage.errors import InputError
 from storage.run import Run

@@ -14,6 +14,8 @@ from flows.config import RunConfig, Voter
 from flows.console import size_text
 from flows.iteration import find_finished
 from flows.results import stage_seconds
+from stages.answers.verifier import Verifier
+from stages.benchmarks.agreement import agreement
 from stages.import_inputs import read_seeds
 from stages.import_problems import problems_of
 from stages.text.contamination import EvaluationOverlap
@@ -59,6 +61,7 @@ def describe(config: RunConfig) -> str:
         f"{math.ceil(trained / config.update.batch_responses):,} optimiser steps of "
         f"{config.update.batch_responses} responses, {_processes(config.compute.trainer)}",
         f"evaluate     every {config.evaluate.every}: {', '.join(_benchmark(config))}",
+        *_grading(config),
         f"disk         {_disk(config, parameters, generated + sampled)}",
         f"time         {_time(config, store, parameters, generated, sampled)}",
     ]
@@ -152,11 +155,36 @@ def _processes(placement: TrainerPlacement) -> str:
 
 
 def _benchmark(config: RunConfig) -> list[str]:
+    """Each with its source and how it is asked."""
     found = []
+    protocols = config.evaluate_config().benchmarks
     for benchmark in config.evaluate.benchmarks:
-        source = "labelled seeds" if benchmark.seeds else benchmark.path or f"{benchmark.count} problems"
-        found.append(f"{benchmark.name} ({source}{', validation' if benchmark.validation else ''})")
+        path = config.evaluate.problem_set(benchmark).path
+        source = "labelled seeds" if benchmark.seeds else path or f"{benchmark.count} problems"
+        validation = ", validation" if benchmark.validation else ""
+        found.append(f"{benchmark.name} ({source}, prompt: {protocols[benchmark.name].label}{validation})")
     return found
+
+
+def _grading(config: RunConfig) -> list[str]:
+    """A line per evaluation set from a file: whether its own answers pass its own grading."""
+    lines = []
+    with Verifier() as verifier:
+        for found in config.problems_config().sets:
+            if found.path:
+                kind = config.evaluate_config().benchmarks[found.name].answers.load()
+                result = agreement(problems_of(found), kind, verifier)
+                equal = result.problems - len(result.unequal_to_itself)
+                line = f"grading      {found.name}: {equal:,} of {result.problems:,} answers equal themselves"
+                if result.unequal_to_itself:
+                    answer, status = result.unequal_to_itself[0]
+                    line += f" (not {answer[:60]!r}: {status}; check `answers` and `format`)"
+                if result.false_positives:
+                    one, other = result.false_positives[0]
+                    count = len(result.false_positives)
+                    line += f", {count} the next problem's, written otherwise ({one[:40]!r} and {other[:40]!r})"
+                lines.append(line)
+    return lines
 
 
 def _disk(config: RunConfig, parameters: int, tokens: int) -> str:

@@ -161,13 +161,16 @@ def _quiet_prefect() -> None:
 
 
 def _print_results(run: Run, iterations: Sequence[dict[str, Any]], console: Console) -> None:
-    from flows.console import engine_line, funnel_table, results_table, seconds_table
+    from flows.console import engine_line, evaluation_table, funnel_table, results_table, seconds_table
     from flows.results import CURVE, alarms
 
     uri = run.store.uri
     console.print(results_table(iterations))
     for alarm in alarms(run):
         console.print(f"watchdog: {alarm}", style="bold red", highlight=False, markup=False)
+    measured = [row for row in iterations if row["benchmarks"]]
+    if measured:
+        console.print(evaluation_table(measured[-1]))
     console.print(funnel_table(iterations))
     console.print(seconds_table(iterations))
     console.print(engine_line(iterations), highlight=False)

@@ -9,9 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.changes import differences, flatten
-from flows.console import MISSING, number_text, plain_table
+from flows.console import number_text, plain_table
 from flows.lineage import producers, split_input
-from flows.results import iteration_results
+from flows.results import MISSING, iteration_results
 from storage.artifact import Manifest, Output
 from storage.reading import read_parts
 from storage.run import Run

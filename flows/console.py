@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -19,11 +19,9 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from flows.results import funnel
+from flows.results import MISSING, evaluation_rows, funnel
 from stages.benchmarks.catalogue import CATALOGUE
 from stages.contract import Progress as StageProgress
-
-MISSING = "–"
 
 
 class _Rate(ProgressColumn):
@@ -121,6 +119,25 @@ def results_table(iterations: Sequence[dict[str, Any]]) -> Table:
     for cells in rows:
         table.add_row(*cells.values())
     return table
+
+
+def evaluation_table(results: dict[str, Any]) -> Group:
+    """Every benchmark of one iteration, each number with its interval and how it was asked; fits into 80 columns."""
+    table = plain_table(f"All benchmarks after iteration {results['iteration']}, with 95 % intervals")
+    for name in ("benchmark", *(columns := ("greedy pass@1", "avg@k", "maj@k", "pass@k"))):
+        table.add_column(name, justify="left" if name == "benchmark" else "right", no_wrap=name != "benchmark")
+    notes = []
+    for row in evaluation_rows(results):
+        table.add_row(row["benchmark"], *(row[name] for name in columns))
+        rates = ", ".join(f"{row[name]} {name}" for name in ("no answer", "cut off", "failed"))
+        note = (
+            f"{row['benchmark']}: prompt {row['prompt'] or 'not noted'}, {row['problems']} problems, k = {row['k']}; "
+        )
+        note += f"{rates} (greedy / sampled), {row['tokens']} tokens"
+        if row["without seed overlap"] != MISSING:
+            note += f"; greedy without seed overlap {row['without seed overlap']}"
+        notes.append(note)
+    return Group(table, Text("\n".join(notes)), Text())
 
 
 def seconds_table(iterations: Sequence[dict[str, Any]]) -> Table:

@@ -9,7 +9,7 @@ from prefect.artifacts import create_image_artifact, create_markdown_artifact
 
 from flows.console import engine_line, result_cells
 from flows.plots import write_curve
-from flows.results import alarms, funnel, iteration_results
+from flows.results import alarms, evaluation_rows, funnel, iteration_results, slice_rows
 from storage.run import Run, open_run
 
 
@@ -68,6 +68,7 @@ def _markdown(run: Run, iterations: Sequence[dict[str, Any]]) -> str:
         "",
         *(f"**Watchdog:** {alarm}\n" for alarm in alarms(run)),
         *_table(rows[0], [cells.values() for cells in rows]),
+        *_sections_of_evaluation(newest),
         *_section("What became of this iteration's candidates", ("step", "questions"), lost),
         *_section("How often each voter's answer is the majority's", ("voter", "share of its responses"), agreed),
         *_section(
@@ -79,6 +80,17 @@ def _markdown(run: Run, iterations: Sequence[dict[str, Any]]) -> str:
         engine_line(iterations),
     ]
     return "\n".join(lines)
+
+
+def _sections_of_evaluation(newest: dict[str, Any]) -> list[str]:
+    lines = []
+    for title, rows in (
+        ("Benchmarks, with 95 % intervals", evaluation_rows(newest)),
+        ("By level, subject and group", slice_rows(newest)),
+    ):
+        if rows:
+            lines += _section(title, list(rows[0]), [list(row.values()) for row in rows])
+    return lines
 
 
 def _section(title: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

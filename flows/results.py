@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from stages.benchmarks.metrics import WHOLE, reliability
+from stages.benchmarks.metrics import UNSEEN, WHOLE, reliability
 from stages.filter_instructions import REASONS_AFTER_RULES
 from stages.text.quality import RULES
 from stages.vote_rewards import DECISIONS
@@ -15,6 +15,7 @@ CURVE = "reports/learning_curve.png"
 """Where a run's learning curve lies, relative to the run."""
 AGREEMENT = "vote/agreement/"
 """Prefix of the metrics that say how often each voter's answers are the majority's."""
+MISSING = "–"
 SELF_WRITTEN = "self-written questions"
 """Name of the vote's own questions among the reliability curves, beside the benchmarks'."""
 
@@ -22,7 +23,8 @@ SELF_WRITTEN = "self-written questions"
 def iteration_results(run: Run, iteration: int) -> dict[str, Any]:
     """One iteration's headline numbers. What was not measured is None; accuracies are shares of 1.
 
-    `pass1_*` and `maj_k` are of the headline benchmark; `benchmarks` holds all of them with their intervals.
+    `pass1_*` and `maj_k` are of the headline benchmark; `benchmarks` holds all of them with their intervals, `slices`
+    their accuracy by level, subject and group, and without the problems that overlap a seed.
     """
     metrics = run.metrics(iteration)
     benchmarks = _benchmarks(run, iteration)
@@ -48,6 +50,7 @@ def iteration_results(run: Run, iteration: int) -> dict[str, Any]:
         "engine": _engine(timings),
         "alarms": [_alarm(breach) for breach in run.revision.breaches if breach["iteration"] == iteration],
         "benchmarks": benchmarks,
+        "slices": _slices(run, iteration),
         "reliability": _reliability(run, iteration),
         "agreement": {
             name.removeprefix(AGREEMENT): value for name, value in metrics.items() if name.startswith(AGREEMENT)
@@ -113,6 +116,69 @@ def _benchmarks(run: Run, iteration: int) -> dict[str, dict[str, dict[str, Any]]
         if row.get("slice", WHOLE) == WHOLE:
             found.setdefault(row.pop("benchmark"), {})[row.pop("metric")] = row
     return found
+
+
+def _slices(run: Run, iteration: int) -> dict[str, dict[str, dict[str, dict[str, Any]]]]:
+    """Benchmark -> slice -> metric -> row, but for the whole."""
+    if "evaluate" not in run.manifests(iteration):
+        return {}
+    found: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}
+    for row in run.table("results", iteration=iteration).iter_rows(named=True):
+        if (part := row.pop("slice", WHOLE)) != WHOLE:
+            found.setdefault(row.pop("benchmark"), {}).setdefault(part, {})[row.pop("metric")] = row
+    return found
+
+
+def evaluation_rows(results: Mapping[str, Any]) -> list[dict[str, str]]:
+    """One row per benchmark of an iteration, as text by column name: every number with its interval and its prompt."""
+    rows = []
+    for name, metrics in results["benchmarks"].items():
+        greedy = metrics["pass1_greedy"]
+        clean = results["slices"].get(name, {}).get(UNSEEN, {}).get("pass1_greedy")
+        samples = metrics.get("pass1_sampled", {}).get("samples")
+        rows.append(
+            {
+                "benchmark": name,
+                "problems": f"{greedy['problems']:,}",
+                "prompt": greedy.get("prompt", ""),
+                "greedy pass@1": _measured(greedy),
+                "without seed overlap": f"{_measured(clean)} of {clean['problems']:,}" if clean else MISSING,
+                "k": str(samples or MISSING),
+                "avg@k": _measured(metrics.get("pass1_sampled")),
+                "maj@k": _measured(metrics.get("maj_k")),
+                "pass@k": _measured(metrics.get("pass_k")),
+                "no answer": _share(metrics, "no_answer"),
+                "cut off": _share(metrics, "truncated"),
+                "failed": _share(metrics, "failed"),
+                "tokens": f"{metrics['length_greedy']['value']:,.0f}" if "length_greedy" in metrics else MISSING,
+            }
+        )
+    return rows
+
+
+def slice_rows(results: Mapping[str, Any]) -> list[dict[str, str]]:
+    """One row per benchmark and slice of an iteration, as text by column name."""
+    return [
+        {
+            "benchmark": benchmark,
+            "part": part,
+            "problems": f"{metrics['pass1_greedy']['problems']:,}",
+            "greedy pass@1": _measured(metrics["pass1_greedy"]),
+            "avg@k": _measured(metrics.get("pass1_sampled")),
+        }
+        for benchmark, parts in results["slices"].items()
+        for part, metrics in sorted(parts.items())
+    ]
+
+
+def _measured(row: Mapping[str, Any] | None) -> str:
+    return f"{row['value']:.3f} {row['low']:.2f}–{row['high']:.2f}" if row else MISSING
+
+
+def _share(metrics: Mapping[str, Mapping[str, Any]], name: str) -> str:
+    """Of greedy responses, and of sampled ones where there are any."""
+    shares = [metrics[f"{name}_{mode}"] for mode in ("greedy", "sampled") if f"{name}_{mode}" in metrics]
+    return " / ".join(f"{row['value']:.1%}" for row in shares) or MISSING
 
 
 def _reliability(run: Run, iteration: int) -> dict[str, list[dict[str, Any]]]:

@@ -1,17 +1,28 @@
 """What a report says of questions and votes: the funnel, and how far a majority can be trusted."""
 
+import io
 import random
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from rich.console import Console
 
-from flows.console import engine_line
+from flows.console import engine_line, evaluation_table
 from flows.inline import run_inline
 from flows.plots import learning_curve
 from flows.report import _markdown
-from flows.results import SELF_WRITTEN, alarms, funnel, iteration_results, run_results
+from flows.results import (
+    SELF_WRITTEN,
+    alarms,
+    evaluation_rows,
+    funnel,
+    iteration_results,
+    run_results,
+    slice_rows,
+)
 from stages.benchmarks.metrics import reliability
+from stages.benchmarks.statistics import wilson_interval
 from stages.domains import arithmetic
 from storage.run import Run
 from tests.helpers import fake_config, fake_resources, memory_store
@@ -123,3 +134,27 @@ def test_what_the_watchdog_found_is_in_the_report(run: Run) -> None:
     assert "**Watchdog:** iteration 1: KL is 3; went back to iteration 0" in _markdown(told, rows)
     assert alarms(told)[1] == "iteration 1 of branch 1: KL is 3; went back to iteration 0"
     assert iteration_results(told, 1)["alarms"] == alarms(told) and iteration_results(told, 2)["alarms"] == []
+
+
+def test_every_benchmark_is_shown_with_its_prompt_and_intervals(run: Run) -> None:
+    """The fake run's benchmark has 5 problems; one of them is made to overlap a seed."""
+    results = iteration_results(run, 2)
+    (row,) = evaluation_rows(results)
+    greedy, sampled = (results["benchmarks"]["sums"][name] for name in ("pass1_greedy", "pass1_sampled"))
+    low, high = wilson_interval(greedy["value"], 5)
+    assert row["greedy pass@1"] == f"{greedy['value']:.3f} {low:.2f}–{high:.2f}"
+    assert row["avg@k"].startswith(f"{sampled['value']:.3f} ")
+    assert (row["benchmark"], row["prompt"], row["problems"], row["k"]) == ("sums", "plain", "5", "3")
+    assert row["without seed overlap"] == "–" and row["failed"] == "0.0% / 0.0%"
+    clean = {"pass1_greedy": {**greedy, "value": 0.5, "low": 0.1, "high": 0.9, "problems": 4}}
+    cut = {**results, "slices": {"sums": {"no_seed_overlap": clean, "level=5": clean}}}
+    assert evaluation_rows(cut)[0]["without seed overlap"] == "0.500 0.10–0.90 of 4"
+    assert [found["part"] for found in slice_rows(cut)] == ["level=5", "no_seed_overlap"]
+    markdown = _markdown(run, [cut])
+    assert "| sums | 5 | plain |" in markdown and "| sums | level=5 | 4 | 0.500 0.10–0.90 |" in markdown
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(evaluation_table(cut))
+    printed = console.export_text()
+    assert "prompt plain, 5 problems, k = 3" in printed and "greedy without seed overlap 0.500" in " ".join(
+        printed.split()
+    )
