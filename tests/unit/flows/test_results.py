@@ -137,24 +137,22 @@ def test_what_the_watchdog_found_is_in_the_report(run: Run) -> None:
 
 
 def test_every_benchmark_is_shown_with_its_prompt_and_intervals(run: Run) -> None:
-    """The fake run's benchmark has 5 problems; one of them is made to overlap a seed."""
     results = iteration_results(run, 2)
+    ((name, metrics),) = results["benchmarks"].items()
     (row,) = evaluation_rows(results)
-    greedy, sampled = (results["benchmarks"]["sums"][name] for name in ("pass1_greedy", "pass1_sampled"))
-    low, high = wilson_interval(greedy["value"], 5)
+    greedy, count = metrics["pass1_greedy"], metrics["pass1_greedy"]["problems"]
+    low, high = wilson_interval(greedy["value"], count)
     assert row["greedy pass@1"] == f"{greedy['value']:.3f} {low:.2f}–{high:.2f}"
-    assert row["avg@k"].startswith(f"{sampled['value']:.3f} ")
-    assert (row["benchmark"], row["prompt"], row["problems"], row["k"]) == ("sums", "plain", "5", "3")
+    assert row["avg@k"].startswith(f"{metrics['pass1_sampled']['value']:.3f} ")
+    assert (row["benchmark"], row["prompt"], row["problems"], row["k"]) == (name, "plain", str(count), "8")
     assert row["without seed overlap"] == "–" and row["failed"] == "0.0% / 0.0%"
     clean = {"pass1_greedy": {**greedy, "value": 0.5, "low": 0.1, "high": 0.9, "problems": 4}}
-    cut = {**results, "slices": {"sums": {"no_seed_overlap": clean, "level=5": clean}}}
+    cut = {**results, "slices": {name: {"no_seed_overlap": clean, "level=5": clean}}}
     assert evaluation_rows(cut)[0]["without seed overlap"] == "0.500 0.10–0.90 of 4"
     assert [found["part"] for found in slice_rows(cut)] == ["level=5", "no_seed_overlap"]
     markdown = _markdown(run, [cut])
-    assert "| sums | 5 | plain |" in markdown and "| sums | level=5 | 4 | 0.500 0.10–0.90 |" in markdown
+    assert f"| {name} | {count} | plain |" in markdown and f"| {name} | level=5 | 4 | 0.500 0.10–0.90 |" in markdown
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(evaluation_table(cut))
-    printed = console.export_text()
-    assert "prompt plain, 5 problems, k = 3" in printed and "greedy without seed overlap 0.500" in " ".join(
-        printed.split()
-    )
+    printed = " ".join(console.export_text().split())
+    assert f"prompt plain, {count} problems, k = 8" in printed and "greedy without seed overlap 0.500" in printed
