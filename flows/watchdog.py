@@ -81,8 +81,9 @@ class Watchdog(Settings):
     )
     kl: PositiveFloat | None = Field(
         1.0,
-        description="Highest KL divergence from the reference, per token. At 1 the reference would give a typical "
-        "token e times less; published runs stay under 0.2.",
+        description="Highest KL divergence from the reference, per token, in two iterations in a row: a single token "
+        "can raise the estimate of one. At 1 the reference would give a typical token e times less; healthy runs stay "
+        "under 0.5.",
     )
     validation_loss: PositiveFloat | None = Field(
         0.03,
@@ -132,6 +133,8 @@ class Rule:
     compare: Literal["above", "below_part", "above_part", "rise"]
     updated: bool = False
     # Whether it shows at the policy that the iteration ends with, not at the one it started with.
+    in_a_row: int = 1
+    # How many iterations in a row have to breach it at least.
     written: bool = False
     # Whether it is about the questions that the policy writes, not about its responses.
 
@@ -209,7 +212,7 @@ RULES = (
         compare="below_part",
         written=True,
     ),
-    Rule(bound="kl", what="KL from the reference", value="train/kl", compare="above", updated=True),
+    Rule(bound="kl", what="KL from the reference", value="train/kl", compare="above", updated=True, in_a_row=2),
     Rule(
         bound="behaviour_gap",
         what="the mean gap between trainer and engine in the sampled tokens' log-probabilities",
@@ -315,7 +318,8 @@ class Health:
                 continue
             since = self._since(rule, now.iteration)
             held = sum(rule.evidence(seen.metrics) for seen in self.seen if seen.iteration >= since)
-            decided = held >= ENOUGH_QUESTIONS and rule.bound != ONLY_WARNS
+            enough = held >= ENOUGH_QUESTIONS and now.iteration - since + 1 >= rule.in_a_row
+            decided = enough and rule.bound != ONLY_WARNS
             last_good = since - rule.delay
             message = f"{rule.says(value, start, bound)} (watchdog.{rule.bound})"
             yield _breach(

@@ -117,12 +117,17 @@ def test_the_start_is_the_mean_over_questions_not_over_iterations() -> None:
     )
 
 
-def test_what_the_update_shows_is_the_new_policys_doing() -> None:
-    health = after({}, {}, {})
+def test_kl_shows_the_new_policys_doing_and_has_to_do_so_twice() -> None:
+    """One token of a healthy run once raised the mean of an iteration to 1.65."""
+    health = after({}, {})
     assert health.after_update(STOP, 0, {"train/kl": 0.9}).breaches == ()
+    warned = health.after_update(STOP, 0, {"train/kl": 1.1})
+    assert [(breach.action, breach.last_good) for breach in warned.breaches] == [("warn", 1)]
+    third = warned.before_update(STOP, 3, 0, HEALTHY)
+    assert len(third.after_update(STOP, 0, {"train/kl": 0.1}).breaches) == 1
     with pytest.raises(Breached) as found:
-        health.after_update(STOP, 0, {"train/kl": 1.1})
-    assert found.value.breaches[0].last_good == 2
+        third.after_update(STOP, 0, {"train/kl": 1.1})
+    assert found.value.breaches[-1].last_good == 1
 
 
 def test_a_gap_between_engine_and_trainer_only_warns() -> None:
