@@ -387,8 +387,15 @@ class RunConfig(Settings):
         )
 
     def problems_config(self) -> ImportProblems:
-        sets = tuple(self.evaluate.problem_set(benchmark) for benchmark in self.evaluate.benchmarks)
-        return ImportProblems(sets=sets, overlap_words=self.filter.overlap_words)
+        sets, missing = [], []
+        for benchmark in self.evaluate.benchmarks:
+            try:
+                sets.append(self.evaluate.problem_set(benchmark))
+            except InputError as error:
+                missing.append(str(error))
+        if missing:
+            raise InputError("; and ".join(missing))
+        return ImportProblems(sets=tuple(sets), overlap_words=self.filter.overlap_words)
 
     def policy_stage(self) -> tuple[Stage, Settings]:
         """The stage that brings in the starting policy, and its settings."""

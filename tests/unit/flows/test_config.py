@@ -341,6 +341,8 @@ def test_a_named_benchmark_needs_its_file_only(tmp_path: Path) -> None:
 def test_a_named_benchmark_that_is_missing_says_how_to_get_it(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"math_500.jsonl \(or .parquet\) does not exist; set its `path`, or: python"):
         with_benchmarks(tmp_path, "math_500").problems_config()
+    with pytest.raises(InputError, match=r"math_500.jsonl .*; and .*gsm8k.jsonl .*'openai/gsm8k', 'main'"):
+        with_benchmarks(tmp_path, "math_500", "gsm8k").problems_config()
 
 
 def test_a_benchmark_with_worked_examples_needs_both_files(tmp_path: Path) -> None:
