@@ -62,6 +62,7 @@ def describe(config: RunConfig) -> str:
         f"{config.update.batch_responses} responses, {_processes(config.compute.trainer)}",
         f"evaluate     every {config.evaluate.every}: {', '.join(_benchmark(config))}",
         *_grading(config),
+        f"watchdog     {_watchdog(config)}",
         f"disk         {_disk(config, parameters, generated + sampled)}",
         f"time         {_time(config, store, parameters, generated, sampled)}",
     ]
@@ -164,6 +165,15 @@ def _benchmark(config: RunConfig) -> list[str]:
         validation = ", validation" if benchmark.validation else ""
         found.append(f"{benchmark.name} ({source}, prompt: {protocols[benchmark.name].label}{validation})")
     return found
+
+
+def _watchdog(config: RunConfig) -> str:
+    if config.validation:
+        return f"on a breach: {config.watchdog.on_breach}; watches the accuracy on {', '.join(config.validation)} too"
+    return (
+        f"on a breach: {config.watchdog.on_breach}; no benchmark has `validation: true`, so it has signals without "
+        "labels only, which are later to notice"
+    )
 
 
 def _grading(config: RunConfig) -> list[str]:

@@ -9,7 +9,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
@@ -18,7 +18,7 @@ from stages.answers.kinds import AnswerConfig, AnswerKind, extract_answer
 from stages.answers.reading import MAX_ANSWER
 from stages.answers.voting import Ballot, Comparer, Graded, grade, vote
 from stages.benchmarks.format import Shots
-from stages.benchmarks.metrics import WHOLE, reliability_rows, summarise
+from stages.benchmarks.metrics import FAILED, WHOLE, reliability_rows, summarise
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.engines.base import Batch, Completion, Engine, SamplingParams
 from stages.sample_responses import AnswerPrompt
@@ -74,59 +74,87 @@ def evaluate(config: EvaluateConfig, inputs: Inputs, work: Work) -> Metrics:
     engine.load(inputs.folder("policy"), inputs.identity("policy"))
     problems = inputs.table("problems").to_dicts()
     examples = _Examples(config, inputs.table("shots").to_dicts() if "shots" in inputs else [])
-    greedy = SamplingParams(temperature=0.0, max_tokens=config.max_tokens, stop=config.stop)
-    sampled = replace(greedy, temperature=config.temperature, top_p=config.top_p)
-    shards = list(work.shards("grades", len(problems)))
-
     samples = [config.samples_of(problem["benchmark"]) for problem in problems]
-
-    def ask() -> Iterator[_Pass]:
-        for part, rows in shards:
-            prompts = {row: examples.prompt(problems[row], engine) for row in rows}
-            # The same seeds at every iteration: policies are compared on common random numbers.
-            seeds = {row: [_sample_seed(problems[row], k, work) for k in range(samples[row])] for row in rows}
-            for mode, params, wanted in (
-                ("greedy", greedy, {row: [0] for row in rows}),
-                ("sampled", sampled, {row: found for row, found in seeds.items() if found}),
-            ):
-                if wanted:
-                    asked = [prompts[row] for row in wanted]
-                    yield _Pass(
-                        part=part, mode=mode, rows=list(wanted), prompts=asked, params=params, seeds=[*wanted.values()]
-                    )
-
+    shards = list(work.shards("grades", len(problems)))
     answered: dict[int, dict[tuple[int, str], _Completed]] = defaultdict(dict)
-    grading: deque[tuple[int, Future[list[dict[str, Any]]]]] = deque()
-
-    def write_oldest() -> None:
-        part, rows = grading.popleft()
-        work.write_part("grades", part, rows.result())
-
-    with ThreadPoolExecutor(1) as grader:
-        ranges = dict(shards)
-        progress = work.counting(shards, len(problems), [1 + found for found in samples])
-        for asked, responses in engine.generate(ask(), progress):
-            held = answered[asked.part]
-            for row, completions, seeds in zip(asked.rows, responses, asked.seeds, strict=True):
-                held[row, asked.mode] = _Completed(
-                    problem=problems[row], mode=asked.mode, completions=completions, seeds=seeds
+    progress = work.counting(shards, len(problems), [1 + found for found in samples])
+    with _Grader(kinds, work) as grader:
+        asked = _ask(config, problems, samples, shards, examples, engine, work)
+        for done, responses in engine.generate(asked, progress):
+            held = answered[done.part]
+            for row, completions, seeds in zip(done.rows, responses, done.seeds, strict=True):
+                held[row, done.mode] = _Completed(
+                    problem=problems[row], mode=done.mode, completions=completions, seeds=seeds
                 )
-            if len(held) < sum(1 + (samples[row] > 0) for row in ranges[asked.part]):
-                continue
-            # Problem by problem, so that the order of rows does not hang on the shard size.
-            completed = [held[place] for place in sorted(held)]
-            del answered[asked.part]
-            grading.append((asked.part, grader.submit(_grade, completed, kinds, work.resources.verifier())))
-            while grading and (grading[0][1].done() or len(grading) > _WAITING_PARTS):
-                write_oldest()
-        while grading:
-            write_oldest()
+            if len(held) == sum(1 + (samples[row] > 0) for row in dict(shards)[done.part]):
+                del answered[done.part]
+                # Problem by problem, so that the order of rows does not hang on the shard size.
+                grader.grade(done.part, [held[place] for place in sorted(held)])
     grades = work.parts("grades").to_dicts()
     labels = {benchmark: protocol.label for benchmark, protocol in config.benchmarks.items()}
     results = summarise(grades, problems, labels)
     work.write("results", results)
     work.write("reliability", reliability_rows(grades))
+    columns = schemas.FAILED_GRADES.names
+    work.write("failed_grades", [{name: row[name] for name in columns} for row in grades if row["status"] in FAILED])
     return {f"eval/{row['benchmark']}/{row['metric']}": row["value"] for row in results if row["slice"] == WHOLE}
+
+
+def _ask(
+    config: EvaluateConfig,
+    problems: Sequence[Mapping[str, Any]],
+    samples: Sequence[int],
+    shards: Sequence[tuple[int, range]],
+    examples: "_Examples",
+    engine: Engine,
+    work: Work,
+) -> Iterator["_Pass"]:
+    """Two passes over each shard: one greedy response a problem, then its samples."""
+    greedy = SamplingParams(temperature=0.0, max_tokens=config.max_tokens, stop=config.stop)
+    sampled = replace(greedy, temperature=config.temperature, top_p=config.top_p)
+    for part, rows in shards:
+        prompts = {row: examples.prompt(problems[row], engine) for row in rows}
+        # The same seeds at every iteration: policies are compared on common random numbers.
+        seeds = {row: [_sample_seed(problems[row], k, work) for k in range(samples[row])] for row in rows}
+        for mode, params, wanted in (
+            ("greedy", greedy, {row: [0] for row in rows}),
+            ("sampled", sampled, {row: found for row, found in seeds.items() if found}),
+        ):
+            if wanted:
+                texts = [prompts[row] for row in wanted]
+                yield _Pass(
+                    part=part, mode=mode, rows=list(wanted), prompts=texts, params=params, seeds=[*wanted.values()]
+                )
+
+
+class _Grader:
+    """Grades parts in a thread of its own, while the engine goes on, and writes them in the order of their coming."""
+
+    def __init__(self, kinds: Mapping[str, AnswerKind], work: Work) -> None:
+        self._kinds, self._work = kinds, work
+        self._pool = ThreadPoolExecutor(1)
+        self._waiting: deque[tuple[int, Future[list[dict[str, Any]]]]] = deque()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            while self._waiting and kind is None:
+                self._write_oldest()
+        finally:
+            self._pool.shutdown(cancel_futures=True)
+
+    def grade(self, part: int, completed: Sequence["_Completed"]) -> None:
+        """Raises what the grading of an earlier part raised."""
+        verifier = self._work.resources.verifier()
+        self._waiting.append((part, self._pool.submit(_grade, completed, self._kinds, verifier)))
+        while self._waiting and (self._waiting[0][1].done() or len(self._waiting) > _WAITING_PARTS):
+            self._write_oldest()
+
+    def _write_oldest(self) -> None:
+        part, rows = self._waiting.popleft()
+        self._work.write_part("grades", part, rows.result())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -232,5 +260,10 @@ EVALUATE = Stage(
     name="evaluate",
     version=3,
     body=evaluate,
-    tables={"grades": schemas.GRADES, "results": schemas.RESULTS, "reliability": schemas.RELIABILITY},
+    tables={
+        "grades": schemas.GRADES,
+        "results": schemas.RESULTS,
+        "reliability": schemas.RELIABILITY,
+        "failed_grades": schemas.FAILED_GRADES,
+    },
 )

@@ -244,6 +244,19 @@ GRADES = versioned(
     ],
 )
 
+# Responses whose grading came to no end, or raised an exception: all count as wrong.
+FAILED_GRADES = versioned(
+    1,
+    [
+        _column("benchmark", TEXT),
+        _column("problem_id", TEXT),
+        _column("mode", TEXT),
+        _column("sample_index", COUNT),
+        _column("status", TEXT),  # "timed_out", "too_large" or "error"
+        _column("answer", TEXT, optional=True),  # or what a kind of answers of one's own raised
+    ],
+)
+
 # One row per benchmark, slice and metric, with its 95 % interval.
 RESULTS = versioned(
     2,

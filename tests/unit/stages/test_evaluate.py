@@ -292,6 +292,10 @@ def test_an_exception_in_grading_counts_as_wrong_and_is_listed(
         ("8", "wrong"),
     ]
     assert metrics["eval/b/pass1_sampled"] == 0.25 and metrics["eval/b/failed_sampled"] == 0.5
+    assert tables["failed_grades"].select("problem_id", "mode", "sample_index", "status", "answer").rows() == [
+        ("0", "sampled", 1, "error", "IndexError: list index out of range"),
+        ("0", "sampled", 2, "error", "seven"),
+    ]
 
 
 def test_a_gradings_failure_ends_the_stage(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -324,3 +328,27 @@ def test_a_benchmark_may_have_its_own_number_of_samples(context: Context) -> Non
     assert counts == [("large", "greedy", 2), ("small", "greedy", 2), ("small", "sampled", 8)]
     assert metrics["eval/small/pass1_sampled"] == 0.75 and "eval/large/pass1_sampled" not in metrics
     assert tables["grades"]["problem_id"].to_list() == ["0"] * 6 + ["1"] * 6  # problem by problem
+
+
+def test_all_benchmarks_reach_the_engine_as_one_stream(context: Context) -> None:
+    """One load, one call: an engine that batches continuously never runs dry between benchmarks or modes."""
+    rows = [problem_row(name, f"{name}?", "7") for name in ("a", "b", "c")]
+
+    class Counting(ScriptedEngine):
+        generated = loaded = 0
+
+        def generate(self, batches, progress=None):  # type: ignore[no-untyped-def]
+            type(self).generated += 1
+            yield from super().generate(batches, progress)
+
+        def load(self, folder, key):  # type: ignore[no-untyped-def]
+            type(self).loaded += 1
+            super().load(folder, key)
+
+    engine = Counting({f"{name}?\n": [r"\boxed{7}"] * 2 for name in ("a", "b", "c")})
+    with fake_resources(engine, shard_rows=1) as resources:
+        context = replace(context, resources=resources)
+        inputs = {"policy": put_policy(context), "problems": put_table(context, "problems", schemas.PROBLEMS, rows)}
+        benchmarks = {name: BenchmarkProtocol(prompt=PLAIN) for name in ("a", "b", "c")}
+        do(EVALUATE, inputs, EvaluateConfig(samples=2, benchmarks=benchmarks), context)
+    assert (engine.generated, engine.loaded) == (1, 1) and len(engine.calls) == 3 * 2

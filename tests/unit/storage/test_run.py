@@ -23,7 +23,7 @@ def test_iterations_and_tables(run: Run) -> None:
     assert run.iterations == [0, 1]
     expected = {"seeds", "problems", "generations", "candidates", "accepted", "rejected", "bank", "responses"}
     expected |= {"rewards", "votes", "pool", "diagnostics", "train_metrics", "grades", "results"}
-    expected |= {"seed_overlaps", "voter_answers", "reliability", "shots"}
+    expected |= {"seed_overlaps", "voter_answers", "reliability", "shots", "failed_grades"}
     assert run.tables() == [*sorted(expected), "timings", "speed"]
     assert run.table("speed")["iteration"].to_list() == [1] and run.table("speed", 1).height == 1
     with pytest.raises(MissingArtifact, match="no speed at iteration 0"):
