@@ -1,5 +1,5 @@
 """Weights that a run no longer needs are let go after each iteration: old optimiser states, and policies that no rule
-of `keep.policies` asks for and that are no voter and no reference.
+of `keep.policies` asks for and that are no voter, no reference and not what the watchdog would go back to.
 
 A 7B policy has 30 GB and its optimiser's state 60 GB; every one of some hundred iterations kept is no run but a fire.
 Tables are always kept. A later need of what was let go is met by computing it again (`serl repair`).
@@ -28,12 +28,13 @@ def let_go(ledger: Ledger, store: Store) -> int:
     reference = {last // refresh * refresh if refresh else 0}
     every = set(range(0, last + 1, keep.policies.every)) if keep.policies.every else set()
     best = best_policies(Run(store, ledger.revision()), keep.policies.best) if keep.policies.best else set()
-    back = set()  # what the watchdog may go back to
-    if ledger.config.watchdog.on_breach == "rollback" and ledger.states:
-        back = _producers(updated, ledger.states[-1].health.rollback_targets(last + 1))
+    on_breach = ledger.config.watchdog.on_breach
+    good = set()  # what the watchdog may name as the last good policy, or go back to
+    if on_breach != "warn" and ledger.states:
+        good = _producers(updated, ledger.states[-1].health.rollback_targets(last + 1))
     wanted = {
-        "trainer_state": set(updated[-keep.trainer_states :]) | back,
-        "policy": set(updated[-keep.policies.last :]) | _producers(updated, every | best | voting | reference) | back,
+        "trainer_state": set(updated[-keep.trainer_states :]) | (good if on_breach == "rollback" else set()),
+        "policy": set(updated[-keep.policies.last :]) | _producers(updated, every | best | voting | reference) | good,
     }
     # Also what a kill left between the tombstone and the removal.
     there = {kind: {path.split("/")[2] for path in store.listing(kind)} for kind in wanted}

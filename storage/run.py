@@ -115,16 +115,21 @@ class Run:
         return [f"{self.store.uri}/{file.path}" for file in output.files]
 
     def policy(self, iteration: int | None = None) -> Path:
-        """The local Hugging Face folder of the policy after an iteration; of the newest one when not given.
+        """The local Hugging Face folder of the policy after an iteration; when none is given, of the newest, or of the
+        last good one where the watchdog stopped the run.
 
         An iteration whose update was skipped has the policy of the one before.
         """
-        last = max(self.iterations, default=-1) if iteration is None else iteration
+        last = self._newest() if iteration is None else iteration
         for number in range(last, -1, -1) if last in self.iterations else ():
             for manifest in self.manifests(number).values():
                 if "policy" in manifest.outputs:
                     return read_folder(manifest.refs(self.store)["policy"])
         raise MissingArtifact(f"{self.store.uri} has no policy at iteration {last}; finished: {self.iterations}")
+
+    def _newest(self) -> int:
+        good = [breach["last_good"] for breach in self.revision.breaches if breach["action"] == "stop"]
+        return good[-1] if good and good[-1] is not None else max(self.iterations, default=-1)
 
     def _has(self, name: str, iteration: int) -> bool:
         if name in _BESIDE:

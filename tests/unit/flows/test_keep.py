@@ -1,7 +1,7 @@
 """Old weights are let go, a run goes on without them, and what needs them says how to have them back."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 import pytest
@@ -10,6 +10,7 @@ from flows.config import Keep, KeepBest, KeepPolicies, RunConfig
 from flows.inline import run_inline
 from flows.iteration import Ledger, find_finished
 from flows.keep import best_policies, let_go
+from flows.watchdog import Watchdog
 from storage.errors import Pruned
 from storage.reading import read_folder
 from storage.run import Run
@@ -42,7 +43,9 @@ def kept(run: Run, kind: str) -> list[int]:
 
 
 def with_policies(config: RunConfig, **rule: Any) -> RunConfig:
-    return config.model_copy(update={"keep": Keep(policies=KeepPolicies(**rule))})
+    """A watchdog that stops nothing wants nothing kept."""
+    keep = Keep(policies=KeepPolicies(**rule))
+    return config.model_copy(update={"keep": keep, "watchdog": Watchdog(on_breach="warn")})
 
 
 def test_the_newest_states_and_policies_stay(config: RunConfig) -> None:
@@ -70,6 +73,18 @@ def test_one_state_is_enough(config: RunConfig) -> None:
 def test_policies_stay_by_rule(config: RunConfig, rule: dict[str, Any], expected: list[int]) -> None:
     _, run = done(with_policies(config, **rule))
     assert kept(run, "policy") == expected
+
+
+@pytest.mark.parametrize(("on_breach", "states"), [("warn", [5]), ("stop", [5]), ("rollback", [4, 5])])
+def test_what_the_watchdog_may_name_or_go_back_to_stays(
+    config: RunConfig, on_breach: Literal["warn", "stop", "rollback"], states: list[int]
+) -> None:
+    keep = Keep(trainer_states=1, policies=KeepPolicies(last=1, every=None))
+    _, run = done(config.model_copy(update={"keep": keep, "watchdog": Watchdog(on_breach=on_breach)}))
+    assert kept(run, "trainer_state") == states
+    assert kept(run, "policy") == (
+        [5] if on_breach == "warn" else [4, 5]
+    )  # a breach in iteration 6 goes back to 4 or 5
 
 
 def test_the_policy_of_an_iteration_without_update_stays(config: RunConfig) -> None:

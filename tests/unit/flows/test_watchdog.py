@@ -236,6 +236,7 @@ def test_a_run_stops_before_the_update_and_names_the_last_good_policy(tmp_path: 
     (alarm,) = alarms(run_)
     assert alarm.startswith("iteration 2: the mean share") and alarm.endswith("; stopped")
     assert run_results(run_)["alarms"] == iteration_results(run_, 2)["alarms"] == [alarm]
+    assert run_.policy() == run_.policy(0) != run_.policy(1)  # whoever asks for the run's policy gets the good one
     # Started again it says the same, at once.
     before = executions(store)
     assert stopped(config, store) == words and executions(store) == before
