@@ -11,7 +11,7 @@ questions, responses and votes of iteration k show is policy k-1's doing; what t
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import polars as pl
@@ -169,10 +169,8 @@ class Rule:
         measured = f"{self.what} is {value:.3g}"
         if self.compare == "above":
             return f"{measured}, above {bound:g}"
-        limit = {"rise": f"more than {bound:g} above", "below_part": f"less than {bound:g} times"}.get(
-            self.compare, f"more than {bound:g} times"
-        )
-        return f"{measured}, {limit} the {start:.3g} of the start"
+        limits = {"rise": "more than {} above", "below_part": "less than {} times", "above_part": "more than {} times"}
+        return f"{measured}, {limits[self.compare].format(f'{bound:g}')} the {start:.3g} of the start"
 
 
 RULES = (
@@ -249,7 +247,7 @@ class Health:
 
     seen: tuple[Seen, ...] = ()
     validated: tuple[Validated, ...] = ()
-    breaches: tuple[Breach, ...] = field(default=())
+    breaches: tuple[Breach, ...] = ()
 
     def before_update(self, settings: Watchdog, iteration: int, branch: int, metrics: Metrics) -> "Health":
         """Judge questions, responses and votes. Raises Breached when the iteration is not to be gone on with."""
@@ -290,10 +288,8 @@ class Health:
 
     def rollback_targets(self, iteration: int) -> set[int]:
         """Iterations whose policy and trainer state a breach in `iteration` may need again."""
-        started = {rule: self._since(rule, iteration) for rule in RULES}
-        return {since - rule.delay for rule, since in started.items()} | {
-            last.iteration for last in self.validated[-1:]
-        }
+        of_rules = {self._since(rule, iteration) - rule.delay for rule in RULES}
+        return of_rules | {point.iteration for point in self.validated[-1:]}
 
     def _judged(self, settings: Watchdog, branch: int, rules: Sequence[Rule]) -> "Health":
         *others, now = self.seen
