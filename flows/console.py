@@ -19,7 +19,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from flows.results import MISSING, evaluation_rows, funnel
+from flows.results import MISSING, evaluation_rows, funnel, measured_on
 from stages.benchmarks.catalogue import CATALOGUE
 from stages.contract import Progress as StageProgress
 
@@ -112,7 +112,7 @@ def result_cells(row: dict[str, Any]) -> dict[str, str]:
 
 def results_table(iterations: Sequence[dict[str, Any]]) -> Table:
     """All iterations, one row each; fits into 80 columns."""
-    table = plain_table("Accuracy on held-out problems, votes and costs")
+    table = plain_table(f"Accuracy on {measured_on(iterations)}, votes and costs")
     rows = [result_cells(row) for row in iterations]
     for name in rows[0] if rows else ():
         table.add_column(name, justify="right", no_wrap=True)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from flows.results import CURVE, SELF_WRITTEN, headline_benchmark
+from flows.results import CURVE, SELF_WRITTEN, headline_benchmark, measured_on
 from storage.run import Run
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#999999"
@@ -42,7 +42,7 @@ def learning_curve(iterations: Sequence[dict[str, Any]], benchmark: str) -> byte
     panels = 3 if curves else 2
     figure = Figure(figsize=(5.5 * panels, 4.2), dpi=130, layout="constrained")
     accuracy, votes, *trust = figure.subplots(1, panels)
-    _draw_accuracy(accuracy, iterations, benchmark)
+    _draw_accuracy(accuracy, iterations)
     _draw_questions(votes, [row for row in iterations if row["accepted"] is not None])
     for axes in trust:
         _draw_reliability(axes, curves)
@@ -127,7 +127,7 @@ def _draw_reliability(axes: Axes, curves: Sequence[tuple[str, str, list[dict[str
     axes.legend(loc="lower right", fontsize=8)
 
 
-def _draw_accuracy(axes: Axes, iterations: Sequence[dict[str, Any]], benchmark: str) -> None:
+def _draw_accuracy(axes: Axes, iterations: Sequence[dict[str, Any]]) -> None:
     measured = [row for row in iterations if row["pass1_greedy"] is not None]
     sampled = [row for row in measured if row["pass1_sampled"] is not None]
     if sampled:
@@ -142,7 +142,12 @@ def _draw_accuracy(axes: Axes, iterations: Sequence[dict[str, Any]], benchmark: 
     )
     greedy = [row["pass1_greedy"] for row in measured]
     axes.plot([r["iteration"] for r in measured], greedy, "^:", color=GREEN, label="greedy")
-    axes.set(title=f"Accuracy on {benchmark}", xlabel="iteration", ylabel="share of problems solved", ylim=(0, 1))
+    axes.set(
+        title=f"Accuracy on {measured_on(iterations)}",
+        xlabel="iteration",
+        ylabel="share of problems solved",
+        ylim=(0, 1),
+    )
     _finish(axes)
 
 

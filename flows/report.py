@@ -9,7 +9,7 @@ from prefect.artifacts import create_image_artifact, create_markdown_artifact
 
 from flows.console import engine_line, result_cells
 from flows.plots import write_curve
-from flows.results import alarms, evaluation_rows, funnel, iteration_results, slice_rows
+from flows.results import alarms, evaluation_rows, funnel, iteration_results, measured_on, slice_rows
 from storage.run import Run, open_run
 
 
@@ -67,6 +67,8 @@ def _markdown(run: Run, iterations: Sequence[dict[str, Any]]) -> str:
         f"# {run.store.uri}: iteration {newest['iteration']} of {run.config['iterations']}",
         "",
         *(f"**Watchdog:** {alarm}\n" for alarm in alarms(run)),
+        f"Accuracy on {measured_on(iterations)}:",
+        "",
         *_table(rows[0], [cells.values() for cells in rows]),
         *_sections_of_evaluation(newest),
         *_section("What became of this iteration's candidates", ("step", "questions"), lost),

@@ -28,13 +28,16 @@ def iteration_results(run: Run, iteration: int) -> dict[str, Any]:
     """
     metrics = run.metrics(iteration)
     benchmarks = _benchmarks(run, iteration)
-    headline = benchmarks.get(headline_benchmark(run.config), {})
+    name = headline_benchmark(run.config)
+    headline = benchmarks.get(name, {})
     timings = run.table("timings", iteration=iteration)
     seconds = stage_seconds(timings)
     trained = iteration > 0
     return {
         "iteration": iteration,
-        **{name: headline.get(name, {}).get("value") for name in ("pass1_sampled", "pass1_greedy", "maj_k")},
+        "benchmark": name,
+        "prompt": headline.get("pass1_greedy", {}).get("prompt"),
+        **{metric: headline.get(metric, {}).get("value") for metric in ("pass1_sampled", "pass1_greedy", "maj_k")},
         "pass1_sampled_interval": _interval(headline.get("pass1_sampled")),
         "candidates": metrics.get("generate/candidates"),
         "accepted": metrics.get("filter/accepted", metrics.get("draw/questions")),
@@ -75,6 +78,13 @@ def run_results(run: Run) -> dict[str, Any]:
         "alarms": alarms(run),
         "iterations": [iteration_results(run, number) for number in run.iterations],
     }
+
+
+def measured_on(iterations: Sequence[Mapping[str, Any]]) -> str:
+    """What the headline numbers are of: the benchmark, and how it was asked."""
+    asked = [row["prompt"] for row in iterations if row["prompt"]]
+    named = iterations[-1]["benchmark"] if iterations else ""
+    return f"{named} (prompt: {asked[-1]})" if asked else named
 
 
 def funnel(iterations: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]:
