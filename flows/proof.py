@@ -134,15 +134,15 @@ def _run_all(configs: Sequence[RunConfig], workers: int, what: str) -> None:
 
 
 def _table(arms: Sequence[Arm], seeds: Sequence[int]) -> Table:
-    """A row per seed with each arm's accuracy at its end, and the mean gains."""
-    title = "Sampled pass@1 on held-out problems: before, and after self-play with each arm; mean gain in points"
-    table = Table(title=title, title_justify="left", box=None)
-    for name in ("seed", "before", *(arm.name for arm in arms)):
-        table.add_column(name, justify="right", no_wrap=True)
-    for row, seed in enumerate(seeds):
-        table.add_row(str(seed), f"{arms[0].before[row]:.3f}", *(f"{arm.after[row]:.3f}" for arm in arms))
-    table.add_row("gain", "", *(f"{mean(arm.gains):+.1f}" for arm in arms))
-    table.add_row("95 %", "", *("[{:+.1f}, {:+.1f}]".format(*arm.interval) for arm in arms))
+    """A row per arm with its accuracy at the end for each seed, and its mean gain; fits into 80 columns."""
+    title = "Sampled pass@1 on held-out problems after self-play, by seed; mean gain in points, 95 %"
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
+    for name in ("arm", *(f"{seed}" for seed in seeds), "gain", "95 %"):
+        table.add_column(name, justify="left" if name == "arm" else "right", no_wrap=True)
+    table.add_row("before", *(f"{value:.2f}" for value in arms[0].before))
+    for arm in arms:
+        ends = "[{:+.1f}, {:+.1f}]".format(*arm.interval)
+        table.add_row(arm.name, *(f"{value:.2f}" for value in arm.after), f"{mean(arm.gains):+.1f}", ends)
     return table
 
 
