@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from flows import iteration
 from flows.config import RunConfig, load_config
@@ -21,7 +22,8 @@ from stages.generate_instructions import GENERATE
 from stages.settings import Settings
 from stages.vote_rewards import VOTE
 from storage.run import Run, open_run
-from tests.commands import REPOSITORY
+from tests.commands import REPOSITORY, serl
+from tests.helpers import fake_values
 
 pytestmark = pytest.mark.slow
 
@@ -131,3 +133,22 @@ def test_a_generator_that_repeats_itself_is_caught_and_left_behind(root: Path, m
     assert run.iterations == [0, 1, 2] and run.manifests(2)["generate_instructions"].branch == 1
     assert min(run.metrics(number)["generate/distinct_3"] or 0 for number in (1, 2)) > 0.4
     assert min(pass_at_1(run)) > pass_at_1(run)[0] - 0.05
+
+
+def test_the_command_line_tells_a_rollback_and_a_stop(tmp_path: Path) -> None:
+    """Through Prefect, on the fake engine; agreement of five times the start's is never reached."""
+    watchdog = {"agreement": 5.0, "on_breach": "rollback", "max_rollbacks": 1}
+    values = fake_values(tmp_path, iterations=3, watchdog=watchdog, compute={"shard_rows": 64})
+    values["generate"].update(questions=70, over_generation=3)
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(values))
+    done = serl("run", str(path))
+    assert done.returncode == 2
+    printed = " ".join(done.stdout.split())
+    assert printed.count("watchdog: iteration 2") == 2
+    assert "went back to iteration 0" in printed and "(watchdog.agreement); stopped" in printed
+    assert printed.count("iteration 1 pass@1") == 2  # done again on the other branch
+    assert "in iteration 2 after 1 rollback(s): the mean share of the majority is" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    again = serl("run", str(path))
+    assert (again.returncode, again.stderr) == (2, done.stderr)
