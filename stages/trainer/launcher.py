@@ -94,12 +94,13 @@ class TrainerProcess:
             progress(0, 1, f"starting the trainer{f', waiting for {others} machine(s) to join' if others else ''}")
         while True:
             alive = self._process is not None and self._process.poll() is None
+            # Asked for after `alive`: a process that answered and then ended has answered.
+            answer = _read(self._folder / f"result-{self._jobs:06d}.json")
+            # Asked for after the answer: a job that has answered has told all its progress.
             state = _read(self._folder / "progress.json")
             if progress is not None and state != seen and state.get("job") == self._jobs:
                 seen = state
                 progress(state["done"], state["total"], state["what"])
-            # Asked for after `alive`: a process that answered and then ended has answered.
-            answer = _read(self._folder / f"result-{self._jobs:06d}.json")
             if "error" in answer:
                 raise TrainerError(f"the policy update failed: {answer['error']} (traceback: {answer['traceback']})")
             if answer:
