@@ -51,15 +51,23 @@ def _parser() -> argparse.ArgumentParser:
     join = commands.add_parser("join", help="lend this machine to the policy updates of a run on another one")
     join.add_argument("--machine", type=int, required=True, help="its number, from 1; machine 0 runs `serl run`")
     serve = commands.add_parser("serve", help="start a vLLM server for runs with `engine: server`")
+    submit = commands.add_parser("submit", help="have workers of a Prefect server run what a config describes")
+    submit.add_argument("--iterations", type=int, default=1, help="how many missing iterations to do (default 1)")
+    submit.add_argument("--watch", action="store_true", help="wait for its end; exit code 1 when it does not complete")
     serve.add_argument("--model", type=Path, help="model folder (default: the policy of the run, or of the config)")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen at (default 127.0.0.1)")
     serve.add_argument("--port", type=int, default=8000, help="port to listen at (default 8000)")
-    for command, action in ((run, _run), (check, _check), (join, _join), (serve, _serve)):
+    on_a_config = ((run, _run), (check, _check), (join, _join), (serve, _serve), (submit, _submit))
+    for command, action in on_a_config:
         command.add_argument("config", type=Path, help="YAML file, such as configs/quickstart.yaml")
         command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
         command.set_defaults(command=action)
     benchmarks = commands.add_parser("benchmarks", help="list the evaluation sets that have a name")
     benchmarks.set_defaults(command=_benchmarks)
+    setup = commands.add_parser("setup-prefect", help="make work pools and automations on a Prefect server")
+    setup.add_argument("--cpu-limit", type=int, help="how many flow runs of pool cpu may run at once")
+    setup.add_argument("--gpu-limit", type=int, help="how many flow runs of pool gpu may run at once")
+    setup.set_defaults(command=_setup_prefect)
     _on_a_run(commands, "resume", _resume, "go on with a run, from its own folder")
     show = _on_a_run(commands, "show", _show, "print a run's results, one of its tables, or what came from what")
     show.add_argument("table", nargs="?", help="name of a table; `serl show RUN tables` lists them")
@@ -138,6 +146,9 @@ def _run_flow(config: RunConfig, console: Console) -> None:
     from flows.watch import WATCHER
 
     _quiet_prefect()
+    from flows.server import check_server
+
+    check_server(needed=config.gpu == "deployment")
     with TerminalWatcher(console, config.iterations) as watcher:
         from flows.self_play import serl
 
@@ -276,8 +287,7 @@ def _join(options: argparse.Namespace) -> None:
             f"--machine {options.machine}: expected a number from 1 to {placement.machines - 1}, as "
             f"compute.trainer.machines is {placement.machines}"
         )
-    console = Console()
-    join(placement, options.machine, lambda line: console.print(line, highlight=False, soft_wrap=True, markup=False))
+    join(placement, options.machine, _say)
 
 
 def _serve(options: argparse.Namespace) -> None:
@@ -296,6 +306,24 @@ def _serve(options: argparse.Namespace) -> None:
     content_of_policy(str(folder))
     print(f"vLLM server for {folder} at http://{options.host}:{options.port}", flush=True)
     serve(folder, config.compute.vllm, host=options.host, port=options.port, threads=config.compute.threads)
+
+
+def _submit(options: argparse.Namespace) -> None:
+    _quiet_prefect()
+    from flows.submit import submit
+
+    submit(load_config(options.config, tuple(options.set)), options.iterations, watch=options.watch, say=_say)
+
+
+def _setup_prefect(options: argparse.Namespace) -> None:
+    _quiet_prefect()
+    from flows.setup import setup_prefect
+
+    setup_prefect({"cpu": options.cpu_limit, "gpu": options.gpu_limit}, _say)
+
+
+def _say(line: str) -> None:
+    Console().print(line, highlight=False, soft_wrap=True, markup=False)
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -265,6 +265,15 @@ class RunConfig(Settings):
         description="transformers needs nothing else; vllm, or server (vLLM elsewhere, or kept between runs), for "
         "models of a size; fake: no model at all.",
     )
+    gpu: Literal["inline", "deployment"] = Field(
+        "inline",
+        description="inline: everything on one machine; deployment: what wants a GPU is done by workers of the Prefect "
+        "work pool `gpu`, the rest here.",
+    )
+    gpu_runs: PositiveInt | None = Field(
+        None,
+        description="For gpu: deployment: how many GPU workers share a stage; as many as are online when not set.",
+    )
     domain: Domain | None = Field(None, description="Built-in domain that the questions belong to.")
     rewards: RewardSource = Field(
         "majority", description="majority is the method; verified and random are comparison arms."
@@ -412,7 +421,6 @@ class RunConfig(Settings):
 
     def check_inputs(self) -> None:
         """Raises InputError for an engine, file or model folder that is missing; the stages would do so too late."""
-        check_installed(self.engine)
         seeds = read_seeds(self.seeds.path) if self.seeds.path else []
         if self.dataset and self.dataset.path:
             read_seeds(self.dataset.path, "data set")
@@ -422,13 +430,15 @@ class RunConfig(Settings):
         self.policy_stage()
         self.voters_stage()
         self._check_chat_templates()
-        self._check_engine()
+        if self.gpu == "inline":
+            self.check_engine()
         read_deepspeed_settings(self.compute.trainer)
         self.evaluate_config()
         self.vote_config()
 
-    def _check_engine(self) -> None:
-        """Raises InputError where the engine can be known not to run the policy's model or a voter's."""
+    def check_engine(self) -> None:
+        """Raises InputError where the engine is missing, or can be known not to run the policy's model or a voter's."""
+        check_installed(self.engine)
         models = {f"voter {voter.name}": Path(voter.model) for voter in self.voters if voter.model}
         if self.policy and (folder := self.policy.folder()):
             models["policy"] = folder  # its later ones have the same architecture

@@ -1,20 +1,27 @@
 """The Prefect flow `serl`: run the next missing iterations of a run."""
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
-from prefect import flow
+from prefect import flow, runtime
+from prefect.client.orchestration import get_client
 from prefect.logging import get_run_logger
 from pydantic import Field
 
 from flows.changes import say_what_changed
 from flows.config import RunConfig
-from flows.iteration import find_finished, next_context
+from flows.gpu_runs import GpuRuns
+from flows.iteration import Ledger, find_finished, next_context
 from flows.keep import let_go
 from flows.report import Report
+from flows.stop import end_in_time
 from flows.tasks import AsTasks
 from flows.watch import WATCHER
 from stages.resources import Resources
-from storage.lease import hold_lease
+from storage.errors import RunBusy, SerlError, StageFailed
+from storage.lease import EXPIRES_SECONDS, check_free, hold_lease
 from storage.run import write_revision
 from storage.store import Store
 
@@ -22,37 +29,92 @@ from storage.store import Store
 @flow(name="serl", flow_run_name="{config.name}", persist_result=False, validate_parameters=True)
 def serl(
     config: RunConfig,
-    iterations: Annotated[int, Field(ge=1, description="How many missing iterations to do.")] = 1,
+    iterations: Annotated[int, Field(ge=1, description="How many missing iterations to do; iteration 0 counts.")] = 1,
+    restarts: Annotated[
+        int, Field(ge=0, description="How often it is started again after a crash, and a lost GPU worker is replaced.")
+    ] = 3,
 ) -> None:
-    """Do the next `iterations` missing iterations of the run that `config` describes; iteration 0 counts.
+    """Do the next `iterations` missing iterations of the run that `config` describes.
 
     What is finished is found from manifests alone, so a run that was stopped anywhere, on any machine, goes on there.
     """
-    watcher = WATCHER.get()
-    store = Store(config.uri)
-    store.check_reachable()
-    store.check_writable()
-    with hold_lease(store) as lease, Resources(config.compute, config.engine) as resources:
-        ledger = find_finished(config, store)
-        for note in say_what_changed(ledger, store):
-            get_run_logger().warning(note)
-        if not ledger.complete:
-            config.check_inputs()
-        write_revision(store, ledger.revision())
-        let_go(ledger, store)  # a kill may have come between
-        report = Report(config.uri)
-        wanted = min(ledger.finished + iterations, config.iterations + 1)
-        while ledger.finished < wanted:
-            ledger.check_not_stopped()
-            resources.trainer().start(config.compute.trainer)  # it loads while the other stages run
-            before = ledger.finished
-            progress = watcher.stage_progress(before)
-            ledger.advance(AsTasks(next_context(ledger, store, resources, progress), lease))
+    with _how_to_go_on(config), end_in_time():
+        store = Store(config.uri)
+        store.check_reachable()
+        store.check_writable()
+        _after_a_crash(store, restarts)
+        with hold_lease(store) as lease, Resources(config.compute, config.engine) as resources:
+            ledger = find_finished(config, store)
+            for note in say_what_changed(ledger, store):
+                get_run_logger().warning(note)
+            wanted = min(ledger.finished + iterations, config.iterations + 1)
+            _show_name(config, ledger, wanted)
+            if not ledger.complete:
+                config.check_inputs()
             write_revision(store, ledger.revision())
-            let_go(ledger, store)
-            results = report.publish()
-            for alarm in report.new_alarms():
-                get_run_logger().warning(alarm)
-                watcher.alarm(alarm)
-            if ledger.finished > before:
-                watcher.iteration_done(results)
+            let_go(ledger, store)  # a kill may have come between
+            report, watcher = Report(config.uri), WATCHER.get()
+            with _gpu_runs(config, restarts) as gpu:
+                while ledger.finished < wanted:
+                    ledger.check_not_stopped()
+                    if gpu is None:
+                        resources.trainer().start(config.compute.trainer)  # it loads while the other stages run
+                    before = ledger.finished
+                    progress = watcher.stage_progress(before)
+                    ledger.advance(AsTasks(next_context(ledger, store, resources, progress), lease, gpu))
+                    write_revision(store, ledger.revision())
+                    let_go(ledger, store)
+                    results = report.publish()
+                    for alarm in report.new_alarms():
+                        get_run_logger().warning(alarm)
+                        watcher.alarm(alarm)
+                    if ledger.finished > before:
+                        watcher.iteration_done(results)
+
+
+@contextmanager
+def _how_to_go_on(config: RunConfig) -> Iterator[None]:
+    """In the UI an error is all that is seen of a run: let it end with what to do. The command line says so itself."""
+    try:
+        yield
+    except SerlError as error:
+        if not runtime.deployment.id:
+            raise
+        raise type(error)(f"{error} | To go on: Retry in the UI, or serl resume {config.uri}") from error
+
+
+@contextmanager
+def _gpu_runs(config: RunConfig, restarts: int) -> Iterator[GpuRuns | None]:
+    """The flow runs that do the GPU stages, where it is not this one; stopped when this one ends before its time."""
+    gpu = GpuRuns(config, restarts) if config.gpu == "deployment" else None
+    try:
+        yield gpu
+    except BaseException:
+        if gpu is not None:
+            gpu.cancel()
+        raise
+
+
+def _after_a_crash(store: Store, restarts: int) -> None:
+    """Wait until the lease of the lost attempt has expired. Raises StageFailed after too many."""
+    again = int(runtime.flow_run.run_count or 1) - 1
+    if again > restarts:
+        raise StageFailed(f"it was started again {again - 1} times and lost each time; see the workers' logs")
+    deadline = time.monotonic() + (1.5 * EXPIRES_SECONDS if again else 0)
+    while again:
+        try:
+            check_free(store)
+            break
+        except RunBusy:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(1)
+
+
+def _show_name(config: RunConfig, ledger: Ledger, wanted: int) -> None:
+    """Say in the UI which iterations this flow run does."""
+    if ledger.finished < wanted:
+        first, last = ledger.finished, wanted - 1
+        which = f"iteration {first}" if first == last else f"iterations {first}–{last}"
+        with get_client(sync_client=True) as client:
+            client.update_flow_run(runtime.flow_run.id, name=f"{config.name} · {which} of {config.iterations}")

@@ -24,10 +24,20 @@ class Terminated(KeyboardInterrupt):
 @contextmanager
 def stoppable() -> Iterator[None]:
     """Raise Terminated in the main thread on SIGTERM, and end the process when that takes too long."""
+    with end_in_time():
+        handler = signal.signal(signal.SIGTERM, _terminate)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, handler)
+
+
+@contextmanager
+def end_in_time() -> Iterator[None]:
+    """End the process when tidying up after SIGTERM takes too long, whoever handles the signal. Main thread only."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     finished = threading.Event()
-    handler = signal.signal(signal.SIGTERM, _terminate)
     # Prefect puts its own handler in the place of ours while a flow runs; every signal's number comes through here.
     wakeup = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     threading.Thread(target=_enforce, args=(reading, finished), daemon=True).start()
@@ -36,7 +46,6 @@ def stoppable() -> Iterator[None]:
     finally:
         finished.set()
         signal.set_wakeup_fd(wakeup)
-        signal.signal(signal.SIGTERM, handler)
         os.close(writing)  # ends the thread
 
 

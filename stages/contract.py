@@ -31,6 +31,8 @@ from storage.store import Store
 from storage.tables import columns, version_of
 from storage.version import code_version
 
+_SECONDS_BETWEEN_LOOKS = 2.0
+
 Metrics = Mapping[str, float | int | None]
 Progress = Callable[[str, int, int, str], None]  # (stage, done, total, note)
 
@@ -55,6 +57,23 @@ class Stage:
     # Output folders (weights).
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Which of several processes this is that may do the same stage at once, each beginning with parts of its own.
+
+    Nobody hands out work: a part is done when it is there, whoever is through with its own parts goes on with those of
+    others, and the first that finds all of them there commits the stage for all.
+    """
+
+    index: int = 0
+    of: int = 1
+
+    def order(self, parts: int) -> list[int]:
+        """Own parts from the front; then the others' from the back, so that two meet as late as can be."""
+        start, stop = (place * parts // self.of for place in (self.index, self.index + 1))
+        return [*range(start, stop), *reversed([*range(stop, parts), *range(start)])]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Context:
     """Where and how stages run. Nothing here enters a key except iteration, seed and branch."""
@@ -70,6 +89,8 @@ class Context:
     resources: Resources
     # Engine, trainer and verifier of this process, started when first asked for.
     progress: Progress = no_progress
+    share: Share = Share()
+    # More than one process may do the stage.
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,6 +135,7 @@ class Work:
         self.committer = Committer(context.store, stage.tables, stage.folders, context.iteration, key)
         self.speed: pa.Table | None = None
         self.afterwards: list[Callable[[], None]] = []
+        self._looked = time.monotonic()
         self.scratch = Path(tempfile.mkdtemp(prefix=f"serl-{stage.name}-", dir=context.resources.scratch))
 
     @property
@@ -132,33 +154,14 @@ class Work:
         """Record a folder that stays where it is (a 7B model need not be copied)."""
         self.committer.import_folder(name, folder)
 
-    def shards(self, table: str, rows: int) -> Iterator[tuple[int, range]]:
-        """(part number, row range) of every part of `table` that is not there yet.
+    def shards(self, table: str, rows: int) -> "Shards":
+        """The parts of `table`, which has `rows` rows of its own or one per row of an input.
 
-        The first attempt fixes the ranges (by its shard size) in a create-only plan that later attempts follow.
+        The first attempt fixes their ranges (by its shard size) in a create-only plan that later attempts follow.
         """
         plan = self.committer.plan(table, rows, self.resources.settings.shard_rows)
-        for index, (start, stop) in enumerate(plan):
-            if not self.committer.has_part(table, index):
-                yield index, range(start, stop)
-
-    def counting(
-        self, shards: Sequence[tuple[int, range]], rows: int, each: int | Sequence[int]
-    ) -> Callable[[int, int], None]:
-        """Progress of an engine (see `stages.engines.base`) that answers the rows of `shards`, of `rows` in all.
-
-        `each`: how many times it answers a row, or how many times it answers each.
-        """
-        times = [each] * rows if isinstance(each, int) else each
-        total = sum(times)
-        before = total - sum(sum(times[part.start : part.stop]) for _, part in shards)
-        started = time.monotonic()
-
-        def report(done: int, tokens: int) -> None:
-            speed = tokens / max(time.monotonic() - started, 1e-3)
-            self.progress(before + done, total, f"{speed:,.0f} tokens/s")
-
-        return report
+        order = self.context.share.order(len(plan))
+        return Shards(self, table, {part: range(*plan[part]) for part in order})
 
     def write_part(self, table: str, index: int, rows: Rows) -> None:
         """Commit one part, whole and create-only: a killed stage loses only what was in flight."""
@@ -186,6 +189,68 @@ class Work:
 
     def progress(self, done: int, total: int, note: str = "") -> None:
         self.context.progress(self.stage.name, done, total, note)
+        if self.context.share.of > 1 and (now := time.monotonic()) > self._looked + _SECONDS_BETWEEN_LOOKS:
+            self._looked = now
+            if self.context.store.exists(manifest_path(self.stage.name, self.context.iteration, self.key)):
+                raise _DoneElsewhere
+
+
+class Shards:
+    """The parts of a table that are missing, in the order in which this process does them, as (number, row range).
+
+    Each is looked for when its turn comes, since other processes may be at work on the same stage.
+    """
+
+    def __init__(self, work: Work, table: str, ranges: Mapping[int, range]) -> None:
+        self.ranges = ranges
+        self._work, self._table = work, table
+        self._there: set[int] = set()
+        for part in ranges:
+            self._is_there(part)
+
+    def __iter__(self) -> Iterator[tuple[int, range]]:
+        for part, rows in self.ranges.items():
+            if not self._is_there(part):
+                yield part, rows
+
+    @property
+    def missing(self) -> bool:
+        """Whether any part is."""
+        return any(not self._is_there(part) for part in self.ranges)
+
+    def between(self, start: int, stop: int) -> "Shards":
+        """What lies between two rows, counted from the first of them; parts that lie across are cut."""
+        cut = {part: range(max(rows.start, start), min(rows.stop, stop)) for part, rows in self.ranges.items()}
+        inside = {part: range(rows.start - start, rows.stop - start) for part, rows in cut.items() if rows}
+        return Shards(self._work, self._table, inside)
+
+    def counting(self, each: int | Sequence[int]) -> Callable[[int, int], None]:
+        """Progress of an engine (see `stages.engines.base`) that answers the rows of these parts.
+
+        `each`: how many times it answers a row, or how many times it answers each.
+        """
+        wanted = {
+            part: each * len(rows) if isinstance(each, int) else sum(each[rows.start : rows.stop])
+            for part, rows in self.ranges.items()
+        }
+        total = sum(wanted.values())
+        started = time.monotonic()
+
+        def report(done: int, tokens: int) -> None:
+            speed = tokens / max(time.monotonic() - started, 1e-3)
+            others = sum(wanted[part] for part in self._there)
+            self._work.progress(min(others + done, total), total, f"{speed:,.0f} tokens/s")
+
+        return report
+
+    def _is_there(self, part: int) -> bool:
+        if self._work.committer.has_part(self._table, part):
+            self._there.add(part)
+        return part in self._there
+
+
+class _DoneElsewhere(Exception):
+    """Another process has committed the stage."""
 
 
 def stage_key(stage: Stage, inputs: Mapping[str, ArtifactRef], config: Settings, context: Context) -> str:
@@ -235,6 +300,7 @@ def run_stage(stage: Stage, inputs: Mapping[str, ArtifactRef], config: Settings,
     if found := find_stage(stage, inputs, config, context):
         return found
     key = stage_key(stage, inputs, config, context)
+    path = manifest_path(stage.name, context.iteration, key)
     work = Work(stage, key, context)
     started, before = time.time(), context.resources.engine_use()
     try:
@@ -254,9 +320,13 @@ def run_stage(stage: Stage, inputs: Mapping[str, ArtifactRef], config: Settings,
             outputs=work.committer.outputs(),
             metrics=metrics,
         )
-        path = manifest_path(stage.name, context.iteration, key)
         if not context.store.create(path, manifest.to_bytes()):
             manifest = read_manifest(context.store, path)  # another attempt was first: its outputs are the outputs
+    except Exception:
+        # What ails this process no longer matters where another one has done the stage.
+        if context.share.of == 1 or not context.store.exists(path):
+            raise
+        manifest = read_manifest(context.store, path)
     finally:
         shutil.rmtree(work.scratch, ignore_errors=True)
     used = context.resources.engine_use()

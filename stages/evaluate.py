@@ -19,7 +19,7 @@ from stages.answers.reading import MAX_ANSWER
 from stages.answers.voting import Ballot, Comparer, Graded, grade, vote
 from stages.benchmarks.format import Shots
 from stages.benchmarks.metrics import FAILED, WHOLE, reliability_rows, summarise
-from stages.contract import Inputs, Metrics, Stage, Work
+from stages.contract import Inputs, Metrics, Shards, Stage, Work
 from stages.engines.base import Batch, Completion, Engine, SamplingParams
 from stages.sample_responses import AnswerPrompt
 from stages.settings import Settings, StopStrings
@@ -75,9 +75,9 @@ def evaluate(config: EvaluateConfig, inputs: Inputs, work: Work) -> Metrics:
     problems = inputs.table("problems").to_dicts()
     examples = _Examples(config, inputs.table("shots").to_dicts() if "shots" in inputs else [])
     samples = [config.samples_of(problem["benchmark"]) for problem in problems]
-    shards = list(work.shards("grades", len(problems)))
+    shards = work.shards("grades", len(problems))
     answered: dict[int, dict[tuple[int, str], _Completed]] = defaultdict(dict)
-    progress = work.counting(shards, len(problems), [1 + found for found in samples])
+    progress = shards.counting([1 + found for found in samples])
     with _Grader(kinds, work) as grader:
         asked = _ask(config, problems, samples, shards, examples, engine, work)
         for done, responses in engine.generate(asked, progress):
@@ -86,7 +86,7 @@ def evaluate(config: EvaluateConfig, inputs: Inputs, work: Work) -> Metrics:
                 held[row, done.mode] = _Completed(
                     problem=problems[row], mode=done.mode, completions=completions, seeds=seeds
                 )
-            if len(held) == sum(1 + (samples[row] > 0) for row in dict(shards)[done.part]):
+            if len(held) == sum(1 + (samples[row] > 0) for row in shards.ranges[done.part]):
                 del answered[done.part]
                 # Problem by problem, so that the order of rows does not hang on the shard size.
                 grader.grade(done.part, [held[place] for place in sorted(held)])
@@ -104,7 +104,7 @@ def _ask(
     config: EvaluateConfig,
     problems: Sequence[Mapping[str, Any]],
     samples: Sequence[int],
-    shards: Sequence[tuple[int, range]],
+    shards: Shards,
     examples: "_Examples",
     engine: Engine,
     work: Work,

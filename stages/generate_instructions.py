@@ -80,7 +80,7 @@ def generate_instructions(config: GenerateConfig, inputs: Inputs, work: Work) ->
         )
         return fit_examples(examples, render, config.max_prompt_tokens)
 
-    shards = list(work.shards("generations", config.prompts))
+    shards = work.shards("generations", config.prompts)
 
     def ask() -> Iterator[_Shard]:
         for part, rows in shards:
@@ -94,7 +94,7 @@ def generate_instructions(config: GenerateConfig, inputs: Inputs, work: Work) ->
                 params=params,
             )
 
-    for shard, done in engine.generate(ask(), work.counting(shards, config.prompts, 1)):
+    for shard, done in engine.generate(ask(), shards.counting(1)):
         work.write_part(
             "generations",
             shard.part,

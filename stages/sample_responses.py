@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from stages import schemas
-from stages.contract import Inputs, Metrics, Stage, Work
+from stages.contract import Inputs, Metrics, Shards, Stage, Work
 from stages.engines.base import Batch, Engine, SamplingParams
 from stages.settings import Settings, StopStrings
 
@@ -97,10 +97,10 @@ def sample_responses(config: SampleConfig, inputs: Inputs, work: Work) -> Metric
     engine = work.resources.engine()
     engine.load(inputs.folder("policy"), inputs.identity("policy"))
     questions = inputs.table("accepted").select("question_id", "question").rows()
-    shards = list(work.shards("responses", len(questions)))
+    shards = work.shards("responses", len(questions))
 
     asked = _ask(config, config.prompt, config.responses, shards, questions, engine, work)
-    for shard, done in engine.generate(asked, work.counting(shards, len(questions), config.responses)):
+    for shard, done in engine.generate(asked, shards.counting(config.responses)):
         work.write_part(
             "responses",
             shard.part,
@@ -136,21 +136,16 @@ def sample_voters(config: SampleVotersConfig, inputs: Inputs, work: Work) -> Met
     """One pass over the questions for each voter, whose model is the input folder `voter_NAME`."""
     engine = work.resources.engine()
     questions = inputs.table("accepted").select("question_id", "question").rows()
-    shards = list(work.shards("voter_responses", len(config.voters) * len(questions)))
+    shards = work.shards("voter_responses", len(config.voters) * len(questions))
     written: dict[int, list[dict[str, Any]]] = defaultdict(list)
     for place, voter in enumerate(config.voters):
         first = place * len(questions)
-        mine = [
-            (part, range(max(0, rows.start - first), min(len(questions), rows.stop - first)))
-            for part, rows in shards
-            if rows.start < first + len(questions) and rows.stop > first
-        ]
-        if not mine:
+        of_voter = shards.between(first, first + len(questions))
+        if not of_voter.missing:
             continue
         engine.load(inputs.folder(f"voter_{voter.name}"), inputs.identity(f"voter_{voter.name}"))
-        progress = work.counting(mine, len(questions), voter.responses)
-        asked = _ask(config, voter.prompt, voter.responses, mine, questions, engine, work, voter.name)
-        for shard, done in engine.generate(asked, progress):
+        asked = _ask(config, voter.prompt, voter.responses, of_voter, questions, engine, work, voter.name)
+        for shard, done in engine.generate(asked, of_voter.counting(voter.responses)):
             written[shard.part] += [
                 {
                     "question_id": question_id,
@@ -165,7 +160,7 @@ def sample_voters(config: SampleVotersConfig, inputs: Inputs, work: Work) -> Met
                 for index, (seed, completion) in enumerate(zip(seeds, completions, strict=True))
             ]
             # A part may go on with the next voter's first questions.
-            if dict(shards)[shard.part].stop <= first + len(questions):
+            if shards.ranges[shard.part].stop <= first + len(questions):
                 work.write_part("voter_responses", shard.part, written.pop(shard.part))
     for part, rows in shards:
         if not rows:
@@ -178,7 +173,7 @@ def _ask(
     config: SampleConfig,
     prompt: AnswerPrompt,
     responses: int,
-    shards: Sequence[tuple[int, range]],
+    shards: Shards,
     questions: Sequence[tuple[str, str]],
     engine: Engine,
     work: Work,

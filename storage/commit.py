@@ -53,6 +53,7 @@ class Committer:
         self._home = {kind: output_folder(kind, iteration, key) for kind in (*schemas, *folders)}
         self._plans: dict[str, list[tuple[int, int]]] = {}
         self._parts: dict[str, StoredFile] = {}
+        self._there: set[str] = set()
         self._whole: dict[str, Output] = {}
 
     def stage_table(self, table: str, rows: Rows) -> None:
@@ -109,12 +110,17 @@ class Committer:
         return ranges
 
     def has_part(self, table: str, index: int) -> bool:
-        return self.store.exists(self._part(table, index))
+        """Whether it is there; what was once is not looked for again."""
+        path = self._part(table, index)
+        if path not in self._there and self.store.exists(path):
+            self._there.add(path)
+        return path in self._there
 
     def write_part(self, table: str, index: int, rows: Rows) -> None:
         path, data = self._part(table, index), self._encode(table, rows)
         if self.store.create(path, data):
             self._parts[path] = _stored(path, data)
+        self._there.add(path)
 
     def read_parts(self, table: str) -> pl.DataFrame:
         return read_parts(self.store, self._sharded(table))

@@ -5,6 +5,9 @@ take over exactly one creates the next. Its owner renews it every quarter of a m
 minute has expired. An owner on this machine is looked for among its processes, so that the lease of a killed process
 is free at once.
 
+There is one lease on the run, and where several processes share its GPU stages (see `flows.gpu_runs`) one on each of those
+that only one of them can do.
+
 The lease saves work, it does not protect data: should two owners ever run (clocks an hour apart, a machine that slept),
 the create-only writes of parts and manifests decide, as they always do.
 """
@@ -23,6 +26,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from storage.errors import MissingArtifact, RunBusy, StorageError
 from storage.store import Store
 
+RUN = "lease"
+"""Name of the lease on the whole run, and the folder that it lies in."""
 EXPIRES_SECONDS = 60.0
 RENEW_SECONDS = 15.0
 
@@ -53,8 +58,9 @@ class Owner(BaseModel):
 class Lease:
     """A lease that this process has. `check` before anything long."""
 
-    def __init__(self, store: Store, number: int, owner: Owner) -> None:
+    def __init__(self, store: Store, name: str, number: int, owner: Owner) -> None:
         self._store = store
+        self._name = name
         self._number = number
         self._owner = owner
         self._taken_by: Owner | None = None
@@ -65,7 +71,7 @@ class Lease:
     def check(self) -> None:
         """Raises RunBusy when the lease was lost, as after an hour of sleep."""
         if self._taken_by:
-            raise _busy(self._store, self._taken_by)
+            raise _busy(self._store, self._name, self._taken_by)
 
     def release(self) -> None:
         self._ended.set()
@@ -74,31 +80,31 @@ class Lease:
             self._write(released=True)
         except StorageError:  # a full disk lets nothing be written, but removed
             with suppress(StorageError):
-                self._store.remove([_path(self._number)])
+                self._store.remove([_path(self._name, self._number)])
 
     def _renew(self) -> None:
         while not self._ended.wait(RENEW_SECONDS):
             with suppress(StorageError):  # the next time will do
                 self._write(renewed=time.time())
-                number, owner = _newest(self._store)
+                number, owner = _newest(self._store, self._name)
                 if number > self._number:
                     self._taken_by = owner
 
     def _write(self, **changes: object) -> None:
         self._owner = self._owner.model_copy(update=changes)
-        self._store.replace(_path(self._number), self._owner.model_dump_json().encode())
+        self._store.replace(_path(self._name, self._number), self._owner.model_dump_json().encode())
 
 
 @contextmanager
-def hold_lease(store: Store) -> Iterator[Lease]:
-    """Work on a run alone. Raises RunBusy when somebody else does."""
+def hold_lease(store: Store, name: str = RUN) -> Iterator[Lease]:
+    """Work on a run, or on what else has this name, alone. Raises RunBusy when somebody else does."""
     now = time.time()
     process = os.getpid()
     mine = Owner(
         id=uuid.uuid4().hex, host=platform.node(), place=_place(), process=process, born=_born(process), since=now,
         renewed=now,
     )  # fmt: skip
-    lease = Lease(store, _take(store, mine), mine)
+    lease = Lease(store, name, _take(store, name, mine), mine)
     try:
         yield lease
     finally:
@@ -107,49 +113,55 @@ def hold_lease(store: Store) -> Iterator[Lease]:
 
 def check_free(store: Store) -> None:
     """Raises RunBusy when somebody works on the run."""
-    _, owner = _newest(store)
+    owner = owner_of_run(store)
     if owner and owner.works:
-        raise _busy(store, owner)
+        raise _busy(store, RUN, owner)
 
 
-def _take(store: Store, mine: Owner) -> int:
+def owner_of_run(store: Store) -> Owner | None:
+    """Who works on the run, or did last; None when that is not known."""
+    return _newest(store, RUN)[1]
+
+
+def _take(store: Store, name: str, mine: Owner) -> int:
     """The number under which `mine` was written. Raises RunBusy."""
     while True:
-        number, owner = _newest(store)
+        number, owner = _newest(store, name)
         if owner and owner.works:
-            raise _busy(store, owner)
+            raise _busy(store, name, owner)
         number += 1
-        store.create(_path(number), mine.model_dump_json().encode())
+        store.create(_path(name, number), mine.model_dump_json().encode())
         # Read back: a create that says False may be ours, and one that says True late, after others came and went.
-        newest, owner = _newest(store)
+        newest, owner = _newest(store, name)
         if newest == number and owner and owner.id == mine.id:
-            store.remove(_path(old) for old in _numbers(store) if old < number)
+            store.remove(_path(name, old) for old in _numbers(store, name) if old < number)
             return number
         if owner and owner.id != mine.id and newest > number:
-            store.remove([_path(number)])
+            store.remove([_path(name, number)])
 
 
-def _newest(store: Store) -> tuple[int, Owner | None]:
+def _newest(store: Store, name: str) -> tuple[int, Owner | None]:
     """The highest number and its owner; None when it is gone or half a file. (0, None) when there is none."""
-    number = max(_numbers(store), default=0)
+    number = max(_numbers(store, name), default=0)
     try:
-        return number, Owner.model_validate_json(store.read(_path(number)))
+        return number, Owner.model_validate_json(store.read(_path(name, number)))
     except (MissingArtifact, ValidationError):
         return number, None
 
 
-def _numbers(store: Store) -> list[int]:
-    return [int(name[:6]) for name in store.names("lease") if name[:6].isdecimal() and name[6:] == ".json"]
+def _numbers(store: Store, name: str) -> list[int]:
+    return [int(file[:6]) for file in store.names(name) if file[:6].isdecimal() and file[6:] == ".json"]
 
 
-def _path(number: int) -> str:
-    return f"lease/{number:06d}.json"
+def _path(name: str, number: int) -> str:
+    return f"{name}/{number:06d}.json"
 
 
-def _busy(store: Store, owner: Owner) -> RunBusy:
+def _busy(store: Store, name: str, owner: Owner) -> RunBusy:
     now = time.time()
+    what = store.uri if name == RUN else f"{name.removeprefix(f'{RUN}-')} of {store.uri}"
     return RunBusy(
-        f"{store.uri} is being worked on by {owner.host} (process {owner.process}) since "
+        f"{what} is being worked on by {owner.host} (process {owner.process}) since "
         f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(owner.since))}; its lease is {now - owner.since:.0f} s "
         f"old, renewed {now - owner.renewed:.0f} s ago. Wait for it or stop it; should that machine be gone, the lease "
         f"expires {EXPIRES_SECONDS:.0f} s after it was last renewed"

@@ -54,8 +54,12 @@ class TransformersEngine(TokenizingEngine):
         self._tokenizer = PolicyTokenizer(folder)
         self._model = load_model(folder, self._device)
         self._key = key
+        seconds = time.perf_counter() - started
         self.use.loads += 1
-        self.use.load_seconds += time.perf_counter() - started
+        if self.use.starts:
+            self.use.load_seconds += seconds
+        else:
+            self.use.starts, self.use.start_seconds = 1, seconds
 
     def generate(
         self, batches: Iterable[AnyBatch], progress: Progress | None = None

@@ -26,6 +26,7 @@ _POLL_SECONDS = 0.02
 _CLOSE_SECONDS = 5.0
 _LOG_LINES = 15
 _SECONDS_BETWEEN_JOINS = 1.0
+_SECONDS_BETWEEN_REPORTS = 1.0  # also where nothing has changed: whoever is told may want to stop the update
 
 
 class TrainerProcess:
@@ -89,6 +90,7 @@ class TrainerProcess:
     def _wait(self, progress: Progress | None) -> dict[str, Any]:
         """Poll for the answer to the latest job, passing progress on."""
         seen: dict[str, Any] = {}
+        told = 0.0
         others = 0 if self._placement is None else self._placement.machines - 1
         if progress is not None and not (self._folder / "ready.json").exists():
             progress(0, 1, f"starting the trainer{f', waiting for {others} machine(s) to join' if others else ''}")
@@ -98,8 +100,9 @@ class TrainerProcess:
             answer = _read(self._folder / f"result-{self._jobs:06d}.json")
             # Asked for after the answer: a job that has answered has told all its progress.
             state = _read(self._folder / "progress.json")
-            if progress is not None and state != seen and state.get("job") == self._jobs:
-                seen = state
+            told_of = state != seen or time.monotonic() > told + _SECONDS_BETWEEN_REPORTS
+            if progress is not None and told_of and state.get("job") == self._jobs:
+                seen, told = state, time.monotonic()
                 progress(state["done"], state["total"], state["what"])
             if "error" in answer:
                 raise TrainerError(f"the policy update failed: {answer['error']} (traceback: {answer['traceback']})")

@@ -8,8 +8,10 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from stages.contract import Context, Inputs, Metrics, Stage, Work, find_stage, run_stage, stage_key
+from stages.contract import Context, Inputs, Metrics, Share, Stage, Work, find_stage, run_stage, stage_key
 from stages.resources import Compute, Resources
 from stages.settings import Settings
 from storage.artifact import ArtifactRef, read_manifest
@@ -17,7 +19,7 @@ from storage.errors import SchemaMismatch, SerlError, StorageError
 from storage.reading import read_table
 from storage.store import Store
 from storage.tables import decode
-from tests.helpers import fake_resources
+from tests.helpers import fake_resources, memory_store
 
 SCHEMA = pa.schema([pa.field("row", pa.int64(), nullable=False), pa.field("seed", pa.int64(), nullable=False)])
 
@@ -154,6 +156,120 @@ def test_an_interruption_changes_no_digest(context: Context, tmp_path: Path) -> 
             run_stage(Counted(sharded=True, die_after=2).stage, {}, Config(), replace(disturbed, resources=resources))
         resumed = run_stage(Counted(sharded=True).stage, {}, Config(), replace(disturbed, resources=resources))
     assert context.store.read(whole.refs["rows"].path) == disturbed.store.read(resumed.refs["rows"].path)
+
+
+def test_shares_begin_with_parts_of_their_own_and_meet_late() -> None:
+    assert Share().order(4) == [0, 1, 2, 3]
+    assert [Share(index, 2).order(5) for index in range(2)] == [[0, 1, 4, 3, 2], [2, 3, 4, 1, 0]]
+    assert [Share(index, 3).order(3) for index in range(3)] == [[0, 2, 1], [1, 0, 2], [2, 1, 0]]
+    assert [Share(index, 3).order(1) for index in range(3)] == [[0], [0], [0]]
+
+
+@given(st.integers(1, 9), st.integers(0, 40))
+def test_every_share_goes_through_all_parts_and_no_two_begin_alike(of: int, parts: int) -> None:
+    orders = [Share(index, of).order(parts) for index in range(of)]
+    assert all(sorted(order) == list(range(parts)) for order in orders)
+    if parts >= of:
+        assert len({order[0] for order in orders}) == of
+
+
+def test_two_share_the_parts_of_a_stage(context: Context) -> None:
+    alone = run_stage(Counted(sharded=True).stage, {}, Config(), replace(context, store=memory_store()))
+    bodies, together = [Counted(sharded=True), Counted(sharded=True)], threading.Barrier(2)
+    results = []
+
+    def attempt(index: int) -> None:
+        def body(config: Config, inputs: Inputs, work: Work) -> Metrics:
+            shards = work.shards("rows", 5)
+            assert shards.missing
+            for number, (part, rows) in enumerate(shards):
+                if number < 2:
+                    together.wait(timeout=10)  # both are at work on a part of theirs
+                work.write_part("rows", part, bodies[index].rows(rows, config, work))
+                bodies[index].written.append((part, rows))
+                if number < 2:
+                    together.wait(timeout=10)
+            assert not shards.missing
+            return {"rows/count": 5}
+
+        stage = replace(bodies[index].stage, body=body)
+        results.append(run_stage(stage, {}, Config(), replace(context, resources=resources, share=Share(index, 2))))
+
+    with fake_resources(shard_rows=1) as resources:
+        threads = [threading.Thread(target=attempt, args=(index,)) for index in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    # 0 and 1 are the first's, 2, 3 and 4 the second's; two parts each were done at the same time, 4 by who came first.
+    first, second = ([part for part, _ in body.written] for body in bodies)
+    assert first[:2] == [0, 1] and second[:2] == [2, 3]
+    assert set(first[2:]) | set(second[2:]) == {4}
+    assert len(results) == 2 and results[0].refs == results[1].refs
+    assert read_table(results[0].refs["rows"]).equals(read_table(alone.refs["rows"]))
+
+
+def test_parts_are_cut_and_counted_by_hand(context: Context) -> None:
+    told: list[tuple[int, int]] = []
+    seen = replace(context, progress=lambda stage, done, total, note: told.append((done, total)))
+    with fake_resources(shard_rows=2) as resources:
+        work = Work(Counted().stage, "key", replace(seen, resources=resources))
+        shards = work.shards("rows", 5)
+        assert shards.ranges == {0: range(2), 1: range(2, 4), 2: range(4, 5)}
+        # Row 3 is the first of what is left, and part 1 is cut.
+        assert shards.between(3, 5).ranges == {1: range(1), 2: range(1, 2)}
+        assert shards.between(0, 2).ranges == {0: range(2)}
+        work.write_part("rows", 1, Counted().rows(range(2, 4), Config(), work))
+        assert list(shards) == [(0, range(2)), (2, range(4, 5))]
+        shards.counting(10)(3, 99)
+        shards.counting([1, 2, 3, 4, 5])(3, 99)
+    assert told == [(20 + 3, 50), (3 + 4 + 3, 15)]
+
+
+def _done_by_another(stage: Stage, context: Context) -> None:
+    run_stage(replace(stage, body=Counted()), {}, Config(), replace(context, share=Share()))
+
+
+def test_who_shares_a_stage_stops_once_another_has_committed_it(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stages.contract._SECONDS_BETWEEN_LOOKS", 0.0)
+    shared = replace(context, share=Share(1, 2))
+
+    def body(config: Config, inputs: Inputs, work: Work) -> Metrics:
+        work.progress(1, 5)
+        _done_by_another(stage, context)
+        work.progress(2, 5)
+        raise AssertionError("it went on")
+
+    stage = replace(Counted().stage, body=body)
+    result = run_stage(stage, {}, Config(), shared)
+    assert read_table(result.refs["rows"]).height == 5 and result.metrics == {"rows/count": 5}
+    # What it had spent is told all the same.
+    assert len(context.store.names("timings/iteration=0001")) == 2
+
+
+def test_an_error_counts_unless_another_has_done_the_stage(context: Context) -> None:
+    def body(config: Config, inputs: Inputs, work: Work) -> Metrics:
+        if calls.append(1) or len(calls) > 1:
+            _done_by_another(stage, context)
+        raise OSError("the disk is full")
+
+    calls: list[int] = []
+    stage = replace(Counted().stage, body=body)
+    with pytest.raises(OSError, match="full"):
+        run_stage(stage, {}, Config(), replace(context, share=Share(1, 2)))
+    assert run_stage(stage, {}, Config(), replace(context, share=Share(1, 2))).metrics == {"rows/count": 5}
+
+
+def test_an_error_of_who_works_alone_counts_in_any_case(context: Context) -> None:
+    def body(config: Config, inputs: Inputs, work: Work) -> Metrics:
+        _done_by_another(stage, context)
+        raise OSError("the disk is full")
+
+    stage = replace(Counted().stage, body=body)
+    with pytest.raises(OSError, match="full"):
+        run_stage(stage, {}, Config(), context)
 
 
 def test_a_forgotten_output_is_named(context: Context) -> None:

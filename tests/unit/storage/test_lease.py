@@ -11,7 +11,7 @@ import pytest
 
 import storage.lease
 from storage.errors import RunBusy, StorageError
-from storage.lease import EXPIRES_SECONDS, Owner, check_free, hold_lease
+from storage.lease import EXPIRES_SECONDS, Owner, check_free, hold_lease, owner_of_run
 from storage.store import Store
 from tests.commands import REPOSITORY
 from tests.helpers import memory_store
@@ -42,6 +42,16 @@ def test_one_works_the_next_is_told_whose_it_is_and_then_has_it(store: Store) ->
     check_free(store)
     with hold_lease(store):
         assert store.names("lease") == ["000002.json"], "the lease before it was not tidied away"
+
+
+def test_leases_of_other_names_are_others(store: Store) -> None:
+    with hold_lease(store, "lease-ppo_update"):
+        check_free(store)
+        with hold_lease(store):
+            assert (owner := owner_of_run(store)) and owner.process == os.getpid() and owner.works
+            with pytest.raises(RunBusy, match=f"ppo_update of {store.uri}"), hold_lease(store, "lease-ppo_update"):
+                pass
+    assert (owner := owner_of_run(store)) and owner.released and not owner.works
 
 
 def test_an_error_gives_the_lease_back(store: Store) -> None:

@@ -1,0 +1,226 @@
+"""`gpu: deployment` on loopback: a server, a cpu worker and gpu workers, each a process that gets killed."""
+
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from flows.config import RunConfig, load_config
+from flows.inline import do_run
+from flows.setup import LOST_AFTER_SECONDS
+from storage.run import Run, open_run
+from tests.commands import CUT, REPOSITORY
+from tests.helpers import fake_config
+from tests.prefect_server import (
+    SLOW_FAKE,
+    PrefectServer,
+    kill,
+    kill_with_children,
+    prefect_server,
+    processes_of,
+    wait_until,
+)
+
+pytestmark = [pytest.mark.slow, pytest.mark.server]
+
+RESPONSE_SECONDS = 0.1
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    slow = {"PYTHONPATH": str(SLOW_FAKE), "SERL_TEST_RESPONSE_SECONDS": str(RESPONSE_SECONDS)}
+    with prefect_server(tmp_path_factory.mktemp("prefect"), **slow) as server:
+        server.set_up()
+        server.worker("cpu", limit=4)
+        yield server
+
+
+@pytest.fixture
+def gpu_workers(server: PrefectServer) -> Iterator[list[int]]:
+    """Process ids of two workers of pool gpu."""
+    workers = [server.worker("gpu") for _ in range(2)]
+    yield [worker.pid for worker in workers]
+    for worker in workers:
+        kill_with_children(worker.pid)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> RunConfig:
+    return fake_config(tmp_path, gpu="deployment", gpu_runs=2, iterations=1)
+
+
+@pytest.fixture
+def inline(config: RunConfig, tmp_path: Path) -> Run:
+    """The same run, undisturbed in one process."""
+    alone = config.model_copy(update={"root": str(tmp_path / "inline"), "gpu": "inline"})
+    do_run(alone)
+    return open_run(alone.uri)
+
+
+def outputs(run: Run) -> dict[tuple[int, str], Any]:
+    """What every stage of a run made, digests included."""
+    return {
+        (number, stage): [manifest.key, manifest.outputs, manifest.metrics]
+        for number in run.iterations
+        for stage, manifest in run.manifests(number).items()
+    }
+
+
+def parts(config: RunConfig) -> dict[str, int]:
+    """The parts of `responses` that are there, with the time of their writing."""
+    found = (Path(config.uri) / "responses").rglob("part-*.parquet")
+    return {str(path): path.stat().st_mtime_ns for path in found}
+
+
+def wait_for_parts(config: RunConfig, count: int = 1) -> dict[str, int]:
+    return wait_until(lambda: found if len(found := parts(config)) >= count else None, 120)
+
+
+def executions(run: Run, stage: str) -> pl.DataFrame:
+    return run.table("timings").filter(pl.col("stage") == stage)
+
+
+def test_deployment_says_what_is_missing_or_wrong(server: PrefectServer, config: RunConfig) -> None:
+    """Comes first: workers that others have killed count as online for a while."""
+
+    def failure(deployment: str, parameters: dict[str, Any]) -> str:
+        state = server.wait_for(server.start_deployment(deployment, parameters), "FAILED", seconds=60)["state"]
+        return str(state["message"])
+
+    began = time.monotonic()
+    message = failure("serl/iteration", {"config": config.model_dump(mode="json")})
+    assert "no worker of pool gpu is online" in message and "To go on: Retry in the UI, or serl resume" in message
+    worker = server.worker("gpu", SERL_COMMIT="another")
+    message = failure("serl-gpu/stages", {"config": config.model_dump(mode="json"), "code": "0.0.1+other"})
+    assert "and the run is on serl 0.0.1+other; give both the same version" in message
+    kill_with_children(worker.pid)
+    wrong = server.call("prefect", "deployment", "run", "serl/iteration", "--param", "iterations=many", expect=1)
+    assert "iterations" in wrong and "many" in wrong
+    assert time.monotonic() - began < 120
+
+
+def test_deployment_shares_gpu_stages_among_workers(
+    server: PrefectServer, gpu_workers: list[int], config: RunConfig, inline: Run
+) -> None:
+    flow_run = server.wait_for(server.submit(config, iterations=2))
+    run = open_run(config.uri)
+    assert outputs(run) == outputs(inline)
+    assert flow_run["name"] == "small · iterations 0–1 of 1"
+    # Both workers had a hand in the responses; the rest was done once, filter and vote by the run itself.
+    assert executions(run, "sample_responses")["process"].n_unique() == 2
+    gpu = set(executions(run, "sample_responses")["process"])
+    for stage, on_gpu in (("filter_instructions", False), ("vote_rewards", False), ("ppo_update", True)):
+        (process,) = executions(run, stage)["process"]
+        assert (process in gpu) is on_gpu, stage
+    gpu_runs = server.gpu_runs(config)
+    assert [found["name"] for found in gpu_runs] == ["small · GPU 1 of 2", "small · GPU 2 of 2"]
+    for found in gpu_runs:
+        assert server.wait_for(found["id"], seconds=20)["parent_task_run_id"]
+    names = {task["name"]: task["state_name"] for task in server.ask("task_runs/filter", {})}
+    accepted = run.metrics(1)["filter/accepted"]
+    assert names[f"iteration 1 · sample_responses · {accepted} questions × 8"] == "Completed"
+    assert names["iteration 0 · evaluate · 5 problems × (1 + 3)"] == "Completed"
+
+
+def test_deployment_outlives_the_loss_of_a_child(
+    server: PrefectServer, gpu_workers: list[int], config: RunConfig, inline: Run
+) -> None:
+    run = server.submit(config, iterations=2)
+    before = wait_for_parts(config)
+    lost = server.gpu_runs(config)[0]["id"]
+    kill(lost)
+    server.wait_for(run)
+    assert outputs(open_run(config.uri)) == outputs(inline)
+    after = parts(config)
+    assert len(after) > len(before) and before == {path: after[path] for path in before}, (
+        "a finished part was done again"
+    )
+    assert server.flow_run(lost)["state_type"] == "CRASHED"
+
+
+def test_deployment_outlives_the_loss_of_a_machine(
+    server: PrefectServer, gpu_workers: list[int], config: RunConfig, inline: Run
+) -> None:
+    """Nobody reports the flow run that was on it: its heartbeats are missed, and it counts as crashed."""
+    run = server.submit(config, iterations=2)
+    before = wait_for_parts(config)
+    children = {found["id"]: processes_of(found["id"])[0].parent().pid for found in server.gpu_runs(config)}  # type: ignore[union-attr]
+    lost = next(child for child, parent in children.items() if parent == gpu_workers[0])
+    kill_with_children(gpu_workers[0])
+    killed = time.time()
+    server.wait_for(run)
+    assert outputs(open_run(config.uri)) == outputs(inline)
+    after = parts(config)
+    assert before == {path: after[path] for path in before}
+    state = server.wait_for(lost, "CRASHED", seconds=LOST_AFTER_SECONDS + 30)["state"]
+    assert datetime.fromisoformat(state["timestamp"]).timestamp() - killed < 95
+    assert state["message"].startswith("no sign of life")
+
+
+def test_deployment_outlives_the_loss_of_the_run_itself(
+    server: PrefectServer, gpu_workers: list[int], config: RunConfig, inline: Run
+) -> None:
+    """An automation starts it again; the GPU workers have gone on meanwhile, and serve it without a new start."""
+    run = server.submit(config, iterations=2)
+    before = wait_for_parts(config)
+    kill(run)
+    found = server.wait_for(run)
+    assert found["run_count"] == 2
+    assert outputs(open_run(config.uri)) == outputs(inline)
+    after = parts(config)
+    assert before == {path: after[path] for path in before}
+    assert len(server.gpu_runs(config)) == 2
+    again = server.wait_for(server.submit(config, iterations=1))
+    assert again["run_count"] == 1
+
+
+def test_deployment_gives_up_a_run_that_crashes_again_and_again(server: PrefectServer, config: RunConfig) -> None:
+    """Without a worker of pool gpu it would wait at its first GPU stage; it is killed before it comes there."""
+    parameters = {"config": config.model_dump(mode="json"), "iterations": 1, "restarts": 1}
+    run = server.start_deployment("serl/iteration", parameters)
+    for count in (1, 2):
+        wait_until(lambda count=count: server.flow_run(run)["run_count"] == count and processes_of(run), 60)  # type: ignore[misc]
+        kill(run)
+    ended = server.wait_for(run, "FAILED", seconds=60)
+    assert "started again 1 times and lost each time" in ended["state"]["message"]
+
+
+@pytest.fixture(scope="module")
+def quickstart(tmp_path_factory: pytest.TempPathFactory) -> RunConfig:
+    overrides = tuple(setting.removeprefix("--set=") for setting in CUT)
+    root = tmp_path_factory.mktemp("runs")
+    return load_config(
+        REPOSITORY / "configs" / "quickstart.yaml",
+        (*overrides, f"root={root}", "gpu=deployment", "gpu_runs=1", "iterations=30"),
+    )
+
+
+def test_deployment_starts_one_engine_and_stops_on_cancel(server: PrefectServer, quickstart: RunConfig) -> None:
+    worker = server.worker("gpu")
+    server.wait_for(server.submit(quickstart, iterations=3))
+    run = open_run(quickstart.uri)
+    assert run.iterations == [0, 1, 2]
+    timings = run.table("timings")
+    assert timings["engine_starts"].sum() == 1 and timings["engine_loads"].sum() == 3
+    assert len(server.gpu_runs(quickstart)) == 1
+    second = server.submit(quickstart, iterations=20)
+    child = wait_until(lambda: found[1]["id"] if len(found := server.gpu_runs(quickstart)) == 2 else None, 60)
+
+    def training() -> list[str]:
+        # The trainer is a process of its own, which the worker of the stages has started.
+        return [
+            " ".join(process.cmdline())
+            for process in processes_of(child)
+            if "stages.trainer.worker" in process.cmdline()
+        ]
+
+    wait_until(lambda: training() and open_run(quickstart.uri).iterations[-1] > 2, 120)
+    server.ask(f"flow_runs/{second}/set_state", {"state": {"type": "CANCELLING", "name": "Cancelling"}})
+    wait_until(lambda: not processes_of(second) and not processes_of(child), 30)
+    for ended in (second, child):
+        server.wait_for(ended, "CANCELLED", seconds=15)
+    kill_with_children(worker.pid)

@@ -1,0 +1,226 @@
+"""A Prefect server on loopback, with workers, for tests and benchmarks: everything is a process that can be killed.
+
+The server is on PostgreSQL where its programs are there. On SQLite, Prefect loses events when several clients write at
+once ("database is locked"), and with them what its automations wait for.
+"""
+
+import contextlib
+import json
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+
+from flows.config import RunConfig
+from tests.commands import REPOSITORY, environment
+
+SLOW_FAKE = REPOSITORY / "tests" / "slow_fake"
+POSTGRESQL = next((path.parent for path in sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))), None)
+"""Where its programs are."""
+
+Found = TypeVar("Found")
+
+
+class PrefectServer:
+    """Commands and questions to a server; `env` is that of its clients."""
+
+    def __init__(self, folder: Path, database: str | None, env: Mapping[str, str]) -> None:
+        port = _free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self.env = environment(
+            PREFECT_HOME=str(folder / "prefect"),
+            PREFECT_API_URL=f"{self.url}/api",
+            PREFECT_WORKER_QUERY_SECONDS="2",
+            PREFECT_FLOWS_HEARTBEAT_FREQUENCY="30",
+            PREFECT_SERVER_ANALYTICS_ENABLED="false",
+            DO_NOT_TRACK="1",
+            **({"PREFECT_SERVER_DATABASE_CONNECTION_URL": database} if database else {}),
+            **env,
+        )
+        self._folder = folder
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self.start("server", "start", "--host", "127.0.0.1", "--port", str(port))
+
+    def start(self, *arguments: str, **env: str) -> subprocess.Popen[bytes]:
+        """`prefect ...` in the background, in a session of its own; its output goes to a log in the folder."""
+        with (self._folder / f"{len(self._processes)}-{arguments[0]}.log").open("wb") as log:
+            command = [sys.executable, "-m", "prefect", *arguments]
+            process = subprocess.Popen(
+                command, cwd=REPOSITORY, env={**self.env, **env}, stdout=log, stderr=log, start_new_session=True
+            )
+        self._processes.append(process)
+        return process
+
+    def worker(self, pool: str, limit: int = 1, **env: str) -> subprocess.Popen[bytes]:
+        """A worker of a pool, once the server has heard of it."""
+        before = self.online(pool)
+        worker = self.start("worker", "start", "--pool", pool, "--limit", str(limit), **env)
+        wait_until(lambda: self.online(pool) > before, 60)
+        return worker
+
+    def online(self, pool: str) -> int:
+        workers = self.ask(f"work_pools/{pool}/workers/filter", {})
+        return sum(worker["status"] == "ONLINE" for worker in workers)
+
+    def call(self, *command: str, timeout: float = 400, expect: int = 0) -> str:
+        """`python -m ...`, which has to end with this exit code; its output, errors included."""
+        done = subprocess.run(
+            [sys.executable, "-m", *command],
+            cwd=REPOSITORY, env=self.env, capture_output=True, text=True, timeout=timeout, check=False,
+        )  # fmt: skip
+        assert done.returncode == expect, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def set_up(self) -> None:
+        """Pools, automations and deployments, as the README has them made."""
+        self.call("flows.cli", "setup-prefect")
+        self.call("prefect", "--no-prompt", "deploy", "--all")
+
+    def ask(self, path: str, body: Any = None) -> Any:
+        """GET, or POST where there is a body."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(
+            f"{self.url}/api/{path}", data=data, headers={"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return json.load(response)
+
+    def submit(self, config: RunConfig, iterations: int) -> str:
+        """Start the deployment `serl/iteration`; the flow run's id."""
+        parameters = {"config": config.model_dump(mode="json"), "iterations": iterations}
+        return self.start_deployment("serl/iteration", parameters)
+
+    def start_deployment(self, name: str, parameters: Mapping[str, Any]) -> str:
+        """A flow run of a deployment; its id."""
+        deployment = self.ask(f"deployments/name/{name}")
+        body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
+        return str(self.ask(f"deployments/{deployment['id']}/create_flow_run", body)["id"])
+
+    def flow_run(self, run: str) -> dict[str, Any]:
+        found = self.ask(f"flow_runs/{run}")
+        assert isinstance(found, dict)
+        return found
+
+    def gpu_runs(self, config: RunConfig) -> list[dict[str, Any]]:
+        """The flow runs of pool gpu that serve a run, oldest first."""
+        tagged = {"flow_runs": {"tags": {"all_": [f"serl: {config.uri}"]}}, "sort": "EXPECTED_START_TIME_ASC"}
+        found = self.ask("flow_runs/filter", tagged)
+        assert isinstance(found, list)
+        return found
+
+    def wait_for(self, run: str, state: str = "COMPLETED", seconds: float = 240) -> dict[str, Any]:
+        """The flow run, once its state is of this type; any other end is an error."""
+        ends = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+
+        def reached() -> dict[str, Any] | None:
+            found = self.flow_run(run)
+            kind = found["state_type"]
+            assert kind not in ends - {state, "CRASHED"}, found["state"]
+            return found if kind == state else None
+
+        return wait_until(reached, seconds)
+
+    def stop(self) -> None:
+        for process in reversed(self._processes):
+            kill_with_children(process.pid)
+            process.wait()
+
+
+@contextmanager
+def prefect_server(folder: Path, **env: str) -> Iterator[PrefectServer]:
+    """A server that answers; it and all workers are killed at the end, with what they started."""
+    with _postgresql() if POSTGRESQL else nullcontext() as database:
+        server = PrefectServer(folder, database, env)
+        try:
+            wait_until(lambda: server.ask("health"), 180)
+            yield server
+        finally:
+            server.stop()
+
+
+@contextmanager
+def _postgresql() -> Iterator[str]:
+    """The URL of a database of its own, empty at first and gone in the end."""
+    assert POSTGRESQL is not None
+    # It refuses to run as root, and in a folder that is another's.
+    user = pwd.getpwnam("postgres").pw_uid if os.geteuid() == 0 else os.geteuid()
+    folder = Path(tempfile.mkdtemp(prefix="serl-postgresql-"))
+    os.chown(folder, user, -1)
+    port, data = _free_port(), folder / "data"
+
+    def run(program: str, *arguments: str) -> subprocess.Popen[bytes]:
+        with (folder / f"{program}.log").open("wb") as log:
+            command = [str(POSTGRESQL / program), "-D", str(data), *arguments]
+            return subprocess.Popen(command, cwd=folder, user=user, stdout=log, stderr=log)
+
+    try:
+        made = run("initdb", "--username=serl", "--auth=trust", "--no-sync").wait()
+        assert made == 0, (folder / "initdb.log").read_text()
+        server = run("postgres", "-p", str(port), "-k", str(folder), "-h", "127.0.0.1", "-F")
+        try:
+            wait_until(lambda: _listens(port), 60)
+            yield f"postgresql+asyncpg://serl@127.0.0.1:{port}/postgres"
+        finally:
+            server.send_signal(signal.SIGQUIT)
+            server.wait()
+    finally:
+        shutil.rmtree(folder)
+
+
+def wait_until(look: Callable[[], Found | None], seconds: float) -> Found:
+    """What `look` returns, once it is true; an error of the network counts as nothing."""
+    deadline = time.monotonic() + seconds
+    while True:
+        with contextlib.suppress(OSError):
+            if found := look():
+                return found
+        assert time.monotonic() < deadline, f"nothing came of it for {seconds:.0f} s"
+        time.sleep(0.25)
+
+
+def processes_of(run: str) -> list[psutil.Process]:
+    """The processes of a flow run that a worker started, those that they started included."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("PREFECT__FLOW_RUN_ID") == run and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+def kill(run: str) -> None:
+    """kill -9 the process that the worker started for a flow run."""
+    first = min(processes_of(run), key=lambda process: process.create_time())
+    os.kill(first.pid, signal.SIGKILL)
+
+
+def kill_with_children(pid: int) -> None:
+    """kill -9 a process with all that it started, as when a machine is lost."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        for one in [process, *process.children(recursive=True)]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+
+
+def _listens(port: int) -> bool:
+    with socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
