@@ -52,8 +52,8 @@ Domain = Literal["arithmetic"]
 class Seeds(Settings):
     """Seed questions: a JSONL or Parquet file with a field `question` or `problem`, or some of a built-in domain."""
 
-    path: str | None = None
-    domain: Domain | None = None
+    path: str | None = Field(None, description="JSONL or Parquet file.")
+    domain: Domain | None = Field(None, description="Built-in domain that questions are drawn from.")
     count: PositiveInt | None = Field(None, le=10_000, description="Questions taken from the built-in domain.")
 
     @model_validator(mode="after")
@@ -71,7 +71,7 @@ class Dataset(Seeds):
 class Policy(Settings):
     """The starting policy: one of a warm start, a local Hugging Face folder, or a policy of another run."""
 
-    warm_start: WarmStartConfig | None = None
+    warm_start: WarmStartConfig | None = Field(None, description="A tiny policy, made and taught on the spot.")
     model: str | None = Field(None, description="Local Hugging Face folder with safetensors and tokenizer.")
     adapter: str | None = Field(None, description="LoRA adapter for `model`, in peft's format; merged once.")
     run: str | None = Field(None, description="Another run's folder.")
@@ -96,7 +96,7 @@ class Policy(Settings):
 class Voter(Settings):
     """A model that votes beside the policy. Only the policy's responses are trained on."""
 
-    name: str = Field(pattern=r"^[a-z0-9_]+$")
+    name: str = Field(pattern=r"^[a-z0-9_]+$", description="What tables call it.")
     model: str | None = Field(None, description="Local Hugging Face folder with safetensors and tokenizer.")
     adapter: str | None = Field(None, description="LoRA adapter for `model`, in peft's format; merged once.")
     iteration: int | None = Field(
@@ -123,10 +123,10 @@ class Benchmark(Settings):
     """An evaluation set: one that has a name (`serl benchmarks` lists them), a JSONL or Parquet file of your own,
     held-out problems of a built-in domain, or the seeds that have an answer."""
 
-    name: str = Field(pattern=r"^[a-z0-9_]+$")
+    name: str = Field(pattern=r"^[a-z0-9_]+$", description="A known set's, or one of your own.")
     path: str | None = Field(None, description="JSONL or Parquet file; NAME.jsonl or .parquet under evaluate.data.")
-    domain: Domain | None = None
-    count: PositiveInt | None = Field(None, le=10_000)
+    domain: Domain | None = Field(None, description="Built-in domain that held-out problems are drawn from.")
+    count: PositiveInt | None = Field(None, le=10_000, description="Problems drawn from the domain.")
     seed: int = Field(0, description="Which held-out problems of the domain are drawn.")
     seeds: Literal[True] | None = Field(
         None, description="The labelled seeds: how far their votes can be trusted. Their answers are used here only."
@@ -165,9 +165,9 @@ class Benchmark(Settings):
 class Evaluation(Settings):
     """When and on what policies are evaluated. Iteration 0 and the last one always are."""
 
-    every: PositiveInt = 1
+    every: PositiveInt = Field(1, description="Iterations from one evaluation to the next.")
     data: str = Field("data", description="Folder in which named evaluation sets without a `path` are looked for.")
-    benchmarks: tuple[Benchmark, ...] = Field(min_length=1)
+    benchmarks: tuple[Benchmark, ...] = Field(min_length=1, description="Evaluation sets, the headline one first.")
     protocol: EvaluateSettings = EvaluateSettings()
 
     @model_validator(mode="after")
@@ -243,7 +243,7 @@ class KeepPolicies(Settings):
 
     last: PositiveInt = Field(2, description="The newest ones.")
     every: PositiveInt | None = Field(10, description="Those of every so many iterations; null: none for that reason.")
-    best: KeepBest | None = None
+    best: KeepBest | None = Field(None, description="The best ones.")
 
 
 class Keep(Settings):
@@ -294,7 +294,7 @@ class RunConfig(Settings):
     generate: GenerateConfig = GenerateConfig()
     filter: FilterSettings = FilterSettings()
     sample: SampleConfig = SampleConfig()
-    voters: tuple[Voter, ...] = ()
+    voters: tuple[Voter, ...] = Field((), description="Models that vote beside the policy.")
     vote: VoteSettings = VoteSettings()
     update: UpdateConfig = UpdateConfig()
     refresh_reference: PositiveInt | None = Field(

@@ -43,13 +43,18 @@ class _Abandoned(SerlError):
 @flow(name="serl-gpu", persist_result=False, validate_parameters=True)
 def serl_gpu(
     config: RunConfig,
-    share: Annotated[int, Field(ge=0, description="Which of the GPU workers on this run it is, from 0.")] = 0,
-    of: Annotated[int, Field(ge=1, description="How many share the parts of a stage.")] = 1,
-    code: Annotated[
-        str | None, Field(description="Version of this software that the run is on; another one is refused.")
-    ] = None,
+    share: Annotated[int, Field(ge=0)] = 0,
+    of: Annotated[int, Field(ge=1)] = 1,
+    code: str | None = None,
 ) -> State[None]:
-    """Do the GPU stages of a run that is under way, with others who do the same. Started by the run itself."""
+    """Do the GPU stages of a run that is under way, with others who do the same. Started by the run itself.
+
+    Args:
+        config: The run's.
+        share: Which of the GPU workers on this run it is, from 0.
+        of: How many share the parts of a stage.
+        code: Version of this software that the run is on; another one is refused.
+    """
     if code not in (None, code_version()):
         raise OtherCode(
             f"this worker of pool gpu has serl {code_version()}, and the run is on serl {code}; give both the same "

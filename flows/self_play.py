@@ -29,14 +29,17 @@ from storage.store import Store
 @flow(name="serl", flow_run_name="{config.name}", persist_result=False, validate_parameters=True)
 def serl(
     config: RunConfig,
-    iterations: Annotated[int, Field(ge=1, description="How many missing iterations to do; iteration 0 counts.")] = 1,
-    restarts: Annotated[
-        int, Field(ge=0, description="How often it is started again after a crash, and a lost GPU worker is replaced.")
-    ] = 3,
+    iterations: Annotated[int, Field(ge=1)] = 1,
+    restarts: Annotated[int, Field(ge=0)] = 3,
 ) -> None:
-    """Do the next `iterations` missing iterations of the run that `config` describes.
+    """Do the next missing iterations of a run.
 
     What is finished is found from manifests alone, so a run that was stopped anywhere, on any machine, goes on there.
+
+    Args:
+        config: What a configuration file has in it; configs/ of the project holds some.
+        iterations: How many missing iterations to do; iteration 0, the starting policy, counts.
+        restarts: How often it is started again after a crash, and how often a lost GPU worker is replaced.
     """
     with _how_to_go_on(config), end_in_time():
         store = Store(config.uri)

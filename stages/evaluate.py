@@ -36,9 +36,11 @@ class EvaluateSettings(Settings):
         AnswerPrompt(template="{question}\n"),
         description="plain, boxed, chat, chat_boxed, or its template, chat and system. A benchmark may have its own.",
     )
-    temperature: PositiveFloat = 1.0
-    top_p: PositiveFloat = Field(0.95, le=1)
-    max_tokens: PositiveInt = 1_024
+    temperature: PositiveFloat = Field(1.0, description="Of sampled responses; the greedy one has none.")
+    top_p: PositiveFloat = Field(
+        0.95, le=1, description="Sampling is among the likeliest tokens that together have this probability."
+    )
+    max_tokens: PositiveInt = Field(1_024, description="New tokens per response.")
     max_prompt_tokens: PositiveInt = Field(2_048, description="Worked examples are left out until a prompt fits.")
     stop: StopStrings = ()
 

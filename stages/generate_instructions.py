@@ -35,10 +35,14 @@ class GenerateConfig(Settings):
     examples_from_pool: NonNegativeInt = Field(2, description="At most this many of them are kept generated ones.")
     system: str = Field(PAPER_SYSTEM, description="System prompt; empty for none.")
     user: str = Field("Come up with a series of questions:", description="First line of the user's turn.")
-    temperature: NonNegativeFloat = 0.8
-    top_p: PositiveFloat = Field(0.95, le=1)
-    presence_penalty: float = Field(2.0, ge=-2, le=2)
-    max_prompt_tokens: PositiveInt = 1_024
+    temperature: NonNegativeFloat = Field(
+        0.8, description="0 always takes the likeliest token; 1 samples from the policy as it is."
+    )
+    top_p: PositiveFloat = Field(
+        0.95, le=1, description="Sampling is among the likeliest tokens that together have this probability."
+    )
+    presence_penalty: float = Field(2.0, ge=-2, le=2, description="Taken from the logits of tokens used already.")
+    max_prompt_tokens: PositiveInt = Field(1_024, description="Examples are left out until a prompt fits.")
     max_tokens: PositiveInt = Field(1_024, description="New tokens per continuation.")
     stop: StopStrings = ()
 

@@ -66,8 +66,10 @@ class SampleConfig(Settings):
 
     responses: PositiveInt = Field(16, description="Responses per question.")
     prompt: AnswerPrompt = AnswerPrompt()
-    temperature: PositiveFloat = 1.0
-    top_p: PositiveFloat = Field(1.0, le=1)
+    temperature: PositiveFloat = Field(1.0, description="1 samples from the policy as it is.")
+    top_p: PositiveFloat = Field(
+        1.0, le=1, description="Sampling is among the likeliest tokens that together have this probability."
+    )
     max_prompt_tokens: PositiveInt = Field(1_024, description="A question whose prompt is longer gets no responses.")
     max_tokens: PositiveInt = Field(1_024, description="New tokens per response.")
     stop: StopStrings = ()

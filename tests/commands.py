@@ -38,11 +38,11 @@ def environment(**extra: str) -> dict[str, str]:
     return {**inherited, "OMP_NUM_THREADS": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false", **extra}
 
 
-def serl(*arguments: str, timeout: float = 540) -> subprocess.CompletedProcess[str]:
+def serl(*arguments: str, timeout: float = 540, **env: str) -> subprocess.CompletedProcess[str]:
     """`serl ...` from the repository's root; output is captured."""
     command = [sys.executable, "-m", "flows.cli", *arguments]
     return subprocess.run(
-        command, cwd=REPOSITORY, env=environment(), capture_output=True, text=True, timeout=timeout, check=False
+        command, cwd=REPOSITORY, env=environment(**env), capture_output=True, text=True, timeout=timeout, check=False
     )
 
 

@@ -25,19 +25,19 @@ _REASONING_START = re.compile(r"^(?:A(?:nswer)?:\s*)?(?:Let's think step by step
 class Fields(Settings):
     """Which fields of a row hold what; the first that is there and not empty counts."""
 
-    question: Names = ("question", "problem")
+    question: Names = Field(("question", "problem"), description="What is asked.")
     context: Names = Field((), description="Texts that belong before the question; one it holds already is left out.")
     options: Names = Field((), description="Options to choose from: a list, or one text.")
-    answer: Names = ("answer",)
+    answer: Names = Field(("answer",), description="The reference answer.")
     reasoning: Names = Field((), description="Of a worked example.")
-    level: Names = ("level",)
-    subject: Names = ("subject",)
+    level: Names = Field(("level",), description="How hard it is; results are given by level.")
+    subject: Names = Field(("subject",), description="What it is about; results are given by subject.")
 
 
 class Shots(Settings):
     """Worked examples before each question, of the question's own subject where rows have one."""
 
-    count: PositiveInt
+    count: PositiveInt = Field(description="How many.")
     header: str = Field("", description="Text before them; {subject} stands for the question's subject.")
 
 

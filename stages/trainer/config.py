@@ -35,7 +35,7 @@ class CriticConfig(Settings):
 class LoraConfig(Settings):
     """Low-rank adapters (arXiv 2106.09685): only they are trained, and merged into the policy that goes on."""
 
-    rank: int = Field(default=16, ge=1, le=1024)
+    rank: int = Field(default=16, ge=1, le=1024, description="Of the two matrices that stand for a change of weights.")
     alpha: float = Field(default=32, gt=0)
     """The adapters' product counts alpha / rank times."""
     modules: tuple[str, ...] | None = None
@@ -56,7 +56,7 @@ class UpdateConfig(Settings):
     """Highest rate of the schedule."""
     betas: tuple[float, float] = (0.9, 0.95)
     """AdamW's decay rates of the two moments."""
-    weight_decay: float = Field(default=0.0, ge=0, lt=1)
+    weight_decay: float = Field(default=0.0, ge=0, lt=1, description="AdamW's, decoupled from the gradient.")
     max_grad_norm: float = Field(default=1.0, gt=0)
     """The gradient is scaled down to this norm."""
     clip: float = Field(default=0.2, gt=0, lt=1)
