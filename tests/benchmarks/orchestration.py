@@ -1,0 +1,114 @@
+"""What Prefect, start-up of processes and reports add to an iteration whose stages take a known time.
+
+    python -m tests.benchmarks.orchestration [--seconds 600]
+
+The fake engine sleeps for each response, so that the responses of an iteration take `--seconds` in all; whatever else
+passes from the start of the command to the end of its process counts as overhead, filters, votes and grading included.
+The same iteration is done by `serl run`, by the stages alone without Prefect (`flows.inline`), and by the deployment
+`serl/iteration` with its GPU stages on a worker of pool gpu, the server on PostgreSQL where it is installed. The last
+two take a tenth of the time, as what they add does not depend on it. The last line is JSON:
+
+share          overhead of `serl run` over its time, for an iteration of `--seconds`
+inline_s       its overhead in seconds
+plain_s        that of the stages alone
+deployment_s   that of the deployment, from the request to Completed
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from flows.config import RunConfig
+from flows.inline import do_run
+from storage.run import open_run
+from tests.commands import REPOSITORY, environment
+from tests.helpers import fake_config
+from tests.prefect_server import POSTGRESQL, SLOW_FAKE, prefect_server
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=600.0, help="what the responses of the iteration take")
+    seconds = parser.parse_args().seconds
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        responses = _responses(_config(folder / "counted"))
+        print(f"an iteration of {responses} responses", flush=True)
+        inline_s = _overhead("serl run", folder / "inline", responses, seconds)
+        plain_s = _overhead("the stages alone", folder / "plain", responses, seconds / 10)
+        deployment_s = _deployment(folder, responses, seconds / 10)
+    share = inline_s / (inline_s + seconds)
+    print(json.dumps({"share": share, "deployment_s": deployment_s, "inline_s": inline_s, "plain_s": plain_s}))
+
+
+def _config(root: Path, **changes: object) -> RunConfig:
+    root.mkdir()
+    return fake_config(root, iterations=1, **changes)
+
+
+def _responses(config: RunConfig) -> int:
+    """How many responses iteration 1 asks for."""
+    do_run(config)
+    run = open_run(config.uri)
+    return config.generate.prompts + run.table("responses", 1).height + run.table("grades", 1).height
+
+
+def _slowed(responses: int, seconds: float) -> dict[str, str]:
+    return {"PYTHONPATH": str(SLOW_FAKE), "SERL_TEST_RESPONSE_SECONDS": str(seconds / responses)}
+
+
+def _overhead(way: str, root: Path, responses: int, seconds: float) -> float:
+    """Of iteration 1, in a process of its own; iteration 0 is there already, and with it Prefect's database."""
+    config = _config(root)
+
+    def iterate(number: int, **env: str) -> None:
+        file = root / f"{number}.json"
+        file.write_text(config.model_copy(update={"iterations": number}).model_dump_json())
+        command = {
+            "serl run": ["-m", "flows.cli", "run", str(file)],
+            "the stages alone": ["-c", _PLAIN, str(file)],
+        }[way]
+        everything = environment(PREFECT_HOME=str(root / "prefect"), **env)
+        subprocess.run(
+            [sys.executable, *command], cwd=REPOSITORY, env=everything, check=True, stdout=subprocess.DEVNULL
+        )
+
+    iterate(0)
+    started = time.monotonic()
+    iterate(1, **_slowed(responses, seconds))
+    overhead = time.monotonic() - started - seconds
+    print(f"{way}: {overhead:.1f} s beside {seconds:.0f} s of responses", flush=True)
+    return overhead
+
+
+_PLAIN = """
+import sys
+from pathlib import Path
+from flows.config import RunConfig
+from flows.inline import do_run
+do_run(RunConfig.model_validate_json(Path(sys.argv[1]).read_text()))
+"""
+
+
+def _deployment(folder: Path, responses: int, seconds: float) -> float:
+    config = _config(folder / "deployment", gpu="deployment")
+    do_run(config.model_copy(update={"iterations": 0}))
+    (folder / "server").mkdir()
+    with prefect_server(folder / "server", **_slowed(responses, seconds)) as server:
+        server.set_up()
+        server.worker("cpu")
+        server.worker("gpu")
+        started = time.monotonic()
+        server.wait_for(server.submit(config, iterations=1), seconds=seconds + 600)
+        overhead = time.monotonic() - started - seconds
+    database = "PostgreSQL" if POSTGRESQL else "SQLite"
+    print(f"deployment ({database}): {overhead:.1f} s beside {seconds:.0f} s of responses", flush=True)
+    return overhead
+
+
+if __name__ == "__main__":
+    main()
