@@ -1,4 +1,4 @@
-"""The command line: `serl run | resume | show | compare | check | benchmarks | repair | gc | join | serve`.
+"""The command line: `serl run | resume | show | report | compare | check | benchmarks | repair | gc | join | serve`.
 
 Errors that a user can act on print as one line and exit with code 2. Heavy imports (Prefect, torch) happen inside the
 commands that need them, so `serl show` answers at once.
@@ -75,6 +75,8 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--rows", type=int, default=20, help="rows of the table to print (default 20)")
     show.add_argument("--lineage", action="store_true", help="draw which artifact came from which")
     show.add_argument("--json", action="store_true", help="print JSON")
+    report = _on_a_run(commands, "report", _report, "write results, plots and sample questions as one HTML file")
+    report.add_argument("--output", type=Path, metavar="FILE", help="file (default: reports/report.html in the run)")
     compare = _on_a_run(commands, "compare", _compare, "gains of runs side by side, in a table and a plot")
     compare.add_argument("others", nargs="+", metavar="other", help="other runs; of two, settings are compared as well")
     compare.add_argument("--json", action="store_true", help="print JSON")
@@ -154,7 +156,7 @@ def _run_flow(config: RunConfig, console: Console) -> None:
 
         token = WATCHER.set(watcher)
         try:
-            serl(config, iterations=config.iterations + 1)
+            serl(config=config, iterations=config.iterations + 1)
         finally:
             WATCHER.reset(token)
 
@@ -225,6 +227,31 @@ def _show(options: argparse.Namespace) -> None:
             width = console.width if console.is_terminal else 240
             with pl.Config(tbl_rows=options.rows, tbl_cols=-1, fmt_str_lengths=60, tbl_width_chars=width):
                 print(frame)
+
+
+def _report(options: argparse.Namespace) -> None:
+    from flows.pages import report
+    from flows.plots import learning_curve
+    from flows.render import as_html
+    from flows.results import PAGE, headline_benchmark, run_results
+
+    run = open_run(options.run)
+    iterations = run_results(run)["iterations"]
+    if not iterations:
+        raise InputError(f"{options.run} has finished no iteration to report on; `serl resume {options.run}` goes on")
+    page = as_html(report(run, iterations, learning_curve(iterations, headline_benchmark(run.config)))).encode()
+    if options.output is None:
+        run.store.replace(PAGE, page)
+    else:
+        _write(options.output, page)
+    _say(f"report  {options.output or f'{run.store.uri}/{PAGE}'}")
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}; name a file in a folder that exists") from None
 
 
 def _compare(options: argparse.Namespace) -> None:

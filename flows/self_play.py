@@ -28,18 +28,19 @@ from storage.store import Store
 
 @flow(name="serl", flow_run_name="{config.name}", persist_result=False, validate_parameters=True)
 def serl(
-    config: RunConfig,
+    *,
     iterations: Annotated[int, Field(ge=1)] = 1,
     restarts: Annotated[int, Field(ge=0)] = 3,
+    config: RunConfig,
 ) -> None:
     """Do the next missing iterations of a run.
 
     What is finished is found from manifests alone, so a run that was stopped anywhere, on any machine, goes on there.
 
     Args:
-        config: What a configuration file has in it; configs/ of the project holds some.
         iterations: How many missing iterations to do; iteration 0, the starting policy, counts.
         restarts: How often it is started again after a crash, and how often a lost GPU worker is replaced.
+        config: What a configuration file has in it; configs/ of the project holds some.
     """
     with _how_to_go_on(config), end_in_time():
         store = Store(config.uri)
