@@ -102,7 +102,7 @@ class GpuRuns:
         run = run_deployment(
             GPU_DEPLOYMENT,
             parameters={**self._parameters, "share": share, "of": of},
-            flow_run_name=f"{self._config.name} · GPU {share + 1} of {of}",
+            flow_run_name=f"{self._config.name}: GPU {share + 1} of {of}",
             tags=[self._tag],
             timeout=0,
             idempotency_key=str(uuid.uuid4()),  # a fixed one would bring a lost run back for ever

@@ -119,6 +119,6 @@ def _show_name(config: RunConfig, ledger: Ledger, wanted: int) -> None:
     """Say in the UI which iterations this flow run does."""
     if ledger.finished < wanted:
         first, last = ledger.finished, wanted - 1
-        which = f"iteration {first}" if first == last else f"iterations {first}–{last}"
+        which = f"iteration {first}" if first == last else f"iterations {first}-{last}"
         with get_client(sync_client=True) as client:
-            client.update_flow_run(runtime.flow_run.id, name=f"{config.name} · {which} of {config.iterations}")
+            client.update_flow_run(runtime.flow_run.id, name=f"{config.name}: {which} of {config.iterations}")

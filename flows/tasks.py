@@ -62,7 +62,7 @@ def as_task(
     # The task takes no parameters: Prefect would walk through them, looking for futures, and they hold live models.
     @task(
         name=stage.name,
-        task_run_name=f"iteration {context.iteration} · {stage.name}{f' · {size}' if size else ''}",
+        task_run_name=f"iteration {context.iteration}: {stage.name}{f' ({size})' if size else ''}",
         cache_policy=NO_CACHE,
         persist_result=False,
     )
@@ -82,7 +82,10 @@ def as_task(
 
 
 def size_of(stage: Stage, inputs: Inputs, settings: Settings) -> str:
-    """How much a stage has before it, in words; empty for those that only bring something in."""
+    """How much a stage has before it, in ASCII, which is all that the UI's graph of a run can draw.
+
+    Empty for stages that only bring something in.
+    """
     given = present(inputs)
 
     def rows(name: str) -> int:
@@ -94,13 +97,13 @@ def size_of(stage: Stage, inputs: Inputs, settings: Settings) -> str:
         case "filter_instructions", _:
             return f"{rows('candidates'):,} candidates"
         case "sample_responses", SampleConfig():
-            return f"{rows('accepted'):,} questions × {settings.responses}"
+            return f"{rows('accepted'):,} questions x {settings.responses}"
         case "sample_voters", _:
-            return f"{rows('accepted'):,} questions × {len(given) - 1} voters"
+            return f"{rows('accepted'):,} questions x {len(given) - 1} voters"
         case "vote_rewards" | "ppo_update", _:
             return f"{rows('responses'):,} responses"
         case "evaluate", EvaluateConfig():
-            return f"{rows('problems'):,} problems × (1 + {settings.samples})"
+            return f"{rows('problems'):,} problems x {1 + settings.samples}"
     return ""
 
 

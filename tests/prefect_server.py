@@ -88,14 +88,14 @@ class PrefectServer:
         self.call("flows.cli", "setup-prefect")
         self.call("prefect", "--no-prompt", "deploy", "--all")
 
-    def ask(self, path: str, body: Any = None) -> Any:
-        """GET, or POST where there is a body."""
+    def ask(self, path: str, body: Any = None, *, method: str | None = None) -> Any:
+        """GET, or POST where there is a body and no other method is named."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(
-            f"{self.url}/api/{path}", data=data, headers={"Content-Type": "application/json"}
+            f"{self.url}/api/{path}", data=data, method=method, headers={"Content-Type": "application/json"}
         )
         with urllib.request.urlopen(request, timeout=30) as response:
-            return json.load(response)
+            return json.loads(response.read() or b"null")
 
     def submit(self, config: RunConfig, iterations: int) -> str:
         """Start the deployment `serl/iteration`; the flow run's id."""
@@ -108,10 +108,20 @@ class PrefectServer:
         body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
         return str(self.ask(f"deployments/{deployment['id']}/create_flow_run", body)["id"])
 
+    def change_defaults(self, deployment: str, parameters: Mapping[str, Any]) -> None:
+        """Have a deployment's form, and runs that are started without parameters, begin with these."""
+        found = self.ask(f"deployments/name/{deployment}")
+        self.ask(f"deployments/{found['id']}", {"parameters": parameters}, method="PATCH")
+
     def flow_run(self, run: str) -> dict[str, Any]:
         found = self.ask(f"flow_runs/{run}")
         assert isinstance(found, dict)
         return found
+
+    def task_runs(self, run: str) -> list[tuple[str, str]]:
+        """Name and state of every task of a flow run."""
+        found = self.ask("task_runs/filter", {"flow_runs": {"id": {"any_": [run]}}})
+        return [(task["name"], task["state_name"]) for task in found]
 
     def gpu_runs(self, config: RunConfig) -> list[dict[str, Any]]:
         """The flow runs of pool gpu that serve a run, oldest first."""
