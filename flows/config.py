@@ -5,6 +5,7 @@ and handed to the stages' own settings below.
 """
 
 import difflib
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -253,6 +254,34 @@ class Keep(Settings):
     policies: KeepPolicies = KeepPolicies()
 
 
+class WandbSettings(Settings):
+    """Weights & Biases; the key comes from WANDB_API_KEY, and WANDB_MODE=offline keeps everything here."""
+
+    project: str = Field(min_length=1, description="Project that the run appears in.")
+    entity: str | None = Field(None, description="User or team; the account's default when not set.")
+
+
+class MlflowSettings(Settings):
+    """MLflow; a user and password come from MLFLOW_TRACKING_USERNAME and _PASSWORD, or MLFLOW_TRACKING_TOKEN."""
+
+    uri: str = Field(min_length=1, description="Tracking server, such as http://mlflow:5000, or sqlite:///file.db.")
+    experiment: str = Field("serl", min_length=1, description="Experiment that the run appears in.")
+
+
+class TrackerSettings(Settings):
+    """Where a run's numbers go besides its own tables. Changing it recomputes nothing."""
+
+    tensorboard: bool = Field(True, description="Event files under reports/tensorboard in the run's folder.")
+    wandb: WandbSettings | None = Field(None, description="Weights & Biases.")
+    mlflow: MlflowSettings | None = Field(None, description="MLflow.")
+
+    def check(self) -> None:
+        """Raises InputError where a tracker's package is missing."""
+        for name, wanted in (("wandb", self.wandb), ("mlflow", self.mlflow)):
+            if wanted and importlib.util.find_spec(name) is None:
+                raise InputError(f"trackers.{name}: {name} is not installed here; pip install 'serl[{name}]'")
+
+
 class RunConfig(Settings):
     """Everything that says what a run is (identity) and where it runs (`root`, `compute`, `iterations`)."""
 
@@ -303,6 +332,7 @@ class RunConfig(Settings):
     evaluate: Evaluation
     keep: Keep = Keep()
     watchdog: Watchdog = Watchdog()
+    trackers: TrackerSettings = TrackerSettings()
     compute: Compute = Compute()
 
     @model_validator(mode="after")
@@ -433,6 +463,7 @@ class RunConfig(Settings):
         if self.gpu == "inline":
             self.check_engine()
         read_deepspeed_settings(self.compute.trainer)
+        self.trackers.check()
         self.evaluate_config()
         self.vote_config()
 

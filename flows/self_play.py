@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Annotated
 
 from prefect import flow, runtime
@@ -18,11 +18,12 @@ from flows.keep import let_go
 from flows.report import Report
 from flows.stop import end_in_time
 from flows.tasks import AsTasks
+from flows.trackers import Trackers
 from flows.watch import WATCHER
 from stages.resources import Resources
 from storage.errors import RunBusy, SerlError, StageFailed
 from storage.lease import EXPIRES_SECONDS, check_free, hold_lease
-from storage.run import write_revision
+from storage.run import open_run, write_revision
 from storage.store import Store
 
 
@@ -58,7 +59,7 @@ def serl(
             write_revision(store, ledger.revision())
             let_go(ledger, store)  # a kill may have come between
             report, watcher = Report(config.uri), WATCHER.get()
-            with _gpu_runs(config, restarts) as gpu:
+            with _gpu_runs(config, restarts) as gpu, closing(Trackers(config.trackers)) as trackers:
                 while ledger.finished < wanted:
                     ledger.check_not_stopped()
                     if gpu is None:
@@ -69,7 +70,7 @@ def serl(
                     write_revision(store, ledger.revision())
                     let_go(ledger, store)
                     results = report.publish()
-                    for alarm in report.new_alarms():
+                    for alarm in (*report.new_alarms(), *trackers.report(open_run(config.uri))):
                         get_run_logger().warning(alarm)
                         watcher.alarm(alarm)
                     if ledger.finished > before:
