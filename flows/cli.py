@@ -165,6 +165,7 @@ def _quiet_prefect() -> None:
     """Defaults that suit a terminal; whoever sets these variables decides otherwise."""
     # A failed stage is told in one line below; Prefect would log its traceback as an error before.
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+    os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "")  # what stages warn of is printed as it is
     os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "ERROR")
     # A temporary server takes 20-40 s on two busy cores, longer than Prefect's own limit.
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")

@@ -35,7 +35,7 @@ CUT = [
 def environment(**extra: str) -> dict[str, str]:
     """This process's environment without Prefect's settings, and one thread per process."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    return {**inherited, "OMP_NUM_THREADS": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false", **extra}
+    return {**inherited, "OMP_NUM_THREADS": "1", **extra}
 
 
 def serl(*arguments: str, timeout: float = 540, **env: str) -> subprocess.CompletedProcess[str]:

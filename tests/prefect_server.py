@@ -42,10 +42,6 @@ class PrefectServer:
         self.env = environment(
             PREFECT_HOME=str(folder / "prefect"),
             PREFECT_API_URL=f"{self.url}/api",
-            PREFECT_WORKER_QUERY_SECONDS="2",
-            PREFECT_FLOWS_HEARTBEAT_FREQUENCY="30",
-            PREFECT_SERVER_ANALYTICS_ENABLED="false",
-            DO_NOT_TRACK="1",
             **({"PREFECT_SERVER_DATABASE_CONNECTION_URL": database} if database else {}),
             **env,
         )

@@ -95,7 +95,7 @@ def test_deployment_says_what_is_missing_or_wrong(server: PrefectServer, config:
     began = time.monotonic()
     message = failure("serl/iteration", {"config": config.model_dump(mode="json")})
     assert "no worker of pool gpu is online" in message and "To go on: Retry in the UI, or serl resume" in message
-    worker = server.worker("gpu", SERL_COMMIT="another")
+    worker = server.worker("gpu")
     message = failure("serl-gpu/stages", {"config": config.model_dump(mode="json"), "code": "0.0.1+other"})
     assert "and the run is on serl 0.0.1+other; give both the same version" in message
     kill_with_children(worker.pid)
