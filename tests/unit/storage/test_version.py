@@ -1,0 +1,66 @@
+"""Versions that tell two commits apart, in a checkout and in an image."""
+
+import os
+import re
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from storage import version as module
+from storage.version import code_version
+
+RELEASED = version("serl")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The version is looked up once per process; here once per test, and not for the tests after it."""
+    monkeypatch.setattr(module, "code_version", code_version.__wrapped__)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the software seems to lie."""
+    monkeypatch.setattr(module, "__file__", str(tmp_path / "storage" / "version.py"))
+    return tmp_path
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    # Hooks and settings of whoever runs the tests stay out of it.
+    environment = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+    who = ("-c", "user.name=nobody", "-c", "user.email=nobody@example.org")
+    return subprocess.run(
+        ["git", "-C", str(folder), *who, *arguments], env=environment, capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def test_two_images_of_one_release_differ(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SERL_COMMIT", raising=False)
+    assert module.code_version() == RELEASED
+    monkeypatch.setenv("SERL_COMMIT", "")
+    assert module.code_version() == RELEASED
+    monkeypatch.setenv("SERL_COMMIT", "1a2b3c4d")
+    assert module.code_version() == f"{RELEASED}+1a2b3c4d"
+    monkeypatch.setenv("SERL_COMMIT", "5e6f7a8b-dirty\n")
+    assert module.code_version() == f"{RELEASED}+5e6f7a8b-dirty"
+
+
+def test_a_checkout_speaks_for_itself(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERL_COMMIT", "1a2b3c4d")
+    _git(folder, "init", "--quiet")
+    assert module.code_version() == RELEASED  # no commit yet
+    (folder / "file").write_text("as committed")
+    _git(folder, "add", "file")
+    _git(folder, "commit", "--quiet", "--message", "first")
+    assert module.code_version() == f"{RELEASED}+{_git(folder, 'rev-parse', '--short=8', 'HEAD')}"
+    (folder / "file").write_text("changed since")
+    assert re.fullmatch(re.escape(RELEASED) + r"\+[0-9a-f]{8,}-dirty", module.code_version())
+
+
+def test_a_checkout_without_git_has_the_release_only(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERL_COMMIT", "1a2b3c4d")
+    monkeypatch.setenv("PATH", str(folder))
+    (folder / ".git").mkdir()
+    assert module.code_version() == RELEASED
