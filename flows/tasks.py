@@ -30,6 +30,7 @@ from storage.lease import Lease
 from storage.reading import output_of
 
 _SECONDS_BETWEEN_UPDATES = 5.0
+_SECONDS_WITHOUT_SERVER = 60.0
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ class _Shown:
             else:
                 update_progress_artifact(self._artifact, progress=percent, description=text)
         except (httpx.HTTPError, PrefectException):
-            pass
+            self._told = time.monotonic() + _SECONDS_WITHOUT_SERVER  # the client has tried for a while itself
 
 
 def _time_text(seconds: float) -> str:
