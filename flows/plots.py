@@ -2,8 +2,10 @@
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
+import numpy as np
+import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -23,6 +25,8 @@ LINES = (
     ("#000000", "*", ":"),
 )
 """Colour, marker and dash of each line of a comparison; more lines start over."""
+_DPI = 110
+"""Of what is shown in a page about 900 pixels wide."""
 
 
 def write_curve(run: Run, iterations: Sequence[dict[str, Any]]) -> bytes:
@@ -39,13 +43,54 @@ def write_curve(run: Run, iterations: Sequence[dict[str, Any]]) -> bytes:
 def learning_curve(iterations: Sequence[dict[str, Any]], benchmark: str) -> bytes:
     """Accuracy per iteration; questions accepted and kept, and the vote share; how far a vote can be trusted."""
     curves = _reliability_curves(iterations, benchmark)
-    panels = 3 if curves else 2
-    figure = Figure(figsize=(5.5 * panels, 4.2), dpi=130, layout="constrained")
-    accuracy, votes, *trust = figure.subplots(1, panels)
-    _draw_accuracy(accuracy, iterations)
-    _draw_questions(votes, [row for row in iterations if row["accepted"] is not None])
-    for axes in trust:
-        _draw_reliability(axes, curves)
+    figure = Figure(figsize=(9, 8), dpi=_DPI, layout="constrained")
+    panels = figure.subplot_mosaic("aa;bc" if curves else "aa;bb")
+    _draw_accuracy(panels["a"], iterations)
+    _draw_questions(panels["b"], [row for row in iterations if row["accepted"] is not None])
+    if curves:
+        _draw_reliability(panels["c"], curves)
+    return _png(figure)
+
+
+def votes_plot(votes: pl.DataFrame, steps: Sequence[tuple[str, int]], bounds: tuple[float, float]) -> bytes:
+    """What became of an iteration's candidates, and its questions by vote share, with the difficulty gate's bounds.
+
+    `votes`: of one iteration, not empty. `steps`: of `flows.results.funnel`, empty where nothing was filtered. The
+    gate goes by mean rewards; where these are no vote shares they have a panel of their own.
+    """
+    gated = votes.filter(pl.col("decision").is_in(["kept", "too_easy", "too_hard"]))
+    apart = np.abs((gated["share"] - gated["mean_reward"]).to_numpy())
+    measures = ["share", "mean_reward"] if (apart > 1e-9).any() else ["share"]
+    heights = [0.3 * len(steps) + 0.9, 3.4] if steps else [3.4]
+    figure = Figure(figsize=(9, sum(heights)), dpi=_DPI, layout="constrained")
+    *above, below = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for part in above:
+        _draw_funnel(part.subplots(), steps)
+    for axes, measure in zip(below.subplots(1, len(measures), squeeze=False)[0], measures, strict=True):
+        _draw_histogram(axes, votes, measure, bounds if measure == measures[-1] else ())
+    below.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
+    return _png(figure)
+
+
+def training_plot(iterations: Sequence[dict[str, Any]], steps: pl.DataFrame | None) -> bytes:
+    """KL and entropy over iterations, and over the steps of the newest update (`train_metrics`) if it had several."""
+    updated = [row for row in iterations if row["kl"] is not None]
+    over_iterations = pl.DataFrame([{name: row[name] for name in ("iteration", "kl", "entropy")} for row in updated])
+    tables = [("iteration", over_iterations)]
+    if steps is not None and steps.height > 1:  # the one step of an update is the iteration's own point
+        tables.append((f"optimiser step, in iteration {iterations[-1]['iteration']}", steps))
+    figure = Figure(figsize=(9, 2.7 * len(tables)), dpi=_DPI, layout="constrained")
+    for row, (over, table) in zip(figure.subplots(len(tables), 2, squeeze=False), tables, strict=True):
+        for axes, measure, title, (colour, marker, dash) in zip(
+            row, ("kl", "entropy"), ("KL to the reference", "Entropy of the policy"), LINES[:2], strict=True
+        ):
+            dots = marker if table.height <= 40 else ""
+            axes.plot(table[table.columns[0]], table[measure].cast(pl.Float64), dots + dash, color=colour, markersize=5)
+            axes.set(title=title, xlabel=over)
+            axes.set_ylim(bottom=0)
+            axes.margins(x=0.04)
+            axes.grid(alpha=0.3)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     return _png(figure)
 
 
@@ -88,43 +133,80 @@ def _png(figure: Figure) -> bytes:
     return sink.getvalue()
 
 
-def _reliability_curves(
-    iterations: Sequence[dict[str, Any]], benchmark: str
-) -> list[tuple[str, str, list[dict[str, Any]]]]:
-    """(label, colour, rows) of the first benchmark at its first and last evaluation, and of the newest votes."""
+_Curve: TypeAlias = tuple[str, tuple[str, str, str], list[dict[str, Any]]]
+"""Label, style as in `LINES`, and rows of the table `reliability`."""
+
+
+def _reliability_curves(iterations: Sequence[dict[str, Any]], benchmark: str) -> list[_Curve]:
+    """Of the first benchmark at its first and last evaluation, and of the newest votes."""
+
+    def curve(row: dict[str, Any], name: str, style: tuple[str, str, str]) -> _Curve:
+        return f"{name}, iteration {row['iteration']}", style, row["reliability"][name]
+
+    blue, orange, grey = LINES[:3]
     evaluated = [row for row in iterations if row["reliability"].get(benchmark)]
-    found = []
-    if len(evaluated) > 1:
-        found.append(
-            (f"{benchmark}, iteration {evaluated[0]['iteration']}", GREY, evaluated[0]["reliability"][benchmark])
-        )
-    if evaluated:
-        found.append(
-            (f"{benchmark}, iteration {evaluated[-1]['iteration']}", BLUE, evaluated[-1]["reliability"][benchmark])
-        )
     voted = [row for row in iterations if row["reliability"].get(SELF_WRITTEN)]
-    if voted:
-        label = f"{SELF_WRITTEN}, iteration {voted[-1]['iteration']}"
-        found.append((label, ORANGE, voted[-1]["reliability"][SELF_WRITTEN]))
-    return found
+    return [
+        *(curve(row, benchmark, grey) for row in evaluated[:-1][:1]),
+        *(curve(row, benchmark, blue) for row in evaluated[-1:]),
+        *(curve(row, SELF_WRITTEN, orange) for row in voted[-1:]),
+    ]
 
 
-def _draw_reliability(axes: Axes, curves: Sequence[tuple[str, str, list[dict[str, Any]]]]) -> None:
-    axes.plot([0, 1], [0, 1], ":", color=GREY, linewidth=1)
+def _draw_reliability(axes: Axes, curves: Sequence[_Curve]) -> None:
+    axes.plot([0, 1], [0, 1], "-", color=GREY, linewidth=0.8)
     most = max(row["questions"] for _, _, rows in curves for row in rows)
-    for label, colour, rows in curves:
+    for label, (colour, marker, dash), rows in curves:
         shares, correct = [row["mean_share"] for row in rows], [row["correct"] for row in rows]
-        axes.plot(shares, correct, "-", color=colour, label=label)
-        axes.scatter(shares, correct, s=[15 + 120 * row["questions"] / most for row in rows], color=colour)
+        axes.plot(shares, correct, marker + dash, color=colour, markersize=4, label=label)
+        sizes = [15 + 120 * row["questions"] / most for row in rows]
+        axes.scatter(shares, correct, s=sizes, color=colour, marker=marker)
     axes.set(
         title="Is the majority right?",
-        xlabel="share of votes for the majority answer (larger dot: more questions)",
+        xlabel="vote share of the top answer (larger: more questions)",
         ylabel="share of majorities that are right",
         xlim=(0, 1.03),
         ylim=(0, 1.03),
     )
     axes.grid(alpha=0.3)
-    axes.legend(loc="lower right", fontsize=8)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), fontsize=9, frameon=False)
+
+
+def _draw_funnel(axes: Axes, steps: Sequence[tuple[str, int]]) -> None:
+    for place, (_, number) in enumerate(steps):
+        lost = number < 0
+        (bar,) = axes.barh(place, abs(number), color="white" if lost else BLUE, edgecolor=GREY if lost else BLUE)
+        bar.set_hatch("///" if lost else "")
+        axes.text(abs(number), place, f" {number:+,d}" if lost else f" {number:,d}", va="center")
+    axes.set_yticks(range(len(steps)), [name for name, _ in steps])
+    axes.invert_yaxis()
+    axes.margins(x=0.1, y=0.02)
+    axes.set(title="What became of this iteration's candidates (hatched: lost there)", xlabel="questions")
+
+
+def _draw_histogram(axes: Axes, votes: pl.DataFrame, measure: str, bounds: Sequence[float]) -> None:
+    """Kept and dropped questions by `measure`; each possible share of a small group is one bar."""
+    most = int(votes["responses"].max() or 1)  # type: ignore[arg-type]
+    edges = (np.arange(most + 2) - 0.5) / most if most <= 32 else np.linspace(0, 1, 21)
+    kept, dropped = (
+        np.histogram(votes.filter((pl.col("decision") == "kept") == wanted)[measure], edges)[0]
+        for wanted in (True, False)
+    )
+    centres, width = (edges[1:] + edges[:-1]) / 2, 0.85 * (edges[1] - edges[0])
+    axes.bar(centres, kept, width, color=BLUE, label=f"kept ({kept.sum():,})")
+    some = dropped > 0  # a bar of no height would still have its edge
+    axes.bar(
+        centres[some], dropped[some], width, bottom=kept[some], color="white", edgecolor=ORANGE, hatch="///",
+        label=f"dropped ({dropped.sum():,})",
+    )  # fmt: skip
+    for place, bound in enumerate(bounds):
+        label = f"kept from {bounds[0]:g} to {bounds[1]:g}" if place == 0 else None
+        axes.axvline(bound, color="black", linestyle="--", linewidth=1.2, label=label)
+    name = "vote share of the top answer" if measure == "share" else "mean reward, by which questions are kept"
+    axes.set(title=f"Questions by {name.split(',')[0]}", xlabel=name, ylabel="questions", xlim=(-0.04, 1.04))
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.grid(alpha=0.3, axis="y")
+    axes.set_axisbelow(True)
 
 
 def _draw_accuracy(axes: Axes, iterations: Sequence[dict[str, Any]]) -> None:
@@ -153,19 +235,19 @@ def _draw_accuracy(axes: Axes, iterations: Sequence[dict[str, Any]]) -> None:
 
 def _draw_questions(axes: Axes, iterations: Sequence[dict[str, Any]]) -> None:
     numbers = [row["iteration"] for row in iterations]
-    axes.bar(numbers, [row["accepted"] for row in iterations], color=GREY, alpha=0.5, label="accepted by the filter")
+    axes.bar(numbers, [row["accepted"] for row in iterations], color=GREY, alpha=0.5, label="accepted")
     axes.bar(numbers, [row["kept"] for row in iterations], color=BLUE, alpha=0.7, label="kept after the vote")
-    axes.set(title="Questions that the policy wrote", xlabel="iteration", ylabel="questions")
+    axes.set(title="Questions of each iteration", xlabel="iteration", ylabel="questions")
     share = axes.twinx()
     share.plot(numbers, [row["vote_share"] for row in iterations], "o-", color=ORANGE, label="mean vote share (right)")
     share.set(ylim=(0, 1))
     lines = [*axes.get_legend_handles_labels()[0], *share.get_legend_handles_labels()[0]]
     labels = [str(line.get_label()) for line in lines]
-    axes.legend(lines, labels, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, fontsize=8, frameon=False)
+    axes.legend(lines, labels, loc="upper center", bbox_to_anchor=(0.5, -0.17), fontsize=9, frameon=False)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def _finish(axes: Axes) -> None:
     axes.grid(alpha=0.3)
-    axes.legend(loc="lower right", fontsize=8)
+    axes.legend(loc="lower right", fontsize=9)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

@@ -9,13 +9,29 @@ from stages.benchmarks.metrics import UNSEEN, WHOLE, reliability
 from stages.filter_instructions import REASONS_AFTER_RULES
 from stages.text.quality import RULES
 from stages.vote_rewards import DECISIONS
+from storage.reading import read_file
 from storage.run import Run
+from storage.tables import decode
 
 CURVE = "reports/learning_curve.png"
 """Where a run's learning curve lies, relative to the run."""
+PAGE = "reports/report.html"
+"""Where `serl report` writes, relative to the run."""
 AGREEMENT = "vote/agreement/"
 """Prefix of the metrics that say how often each voter's answers are the majority's."""
 MISSING = "–"
+_TOKENS = {
+    "draw_instructions": None,
+    "generate_instructions": "generate/tokens",
+    "filter_instructions": None,
+    "sample_responses": "sample/tokens",
+    "sample_voters": "voters/tokens",
+    "vote_rewards": None,
+    "ppo_update": "train/tokens",
+    "evaluate": None,
+}
+"""Stages in order, with the metric that counts their response tokens."""
+_SAMPLE_COLUMNS = ("sample_index", "response", "finish_reason", "answer", "answer_class", "status", "reward")
 SELF_WRITTEN = "self-written questions"
 """Name of the vote's own questions among the reliability curves, beside the benchmarks'."""
 
@@ -116,6 +132,92 @@ def stage_seconds(timings: pl.DataFrame) -> dict[str, float]:
     """Seconds of each stage, of the execution that took longest where several were tried."""
     longest = timings.group_by("stage", maintain_order=True).max()
     return {stage: round(seconds, 3) for stage, seconds in longest.select("stage", "seconds").iter_rows()}
+
+
+def stage_costs(results: Mapping[str, Any]) -> list[tuple[str, float, int | None]]:
+    """(stage, seconds, response tokens) of an iteration's stages, in their order; None for stages without tokens."""
+
+    def tokens(stage: str) -> int | None:
+        if stage == "evaluate":
+            return _evaluation_tokens(results["benchmarks"])
+        found = results["metrics"].get(_TOKENS.get(stage))
+        return None if found is None else int(found)
+
+    order = list(_TOKENS)
+    seconds = results["seconds_per_stage"]
+    stages = sorted(seconds, key=lambda stage: order.index(stage) if stage in order else -1)  # imports come first
+    return [(stage, seconds[stage], tokens(stage)) for stage in stages]
+
+
+def _evaluation_tokens(benchmarks: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> int | None:
+    """Responses times their mean length."""
+    lengths = [row for metrics in benchmarks.values() for name, row in metrics.items() if name.startswith("length_")]
+    return round(sum(row["value"] * row["problems"] * row["samples"] for row in lengths)) if lengths else None
+
+
+def sample_questions(run: Run, iteration: int, questions: int = 5, responses: int = 4) -> list[dict[str, Any]]:
+    """Some questions of an iteration, from the lowest vote share to the highest: rows of `votes`, each with a few of
+    the policy's responses (`examples`: columns of `responses` and `rewards`), of different answers where there are any.
+
+    The same run gives the same ones. Nothing of `responses` is read but the parts that hold them.
+    """
+    if "vote_rewards" not in run.manifests(iteration):
+        return []
+    votes = run.table("votes", iteration)
+    picked = _spread(votes, questions)
+    ids = picked["question_id"].to_list()
+    found: dict[str, list[dict[str, Any]]] = {question: [] for question in ids}
+    told = _responses(run, iteration, votes, ids).join(
+        run.table("rewards", iteration), on=["question_id", "sample_index"]
+    )
+    for row in told.sort("answer_class", "sample_index", nulls_last=True).iter_rows(named=True):
+        found[row["question_id"]].append({name: row[name] for name in _SAMPLE_COLUMNS})
+    return [
+        {**row, "examples": _different(found[row["question_id"]], responses)} for row in picked.iter_rows(named=True)
+    ]
+
+
+def _spread(votes: pl.DataFrame, count: int) -> pl.DataFrame:
+    """Rows whose shares lie closest to `count` even steps from the lowest to the highest share, by share."""
+    left = votes.sort("share", "question_id")
+    low, high = left["share"].min(), left["share"].max()
+    picked = left.clear()
+    for place in range(min(count, votes.height)):
+        wanted = low + (high - low) * place / max(1, count - 1)  # type: ignore[operator]
+        nearest = left.sort((pl.col("share") - wanted).abs(), maintain_order=True).head(1)
+        picked = picked.vstack(nearest)
+        left = left.filter(pl.col("question_id") != nearest["question_id"].item())
+    return picked.sort("share", "question_id")
+
+
+def _responses(run: Run, iteration: int, votes: pl.DataFrame, ids: Sequence[str]) -> pl.DataFrame:
+    """Rows of `responses` to some questions; they lie there in the order of `votes`."""
+    stop = pl.col("responses").cum_sum()
+    rows = votes.select("question_id", start=stop - pl.col("responses"), stop=stop)
+    spans = rows.filter(pl.col("question_id").is_in(ids)).select("start", "stop").rows()
+    manifest = next(found for found in run.manifests(iteration).values() if "responses" in found.outputs)
+    frames: list[pl.DataFrame] = []
+    start = 0
+    for file in manifest.outputs["responses"].files:
+        end = start + (file.rows or 0)
+        # One part at least, for the columns.
+        if not frames or any(first < end and last > start for first, last in spans):
+            frame = pl.from_arrow(decode(read_file(run.store, file)))
+            assert isinstance(frame, pl.DataFrame)
+            frames.append(frame.filter(pl.col("question_id").is_in(ids)))
+        start = end
+    return pl.concat(frames)
+
+
+def _different(rows: Sequence[dict[str, Any]], count: int) -> list[dict[str, Any]]:
+    """At most `count` of a question's responses, which come by answer: of each answer one, then more of the first."""
+    answers: set[int | None] = set()
+    first: list[dict[str, Any]] = []
+    more: list[dict[str, Any]] = []
+    for row in rows:
+        (more if row["answer_class"] in answers else first).append(row)
+        answers.add(row["answer_class"])
+    return sorted([*first, *more][:count], key=lambda row: row["sample_index"])
 
 
 def _benchmarks(run: Run, iteration: int) -> dict[str, dict[str, dict[str, Any]]]:

@@ -1,9 +1,13 @@
 """`gpu: deployment` on loopback: a server, a cpu worker and gpu workers, each a process that gets killed."""
 
+import json
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import polars as pl
@@ -62,6 +66,37 @@ def inline(config: RunConfig, tmp_path: Path) -> Run:
     return open_run(alone.uri)
 
 
+class Chat:
+    """A service that takes messages, on loopback."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+        heard = self.heard
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"])))["text"])
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def chat() -> Iterator[Chat]:
+    with closing(Chat()) as chat:
+        yield chat
+
+
 def outputs(run: Run) -> dict[tuple[int, str], Any]:
     """What every stage of a run made, digests included."""
     return {
@@ -85,13 +120,14 @@ def executions(run: Run, stage: str) -> pl.DataFrame:
     return run.table("timings").filter(pl.col("stage") == stage)
 
 
-def test_deployment_says_what_is_missing_or_wrong(server: PrefectServer, config: RunConfig) -> None:
+def test_deployment_says_what_is_missing_or_wrong(server: PrefectServer, chat: Chat, config: RunConfig) -> None:
     """Comes first: workers that others have killed count as online for a while."""
 
     def failure(deployment: str, parameters: dict[str, Any]) -> str:
         state = server.wait_for(server.start_deployment(deployment, parameters), "FAILED", seconds=60)["state"]
         return str(state["message"])
 
+    server.call("configs.examples.notify", f"{chat.url}/hook")
     began = time.monotonic()
     message = failure("serl/iteration", {"config": config.model_dump(mode="json")})
     assert "no worker of pool gpu is online" in message and "To go on: Retry in the UI, or serl resume" in message
@@ -102,6 +138,10 @@ def test_deployment_says_what_is_missing_or_wrong(server: PrefectServer, config:
     wrong = server.call("prefect", "deployment", "run", "serl/iteration", "--param", "iterations=many", expect=1)
     assert "iterations" in wrong and "many" in wrong
     assert time.monotonic() - began < 120
+    heard = wait_until(lambda: chat.heard, 60)[0]
+    assert (
+        " failed\n" in heard and "no worker of pool gpu is online" in heard and f"{server.url}/runs/flow-run/" in heard
+    )
 
 
 def test_deployment_shares_gpu_stages_among_workers(

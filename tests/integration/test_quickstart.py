@@ -8,12 +8,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
 
+from flows.arms import points_text, side_by_side
+from flows.inline import do_run
 from storage.run import open_run
-from tests.commands import CUT, REPOSITORY, running_serl, serl
+from tests.commands import CUT, running_serl, serl
+from tests.helpers import fake_config
+from tests.notebooks import executed
 
 pytestmark = pytest.mark.slow
 
@@ -110,11 +112,28 @@ def _outputs(run: Path) -> dict[str, Any]:
     }
 
 
-def test_notebook_runs_on_it(cut_quickstart: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_report_is_written_of_it(cut_quickstart: Path) -> None:
+    done = serl("report", str(cut_quickstart))
+    assert done.returncode == 0, done.stderr
+    page = (cut_quickstart / "reports" / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == 3 and page.count("Question:") == 5
+
+
+def test_notebook_of_one_run(cut_quickstart: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SERL_RUN", str(cut_quickstart))
-    notebook = nbformat.read(REPOSITORY / "notebooks" / "inspect_run.ipynb", as_version=4)
-    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(REPOSITORY / "notebooks")}}).execute()
-    pictures = [
-        output for cell in notebook.cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})
-    ]
-    assert len(pictures) == 3
+    told = executed("inspect_run")
+    assert len(told.pictures) == 3
+    assert f"{cut_quickstart}: iterations [0, 1, 2]" in told.text
+    assert "heldout" in told.text and "sample_responses" in told.text and "majority" in told.text
+
+
+def test_notebook_of_several_runs(cut_quickstart: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    benchmarks = {"benchmarks": [{"name": "heldout", "domain": "arithmetic", "count": 12}], "protocol": {"samples": 3}}
+    other = fake_config(tmp_path, rewards="random", evaluate=benchmarks)
+    do_run(other)
+    monkeypatch.setenv("SERL_RUNS", f"{cut_quickstart} {other.uri}")
+    told = executed("compare_runs")
+    assert len(told.pictures) == 2
+    for row in side_by_side([open_run(str(cut_quickstart)), open_run(other.uri)]):
+        assert points_text(row["gain"]) in told.text
+    assert "rewards: majority / random" in told.text and "iteration 0, import_seeds: " in told.text

@@ -1,0 +1,29 @@
+"""The notebook that reads a run from S3."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from flows.inline import do_run
+from storage.run import open_run
+from tests.helpers import fake_config
+from tests.notebooks import executed
+
+
+def test_notebook_of_a_run_on_s3(prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = fake_config(tmp_path).model_copy(update={"root": prefix})
+    do_run(config)
+    monkeypatch.setenv("SERL_RUN", config.uri)
+    told = executed("read_from_s3")
+    assert f"{config.uri}: iterations [0, 1, 2]" in told.text and len(told.pictures) == 1
+    run = open_run(config.uri)
+    assert run.files("responses", 2)[0] in told.text
+    # What Polars counted through its own reader, by what this software reads.
+    found = run.table("responses").join(run.table("rewards"), on=["iteration", "question_id", "sample_index"])
+    count = found.group_by("iteration", "status").agg(pl.len(), pl.col("response").str.len_chars().mean())
+    for iteration, status, rows, _ in count.rows():
+        assert any(
+            [cell.strip() for cell in line.split("┆")][:3] == [f"│ {iteration}", status, str(rows)]
+            for line in told.text.splitlines()
+        ), (iteration, status)
