@@ -1,4 +1,4 @@
-"""The command line: `serl run | resume | show | report | compare | check | benchmarks | repair | gc | join | serve`.
+"""The command line: `serl run | resume | submit | show | report | compare | export | check | …` (`serl --help`).
 
 Errors that a user can act on print as one line and exit with code 2. Heavy imports (Prefect, torch) happen inside the
 commands that need them, so `serl show` answers at once.
@@ -77,6 +77,10 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--json", action="store_true", help="print JSON")
     report = _on_a_run(commands, "report", _report, "write results, plots and sample questions as one HTML file")
     report.add_argument("--output", type=Path, metavar="FILE", help="file (default: reports/report.html in the run)")
+    export = _on_a_run(commands, "export", _export, "write its policy and questions for the Hugging Face hub")
+    export.add_argument("--iteration", type=int, help="the policy after it (default: the newest good one)")
+    export.add_argument("--output", type=Path, metavar="FOLDER", help="folder to make (default: NAME-ITERATION)")
+    export.add_argument("--push", metavar="OWNER/NAME", help="upload as well; the token comes from $HF_TOKEN")
     compare = _on_a_run(commands, "compare", _compare, "gains of runs side by side, in a table and a plot")
     compare.add_argument("others", nargs="+", metavar="other", help="other runs; of two, settings are compared as well")
     compare.add_argument("--json", action="store_true", help="print JSON")
@@ -334,6 +338,12 @@ def _serve(options: argparse.Namespace) -> None:
     content_of_policy(str(folder))
     print(f"vLLM server for {folder} at http://{options.host}:{options.port}", flush=True)
     serve(folder, config.compute.vllm, host=options.host, port=options.port, threads=config.compute.threads)
+
+
+def _export(options: argparse.Namespace) -> None:
+    from flows.export import export
+
+    export(options.run, options.iteration, options.output, options.push, _say)
 
 
 def _submit(options: argparse.Namespace) -> None:

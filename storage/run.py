@@ -120,14 +120,16 @@ class Run:
 
         An iteration whose update was skipped has the policy of the one before.
         """
-        last = self._newest() if iteration is None else iteration
+        last = self.newest_good if iteration is None else iteration
         for number in range(last, -1, -1) if last in self.iterations else ():
             for manifest in self.manifests(number).values():
                 if "policy" in manifest.outputs:
                     return read_folder(manifest.refs(self.store)["policy"])
         raise MissingArtifact(f"{self.store.uri} has no policy at iteration {last}; finished: {self.iterations}")
 
-    def _newest(self) -> int:
+    @property
+    def newest_good(self) -> int:
+        """The newest iteration, or the last good one where the watchdog stopped the run; -1 when there is none."""
         good = [breach["last_good"] for breach in self.revision.breaches if breach["action"] == "stop"]
         return good[-1] if good and good[-1] is not None else max(self.iterations, default=-1)
 
