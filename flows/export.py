@@ -130,9 +130,8 @@ def _policy_card(run: Run, iteration: int, base: str | None) -> str:
         "",
         "## Limits",
         "",
-        "Where rewards come from votes, training confirms what the model says often, also where it is wrong. Nothing was "
-        "done to make it safe or to keep other abilities. Results hold for the prompts "
-        "beside them.",
+        "Where rewards come from votes, training confirms what the model says often, also where it is wrong. Nothing "
+        "was done to make it safe or to keep other abilities. Results hold for the prompts beside them.",
         *(f"\nThe watchdog noticed: {alarm}" for alarm in alarms(run)),
         "",
         "## Doing it again",
