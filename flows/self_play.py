@@ -3,10 +3,12 @@
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from itertools import groupby
 from typing import Annotated
 
 from prefect import flow, runtime
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import TERMINAL_STATES, StateType
 from prefect.logging import get_run_logger
 from pydantic import Field
 
@@ -102,11 +104,11 @@ def _gpu_runs(config: RunConfig, restarts: int) -> Iterator[GpuRuns | None]:
 
 def _after_a_crash(store: Store, restarts: int) -> None:
     """Wait until the lease of the lost attempt has expired. Raises StageFailed after too many."""
-    again = int(runtime.flow_run.run_count or 1) - 1
-    if again > restarts:
-        raise StageFailed(f"it was started again {again - 1} times and lost each time; see the workers' logs")
-    deadline = time.monotonic() + (1.5 * EXPIRES_SECONDS if again else 0)
-    while again:
+    lost = _crashes()
+    if lost > restarts:
+        raise StageFailed(f"it was started again {lost - 1} times and lost each time; see the workers' logs")
+    deadline = time.monotonic() + 1.5 * EXPIRES_SECONDS
+    while lost:
         try:
             check_free(store)
             break
@@ -114,6 +116,17 @@ def _after_a_crash(store: Store, restarts: int) -> None:
             if time.monotonic() > deadline:
                 raise
             time.sleep(1)
+
+
+def _crashes() -> int:
+    """How often this flow run was lost since it last ended otherwise; a person's Retry begins to count anew."""
+    if int(runtime.flow_run.run_count or 1) == 1:
+        return 0
+    with get_client(sync_client=True) as client:
+        states = client.read_flow_run_states(runtime.flow_run.id)
+    kinds = [state.type for state in sorted(states, key=lambda state: state.timestamp)]
+    ends = [place for place, kind in enumerate(kinds) if kind in TERMINAL_STATES and kind != StateType.CRASHED]
+    return sum(kind == StateType.CRASHED for kind, _ in groupby(kinds[ends[-1] + 1 if ends else 0 :]))
 
 
 def _show_name(config: RunConfig, ledger: Ledger, wanted: int) -> None:

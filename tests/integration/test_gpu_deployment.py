@@ -13,12 +13,13 @@ from typing import Any
 import polars as pl
 import pytest
 
-from flows.config import RunConfig, load_config
+from flows.config import RunConfig, load_config, parse_config
 from flows.inline import do_run
 from flows.setup import LOST_AFTER_SECONDS
 from storage.run import Run, open_run
 from tests.commands import CUT, REPOSITORY
 from tests.helpers import fake_config
+from tests.policy_server import PolicyServer
 from tests.prefect_server import (
     POSTGRESQL,
     SLOW_FAKE,
@@ -114,6 +115,11 @@ def parts(config: RunConfig) -> dict[str, int]:
 
 def wait_for_parts(config: RunConfig, count: int = 1) -> dict[str, int]:
     return wait_until(lambda: found if len(found := parts(config)) >= count else None, 120)
+
+
+def latest_report(server: PrefectServer, config: RunConfig) -> str:
+    artifacts = server.ask("artifacts/latest/filter", {})
+    return next(str(found["data"]) for found in artifacts if found["key"] == f"serl-{config.name}-report")
 
 
 def executions(run: Run, stage: str) -> pl.DataFrame:
@@ -223,14 +229,19 @@ def test_deployment_outlives_the_loss_of_the_run_itself(
 
 @pytest.mark.skipif(POSTGRESQL is None, reason="on SQLite an event of a crash may be lost: apt-get install postgresql")
 def test_deployment_gives_up_a_run_that_crashes_again_and_again(server: PrefectServer, config: RunConfig) -> None:
-    """Without a worker of pool gpu it would wait at its first GPU stage; it is killed before it comes there."""
-    parameters = {"config": config.model_dump(mode="json"), "iterations": 1, "restarts": 1}
+    inline = config.model_copy(update={"gpu": "inline"})
+    parameters = {"config": inline.model_dump(mode="json"), "iterations": 1, "restarts": 1}
     run = server.start_deployment("serl/iteration", parameters)
     for count in (1, 2):
         wait_until(lambda count=count: server.flow_run(run)["run_count"] == count and processes_of(run), 60)  # type: ignore[misc]
         kill(run)
     ended = server.wait_for(run, "FAILED", seconds=60)
     assert "started again 1 times and lost each time" in ended["state"]["message"]
+    # A person's Retry begins to count anew.
+    server.ask(f"flow_runs/{run}/set_state", {"state": {"type": "SCHEDULED", "name": "AwaitingRetry"}})
+    wait_until(lambda: server.flow_run(run)["run_count"] == 4, 60)
+    server.wait_for(run, seconds=60)
+    assert open_run(config.uri).iterations == [0]
 
 
 @pytest.fixture(scope="module")
@@ -251,6 +262,24 @@ def test_deployment_starts_one_engine_and_stops_on_cancel(server: PrefectServer,
     timings = run.table("timings")
     assert timings["engine_starts"].sum() == 1 and timings["engine_loads"].sum() == 3
     assert len(server.gpu_runs(quickstart)) == 1
+    assert "Engine: 1 starts took" in latest_report(server, quickstart)
+
+    with PolicyServer(run.policy(0)) as vllm:
+        served = parse_config(
+            {
+                **quickstart.model_dump(mode="json"),
+                "name": "served",
+                "engine": "server",
+                "policy": {"run": quickstart.uri, "iteration": 0},
+                "compute": {"server": {"urls": [vllm.url]}, "trainer": {"threads": 1}},
+            },
+            "test",
+        )
+        server.wait_for(server.submit(served, iterations=2))
+    timings = open_run(served.uri).table("timings")
+    assert timings["engine_starts"].sum() == 0 and timings["engine_loads"].sum() > 0
+    assert "Engine: 0 starts took" in latest_report(server, served)
+
     second = server.submit(quickstart, iterations=20)
     child = wait_until(lambda: found[1]["id"] if len(found := server.gpu_runs(quickstart)) == 2 else None, 60)
 

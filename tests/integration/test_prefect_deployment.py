@@ -78,7 +78,11 @@ def test_deployment_runs_the_next_missing_iterations(tmp_path: Path) -> None:
         artifacts = {artifact["key"]: artifact for artifact in server.ask("artifacts/latest/filter", {})}
         assert "| 2 |" in artifacts["serl-quickstart-report"]["data"]
         assert artifacts["serl-quickstart-curve"]["data"].startswith("data:image/png;base64,")
-        tasks = dict(server.task_runs(artifacts["serl-quickstart-report"]["flow_run_id"]))
+        flow_run = artifacts["serl-quickstart-report"]["flow_run_id"]
+        logs = server.ask("logs/filter", {"logs": {"flow_run_id": {"any_": [flow_run]}}})
+        said = [log["message"] for log in logs]
+        assert any(line.startswith("vote_rewards: vote/") for line in said) and len(said) < 100, said
+        tasks = dict(server.task_runs(flow_run))
         assert tasks["iteration 1: generate_instructions (16 prompts)"] == "Completed"
         assert not attempts.exists(), attempts.read_text()
         assert tasks["iteration 2: vote_rewards (128 responses)"] == "Completed"
