@@ -130,7 +130,8 @@ class _Shown:
         if self._first is None:
             self._first = done  # what an earlier attempt did says nothing about the speed of this one
         now = time.monotonic()
-        if now < self._told + _SECONDS_BETWEEN_UPDATES:
+        # An update takes the server some 40 ms, for which the work waits: of a long stage less than a hundredth.
+        if now < self._told + max(_SECONDS_BETWEEN_UPDATES, (now - self._started) / 60):
             return
         self._told = now
         here = done - self._first

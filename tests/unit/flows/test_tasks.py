@@ -69,6 +69,15 @@ def test_a_long_one_has_one_that_is_updated_every_few_seconds(clock: Clock, told
     assert told[-1] == ("update", 100.0, "done in 21 s")
 
 
+def test_the_longer_it_takes_the_fewer_updates(clock: Clock, told: list[Any]) -> None:
+    shown = _Shown(no_progress)
+    for second in range(3_600):
+        shown("sample_responses", second, 3_600, "")
+        clock.now += 1
+    # Every 5 s in the first five minutes; after that a minute apart at most.
+    assert 60 < len(told) < 240
+
+
 def test_a_server_that_does_not_answer_stops_no_work(
     clock: Clock, told: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
