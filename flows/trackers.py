@@ -59,13 +59,12 @@ def scalars(run: Run, iteration: int) -> list[Scalars]:
 
 
 def _optimiser_steps(run: Run, iteration: int, ended: dict[str, float]) -> Iterator[Scalars]:
-    if "ppo_update" not in run.manifests(iteration) or not run.metrics(iteration).get("train/optimiser_steps"):
+    if "ppo_update" not in run.manifests(iteration):
         return
-    before = sum(int(run.metrics(number).get("train/optimiser_steps") or 0) for number in range(iteration))
-    for number, row in enumerate(run.table("train_metrics", iteration).sort("step").iter_rows(named=True), start=1):
-        del row["step"]
+    for row in run.table("train_metrics", iteration).sort("step").iter_rows(named=True):
+        step = row.pop("step")  # it counts over the whole run
         values = _numbers({f"update/{name}": value for name, value in row.items()})
-        yield Scalars(OPTIMISER_STEP, before + number, ended["ppo_update"], values)
+        yield Scalars(OPTIMISER_STEP, step, ended["ppo_update"], values)
 
 
 def _numbers(values: dict[str, Any]) -> dict[str, float]:
