@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from itertools import groupby
 from typing import Annotated
 
 from prefect import flow, runtime
@@ -126,7 +125,8 @@ def _crashes() -> int:
         states = client.read_flow_run_states(runtime.flow_run.id)
     kinds = [state.type for state in sorted(states, key=lambda state: state.timestamp)]
     ends = [place for place, kind in enumerate(kinds) if kind in TERMINAL_STATES and kind != StateType.CRASHED]
-    return sum(kind == StateType.CRASHED for kind, _ in groupby(kinds[ends[-1] + 1 if ends else 0 :]))
+    # Not the crashes: one may be reported twice, by the worker and by what it started the process with.
+    return kinds[ends[-1] + 1 if ends else 0 :].count(StateType.RUNNING) - 1
 
 
 def _show_name(config: RunConfig, ledger: Ledger, wanted: int) -> None:
