@@ -33,6 +33,9 @@ from tests.prefect_server import (
 
 pytestmark = [pytest.mark.slow, pytest.mark.server]
 
+needs_postgresql = pytest.mark.skipif(
+    POSTGRESQL is None, reason="on SQLite the event of a crash may be lost: apt-get install postgresql"
+)
 RESPONSE_SECONDS = 0.1
 
 
@@ -208,6 +211,7 @@ def test_deployment_outlives_the_loss_of_a_machine(
     assert state["message"].startswith("no sign of life")
 
 
+@needs_postgresql
 def test_deployment_outlives_the_loss_of_the_run_itself(
     server: PrefectServer, gpu_workers: list[int], config: RunConfig, inline: Run
 ) -> None:
@@ -227,7 +231,7 @@ def test_deployment_outlives_the_loss_of_the_run_itself(
     assert again["run_count"] == 1
 
 
-@pytest.mark.skipif(POSTGRESQL is None, reason="on SQLite an event of a crash may be lost: apt-get install postgresql")
+@needs_postgresql
 def test_deployment_gives_up_a_run_that_crashes_again_and_again(server: PrefectServer, config: RunConfig) -> None:
     inline = config.model_copy(update={"gpu": "inline"})
     parameters = {"config": inline.model_dump(mode="json"), "iterations": 1, "restarts": 1}
