@@ -9,9 +9,18 @@ import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
 import yaml
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError, model_validator
+from pydantic import (
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from flows.watchdog import Watchdog
 from stages.answers.kinds import AnswerSettings
@@ -266,6 +275,13 @@ class MlflowSettings(Settings):
 
     uri: str = Field(min_length=1, description="Tracking server, such as http://mlflow:5000, or sqlite:///file.db.")
     experiment: str = Field("serl", min_length=1, description="Experiment that the run appears in.")
+
+    @field_validator("uri")
+    @classmethod
+    def _holds_no_secret(cls, uri: str) -> str:
+        if "@" in urlsplit(uri).netloc:
+            raise ValueError("a user and password go into MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD")
+        return uri
 
 
 class TrackerSettings(Settings):

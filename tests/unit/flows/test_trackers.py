@@ -194,6 +194,11 @@ def test_a_tracker_that_fails_warns_once_and_is_told_later(run: Run, monkeypatch
     trackers.close()
 
 
+def test_a_password_in_an_address_is_refused() -> None:
+    with pytest.raises(ValueError, match="MLFLOW_TRACKING_PASSWORD"):
+        MlflowSettings(uri="https://me:secret@mlflow.example")
+
+
 def test_a_missing_package_is_told_before_the_run_starts(config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     there = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "wandb" else there(name))
