@@ -99,12 +99,13 @@ class S3Prefix:
             entries = self._retry(lambda: self._fs.ls(self._path(folder), detail=False))
         except FileNotFoundError:
             return []
-        return [str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in entries]
+        start = f"{self._path(folder)}/"
+        return [entry[len(start) :] for entry in entries if _is_below(entry, start)]
 
     def listing(self, folder: str) -> dict[str, int]:
         found = self._retry(lambda: self._fs.find(self._path(folder), detail=True))
-        strip = len(self._root) + 1
-        return {name[strip:]: int(info["size"]) for name, info in found.items()}
+        start, strip = f"{self._path(folder)}/", len(self._root) + 1
+        return {name[strip:]: int(info["size"]) for name, info in found.items() if _is_below(name, start)}
 
     def check_reachable(self) -> None:
         """Ask for one name below the prefix, with little patience."""
@@ -167,6 +168,15 @@ class S3Prefix:
                     raise
             time.sleep(random.uniform(0.5, 1) * 2**attempt)
         return operation()
+
+
+def _is_below(name: str, start: str) -> bool:
+    """Whether `name`, as s3fs lists it, is a file or folder below `start`, which ends with a slash.
+
+    Two entries are not: the folder itself, which s3fs lists as a file of 0 bytes when its first object appears between
+    two requests of one `find`, and the empty object "folder/" with which consoles make a folder.
+    """
+    return name.startswith(start) and not name.endswith("/")
 
 
 @cache

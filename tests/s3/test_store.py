@@ -62,6 +62,33 @@ def test_what_is_there(store: Store) -> None:
         store.read("t/a.json")
 
 
+def test_a_listing_while_another_process_writes_the_first_file(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """s3fs finds nothing, asks once more what the path is, and is told that it is a folder."""
+    file_system = s3._file_system(attempts=10)
+    asked = []
+
+    async def info(path: str, **options: object) -> dict[str, object]:
+        asked.append(path)
+        await file_system._pipe_file(f"{path}/v1/part", b"1")
+        return dict(await type(file_system)._info(file_system, path, **options))
+
+    monkeypatch.setattr(file_system, "_info", info)
+    assert store.listing("policy") == {} and len(asked) == 1
+    assert store.listing("policy") == {"policy/v1/part": 1} and len(asked) == 1
+
+
+def test_folders_made_in_a_console_are_no_files(prefix: str) -> None:
+    """They are empty objects whose names end with a slash."""
+    store = Store(prefix)
+    file_system = s3._file_system(attempts=10)
+    for folder in ("", "policy/", "policy/v1/"):
+        file_system.call_s3("put_object", Bucket=prefix.split("/")[2], Key=f"{prefix.split('/')[3]}/{folder}", Body=b"")
+    assert store.listing() == store.listing("policy") == {}
+    assert store.names("") == ["policy"] and store.names("policy") == ["v1"] and store.names("policy/v1") == []
+    store.create("policy/v1/part", b"1")
+    assert store.listing("policy") == {"policy/v1/part": 1} and store.names("policy/v1") == ["part"]
+
+
 def test_a_snapshot_stays_as_it_was(store: Store) -> None:
     store.create("manifests/a.json", b"a")
     store.create("votes/part", b"12")
