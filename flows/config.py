@@ -226,7 +226,7 @@ class Evaluation(Settings):
         missing = f"{self.data}/{name}.jsonl (or .parquet) does not exist"
         if download is None:
             raise InputError(f"{missing}; expected the worked examples there, or set `examples`")
-        raise InputError(f"{missing}; set its `path`, or: {download(f'{self.data}/{name}.parquet', split)}")
+        raise InputError(f"{missing}; set its `path`, or: {download(f'{self.data}/{name}', split)}")
 
 
 class KeepBest(Settings):

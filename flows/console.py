@@ -184,11 +184,12 @@ def funnel_table(iterations: Sequence[dict[str, Any]]) -> Table:
 def benchmarks_table() -> Table:
     """The evaluation sets that have a name."""
     table = plain_table("Evaluation sets by name (evaluate.benchmarks: [NAME, …], files under evaluate.data)")
-    for name in ("name", "problems", "answers", "asked", "from the Hugging Face hub"):
+    for name in ("name", "problems", "answers", "asked", "from the Hugging Face hub, or a file"):
         table.add_column(name, justify="right" if name == "problems" else "left", overflow="fold")
     for name, record in CATALOGUE.items():
         shots = f"{record.shots.count} worked examples" if record.shots else "as the protocol says"
-        table.add_row(name, f"{record.problems:,}", record.answers.kind, shots, f"{record.hub} ({record.split})")
+        source = record.source if record.is_file else f"{record.source} ({record.split})"
+        table.add_row(name, f"{record.problems:,}", record.answers.kind, shots, source)
     return table
 
 

@@ -11,6 +11,8 @@ from stages.sample_responses import AnswerPrompt
 from stages.settings import Settings
 
 CHOICE = AnswerSettings(kind="choice")
+_FILES = "https://raw.githubusercontent.com/QwenLM/Qwen2.5-Math/main/evaluation/data"
+"""Qwen2.5-Math's copies, for sets that the hub has not, or only as a script, which the package datasets refuses."""
 
 
 class Record(Settings):
@@ -18,8 +20,8 @@ class Record(Settings):
     evaluation's protocol says."""
 
     title: str
-    hub: str
-    """Dataset on the Hugging Face hub: repository, or repository:configuration."""
+    source: str
+    """Dataset on the Hugging Face hub (repository, or repository:configuration), or the address of a JSONL file."""
     split: str = "test"
     problems: int
     """How many the whole set has."""
@@ -30,28 +32,33 @@ class Record(Settings):
     shots_split: str | None = None
     format: BenchmarkFormat = BenchmarkFormat()
 
-    def download(self, path: str, split: str | None = None) -> str:
-        """A command that writes the set to `path`; it needs the package datasets."""
-        repository, _, configuration = self.hub.partition(":")
+    @property
+    def is_file(self) -> bool:
+        return self.source.startswith("https://")
+
+    def download(self, name: str, split: str | None = None) -> str:
+        """A command that writes the set to `name` with a suffix; from the hub it needs the package datasets."""
+        if self.is_file:
+            return f"curl -fL --create-dirs -o {name}.jsonl {self.source}"
+        repository, _, configuration = self.source.partition(":")
         named = f"'{repository}', '{configuration}'" if configuration else f"'{repository}'"
         loaded = f"load_dataset({named}, split='{split or self.split}')"
-        return f"python -c \"from datasets import load_dataset; {loaded}.to_parquet('{path}')\""
+        return f"python -c \"from datasets import load_dataset; {loaded}.to_parquet('{name}.parquet')\""
 
 
 CATALOGUE: dict[str, Record] = {
-    "math_500": Record(title="MATH-500", hub="HuggingFaceH4/MATH-500", problems=500),
+    "math_500": Record(title="MATH-500", source="HuggingFaceH4/MATH-500", problems=500),
     "math_hard": Record(
         title="MATH-Hard",
-        hub="lighteval/MATH-Hard",
+        source="lighteval/MATH-Hard",
         problems=1_324,
         # The hub's copy has no answer but in the solution's box; the authors' has the solution under "answer".
         format=BenchmarkFormat(fields=Fields(answer=("answer", "solution"), subject=("subject", "type"))),
     ),
     "asdiv": Record(
         title="ASDiv",
-        hub="EleutherAI/asdiv",
-        split="validation",
-        problems=2_215,  # the hub's copy has 2,305, with those of several answers
+        source=f"{_FILES}/asdiv/test.jsonl",
+        problems=2_215,  # without the 90 that have several answers
         format=BenchmarkFormat(
             fields=Fields(context=("body",), subject=("solution_type",)),
             answer_pattern=r"^(.+?) \([^()]*\)$",  # "9 (apples)"
@@ -59,13 +66,13 @@ CATALOGUE: dict[str, Record] = {
     ),
     "college_math": Record(
         title="College Math",
-        hub="di-zhang-fdu/College_Math_Test",
+        source="di-zhang-fdu/College_Math_Test",
         problems=2_818,
         format=BenchmarkFormat(fields=Fields(subject=("data_topic",))),
     ),
     "tabmwp": Record(
         title="TabMWP",
-        hub="Arietem/tabmwp",  # no copy is canonical; the original is problems_test1k.json of lupantech/PromptPG
+        source=f"{_FILES}/tabmwp/test.jsonl",
         problems=1_000,
         format=BenchmarkFormat(
             fields=Fields(context=("table_title", "table"), options=("choices",), level=("grade",)),
@@ -74,27 +81,27 @@ CATALOGUE: dict[str, Record] = {
     ),
     "gsm8k": Record(
         title="GSM8K",
-        hub="openai/gsm8k:main",
+        source="openai/gsm8k:main",
         problems=1_319,
         format=BenchmarkFormat(answer_pattern=r"####\s*(.+)$"),
     ),
     "aime24": Record(
         title="AIME 2024",
-        hub="HuggingFaceH4/aime_2024",
+        source="HuggingFaceH4/aime_2024",
         split="train",
         problems=30,
         format=BenchmarkFormat(fields=Fields(question=("problem", "Problem"), answer=("answer", "Answer"))),
     ),
-    "amc23": Record(title="AMC 2023", hub="math-ai/amc23", problems=40),
+    "amc23": Record(title="AMC 2023", source="math-ai/amc23", problems=40),
     "minerva_math": Record(
         title="Minerva Math",
-        hub="math-ai/minervamath",
+        source="math-ai/minervamath",
         problems=272,
-        format=BenchmarkFormat(fields=Fields(subject=("type",))),
+        format=BenchmarkFormat(fields=Fields(answer=("answer", "solution"), subject=("type",))),
     ),
     "olympiadbench": Record(
         title="OlympiadBench (mathematics, English, text only)",
-        hub="Hothan/OlympiadBench:OE_TO_maths_en_COMP",
+        source="Hothan/OlympiadBench:OE_TO_maths_en_COMP",
         split="train",
         problems=674,
         format=BenchmarkFormat(
@@ -103,14 +110,14 @@ CATALOGUE: dict[str, Record] = {
     ),
     "aqua": Record(
         title="AQuA",
-        hub="deepmind/aqua_rat:raw",
+        source="deepmind/aqua_rat:raw",
         problems=254,
         answers=CHOICE,
         format=BenchmarkFormat(fields=Fields(options=("options",), answer=("answer", "correct"))),
     ),
     "svamp": Record(
         title="SVAMP",
-        hub="ChilleD/SVAMP",
+        source="ChilleD/SVAMP",
         problems=300,
         format=BenchmarkFormat(
             fields=Fields(
@@ -123,43 +130,47 @@ CATALOGUE: dict[str, Record] = {
     ),
     "mawps": Record(
         title="MAWPS",
-        hub="MU-NLPC/Calc-mawps",
+        source="MU-NLPC/Calc-mawps",
         problems=520,
-        format=BenchmarkFormat(fields=Fields(answer=("answer", "result"), subject=("type",))),
+        format=BenchmarkFormat(
+            fields=Fields(question=("question", "input"), answer=("answer", "result", "target"), subject=("type",))
+        ),
     ),
     "carp_en": Record(
         title="CARP (English)",
-        hub="RUCAIBox/CARP",  # on GitHub (data/carp_en); no copy on the hub is known
+        source=f"{_FILES}/carp_en/test.jsonl",
         problems=976,
         format=BenchmarkFormat(fields=Fields(question=("content", "question", "problem"))),
     ),
     "gaokao2023en": Record(
         title="Gaokao 2023 (English)",
-        hub="MARIO-Math-Reasoning/Gaokao2023-Math-En",
+        source="MARIO-Math-Reasoning/Gaokao2023-Math-En",
         split="train",
         problems=385,
     ),
     "sat_math": Record(
         title="SAT Math",
-        hub="hails/agieval-sat-math",
+        source="hails/agieval-sat-math",
         problems=220,
         answers=CHOICE,
         format=BenchmarkFormat(
+            # The hub's question is a whole prompt, which ends in "A: Among A through D, the answer is".
+            question_pattern=r"(?s)^Q: (.+?) Answer Choices: \(A\)",
             fields=Fields(
                 question=("question", "query"), options=("options", "choices"), answer=("answer", "Answer", "gold")
-            )
+            ),
         ),
     ),
     "mmlu_stem": Record(
         title="MMLU-STEM",
-        hub="TIGER-Lab/MMLU-STEM",
+        source="TIGER-Lab/MMLU-STEM",
         problems=3_153,
         answers=CHOICE,
         format=BenchmarkFormat(fields=Fields(options=("choices",), subject=("subject", "type"))),
     ),
     "mmlu_pro": Record(
         title="MMLU-Pro, 5 worked examples",
-        hub="TIGER-Lab/MMLU-Pro",
+        source="TIGER-Lab/MMLU-Pro",
         problems=12_032,
         answers=CHOICE,
         prompt=AnswerPrompt(template="Question:\n{question}\nAnswer: Let's think step by step."),

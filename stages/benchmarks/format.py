@@ -45,6 +45,9 @@ class BenchmarkFormat(Settings):
     """How rows become questions and answers."""
 
     fields: Fields = Fields()
+    question_pattern: str | None = Field(
+        None, description="Regular expression: where it matches the question, its first group is what is asked."
+    )
     answer_pattern: str | None = Field(
         None, description="Regular expression: where it matches the reference, its first group is the answer."
     )
@@ -54,7 +57,7 @@ class BenchmarkFormat(Settings):
     )
     groups: dict[str, tuple[str, ...]] = Field({}, description="Subjects by the name of the group they count in.")
 
-    @field_validator("answer_pattern")
+    @field_validator("question_pattern", "answer_pattern")
     @classmethod
     def _has_a_group(cls, pattern: str | None) -> str | None:
         try:
@@ -62,7 +65,7 @@ class BenchmarkFormat(Settings):
                 return pattern
         except re.error as error:
             raise ValueError(f"not a regular expression: {error}") from None
-        raise ValueError(f"{pattern!r} has no group ( ) that holds the answer")
+        raise ValueError(f"{pattern!r} has no group ( ) that holds what counts")
 
     def group_of(self, subject: str | None) -> str | None:
         """The group that a subject counts in; those of no group are "other", where there are groups at all."""
@@ -94,13 +97,14 @@ def read_problem(row: Mapping[str, Any], how: BenchmarkFormat) -> ReadProblem:
     question = _first(row, fields.question)
     if not isinstance(question, str) or not question.strip():
         raise RowError(f"no question; expected text in one of the fields {', '.join(fields.question)}")
+    question = _matched(how.question_pattern, question.strip())
     options = _first(row, fields.options)
     answer = _first(row, fields.answer)
     if answer is None:
         raise RowError(f"no answer; expected the field {' or '.join(fields.answer)}")
     subject, reasoning = _text(_first(row, fields.subject)), _text(_first(row, fields.reasoning))
     return ReadProblem(
-        question=_with_options(_with_context(question.strip(), row, fields.context), options, how.options_style),
+        question=_with_options(_with_context(question, row, fields.context), options, how.options_style),
         answer=_reference(answer, how.answer_pattern, lettered=options is not None),
         level=_text(_first(row, fields.level)),
         subject=subject,
@@ -146,5 +150,10 @@ def _reference(value: Any, pattern: str | None, *, lettered: bool) -> str:
     if lettered and isinstance(value, int) and 0 <= value < len(LETTERS):
         return LETTERS[value]
     text = str(value).strip()
+    return last_boxed(text) or _matched(pattern, text)
+
+
+def _matched(pattern: str | None, text: str) -> str:
+    """What the first group of `pattern` holds, or the whole text where there is none or it does not match."""
     found = re.search(pattern, text) if pattern else None
-    return last_boxed(text) or (found[1].strip() if found else text)
+    return found[1].strip() if found and found[1] else text

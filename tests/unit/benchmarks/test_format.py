@@ -57,6 +57,14 @@ OLYMPIAD = {
             "145.0",
         ),
         ("mawps", {"question": "How many?", "result": "43", "result_float": 43.0}, "How many?", "43"),
+        ("mawps", {"input": "How many?", "target": 43.0}, "How many?", "43.0"),
+        (
+            "minerva_math",
+            {"problem": "How far?", "type": "8.282J", "solution": "It is \\boxed{1.6} cm."},
+            "How far?",
+            "1.6",
+        ),
+        ("minerva_math", {"question": "How far?", "answer": "1.6"}, "How far?", "1.6"),
         ("carp_en", {"content": "Solve it.", "answer": "x = 2", "steps": []}, "Solve it.", "x = 2"),
         (
             "tabmwp",
@@ -72,7 +80,11 @@ OLYMPIAD = {
         ),
         (
             "sat_math",
-            {"query": "Which?", "choices": ["(A)3", "(B)4"], "gold": [1]},
+            {
+                "query": "Q: Which? Answer Choices: (A)3 (B)4\nA: Among A through B, the answer is",
+                "choices": ["(A)3", "(B)4"],
+                "gold": [1],
+            },
             "Which?\nAnswer Choices: (A) 3 (B) 4",
             "B",
         ),
@@ -81,6 +93,12 @@ OLYMPIAD = {
             {"question": "Which?\nAnswer Choices: (A) 3 (B) 4", "options": "A) 3 B) 4", "answer": "\\boxed{A}"},
             "Which?\nAnswer Choices: (A) 3 (B) 4",
             "A",
+        ),
+        (
+            "sat_math",
+            {"question": "Which?", "options": "A. 3 B. 4", "Answer": "B"},
+            "Which?\nAnswer Choices: A. 3 B. 4",
+            "B",
         ),
         (
             "mmlu_stem",
@@ -141,14 +159,19 @@ def test_a_row_that_lacks_something_says_what_was_looked_for(row: dict[str, Any]
 
 
 @pytest.mark.parametrize(("pattern", "message"), [("(", "not a regular expression"), ("####", "has no group")])
-def test_a_pattern_that_cannot_work_is_refused(pattern: str, message: str) -> None:
+@pytest.mark.parametrize("name", ["question_pattern", "answer_pattern"])
+def test_a_pattern_that_cannot_work_is_refused(name: str, pattern: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        BenchmarkFormat(answer_pattern=pattern)
+        BenchmarkFormat.model_validate({name: pattern})
 
 
 def test_the_records_say_where_a_set_comes_from() -> None:
     assert len(CATALOGUE) == 18
-    assert CATALOGUE["gsm8k"].download("data/gsm8k.parquet") == (
+    assert CATALOGUE["asdiv"].download("data/asdiv") == (
+        "curl -fL --create-dirs -o data/asdiv.jsonl "
+        "https://raw.githubusercontent.com/QwenLM/Qwen2.5-Math/main/evaluation/data/asdiv/test.jsonl"
+    )
+    assert CATALOGUE["gsm8k"].download("data/gsm8k") == (
         "python -c \"from datasets import load_dataset; load_dataset('openai/gsm8k', 'main', split='test')"
         ".to_parquet('data/gsm8k.parquet')\""
     )
