@@ -49,8 +49,10 @@ class LocalFolder:
         return target.stat().st_size
 
     def names(self, folder: str) -> list[str]:
-        target = self.root / folder
-        return os.listdir(target) if target.is_dir() else []
+        try:
+            return os.listdir(self.root / folder)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
 
     def listing(self, folder: str) -> dict[str, int]:
         strip = len(str(self.root)) + 1
@@ -116,9 +118,13 @@ def _walk(folder: str) -> Iterator[tuple[str, int]]:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     yield from _walk(entry.path)
-                else:
-                    yield entry.path, entry.stat(follow_symlinks=False).st_size
-    except FileNotFoundError:  # also one that was removed while we looked
+                    continue
+                try:
+                    size = entry.stat(follow_symlinks=False).st_size
+                except FileNotFoundError:  # removed while we looked; the others are still there
+                    continue
+                yield entry.path, size
+    except FileNotFoundError:
         return
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from storage import local
 from storage.errors import MissingArtifact, NotWritable, SerlError, StorageError
 from storage.store import Store
 from tests.helpers import memory_store
@@ -60,6 +61,17 @@ def test_names_are_sorted_and_direct(store: Store) -> None:
         store.create(path, b"1")
     assert store.names("t") == ["a.json", "b.json", "deep"]
     assert store.size("t/a.json") == 1
+
+
+def test_a_file_that_vanishes_under_a_listing_takes_no_other_with_it(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    for number in range(9):
+        store.create(f"t/{number}", b"1")
+    order = [entry.path for entry in os.scandir(tmp_path / "t")]
+    found = local._walk(str(tmp_path / "t"))
+    assert next(found) == (order[0], 1)
+    os.remove(order[1])
+    assert list(found) == [(path, 1) for path in order[2:]]
 
 
 def test_replace_overwrites(store: Store) -> None:
