@@ -61,14 +61,16 @@ class PrefectServer:
 
     def worker(self, pool: str, limit: int = 1, **env: str) -> subprocess.Popen[bytes]:
         """A worker of a pool, once the server has heard of it."""
-        before = self.online(pool)
-        worker = self.start("worker", "start", "--pool", pool, "--limit", str(limit), **env)
-        wait_until(lambda: self.online(pool) > before, 60)
+        # By name: one that a test killed counts as online for a while, and then no more.
+        name = f"{pool} {len(self._processes)}"
+        worker = self.start("worker", "start", "--pool", pool, "--name", name, "--limit", str(limit), **env)
+        wait_until(lambda: name in self.online(pool), 60)
         return worker
 
-    def online(self, pool: str) -> int:
+    def online(self, pool: str) -> set[str]:
+        """Names of the workers of a pool that the server takes for online."""
         workers = self.ask(f"work_pools/{pool}/workers/filter", {})
-        return sum(worker["status"] == "ONLINE" for worker in workers)
+        return {worker["name"] for worker in workers if worker["status"] == "ONLINE"}
 
     def call(self, *command: str, timeout: float = 400, expect: int = 0) -> str:
         """`python -m ...`, which has to end with this exit code; its output, errors included."""
