@@ -44,7 +44,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
     slow = {"PYTHONPATH": str(SLOW_FAKE), "SERL_TEST_RESPONSE_SECONDS": str(RESPONSE_SECONDS)}
     with prefect_server(tmp_path_factory.mktemp("prefect"), **slow) as server:
         server.set_up()
-        server.worker("cpu", limit=4)
+        server.worker("cpu")
         yield server
 
 
