@@ -47,4 +47,4 @@ check: install
 	$(BIN)/mypy
 
 proof: install
-	$(BIN)/python -m flows.proof configs/arms/*.yaml --seeds 8 --workers 2
+	$(BIN)/python -m flows.ablation configs/arms/*.yaml --seeds 8 --workers 2

@@ -1,4 +1,4 @@
-"""The Prefect flow `serl-gpu`: a worker of pool `gpu` does the GPU stages of a run (see `flows.gpu_runs`).
+"""The Prefect flow `serl-gpu`: a worker of pool `gpu` does the GPU stages of a run (see `flows.orchestration.gpu_runs`).
 
 It lives as long as the run's lease is held, so that engine and trainer are started once, not once per stage. It may do
 parts of a stage that others have begun, and ends at any moment without harm.
@@ -13,15 +13,15 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 from pydantic import Field
 
-from flows.config import RunConfig
-from flows.gpu_runs import GPU_STAGES, SHARED_STAGES
-from flows.iteration import Inputs, Lookup, find_finished, next_context, present
-from flows.stop import end_in_time
-from flows.tasks import as_task
+from flows.config.run import RunConfig
+from flows.iteration import Inputs, LookupRunner, find_finished, next_context, present
+from flows.orchestration.gpu_runs import GPU_STAGES, SHARED_STAGES
+from flows.orchestration.tasks import as_task
+from flows.shutdown import end_in_time
 from stages.contract import Context, Result, Share, Stage, run_stage
 from stages.resources import Resources
 from stages.settings import Settings
-from storage.errors import OtherCode, RunBusy, SerlError
+from storage.errors import IncompatibleCode, RunBusy, SerlError
 from storage.lease import RUN, hold_lease, owner_of_run
 from storage.store import Store
 from storage.version import code_version
@@ -56,7 +56,7 @@ def serl_gpu(
         code: Version of this software that the run is on; another one is refused.
     """
     if code not in (None, code_version()):
-        raise OtherCode(
+        raise IncompatibleCode(
             f"this worker of pool gpu has serl {code_version()}, and the run is on serl {code}; give both the same "
             "version"
         )
@@ -73,7 +73,7 @@ def serl_gpu(
             while not ledger.complete and not ledger.stopped:
                 watched.check()
                 context = next_context(ledger, store, resources, watched.progress)
-                ledger.advance(_OnGpu(context, Share(share, of), watched))
+                ledger.advance(_GpuWorkerRunner(context, Share(share, of), watched))
         except _Over as over:
             return Completed(message=str(over))
     return Completed(message="the run is finished")
@@ -108,7 +108,7 @@ class _Watched:
 
 
 @dataclass(frozen=True)
-class _OnGpu(Lookup):
+class _GpuWorkerRunner(LookupRunner):
     """A runner that does GPU stages, and waits for the others to be done."""
 
     share: Share

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from flows.config import RunConfig
+from flows.config.run import RunConfig
 from flows.watchdog import Breach, Breached, Collapsed, Health
 from stages.contract import Context, Metrics, Progress, Result, Stage, find_stage, no_progress, stage_key
 from stages.draw_instructions import DRAW
@@ -207,7 +207,7 @@ class Missing:
     key: str
 
 
-class NotDone(Exception):
+class StagePending(Exception):
     """A stage that was looked up has not been committed."""
 
     def __init__(self, missing: Missing) -> None:
@@ -216,8 +216,8 @@ class NotDone(Exception):
 
 
 @dataclass(frozen=True)
-class Lookup:
-    """A runner that runs nothing: what is not there ends the iteration with NotDone."""
+class LookupRunner:
+    """A runner that runs nothing: what is not there ends the iteration with StagePending."""
 
     context: Context
 
@@ -225,7 +225,7 @@ class Lookup:
         found = self.find(stage, inputs, settings)
         if found is None:
             given = present(inputs)
-            raise NotDone(
+            raise StagePending(
                 Missing(
                     stage=stage,
                     settings=settings,
@@ -262,7 +262,7 @@ class _Recorder:
 
 
 @dataclass
-class Ledger:
+class RunProgress:
     """A run's finished iterations, in memory: where to continue from, and what to write into a revision."""
 
     config: RunConfig
@@ -354,21 +354,21 @@ class Ledger:
         )
 
 
-def find_finished(config: RunConfig, store: Store) -> Ledger:
+def find_finished(config: RunConfig, store: Store) -> RunProgress:
     """How far the run of these settings has come, from manifests and file sizes alone."""
-    ledger = Ledger(config)
+    ledger = RunProgress(config)
     now = store.snapshot("manifests", "tombstones")
     # Nothing runs here, so the resources are never started.
     with Resources(config.compute, config.engine) as resources:
         try:
             while not ledger.complete and not ledger.stopped:
-                ledger.advance(Lookup(next_context(ledger, now, resources)))
-        except NotDone as found:
+                ledger.advance(LookupRunner(next_context(ledger, now, resources)))
+        except StagePending as found:
             ledger.missing = found.missing
     return ledger
 
 
-def next_context(ledger: Ledger, store: Store, resources: Resources, progress: Progress = no_progress) -> Context:
+def next_context(ledger: RunProgress, store: Store, resources: Resources, progress: Progress = no_progress) -> Context:
     """The context of the next iteration."""
     return Context(
         store=store,

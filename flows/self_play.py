@@ -11,16 +11,16 @@ from prefect.client.schemas.objects import TERMINAL_STATES, StateType
 from prefect.logging import get_run_logger
 from pydantic import Field
 
-from flows.changes import say_what_changed
-from flows.config import RunConfig
-from flows.gpu_runs import GpuRuns
-from flows.iteration import Ledger, find_finished, next_context
-from flows.keep import let_go
-from flows.report import Report
-from flows.stop import end_in_time
-from flows.tasks import AsTasks
-from flows.trackers import Trackers
-from flows.watch import WATCHER
+from flows.config.run import RunConfig
+from flows.iteration import RunProgress, find_finished, next_context
+from flows.maintenance.retention import prune_weights
+from flows.maintenance.staleness import explain_recomputation
+from flows.orchestration.artifacts import Report
+from flows.orchestration.gpu_runs import GpuRuns
+from flows.orchestration.tasks import PrefectRunner
+from flows.progress import WATCHER
+from flows.reporting.trackers import Trackers
+from flows.shutdown import end_in_time
 from stages.resources import Resources
 from storage.errors import RunBusy, SerlError, StageFailed
 from storage.lease import EXPIRES_SECONDS, check_free, hold_lease
@@ -51,14 +51,14 @@ def serl(
         _after_a_crash(store, restarts)
         with hold_lease(store) as lease, Resources(config.compute, config.engine) as resources:
             ledger = find_finished(config, store)
-            for note in say_what_changed(ledger, store):
+            for note in explain_recomputation(ledger, store):
                 get_run_logger().warning(note)
             wanted = min(ledger.finished + iterations, config.iterations + 1)
             _show_name(config, ledger, wanted)
             if not ledger.complete:
                 config.check_inputs()
             write_revision(store, ledger.revision())
-            let_go(ledger, store)  # a kill may have come between
+            prune_weights(ledger, store)  # a kill may have come between
             report, watcher = Report(config.uri), WATCHER.get()
             with _gpu_runs(config, restarts) as gpu, closing(Trackers(config.trackers)) as trackers:
                 while ledger.finished < wanted:
@@ -67,9 +67,9 @@ def serl(
                         resources.trainer().start(config.compute.trainer)  # it loads while the other stages run
                     before = ledger.finished
                     progress = watcher.stage_progress(before)
-                    ledger.advance(AsTasks(next_context(ledger, store, resources, progress), lease, gpu))
+                    ledger.advance(PrefectRunner(next_context(ledger, store, resources, progress), lease, gpu))
                     write_revision(store, ledger.revision())
-                    let_go(ledger, store)
+                    prune_weights(ledger, store)
                     results = report.publish()
                     for alarm in (*report.new_alarms(), *trackers.report(open_run(config.uri))):
                         get_run_logger().warning(alarm)
@@ -129,7 +129,7 @@ def _crashes() -> int:
     return kinds[ends[-1] + 1 if ends else 0 :].count(StateType.RUNNING) - 1
 
 
-def _show_name(config: RunConfig, ledger: Ledger, wanted: int) -> None:
+def _show_name(config: RunConfig, ledger: RunProgress, wanted: int) -> None:
     """Say in the UI which iterations this flow run does."""
     if ledger.finished < wanted:
         first, last = ledger.finished, wanted - 1

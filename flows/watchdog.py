@@ -21,7 +21,7 @@ from stages.benchmarks.statistics import paired_difference
 from stages.settings import Settings
 from storage.artifact import ArtifactRef
 from storage.errors import SerlError
-from storage.reading import read_table
+from storage.reader import read_table
 
 Metrics = Mapping[str, float | int | None]
 Action = Literal["warn", "stop", "rollback"]

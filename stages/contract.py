@@ -23,13 +23,13 @@ import pyarrow as pa
 from stages.resources import Resources
 from stages.settings import Settings
 from storage.artifact import ArtifactRef, Manifest, manifest_path, read_manifest
-from storage.commit import Committer, Rows, record_speed, record_timing
 from storage.errors import CorruptArtifact, StageFailed
 from storage.fingerprint import derive_seed, fingerprint
-from storage.reading import check_sizes, read_folder, read_table
+from storage.reader import check_sizes, read_folder, read_table
 from storage.store import Store
 from storage.tables import columns, version_of
 from storage.version import code_version
+from storage.writer import Committer, Rows, record_speed, record_timing
 
 _SECONDS_BETWEEN_LOOKS = 2.0
 

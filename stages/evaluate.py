@@ -15,7 +15,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from stages import schemas
 from stages.answers.kinds import AnswerConfig, AnswerKind, extract_answer
-from stages.answers.reading import MAX_ANSWER
+from stages.answers.latex_values import MAX_ANSWER
 from stages.answers.voting import Ballot, Comparer, Graded, grade, vote
 from stages.benchmarks.format import Shots
 from stages.benchmarks.metrics import FAILED, WHOLE, reliability_rows, summarise

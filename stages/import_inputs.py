@@ -12,11 +12,11 @@ from pydantic import Field, PositiveInt
 from stages import schemas
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.domains import arithmetic
-from stages.rows import read_rows
+from stages.input_files import read_rows
 from stages.settings import Settings
-from storage.commit import files_under
 from storage.errors import InputError
 from storage.fingerprint import digest_file, digest_files
+from storage.writer import files_under
 
 QUESTION_FIELDS = ("question", "problem")
 

@@ -13,7 +13,7 @@ from stages import schemas
 from stages.benchmarks.format import BenchmarkFormat, ReadProblem, RowError, read_problem
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.domains import arithmetic
-from stages.rows import read_rows
+from stages.input_files import read_rows
 from stages.settings import Settings
 from stages.text.contamination import EvaluationOverlap
 from storage.errors import InputError

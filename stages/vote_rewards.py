@@ -19,7 +19,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from stages import schemas
 from stages.answers.kinds import AnswerConfig, AnswerKind, extract_answer
-from stages.answers.reading import MAX_ANSWER
+from stages.answers.latex_values import MAX_ANSWER
 from stages.answers.voting import Ballot, Comparer, Graded, GradeStatus, Vote, grade, vote
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.domains import arithmetic

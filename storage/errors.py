@@ -3,7 +3,7 @@
     SerlError
     ├── ConfigError            a setting is unknown, out of bounds, or contradicts another
     ├── InputError             something handed in (seed file, model folder, benchmark) cannot be used
-    ├── OtherCode              the run was made by a version of this software that understood a stage differently
+    ├── IncompatibleCode              the run was made by a version of this software that understood a stage differently
     ├── StageFailed            a stage ran and could not produce its output
     │   └── TrainerError       the trainer process failed or died
     └── StorageError
@@ -32,7 +32,7 @@ class InputError(SerlError):
     """Something handed in from outside cannot be used."""
 
 
-class OtherCode(SerlError):
+class IncompatibleCode(SerlError):
     """The run was made by a version of this software that understood a stage differently."""
 
 

@@ -11,7 +11,7 @@ from storage import tables
 from storage.artifact import Manifest, read_manifest
 from storage.errors import CorruptArtifact, StorageError, UnknownFormat
 from storage.fingerprint import short
-from storage.reading import check_output
+from storage.reader import check_output
 from storage.retention import is_pruned, tombstone_path
 from storage.store import Store
 

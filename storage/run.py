@@ -24,7 +24,7 @@ from storage import tables
 from storage.artifact import ArtifactRef, Manifest, parse_manifest, repair_hint
 from storage.errors import CorruptArtifact, InputError, MissingArtifact
 from storage.fingerprint import canonical_json, fingerprint
-from storage.reading import read_folder, read_table
+from storage.reader import read_folder, read_table
 from storage.store import Store
 
 _BESIDE = ("timings", "speed")

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import polars as pl
 import pyarrow as pa
 
-from flows.config import RunConfig, parse_config
+from flows.config.run import RunConfig, parse_config
 from stages.contract import Context, Inputs, Metrics, Stage, Work, run_stage
 from stages.engines.base import Batch, Completion, Engine, Progress, Responses, SamplingParams
 from stages.engines.fake import FakeEngine
@@ -18,7 +18,7 @@ from stages.settings import Settings
 from stages.trainer.fake import FAKE_POLICY
 from storage.artifact import ArtifactRef
 from storage.fingerprint import fingerprint
-from storage.reading import read_table
+from storage.reader import read_table
 from storage.store import Store
 
 Tables = dict[str, pl.DataFrame]

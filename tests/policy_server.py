@@ -22,8 +22,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from stages.engines.base import Batch, Completion, SamplingParams
-from stages.engines.serving import MODEL, Gate
 from stages.engines.transformers import TransformersEngine
+from stages.engines.vllm_server import MODEL, Gate
 
 _LOADING = threading.Lock()
 """transformers reads one model at a time in a process."""

@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 
 import psutil
 
-from flows.config import RunConfig
+from flows.config.run import RunConfig
 from tests.commands import REPOSITORY, environment
 
 SLOW_FAKE = REPOSITORY / "tests" / "slow_fake"

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
-import flows.inline
-from flows.config import RunConfig
-from flows.inline import do_run
+import flows.local_runner
+from flows.config.run import RunConfig
+from flows.local_runner import do_run
 from storage.errors import RunBusy
 from tests.commands import REPOSITORY, environment
 
@@ -49,7 +49,7 @@ def racers(count: int, *, lease: bool) -> Iterator[Racers]:
 
 def main() -> None:
     if "--no-lease" in sys.argv:
-        flows.inline.hold_lease = nullcontext  # type: ignore[assignment]
+        flows.local_runner.hold_lease = nullcontext  # type: ignore[assignment]
     for line in sys.stdin:
         try:
             do_run(RunConfig.model_validate_json(line))

@@ -23,8 +23,8 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from stages.answers.latex_values import Reading
 from stages.answers.marks import MAX_TAIL, anchored_line, gold_answer, last_boxed
-from stages.answers.reading import Reading
 from stages.settings import Settings
 from storage.errors import InputError
 from storage.fingerprint import digest_file

@@ -29,7 +29,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO, TypeVar
 
 if TYPE_CHECKING:
-    from stages.answers.reading import Reading
+    from stages.answers.latex_values import Reading
 
 MAX_ANSWER = 300  # characters; the parser's time grows faster than the answer
 _START_SECONDS = 120.0  # importing sympy takes 1-2 s, far longer on a machine that is busy starting
@@ -138,7 +138,7 @@ class Verifier:
             return list(pool.map(one, items))
 
     def _read(self, worker: "_Worker", answer: str) -> "Reading":
-        from stages.answers.reading import Reading
+        from stages.answers.latex_values import Reading
 
         if len(answer) > MAX_ANSWER:
             return Reading("too_large")
@@ -369,7 +369,7 @@ def _value(expression: Any) -> float | None:
 
     from sympy import Derivative, Expr, Integral, Limit, Product, Rational, Sum, Symbol, UnevaluatedExpr, oo
 
-    from stages.answers.reading import letter_value
+    from stages.answers.latex_values import letter_value
 
     if expression in (oo, -oo):
         return float(expression)

@@ -60,7 +60,7 @@ def make_engine(
 
         return VllmEngine(vllm or VllmPlacement(), threads=threads or 1)
     if kind == "server":
-        from stages.engines.server import ServerEngine
+        from stages.engines.vllm_client import ServerEngine
 
         return ServerEngine(server or ServerPlacement())
     from stages.engines.transformers import TransformersEngine

@@ -19,7 +19,7 @@ from stages.trainer.config import UpdateConfig, learning_rate_at
 from stages.trainer.job import Job
 from stages.trainer.learner import Learner
 from stages.trainer.models import TokenValues
-from stages.trainer.trainer import Trainer
+from stages.trainer.worker_state import Trainer
 
 Metrics = dict[str, float | None]
 

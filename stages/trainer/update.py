@@ -23,7 +23,7 @@ from stages.trainer.batches import Packing, Rollout, check_groups, minibatches, 
 from stages.trainer.config import UpdateConfig
 from stages.trainer.job import METRIC_COLUMNS, SPEED_COLUMNS, Job, JobResult, Progress
 from stages.trainer.steps import Columns, Metrics, Step, critic_step, policy_step, share_of, unpack
-from stages.trainer.trainer import Trainer
+from stages.trainer.worker_state import Trainer
 from storage.errors import InputError, TrainerError
 
 

@@ -82,7 +82,7 @@ def _start(store: Any, rank: int, processes: int, folder: Path) -> Any:
     torch.distributed.init_process_group(backend, store=store, rank=rank, world_size=processes)
     deepspeed.init_distributed(dist_backend="gloo" if device.type == "cpu" else "nccl", verbose=False)
 
-    from stages.trainer.trainer import Trainer
+    from stages.trainer.worker_state import Trainer
 
     return Trainer(placement, device)
 

@@ -104,7 +104,8 @@ def test_no_stage_or_flow_module_loads_torch() -> None:
 
 def test_the_command_line_starts_without_prefect() -> None:
     assert (
-        loaded("import flows.cli, flows.iteration, flows.config") & {"prefect", *HEAVY, "matplotlib", "sympy"} == set()
+        loaded("import flows.cli, flows.iteration, flows.config.run") & {"prefect", *HEAVY, "matplotlib", "sympy"}
+        == set()
     )
 
 

@@ -22,9 +22,9 @@ from typing import Any
 
 import torch
 
-from flows.config import load_config
-from flows.inline import do_run
-from flows.results import iteration_results
+from flows.config.run import load_config
+from flows.local_runner import do_run
+from flows.reporting.results import iteration_results
 from stages import schemas
 from stages.contract import Context, run_stage
 from stages.domains.arithmetic import problems

@@ -4,7 +4,7 @@
 
 The fake engine sleeps for each response, so that the responses of an iteration take `--seconds` in all; whatever else
 passes from the start of the command to the end of its process counts as overhead, filters, votes and grading included.
-The same iteration is done by `serl run`, by the stages alone without Prefect (`flows.inline`), and by the deployment
+The same iteration is done by `serl run`, by the stages alone without Prefect (`flows.local_runner`), and by the deployment
 `serl/iteration` with its GPU stages on a worker of pool gpu, the server on PostgreSQL where it is installed. The last
 two take a tenth of the time, as what they add does not depend on it. The last line is JSON:
 
@@ -22,8 +22,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from flows.config import RunConfig
-from flows.inline import do_run
+from flows.config.run import RunConfig
+from flows.local_runner import do_run
 from storage.run import open_run
 from tests.commands import REPOSITORY, environment
 from tests.helpers import fake_config
@@ -88,8 +88,8 @@ def _overhead(way: str, root: Path, responses: int, seconds: float) -> float:
 _PLAIN = """
 import sys
 from pathlib import Path
-from flows.config import RunConfig
-from flows.inline import do_run
+from flows.config.run import RunConfig
+from flows.local_runner import do_run
 do_run(RunConfig.model_validate_json(Path(sys.argv[1]).read_text()))
 """
 

@@ -26,17 +26,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-import flows.inline
+import flows.local_runner
 import stages.contract
-from flows.config import RunConfig, load_config
-from flows.inline import do_run
+from flows.config.run import RunConfig, load_config
 from flows.iteration import find_finished
+from flows.local_runner import do_run
 from stages import schemas
 from storage import s3
-from storage.commit import Committer
-from storage.reading import read_parts
+from storage.reader import read_parts
 from storage.run import open_run
 from storage.store import Store
+from storage.writer import Committer
 from tests.commands import REPOSITORY
 from tests.helpers import fake_config
 from tests.s3.servers import moto_server, radosgw_missing, radosgw_server
@@ -108,8 +108,8 @@ def timed_storing() -> Iterator[dict[str, float]]:
         *((Committer, name) for name in ("stage_table", "stage_folder", "plan", "write_part", "outputs")),
         *((Store, name) for name in ("create", "replace")),
         (stages.contract, "record_timing"),
-        (flows.inline, "write_revision"),
-        (flows.inline, "let_go"),
+        (flows.local_runner, "write_revision"),
+        (flows.local_runner, "prune_weights"),
     ]
     before = [getattr(owner, name) for owner, name in places]
     for owner, name in places:

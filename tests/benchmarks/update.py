@@ -31,8 +31,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flows.config import load_config
-from flows.inline import run_inline
+from flows.config.run import load_config
+from flows.local_runner import run_inline
 from stages.resources import Resources
 from stages.trainer.config import TrainerPlacement, UpdateConfig
 from stages.trainer.job import Job

@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from flows import iteration
-from flows.config import RunConfig, load_config
-from flows.inline import do_run
-from flows.results import iteration_results
+from flows.config.run import RunConfig, load_config
+from flows.local_runner import do_run
+from flows.reporting.results import iteration_results
 from flows.watchdog import Collapsed
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.generate_instructions import GENERATE

@@ -7,8 +7,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from flows.config import load_config
-from flows.inline import run_inline
+from flows.config.run import load_config
+from flows.local_runner import run_inline
 from stages.engines.base import Completion
 from stages.engines.fake import ITEM, OPEN_LIST, FakeEngine
 from storage.run import Run

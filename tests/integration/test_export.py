@@ -12,9 +12,9 @@ import yaml
 from huggingface_hub import DatasetCard, ModelCard
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from flows.config import parse_config
-from flows.export import export
-from flows.inline import do_run
+from flows.config.run import parse_config
+from flows.local_runner import do_run
+from flows.reporting.hub_export import export
 from storage.errors import InputError
 from storage.run import open_run
 from tests.helpers import fake_config

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.inline import do_run
+from flows.local_runner import do_run
 from storage.errors import NotWritable
 from storage.repair import find_damage
 from storage.run import open_run

@@ -13,9 +13,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from flows.config import RunConfig, load_config, parse_config
-from flows.inline import do_run
-from flows.setup import LOST_AFTER_SECONDS
+from flows.config.run import RunConfig, load_config, parse_config
+from flows.local_runner import do_run
+from flows.orchestration.provision import LOST_AFTER_SECONDS
 from storage.run import Run, open_run
 from tests.commands import CUT, REPOSITORY
 from tests.helpers import fake_config

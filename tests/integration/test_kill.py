@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from flows.inline import do_run
+from flows.local_runner import do_run
 from tests.helpers import fake_config
 from tests.kill.__main__ import disturb
 from tests.kill.attempt import MARK, living

@@ -8,8 +8,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from flows.config import parse_config
-from flows.inline import run_inline
+from flows.config.run import parse_config
+from flows.local_runner import run_inline
 from stages.resources import Resources
 from storage.run import Run, open_run, write_revision
 from storage.store import Store

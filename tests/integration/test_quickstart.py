@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from flows.arms import points_text, side_by_side
-from flows.inline import do_run
+from flows.local_runner import do_run
+from flows.reporting.gains import points_text, side_by_side
 from storage.run import open_run
 from tests.commands import CUT, running_serl, serl
 from tests.helpers import fake_config

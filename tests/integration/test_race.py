@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from flows.config import RunConfig
-from flows.inline import do_run
+from flows.config.run import RunConfig
+from flows.local_runner import do_run
 from tests.helpers import fake_config
 from tests.kill.check import differences
 from tests.racing import racers

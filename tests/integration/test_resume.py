@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from flows.config import RunConfig
-from flows.inline import run_inline
-from flows.iteration import Ledger
+from flows.config.run import RunConfig
+from flows.iteration import RunProgress
+from flows.local_runner import run_inline
 from stages.resources import Resources
 from storage.run import Run
 from storage.store import Store
@@ -25,8 +25,8 @@ from tests.helpers import fake_config, tree
 CHILD = """
 import os, signal, sys
 from fnmatch import fnmatch
-from flows.config import RunConfig
-from flows.inline import run_inline
+from flows.config.run import RunConfig
+from flows.local_runner import run_inline
 from stages.resources import Resources
 from storage.store import Store
 
@@ -64,7 +64,7 @@ def run_killed(config: RunConfig, when: str, where: str) -> None:
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 
-def run_whole(config: RunConfig) -> Ledger:
+def run_whole(config: RunConfig) -> RunProgress:
     with Resources(config.compute, config.engine) as resources:
         return run_inline(config, Store(config.uri), resources)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from flows.config import RunConfig
+from flows.config.run import RunConfig
 from tests.commands import REPOSITORY, environment
 from tests.kill.events import Event
 

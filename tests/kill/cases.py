@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from flows.config import RunConfig, load_config
+from flows.config.run import RunConfig, load_config
 from tests.commands import CUT, REPOSITORY
 from tests.helpers import fake_config
 

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import flows.inline
-from flows.config import RunConfig
+import flows.local_runner
+from flows.config.run import RunConfig
 from stages.contract import Context, Result, Stage, run_stage
 from stages.settings import Settings
 from storage.artifact import ArtifactRef
@@ -59,8 +59,8 @@ def main(config: Path, pipe: int) -> None:
     reporter = Reporter(pipe)
     Store.create = reporter.around(Store.create)  # type: ignore[method-assign]
     Store.create_from_file = reporter.around(Store.create_from_file)  # type: ignore[method-assign]
-    flows.inline.run_stage = reporter.run_stage  # type: ignore[attr-defined]
-    flows.inline.do_run(RunConfig.model_validate_json(config.read_text()), reporter.progress)
+    flows.local_runner.run_stage = reporter.run_stage  # type: ignore[attr-defined]
+    flows.local_runner.do_run(RunConfig.model_validate_json(config.read_text()), reporter.progress)
 
 
 if __name__ == "__main__":

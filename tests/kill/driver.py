@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flows.config import RunConfig
+from flows.config.run import RunConfig
 from tests.kill.attempt import Attempt, living
 from tests.kill.check import differences, manifests
 from tests.kill.events import BETWEEN, Event, Place

@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from flows.inline import do_run
+from flows.local_runner import do_run
 from storage.run import open_run
 from tests.helpers import fake_config
 from tests.notebooks import executed

@@ -8,8 +8,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from flows.config import RunConfig
-from flows.inline import do_run
+from flows.config.run import RunConfig
+from flows.local_runner import do_run
 from storage.artifact import Manifest
 from storage.run import open_run
 from tests.commands import CUT, serl

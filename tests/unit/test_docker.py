@@ -18,8 +18,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from flows.server import CPU_POOL, GPU_POOL
-from flows.setup import HEARTBEAT_SECONDS
+from flows.orchestration.prefect_server import CPU_POOL, GPU_POOL
+from flows.orchestration.provision import HEARTBEAT_SECONDS
 from tests.commands import REPOSITORY
 
 DOCKER = REPOSITORY / "docker"

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from flows.config import RunConfig
-from flows.inline import run_inline
-from flows.iteration import Ledger, find_finished
-from flows.plots import write_curve
-from flows.results import CURVE, iteration_results, run_results
+from flows.config.run import RunConfig
+from flows.iteration import RunProgress, find_finished
+from flows.local_runner import run_inline
+from flows.reporting.plots import write_curve
+from flows.reporting.results import CURVE, iteration_results, run_results
 from stages.contract import Progress
 from stages.trainer.config import LoraConfig, UpdateConfig
 from storage.run import Run
@@ -26,7 +26,7 @@ class Runner:
 
     store: Store
 
-    def __call__(self, config: RunConfig) -> tuple[Ledger, list[str]]:
+    def __call__(self, config: RunConfig) -> tuple[RunProgress, list[str]]:
         before = self.timings()
         with fake_resources() as resources:
             ledger = run_inline(config, self.store, resources)
@@ -51,7 +51,7 @@ def config(tmp_path: Path) -> Iterator[RunConfig]:
     yield fake_config(tmp_path)
 
 
-def run_of(ledger: Ledger, store: Store) -> Run:
+def run_of(ledger: RunProgress, store: Store) -> Run:
     return Run(store, ledger.revision())
 
 
@@ -200,7 +200,7 @@ def test_the_curve_can_be_drawn_again(config: RunConfig, runner: Runner) -> None
     assert png.startswith(b"\x89PNG") and write_curve(run, iterations) == png == runner.store.read(CURVE)
 
 
-def _inputs(ledger: Ledger, store: Store, stage: str) -> dict[int, dict[str, str]]:
+def _inputs(ledger: RunProgress, store: Store, stage: str) -> dict[int, dict[str, str]]:
     run = run_of(ledger, store)
     return {number: run.manifests(number)[stage].inputs for number in run.iterations if stage in run.manifests(number)}
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from flows import watchdog
-from flows.config import RunConfig, load_config
-from flows.inline import run_inline
-from flows.iteration import Ledger, find_finished
-from flows.results import alarms, iteration_results, run_results
+from flows.config.run import RunConfig, load_config
+from flows.iteration import RunProgress, find_finished
+from flows.local_runner import run_inline
+from flows.reporting.results import alarms, iteration_results, run_results
 from flows.watchdog import RULES, Breach, Breached, Collapsed, Health, Watchdog
 from stages import schemas
 from stages.contract import Context
@@ -202,7 +202,7 @@ def never_good(folder: Path, **settings: Any) -> RunConfig:
     return fake_config(folder, iterations=4, watchdog={"agreement": 5.0, **settings})
 
 
-def run(config: RunConfig, store: Store) -> Ledger:
+def run(config: RunConfig, store: Store) -> RunProgress:
     with fake_resources() as resources:
         return run_inline(config, store, resources)
 

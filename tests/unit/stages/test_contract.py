@@ -16,7 +16,7 @@ from stages.resources import Compute, Resources
 from stages.settings import Settings
 from storage.artifact import ArtifactRef, read_manifest
 from storage.errors import SchemaMismatch, SerlError, StorageError
-from storage.reading import read_table
+from storage.reader import read_table
 from storage.store import Store
 from storage.tables import decode
 from tests.helpers import fake_resources, memory_store

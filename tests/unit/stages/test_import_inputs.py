@@ -25,9 +25,9 @@ from stages.import_inputs import (
     read_seeds,
 )
 from stages.import_problems import IMPORT_PROBLEMS, ImportProblems, ProblemSet, problems_of
-from stages.rows import content_of_file
+from stages.input_files import content_of_file
 from storage.errors import InputError
-from storage.reading import read_folder
+from storage.reader import read_folder
 from storage.store import Store
 from tests.helpers import Tables, do, write_jsonl
 from tests.tiny_models import make_tiny_policy, saved_adapter

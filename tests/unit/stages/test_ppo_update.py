@@ -14,7 +14,7 @@ from stages.ppo_update import PPO_UPDATE, PpoUpdateConfig
 from stages.trainer.fake import FakeTrainer
 from stages.trainer.job import ROLLOUT_COLUMNS, Job, JobResult, Progress
 from storage.artifact import ArtifactRef, read_manifest
-from storage.reading import read_folder, read_table
+from storage.reader import read_folder, read_table
 from tests.helpers import fake_resources, put_policy, put_table
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from flows.config import RunConfig, parse_config
-from flows.inline import run_inline
-from flows.iteration import Ledger
+from flows.config.run import RunConfig, parse_config
+from flows.iteration import RunProgress
+from flows.local_runner import run_inline
 from stages import schemas
 from stages.contract import Context, run_stage
 from stages.engines.fake import FakeEngine
@@ -20,7 +20,7 @@ from stages.resources import Compute, Resources
 from stages.sample_responses import SAMPLE_VOTERS, AnswerPrompt, SampleVotersConfig, VoterSampling
 from stages.vote_rewards import VOTE, VoteConfig, VoterWeight
 from storage.errors import ConfigError, InputError
-from storage.reading import read_table
+from storage.reader import read_table
 from storage.run import Run
 from tests.helpers import SEED_QUESTIONS, do, fake_resources, fake_values, memory_store, put_policy, put_table
 from tests.tiny_models import make_tiny_policy
@@ -71,7 +71,7 @@ def test_every_voter_answers_every_question_whatever_the_parts(context: Context,
     assert engine.prompts == [*SEED_QUESTIONS, *(f"{text} Answer in a box." for text in SEED_QUESTIONS)]
 
 
-def run(values: dict[str, Any]) -> tuple[RunConfig, Ledger, Run]:
+def run(values: dict[str, Any]) -> tuple[RunConfig, RunProgress, Run]:
     config, store = parse_config(values, "test"), memory_store()
     with fake_resources() as resources:
         ledger = run_inline(config, store, resources)

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.config import RunConfig
-from flows.inline import do_run
+from flows.config.run import RunConfig
 from flows.iteration import find_finished
+from flows.local_runner import do_run
 from storage.artifact import manifest_path
 from storage.errors import CorruptArtifact
 from storage.garbage import find_garbage, remove_garbage

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.results import run_results
-from storage.reading import check_sizes
+from flows.reporting.results import run_results
+from storage.reader import check_sizes
 from storage.repair import find_damage
 from storage.run import open_run
 

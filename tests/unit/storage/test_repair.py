@@ -7,14 +7,14 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from flows.config import RunConfig
-from flows.inline import do_run
+from flows.config.run import RunConfig
 from flows.iteration import find_finished
-from flows.upkeep import drop_damaged_revisions
+from flows.local_runner import do_run
+from flows.maintenance.repair import drop_damaged_revisions
 from storage.artifact import manifest_path
 from storage.errors import CorruptArtifact, MissingArtifact, StorageError, UnknownFormat
 from storage.fingerprint import canonical_json, fingerprint
-from storage.reading import read_folder, read_table
+from storage.reader import read_folder, read_table
 from storage.repair import Damage, find_damage, set_aside
 from storage.run import Run, newest_revision, open_run
 from storage.store import Store

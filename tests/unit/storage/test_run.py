@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.inline import run_inline
+from flows.local_runner import run_inline
 from storage.errors import CorruptArtifact, InputError, MissingArtifact
 from storage.run import Revision, Run, newest_revision, open_run, write_revision
 from storage.store import Store
@@ -50,8 +50,8 @@ def test_timings_are_those_of_the_current_artifacts(run: Run) -> None:
 
 
 def _timing_of_another_key(run: Run) -> bytes:
-    from storage.commit import TIMINGS
     from storage.tables import encode, make_table
+    from storage.writer import TIMINGS
 
     row = run.table("timings", iteration=0).to_dicts()[0]
     return encode(make_table([{**row, "key": "of a superseded artifact"}], TIMINGS))

@@ -1,0 +1,149 @@
+"""The published settings of SeRL (arXiv 2505.20347 with its appendix and the authors' released code), beside a config.
+
+What the release does and this implementation does not, on purpose, is listed too: those are defects or losses, each
+with its remedy, and no setting brings them back.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from flows.cli.terminal import plain_table
+from flows.config.run import RunConfig
+from flows.maintenance.staleness import flatten
+
+PUBLISHED_QUESTIONS = 6_000
+"""Three published iterations of 2,000 kept questions each."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Published:
+    """One published setting."""
+
+    setting: str
+    # Dotted name of ours.
+    value: Any
+    note: str = ""
+
+
+SETTINGS: tuple[Published, ...] = (
+    Published(setting="instructions", value="self"),
+    Published(setting="rewards", value="majority"),
+    Published(setting="generate.examples", value=8, note="questions in the few-shot prompt"),
+    Published(setting="generate.examples_from_pool", value=2, note="of them generated, at most"),
+    Published(setting="generate.temperature", value=0.8),
+    Published(setting="generate.top_p", value=0.95),
+    Published(setting="generate.presence_penalty", value=2.0),
+    Published(setting="generate.max_prompt_tokens", value=1_024),
+    Published(setting="generate.max_tokens", value=1_024),
+    Published(setting="generate.user", value="Come up with a series of questions:"),
+    Published(setting="filter.rules.min_words", value=4),
+    Published(setting="filter.rules.max_words", value=150),
+    Published(
+        setting="filter.rules.banned_words",
+        value=[
+            *("image", "images", "graph", "graphs", "picture", "pictures"),
+            *("file", "files", "map", "maps", "draw", "plot"),
+        ],
+    ),
+    Published(setting="filter.rules.banned_phrases", value=["go to"]),
+    Published(setting="filter.rules.banned_openings", value=["Write a program"]),
+    Published(setting="filter.max_similarity", value=0.7, note="ROUGE-L F-measure"),
+    Published(setting="sample.responses", value=16),
+    Published(setting="sample.temperature", value=1.0),
+    Published(setting="sample.top_p", value=1.0),
+    Published(setting="sample.max_prompt_tokens", value=1_024),
+    Published(setting="sample.max_tokens", value=1_024),
+    Published(setting="sample.prompt.template", value="{question}", note="the question alone"),
+    Published(setting="sample.prompt.chat", value=False),
+    Published(setting="vote.min_reward", value=0.2, note="both ends kept"),
+    Published(setting="vote.max_reward", value=0.8),
+    Published(setting="update.algorithm", value="reinforce_pp"),
+    Published(setting="update.loss", value="ppo"),
+    Published(setting="update.normalisation", value="token"),
+    Published(setting="update.clip", value=0.2),
+    Published(setting="update.kl_coef", value=1e-3, note="the authors' README says 1e-4"),
+    Published(setting="update.kl_place", value="reward"),
+    Published(setting="update.kl_estimator", value="k1"),
+    Published(setting="update.gamma", value=1.0),
+    Published(setting="update.learning_rate", value=5e-7),
+    Published(setting="update.betas", value=[0.9, 0.95]),
+    Published(setting="update.weight_decay", value=0.0),
+    Published(setting="update.max_grad_norm", value=1.0),
+    Published(setting="update.batch_responses", value=16),
+    Published(setting="update.epochs", value=1),
+    Published(setting="update.schedule", value="cosine"),
+    Published(setting="update.warmup_fraction", value=0.03),
+    Published(setting="update.min_learning_rate_ratio", value=0.1),
+    Published(setting="update.tis_cap", value=None, note="no correction between engine and trainer"),
+    Published(setting="refresh_reference", value=None, note="the reference is the starting policy"),
+    Published(setting="evaluate.protocol.samples", value=16, note="maj@16; 32 is reported too"),
+    Published(setting="evaluate.protocol.temperature", value=1.0),
+    Published(setting="evaluate.protocol.top_p", value=0.95),
+    Published(setting="evaluate.protocol.max_tokens", value=1_024),
+    Published(setting="evaluate.protocol.prompt.template", value="{question}\n"),
+    Published(setting="evaluate.protocol.prompt.chat", value=False),
+)
+
+BENCHMARKS = ("math_500", "math_hard", "asdiv", "college_math", "tabmwp", "mmlu_pro")
+"""Of the paper's main tables."""
+
+ON_PURPOSE: tuple[tuple[str, str], ...] = (
+    ("votes on prompt + response, so an expression of the question counts", "votes on the response alone"),
+    ("a verifier's failure counts as not equal, silently", "killable workers; every answer has a status"),
+    ("classes hang on the order of samples; ties are broken silently", "order-independent classes; a tie is dropped"),
+    ("lower-cases generated questions", "keeps their text"),
+    ("loses the first generated question, keeps the last, cut one", "keeps the first, drops a cut one"),
+    ("cuts a long few-shot prompt from the right", "drops whole examples until it fits"),
+    ("compares with seeds and the current batch", "compares with everything ever accepted"),
+    ("whitens advantages, then drops groups", "drops groups, then whitens"),
+    ("averages the loss per micro-batch", "normalises over the whole optimiser step"),
+    ("decodes prompts and tokenises them again", "carries token ids"),
+    ("leaves failed gradings out of the denominator", "counts them as wrong and lists them"),
+    ("starts the learning rate again after 2,000 steps; a restart loses state", "one schedule; resumes to the same"),
+)
+"""(the release, here)."""
+
+
+def differing(config: RunConfig) -> list[str]:
+    """Names of the published settings in which a config differs."""
+    return [name for name, published, ours, _ in _rows(config) if published != ours]
+
+
+def against_paper(config: RunConfig) -> Group:
+    """Every published setting beside the config's, for a terminal."""
+    table = plain_table("Published settings, and those of this config")
+    for name in ("setting", "published", "here", "", "note"):
+        table.add_column(name, overflow="fold", no_wrap=name == "setting")
+    for name, published, ours, note in _rows(config):
+        same = published == ours
+        table.add_row(
+            name, str(published), str(ours), "" if same else "DIFFERS", note, style="" if same else "bold red"
+        )
+    other = differing(config)
+    summary = f"{len(other)} of {len(list(_rows(config)))} differ" + (f": {', '.join(other)}" if other else "")
+    return Group(table, Text(f"{summary}\n"), _on_purpose())
+
+
+def _rows(config: RunConfig) -> Iterator[tuple[str, Any, Any, str]]:
+    """(name, published, ours, note)."""
+    ours = flatten(config.model_dump(mode="json"))
+    for item in SETTINGS:
+        yield item.setting, item.value, ours.get(item.setting), item.note
+    kept = config.iterations * config.generate.questions
+    yield "iterations x generate.questions", PUBLISHED_QUESTIONS, kept, "three published iterations of 2,000"
+    names = {benchmark.name for benchmark in config.evaluate.benchmarks}
+    yield "evaluate.benchmarks", list(BENCHMARKS), [name for name in BENCHMARKS if name in names], "main tables"
+
+
+def _on_purpose() -> Table:
+    table = plain_table("Different on purpose, whatever the settings")
+    table.add_column("the authors' release", overflow="fold")
+    table.add_column("here", overflow="fold")
+    for theirs, here in ON_PURPOSE:
+        table.add_row(theirs, here)
+    return table

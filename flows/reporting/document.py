@@ -1,0 +1,229 @@
+"""What the report of a run says, as a list of parts that `flows.reporting.render` turns into Markdown or HTML. No Prefect here.
+
+The newest iteration in full, and all iterations in one table. Questions and responses are a model's: they are shown
+cut, on one line and without control characters (`shown`), and escaped where they are rendered.
+"""
+
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, TypeAlias
+
+from flows.cli.terminal import engine_line, number_text, result_cells
+from flows.reporting.plots import training_plot, votes_plot
+from flows.reporting.results import (
+    MISSING,
+    alarms,
+    evaluation_rows,
+    funnel,
+    measured_on,
+    sample_questions,
+    slice_rows,
+    stage_costs,
+)
+from storage.run import Run
+
+_QUESTION, _RESPONSE, _ANSWER = 600, 400, 60
+"""Characters shown of each text."""
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+"""Control characters, and those that turn the direction of text around or hide in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    level: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    text: str
+    label: str = ""
+    # Stands before it, in bold type and with a colon.
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    names: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    left: tuple[str, ...] = ()
+    # Columns of words; the others are numbers, to the right.
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    text: str
+    # What it shows, for those who cannot see it.
+    png: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    text: str
+
+
+Part: TypeAlias = Heading | Text | Table | Image | Code
+
+
+def report(run: Run, iterations: Sequence[dict[str, Any]], curve: bytes) -> list[Part]:
+    """The report after the last of `iterations`, which are rows of `flows.reporting.results.iteration_results`.
+
+    `curve`: the learning curve up to there (`flows.reporting.plots.learning_curve`).
+    """
+    newest = iterations[-1]
+    number = newest["iteration"]
+    return [
+        Heading(1, f"{run.config['name']}: iteration {number} of {run.config['iterations']}"),
+        Text(run.store.uri),
+        *(Text(alarm, label="Watchdog") for alarm in alarms(run)),
+        Text(_settings_line(run, number)),
+        Text(f"Accuracy on {measured_on(iterations)}:"),
+        _dicts([result_cells(row) for row in iterations]),
+        Image("Learning curve: accuracy, questions, and how often the majority is right", curve),
+        *_benchmarks(newest),
+        *_questions(run, newest),
+        *_training(run, iterations),
+        *_samples(run, number),
+        *_costs(iterations),
+        *_places(run, number),
+    ]
+
+
+def shown(text: str, limit: int) -> str:
+    """A model's text on one line: cut, line ends as ⏎, and � for what steers a terminal or turns text around."""
+    cut = re.sub(r"\s*\n\s*", " ⏎ ", text[:limit].strip()).replace("\t", " ")
+    rest = f" … ({len(text):,} characters)" if len(text) > limit else ""
+    return _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", cut) + rest
+
+
+def _settings_line(run: Run, iteration: int) -> str:
+    config = run.config
+    made_by = " and ".join(sorted({manifest.code for manifest in run.manifests(iteration).values()}))
+    return (
+        f"Rewards: {config['rewards']}. Questions: {config.get('instructions', 'self')}. "
+        f"Update: {config['update']['algorithm']}. Engine: {config['engine']}. Seed: {config['seed']}. Code: {made_by}."
+    )
+
+
+def _benchmarks(newest: dict[str, Any]) -> Iterator[Part]:
+    if not newest["benchmarks"]:
+        yield Text(f"Iteration {newest['iteration']} was not evaluated.")
+        return
+    yield Heading(2, "Benchmarks, with 95 % intervals")
+    yield _dicts(evaluation_rows(newest), left=("benchmark", "prompt"))
+    if slices := slice_rows(newest):
+        yield Heading(2, "By level, subject and group")
+        yield _dicts(slices, left=("benchmark", "part"))
+
+
+def _questions(run: Run, newest: dict[str, Any]) -> Iterator[Part]:
+    """What became of the questions, how the votes fell, and how far to trust them."""
+    steps = funnel([newest])
+    if steps:
+        yield Heading(2, "What became of this iteration's candidates")
+        rows = [(step, f"{count:+,d}" if count < 0 else f"{count:,d}") for step, count in steps]
+        yield _table(("step", "questions"), rows, left=("step",))
+    if newest["kept"] is not None:
+        votes = run.table("votes", newest["iteration"])
+        if votes.height:
+            vote = run.config["vote"]
+            picture = votes_plot(votes, steps, (vote["min_reward"], vote["max_reward"]))
+            yield Image("Candidates by step, and questions by their vote share", picture)
+    if newest["agreement"]:
+        yield Heading(2, "How often each voter's answer is the majority's")
+        agreed = [(voter, f"{share:.3f}") for voter, share in newest["agreement"].items()]
+        yield _table(("voter", "share of its responses"), agreed, left=("voter",))
+    trusted = [
+        (name, f"{row['share_from']:.1f}–{row['share_to']:.1f}", str(row["questions"]), f"{row['correct']:.3f}")
+        for name, found in newest["reliability"].items()
+        for row in found
+    ]
+    if trusted:
+        yield Heading(2, "How often the majority was right, by its share of the votes")
+        yield _table(("questions of", "share", "questions", "right"), trusted, left=("questions of",))
+
+
+def _training(run: Run, iterations: Sequence[dict[str, Any]]) -> Iterator[Part]:
+    """KL and entropy over iterations, and over the newest update's steps."""
+    newest = iterations[-1]
+    updated = "ppo_update" in run.manifests(newest["iteration"])
+    if newest["iteration"] > 0:
+        yield Heading(2, "Policy update")
+        if not updated:
+            kept, needed = newest["kept"], run.config["min_kept"]
+            few = f": {kept} questions kept, at least {needed} needed" if kept is not None and kept < needed else ""
+            yield Text(f"The policy was not updated in iteration {newest['iteration']}{few}.")
+    if any(row["kl"] is not None for row in iterations):
+        steps = run.table("train_metrics", newest["iteration"]) if updated else None
+        picture = training_plot(iterations, steps)
+        yield Image("KL to the reference and entropy: by iteration, and by step of the newest update", picture)
+
+
+def _samples(run: Run, iteration: int) -> Iterator[Part]:
+    questions = sample_questions(run, iteration)
+    if questions:
+        yield Heading(2, "Sample questions, from the most contested vote to the clearest")
+    for row in questions:
+        majority = shown(row["majority_answer"], _ANSWER) if row["majority_answer"] is not None else MISSING
+        yield Heading(3, f"{row['decision']}: vote share {row['share']:.2f}")
+        yield Text(shown(row["question"], _QUESTION), label="Question")
+        yield Text(f"{majority} ({row['answered']} of {row['responses']} responses have an answer)", label="Majority")
+        for example in row["examples"]:
+            yield Text(_response(example), label=_ballot(example, row["majority_answer"] is not None))
+
+
+def _ballot(row: dict[str, Any], decided: bool) -> str:
+    """What a response voted for and earned."""
+    reward = f"reward {row['reward']:.3g}"
+    if row["answer_class"] is None:
+        return f"Response {row['sample_index']}, no vote ({row['status']}), {reward}"
+    majority = " (majority)" if decided and row["answer_class"] == 0 else ""
+    return f"Response {row['sample_index']}, votes for {shown(row['answer'] or '', _ANSWER)}{majority}, {reward}"
+
+
+def _response(row: dict[str, Any]) -> str:
+    return shown(row["response"], _RESPONSE) + (
+        " (cut off at the token limit)" if row["finish_reason"] == "length" else ""
+    )
+
+
+def _costs(iterations: Sequence[dict[str, Any]]) -> Iterator[Part]:
+    yield Heading(2, "Seconds and response tokens per stage")
+    rows = []
+    for stage, seconds, tokens in stage_costs(iterations[-1]):
+        speed = None if tokens is None else tokens / max(seconds, 1e-3)
+        rows.append((stage, f"{seconds:,.2f}", number_text(tokens, ",d"), number_text(speed, ",.0f")))
+    yield _table(("stage", "seconds", "tokens", "tokens/s"), rows, left=("stage",))
+    yield Text(engine_line(iterations))
+
+
+def _places(run: Run, iteration: int) -> Iterator[Part]:
+    """Where the newest artifacts lie, and how to look into them."""
+    uri = run.store.uri
+    yield Heading(2, "Where it lies")
+    yield Text(f"Relative to {uri}; a manifest lists its stage's files with their digests.")
+    rows = []
+    for stage, path in run.revision.iterations[iteration].items():
+        rows.append((f"{stage}, manifest", MISSING, path))
+        for kind, output in run.manifests(iteration)[stage].outputs.items():
+            if output.folder is not None:
+                rows.append((kind, MISSING, output.folder))
+            elif output.files:
+                rows.append((kind, f"{output.rows:,}", str(PurePosixPath(output.files[0].path).parent)))
+    yield _table(("what", "rows", "path"), rows, left=("what", "path"))
+    table = "votes" if "vote_rewards" in run.manifests(iteration) else "problems"
+    yield Code(
+        f"serl show {shlex.quote(uri)} {table} --iteration {iteration}\n"
+        f"serl show {shlex.quote(uri)} tables\n"
+        f"serl show {shlex.quote(uri)} --lineage"
+    )
+
+
+def _dicts(rows: Sequence[dict[str, str]], left: tuple[str, ...] = ()) -> Table:
+    return _table(tuple(rows[0]), [tuple(row.values()) for row in rows], left)
+
+
+def _table(names: tuple[str, ...], rows: Sequence[tuple[str, ...]], left: tuple[str, ...] = ()) -> Table:
+    return Table(names, tuple(rows), left)

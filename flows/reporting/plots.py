@@ -1,0 +1,253 @@
+"""Plots of a run, as PNG bytes. Colours are told apart by colour-blind readers (Okabe and Ito's palette)."""
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from flows.reporting.results import CURVE, SELF_WRITTEN, headline_benchmark, measured_on
+from storage.run import Run
+
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#999999"
+LINES = (
+    (BLUE, "o", "-"),
+    (ORANGE, "s", "--"),
+    (GREY, "^", ":"),
+    (GREEN, "D", "-."),
+    ("#CC79A7", "v", "-"),
+    ("#E69F00", "P", "--"),
+    ("#56B4E9", "X", "-."),
+    ("#000000", "*", ":"),
+)
+"""Colour, marker and dash of each line of a comparison; more lines start over."""
+_DPI = 110
+"""Of what is shown in a page about 900 pixels wide."""
+
+
+def write_curve(run: Run, iterations: Sequence[dict[str, Any]]) -> bytes:
+    """Draw the learning curve into the run's folder, unless this very picture is there.
+
+    A view of what is committed, it may be drawn again at any time. `iterations`: of `flows.reporting.results.run_results`.
+    """
+    png = learning_curve(iterations, headline_benchmark(run.config))
+    if not run.store.exists(CURVE) or run.store.read(CURVE) != png:
+        run.store.replace(CURVE, png)
+    return png
+
+
+def learning_curve(iterations: Sequence[dict[str, Any]], benchmark: str) -> bytes:
+    """Accuracy per iteration; questions accepted and kept, and the vote share; how far a vote can be trusted."""
+    curves = _reliability_curves(iterations, benchmark)
+    figure = Figure(figsize=(9, 8), dpi=_DPI, layout="constrained")
+    panels = figure.subplot_mosaic("aa;bc" if curves else "aa;bb")
+    _draw_accuracy(panels["a"], iterations)
+    _draw_questions(panels["b"], [row for row in iterations if row["accepted"] is not None])
+    if curves:
+        _draw_reliability(panels["c"], curves)
+    return _png(figure)
+
+
+def votes_plot(votes: pl.DataFrame, steps: Sequence[tuple[str, int]], bounds: tuple[float, float]) -> bytes:
+    """What became of an iteration's candidates, and its questions by vote share, with the difficulty gate's bounds.
+
+    `votes`: of one iteration, not empty. `steps`: of `flows.reporting.results.funnel`, empty where nothing was filtered. The
+    gate goes by mean rewards; where these are no vote shares they have a panel of their own.
+    """
+    gated = votes.filter(pl.col("decision").is_in(["kept", "too_easy", "too_hard"]))
+    apart = np.abs((gated["share"] - gated["mean_reward"]).to_numpy())
+    measures = ["share", "mean_reward"] if (apart > 1e-9).any() else ["share"]
+    heights = [0.3 * len(steps) + 0.9, 3.4] if steps else [3.4]
+    figure = Figure(figsize=(9, sum(heights)), dpi=_DPI, layout="constrained")
+    *above, below = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for part in above:
+        _draw_funnel(part.subplots(), steps)
+    for axes, measure in zip(below.subplots(1, len(measures), squeeze=False)[0], measures, strict=True):
+        _draw_histogram(axes, votes, measure, bounds if measure == measures[-1] else ())
+    below.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
+    return _png(figure)
+
+
+def training_plot(iterations: Sequence[dict[str, Any]], steps: pl.DataFrame | None) -> bytes:
+    """KL and entropy over iterations, and over the steps of the newest update (`train_metrics`) if it had several."""
+    updated = [row for row in iterations if row["kl"] is not None]
+    over_iterations = pl.DataFrame([{name: row[name] for name in ("iteration", "kl", "entropy")} for row in updated])
+    tables = [("iteration", over_iterations)]
+    if steps is not None and steps.height > 1:  # the one step of an update is the iteration's own point
+        tables.append((f"optimiser step, in iteration {iterations[-1]['iteration']}", steps))
+    figure = Figure(figsize=(9, 2.7 * len(tables)), dpi=_DPI, layout="constrained")
+    for row, (over, table) in zip(figure.subplots(len(tables), 2, squeeze=False), tables, strict=True):
+        for axes, measure, title, (colour, marker, dash) in zip(
+            row, ("kl", "entropy"), ("KL to the reference", "Entropy of the policy"), LINES[:2], strict=True
+        ):
+            dots = marker if table.height <= 40 else ""
+            axes.plot(table[table.columns[0]], table[measure].cast(pl.Float64), dots + dash, color=colour, markersize=5)
+            axes.set(title=title, xlabel=over)
+            axes.set_ylim(bottom=0)
+            axes.margins(x=0.04)
+            axes.grid(alpha=0.3)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    return _png(figure)
+
+
+def comparison(
+    curves: Mapping[str, Sequence[tuple[int, float, float, float]]],
+    gains: Mapping[str, tuple[float, float, float] | None],
+    benchmark: str,
+) -> bytes:
+    """Learning curves of several runs, and what each gained.
+
+    `curves`: by name, (iteration, accuracy, low, high). `gains`: by name, mean and ends of the interval, shares of 1.
+    """
+    figure = Figure(figsize=(12, 0.35 * len(curves) + 3.4), dpi=130, layout="constrained")
+    lines, dots = figure.subplots(1, 2, width_ratios=[3, 2])
+    for place, (name, points) in enumerate(curves.items()):
+        colour, marker, dash = LINES[place % len(LINES)]
+        numbers, values, low, high = zip(*points, strict=True)
+        lines.plot(numbers, values, marker + dash, color=colour, label=name)
+        lines.fill_between(numbers, low, high, color=colour, alpha=0.12, linewidth=0)
+        if (gain := gains.get(name)) is not None:
+            mean, *ends = (100 * value for value in gain)
+            dots.plot(ends, [place, place], "-", color=colour, linewidth=2)
+            dots.plot([mean], [place], marker, color=colour)
+    lines.set(title=f"pass@1 on {benchmark}", xlabel="iteration", ylabel="share of problems solved", ylim=(0, 1))
+    lines.grid(alpha=0.3)
+    lines.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    lines.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, fontsize=8, frameon=False)
+    dots.axvline(0, color=GREY, linewidth=1)
+    dots.set(title="Gain, with its 95 % interval", xlabel="points", yticks=range(len(curves)))
+    dots.set_yticklabels(list(curves))
+    dots.invert_yaxis()
+    dots.grid(alpha=0.3, axis="x")
+    return _png(figure)
+
+
+def _png(figure: Figure) -> bytes:
+    sink = io.BytesIO()
+    # No date or version in the file: the same results give the same picture.
+    figure.savefig(sink, format="png", metadata={"Software": None})
+    return sink.getvalue()
+
+
+_Curve: TypeAlias = tuple[str, tuple[str, str, str], list[dict[str, Any]]]
+"""Label, style as in `LINES`, and rows of the table `reliability`."""
+
+
+def _reliability_curves(iterations: Sequence[dict[str, Any]], benchmark: str) -> list[_Curve]:
+    """Of the first benchmark at its first and last evaluation, and of the newest votes."""
+
+    def curve(row: dict[str, Any], name: str, style: tuple[str, str, str]) -> _Curve:
+        return f"{name}, iteration {row['iteration']}", style, row["reliability"][name]
+
+    blue, orange, grey = LINES[:3]
+    evaluated = [row for row in iterations if row["reliability"].get(benchmark)]
+    voted = [row for row in iterations if row["reliability"].get(SELF_WRITTEN)]
+    return [
+        *(curve(row, benchmark, grey) for row in evaluated[:-1][:1]),
+        *(curve(row, benchmark, blue) for row in evaluated[-1:]),
+        *(curve(row, SELF_WRITTEN, orange) for row in voted[-1:]),
+    ]
+
+
+def _draw_reliability(axes: Axes, curves: Sequence[_Curve]) -> None:
+    axes.plot([0, 1], [0, 1], "-", color=GREY, linewidth=0.8)
+    most = max(row["questions"] for _, _, rows in curves for row in rows)
+    for label, (colour, marker, dash), rows in curves:
+        shares, correct = [row["mean_share"] for row in rows], [row["correct"] for row in rows]
+        axes.plot(shares, correct, marker + dash, color=colour, markersize=4, label=label)
+        sizes = [15 + 120 * row["questions"] / most for row in rows]
+        axes.scatter(shares, correct, s=sizes, color=colour, marker=marker)
+    axes.set(
+        title="Is the majority right?",
+        xlabel="vote share of the top answer (larger: more questions)",
+        ylabel="share of majorities that are right",
+        xlim=(0, 1.03),
+        ylim=(0, 1.03),
+    )
+    axes.grid(alpha=0.3)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), fontsize=9, frameon=False)
+
+
+def _draw_funnel(axes: Axes, steps: Sequence[tuple[str, int]]) -> None:
+    for place, (_, number) in enumerate(steps):
+        lost = number < 0
+        (bar,) = axes.barh(place, abs(number), color="white" if lost else BLUE, edgecolor=GREY if lost else BLUE)
+        bar.set_hatch("///" if lost else "")
+        axes.text(abs(number), place, f" {number:+,d}" if lost else f" {number:,d}", va="center")
+    axes.set_yticks(range(len(steps)), [name for name, _ in steps])
+    axes.invert_yaxis()
+    axes.margins(x=0.1, y=0.02)
+    axes.set(title="What became of this iteration's candidates (hatched: lost there)", xlabel="questions")
+
+
+def _draw_histogram(axes: Axes, votes: pl.DataFrame, measure: str, bounds: Sequence[float]) -> None:
+    """Kept and dropped questions by `measure`; each possible share of a small group is one bar."""
+    most = int(votes["responses"].max() or 1)  # type: ignore[arg-type]
+    edges = (np.arange(most + 2) - 0.5) / most if most <= 32 else np.linspace(0, 1, 21)
+    kept, dropped = (
+        np.histogram(votes.filter((pl.col("decision") == "kept") == wanted)[measure], edges)[0]
+        for wanted in (True, False)
+    )
+    centres, width = (edges[1:] + edges[:-1]) / 2, 0.85 * (edges[1] - edges[0])
+    axes.bar(centres, kept, width, color=BLUE, label=f"kept ({kept.sum():,})")
+    some = dropped > 0  # a bar of no height would still have its edge
+    axes.bar(
+        centres[some], dropped[some], width, bottom=kept[some], color="white", edgecolor=ORANGE, hatch="///",
+        label=f"dropped ({dropped.sum():,})",
+    )  # fmt: skip
+    for place, bound in enumerate(bounds):
+        label = f"kept from {bounds[0]:g} to {bounds[1]:g}" if place == 0 else None
+        axes.axvline(bound, color="black", linestyle="--", linewidth=1.2, label=label)
+    name = "vote share of the top answer" if measure == "share" else "mean reward, by which questions are kept"
+    axes.set(title=f"Questions by {name.split(',')[0]}", xlabel=name, ylabel="questions", xlim=(-0.04, 1.04))
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.grid(alpha=0.3, axis="y")
+    axes.set_axisbelow(True)
+
+
+def _draw_accuracy(axes: Axes, iterations: Sequence[dict[str, Any]]) -> None:
+    measured = [row for row in iterations if row["pass1_greedy"] is not None]
+    sampled = [row for row in measured if row["pass1_sampled"] is not None]
+    if sampled:
+        numbers = [row["iteration"] for row in sampled]
+        low, high = zip(*(row["pass1_sampled_interval"] for row in sampled), strict=True)
+        axes.fill_between(numbers, low, high, color=BLUE, alpha=0.2, linewidth=0)
+        values = [row["pass1_sampled"] for row in sampled]
+        axes.plot(numbers, values, "o-", color=BLUE, label="one sample (pass@1, 95 % interval)")
+    voted = [row for row in measured if row["maj_k"] is not None]
+    axes.plot(
+        [r["iteration"] for r in voted], [r["maj_k"] for r in voted], "s--", color=ORANGE, label="majority of k samples"
+    )
+    greedy = [row["pass1_greedy"] for row in measured]
+    axes.plot([r["iteration"] for r in measured], greedy, "^:", color=GREEN, label="greedy")
+    axes.set(
+        title=f"Accuracy on {measured_on(iterations)}",
+        xlabel="iteration",
+        ylabel="share of problems solved",
+        ylim=(0, 1),
+    )
+    _finish(axes)
+
+
+def _draw_questions(axes: Axes, iterations: Sequence[dict[str, Any]]) -> None:
+    numbers = [row["iteration"] for row in iterations]
+    axes.bar(numbers, [row["accepted"] for row in iterations], color=GREY, alpha=0.5, label="accepted")
+    axes.bar(numbers, [row["kept"] for row in iterations], color=BLUE, alpha=0.7, label="kept after the vote")
+    axes.set(title="Questions of each iteration", xlabel="iteration", ylabel="questions")
+    share = axes.twinx()
+    share.plot(numbers, [row["vote_share"] for row in iterations], "o-", color=ORANGE, label="mean vote share (right)")
+    share.set(ylim=(0, 1))
+    lines = [*axes.get_legend_handles_labels()[0], *share.get_legend_handles_labels()[0]]
+    labels = [str(line.get_label()) for line in lines]
+    axes.legend(lines, labels, loc="upper center", bbox_to_anchor=(0.5, -0.17), fontsize=9, frameon=False)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+
+
+def _finish(axes: Axes) -> None:
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right", fontsize=9)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

@@ -1,0 +1,339 @@
+"""What a user gets wrong is one line on stderr and exit code 2: no traceback, nothing written, Prefect not started."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import flows.cli
+import flows.iteration
+from flows.cli import main
+from flows.config.run import load_config
+from flows.local_runner import do_run, run_inline
+from flows.reporting.results import CURVE
+from stages.vote_rewards import VOTE
+from storage.errors import MissingArtifact
+from storage.lease import hold_lease
+from storage.run import open_run, write_revision
+from storage.store import Store
+from tests.helpers import fake_config, fake_resources, fake_values, tree, write_jsonl
+from tests.tiny_models import make_tiny_policy
+
+Change = Callable[[dict[str, Any], Path], object]
+
+
+@pytest.fixture(autouse=True)
+def no_prefect(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        pytest.fail("Prefect was started (20-40 s) for what could be said at once")
+
+    monkeypatch.setattr(flows.cli, "_run_flow", refuse)
+
+
+def config_file(folder: Path, change: Change = lambda values, folder: None) -> Path:
+    values = fake_values(folder)
+    change(values, folder)
+    path = folder / "my.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+def finished(folder: Path, *, revision: bool = True) -> Path:
+    """The config of a run with one iteration that is finished."""
+    path = config_file(folder, lambda values, _: values.update(iterations=1))
+    config = load_config(path)
+    with fake_resources() as resources:
+        ledger = run_inline(config, Store(config.uri), resources)
+    if revision:
+        write_revision(Store(config.uri), ledger.revision())
+    return path
+
+
+def fails(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """The one line that the command printed; asserts exit code 2 and nothing else said."""
+    assert main([str(argument) for argument in arguments]) == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith("serl: ") and output.err.count("\n") == 1 and "Traceback" not in output.err
+    return output.err
+
+
+def seeds(content: str) -> Change:
+    return lambda values, folder: (folder / "seeds.jsonl").write_text(content)
+
+
+def setting(name: str, value: Any) -> Change:
+    return lambda values, folder: values.update({name: value})
+
+
+def incomplete_model(values: dict[str, Any], folder: Path) -> None:
+    """A model folder without tokenizer loads, in some libraries, as one that encodes nothing."""
+    (folder / "model").mkdir()
+    (folder / "model" / "config.json").write_text("{}")
+    (folder / "model" / "model.safetensors").write_text("")
+    values.update(engine="transformers", policy={"model": str(folder / "model")})
+
+
+def root_below_a_file(values: dict[str, Any], folder: Path) -> None:
+    (folder / "file").write_text("")
+    values["root"] = str(folder / "file")
+
+
+def run_is_a_file(values: dict[str, Any], folder: Path) -> None:
+    (folder / "file").mkdir()
+    (folder / "file" / "small").write_text("")
+    values["root"] = str(folder / "file")
+
+
+MISTAKES: dict[str, tuple[Change, str]] = {
+    "missing seed file": (lambda v, f: (f / "seeds.jsonl").unlink(), "seeds.jsonl does not exist"),
+    "empty seed file": (seeds(""), "seeds.jsonl has no rows"),
+    "row without question": (seeds('{"text": "What?"}\n'), "line 1: no question"),
+    "malformed JSON": (seeds('{"question": "What is 1+1?"}\n{"question": \n'), "line 2: not JSON"),
+    "missing benchmark": (lambda v, f: (f / "sums.jsonl").unlink(), "sums.jsonl does not exist"),
+    "benchmark without answer": (
+        lambda v, f: write_jsonl(f / "sums.jsonl", [{"question": "What is 1+1?"}]),
+        "no answer; expected the field answer",
+    ),
+    "model without tokenizer": (incomplete_model, "has no tokenizer"),
+    "missing model": (
+        lambda v, f: v.update(engine="transformers", policy={"model": str(f / "nowhere")}),
+        "does not exist; expected a local Hugging Face model folder",
+    ),
+    "policy of no run": (
+        lambda v, f: v.update(engine="transformers", policy={"run": str(f / "nowhere")}),
+        "is not a run",
+    ),
+    "root below a file": (root_below_a_file, "Not a directory; check its permissions, or choose another `root`"),
+    "run is a file": (run_is_a_file, "Not a directory"),
+    "unknown setting": (setting("itertions", 3), "itertions: unknown setting; did you mean iterations?"),
+    "out of bounds": (
+        setting("sample", {"responses": 0}),
+        "sample.responses: Input should be greater than 0, found '0'",
+    ),
+    "no such scratch folder": (setting("compute", {"scratch": "/nonexistent/scratch"}), "scratch"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_line_and_nothing_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], mistake: str
+) -> None:
+    change, message = MISTAKES[mistake]
+    path = config_file(tmp_path, change)
+    before = tree(tmp_path)
+    assert message in fails(capsys, "run", path)
+    assert tree(tmp_path) == before
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_a_missing_config(tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str) -> None:
+    assert "my.yaml does not exist; expected a YAML file" in fails(capsys, command, tmp_path / "my.yaml")
+
+
+def test_a_wrong_override(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = config_file(tmp_path)
+    assert "seed: Input should be" in fails(capsys, "run", path, "--set", "seed=-1")
+
+
+def test_show_and_resume_of_what_is_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        for command in ("show", "resume"):
+            assert f"{folder} is not a run" in fails(capsys, command, folder)
+    assert tree(tmp_path) == {}
+
+
+def test_show_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`serl show config.yaml`: NotADirectoryError."""
+    assert "is not a run" in fails(capsys, "show", config_file(tmp_path))
+
+
+def test_show_of_a_table_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = load_config(finished(tmp_path)).uri
+    assert "has no table vote; it has accepted" in fails(capsys, "show", run, "vote")
+    assert "has no votes at iteration 7; finished: [0, 1]" in fails(capsys, "show", run, "votes", "--iteration", "7")
+
+
+def test_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = load_config(finished(tmp_path)).uri
+    assert main(["show", run]) == 0
+    assert "pass@1" in capsys.readouterr().out
+    assert main(["show", run, "--json"]) == 0
+    assert [row["iteration"] for row in json.loads(capsys.readouterr().out)["iterations"]] == [0, 1]
+    assert main(["show", run, "tables"]) == 0
+    assert {"votes", "rejected", "timings"} <= set(capsys.readouterr().out.split())
+    assert main(["show", run, "votes", "--iteration", "1", "--rows", "2", "--json"]) == 0
+    votes = json.loads(capsys.readouterr().out)
+    assert votes == open_run(run).table("votes", iteration=1).head(2).to_dicts()
+    assert main(["show", run, "votes"]) == 0
+    assert votes[0]["question"][:40] in capsys.readouterr().out
+
+
+def test_check_says_what_would_run_and_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = config_file(tmp_path)
+    assert main(["check", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "0 of 3 finished" in out and "sums" in out
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_finished_run_is_recognised_without_prefect(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = finished(tmp_path)
+    assert main(["run", str(path)]) == 0
+    assert "nothing to do" in capsys.readouterr().out
+    assert main(["resume", load_config(path).uri]) == 0
+
+
+def test_a_run_killed_before_its_last_revision_is_shown_whole(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All manifests there, the revision not: "finished; nothing to do", and then results without the last iteration
+    (or, where there was no revision at all, "is not a run")."""
+    path = finished(tmp_path, revision=False)
+    assert main(["run", str(path)]) == 0
+    run = open_run(load_config(path).uri)
+    assert run.iterations == [0, 1]
+    assert run.store.exists(CURVE), "the curve that the output names was never drawn"
+    capsys.readouterr()
+
+
+def test_going_back_to_earlier_settings_shows_their_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Run with one gate, then with another, then with the first again: the other's results were printed."""
+    path = finished(tmp_path)
+    config = load_config(path)
+    other = load_config(path, ("vote.max_reward=1.0",))
+    with fake_resources() as resources:
+        write_revision(Store(other.uri), run_inline(other, Store(other.uri), resources).revision())
+    assert main(["run", str(path)]) == 0
+    assert open_run(config.uri).config["vote"]["max_reward"] == 0.8
+    capsys.readouterr()
+
+
+@pytest.fixture
+def inline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the command line would hand to Prefect is done here."""
+    monkeypatch.setattr(flows.cli, "_run_flow", lambda config, console: do_run(config))
+
+
+@pytest.mark.usefixtures("inline")
+def test_repair_names_the_damage_and_computes_just_that_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uri = load_config(finished(tmp_path)).uri
+    manifest = open_run(uri).manifests(1)["sample_responses"]
+    part = Path(uri) / manifest.outputs["responses"].files[0].path
+    part.write_bytes(part.read_bytes()[:-1])
+    assert f"{part.name} is damaged" in fails(capsys, "resume", uri)
+    before = open_run(uri).table("timings").height
+    assert main(["repair", uri]) == 0
+    out = capsys.readouterr().out
+    assert f"damaged  {part} is damaged" in out and "again    iteration=0001/sample_responses-" in out
+    assert "pass@1" in out
+    assert open_run(uri).manifests(1)["sample_responses"].outputs == manifest.outputs
+    assert open_run(uri).table("timings").height == before + 1
+    assert main(["repair", uri]) == 0
+    assert "no damage" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("inline")
+def test_repair_finds_a_model_folder_that_moved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The manifest holds its old place, the key its content: only the import is done again."""
+    path = finished(tmp_path)
+    run = open_run(load_config(path).uri)
+    moved = run.policy(0).rename(tmp_path / "elsewhere")
+    run.policy(1)
+    with pytest.raises(MissingArtifact, match="serl repair"):
+        run.policy(0)
+    assert main(["repair", run.store.uri]) == 0
+    assert "again    iteration=0000/fake_policy" in capsys.readouterr().out and moved.is_dir()
+    assert open_run(run.store.uri).policy(0).is_dir()
+
+
+def test_gc_shows_first_and_removes_when_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    uri = load_config(finished(tmp_path)).uri
+    assert main(["gc", uri]) == 0
+    assert "nothing to remove" in capsys.readouterr().out
+    left = Path(uri) / ".tmp" / "left"
+    left.parent.mkdir(exist_ok=True)
+    left.write_bytes(b"123")
+    assert main(["gc", uri]) == 0
+    out = capsys.readouterr().out
+    assert "3 B" in out and "a temporary file of a killed process" in out and "nothing was removed" in out
+    assert left.exists()
+    assert main(["gc", uri, "--yes"]) == 0
+    assert not left.exists() and "removed" in capsys.readouterr().out
+
+
+def test_a_run_that_somebody_works_on_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = finished(tmp_path)
+    uri = load_config(path).uri
+    with hold_lease(Store(uri)):
+        for command in (["gc", uri], ["repair", uri], ["run", path, "--set", "iterations=2"]):
+            assert "is being worked on by" in fails(capsys, *command)
+        assert main(["show", uri]) == 0
+    capsys.readouterr()
+
+
+def test_lineage_and_comparison_are_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    uri = load_config(finished(tmp_path)).uri
+    assert main(["show", uri, "--lineage"]) == 0
+    assert "accepted (1 filter_instructions)" in capsys.readouterr().out
+    assert main(["show", uri, "--lineage", "--json"]) == 0
+    assert {"stage", "inputs"} <= json.loads(capsys.readouterr().out)["nodes"][0].keys()
+    assert main(["compare", uri, uri]) == 0
+    assert "pass@1" in capsys.readouterr().out
+    assert main(["compare", uri, uri, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["settings"] == []
+
+
+def test_code_that_would_throw_the_run_away_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = finished(tmp_path)
+    monkeypatch.setattr(flows.iteration, "VOTE", replace(VOTE, version=9))
+    assert f"vote_rewards has version 9 instead of {VOTE.version}" in fails(capsys, "run", path)
+    assert open_run(load_config(path).uri).iterations == [0, 1]
+
+
+def test_resume_from_another_folder_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Path(load_config(finished(tmp_path)).uri)
+    run.rename(tmp_path / "moved")
+    assert "was made as" in fails(capsys, "resume", tmp_path / "moved")
+
+
+def test_stopping_says_how_to_go_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(flows.cli, "_run_flow", stop)
+    assert main(["run", str(config_file(tmp_path))]) == 130
+    assert capsys.readouterr().err == "serl: stopped; run the same command again to go on from here\n"
+
+
+def test_serve_takes_the_newest_policy_and_says_where_there_is_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Path] = []
+    monkeypatch.setattr("stages.engines.vllm_server.serve", lambda folder, *_, **__: told.append(folder))
+    monkeypatch.setattr("stages.engines.loader.check_installed", lambda kind: None)
+    model, root = make_tiny_policy(tmp_path / "model"), tmp_path / "runs"
+    quickstart = ("serve", "configs/quickstart.yaml", "--set", f"root={root}")
+    assert main(quickstart) == 2
+    assert "made by its warm start; run it first" in capsys.readouterr().err
+    assert main((*quickstart, "--model", str(model))) == 0
+    assert main((*quickstart, "--set", f"policy={{model: {model}}}", "--port", "8001")) == 0
+    assert told == [model, model] and f"server for {model} at http://127.0.0.1:8001" in capsys.readouterr().out
+    config = fake_config(tmp_path, iterations=1)
+    do_run(config)
+    assert config.newest_policy() == open_run(config.uri).policy(1)
+    assert main((*quickstart, "--model", str(tmp_path / "gone"))) == 2
+    assert "does not exist" in capsys.readouterr().err

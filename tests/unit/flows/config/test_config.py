@@ -1,0 +1,442 @@
+"""Every config of the repository loads; what is wrong in one is said in one line, with the place."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from flows.config.run import RunConfig, load_config, parse_config
+from stages.import_problems import problems_of, shots_of
+from stages.text.quality import RULES, QualityRules
+from stages.trainer.fake import FAKE_POLICY
+from storage.errors import ConfigError, InputError
+from tests.helpers import fake_config, fake_values, write_jsonl
+from tests.policy_server import PolicyServer
+from tests.tiny_models import make_tiny_policy
+
+FOLDER = Path(__file__).parents[4] / "configs"
+CONFIGS = sorted([*FOLDER.glob("*.yaml"), *FOLDER.glob("arms/*.yaml")])
+MINIMAL: dict[str, Any] = {
+    "name": "x",
+    "engine": "fake",
+    "seeds": {"path": "seeds.jsonl"},
+    "evaluate": {"benchmarks": [{"name": "b", "path": "b.jsonl"}]},
+}
+
+
+def test_there_are_configs() -> None:
+    arms = {"majority.yaml", "verified.yaml", "random.yaml", "seeds_only.yaml", "dataset.yaml", "frozen_generator.yaml"}
+    papers = {"paper-llama3.2-3b.yaml", "paper-qwen2.5-7b.yaml"}
+    assert {"quickstart.yaml", *papers, *arms} <= {path.name for path in CONFIGS}
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_config_loads(path: Path) -> None:
+    config = load_config(path)
+    assert config.name == path.stem
+    assert config.vote_config().rewards == config.rewards
+    assert config.update_config().temperature == config.sample.temperature
+    assert config.filter_config().questions == config.generate.questions
+
+
+@pytest.mark.parametrize("name", ["paper-llama3.2-3b", "paper-qwen2.5-7b"])
+def test_the_paper_s_setting(name: str) -> None:
+    """arXiv 2505.20347, section 4 and appendix."""
+    config = load_config(Path(__file__).parents[4] / "configs" / f"{name}.yaml")
+    assert (config.sample.responses, config.sample.temperature) == (16, 1.0)
+    assert (config.vote.min_reward, config.vote.max_reward) == (0.2, 0.8)
+    assert (config.update.learning_rate, config.update.kl_coef, config.update.clip) == (5e-7, 1e-3, 0.2)
+    assert config.filter.max_similarity == 0.7 and config.generate.examples == 8
+    assert config.filter.rules == QualityRules(use=tuple(RULES))
+    assert config.iterations * config.generate.questions == 6_000  # three published iterations of 2,000 questions
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    """`MINIMAL` with the setting at the dotted path."""
+    *parents, last = path.split(".")
+    values: dict[str, Any] = {name: dict(part) if isinstance(part, dict) else part for name, part in MINIMAL.items()}
+    group = values
+    for parent in parents:
+        group = group.setdefault(parent, {})
+    group[last] = value
+    return values
+
+
+BENCHMARK = {"name": "b", "path": "b.jsonl"}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("itertions", 3, r"itertions: unknown setting; did you mean iterations\?"),
+        ("update.learning_rte", 1, r"update\.learning_rte: unknown setting; did you mean learning_rate\?"),
+        ("compute.trainer.proceses", 1, r"compute\.trainer\.proceses: unknown setting; did you mean processes\?"),
+        ("filter.rules.min_word", 1, r"filter\.rules\.min_word: unknown setting; did you mean min_words\?"),
+        (
+            "filter.rules.use",
+            ["empty", "too_shrt"],
+            r"filter\.rules\.use\.1: unknown rule 'too_shrt'; did you mean too_short\? \(known: empty, too_short, ",
+        ),
+        ("filter.rules.use", ["empty", "empty"], r"filter\.rules: use names empty more than once"),
+        ("filter.rules.use", "empty", r"filter\.rules\.use: .*valid tuple, found 'empty'"),
+        ("filter.rules.banned_words", ["draw", ""], r"filter\.rules\.banned_words\.1: '' is blank and would reject"),
+        ("filter.rules.min_words", 200, r"filter\.rules: min_words 200 is above max_words 150"),
+        ("policy", {"warm_start": {"step": 1}}, r"policy\.warm_start\.step: unknown setting; did you mean steps\?"),
+        ("evaluate.benchmarks", [BENCHMARK | {"sed": 1}], r"evaluate\.benchmarks\.0\.sed: .*did you mean seed\?"),
+        ("zzz", 3, "zzz: unknown setting; known here: name, root, seed"),
+        ("sample.responses", 0, r"sample\.responses: Input should be greater than 0, found '0'"),
+        ("update.learning_rate", 2, r"update\.learning_rate: .*less than or equal to 1, found '2'"),
+        ("filter.max_similarity", 1.01, r"filter\.max_similarity: .*less than or equal to 1, found '1.01'"),
+        ("seed", -1, "seed: .*greater than or equal to 0"),
+        ("sample.responses", "many", r"sample\.responses: .*valid integer.*found 'many'"),
+        ("rewards", "votes", "rewards: .*'majority', 'verified' or 'random', found 'votes'"),
+        ("rewards", "verified", "rewards: verified needs labels"),
+        ("name", "../elsewhere", "name: .*pattern"),
+        ("name", "", "name: .*pattern"),
+        ("vote.min_reward", 0.9, r"vote: min_reward 0\.9 is above max_reward 0\.8"),
+        ("seeds", {}, "seeds needs exactly one of path, domain; found none"),
+        (
+            "seeds",
+            {"path": "a", "domain": "arithmetic", "count": 3},
+            "exactly one of path, domain; found path and domain",
+        ),
+        ("seeds", {"domain": "arithmetic"}, "`count` goes with `domain`"),
+        ("seeds", {"path": "a", "count": 3}, "`count` goes with `domain`"),
+        ("seeds", "seeds.jsonl", "seeds: .*found 'seeds.jsonl'"),
+        (
+            "policy",
+            {"model": "m", "run": "r"},
+            "policy needs exactly one of warm_start, model, run; found model and run",
+        ),
+        ("policy", {"model": "m", "iteration": 3}, "`iteration` goes with `run`"),
+        ("policy", {"model": "m"}, "`policy` must be set, unless `engine` is fake"),
+        ("engine", "transformers", "`policy` must be set, unless `engine` is fake"),
+        ("evaluate.benchmarks", [], "evaluate.benchmarks: .*at least 1 item"),
+        ("evaluate.benchmarks", [BENCHMARK, BENCHMARK], "benchmark names must differ"),
+        (
+            "keep.policies",
+            {"best": {"benchmark": "b"}},
+            r"`validation: true` \(found none\): one that is reported must not",
+        ),
+        ("keep.policies", {"best": {}}, "best needs exactly one of benchmark, signal; found none"),
+        ("evaluate.benchmarks", [{"name": "A B", "path": "b.jsonl"}], r"evaluate\.benchmarks\.0\.name: .*pattern"),
+        (
+            "answers.kind",
+            "maths",
+            r"answers: unknown kind of answers 'maths'; expected math, choice, text, or file\.py",
+        ),
+        ("answers", {"kind": "mine.py:KIND", "boxed_only": True}, "answers: boxed_only goes with math, choice, text"),
+        ("vote.train_responses", 17, r"vote\.train_responses 17 is more than the 16 of sample\.responses"),
+        ("vote.abstain_below", 1.5, r"vote\.abstain_below: .*less than or equal to 1"),
+        ("voters", [{"name": "a", "iteration": 0, "modle": "x"}], r"voters\.0\.modle: .*did you mean model\?"),
+        (
+            "evaluate.benchmarks",
+            [{"name": "a"}],
+            "benchmark a, no named one, needs exactly one of path, domain, seeds; found none",
+        ),
+        ("evaluate.benchmarks", [BENCHMARK | {"answers": {"kind": "?"}}], r"benchmarks\.0\.answers: unknown kind"),
+        ("sample.prompt", {"template": "no place"}, r"sample\.prompt\.template: .*pattern"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_with_its_place(path: str, value: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as found:
+        parse_config(changed(path, value), "my.yaml")
+    assert str(found.value).startswith("my.yaml: ")
+    assert "\n" not in str(found.value) and "http" not in str(found.value)
+
+
+@pytest.mark.parametrize("path", ["sample.temperature", "update.tis_cap", "update.kl_coef", "update.max_grad_norm"])
+def test_infinity_is_no_setting(path: str) -> None:
+    """`.inf` passed the bounds and then failed in the key, where JSON has no such number: a bare ValueError."""
+    with pytest.raises(ConfigError, match=path.rsplit(".", 1)[1]):
+        parse_config(changed(path, float("inf")), "my.yaml")
+
+
+def test_an_empty_root_is_no_root() -> None:
+    """It read as the root of the file system: `root: ""` wrote to /x."""
+    with pytest.raises(ConfigError, match="root"):
+        parse_config(changed("root", ""), "my.yaml")
+
+
+def test_a_missing_setting_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"my\.yaml: seeds: Field required"):
+        parse_config({name: part for name, part in MINIMAL.items() if name != "seeds"}, "my.yaml")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"name: [", "is not YAML: while parsing"),
+        (b"- a\n- b\n", "holds list, expected settings by name"),
+        (b"", "holds NoneType, expected settings by name"),
+        (b"\xff\xfe\x00", "cannot be read"),
+        (b"name: !!python/object/apply:os.system ['true']", "is not YAML: could not determine a constructor"),
+    ],
+)
+def test_an_unusable_file_is_named(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "my.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=message) as found:
+        load_config(path)
+    assert str(path) in str(found.value) and "\n" not in str(found.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"my\.yaml does not exist; expected a YAML file such as configs/quickstart"):
+        load_config(tmp_path / "my.yaml")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_config(tmp_path)
+
+
+QUICKSTART = FOLDER / "quickstart.yaml"
+
+
+def test_overrides_are_yaml_values_by_dotted_name() -> None:
+    config = load_config(
+        QUICKSTART, ("update.learning_rate=1e-4", "iterations=2", "generate.system=a=b", "domain=null")
+    )
+    assert (config.update.learning_rate, config.iterations, config.generate.system, config.domain) == (
+        1e-4,
+        2,
+        "a=b",
+        None,
+    )
+    assert config.update.batch_responses == load_config(QUICKSTART).update.batch_responses
+    assert load_config(QUICKSTART, ("compute.trainer={processes: 2}",)).compute.trainer.processes == 2
+    assert load_config(QUICKSTART, ("iterations=2", "iterations=4")).iterations == 4
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("iterations", "--set iterations: expected key=value, such as"),
+        ("=3", "--set =3: expected key=value"),
+        ("name.first=x", "--set name.first=x: name is not a group of settings"),
+        ("iterations=[", r"--set iterations=\[: '\[' is not a YAML value"),
+        ("iteration=3", r"iteration: unknown setting; did you mean iterations\?"),
+        ("iterations=-3", "iterations: .*greater than or equal to 0"),
+    ],
+)
+def test_a_wrong_override_is_one_line(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_config(QUICKSTART, (override,))
+
+
+def test_settings_survive_the_revision(tmp_path: Path) -> None:
+    """`serl resume` reads them back from JSON."""
+    for config in (fake_config(tmp_path), *map(load_config, CONFIGS)):
+        assert parse_config(config.model_dump(mode="json"), "revision") == config
+
+
+def test_where_a_run_lives() -> None:
+    assert parse_config(changed("root", "s3://bucket/runs/"), "x").uri == "s3://bucket/runs/x"
+    assert parse_config(MINIMAL, "x").uri == "runs/x"
+
+
+def test_iteration_zero_and_the_last_are_always_evaluated() -> None:
+    config = parse_config({**changed("iterations", 5), "evaluate": {**MINIMAL["evaluate"], "every": 3}}, "x")
+    assert [number for number in range(6) if config.evaluated(number)] == [0, 3, 5]
+
+
+def test_inputs_enter_by_content(tmp_path: Path) -> None:
+    config = fake_config(tmp_path)
+    before = config.seeds_config()
+    assert before.sha256 is not None and "path" not in before.model_dump()
+    (tmp_path / "seeds.jsonl").write_text('{"question": "What is 1+1?"}\n')
+    assert config.seeds_config().sha256 != before.sha256
+    assert config.policy_stage()[0] is FAKE_POLICY
+
+
+def test_a_missing_input_is_named(tmp_path: Path) -> None:
+    config = RunConfig.model_validate(fake_values(tmp_path, seeds={"path": "nowhere.jsonl"}))
+    with pytest.raises(InputError, match=r"seed file nowhere\.jsonl does not exist"):
+        config.seeds_config()
+    (tmp_path / "sums.jsonl").unlink()
+    with pytest.raises(InputError, match=r"benchmark sums .*sums\.jsonl does not exist"):
+        config.problems_config()
+
+
+def test_each_benchmark_may_have_its_kind_of_answers() -> None:
+    benchmarks = [BENCHMARK, BENCHMARK | {"name": "exam", "answers": {"kind": "choice"}}]
+    values = changed("evaluate.benchmarks", benchmarks) | {"answers": {"kind": "text", "boxed_only": True}}
+    config = parse_config(values, "my.yaml")
+    found = config.evaluate_config().benchmarks
+    kinds = {name: (protocol.answers.kind, protocol.answers.boxed_only) for name, protocol in found.items()}
+    assert kinds == {BENCHMARK["name"]: ("text", True), "exam": ("choice", False)}
+    assert config.vote_config().answers.kind == "text"
+
+
+def test_voters_have_no_say_where_labels_decide() -> None:
+    values = changed("rewards", "verified") | {"domain": "arithmetic", "voters": [{"name": "a", "iteration": 0}]}
+    with pytest.raises(ConfigError, match="voters have no say with rewards: verified"):
+        parse_config(values, "my.yaml")
+
+
+def test_the_labelled_seeds_are_no_evaluation_set_to_the_filter() -> None:
+    values = changed("evaluate.benchmarks", [BENCHMARK, {"name": "own", "seeds": True}])
+    assert parse_config(values, "my.yaml").filter_config().seed_sets == ("own",)
+
+
+def test_copies_of_the_model_belong_to_servers(tmp_path: Path) -> None:
+    policy = {"model": str(make_tiny_policy(tmp_path / "policy"))}
+    several = {"vllm": {"data_parallel": 2}}
+    with pytest.raises(ConfigError, match="one copy of the model; set engine: server"):
+        fake_config(tmp_path, engine="vllm", policy=policy, compute=several)
+    assert fake_config(tmp_path, engine="server", policy=policy, compute=several).compute.vllm.data_parallel == 2
+
+
+@pytest.mark.parametrize(
+    ("urls", "message"),
+    [
+        (["gpu-1:8000"], "expected http://host:port, found 'gpu-1:8000'"),
+        (["http://a:1", "http://a:1/"], "named twice"),
+        ([], "at least 1 item"),
+    ],
+)
+def test_addresses_of_servers_are_checked(urls: list[str], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=message):
+        fake_config(tmp_path, compute={"server": {"urls": urls}})
+
+
+def test_servers_are_asked_before_anything_is_computed(tmp_path: Path) -> None:
+    first, other = make_tiny_policy(tmp_path / "policy"), make_tiny_policy(tmp_path / "other", num_hidden_layers=1)
+    with PolicyServer(other) as server:
+        settings = {
+            "policy": {"model": str(first)},
+            "compute": {"server": {"urls": [server.url]}},
+            "sample": {"max_prompt_tokens": 100, "max_tokens": 100},
+            "generate": {"questions": 8, "max_prompt_tokens": 100, "max_tokens": 100},
+        }
+        with pytest.raises(InputError, match=f"no server runs the model of policy, {first}: {server.url}: it runs"):
+            fake_config(tmp_path, engine="server", **settings).check_inputs()
+        server.model = first
+        fake_config(tmp_path, engine="server", **settings).check_inputs()
+    with pytest.raises(InputError, match="no server answers"):
+        fake_config(tmp_path, engine="server", **settings).check_inputs()
+
+
+def test_an_adapter_goes_with_a_model(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="`adapter` goes with `model`"):
+        fake_config(tmp_path, engine="transformers", policy={"run": "runs/other", "adapter": "a"})
+    with pytest.raises(ConfigError, match="voter old: `adapter` goes with `model`"):
+        fake_config(tmp_path, voters=[{"name": "old", "iteration": 0, "adapter": "a"}])
+
+
+def with_benchmarks(folder: Path, *benchmarks: Any, **evaluate: Any) -> RunConfig:
+    return fake_config(folder, evaluate={"data": str(folder), "benchmarks": list(benchmarks), **evaluate})
+
+
+def test_a_named_benchmark_needs_its_file_only(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "gsm8k.jsonl", [{"question": "How many?", "answer": "9*2=18\n#### 18"}])
+    config = with_benchmarks(tmp_path, "gsm8k")
+    (found,) = config.problems_config().sets
+    assert found.path == str(tmp_path / "gsm8k.jsonl")
+    assert [row["answer"] for row in problems_of(found)] == ["18"]
+    # Another place, the same content: the same identity.
+    elsewhere = with_benchmarks(tmp_path, {"name": "gsm8k", "path": found.path}, data="none").problems_config()
+    assert elsewhere.model_dump() == config.problems_config().model_dump()
+
+
+def test_a_named_benchmark_that_is_missing_says_how_to_get_it(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"math_500.jsonl \(or .parquet\) does not exist; set its `path`, or: python"):
+        with_benchmarks(tmp_path, "math_500").problems_config()
+    with pytest.raises(InputError, match=r"math_500.jsonl .*; and .*gsm8k.jsonl .*'openai/gsm8k', 'main'"):
+        with_benchmarks(tmp_path, "math_500", "gsm8k").problems_config()
+
+
+def test_a_benchmark_with_worked_examples_needs_both_files(tmp_path: Path) -> None:
+    row = {"question": "Which?", "options": ["1", "2"], "answer": "B", "category": "law"}
+    write_jsonl(tmp_path / "mmlu_pro.jsonl", [row])
+    config = with_benchmarks(tmp_path, "mmlu_pro")
+    with pytest.raises(InputError, match=r"mmlu_pro_examples.jsonl .* split='validation'"):
+        config.problems_config()
+    write_jsonl(tmp_path / "mmlu_pro_examples.jsonl", [{**row, "cot_content": "A: Let's think step by step. It is 2."}])
+    (found,) = config.problems_config().sets
+    assert [shot["reasoning"] for shot in shots_of(found)] == ["It is 2."]
+    protocol = config.evaluate_config().benchmarks["mmlu_pro"]
+    assert protocol.answers.kind == "choice" and protocol.label == "own, 5 examples"
+
+
+def test_a_benchmark_of_ones_own_is_written_in_the_same_terms(tmp_path: Path) -> None:
+    rows = [{"stem": "Which?", "choices": ["tax", "duty"], "key": 1, "area": "civil"}]
+    path = write_jsonl(tmp_path / "bar.jsonl", rows)
+    own = {
+        "name": "bar",
+        "path": str(path),
+        "answers": {"kind": "choice"},
+        "prompt": "chat_boxed",
+        "format": {
+            "fields": {"question": "stem", "options": "choices", "answer": "key", "subject": "area"},
+            "groups": {"private": ["civil", "commercial"]},
+        },
+    }
+    config = with_benchmarks(tmp_path, own)
+    (row,) = problems_of(config.problems_config().sets[0])
+    assert row["question"] == "Which?\nAnswer Choices: (A) tax (B) duty"
+    assert (row["answer"], row["subject"], row["group"]) == ("B", "civil", "private")
+    assert config.evaluate_config().benchmarks["bar"].label == "chat_boxed"
+
+
+def test_an_unknown_name_or_prompt_says_what_there_is(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"benchmark gsm9k, no named one, needs exactly one of path, domain, seeds; found none"
+    ):
+        with_benchmarks(tmp_path, "gsm9k")
+    with pytest.raises(ConfigError, match=r"unknown prompt 'few'; expected plain, boxed, chat, chat_boxed"):
+        with_benchmarks(tmp_path, "gsm8k", protocol={"prompt": "few"})
+
+
+@pytest.mark.parametrize(
+    ("arm", "switch"),
+    [
+        ("majority", {}),
+        ("verified", {"rewards": "verified"}),
+        ("random", {"rewards": "random"}),
+        ("seeds_only", {"instructions": "seeds"}),
+        ("dataset", {"instructions": "dataset"}),
+        ("frozen_generator", {"generator": "initial"}),
+    ],
+)
+def test_an_arm_differs_from_the_method_in_one_switch(arm: str, switch: dict[str, str]) -> None:
+    method, config = load_config(FOLDER / "quickstart.yaml"), load_config(FOLDER / "arms" / f"{arm}.yaml")
+    differing = {name for name in RunConfig.model_fields if getattr(method, name) != getattr(config, name)}
+    assert differing - {"name", "dataset", "watchdog"} == set(switch)
+    assert {name: getattr(config, name) for name in switch} == switch
+
+
+def test_a_config_may_extend_another(tmp_path: Path) -> None:
+    base = tmp_path / "base.yaml"
+    base.write_text(yaml.safe_dump({**MINIMAL, "sample": {"responses": 8, "top_p": 0.9}}))
+    (tmp_path / "sub").mkdir()
+    child = tmp_path / "sub" / "child.yaml"
+    child.write_text("extends: ../base.yaml\nname: y\nsample: {responses: 4}\n")
+    config = load_config(child, ("sample.top_p=0.8",))
+    assert (config.name, config.sample.responses, config.sample.top_p) == ("y", 4, 0.8)
+    # Lists are replaced, not merged.
+    child.write_text("extends: ../base.yaml\nevaluate: {benchmarks: [{name: c, path: c.jsonl}]}\n")
+    assert [benchmark.name for benchmark in load_config(child).evaluate.benchmarks] == ["c"]
+
+
+def test_what_cannot_be_extended_says_why(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("extends: b.yaml\n")
+    with pytest.raises(ConfigError, match=r"b.yaml, which .*a.yaml extends, does not exist"):
+        load_config(tmp_path / "a.yaml")
+    (tmp_path / "b.yaml").write_text("extends: a.yaml\n")
+    with pytest.raises(ConfigError, match=r"a.yaml extends itself, through .*a.yaml and .*b.yaml"):
+        load_config(tmp_path / "a.yaml")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"instructions": "dataset"}, "`dataset` goes with `instructions: dataset`"),
+        ({"dataset": {"path": "x.jsonl"}}, "`dataset` goes with `instructions: dataset`"),
+        ({"instructions": "seeds", "generator": "initial"}, "generator: initial goes with instructions: self"),
+        ({"rewards": "verified"}, "with instructions: seeds or dataset the answers given"),
+        ({"instructions": "dataset", "dataset": {}}, "dataset needs exactly one of path, domain; found none"),
+    ],
+)
+def test_switches_of_arms_that_do_not_fit(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        parse_config({**MINIMAL, **changes}, "my.yaml")

@@ -1,0 +1,81 @@
+"""What `serl check` says before anything runs."""
+
+from pathlib import Path
+
+import pytest
+
+from flows.config.run import RunConfig
+from flows.preflight.description import describe
+from storage.errors import InputError
+from tests.helpers import SEED_QUESTIONS, fake_config, write_jsonl
+from tests.tiny_models import make_tiny_policy
+
+
+def overlaps(config: RunConfig) -> list[str]:
+    return [line for line in describe(config).splitlines() if line.startswith("overlap")]
+
+
+def with_benchmarks(folder: Path, **changes: object) -> RunConfig:
+    """Two evaluation sets: one holds two seeds, in other letters, the other one of these two."""
+    sets = {"first": [SEED_QUESTIONS[1].upper(), f"Well, {SEED_QUESTIONS[0]}"], "second": [SEED_QUESTIONS[0]]}
+    benchmarks = []
+    for name, questions in sets.items():
+        rows = [{"question": question, "answer": 1} for question in questions]
+        benchmarks.append({"name": name, "path": str(write_jsonl(folder / f"{name}.jsonl", rows))})
+    return fake_config(folder, evaluate={"benchmarks": benchmarks}, **changes)
+
+
+def test_seeds_that_overlap_an_evaluation_set_are_counted(tmp_path: Path) -> None:
+    lines = describe(with_benchmarks(tmp_path)).splitlines()
+    (place,) = (number for number, line in enumerate(lines) if line.startswith("overlap"))
+    assert lines[place - 1].startswith("seeds ")
+    assert lines[place] == (
+        "overlap      2 of 6 seeds share 13 words in a row, or all, with an evaluation set (first: 2, second: 1)"
+    )
+
+
+def test_equal_questions_alone_count_without_a_number_of_words(tmp_path: Path) -> None:
+    assert overlaps(with_benchmarks(tmp_path, filter={"overlap_words": 0})) == [
+        "overlap      2 of 6 seeds share all words with an evaluation set (second: 1, first: 1)"
+    ]
+
+
+def test_nothing_is_said_where_none_overlap(tmp_path: Path) -> None:
+    assert overlaps(fake_config(tmp_path)) == []
+    seeds = {"domain": "arithmetic", "count": 3}
+    assert overlaps(with_benchmarks(tmp_path, seeds=seeds)) == []
+
+
+def test_a_malformed_file_is_named(tmp_path: Path) -> None:
+    config = fake_config(tmp_path)
+    (tmp_path / "sums.jsonl").write_text('{"question": "What is 1+1?"}\n')
+    with pytest.raises(InputError, match=r"benchmark sums .*line 1: no answer"):
+        describe(config)
+
+
+def test_voters_are_named_and_their_responses_counted(tmp_path: Path) -> None:
+    voters = [
+        {"name": "first", "iteration": 0, "responses": 4, "weight": 0.5},
+        {"name": "before", "iteration": -2, "responses": 8},
+    ]
+    lines = describe(fake_config(tmp_path, voters=voters, answers={"kind": "choice"})).splitlines()
+    assert "voter        first: the starting policy, 4 responses each, weight 0.5" in lines
+    assert "voter        before: the policy 2 iteration(s) before, 8 responses each, weight 1" in lines
+    assert any(line.startswith("sample       20 responses each") for line in lines)
+    assert "answers      choice" in lines
+
+
+def test_voters_for_whom_vllm_has_to_be_started_anew_are_named(tmp_path: Path) -> None:
+    policy, alike = (str(make_tiny_policy(tmp_path / name, seed=seed)) for seed, name in enumerate(("policy", "alike")))
+    deeper = str(make_tiny_policy(tmp_path / "deeper", num_hidden_layers=3))
+    words = str(make_tiny_policy(tmp_path / "words", vocab_texts=["Other words make other tokens."]))
+    models = {"alike": alike, "deeper": deeper, "words": words}
+    voters = [{"name": name, "model": model} for name, model in models.items()]
+
+    def restarts(engine: str, voters: list[dict[str, str]]) -> list[str]:
+        config = fake_config(tmp_path, engine=engine, policy={"model": policy}, voters=voters)
+        return [line for line in describe(config).splitlines() if line.startswith("restarts")]
+
+    (line,) = restarts("vllm", voters)
+    assert "anew for deeper, words (another model or tokenizer than the policy's)" in line
+    assert restarts("vllm", voters[:1]) == restarts("server", voters) == []

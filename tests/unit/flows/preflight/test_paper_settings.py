@@ -1,0 +1,78 @@
+"""The published settings, pinned: METHOD's own figures, and the presets that reproduce them."""
+
+from pathlib import Path
+
+import pytest
+
+from flows.cli import main
+from flows.config.run import RunConfig, load_config
+from flows.preflight.paper_settings import SETTINGS, differing
+
+CONFIGS = Path(__file__).parents[4] / "configs"
+PAPER = {item.setting: item.value for item in SETTINGS}
+
+
+def paper(*changes: str) -> RunConfig:
+    return load_config(CONFIGS / "paper-llama3.2-3b.yaml", changes)
+
+
+@pytest.mark.parametrize("name", ["paper-llama3.2-3b", "paper-qwen2.5-7b"])
+def test_the_presets_differ_nowhere(name: str) -> None:
+    assert differing(load_config(CONFIGS / f"{name}.yaml")) == []
+
+
+def test_what_was_published() -> None:
+    """arXiv 2505.20347, section 4, the appendix and the released code's defaults, written down a second time."""
+    few_shot = ("examples", "examples_from_pool", "temperature", "top_p", "presence_penalty", "max_tokens")
+    assert [PAPER[f"generate.{name}"] for name in few_shot] == [8, 2, 0.8, 0.95, 2.0, 1_024]
+    assert [PAPER[f"filter.rules.{name}_words"] for name in ("min", "max")] == [4, 150]
+    assert PAPER["filter.max_similarity"] == 0.7
+    sampling = ("responses", "temperature", "top_p", "max_prompt_tokens", "max_tokens")
+    assert [PAPER[f"sample.{name}"] for name in sampling] == [16, 1.0, 1.0, 1_024, 1_024]
+    assert (PAPER["vote.min_reward"], PAPER["vote.max_reward"]) == (0.2, 0.8)
+    update = ("learning_rate", "kl_coef", "clip", "batch_responses", "epochs", "max_grad_norm", "weight_decay")
+    assert [PAPER[f"update.{name}"] for name in update] == [5e-7, 1e-3, 0.2, 16, 1, 1.0, 0.0]
+    assert PAPER["update.betas"] == [0.9, 0.95]
+    schedule = ("schedule", "warmup_fraction", "min_learning_rate_ratio")
+    assert [PAPER[f"update.{name}"] for name in schedule] == ["cosine", 0.03, 0.1]
+    assert [PAPER[f"evaluate.protocol.{name}"] for name in ("samples", "temperature", "top_p")] == [16, 1.0, 0.95]
+
+
+def test_every_published_setting_is_one_of_ours() -> None:
+    from flows.maintenance.staleness import flatten
+
+    assert PAPER.keys() <= flatten(paper().model_dump(mode="json")).keys()
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ("update.kl_coef=1e-4", "update.kl_coef"),
+        ("filter.rules.banned_words=[graph]", "filter.rules.banned_words"),
+        ("iterations=10", "iterations x generate.questions"),
+        ("evaluate.benchmarks=[math_500]", "evaluate.benchmarks"),
+        ("evaluate.protocol.prompt=chat_boxed", "evaluate.protocol.prompt.template"),
+    ],
+)
+def test_what_differs_is_named(change: str, named: str) -> None:
+    assert named in differing(paper(change))
+
+
+def test_the_command_prints_each_beside_ours(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    path = str(CONFIGS / "paper-llama3.2-3b.yaml")
+    assert main(["check", path, "--against", "paper"]) == 0
+    printed = capsys.readouterr().out
+    assert "0 of 52 differ" in printed and all(name in printed for name in PAPER)
+    assert "votes on prompt + response" in printed
+    assert main(["check", path, "--against", "paper", "--set", "vote.max_reward=0.9"]) == 0
+    assert "1 of 52 differ: vote.max_reward" in capsys.readouterr().out
+
+
+def test_the_named_benchmarks_are_listed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    assert main(["benchmarks"]) == 0
+    printed = capsys.readouterr().out
+    assert "HuggingFaceH4/MATH-500 (test)" in printed and "12,032" in printed

@@ -1,0 +1,208 @@
+"""All trackers are told the same numbers, each once, and none of them stops a run."""
+
+import importlib.util
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import flows.reporting.trackers
+from flows.config.run import MlflowSettings, RunConfig, TrackerSettings, WandbSettings
+from flows.local_runner import do_run
+from flows.reporting.trackers import EVENTS, ITERATION, OPTIMISER_STEP, Trackers, scalars
+from storage.errors import InputError
+from storage.run import Run, open_run
+from tests.helpers import fake_config
+
+Told = dict[tuple[str, int], float]
+SECRET = "5ecre7" * 6 + "abcd"
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> RunConfig:
+    return fake_config(tmp_path, iterations=2)
+
+
+@pytest.fixture
+def run(config: RunConfig) -> Run:
+    do_run(config)
+    return open_run(config.uri)
+
+
+@pytest.fixture
+def wandb_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where W&B keeps what it would send."""
+    pytest.importorskip("wandb")
+    for name, value in (("WANDB_MODE", "offline"), ("WANDB_DIR", str(tmp_path)), ("WANDB_API_KEY", SECRET)):
+        monkeypatch.setenv(name, value)
+    return tmp_path / "wandb"
+
+
+def everything(run: Run) -> Told:
+    """(name, step) -> value of all iterations."""
+    told = [one for number in run.iterations for one in scalars(run, number)]
+    return {(name, one.step): value for one in told for name, value in one.values.items()}
+
+
+def in_tensorboard(run: Run) -> Told:
+    """What TensorBoard itself reads from all event files; it holds single precision."""
+    multiplexer = pytest.importorskip("tensorboard.backend.event_processing.event_multiplexer")
+    found = multiplexer.EventMultiplexer().AddRunsFromDirectory(f"{run.store.uri}/{EVENTS}")
+    found.Reload()
+    told: Told = {}
+    for name, tags in found.Runs().items():
+        for tag in tags["scalars"]:
+            for event in found.Scalars(name, tag):
+                assert (tag, event.step) not in told, "told twice"
+                told[tag, event.step] = event.value
+    return told
+
+
+def log_records(data: bytes) -> Iterator[bytes]:
+    """What a log in LevelDB's format holds: blocks of 32 KiB, of records with checksum, length and type before them.
+
+    W&B has 7 bytes of its own in front, which count to the first block.
+    """
+    whole, first, middle, last = 1, 2, 3, 4
+    place, parts = 7, b""
+    while len(data) - place >= 7:
+        if 32_768 - place % 32_768 < 7:  # no room for another in this block
+            place += 32_768 - place % 32_768
+            continue
+        _, length, kind = struct.unpack_from("<IHB", data, place)
+        parts += data[place + 7 : place + 7 + length]
+        place += 7 + length
+        assert kind in (whole, first, middle, last)
+        if kind in (whole, last):
+            yield parts
+            parts = b""
+
+
+def in_wandb(folder: Path) -> Iterator[dict[str, float]]:
+    """Every row that the offline runs in `folder` hold, in the order in which they were logged."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    for file in sorted(folder.glob("offline-run-*/*.wandb")):
+        for data in log_records(file.read_bytes()):
+            record = Record()
+            record.ParseFromString(data)
+            if record.WhichOneof("record_type") == "history":
+                names = {item.key or item.nested_key[0]: float(item.value_json) for item in record.history.item}
+                yield {name: value for name, value in names.items() if not name.startswith("_")}
+
+
+def in_mlflow(uri: str) -> Told:
+    mlflow = pytest.importorskip("mlflow")
+    client = mlflow.MlflowClient(uri)
+    (found,) = client.search_runs([client.get_experiment_by_name("serl").experiment_id])
+    told: Told = {}
+    for name in found.data.metrics:
+        for metric in client.get_metric_history(found.info.run_id, name):
+            assert (name, metric.step) not in told, "told twice"
+            told[name, metric.step] = metric.value
+    return told
+
+
+def test_an_iteration_tells_metrics_intervals_seconds_and_steps(run: Run) -> None:
+    steps, iterations = ([], [])  # type: ignore[var-annotated]
+    for number in run.iterations:
+        *before, last = scalars(run, number)
+        assert all(one.axis == OPTIMISER_STEP for one in before) and last.axis == ITERATION
+        steps += before
+        iterations.append(last)
+    assert [one.step for one in iterations] == [0, 1, 2]
+    assert [one.step for one in steps] == list(range(1, len(steps) + 1)) and len(steps) >= 2
+    values = iterations[2].values
+    for name, value in run.metrics(2).items():
+        assert value is None or values[name.replace("@", "_")] == value
+    (row,) = run.table("results", 2).filter(metric="pass1_greedy", slice="all").iter_rows(named=True)
+    found = [values[f"eval/sums/pass1_greedy{end}"] for end in ("", "/low", "/high")]
+    assert found == [row["value"], row["low"], row["high"]] and row["low"] < row["high"]
+    assert values["engine/loads"] >= 1 and values["seconds/vote_rewards"] > 0
+    losses = run.table("train_metrics").sort("iteration", "step")["loss"].to_list()
+    assert [one.values["update/loss"] for one in steps] == losses
+    times = [one.wall_time for one in iterations]
+    assert times == sorted(times)
+
+
+def test_three_trackers_are_told_the_same(run: Run, wandb_folder: Path, tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    settings = TrackerSettings(wandb=WandbSettings(project="self-play"), mlflow=MlflowSettings(uri=uri))
+    trackers = Trackers(settings)
+    assert trackers.report(run) == []
+    trackers.close()
+    expected = everything(run)
+    assert len(expected) > 150
+    assert in_tensorboard(run) == pytest.approx(expected, rel=1e-6)
+    assert in_mlflow(uri) == expected
+    rows = list(in_wandb(wandb_folder))
+    told = {
+        (name, int(row[axis])): value
+        for row in rows
+        for axis in {ITERATION, OPTIMISER_STEP} & row.keys()
+        for name, value in row.items()
+        if name != axis
+    }
+    assert told == expected
+    # A process that goes on tells nothing again, and the runs elsewhere stay the same.
+    again = Trackers(settings)
+    assert again.report(open_run(run.store.uri)) == []
+    again.close()
+    assert len(in_mlflow(uri)) == len(expected) and list(in_wandb(wandb_folder)) == rows
+    for file in Path(run.store.uri).rglob("*"):
+        assert not file.is_file() or SECRET.encode() not in file.read_bytes()
+
+
+def test_what_is_new_is_told_and_what_was_done_again(config: RunConfig) -> None:
+    do_run(config.model_copy(update={"iterations": 1}))
+    assert Trackers(config.trackers).report(open_run(config.uri)) == []
+    folder = Path(config.uri) / EVENTS
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert len(before) == 2
+    do_run(config)
+    Trackers(config.trackers).report(open_run(config.uri))
+    after = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert before.items() <= after.items() and len(after) == 3
+    changed = config.model_copy(update={"sample": config.sample.model_copy(update={"responses": 6})})
+    do_run(changed)
+    Trackers(config.trackers).report(open_run(config.uri))
+    names = sorted(path.name.rsplit(".", 1)[0] for path in folder.iterdir())
+    assert names == [f"events.out.tfevents.{number:06d}" for number in (0, 1, 1, 2, 2)]
+
+
+def test_a_tracker_that_fails_warns_once_and_is_told_later(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+
+    class Flaky:
+        def tell(self, scalars: list[flows.reporting.trackers.Scalars]) -> bytes:
+            if len(told) < 3:
+                told.append(-1)
+                raise ConnectionError("no route\nto host")
+            told.append(scalars[-1].step)
+            return b""
+
+        def close(self) -> None:
+            raise ConnectionError
+
+    monkeypatch.setattr(flows.reporting.trackers, "_Mlflow", lambda run, settings: Flaky())
+    trackers = Trackers(TrackerSettings(tensorboard=False, mlflow=MlflowSettings(uri="http://nowhere")))
+    (warning,) = trackers.report(run)
+    assert warning == "mlflow was not told (ConnectionError: no route to host); it will be tried again"
+    assert trackers.report(run) == [] and trackers.report(run) == [] and told == [-1, -1, -1]
+    assert trackers.report(run) == [] and told[3:] == [0, 1, 2]
+    trackers.close()
+
+
+def test_a_password_in_an_address_is_refused() -> None:
+    with pytest.raises(ValueError, match="MLFLOW_TRACKING_PASSWORD"):
+        MlflowSettings(uri="https://me:secret@mlflow.example")
+
+
+def test_a_missing_package_is_told_before_the_run_starts(config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "wandb" else there(name))
+    wanted = config.model_copy(update={"trackers": TrackerSettings(wandb=WandbSettings(project="p"))})
+    with pytest.raises(InputError, match=r"trackers.wandb: wandb is not installed here; pip install 'serl\[wandb\]'"):
+        wanted.check_inputs()
+    config.check_inputs()

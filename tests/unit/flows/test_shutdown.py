@@ -1,0 +1,55 @@
+"""SIGTERM ends the process soon, with one line and its exit code, whatever it is busy with."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from flows.shutdown import EXIT_CODE, MESSAGE, Terminated, stoppable
+from tests.commands import REPOSITORY
+
+HANGING = """
+import signal, sys, time
+import flows.shutdown
+flows.shutdown.TIDY_UP_SECONDS = 0.5
+with flows.shutdown.stoppable():
+    if sys.argv[1] == "another handler":
+        signal.signal(signal.SIGTERM, lambda *_: None)  # as a library does that means to tidy up first
+    try:
+        print("ready", flush=True)
+        time.sleep(60)
+    finally:
+        time.sleep(60)
+"""
+
+
+def test_it_is_raised_in_the_main_thread_and_handlers_come_back() -> None:
+    before = signal.getsignal(signal.SIGTERM), threading.active_count()
+    with pytest.raises(Terminated), stoppable():
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(10)
+    deadline = time.monotonic() + 10
+    while (signal.getsignal(signal.SIGTERM), threading.active_count()) != before:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_nothing_happens_without_it() -> None:
+    with stoppable():
+        pass
+
+
+@pytest.mark.parametrize("how", ["tidying up hangs", "another handler"])
+def test_a_process_that_hangs_is_ended(how: str) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HANGING, how], cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout and process.stderr
+        assert process.stdout.readline() == "ready\n"
+        process.terminate()
+        assert process.wait(timeout=30) == EXIT_CODE == 143
+        assert process.stderr.read() == f"{MESSAGE}\n"
