@@ -23,10 +23,12 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 from rich.table import Table
 
-from flows.config.run import Policy, RunConfig, load_config
-from flows.local_runner import do_run
+from flows.config.inputs import Policy
+from flows.config.load import load_config
+from flows.config.run import RunConfig
 from flows.reporting.plots import comparison
 from flows.reporting.results import headline_benchmark, iteration_results
+from flows.run_loop import run_locally
 from storage.errors import ConfigError, SerlError, StageFailed
 from storage.run import open_run
 
@@ -165,7 +167,7 @@ def main() -> int:
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        do_run(RunConfig.model_validate_json(sys.stdin.read()))
+        run_locally(RunConfig.model_validate_json(sys.stdin.read()))
         return 0
     try:
         return _prove([load_config(path) for path in options.arms], range(1, options.seeds + 1), options.workers)

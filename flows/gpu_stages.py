@@ -1,7 +1,7 @@
-"""The Prefect flow `serl-gpu`: a worker of pool `gpu` does the GPU stages of a run (see `flows.orchestration.gpu_runs`).
+"""The Prefect flow `serl-gpu`: a worker of pool `gpu` runs a run's GPU stages (see `flows.orchestration.gpu_runs`).
 
-It lives as long as the run's lease is held, so that engine and trainer are started once, not once per stage. It may do
-parts of a stage that others have begun, and ends at any moment without harm.
+The flow run lives as long as the run's lease is held, so that engine and trainer start once, not once per stage. It may
+do parts of a stage that others have begun, and may end at any moment without harm.
 """
 
 import time
@@ -14,11 +14,12 @@ from prefect.states import Completed
 from pydantic import Field
 
 from flows.config.run import RunConfig
-from flows.iteration import Inputs, LookupRunner, find_finished, next_context, present
-from flows.orchestration.gpu_runs import GPU_STAGES, SHARED_STAGES
-from flows.orchestration.tasks import as_task
+from flows.iteration import Inputs, present
+from flows.orchestration.tasks import run_as_task
+from flows.preflight.checks import check_engine
+from flows.run_state import LocalRunner, find_finished, next_context
 from flows.shutdown import end_in_time
-from stages.contract import Context, Result, Share, Stage, run_stage
+from stages.contract import Context, Result, Stage, WorkerShard, run_stage
 from stages.resources import Resources
 from stages.settings import Settings
 from storage.errors import IncompatibleCode, RunBusy, SerlError
@@ -29,31 +30,31 @@ from storage.version import code_version
 _SECONDS_BETWEEN_LOOKS = 0.5
 _SECONDS_BETWEEN_CHECKS = 2.0
 PATIENCE_SECONDS = 180.0
-"""How long a lost run is waited for: a machine counts as lost after a minute and a half."""
+"""How long a flow run waits for a lost run to be resumed: a machine counts as lost after a minute and a half."""
 
 
-class _Over(Exception):
-    """The run has ended, as it should."""
+class _RunEnded(Exception):
+    """The run has released its lease: there is nothing more to do."""
 
 
-class _Abandoned(SerlError):
-    """The run was lost, and nobody has gone on with it."""
+class _RunAbandoned(SerlError):
+    """The run was lost, and nobody resumed it."""
 
 
 @flow(name="serl-gpu", persist_result=False, validate_parameters=True)
 def serl_gpu(
     config: RunConfig,
-    share: Annotated[int, Field(ge=0)] = 0,
-    of: Annotated[int, Field(ge=1)] = 1,
+    rank: Annotated[int, Field(ge=0)] = 0,
+    world_size: Annotated[int, Field(ge=1)] = 1,
     code: str | None = None,
 ) -> State[None]:
-    """Do the GPU stages of a run that is under way, with others who do the same. Started by the run itself.
+    """Run the GPU stages of a run that is under way, together with other workers. The run itself starts this flow.
 
     Args:
-        config: The run's.
-        share: Which of the GPU workers on this run it is, from 0.
-        of: How many share the parts of a stage.
-        code: Version of this software that the run is on; another one is refused.
+        config: The run's config.
+        rank: Number of this worker among those on this run, from 0.
+        world_size: How many workers share the parts of a stage.
+        code: Version of this software that the run uses; another version is refused.
     """
     if code not in (None, code_version()):
         raise IncompatibleCode(
@@ -63,75 +64,76 @@ def serl_gpu(
     store = Store(config.uri)
     store.check_reachable()
     store.check_writable()
-    config.check_engine()
+    check_engine(config)
     with end_in_time(), Resources(config.compute, config.engine) as resources:
-        watched = _Watched(store)
-        if share == 0:
+        owner = _RunOwner(store)
+        if rank == 0:
             resources.trainer().start(config.compute.trainer)  # it loads while the other stages run
         try:
-            ledger = find_finished(config, store)
-            while not ledger.complete and not ledger.stopped:
-                watched.check()
-                context = next_context(ledger, store, resources, watched.progress)
-                ledger.advance(_GpuWorkerRunner(context, Share(share, of), watched))
-        except _Over as over:
-            return Completed(message=str(over))
+            progress = find_finished(config, store)
+            while not progress.complete and not progress.stopped:
+                owner.check()
+                context = next_context(progress, store, resources, owner.check_in_stage)
+                progress.advance(_GpuWorkerRunner(context, WorkerShard(rank, world_size), owner))
+        except _RunEnded as ended:
+            return Completed(message=str(ended))
     return Completed(message="the run is finished")
 
 
-class _Watched:
-    """The run that is served, known by its lease."""
+class _RunOwner:
+    """The process that this worker serves, known by the run's lease."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._looked, self._seen = 0.0, time.monotonic()
+        self._checked, self._seen_at_work = 0.0, time.monotonic()
 
     def check(self) -> None:
-        """Raises _Over when the run has ended, _Abandoned when it was lost and is not gone on with."""
+        """Raise _RunEnded if the run has ended, _RunAbandoned if it was lost and nobody resumed it."""
         now = time.monotonic()
-        if now < self._looked + _SECONDS_BETWEEN_CHECKS:
+        if now < self._checked + _SECONDS_BETWEEN_CHECKS:
             return
-        self._looked = now
+        self._checked = now
         owner = owner_of_run(self._store)
         if owner is not None and owner.works:
-            self._seen = now
+            self._seen_at_work = now
         elif owner is None or owner.released:
-            raise _Over("nobody works on the run any more")
-        elif now > self._seen + PATIENCE_SECONDS:
-            raise _Abandoned(
+            raise _RunEnded("nobody works on the run any more")
+        elif now > self._seen_at_work + PATIENCE_SECONDS:
+            raise _RunAbandoned(
                 f"{self._store.uri} was left by {owner.host} (process {owner.process}), and nobody went on with it for "
                 f"{PATIENCE_SECONDS:.0f} s"
             )
 
-    def progress(self, stage: str, done: int, total: int, note: str) -> None:
+    def check_in_stage(self, stage: str, done: int, total: int, note: str) -> None:
+        """Check as a stage's progress callback."""
         self.check()
 
 
 @dataclass(frozen=True)
-class _GpuWorkerRunner(LookupRunner):
-    """A runner that does GPU stages, and waits for the others to be done."""
+class _GpuWorkerRunner(LocalRunner):
+    """A runner that runs GPU stages and waits until the other stages are committed."""
 
-    share: Share
-    watched: _Watched
+    shard: WorkerShard
+    owner: _RunOwner
 
     def run(self, stage: Stage, inputs: Inputs, settings: Settings) -> Result:
         started = time.monotonic()
-        while not (found := self.find(stage, inputs, settings)):
-            self.watched.check()
-            if stage.name in SHARED_STAGES:
-                return self._do(stage, inputs, settings, self.share)
-            # The first has the trainer ready, and where an update was done before there is less to load.
-            if stage.name in GPU_STAGES and time.monotonic() > started + 5 * self.share.index:
+        while not (result := self.find(stage, inputs, settings)):
+            self.owner.check()
+            if stage.uses_gpu and stage.shardable:
+                return self._run_in_task(stage, inputs, settings, self.shard)
+            # Rank 0 has its trainer ready; a worker that did the last update has less to load.
+            if stage.uses_gpu and time.monotonic() > started + 5 * self.shard.rank:
                 try:
                     with hold_lease(self.context.store, f"{RUN}-{stage.name}"):
-                        return self._do(stage, inputs, settings, Share())
+                        return self._run_in_task(stage, inputs, settings, WorkerShard())
                 except RunBusy:
                     pass
             time.sleep(_SECONDS_BETWEEN_LOOKS)
-        return found
+        return result
 
-    def _do(self, stage: Stage, inputs: Inputs, settings: Settings, share: Share) -> Result:
-        def do(context: Context) -> Result:
-            return run_stage(stage, present(inputs), settings, replace(context, share=share))
+    def _run_in_task(self, stage: Stage, inputs: Inputs, settings: Settings, shard: WorkerShard) -> Result:
+        def execute(context: Context) -> Result:
+            return run_stage(stage, present(inputs), settings, replace(context, shard=shard))
 
-        return as_task(do, stage, inputs, settings, self.context)
+        return run_as_task(execute, stage, inputs, settings, self.context)

@@ -1,4 +1,4 @@
-"""Who is told how a run goes: nobody by default, a terminal when the command line runs it."""
+"""Who is informed of a run's progress: nobody by default, the terminal when the command line starts the run."""
 
 from contextvars import ContextVar
 from typing import Any, Protocol
@@ -6,30 +6,31 @@ from typing import Any, Protocol
 from stages.contract import Progress, no_progress
 
 
-class Watcher(Protocol):
-    """Is told about progress. Kept out of the flow's parameters, which the Prefect API stores."""
+class Observer(Protocol):
+    """Is informed of progress. It is no parameter of the flow, because the Prefect API stores parameters."""
 
     def stage_progress(self, iteration: int) -> Progress:
-        """The callback for the stages of one iteration."""
+        """Return the progress callback for the stages of one iteration."""
 
     def iteration_done(self, results: dict[str, Any]) -> None:
-        """An iteration is committed; `results` as from `flows.reporting.results.iteration_results`."""
+        """Show a committed iteration; `results` as from `flows.reporting.results.iteration_results`."""
 
     def alarm(self, text: str) -> None:
-        """The watchdog has found something."""
+        """Show a warning of the watchdog or of a tracker."""
 
 
-class NoWatcher:
-    """For runs that nobody watches."""
+class NoObserver:
+    """Shows nothing."""
 
     def stage_progress(self, iteration: int) -> Progress:
+        """Return a callback that does nothing."""
         return no_progress
 
     def iteration_done(self, results: dict[str, Any]) -> None:
-        """Nothing to show."""
+        """Do nothing."""
 
     def alarm(self, text: str) -> None:
-        """Nobody to tell."""
+        """Do nothing."""
 
 
-WATCHER: ContextVar[Watcher] = ContextVar("WATCHER", default=NoWatcher())  # noqa: B039 - it holds no state
+OBSERVER: ContextVar[Observer] = ContextVar("OBSERVER", default=NoObserver())  # noqa: B039 - it holds no state

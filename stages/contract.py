@@ -34,7 +34,10 @@ from storage.writer import Committer, Rows, record_speed, record_timing
 _SECONDS_BETWEEN_LOOKS = 2.0
 
 Metrics = Mapping[str, float | int | None]
-Progress = Callable[[str, int, int, str], None]  # (stage, done, total, note)
+Progress = Callable[[str, int, int, str], None]
+"""(stage, done, total, note) -> nothing."""
+RowCount = Callable[[str], int]
+"""Name of an input table -> its number of rows."""
 
 
 def no_progress(stage: str, done: int, total: int, note: str) -> None:
@@ -46,31 +49,40 @@ class Stage:
     """One step of an iteration."""
 
     name: str
-    # What the step is called in keys, paths and the UI.
+    """Name of the step in keys, paths and the UI."""
     version: int
-    # Raised when the same settings and inputs give another output; part of every key.
+    """Raised when the same settings and inputs give another output; part of every key."""
     body: Callable[[Any, "Inputs", "Work"], Metrics]
-    # (settings, inputs, work) -> metrics; writes its outputs through `work`.
+    """(settings, inputs, work) -> metrics; writes its outputs through `work`."""
     tables: Mapping[str, pa.Schema] = field(default_factory=dict)
-    # Output tables and their schemas.
+    """Output tables and their schemas; part of every key."""
     folders: tuple[str, ...] = ()
-    # Output folders (weights).
+    """Output folders (weights); part of every key."""
+    # The facts below say how a stage is run and shown. None of them enters a key.
+    uses_gpu: bool = False
+    """Whether the stage needs a model: with `gpu: deployment`, GPU workers run it."""
+    shardable: bool = False
+    """Whether several GPU workers may share the parts of its table."""
+    token_metric: str | None = None
+    """Metric that counts the response tokens of the stage; None if the stage has no such metric."""
+    size: Callable[[Any, RowCount], str] = lambda settings, rows: ""
+    """(settings, rows of an input by name) -> how much work the stage has, in ASCII; empty for imports."""
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """Which of several processes this is that may do the same stage at once, each beginning with parts of its own.
+class WorkerShard:
+    """The position of this process among several that may run the same stage at once.
 
-    Nobody hands out work: a part is done when it is there, whoever is through with its own parts goes on with those of
-    others, and the first that finds all of them there commits the stage for all.
+    No process hands out work. A part is done when its file exists. Each process does the parts of its own shard first,
+    then continues with missing parts of other shards; the first process that finds all parts commits the stage for all.
     """
 
-    index: int = 0
-    of: int = 1
+    rank: int = 0
+    world_size: int = 1
 
     def order(self, parts: int) -> list[int]:
-        """Own parts from the front; then the others' from the back, so that two meet as late as can be."""
-        start, stop = (place * parts // self.of for place in (self.index, self.index + 1))
+        """Return part numbers: this shard's from the front, then the others' from the back, so that two meet late."""
+        start, stop = (rank * parts // self.world_size for rank in (self.rank, self.rank + 1))
         return [*range(start, stop), *reversed([*range(stop, parts), *range(start)])]
 
 
@@ -79,18 +91,19 @@ class Context:
     """Where and how stages run. Nothing here enters a key except iteration, seed and branch."""
 
     store: Store
-    # The run that outputs go to.
+    """The store of the run that outputs go to."""
     seed: int
-    # The run's seed.
+    """The run's seed."""
     iteration: int
-    # Iteration number; 0 is the starting policy and its evaluation.
+    """Iteration number; 0 is the starting policy and its evaluation."""
     branch: int = 0
-    # Raised when a run goes back and tries again, so that it does not meet the same randomness.
+    """Number of rollbacks of the run, so that a repeated iteration has other random numbers."""
     resources: Resources
-    # Engine, trainer and verifier of this process, started when first asked for.
+    """Engine, trainer and verifier of this process, started when first used."""
     progress: Progress = no_progress
-    share: Share = Share()
-    # More than one process may do the stage.
+    """Callback that reports progress."""
+    shard: WorkerShard = WorkerShard()
+    """Position of this process among those that run the stage."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,11 +111,11 @@ class Result:
     """What `run_stage` returns."""
 
     refs: dict[str, ArtifactRef]
-    # One reference per output, by name.
+    """One reference per output, by name."""
     metrics: dict[str, float | int | None]
-    # The stage's numbers, as in its manifest.
+    """The stage's metrics, as in its manifest."""
     skipped: bool
-    # True when the outputs were there already.
+    """Whether the outputs existed already."""
 
 
 class Inputs:
@@ -160,7 +173,7 @@ class Work:
         The first attempt fixes their ranges (by its shard size) in a create-only plan that later attempts follow.
         """
         plan = self.committer.plan(table, rows, self.resources.settings.shard_rows)
-        order = self.context.share.order(len(plan))
+        order = self.context.shard.order(len(plan))
         return Shards(self, table, {part: range(*plan[part]) for part in order})
 
     def write_part(self, table: str, index: int, rows: Rows) -> None:
@@ -189,7 +202,7 @@ class Work:
 
     def progress(self, done: int, total: int, note: str = "") -> None:
         self.context.progress(self.stage.name, done, total, note)
-        if self.context.share.of > 1 and (now := time.monotonic()) > self._looked + _SECONDS_BETWEEN_LOOKS:
+        if self.context.shard.world_size > 1 and (now := time.monotonic()) > self._looked + _SECONDS_BETWEEN_LOOKS:
             self._looked = now
             if self.context.store.exists(manifest_path(self.stage.name, self.context.iteration, self.key)):
                 raise _DoneElsewhere
@@ -305,8 +318,8 @@ def run_stage(stage: Stage, inputs: Mapping[str, ArtifactRef], config: Settings,
     started, before = time.time(), context.resources.engine_use()
     try:
         metrics = dict(stage.body(config, Inputs(inputs), work))
-        if strange := {name: value for name, value in metrics.items() if value is not None and not isfinite(value)}:
-            raise StageFailed(f"{stage.name} reports {strange}: expected finite numbers; lower the learning rate")
+        if infinite := {name: value for name, value in metrics.items() if value is not None and not isfinite(value)}:
+            raise StageFailed(f"{stage.name} reports {infinite}: expected finite numbers; lower the learning rate")
         manifest = Manifest(
             stage=stage.name,
             version=stage.version,
@@ -323,8 +336,8 @@ def run_stage(stage: Stage, inputs: Mapping[str, ArtifactRef], config: Settings,
         if not context.store.create(path, manifest.to_bytes()):
             manifest = read_manifest(context.store, path)  # another attempt was first: its outputs are the outputs
     except Exception:
-        # What ails this process no longer matters where another one has done the stage.
-        if context.share.of == 1 or not context.store.exists(path):
+        # The failure of this process does not matter if another process has committed the stage.
+        if context.shard.world_size == 1 or not context.store.exists(path):
             raise
         manifest = read_manifest(context.store, path)
     finally:

@@ -268,4 +268,7 @@ EVALUATE = Stage(
         "reliability": schemas.RELIABILITY,
         "failed_grades": schemas.FAILED_GRADES,
     },
+    uses_gpu=True,
+    shardable=True,
+    size=lambda settings, rows: f"{rows('problems'):,} problems x {1 + settings.samples}",
 )

@@ -142,4 +142,5 @@ FILTER = Stage(
         "bank": schemas.BANK,
         "seed_overlaps": schemas.SEED_OVERLAPS,
     },
+    size=lambda settings, rows: f"{rows('candidates'):,} candidates",
 )

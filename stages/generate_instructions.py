@@ -152,4 +152,8 @@ GENERATE = Stage(
     version=1,
     body=generate_instructions,
     tables={"generations": schemas.GENERATIONS, "candidates": schemas.CANDIDATES},
+    uses_gpu=True,
+    shardable=True,
+    token_metric="generate/tokens",
+    size=lambda settings, rows: f"{settings.prompts:,} prompts",
 )

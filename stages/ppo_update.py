@@ -95,4 +95,7 @@ PPO_UPDATE = Stage(
     body=ppo_update,
     tables={"train_metrics": schemas.TRAIN_METRICS},
     folders=("policy", "trainer_state"),
+    uses_gpu=True,
+    token_metric="train/tokens",
+    size=lambda settings, rows: f"{rows('responses'):,} responses",
 )

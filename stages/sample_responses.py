@@ -199,7 +199,23 @@ def _fitting(
     return {question_id: ids for question_id, ids in encoded.items() if len(ids) <= max_tokens}
 
 
-SAMPLE = Stage(name="sample_responses", version=1, body=sample_responses, tables={"responses": schemas.RESPONSES})
+SAMPLE = Stage(
+    name="sample_responses",
+    version=1,
+    body=sample_responses,
+    tables={"responses": schemas.RESPONSES},
+    uses_gpu=True,
+    shardable=True,
+    token_metric="sample/tokens",
+    size=lambda settings, rows: f"{rows('accepted'):,} questions x {settings.responses}",
+)
 SAMPLE_VOTERS = Stage(
-    name="sample_voters", version=1, body=sample_voters, tables={"voter_responses": schemas.VOTER_RESPONSES}
+    name="sample_voters",
+    version=1,
+    body=sample_voters,
+    tables={"voter_responses": schemas.VOTER_RESPONSES},
+    uses_gpu=True,
+    shardable=True,
+    token_metric="voters/tokens",
+    size=lambda settings, rows: f"{rows('accepted'):,} questions x {len(settings.voters)} voters",
 )

@@ -117,7 +117,8 @@ SEED_OVERLAPS = versioned(
 # Everything ever accepted in this run, for diversity.
 BANK = pa.schema([_column("question_id", TEXT), _column("question", TEXT), _column("added_in", COUNT)])
 
-# One row per response.
+# One row per response, in the order of `accepted` and within a question by sample. `votes` has one row per question in
+# the same order, so a reader finds a question's rows of `responses` by counting (see `flows.reporting.results`).
 RESPONSES = versioned(
     1,
     [
@@ -167,7 +168,7 @@ REWARDS = versioned(
 # One row per response of a voter beside the policy.
 VOTER_ANSWERS = versioned(1, [*_ANSWER, _column("voter", TEXT)])
 
-# One row per question: the vote and the decision.
+# One row per question, in the order of `accepted`: the vote and the decision.
 VOTES = versioned(
     2,
     [

@@ -373,4 +373,5 @@ VOTE = Stage(
         "pool": schemas.POOL,
         "diagnostics": schemas.DIAGNOSTICS,
     },
+    size=lambda settings, rows: f"{rows('responses'):,} responses",
 )

@@ -9,7 +9,10 @@ from typing import Any, Literal
 import polars as pl
 import pyarrow as pa
 
-from flows.config.run import RunConfig, parse_config
+from flows.config.load import parse_config
+from flows.config.run import RunConfig
+from flows.run_loop import run_iterations
+from flows.run_state import RunProgress, find_finished
 from stages.contract import Context, Inputs, Metrics, Stage, Work, run_stage
 from stages.engines.base import Batch, Completion, Engine, Progress, Responses, SamplingParams
 from stages.engines.fake import FakeEngine
@@ -139,6 +142,13 @@ def fake_values(folder: Path, **changes: Any) -> dict[str, Any]:
 
 def fake_config(folder: Path, **changes: Any) -> RunConfig:
     return parse_config(fake_values(folder, **changes), "test")
+
+
+def run_all(config: RunConfig, store: Store, resources: Resources) -> RunProgress:
+    """Do everything that is missing of a run, without a lease."""
+    progress = find_finished(config, store)
+    run_iterations(progress, store, resources, until=config.iterations + 1)
+    return progress
 
 
 def tree(folder: Path) -> dict[str, int]:

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
-import flows.local_runner
+import flows.run_loop
 from flows.config.run import RunConfig
-from flows.local_runner import do_run
+from flows.run_loop import run_locally
 from storage.errors import RunBusy
 from tests.commands import REPOSITORY, environment
 
@@ -49,10 +49,10 @@ def racers(count: int, *, lease: bool) -> Iterator[Racers]:
 
 def main() -> None:
     if "--no-lease" in sys.argv:
-        flows.local_runner.hold_lease = nullcontext  # type: ignore[assignment]
+        flows.run_loop.hold_lease = nullcontext  # type: ignore[assignment]
     for line in sys.stdin:
         try:
-            do_run(RunConfig.model_validate_json(line))
+            run_locally(RunConfig.model_validate_json(line))
             print("done", flush=True)
         except RunBusy as error:
             print(error, flush=True)

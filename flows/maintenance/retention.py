@@ -1,81 +1,85 @@
-"""Weights that a run no longer needs are let go after each iteration: old optimiser states, and policies that no rule
-of `keep.policies` asks for and that are no voter, no reference and not what the watchdog would go back to.
+"""Prune the weights that a run no longer needs, after each iteration.
 
-A 7B policy has 30 GB and its optimiser's state 60 GB; every one of some hundred iterations kept is no run but a fire.
-Tables are always kept. A later need of what was let go is met by computing it again (`serl repair`).
+Old optimiser states go, and policies that no rule of `keep.policies` keeps and that are no voter, no reference and no
+target of a rollback. A 7B policy has 30 GB and its optimiser state 60 GB, so a run of a hundred iterations cannot keep
+them all. Tables are always kept. If pruned weights are needed later, `serl repair` computes them again.
 """
 
-from flows.config.run import KeepBest
-from flows.iteration import RunProgress
+from flows.config.retention import KeepBest
+from flows.run_state import RunProgress
 from stages.benchmarks.metrics import WHOLE
+from stages.evaluate import EVALUATE
+from stages.ppo_update import PPO_UPDATE
 from storage.artifact import read_manifest
 from storage.retention import prune
 from storage.run import Run
 from storage.store import Store
 
-UPDATE = "ppo_update"
 
-
-def prune_weights(ledger: RunProgress, store: Store) -> int:
-    """Let go what the settings (`keep`) do not keep; returns the bytes."""
-    keep = ledger.config.keep
-    # An iteration whose update was skipped goes on with the weights of the one before.
-    updated = [number for number, stages in sorted(ledger.stages.items()) if UPDATE in stages]
-    last = ledger.finished - 1
-    oldest_voter = min((voter.iteration or 0 for voter in ledger.config.voters), default=0)
-    voting = set(range(last + oldest_voter, last + 1))
-    refresh = ledger.config.refresh_reference
-    reference = {last // refresh * refresh if refresh else 0}
-    every = set(range(0, last + 1, keep.policies.every)) if keep.policies.every else set()
-    best = best_policies(Run(store, ledger.revision()), keep.policies.best) if keep.policies.best else set()
-    on_breach = ledger.config.watchdog.on_breach
-    good = set()  # what the watchdog may name as the last good policy, or go back to
-    if on_breach != "warn" and ledger.states:
-        good = _producers(updated, ledger.states[-1].health.rollback_targets(last + 1))
-    wanted = {
-        "trainer_state": set(updated[-keep.trainer_states :]) | (good if on_breach == "rollback" else set()),
-        "policy": set(updated[-keep.policies.last :]) | _producers(updated, every | best | voting | reference) | good,
-    }
-    # Also what a kill left between the tombstone and the removal.
-    there = {kind: {path.split("/")[2] for path in store.listing(kind)} for kind in wanted}
+def prune_weights(progress: RunProgress, store: Store) -> int:
+    """Remove the weights that the settings (`keep`) do not keep; return the number of bytes."""
+    update = PPO_UPDATE.name
+    # An iteration whose update was skipped continues with the weights of the one before.
+    updated = [number for number, stages in sorted(progress.stages.items()) if update in stages]
+    kept_by_kind = _iterations_to_keep(progress, store, updated)
+    # Includes what a kill left between the tombstone and the removal.
+    existing = {kind: {path.split("/")[2] for path in store.listing(kind)} for kind in kept_by_kind}
     freed = 0
     for number in updated:
-        manifest = None
-        for kind, kept in wanted.items():
-            if number in kept:
-                continue
-            if f"key={_key(ledger.stages[number][UPDATE])}" in there[kind]:
-                manifest = manifest or read_manifest(store, ledger.stages[number][UPDATE])
+        path, manifest = progress.stages[number][update], None
+        for kind, kept in kept_by_kind.items():
+            if number not in kept and f"key={_key(path)}" in existing[kind]:
+                manifest = manifest or read_manifest(store, path)
                 freed += prune(store, manifest, kind)
-    for stages in ledger.abandoned:
-        if UPDATE in stages and any(f"key={_key(stages[UPDATE])}" in keys for keys in there.values()):
-            manifest = read_manifest(store, stages[UPDATE])
-            freed += sum(prune(store, manifest, kind) for kind in there)
+    for stages in progress.abandoned:
+        if update in stages and any(f"key={_key(stages[update])}" in keys for keys in existing.values()):
+            manifest = read_manifest(store, stages[update])
+            freed += sum(prune(store, manifest, kind) for kind in existing)
     return freed
 
 
-def _key(manifest: str) -> str:
-    """The key in a manifest's path, as folders carry it."""
-    return manifest.removesuffix(".json").rsplit("-", 1)[1]
-
-
 def best_policies(run: Run, best: KeepBest) -> set[int]:
-    """The iterations whose policies are the best so far, of those measured; of equal ones the earlier."""
+    """Return the iterations whose policies are the best so far; of equal ones the earlier."""
     measured: list[tuple[float, int]] = []
     for number in run.iterations:
         if best.signal is None:
-            value, policy = _validation(run, number, best.benchmark), number
+            value, policy = _validation_accuracy(run, number, best.benchmark), number
         else:
-            # Its responses were sampled by the policy that the iteration before ended with.
+            # The responses of an iteration were sampled by the policy that the iteration before ended with.
             value, policy = run.metrics(number).get(best.signal), number - 1
         if value is not None:
             measured.append((-value, policy))
     return {policy for _, policy in sorted(measured)[: best.count]}
 
 
-def _validation(run: Run, iteration: int, benchmark: str | None) -> float | None:
-    """Pass@1 on a benchmark, sampled where it is, None where the policy was not evaluated."""
-    if "evaluate" not in run.manifests(iteration):
+def _iterations_to_keep(progress: RunProgress, store: Store, updated: list[int]) -> dict[str, set[int]]:
+    """Return, by kind of weights, the iterations of `updated` whose weights stay."""
+    config, keep = progress.config, progress.config.keep
+    last = progress.finished - 1
+    oldest_voter = min((voter.iteration or 0 for voter in config.voters), default=0)
+    voting = set(range(last + oldest_voter, last + 1))
+    refresh = config.refresh_reference
+    reference = {last // refresh * refresh if refresh else 0}
+    every = set(range(0, last + 1, keep.policies.every)) if keep.policies.every else set()
+    best = best_policies(Run(store, progress.revision()), keep.policies.best) if keep.policies.best else set()
+    on_breach = config.watchdog.on_breach
+    good = set()  # what the watchdog may name as the last good policy, or roll back to
+    if on_breach != "warn" and progress.states:
+        good = _producers(updated, progress.states[-1].health.rollback_targets(last + 1))
+    return {
+        "trainer_state": set(updated[-keep.trainer_states :]) | (good if on_breach == "rollback" else set()),
+        "policy": set(updated[-keep.policies.last :]) | _producers(updated, every | best | voting | reference) | good,
+    }
+
+
+def _key(manifest_path: str) -> str:
+    """Return the key in a manifest's path, in the form that folder names have."""
+    return manifest_path.removesuffix(".json").rsplit("-", 1)[1]
+
+
+def _validation_accuracy(run: Run, iteration: int, benchmark: str | None) -> float | None:
+    """Return pass@1 on a benchmark, sampled if it has samples; None if the policy was not evaluated."""
+    if EVALUATE.name not in run.manifests(iteration):
         return None
     values: dict[str, float] = {
         row["metric"]: row["value"]
@@ -86,5 +90,5 @@ def _validation(run: Run, iteration: int, benchmark: str | None) -> float | None
 
 
 def _producers(updated: list[int], iterations: set[int]) -> set[int]:
-    """The iterations whose updates made the policies that `iterations` ended with."""
-    return {max((made for made in updated if made <= number), default=0) for number in iterations}
+    """Return the iterations whose updates produced the policies that `iterations` ended with."""
+    return {max((update for update in updated if update <= number), default=0) for number in iterations}

@@ -1,12 +1,13 @@
-"""Why a stage that was done is to be done again: changed settings are said, changed code is refused.
+"""Explain why a finished stage would run again: changed settings are reported, changed code is refused.
 
-Settings are the user's to change, and exactly what depends on them is computed again. But a later version of this
-software that gives a stage another meaning would, with the same settings, throw away weeks of work without a word.
+Users may change settings, and exactly what depends on them is computed again. But a later version of this software that
+gives a stage another meaning would, with the same settings, recompute weeks of work without a word.
 """
 
 from typing import Any
 
-from flows.iteration import Missing, RunProgress
+from flows.config.diff import differences, flatten
+from flows.run_state import PendingStage, RunProgress
 from storage.artifact import Manifest, parse_manifest
 from storage.errors import IncompatibleCode
 from storage.run import newest_revision
@@ -15,77 +16,63 @@ from storage.tables import columns, version_of
 from storage.version import code_version
 
 
-def explain_recomputation(ledger: RunProgress, store: Store) -> list[str]:
-    """One line per changed setting (or input) that makes a finished stage run again; none for a run that just goes on.
+def explain_recomputation(progress: RunProgress, store: Store) -> list[str]:
+    """Return a line for each changed setting or input that makes a finished stage run again; none for a plain resume.
 
-    Raises IncompatibleCode when not the settings but the code's meaning of a stage has changed.
+    Raises IncompatibleCode if the cause is not a setting, but another meaning of the stage in this version of the code.
     """
-    missing, revision = ledger.missing, newest_revision(store)
-    if missing is None or revision is None:
+    pending, revision = progress.pending, newest_revision(store)
+    if pending is None or revision is None:
         return []
-    path = revision.iterations.get(missing.iteration, {}).get(missing.stage.name)
-    found = store.read_many([path] if path else [])
-    if path is None or path not in found:
+    path = revision.iterations.get(pending.iteration, {}).get(pending.stage.name)
+    data = store.read_many([path] if path else [])
+    if path is None or path not in data:
         return []
-    before = parse_manifest(store, path, found[path])
-    if before.key == missing.key:
+    before = parse_manifest(store, path, data[path])
+    if before.key == pending.key:
         return []
-    changes = _setting_changes(before, missing)
-    if reasons := _code_changes(before, missing) or ([] if changes else ["has another identity"]):
+    changes = _setting_changes(before, pending)
+    if reasons := _code_changes(before, pending) or ([] if changes else ["has another identity"]):
         raise IncompatibleCode(
-            f"{store.uri} was made by serl {before.code}; this is {code_version()}, in which {missing.stage.name} "
+            f"{store.uri} was made by serl {before.code}; this is {code_version()}, in which {pending.stage.name} "
             f"{'; '.join(reasons)}: it and all that follows would be computed again. Go on with the version that made "
             "it, or give the run another `name`"
         )
-    what = f"iteration {missing.iteration}: {missing.stage.name} and what depends on it is computed again"
-    return [f"{what}, since {change}; what was there is kept" for change in changes]
+    consequence = f"iteration {pending.iteration}: {pending.stage.name} and what depends on it is computed again"
+    return [f"{consequence}, since {change}; what was there is kept" for change in changes]
 
 
-def _code_changes(before: Manifest, missing: Missing) -> list[str]:
-    stage, reasons = missing.stage, []
+def _code_changes(before: Manifest, pending: PendingStage) -> list[str]:
+    stage, reasons = pending.stage, []
     if before.version != stage.version:
         reasons.append(f"has version {stage.version} instead of {before.version}")
     for name, schema in stage.tables.items():
         output = before.outputs.get(name)
         if output is None or (output.version, output.columns) != (version_of(schema), columns(schema)):
             reasons.append(f"writes another table {name}")
-    now = flatten(missing.settings.model_dump(mode="json"))
-    then = flatten(before.config)
-    if other := sorted(now.keys() ^ then.keys()):
-        # A group that was left out and is given now has other names too; it is a choice of the user's.
-        named = [name for name in other if not _is_choice(name, now, then)]
-        if named:
-            reasons.append(f"knows other settings ({', '.join(named)})")
+    settings_now = flatten(pending.settings.model_dump(mode="json"))
+    settings_before = flatten(before.config)
+    # A group that was null and is set now has other names too, but that is the user's choice.
+    unknown = [
+        name
+        for name in sorted(settings_now.keys() ^ settings_before.keys())
+        if not any(name.startswith(f"{group}.") for group in {**settings_now, **settings_before})
+    ]
+    if unknown:
+        reasons.append(f"knows other settings ({', '.join(unknown)})")
     return reasons
 
 
-def _is_choice(name: str, now: dict[str, Any], then: dict[str, Any]) -> bool:
-    return any(name.startswith(f"{other}.") for other in {**now, **then})
-
-
-def _setting_changes(before: Manifest, missing: Missing) -> list[str]:
-    now = flatten(missing.settings.model_dump(mode="json"))
-    changes = [f"{name} was {was} and is {now_is}" for name, was, now_is in differences(flatten(before.config), now)]
-    inputs = {name: f"{ref.kind}:{ref.key}" for name, ref in missing.inputs.items()}
+def _setting_changes(before: Manifest, pending: PendingStage) -> list[str]:
+    settings = flatten(pending.settings.model_dump(mode="json"))
+    changes: list[str] = [
+        f"{name} was {value_before} and is {value_now}"
+        for name, value_before, value_now in differences(flatten(before.config), settings)
+    ]
+    inputs: dict[str, Any] = {name: f"{ref.kind}:{ref.key}" for name, ref in pending.inputs.items()}
     changes += [f"its input {name} is another one" for name, _, _ in differences(before.inputs, inputs)]
-    if before.branch != missing.branch:
-        changes.append(f"the watchdog's rollbacks so far were {before.branch} and are {missing.branch}")
-    if before.seed != missing.seed:
-        changes.append(f"the seed was {before.seed} and is {missing.seed}")
+    if before.branch != pending.branch:
+        changes.append(f"the watchdog's rollbacks so far were {before.branch} and are {pending.branch}")
+    if before.seed != pending.seed:
+        changes.append(f"the seed was {before.seed} and is {pending.seed}")
     return changes
-
-
-def flatten(values: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested settings as `{"update.learning_rate": 1e-6}`; lists stay whole."""
-    if not isinstance(values, dict) or not values:
-        return {prefix: values}
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        flat |= flatten(value, f"{prefix}.{name}" if prefix else name)
-    return flat
-
-
-def differences(first: dict[str, Any], second: dict[str, Any]) -> list[tuple[str, Any, Any]]:
-    """(name, value in `first`, value in `second`) of what differs; None where there is no such name."""
-    names = [*first, *(name for name in second if name not in first)]
-    return [(name, first.get(name), second.get(name)) for name in names if first.get(name) != second.get(name)]

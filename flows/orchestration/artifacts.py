@@ -1,4 +1,4 @@
-"""The report of an iteration as Prefect artifacts: a page with its pictures, and the learning curve by itself."""
+"""The report of an iteration as Prefect artifacts: a page with its pictures, and the learning curve alone."""
 
 import base64
 import re
@@ -10,20 +10,19 @@ from flows.reporting.document import report
 from flows.reporting.plots import write_curve
 from flows.reporting.render import as_markdown
 from flows.reporting.results import alarms, iteration_results
-from storage.run import Run, open_run
+from storage.run import Revision, Run
 
 
 class Report:
-    """Reports of one run; what was read for one report is not read again for the next."""
+    """Reports of one run; results that were read for one report are not read again for the next."""
 
-    def __init__(self, uri: str) -> None:
-        self._uri = uri
-        self._rows: dict[tuple[str, ...], dict[str, Any]] = {}  # by the iteration's manifests: a rollback makes others
-        self._told = len(open_run(uri).revision.breaches)
+    def __init__(self, revision: Revision) -> None:
+        """Start from `revision`, whose alarms were shown before."""
+        self._rows: dict[tuple[str, ...], dict[str, Any]] = {}  # by the iteration's manifests: a rollback has others
+        self._alarms_shown = len(revision.breaches)
 
-    def publish(self) -> dict[str, Any]:
-        """Publish the newest iteration's report to Prefect; returns that iteration's results."""
-        run = open_run(self._uri)
+    def publish(self, run: Run) -> dict[str, Any]:
+        """Publish the newest iteration's report to Prefect; return that iteration's results."""
         rows = [self._row(run, number) for number in run.iterations]
         newest = rows[-1]
         curve = write_curve(run, rows)
@@ -40,10 +39,10 @@ class Report:
         )
         return newest
 
-    def new_alarms(self) -> list[str]:
-        """What the watchdog has found since the last call, or since this report was made."""
-        found = alarms(open_run(self._uri))
-        new, self._told = found[self._told :], len(found)
+    def new_alarms(self, run: Run) -> list[str]:
+        """Return the watchdog's findings since the last call, or since this object was made."""
+        texts = alarms(run)
+        new, self._alarms_shown = texts[self._alarms_shown :], len(texts)
         return new
 
     def _row(self, run: Run, number: int) -> dict[str, Any]:

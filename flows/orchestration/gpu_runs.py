@@ -1,9 +1,9 @@
-"""`gpu: deployment`, seen from the run: flow runs of pool `gpu` that do its GPU stages while it waits.
+"""`gpu: deployment`, on the side of the run: flow runs of pool `gpu` do its GPU stages while the run waits.
 
-The run (`flows.self_play`) and each of these flow runs (`flows.gpu_stages`) walk through the same stages, and what is
-committed is all that they tell each other: each does what is its own and waits for the rest to appear. So a flow run
-of pool `gpu` may be lost at any moment, and another takes its place; and when the run itself is lost they finish what
-they have in hand and wait for the next one, which takes them over.
+The run (`flows.self_play`) and each of these flow runs (`flows.gpu_stages`) walk through the same stages. Committed
+artifacts are their only communication: each does its own stages and waits until the others are committed. So a flow run
+of pool `gpu` may be lost at any moment, and another takes its place. When the run itself is lost, the flow runs finish
+the stage at hand and wait for the resumed run, which adopts them.
 """
 
 import time
@@ -26,10 +26,6 @@ from stages.contract import Result
 from storage.errors import InputError, StageFailed
 from storage.version import code_version
 
-SHARED_STAGES = frozenset({"generate_instructions", "sample_responses", "sample_voters", "evaluate"})
-"""GPU stages whose parts all GPU workers do together."""
-GPU_STAGES = SHARED_STAGES | {"ppo_update"}
-
 _START_A_WORKER = f"prefect worker start --pool {GPU_POOL} --limit 1"
 _SECONDS_BETWEEN_LOOKS = 0.5
 _SECONDS_BETWEEN_CHECKS = 3.0
@@ -38,35 +34,35 @@ _UNFINISHED = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING]
 
 
 class GpuRuns:
-    """The flow runs that do a run's GPU stages: started when the first is due, replaced when lost."""
+    """The flow runs that do a run's GPU stages: started when the first stage is due, replaced when lost."""
 
     def __init__(self, config: RunConfig, restarts: int) -> None:
-        """`restarts`: how often in all a lost one is replaced."""
+        """Prepare for a run; `restarts` is how many lost flow runs are replaced in all."""
         self._config = config
         self._restarts = restarts
         self._parameters: dict[str, Any] = {"config": config.model_dump(mode="json"), "code": code_version()}
         self._tag = f"serl: {config.uri}"
-        self._runs: dict[int, FlowRun] = {}  # by share
+        self._runs: dict[int, FlowRun] = {}  # by rank
         self._checked = self._warned = 0.0
 
     def wait_for(self, look: Callable[[], Result | None]) -> Result:
-        """What `look` finds, once it does. To be called in a task, which the flow runs then belong to in the UI.
+        """Return the result of `look` once there is one. Call this in a task: the UI shows the flow runs below it.
 
-        Raises InputError where nobody could do it, StageFailed where it failed or was cancelled.
+        Raises InputError if no worker could do the stage, StageFailed if the stage failed or was cancelled.
         """
-        if found := look():
-            return found
+        if result := look():
+            return result
         if not self._runs:
             self._start()
-        while not (found := look()):
+        while not (result := look()):
             time.sleep(_SECONDS_BETWEEN_LOOKS)
             if time.monotonic() > self._checked + _SECONDS_BETWEEN_CHECKS:
                 self._check(look)
                 self._checked = time.monotonic()
-        return Result(refs=found.refs, metrics=found.metrics, skipped=False)
+        return Result(refs=result.refs, metrics=result.metrics, skipped=False)
 
     def cancel(self) -> None:
-        """Have Prefect stop them, GPU processes included. Without this they end when the run's lease is given back."""
+        """Let Prefect stop them, with their GPU processes. Otherwise they end when the run's lease is released."""
         with get_client(sync_client=True) as client:
             for run in self._runs.values():
                 _cancel(client, run)
@@ -75,11 +71,11 @@ class GpuRuns:
         check_deployment(GPU_DEPLOYMENT)
         workers = online_workers(GPU_POOL)
         with get_client(sync_client=True) as client:
-            for run in self._left(client):
-                share = run.parameters.get("share", 0)
-                others = {name: run.parameters.get(name) for name in self._parameters}
-                if others == self._parameters and share not in self._runs:
-                    self._runs[share] = run
+            for run in self._unfinished(client):
+                rank = run.parameters.get("rank", 0)
+                parameters = {name: run.parameters.get(name) for name in self._parameters}
+                if parameters == self._parameters and rank not in self._runs:
+                    self._runs[rank] = run
                 else:
                     _cancel(client, run)
         if not workers:
@@ -87,58 +83,58 @@ class GpuRuns:
                 f"no worker of pool {GPU_POOL} is online, and `gpu: deployment` needs one; start it on a machine with "
                 f"a GPU: {_START_A_WORKER}"
             )
-        wanted = self._config.gpu_runs or workers
-        for share in range(wanted):
-            if share not in self._runs:
-                self._runs[share] = self._another(share, wanted)
+        world_size = self._config.gpu_runs or workers
+        for rank in range(world_size):
+            if rank not in self._runs:
+                self._runs[rank] = self._start_one(rank, world_size)
 
-    def _left(self, client: SyncPrefectClient) -> list[FlowRun]:
-        """Those of an earlier attempt, which was lost."""
-        unfinished = FlowRunFilterState(type=FlowRunFilterStateType(any_=_UNFINISHED))
-        found = FlowRunFilter(tags=FlowRunFilterTags(all_=[self._tag]), state=unfinished)
-        return client.read_flow_runs(flow_run_filter=found)
+    def _unfinished(self, client: SyncPrefectClient) -> list[FlowRun]:
+        """Return the unfinished flow runs of an earlier attempt, which was lost."""
+        state = FlowRunFilterState(type=FlowRunFilterStateType(any_=_UNFINISHED))
+        flow_run_filter = FlowRunFilter(tags=FlowRunFilterTags(all_=[self._tag]), state=state)
+        return client.read_flow_runs(flow_run_filter=flow_run_filter)
 
-    def _another(self, share: int, of: int) -> FlowRun:
+    def _start_one(self, rank: int, world_size: int) -> FlowRun:
         run = run_deployment(
             GPU_DEPLOYMENT,
-            parameters={**self._parameters, "share": share, "of": of},
-            flow_run_name=f"{self._config.name}: GPU {share + 1} of {of}",
+            parameters={**self._parameters, "rank": rank, "world_size": world_size},
+            flow_run_name=f"{self._config.name}: GPU {rank + 1} of {world_size}",
             tags=[self._tag],
             timeout=0,
-            idempotency_key=str(uuid.uuid4()),  # a fixed one would bring a lost run back for ever
+            idempotency_key=str(uuid.uuid4()),  # with a fixed key Prefect would return a lost run again and again
         )
         assert isinstance(run, FlowRun)
         return run
 
     def _check(self, look: Callable[[], Result | None]) -> None:
-        """Replace what was lost. Where the server does not answer, the flow runs go on, and so do we."""
+        """Replace lost flow runs. If the server does not answer, the flow runs continue, and so does the wait."""
         try:
             with get_client(sync_client=True) as client:
-                now = {share: client.read_flow_run(run.id) for share, run in self._runs.items()}
-            self._runs.update(now)
-            for share, run in now.items():
+                runs = {rank: client.read_flow_run(run.id) for rank, run in self._runs.items()}
+            self._runs.update(runs)
+            for rank, run in runs.items():
                 if run.state is not None and run.state.is_final() and not look():
-                    self._replace(share, run)
-            self._warn_of_idleness()
+                    self._replace(rank, run)
+            self._warn_if_idle()
         except (httpx.HTTPError, PrefectException, ObjectNotFound) as error:
             self._warn(f"Prefect's server does not answer ({type(error).__name__}); waiting for what is under way")
 
-    def _replace(self, share: int, run: FlowRun) -> None:
+    def _replace(self, rank: int, run: FlowRun) -> None:
         assert run.state is not None
-        what = f"the GPU stages' flow run {run.name!r}"
+        label = f"the GPU stages' flow run {run.name!r}"
         if run.state.is_failed():
-            raise StageFailed(f"{what} failed: {_reason(run)}")
+            raise StageFailed(f"{label} failed: {_reason(run)}")
         if run.state.is_cancelled():
-            raise StageFailed(f"{what} was cancelled")
-        # One that completed saw an earlier attempt's lease given back.
+            raise StageFailed(f"{label} was cancelled")
+        # A completed flow run saw an earlier attempt release its lease.
         if run.state.is_crashed():
             if not self._restarts:
-                raise StageFailed(f"{what} was lost ({_reason(run)}), as others were before; see the workers' logs")
+                raise StageFailed(f"{label} was lost ({_reason(run)}), as others were before; see the workers' logs")
             self._restarts -= 1
-        get_run_logger().warning("%s ended (%s); starting another", what, _reason(run))
-        self._runs[share] = self._another(share, max(self._runs) + 1)
+        get_run_logger().warning("%s ended (%s); starting another", label, _reason(run))
+        self._runs[rank] = self._start_one(rank, max(self._runs) + 1)
 
-    def _warn_of_idleness(self) -> None:
+    def _warn_if_idle(self) -> None:
         running = sum(run.state is not None and run.state.is_running() for run in self._runs.values())
         if not running and not online_workers(GPU_POOL):
             self._warn(f"no worker of pool {GPU_POOL} is online; waiting for one ({_START_A_WORKER})")
@@ -156,4 +152,4 @@ def _cancel(client: SyncPrefectClient, run: FlowRun) -> None:
 
 
 def _reason(run: FlowRun) -> str:
-    return " ".join(((run.state and run.state.message) or "no reason was told").split())[:500]
+    return " ".join(((run.state and run.state.message) or "no reason was given").split())[:500]

@@ -1,7 +1,7 @@
-"""The one adapter from a stage to a Prefect task: names, "Skipped", progress in the UI.
+"""The adapter from a stage to a Prefect task: its name, the state "Skipped", and progress in the UI.
 
-Prefect's result cache stays off and no result is persisted: manifests are the one truth about what is done, and nothing
-is pickled. A stage whose outputs are there already shows in the UI as a completed task named "Skipped".
+Prefect's result cache stays off and no result is persisted: only manifests say what is done, and nothing is pickled. A
+stage whose outputs exist already appears in the UI as a completed task named "Skipped".
 """
 
 import time
@@ -18,14 +18,11 @@ from prefect.exceptions import PrefectException
 from prefect.logging import get_run_logger
 from prefect.states import Completed
 
-from flows.iteration import Inputs, LookupRunner, present
-from flows.orchestration.gpu_runs import GPU_STAGES, GpuRuns
+from flows.iteration import Inputs, present
+from flows.orchestration.gpu_runs import GpuRuns
+from flows.run_state import LocalRunner
 from stages.contract import Context, Progress, Result, Stage, run_stage
-from stages.evaluate import EvaluateConfig
-from stages.generate_instructions import GenerateConfig
-from stages.sample_responses import SampleConfig
 from stages.settings import Settings
-from storage.artifact import ArtifactRef
 from storage.lease import Lease
 from storage.reader import output_of
 
@@ -34,33 +31,35 @@ _SECONDS_WITHOUT_SERVER = 60.0
 
 
 @dataclass(frozen=True)
-class PrefectRunner(LookupRunner):
-    """A runner that has every stage done in a Prefect task, as long as the run's lease is ours.
+class PrefectRunner(LocalRunner):
+    """A runner that runs every stage in a Prefect task, as long as this process holds the run's lease.
 
-    With `gpu`, stages that want one are done by others, and the task waits for what they commit.
+    With `gpu_runs`, GPU workers run the stages that use a GPU, and the task waits until they are committed.
     """
 
     lease: Lease
-    gpu: GpuRuns | None
+    gpu_runs: GpuRuns | None
 
     def run(self, stage: Stage, inputs: Inputs, settings: Settings) -> Result:
-        def do(context: Context) -> Result:
-            if self.gpu is None or stage.name not in GPU_STAGES:
+        """Return the outputs of a stage. Raises RunBusy if the lease was lost."""
+
+        def execute(context: Context) -> Result:
+            if self.gpu_runs is None or not stage.uses_gpu:
                 return run_stage(stage, present(inputs), settings, context)
-            return self.gpu.wait_for(lambda: self.find(stage, inputs, settings))
+            return self.gpu_runs.wait_for(lambda: self.find(stage, inputs, settings))
 
         self.lease.check()
-        return as_task(do, stage, inputs, settings, self.context)
+        return run_as_task(execute, stage, inputs, settings, self.context)
 
 
-def as_task(
-    do: Callable[[Context], Result], stage: Stage, inputs: Inputs, settings: Settings, context: Context
+def run_as_task(
+    execute: Callable[[Context], Result], stage: Stage, inputs: Inputs, settings: Settings, context: Context
 ) -> Result:
-    """Have a stage done, by `do`, in a Prefect task whose name says iteration, stage and size."""
+    """Call `execute` in a Prefect task whose name gives the iteration, the stage and its size."""
     results: list[Result] = []
-    size = size_of(stage, inputs, settings)
+    size = stage_size(stage, inputs, settings)
 
-    # The task takes no parameters: Prefect would walk through them, looking for futures, and they hold live models.
+    # The task takes no parameters: Prefect would search them for futures, and they hold live models.
     @task(
         name=stage.name,
         task_run_name=f"iteration {context.iteration}: {stage.name}{f' ({size})' if size else ''}",
@@ -68,9 +67,9 @@ def as_task(
         persist_result=False,
     )
     def stage_task() -> PrefectState[None]:
-        shown = _Shown(context.progress)
-        result = do(replace(context, progress=shown))
-        shown.finish()
+        progress = _ProgressInUi(context.progress)
+        result = execute(replace(context, progress=progress))
+        progress.finish()
         results.append(result)
         if result.skipped:
             return Completed(name="Skipped", message="its outputs were there already")
@@ -82,76 +81,57 @@ def as_task(
     return results[0]
 
 
-def size_of(stage: Stage, inputs: Inputs, settings: Settings) -> str:
-    """How much a stage has before it, in ASCII, which is all that the UI's graph of a run can draw.
-
-    Empty for stages that only bring something in.
-    """
-    given = present(inputs)
+def stage_size(stage: Stage, inputs: Inputs, settings: Settings) -> str:
+    """Return how much work a stage has, in ASCII, because the UI's graph of a run draws nothing else."""
+    refs = present(inputs)
 
     def rows(name: str) -> int:
-        return _rows(given[name])
+        _, _, output = output_of(refs[name])
+        return sum(file.rows or 0 for file in output.files)
 
-    match stage.name, settings:
-        case "generate_instructions", GenerateConfig():
-            return f"{settings.prompts:,} prompts"
-        case "filter_instructions", _:
-            return f"{rows('candidates'):,} candidates"
-        case "sample_responses", SampleConfig():
-            return f"{rows('accepted'):,} questions x {settings.responses}"
-        case "sample_voters", _:
-            return f"{rows('accepted'):,} questions x {len(given) - 1} voters"
-        case "vote_rewards" | "ppo_update", _:
-            return f"{rows('responses'):,} responses"
-        case "evaluate", EvaluateConfig():
-            return f"{rows('problems'):,} problems x {1 + settings.samples}"
-    return ""
+    return stage.size(settings, rows)
 
 
-def _rows(ref: ArtifactRef) -> int:
-    _, _, output = output_of(ref)
-    return sum(file.rows or 0 for file in output.files)
+class _ProgressInUi:
+    """Passes a stage's progress on, and shows it in the UI if the stage takes long: rows, speed, time left.
 
-
-class _Shown:
-    """A stage's progress, handed on and shown in the UI where the stage lasts: rows, speed, time left.
-
-    Work goes on where the server does not answer: what is shown is of no consequence.
+    The work continues if the server does not answer.
     """
 
-    def __init__(self, others: Progress) -> None:
-        self._others = others
-        self._started = self._told = time.monotonic()
-        self._first: int | None = None
+    def __init__(self, next_progress: Progress) -> None:
+        self._next = next_progress
+        self._started = self._shown = time.monotonic()
+        self._done_before: int | None = None
         self._artifact: UUID | None = None
 
     def __call__(self, stage: str, done: int, total: int, note: str) -> None:
-        self._others(stage, done, total, note)
-        if self._first is None:
-            self._first = done  # what an earlier attempt did says nothing about the speed of this one
+        self._next(stage, done, total, note)
+        if self._done_before is None:
+            self._done_before = done  # the work of an earlier attempt says nothing about the speed of this one
         now = time.monotonic()
-        # An update takes the server some 40 ms, for which the work waits: of a long stage less than a hundredth.
-        if now < self._told + max(_SECONDS_BETWEEN_UPDATES, (now - self._started) / 60):
+        # The work waits some 40 ms for an update: of a long stage less than a hundredth.
+        if now < self._shown + max(_SECONDS_BETWEEN_UPDATES, (now - self._started) / 60):
             return
-        self._told = now
-        here = done - self._first
-        left = f"{_time_text((now - self._started) / here * (total - done))} left" if here else ""
-        self._tell(100 * done / max(1, total), " · ".join(filter(None, (f"{done:,} of {total:,}", note, left))))
+        self._shown = now
+        done_here = done - self._done_before
+        left = f"{_time_text((now - self._started) / done_here * (total - done))} left" if done_here else ""
+        self._show(100 * done / max(1, total), " · ".join(filter(None, (f"{done:,} of {total:,}", note, left))))
 
     def finish(self) -> None:
+        """Show that the stage is done, if progress was shown at all."""
         if self._artifact is not None:
-            self._tell(100.0, f"done in {_time_text(time.monotonic() - self._started)}")
+            self._show(100.0, f"done in {_time_text(time.monotonic() - self._started)}")
 
-    def _tell(self, percent: float, text: str) -> None:
+    def _show(self, percent: float, text: str) -> None:
         try:
             if self._artifact is None:
-                made = create_progress_artifact(progress=percent, description=text)
-                assert isinstance(made, UUID)
-                self._artifact = made
+                artifact = create_progress_artifact(progress=percent, description=text)
+                assert isinstance(artifact, UUID)
+                self._artifact = artifact
             else:
                 update_progress_artifact(self._artifact, progress=percent, description=text)
         except (httpx.HTTPError, PrefectException):
-            self._told = time.monotonic() + _SECONDS_WITHOUT_SERVER  # the client has tried for a while itself
+            self._shown = time.monotonic() + _SECONDS_WITHOUT_SERVER  # the client has retried for a while itself
 
 
 def _time_text(seconds: float) -> str:
@@ -160,5 +140,5 @@ def _time_text(seconds: float) -> str:
 
 
 def _headline(result: Result) -> str:
-    """A few of the stage's numbers, for the UI's list of task runs."""
+    """Return the first few metrics of the stage, for the UI's list of task runs."""
     return ", ".join(f"{name} {value:.4g}" for name, value in list(result.metrics.items())[:4] if value is not None)

@@ -12,9 +12,9 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from flows.cli.terminal import plain_table
+from flows.config.diff import flatten
 from flows.config.run import RunConfig
-from flows.maintenance.staleness import flatten
+from flows.reporting.tables import plain_table
 
 PUBLISHED_QUESTIONS = 6_000
 """Three published iterations of 2,000 kept questions each."""

@@ -1,0 +1,1 @@
+"""What a run has done, as values, tables, plots, documents, comparisons and exports. Nothing here changes a run."""

@@ -8,10 +8,11 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from flows.cli.terminal import number_text, plain_table
-from flows.maintenance.staleness import differences, flatten
+from flows.config.diff import differences, flatten
 from flows.reporting.lineage import producers, split_input
-from flows.reporting.results import MISSING, iteration_results
+from flows.reporting.results import iteration_results
+from flows.reporting.tables import plain_table
+from flows.reporting.text import MISSING, number_text
 from storage.artifact import Manifest, Output
 from storage.reader import read_parts
 from storage.run import Run

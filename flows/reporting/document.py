@@ -1,4 +1,4 @@
-"""What the report of a run says, as a list of parts that `flows.reporting.render` turns into Markdown or HTML. No Prefect here.
+"""The report of a run as a list of parts, which `flows.reporting.render` turns into Markdown or HTML.
 
 The newest iteration in full, and all iterations in one table. Questions and responses are a model's: they are shown
 cut, on one line and without control characters (`shown`), and escaped where they are rendered.
@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, TypeAlias
 
-from flows.cli.terminal import engine_line, number_text, result_cells
 from flows.reporting.plots import training_plot, votes_plot
 from flows.reporting.results import (
-    MISSING,
     alarms,
     evaluation_rows,
     funnel,
@@ -23,6 +21,8 @@ from flows.reporting.results import (
     slice_rows,
     stage_costs,
 )
+from flows.reporting.tables import engine_line, result_cells
+from flows.reporting.text import MISSING, number_text
 from storage.run import Run
 
 _QUESTION, _RESPONSE, _ANSWER = 600, 400, 60

@@ -6,7 +6,7 @@ from graphlib import TopologicalSorter
 from itertools import groupby
 from typing import Any
 
-from flows.cli.terminal import size_text
+from flows.reporting.text import size_text
 from stages.evaluate import EVALUATE
 from storage.artifact import Manifest, Output
 from storage.fingerprint import short

@@ -32,7 +32,7 @@ _DPI = 110
 def write_curve(run: Run, iterations: Sequence[dict[str, Any]]) -> bytes:
     """Draw the learning curve into the run's folder, unless this very picture is there.
 
-    A view of what is committed, it may be drawn again at any time. `iterations`: of `flows.reporting.results.run_results`.
+    A view of what is committed, it may be drawn again at any time. `iterations`: from `run_results`.
     """
     png = learning_curve(iterations, headline_benchmark(run.config))
     if not run.store.exists(CURVE) or run.store.read(CURVE) != png:
@@ -55,8 +55,8 @@ def learning_curve(iterations: Sequence[dict[str, Any]], benchmark: str) -> byte
 def votes_plot(votes: pl.DataFrame, steps: Sequence[tuple[str, int]], bounds: tuple[float, float]) -> bytes:
     """What became of an iteration's candidates, and its questions by vote share, with the difficulty gate's bounds.
 
-    `votes`: of one iteration, not empty. `steps`: of `flows.reporting.results.funnel`, empty where nothing was filtered. The
-    gate goes by mean rewards; where these are no vote shares they have a panel of their own.
+    `votes`: of one iteration, not empty. `steps`: from `flows.reporting.results.funnel`, empty if nothing was filtered.
+    The gate goes by mean rewards; where these are no vote shares they have a panel of their own.
     """
     gated = votes.filter(pl.col("decision").is_in(["kept", "too_easy", "too_hard"]))
     apart = np.abs((gated["share"] - gated["mean_reward"]).to_numpy())

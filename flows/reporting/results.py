@@ -5,8 +5,11 @@ from typing import Any
 
 import polars as pl
 
+from flows.reporting.text import MISSING
 from stages.benchmarks.metrics import UNSEEN, WHOLE, reliability
+from stages.evaluate import EVALUATE
 from stages.filter_instructions import REASONS_AFTER_RULES
+from stages.pipeline import STAGES
 from stages.text.quality import RULES
 from stages.vote_rewards import DECISIONS
 from storage.reader import read_file
@@ -19,18 +22,6 @@ PAGE = "reports/report.html"
 """Where `serl report` writes, relative to the run."""
 AGREEMENT = "vote/agreement/"
 """Prefix of the metrics that say how often each voter's answers are the majority's."""
-MISSING = "–"
-_TOKENS = {
-    "draw_instructions": None,
-    "generate_instructions": "generate/tokens",
-    "filter_instructions": None,
-    "sample_responses": "sample/tokens",
-    "sample_voters": "voters/tokens",
-    "vote_rewards": None,
-    "ppo_update": "train/tokens",
-    "evaluate": None,
-}
-"""Stages in order, with the metric that counts their response tokens."""
 _SAMPLE_COLUMNS = ("sample_index", "response", "finish_reason", "answer", "answer_class", "status", "reward")
 SELF_WRITTEN = "self-written questions"
 """Name of the vote's own questions among the reliability curves, beside the benchmarks'."""
@@ -135,15 +126,16 @@ def stage_seconds(timings: pl.DataFrame) -> dict[str, float]:
 
 
 def stage_costs(results: Mapping[str, Any]) -> list[tuple[str, float, int | None]]:
-    """(stage, seconds, response tokens) of an iteration's stages, in their order; None for stages without tokens."""
+    """Return (stage, seconds, response tokens) of an iteration's stages, in order; None for stages without tokens."""
 
     def tokens(stage: str) -> int | None:
-        if stage == "evaluate":
+        if stage == EVALUATE.name:
             return _evaluation_tokens(results["benchmarks"])
-        found = results["metrics"].get(_TOKENS.get(stage))
-        return None if found is None else int(found)
+        metric = STAGES[stage].token_metric if stage in STAGES else None
+        count = results["metrics"].get(metric)
+        return None if count is None else int(count)
 
-    order = list(_TOKENS)
+    order = list(STAGES)
     seconds = results["seconds_per_stage"]
     stages = sorted(seconds, key=lambda stage: order.index(stage) if stage in order else -1)  # imports come first
     return [(stage, seconds[stage], tokens(stage)) for stage in stages]
@@ -163,49 +155,50 @@ def sample_questions(run: Run, iteration: int, questions: int = 5, responses: in
     """
     if "vote_rewards" not in run.manifests(iteration):
         return []
-    votes = run.table("votes", iteration)
-    picked = _spread(votes, questions)
+    picked = _spread(run.table("votes", iteration), questions)
     ids = picked["question_id"].to_list()
-    found: dict[str, list[dict[str, Any]]] = {question: [] for question in ids}
-    told = _responses(run, iteration, votes, ids).join(
-        run.table("rewards", iteration), on=["question_id", "sample_index"]
-    )
-    for row in told.sort("answer_class", "sample_index", nulls_last=True).iter_rows(named=True):
-        found[row["question_id"]].append({name: row[name] for name in _SAMPLE_COLUMNS})
+    examples: dict[str, list[dict[str, Any]]] = {question: [] for question in ids}
+    rewarded = _responses(run, iteration, ids).join(run.table("rewards", iteration), on=["question_id", "sample_index"])
+    for row in rewarded.sort("answer_class", "sample_index", nulls_last=True).iter_rows(named=True):
+        examples[row["question_id"]].append({name: row[name] for name in _SAMPLE_COLUMNS})
     return [
-        {**row, "examples": _different(found[row["question_id"]], responses)} for row in picked.iter_rows(named=True)
+        {**row, "examples": _different(examples[row["question_id"]], responses)} for row in picked.iter_rows(named=True)
     ]
 
 
 def _spread(votes: pl.DataFrame, count: int) -> pl.DataFrame:
     """Rows whose shares lie closest to `count` even steps from the lowest to the highest share, by share."""
-    left = votes.sort("share", "question_id")
-    low, high = left["share"].min(), left["share"].max()
-    picked = left.clear()
-    for place in range(min(count, votes.height)):
-        wanted = low + (high - low) * place / max(1, count - 1)  # type: ignore[operator]
-        nearest = left.sort((pl.col("share") - wanted).abs(), maintain_order=True).head(1)
+    remaining = votes.sort("share", "question_id")
+    low, high = remaining["share"].min(), remaining["share"].max()
+    picked = remaining.clear()
+    for step in range(min(count, votes.height)):
+        share = low + (high - low) * step / max(1, count - 1)  # type: ignore[operator]
+        nearest = remaining.sort((pl.col("share") - share).abs(), maintain_order=True).head(1)
         picked = picked.vstack(nearest)
-        left = left.filter(pl.col("question_id") != nearest["question_id"].item())
+        remaining = remaining.filter(pl.col("question_id") != nearest["question_id"].item())
     return picked.sort("share", "question_id")
 
 
-def _responses(run: Run, iteration: int, votes: pl.DataFrame, ids: Sequence[str]) -> pl.DataFrame:
-    """Rows of `responses` to some questions; they lie there in the order of `votes`."""
+def _responses(run: Run, iteration: int, ids: Sequence[str]) -> pl.DataFrame:
+    """Return the rows of `responses` to some questions; reads only the parts that hold them.
+
+    Rows of `responses` lie in the order of `votes`, as both stages promise (see `schemas.RESPONSES`).
+    """
+    votes = run.table("votes", iteration)
     stop = pl.col("responses").cum_sum()
     rows = votes.select("question_id", start=stop - pl.col("responses"), stop=stop)
     spans = rows.filter(pl.col("question_id").is_in(ids)).select("start", "stop").rows()
-    manifest = next(found for found in run.manifests(iteration).values() if "responses" in found.outputs)
+    manifest = next(manifest for manifest in run.manifests(iteration).values() if "responses" in manifest.outputs)
     frames: list[pl.DataFrame] = []
-    start = 0
+    first_row = 0
     for file in manifest.outputs["responses"].files:
-        end = start + (file.rows or 0)
-        # One part at least, for the columns.
-        if not frames or any(first < end and last > start for first, last in spans):
+        next_row = first_row + (file.rows or 0)
+        # At least one part is read, for the columns.
+        if not frames or any(start < next_row and stop > first_row for start, stop in spans):
             frame = pl.from_arrow(decode(read_file(run.store, file)))
             assert isinstance(frame, pl.DataFrame)
             frames.append(frame.filter(pl.col("question_id").is_in(ids)))
-        start = end
+        first_row = next_row
     return pl.concat(frames)
 
 

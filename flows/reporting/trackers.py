@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from flows.config.run import MlflowSettings, TrackerSettings, WandbSettings
-from flows.maintenance.staleness import flatten
+from flows.config.diff import flatten
+from flows.config.tracking import MlflowSettings, TrackerSettings, WandbSettings
 from flows.reporting.results import iteration_results
 from storage.fingerprint import fingerprint, short
 from storage.run import Run

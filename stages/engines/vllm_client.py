@@ -2,8 +2,8 @@
 
 Prompts and responses travel as token ids over the OpenAI-compatible API, one request per response, each with its own
 seed. Every request names the policy that it is meant for, and a server that holds another one refuses it (see
-`stages.engines.vllm_server`). A server that is lost hands its requests to the others; when it answers again it is given the
-policy anew before it is used. While none answers, the stage waits, for as long as `patience_seconds`.
+`stages.engines.vllm_server`). A server that is lost hands its requests to the others; when it answers again it is given
+the policy anew before it is used. While none answers, the stage waits, for as long as `patience_seconds`.
 """
 
 import asyncio

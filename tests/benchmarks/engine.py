@@ -22,9 +22,9 @@ from typing import Any
 
 import torch
 
-from flows.config.run import load_config
-from flows.local_runner import do_run
+from flows.config.load import load_config
 from flows.reporting.results import iteration_results
+from flows.run_loop import run_locally
 from stages import schemas
 from stages.contract import Context, run_stage
 from stages.domains.arithmetic import problems
@@ -141,7 +141,7 @@ def transformers_rates(policy: Path) -> tuple[float, float]:
 def start_share(root: Path, engine: EngineKind) -> float:
     """Of a quickstart of two iterations after iteration 0."""
     config = load_config(Path("configs/quickstart.yaml"), (f"root={root}", f"engine={engine}", "iterations=2"))
-    do_run(config)
+    run_locally(config)
     run = open_run(config.uri)
     rows = [iteration_results(run, number) for number in run.iterations if number]
     spent = sum(row["engine"]["start_seconds"] + row["engine"]["load_seconds"] for row in rows)

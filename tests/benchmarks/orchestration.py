@@ -4,7 +4,7 @@
 
 The fake engine sleeps for each response, so that the responses of an iteration take `--seconds` in all; whatever else
 passes from the start of the command to the end of its process counts as overhead, filters, votes and grading included.
-The same iteration is done by `serl run`, by the stages alone without Prefect (`flows.local_runner`), and by the deployment
+The same iteration is done by `serl run`, by the stages alone without Prefect (`flows.run_loop`), and by the deployment
 `serl/iteration` with its GPU stages on a worker of pool gpu, the server on PostgreSQL where it is installed. The last
 two take a tenth of the time, as what they add does not depend on it. The last line is JSON:
 
@@ -23,7 +23,7 @@ import time
 from pathlib import Path
 
 from flows.config.run import RunConfig
-from flows.local_runner import do_run
+from flows.run_loop import run_locally
 from storage.run import open_run
 from tests.commands import REPOSITORY, environment
 from tests.helpers import fake_config
@@ -52,7 +52,7 @@ def _config(root: Path, **changes: object) -> RunConfig:
 
 def _responses(config: RunConfig) -> int:
     """How many responses iteration 1 asks for."""
-    do_run(config)
+    run_locally(config)
     run = open_run(config.uri)
     return config.generate.prompts + run.table("responses", 1).height + run.table("grades", 1).height
 
@@ -89,14 +89,14 @@ _PLAIN = """
 import sys
 from pathlib import Path
 from flows.config.run import RunConfig
-from flows.local_runner import do_run
-do_run(RunConfig.model_validate_json(Path(sys.argv[1]).read_text()))
+from flows.run_loop import run_locally
+run_locally(RunConfig.model_validate_json(Path(sys.argv[1]).read_text()))
 """
 
 
 def _deployment(folder: Path, responses: int, seconds: float) -> float:
     config = _config(folder / "deployment", gpu="deployment")
-    do_run(config.model_copy(update={"iterations": 0}))
+    run_locally(config.model_copy(update={"iterations": 0}))
     (folder / "server").mkdir()
     with prefect_server(folder / "server", **_slowed(responses, seconds)) as server:
         server.set_up()

@@ -26,11 +26,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-import flows.local_runner
+import flows.run_loop
 import stages.contract
-from flows.config.run import RunConfig, load_config
-from flows.iteration import find_finished
-from flows.local_runner import do_run
+from flows.config.load import load_config
+from flows.config.run import RunConfig
+from flows.run_loop import run_locally
+from flows.run_state import find_finished
 from stages import schemas
 from storage import s3
 from storage.reader import read_parts
@@ -78,9 +79,9 @@ def main() -> None:
 def storing_share(folder: Path) -> float:
     """Of two iterations of the quickstart, after its warm start."""
     config = load_config(REPOSITORY / "configs" / "quickstart.yaml", (f"root={folder}", "iterations=2"))
-    do_run(config.model_copy(update={"iterations": 0}))
+    run_locally(config.model_copy(update={"iterations": 0}))
     with timed_storing() as clock:
-        do_run(config)
+        run_locally(config)
     run = open_run(config.uri)
     whole = sum(run.table("timings", number)["seconds"].sum() for number in (1, 2))
     return clock["seconds"] / whole
@@ -108,8 +109,8 @@ def timed_storing() -> Iterator[dict[str, float]]:
         *((Committer, name) for name in ("stage_table", "stage_folder", "plan", "write_part", "outputs")),
         *((Store, name) for name in ("create", "replace")),
         (stages.contract, "record_timing"),
-        (flows.local_runner, "write_revision"),
-        (flows.local_runner, "prune_weights"),
+        (flows.run_loop, "write_revision"),
+        (flows.run_loop, "prune_weights"),
     ]
     before = [getattr(owner, name) for owner, name in places]
     for owner, name in places:
@@ -131,7 +132,7 @@ def hundred_iterations(folder: Path, root: str | None = None) -> RunConfig:
         compute={"shard_rows": 1_024},
     )
     config = config.model_copy(update={"root": root or config.root})
-    do_run(config)
+    run_locally(config)
     return config
 
 

@@ -31,14 +31,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flows.config.run import load_config
-from flows.local_runner import run_inline
+from flows.config.load import load_config
 from stages.resources import Resources
 from stages.trainer.config import TrainerPlacement, UpdateConfig
 from stages.trainer.job import Job
 from stages.trainer.launcher import TrainerProcess
 from storage.run import Run
 from storage.store import Store
+from tests.helpers import run_all
 from tests.tiny_models import make_tiny_policy
 from tests.unit.trainer.rollouts import SCHEMA
 
@@ -208,7 +208,7 @@ def time_pass(python: Path, folder: Path, rounds: int) -> dict[str, float]:
         # The first iteration has no optimiser state to carry, and warms the caches.
         for iteration in range(1, rounds + 2):
             longer = load_config(ROOT / "configs/quickstart.yaml", (*settings, f"iterations={iteration}"))
-            run = Run(store, run_inline(longer, store, resources).revision())
+            run = Run(store, run_all(longer, store, resources).revision())
             if iteration > 1:
                 mine.append(_seconds_of_stages(run, iteration))
                 theirs.append(_trl_pass(python, run, iteration, folder / f"trl-{iteration}"))

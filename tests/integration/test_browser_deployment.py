@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
-from flows.config.run import load_config
+from flows.config.load import load_config
 from tests.commands import CUT, REPOSITORY
 from tests.prefect_server import PrefectServer, prefect_server
 

@@ -13,9 +13,10 @@ import pytest
 import yaml
 
 from flows import iteration
-from flows.config.run import RunConfig, load_config
-from flows.local_runner import do_run
+from flows.config.load import load_config
+from flows.config.run import RunConfig
 from flows.reporting.results import iteration_results
+from flows.run_loop import run_locally
 from flows.watchdog import Collapsed
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.generate_instructions import GENERATE
@@ -32,7 +33,7 @@ pytestmark = pytest.mark.slow
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Holds the run `start`, whose policy of iteration 1 knows what it does."""
     folder = tmp_path_factory.mktemp("collapse")
-    do_run(quickstart(folder, "start", "iterations=1"))
+    run_locally(quickstart(folder, "start", "iterations=1"))
     return folder
 
 
@@ -109,13 +110,13 @@ def test_rewards_for_the_shortest_answer_are_caught(root: Path, monkeypatch: pyt
     gently = ("iterations=8", "update.learning_rate=4.0e-5")
     config = collapsing(root, "shortest", *gently)
     with pytest.raises(Collapsed, match=r"accuracy on valid is .* \(watchdog.validation_loss\)") as found:
-        do_run(config)
+        run_locally(config)
     caught = pass_at_1(open_run(config.uri))
     assert max(caught) - caught[-1] < 0.05
     good = open_run(config.uri).revision.breaches[-1]["last_good"]
     assert f"the last good policy is that of iteration {good}" in str(found.value) and good == len(caught) - 2
     # Left alone, it is a collapse: the same run goes on where it was stopped.
-    do_run(collapsing(root, "shortest", *gently, "watchdog.on_breach=warn"))
+    run_locally(collapsing(root, "shortest", *gently, "watchdog.on_breach=warn"))
     alone = pass_at_1(open_run(config.uri))
     assert alone[: len(caught)] == caught
     assert max(alone) - alone[-1] > 0.10
@@ -124,7 +125,7 @@ def test_rewards_for_the_shortest_answer_are_caught(root: Path, monkeypatch: pyt
 def test_a_generator_that_repeats_itself_is_caught_and_left_behind(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(GENERATE, monkeypatch, RepeatItself)
     config = collapsing(root, "repeats", "iterations=2", "watchdog.on_breach=rollback")
-    do_run(config)
+    run_locally(config)
     run = open_run(config.uri)
     (back,) = (breach for breach in run.revision.breaches if breach["action"] == "rollback")
     assert back["bound"] in ("question_diversity", "acceptance")

@@ -7,12 +7,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from flows.config.run import load_config
-from flows.local_runner import run_inline
+from flows.config.load import load_config
+from flows.preflight.checks import check_inputs
 from stages.engines.base import Completion
 from stages.engines.fake import ITEM, OPEN_LIST, FakeEngine
 from storage.run import Run
-from tests.helpers import fake_resources, memory_store
+from tests.helpers import fake_resources, memory_store, run_all
 
 EXAMPLES = Path(__file__).parents[2] / "configs" / "examples"
 SMALL = (
@@ -61,10 +61,10 @@ FIELDS: dict[str, Callable[[random.Random], str]] = {
 def test_an_example_runs_as_configured(field: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(EXAMPLES.parents[1])
     config = load_config(EXAMPLES / f"{field}.yaml", SMALL)
-    config.check_inputs()
+    check_inputs(config)
     store = memory_store()
     with fake_resources(Expert(FIELDS[field], "I am sorry, I cannot answer this.")) as resources:
-        ledger = run_inline(config, store, resources)
+        ledger = run_all(config, store, resources)
     assert ledger.complete
     run = Run(store, ledger.revision())
     votes, rewards = run.table("votes"), run.table("rewards")

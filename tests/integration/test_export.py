@@ -12,9 +12,9 @@ import yaml
 from huggingface_hub import DatasetCard, ModelCard
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from flows.config.run import parse_config
-from flows.local_runner import do_run
+from flows.config.load import parse_config
 from flows.reporting.hub_export import export
+from flows.run_loop import run_locally
 from storage.errors import InputError
 from storage.run import open_run
 from tests.helpers import fake_config
@@ -99,7 +99,7 @@ def test_nothing_half_written_stays(cut_quickstart: Path, tmp_path: Path, monkey
 
 def test_a_run_without_weights_is_refused(tmp_path: Path) -> None:
     config = fake_config(tmp_path, iterations=0)
-    do_run(config)
+    run_locally(config)
     with pytest.raises(InputError, match="engine: fake, which has no weights to export"):
         export(config.uri, None, tmp_path / "out", None, quiet)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.local_runner import do_run
+from flows.run_loop import run_locally
 from storage.errors import NotWritable
 from storage.repair import find_damage
 from storage.run import open_run
@@ -35,7 +35,7 @@ def test_a_disk_that_refuses(tmp_path: Path, trouble: str) -> None:
         pytest.skip("needs unshare(1) and a kernel that lets a user mount in a namespace")
     (tmp_path / "undisturbed").mkdir()
     expected = fake_config(tmp_path / "undisturbed")
-    do_run(expected)
+    run_locally(expected)
     child = subprocess.run(
         [*NAMESPACE, sys.executable, "-m", "tests.integration.test_full_disk", str(disk), expected.uri, trouble],
         cwd=REPOSITORY, env=environment(), capture_output=True, text=True, check=False, timeout=300,
@@ -50,21 +50,21 @@ def main(disk: Path, expected: Path, trouble: str) -> None:
     config = fake_config(disk)
     store = Store(config.uri)
     if trouble == "full":
-        do_run(config.model_copy(update={"iterations": 0}))
+        run_locally(config.model_copy(update={"iterations": 0}))
         subprocess.run([*mount, "remount,size=260k", "tmpfs", str(disk)], check=True)
         reason = "No space left on device; what was committed is intact, run again after making room"
     else:
-        do_run(config.model_copy(update={"iterations": 1}))
+        run_locally(config.model_copy(update={"iterations": 1}))
         subprocess.run([*mount, "remount,ro", "tmpfs", str(disk)], check=True)
         reason = "Read-only file system; check its permissions, or choose another `root`"
     with pytest.raises(NotWritable, match=reason):
-        do_run(config)
+        run_locally(config)
     assert list(find_damage(store, lambda *_: None)) == []
     done = open_run(config.uri).iterations
     assert done and len(done) < 3
     assert store.names(".tmp") == []
     subprocess.run([*mount, "remount,rw,size=10m", "tmpfs", str(disk)], check=True)
-    do_run(config)
+    run_locally(config)
     assert differences(expected, Path(config.uri)) == []
 
 

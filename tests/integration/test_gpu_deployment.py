@@ -13,9 +13,10 @@ from typing import Any
 import polars as pl
 import pytest
 
-from flows.config.run import RunConfig, load_config, parse_config
-from flows.local_runner import do_run
+from flows.config.load import load_config, parse_config
+from flows.config.run import RunConfig
 from flows.orchestration.provision import LOST_AFTER_SECONDS
+from flows.run_loop import run_locally
 from storage.run import Run, open_run
 from tests.commands import CUT, REPOSITORY
 from tests.helpers import fake_config
@@ -66,7 +67,7 @@ def config(tmp_path: Path) -> RunConfig:
 def inline(config: RunConfig, tmp_path: Path) -> Run:
     """The same run, undisturbed in one process."""
     alone = config.model_copy(update={"root": str(tmp_path / "inline"), "gpu": "inline"})
-    do_run(alone)
+    run_locally(alone)
     return open_run(alone.uri)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from flows.local_runner import do_run
+from flows.run_loop import run_locally
 from tests.helpers import fake_config
 from tests.kill.__main__ import disturb
 from tests.kill.attempt import MARK, living
@@ -31,7 +31,7 @@ def test_killed_runs_end_like_undisturbed_ones(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = fake_config(tmp_path_factory.mktemp("finished"), iterations=1)
-    do_run(config)
+    run_locally(config)
     return Path(config.uri)
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from flows.config.run import parse_config
-from flows.local_runner import run_inline
+from flows.config.load import parse_config
 from stages.resources import Resources
 from storage.run import Run, open_run, write_revision
 from storage.store import Store
+from tests.helpers import run_all
 from tests.tiny_models import make_tiny_policy
 
 pytestmark = pytest.mark.slow
@@ -60,7 +60,7 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     )
     store = Store(config.uri)
     with Resources(config.compute, config.engine) as resources:
-        write_revision(store, run_inline(config, store, resources).revision())
+        write_revision(store, run_all(config, store, resources).revision())
     return open_run(config.uri)
 
 

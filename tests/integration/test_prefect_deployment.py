@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.config.run import load_config
+from flows.config.load import load_config
 from storage.run import open_run
 from tests.commands import CUT, REPOSITORY, environment
 from tests.helpers import fake_config

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from flows.local_runner import do_run
 from flows.reporting.gains import points_text, side_by_side
+from flows.run_loop import run_locally
 from storage.run import open_run
 from tests.commands import CUT, running_serl, serl
 from tests.helpers import fake_config
@@ -130,7 +130,7 @@ def test_notebook_of_one_run(cut_quickstart: Path, monkeypatch: pytest.MonkeyPat
 def test_notebook_of_several_runs(cut_quickstart: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     benchmarks = {"benchmarks": [{"name": "heldout", "domain": "arithmetic", "count": 12}], "protocol": {"samples": 3}}
     other = fake_config(tmp_path, rewards="random", evaluate=benchmarks)
-    do_run(other)
+    run_locally(other)
     monkeypatch.setenv("SERL_RUNS", f"{cut_quickstart} {other.uri}")
     told = executed("compare_runs")
     assert len(told.pictures) == 2

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from flows.config.run import RunConfig
-from flows.local_runner import do_run
+from flows.run_loop import run_locally
 from tests.helpers import fake_config
 from tests.kill.check import differences
 from tests.racing import racers
@@ -21,7 +21,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> RunConfig:
 
 def done(folder: Path) -> RunConfig:
     config = config_in(folder)
-    do_run(config)
+    run_locally(config)
     return config
 
 

@@ -15,18 +15,17 @@ from typing import Any
 import pytest
 
 from flows.config.run import RunConfig
-from flows.iteration import RunProgress
-from flows.local_runner import run_inline
+from flows.run_state import RunProgress
 from stages.resources import Resources
 from storage.run import Run
 from storage.store import Store
-from tests.helpers import fake_config, tree
+from tests.helpers import fake_config, run_all, tree
 
 CHILD = """
 import os, signal, sys
 from fnmatch import fnmatch
 from flows.config.run import RunConfig
-from flows.local_runner import run_inline
+from tests.helpers import run_all
 from stages.resources import Resources
 from storage.store import Store
 
@@ -45,7 +44,7 @@ def create_and_die(store, path, data):
 Store.create = create_and_die
 config = RunConfig.model_validate_json(sys.stdin.read())
 with Resources(config.compute, config.engine) as resources:
-    run_inline(config, Store(config.uri), resources)
+    run_all(config, Store(config.uri), resources)
 """
 
 
@@ -66,7 +65,7 @@ def run_killed(config: RunConfig, when: str, where: str) -> None:
 
 def run_whole(config: RunConfig) -> RunProgress:
     with Resources(config.compute, config.engine) as resources:
-        return run_inline(config, Store(config.uri), resources)
+        return run_all(config, Store(config.uri), resources)
 
 
 def manifests(config: RunConfig) -> dict[str, dict[str, Any]]:

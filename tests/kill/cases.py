@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from flows.config.run import RunConfig, load_config
+from flows.config.load import load_config
+from flows.config.run import RunConfig
 from tests.commands import CUT, REPOSITORY
 from tests.helpers import fake_config
 

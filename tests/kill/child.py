@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import flows.local_runner
+import flows.run_loop
 from flows.config.run import RunConfig
 from stages.contract import Context, Result, Stage, run_stage
 from stages.settings import Settings
@@ -59,8 +59,8 @@ def main(config: Path, pipe: int) -> None:
     reporter = Reporter(pipe)
     Store.create = reporter.around(Store.create)  # type: ignore[method-assign]
     Store.create_from_file = reporter.around(Store.create_from_file)  # type: ignore[method-assign]
-    flows.local_runner.run_stage = reporter.run_stage  # type: ignore[attr-defined]
-    flows.local_runner.do_run(RunConfig.model_validate_json(config.read_text()), reporter.progress)
+    flows.run_loop.run_stage = reporter.run_stage  # type: ignore[attr-defined]
+    flows.run_loop.run_locally(RunConfig.model_validate_json(config.read_text()), reporter.progress)
 
 
 if __name__ == "__main__":

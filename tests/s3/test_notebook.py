@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from flows.local_runner import do_run
+from flows.run_loop import run_locally
 from storage.run import open_run
 from tests.helpers import fake_config
 from tests.notebooks import executed
@@ -13,7 +13,7 @@ from tests.notebooks import executed
 
 def test_notebook_of_a_run_on_s3(prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = fake_config(tmp_path).model_copy(update={"root": prefix})
-    do_run(config)
+    run_locally(config)
     monkeypatch.setenv("SERL_RUN", config.uri)
     told = executed("read_from_s3")
     assert f"{config.uri}: iterations [0, 1, 2]" in told.text and len(told.pictures) == 1

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from flows.config.run import RunConfig
-from flows.local_runner import do_run
+from flows.run_loop import run_locally
 from storage.artifact import Manifest
 from storage.run import open_run
 from tests.commands import CUT, serl
@@ -41,7 +41,7 @@ def _digests(manifest: Manifest) -> dict[str, list[tuple[str, int, str]]]:
 @pytest.fixture(scope="module")
 def local(tmp_path_factory: pytest.TempPathFactory) -> RunConfig:
     config = fake_config(tmp_path_factory.mktemp("local"))
-    do_run(config)
+    run_locally(config)
     return config
 
 
@@ -51,7 +51,7 @@ def on_s3(config: RunConfig, prefix: str) -> RunConfig:
 
 def test_a_run_on_s3_has_the_digests_of_one_in_a_folder(local: RunConfig, prefix: str) -> None:
     config = on_s3(local, prefix)
-    do_run(config)
+    run_locally(config)
     assert outputs(config.uri) == outputs(local.uri)
     run = open_run(config.uri)
     assert run.table("votes").equals(open_run(local.uri).table("votes"))
@@ -89,7 +89,7 @@ def test_a_run_through_a_network_that_fails_a_fifth_of_the_requests(
 ) -> None:
     prefix, proxy = faulty
     config = on_s3(local, prefix)
-    do_run(config)
+    run_locally(config)
     proxy.share = 0
     assert outputs(config.uri) == outputs(local.uri)
     assert set(proxy.injected) == {"500", "503", "reset_before", "reset_after", "slow", "cut"}

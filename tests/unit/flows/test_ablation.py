@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from flows.ablation import Arm, arm_config, check_comparable, claims, t_interval, warm_config
-from flows.config.run import load_config
+from flows.config.load import load_config
 from storage.errors import ConfigError
 
 ARMS = Path(__file__).parents[3] / "configs" / "arms"

@@ -7,15 +7,14 @@ from pathlib import Path
 import pytest
 
 from flows.config.run import RunConfig
-from flows.iteration import RunProgress, find_finished
-from flows.local_runner import run_inline
 from flows.reporting.plots import write_curve
 from flows.reporting.results import CURVE, iteration_results, run_results
+from flows.run_state import RunProgress, find_finished
 from stages.contract import Progress
 from stages.trainer.config import LoraConfig, UpdateConfig
 from storage.run import Run
 from storage.store import Store
-from tests.helpers import SEED_QUESTIONS, fake_config, fake_resources, memory_store, write_jsonl
+from tests.helpers import SEED_QUESTIONS, fake_config, fake_resources, memory_store, run_all, write_jsonl
 
 STAGES = ["generate_instructions", "filter_instructions", "sample_responses", "vote_rewards", "ppo_update", "evaluate"]
 
@@ -29,7 +28,7 @@ class Runner:
     def __call__(self, config: RunConfig) -> tuple[RunProgress, list[str]]:
         before = self.timings()
         with fake_resources() as resources:
-            ledger = run_inline(config, self.store, resources)
+            ledger = run_all(config, self.store, resources)
         return ledger, sorted(self.timings() - before)
 
     def timings(self) -> set[str]:
@@ -164,7 +163,7 @@ def test_an_error_leaves_the_ledger_as_it_was(config: RunConfig, tmp_path: Path)
     (tmp_path / "seeds.jsonl").write_text("not json\n")
     store = memory_store()
     with fake_resources() as resources, pytest.raises(Exception, match="line 1: not JSON"):
-        run_inline(config, store, resources)
+        run_all(config, store, resources)
     assert find_finished(config, store).finished == 0
 
 
@@ -172,7 +171,7 @@ def test_progress_names_the_stage(config: RunConfig) -> None:
     seen = []
     progress: Progress = lambda stage, done, total, note: seen.append((stage, done, total))  # noqa: E731
     with fake_resources() as resources:
-        run_inline(config, memory_store(), resources, progress)
+        run_all(config, memory_store(), resources, progress)
     assert {stage for stage, _, _ in seen} >= {"generate_instructions", "sample_responses", "vote_rewards", "evaluate"}
     assert all(0 <= done <= total for _, done, total in seen)
 

@@ -7,17 +7,18 @@ from typing import Any
 import pytest
 
 from flows import watchdog
-from flows.config.run import RunConfig, load_config
-from flows.iteration import RunProgress, find_finished
-from flows.local_runner import run_inline
+from flows.config.load import load_config
+from flows.config.run import RunConfig
+from flows.config.watchdog import Watchdog
 from flows.reporting.results import alarms, iteration_results, run_results
-from flows.watchdog import RULES, Breach, Breached, Collapsed, Health, Watchdog
+from flows.run_state import RunProgress, find_finished
+from flows.watchdog import RULES, Breach, Breached, Collapsed, Health
 from stages import schemas
 from stages.contract import Context
 from storage.errors import ConfigError
 from storage.run import Run, newest_revision
 from storage.store import Store
-from tests.helpers import fake_config, fake_resources, memory_store, put_table
+from tests.helpers import fake_config, fake_resources, memory_store, put_table, run_all
 
 HEALTHY: dict[str, float] = {
     "generate/candidates": 100,
@@ -204,7 +205,7 @@ def never_good(folder: Path, **settings: Any) -> RunConfig:
 
 def run(config: RunConfig, store: Store) -> RunProgress:
     with fake_resources() as resources:
-        return run_inline(config, store, resources)
+        return run_all(config, store, resources)
 
 
 def stopped(config: RunConfig, store: Store) -> str:

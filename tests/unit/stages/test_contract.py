@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.contract import Context, Inputs, Metrics, Share, Stage, Work, find_stage, run_stage, stage_key
+from stages.contract import Context, Inputs, Metrics, Stage, Work, WorkerShard, find_stage, run_stage, stage_key
 from stages.resources import Compute, Resources
 from stages.settings import Settings
 from storage.artifact import ArtifactRef, read_manifest
@@ -159,15 +159,15 @@ def test_an_interruption_changes_no_digest(context: Context, tmp_path: Path) -> 
 
 
 def test_shares_begin_with_parts_of_their_own_and_meet_late() -> None:
-    assert Share().order(4) == [0, 1, 2, 3]
-    assert [Share(index, 2).order(5) for index in range(2)] == [[0, 1, 4, 3, 2], [2, 3, 4, 1, 0]]
-    assert [Share(index, 3).order(3) for index in range(3)] == [[0, 2, 1], [1, 0, 2], [2, 1, 0]]
-    assert [Share(index, 3).order(1) for index in range(3)] == [[0], [0], [0]]
+    assert WorkerShard().order(4) == [0, 1, 2, 3]
+    assert [WorkerShard(index, 2).order(5) for index in range(2)] == [[0, 1, 4, 3, 2], [2, 3, 4, 1, 0]]
+    assert [WorkerShard(index, 3).order(3) for index in range(3)] == [[0, 2, 1], [1, 0, 2], [2, 1, 0]]
+    assert [WorkerShard(index, 3).order(1) for index in range(3)] == [[0], [0], [0]]
 
 
 @given(st.integers(1, 9), st.integers(0, 40))
 def test_every_share_goes_through_all_parts_and_no_two_begin_alike(of: int, parts: int) -> None:
-    orders = [Share(index, of).order(parts) for index in range(of)]
+    orders = [WorkerShard(index, of).order(parts) for index in range(of)]
     assert all(sorted(order) == list(range(parts)) for order in orders)
     if parts >= of:
         assert len({order[0] for order in orders}) == of
@@ -193,7 +193,9 @@ def test_two_share_the_parts_of_a_stage(context: Context) -> None:
             return {"rows/count": 5}
 
         stage = replace(bodies[index].stage, body=body)
-        results.append(run_stage(stage, {}, Config(), replace(context, resources=resources, share=Share(index, 2))))
+        results.append(
+            run_stage(stage, {}, Config(), replace(context, resources=resources, shard=WorkerShard(index, 2)))
+        )
 
     with fake_resources(shard_rows=1) as resources:
         threads = [threading.Thread(target=attempt, args=(index,)) for index in range(2)]
@@ -227,14 +229,14 @@ def test_parts_are_cut_and_counted_by_hand(context: Context) -> None:
 
 
 def _done_by_another(stage: Stage, context: Context) -> None:
-    run_stage(replace(stage, body=Counted()), {}, Config(), replace(context, share=Share()))
+    run_stage(replace(stage, body=Counted()), {}, Config(), replace(context, shard=WorkerShard()))
 
 
 def test_who_shares_a_stage_stops_once_another_has_committed_it(
     context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("stages.contract._SECONDS_BETWEEN_LOOKS", 0.0)
-    shared = replace(context, share=Share(1, 2))
+    shared = replace(context, shard=WorkerShard(1, 2))
 
     def body(config: Config, inputs: Inputs, work: Work) -> Metrics:
         work.progress(1, 5)
@@ -258,8 +260,8 @@ def test_an_error_counts_unless_another_has_done_the_stage(context: Context) -> 
     calls: list[int] = []
     stage = replace(Counted().stage, body=body)
     with pytest.raises(OSError, match="full"):
-        run_stage(stage, {}, Config(), replace(context, share=Share(1, 2)))
-    assert run_stage(stage, {}, Config(), replace(context, share=Share(1, 2))).metrics == {"rows/count": 5}
+        run_stage(stage, {}, Config(), replace(context, shard=WorkerShard(1, 2)))
+    assert run_stage(stage, {}, Config(), replace(context, shard=WorkerShard(1, 2))).metrics == {"rows/count": 5}
 
 
 def test_an_error_of_who_works_alone_counts_in_any_case(context: Context) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 import polars as pl
 import pytest
 
-from flows.config.run import RunConfig, parse_config
-from flows.iteration import RunProgress
-from flows.local_runner import run_inline
+from flows.config.load import parse_config
+from flows.config.run import RunConfig
+from flows.preflight.checks import check_inputs
+from flows.run_state import RunProgress
 from stages import schemas
 from stages.contract import Context, run_stage
 from stages.engines.fake import FakeEngine
@@ -22,7 +23,7 @@ from stages.vote_rewards import VOTE, VoteConfig, VoterWeight
 from storage.errors import ConfigError, InputError
 from storage.reader import read_table
 from storage.run import Run
-from tests.helpers import SEED_QUESTIONS, do, fake_resources, fake_values, memory_store, put_policy, put_table
+from tests.helpers import SEED_QUESTIONS, do, fake_resources, fake_values, memory_store, put_policy, put_table, run_all
 from tests.tiny_models import make_tiny_policy
 
 VOTERS = (
@@ -74,7 +75,7 @@ def test_every_voter_answers_every_question_whatever_the_parts(context: Context,
 def run(values: dict[str, Any]) -> tuple[RunConfig, RunProgress, Run]:
     config, store = parse_config(values, "test"), memory_store()
     with fake_resources() as resources:
-        ledger = run_inline(config, store, resources)
+        ledger = run_all(config, store, resources)
     return config, ledger, Run(store, ledger.revision())
 
 
@@ -128,7 +129,7 @@ def test_a_voter_that_cannot_be_is_said_so(voters: list[dict[str, Any]], message
 def test_a_voters_model_that_is_not_there_is_found_before_the_run(tmp_path: Path) -> None:
     config = parse_config(fake_values(tmp_path, voters=[{"name": "a", "model": str(tmp_path / "none")}]), "test.yaml")
     with pytest.raises(InputError, match=r"policy folder .*none does not exist"):
-        config.check_inputs()
+        check_inputs(config)
 
 
 def test_a_chat_with_a_model_that_has_no_template_is_found_before_the_run(tmp_path: Path) -> None:
@@ -139,18 +140,18 @@ def test_a_chat_with_a_model_that_has_no_template_is_found_before_the_run(tmp_pa
     plain = parse_config(fake_values(tmp_path, voters=[{**voter, "prompt": None}]), "test.yaml")
     own = fake_values(tmp_path, engine="transformers", policy={"model": str(folder)})
     for config in (asked, plain, parse_config(own, "test.yaml")):
-        config.check_inputs()
+        check_inputs(config)
     (folder / "chat_template.jinja").unlink()
     with pytest.raises(InputError, match=r"voter a: .*model has no chat template"):
-        asked.check_inputs()
+        check_inputs(asked)
     with pytest.raises(InputError, match=r"policy: .*model has no chat template"):
-        parse_config(own, "test.yaml").check_inputs()
-    plain.check_inputs()
-    parse_config({**own, "iterations": 0}, "test.yaml").check_inputs()
+        check_inputs(parse_config(own, "test.yaml"))
+    check_inputs(plain)
+    check_inputs(parse_config({**own, "iterations": 0}, "test.yaml"))
     # Older folders have it inside the tokenizer's settings.
     settings = json.loads((folder / "tokenizer_config.json").read_text())
     (folder / "tokenizer_config.json").write_text(json.dumps({**settings, "chat_template": template}))
-    asked.check_inputs()
+    check_inputs(asked)
 
 
 def test_two_tiny_models_vote_beside_a_policy(tmp_path: Path) -> None:

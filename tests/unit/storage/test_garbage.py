@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from flows.config.run import RunConfig
-from flows.iteration import find_finished
-from flows.local_runner import do_run
+from flows.run_loop import run_locally
+from flows.run_state import find_finished
 from storage.artifact import manifest_path
 from storage.errors import CorruptArtifact
 from storage.garbage import find_garbage, remove_garbage
@@ -19,7 +19,7 @@ from tests.helpers import fake_config
 @pytest.fixture
 def config(tmp_path: Path) -> RunConfig:
     config = fake_config(tmp_path)
-    do_run(config)
+    run_locally(config)
     return config
 
 

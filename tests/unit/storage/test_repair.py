@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows.config.run import RunConfig
-from flows.iteration import find_finished
-from flows.local_runner import do_run
 from flows.maintenance.repair import drop_damaged_revisions
+from flows.run_loop import run_locally
+from flows.run_state import find_finished
 from storage.artifact import manifest_path
 from storage.errors import CorruptArtifact, MissingArtifact, StorageError, UnknownFormat
 from storage.fingerprint import canonical_json, fingerprint
@@ -25,7 +25,7 @@ from tests.kill.check import differences
 @pytest.fixture
 def config(tmp_path: Path) -> RunConfig:
     config = fake_config(tmp_path)
-    do_run(config)
+    run_locally(config)
     return config
 
 
@@ -72,7 +72,7 @@ def test_damage_is_found_before_use_and_just_that_is_computed_again(
     (line,) = set_aside(run.store, found)
     assert line == f"{manifest.removeprefix('manifests/')}: damaged"
     before = tree(Path(config.uri))
-    do_run(config)
+    run_locally(config)
     assert damages(run.store) == []
     after = tree(Path(config.uri))
     new = {name for name in after if before.get(name) != after[name]} - {name for name in after if "lease" in name}
@@ -80,7 +80,7 @@ def test_damage_is_found_before_use_and_just_that_is_computed_again(
     assert made <= {"manifests", "timings", "speed", "revisions", kind} and f"{manifest}" in new
     (tmp_path / "whole").mkdir()
     whole = config.model_copy(update={"root": str(tmp_path / "whole")})
-    do_run(whole)
+    run_locally(whole)
     assert differences(Path(whole.uri), Path(config.uri)) == []
 
 
@@ -106,14 +106,14 @@ def test_an_altered_manifest(config: RunConfig) -> None:
         find_finished(config, store)
     set_aside(store, damages(store))
     assert not store.exists(path) and store.exists(path.replace("manifests", "damaged"))
-    do_run(config)
+    run_locally(config)
     assert store.exists(path) and damages(store) == []
 
 
 def test_what_needs_weights_that_were_let_go_has_them_made_again(tmp_path: Path) -> None:
     """The update of iteration 2 is damaged, and the optimiser state before it is gone, and so on down to the start."""
     config = fake_config(tmp_path, iterations=4, keep={"trainer_states": 1, "policies": {"every": 1}})
-    do_run(config)
+    run_locally(config)
     run = open_run(config.uri)
     cut(file_of(run, "train_metrics", 3))
     lines = set_aside(run.store, damages(run.store))
@@ -122,11 +122,11 @@ def test_what_needs_weights_that_were_let_go_has_them_made_again(tmp_path: Path)
         ("iteration=0002/ppo_update", "its trainer_state was let go and is needed"),
         ("iteration=0001/ppo_update", "its trainer_state was let go and is needed"),
     ]
-    do_run(config)
+    run_locally(config)
     assert damages(run.store) == []
     (tmp_path / "whole").mkdir()
     whole = config.model_copy(update={"root": str(tmp_path / "whole")})
-    do_run(whole)
+    run_locally(whole)
     assert differences(Path(whole.uri), Path(config.uri)) == []
 
 
@@ -141,11 +141,11 @@ def test_a_damaged_part_of_an_unfinished_stage(config: RunConfig) -> None:
     data[column.data_page_offset + column.total_compressed_size - 1] ^= 1  # the last byte of a page
     part.write_bytes(data)
     with pytest.raises(CorruptArtifact, match=rf"{part.name} cannot be read .*serl repair"):
-        do_run(config)
+        run_locally(config)
     (damage,) = damages(run.store)
     assert damage.manifest is None and damage.file == manifest.outputs["responses"].files[1].path
     set_aside(run.store, [damage])
-    do_run(config)
+    run_locally(config)
     assert run.manifests(2)["sample_responses"].outputs == manifest.outputs and damages(run.store) == []
 
 
@@ -156,9 +156,9 @@ def test_a_plan_that_cannot_be_read(config: RunConfig) -> None:
     plan = next(path for path in run.store.listing("responses/iteration=0002") if path.endswith("plan.json"))
     run.store.replace(plan, b'{"rows": 3')
     with pytest.raises(CorruptArtifact, match=r"plan\.json is not a plan; `serl repair"):
-        do_run(config)
+        run_locally(config)
     set_aside(run.store, damages(run.store))
-    do_run(config)
+    run_locally(config)
     assert damages(run.store) == []
 
 
@@ -172,7 +172,7 @@ def test_a_damaged_revision_gives_way_to_the_one_before(config: RunConfig) -> No
     with pytest.raises(CorruptArtifact, match=f"revisions/{newest} is damaged"):
         open_run(config.uri)
     assert drop_damaged_revisions(store) == [f"revisions/{newest}"]
-    do_run(config)
+    run_locally(config)
     assert newest_revision(store) == before
 
 

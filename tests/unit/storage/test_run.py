@@ -4,18 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from flows.local_runner import run_inline
 from storage.errors import CorruptArtifact, InputError, MissingArtifact
 from storage.run import Revision, Run, newest_revision, open_run, write_revision
 from storage.store import Store
-from tests.helpers import fake_config, fake_resources, memory_store
+from tests.helpers import fake_config, fake_resources, memory_store, run_all
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     config = fake_config(tmp_path_factory.mktemp("run"), iterations=1)
     with fake_resources() as resources:
-        write_revision(Store(config.uri), run_inline(config, Store(config.uri), resources).revision())
+        write_revision(Store(config.uri), run_all(config, Store(config.uri), resources).revision())
     return open_run(config.uri)
 
 

@@ -10,17 +10,19 @@ import pytest
 import yaml
 
 import flows.cli
+import flows.cli.run
 import flows.iteration
 from flows.cli import main
-from flows.config.run import load_config
-from flows.local_runner import do_run, run_inline
+from flows.config.load import load_config
+from flows.plan import newest_policy_folder
 from flows.reporting.results import CURVE
+from flows.run_loop import run_locally
 from stages.vote_rewards import VOTE
 from storage.errors import MissingArtifact
 from storage.lease import hold_lease
 from storage.run import open_run, write_revision
 from storage.store import Store
-from tests.helpers import fake_config, fake_resources, fake_values, tree, write_jsonl
+from tests.helpers import fake_config, fake_resources, fake_values, run_all, tree, write_jsonl
 from tests.tiny_models import make_tiny_policy
 
 Change = Callable[[dict[str, Any], Path], object]
@@ -31,7 +33,7 @@ def no_prefect(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         pytest.fail("Prefect was started (20-40 s) for what could be said at once")
 
-    monkeypatch.setattr(flows.cli, "_run_flow", refuse)
+    monkeypatch.setattr(flows.cli.run, "run_flow", refuse)
 
 
 def config_file(folder: Path, change: Change = lambda values, folder: None) -> Path:
@@ -47,7 +49,7 @@ def finished(folder: Path, *, revision: bool = True) -> Path:
     path = config_file(folder, lambda values, _: values.update(iterations=1))
     config = load_config(path)
     with fake_resources() as resources:
-        ledger = run_inline(config, Store(config.uri), resources)
+        ledger = run_all(config, Store(config.uri), resources)
     if revision:
         write_revision(Store(config.uri), ledger.revision())
     return path
@@ -208,7 +210,7 @@ def test_going_back_to_earlier_settings_shows_their_results(tmp_path: Path, caps
     config = load_config(path)
     other = load_config(path, ("vote.max_reward=1.0",))
     with fake_resources() as resources:
-        write_revision(Store(other.uri), run_inline(other, Store(other.uri), resources).revision())
+        write_revision(Store(other.uri), run_all(other, Store(other.uri), resources).revision())
     assert main(["run", str(path)]) == 0
     assert open_run(config.uri).config["vote"]["max_reward"] == 0.8
     capsys.readouterr()
@@ -217,7 +219,7 @@ def test_going_back_to_earlier_settings_shows_their_results(tmp_path: Path, caps
 @pytest.fixture
 def inline(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the command line would hand to Prefect is done here."""
-    monkeypatch.setattr(flows.cli, "_run_flow", lambda config, console: do_run(config))
+    monkeypatch.setattr(flows.cli.run, "run_flow", lambda config, console: run_locally(config))
 
 
 @pytest.mark.usefixtures("inline")
@@ -314,7 +316,7 @@ def test_stopping_says_how_to_go_on(
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(flows.cli, "_run_flow", stop)
+    monkeypatch.setattr(flows.cli.run, "run_flow", stop)
     assert main(["run", str(config_file(tmp_path))]) == 130
     assert capsys.readouterr().err == "serl: stopped; run the same command again to go on from here\n"
 
@@ -333,7 +335,7 @@ def test_serve_takes_the_newest_policy_and_says_where_there_is_none(
     assert main((*quickstart, "--set", f"policy={{model: {model}}}", "--port", "8001")) == 0
     assert told == [model, model] and f"server for {model} at http://127.0.0.1:8001" in capsys.readouterr().out
     config = fake_config(tmp_path, iterations=1)
-    do_run(config)
-    assert config.newest_policy() == open_run(config.uri).policy(1)
+    run_locally(config)
+    assert newest_policy_folder(config) == open_run(config.uri).policy(1)
     assert main((*quickstart, "--model", str(tmp_path / "gone"))) == 2
     assert "does not exist" in capsys.readouterr().err

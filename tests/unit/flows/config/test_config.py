@@ -6,7 +6,10 @@ from typing import Any
 import pytest
 import yaml
 
-from flows.config.run import RunConfig, load_config, parse_config
+from flows.config.load import load_config, parse_config
+from flows.config.run import RunConfig
+from flows.plan import evaluation_settings, filter_settings, problem_settings, resolve, update_settings, vote_settings
+from flows.preflight.checks import check_inputs
 from stages.import_problems import problems_of, shots_of
 from stages.text.quality import RULES, QualityRules
 from stages.trainer.fake import FAKE_POLICY
@@ -35,9 +38,9 @@ def test_there_are_configs() -> None:
 def test_every_config_loads(path: Path) -> None:
     config = load_config(path)
     assert config.name == path.stem
-    assert config.vote_config().rewards == config.rewards
-    assert config.update_config().temperature == config.sample.temperature
-    assert config.filter_config().questions == config.generate.questions
+    assert vote_settings(config).rewards == config.rewards
+    assert update_settings(config).temperature == config.sample.temperature
+    assert filter_settings(config).questions == config.generate.questions
 
 
 @pytest.mark.parametrize("name", ["paper-llama3.2-3b", "paper-qwen2.5-7b"])
@@ -241,30 +244,30 @@ def test_iteration_zero_and_the_last_are_always_evaluated() -> None:
 
 def test_inputs_enter_by_content(tmp_path: Path) -> None:
     config = fake_config(tmp_path)
-    before = config.seeds_config()
+    before = resolve(config).import_seeds
     assert before.sha256 is not None and "path" not in before.model_dump()
     (tmp_path / "seeds.jsonl").write_text('{"question": "What is 1+1?"}\n')
-    assert config.seeds_config().sha256 != before.sha256
-    assert config.policy_stage()[0] is FAKE_POLICY
+    assert resolve(config).import_seeds.sha256 != before.sha256
+    assert resolve(config).import_policy[0] is FAKE_POLICY
 
 
 def test_a_missing_input_is_named(tmp_path: Path) -> None:
     config = RunConfig.model_validate(fake_values(tmp_path, seeds={"path": "nowhere.jsonl"}))
     with pytest.raises(InputError, match=r"seed file nowhere\.jsonl does not exist"):
-        config.seeds_config()
+        resolve(config)
     (tmp_path / "sums.jsonl").unlink()
     with pytest.raises(InputError, match=r"benchmark sums .*sums\.jsonl does not exist"):
-        config.problems_config()
+        problem_settings(config)
 
 
 def test_each_benchmark_may_have_its_kind_of_answers() -> None:
     benchmarks = [BENCHMARK, BENCHMARK | {"name": "exam", "answers": {"kind": "choice"}}]
     values = changed("evaluate.benchmarks", benchmarks) | {"answers": {"kind": "text", "boxed_only": True}}
     config = parse_config(values, "my.yaml")
-    found = config.evaluate_config().benchmarks
+    found = evaluation_settings(config).benchmarks
     kinds = {name: (protocol.answers.kind, protocol.answers.boxed_only) for name, protocol in found.items()}
     assert kinds == {BENCHMARK["name"]: ("text", True), "exam": ("choice", False)}
-    assert config.vote_config().answers.kind == "text"
+    assert vote_settings(config).answers.kind == "text"
 
 
 def test_voters_have_no_say_where_labels_decide() -> None:
@@ -275,7 +278,7 @@ def test_voters_have_no_say_where_labels_decide() -> None:
 
 def test_the_labelled_seeds_are_no_evaluation_set_to_the_filter() -> None:
     values = changed("evaluate.benchmarks", [BENCHMARK, {"name": "own", "seeds": True}])
-    assert parse_config(values, "my.yaml").filter_config().seed_sets == ("own",)
+    assert filter_settings(parse_config(values, "my.yaml")).seed_sets == ("own",)
 
 
 def test_copies_of_the_model_belong_to_servers(tmp_path: Path) -> None:
@@ -309,11 +312,11 @@ def test_servers_are_asked_before_anything_is_computed(tmp_path: Path) -> None:
             "generate": {"questions": 8, "max_prompt_tokens": 100, "max_tokens": 100},
         }
         with pytest.raises(InputError, match=f"no server runs the model of policy, {first}: {server.url}: it runs"):
-            fake_config(tmp_path, engine="server", **settings).check_inputs()
+            check_inputs(fake_config(tmp_path, engine="server", **settings))
         server.model = first
-        fake_config(tmp_path, engine="server", **settings).check_inputs()
+        check_inputs(fake_config(tmp_path, engine="server", **settings))
     with pytest.raises(InputError, match="no server answers"):
-        fake_config(tmp_path, engine="server", **settings).check_inputs()
+        check_inputs(fake_config(tmp_path, engine="server", **settings))
 
 
 def test_an_adapter_goes_with_a_model(tmp_path: Path) -> None:
@@ -330,19 +333,19 @@ def with_benchmarks(folder: Path, *benchmarks: Any, **evaluate: Any) -> RunConfi
 def test_a_named_benchmark_needs_its_file_only(tmp_path: Path) -> None:
     write_jsonl(tmp_path / "gsm8k.jsonl", [{"question": "How many?", "answer": "9*2=18\n#### 18"}])
     config = with_benchmarks(tmp_path, "gsm8k")
-    (found,) = config.problems_config().sets
+    (found,) = problem_settings(config).sets
     assert found.path == str(tmp_path / "gsm8k.jsonl")
     assert [row["answer"] for row in problems_of(found)] == ["18"]
     # Another place, the same content: the same identity.
-    elsewhere = with_benchmarks(tmp_path, {"name": "gsm8k", "path": found.path}, data="none").problems_config()
-    assert elsewhere.model_dump() == config.problems_config().model_dump()
+    elsewhere = problem_settings(with_benchmarks(tmp_path, {"name": "gsm8k", "path": found.path}, data="none"))
+    assert elsewhere.model_dump() == problem_settings(config).model_dump()
 
 
 def test_a_named_benchmark_that_is_missing_says_how_to_get_it(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"math_500.jsonl \(or .parquet\) does not exist; set its `path`, or: python"):
-        with_benchmarks(tmp_path, "math_500").problems_config()
+        problem_settings(with_benchmarks(tmp_path, "math_500"))
     with pytest.raises(InputError, match=r"math_500.jsonl .*; and .*gsm8k.jsonl .*'openai/gsm8k', 'main'"):
-        with_benchmarks(tmp_path, "math_500", "gsm8k").problems_config()
+        problem_settings(with_benchmarks(tmp_path, "math_500", "gsm8k"))
 
 
 def test_a_benchmark_with_worked_examples_needs_both_files(tmp_path: Path) -> None:
@@ -350,11 +353,11 @@ def test_a_benchmark_with_worked_examples_needs_both_files(tmp_path: Path) -> No
     write_jsonl(tmp_path / "mmlu_pro.jsonl", [row])
     config = with_benchmarks(tmp_path, "mmlu_pro")
     with pytest.raises(InputError, match=r"mmlu_pro_examples.jsonl .* split='validation'"):
-        config.problems_config()
+        problem_settings(config)
     write_jsonl(tmp_path / "mmlu_pro_examples.jsonl", [{**row, "cot_content": "A: Let's think step by step. It is 2."}])
-    (found,) = config.problems_config().sets
+    (found,) = problem_settings(config).sets
     assert [shot["reasoning"] for shot in shots_of(found)] == ["It is 2."]
-    protocol = config.evaluate_config().benchmarks["mmlu_pro"]
+    protocol = evaluation_settings(config).benchmarks["mmlu_pro"]
     assert protocol.answers.kind == "choice" and protocol.label == "own, 5 examples"
 
 
@@ -372,10 +375,10 @@ def test_a_benchmark_of_ones_own_is_written_in_the_same_terms(tmp_path: Path) ->
         },
     }
     config = with_benchmarks(tmp_path, own)
-    (row,) = problems_of(config.problems_config().sets[0])
+    (row,) = problems_of(problem_settings(config).sets[0])
     assert row["question"] == "Which?\nAnswer Choices: (A) tax (B) duty"
     assert (row["answer"], row["subject"], row["group"]) == ("B", "civil", "private")
-    assert config.evaluate_config().benchmarks["bar"].label == "chat_boxed"
+    assert evaluation_settings(config).benchmarks["bar"].label == "chat_boxed"
 
 
 def test_an_unknown_name_or_prompt_says_what_there_is(tmp_path: Path) -> None:

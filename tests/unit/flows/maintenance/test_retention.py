@@ -6,16 +6,16 @@ from typing import Any, Literal
 import polars as pl
 import pytest
 
-from flows.config.run import Keep, KeepBest, KeepPolicies, RunConfig
-from flows.iteration import RunProgress, find_finished
-from flows.local_runner import run_inline
+from flows.config.retention import Keep, KeepBest, KeepPolicies
+from flows.config.run import RunConfig
+from flows.config.watchdog import Watchdog
 from flows.maintenance.retention import best_policies, prune_weights
-from flows.watchdog import Watchdog
+from flows.run_state import RunProgress, find_finished
 from storage.errors import Pruned
 from storage.reader import read_folder
 from storage.run import Run
 from storage.store import Store
-from tests.helpers import fake_config, fake_resources
+from tests.helpers import fake_config, fake_resources, run_all
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def config(tmp_path: Path) -> RunConfig:
 
 def done(config: RunConfig) -> tuple[RunProgress, Run]:
     with fake_resources() as resources:
-        ledger = run_inline(config, Store(config.uri), resources)
+        ledger = run_all(config, Store(config.uri), resources)
     return ledger, Run(Store(config.uri), ledger.revision())
 
 

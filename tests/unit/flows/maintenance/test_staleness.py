@@ -8,17 +8,19 @@ import pytest
 from pydantic import Field
 
 import flows.iteration
-from flows.config.run import RunConfig, config_of_run, parse_config
-from flows.iteration import find_finished
-from flows.local_runner import run_inline
-from flows.maintenance.staleness import differences, explain_recomputation, flatten
-from stages.settings import Settings
+import flows.run_state
+from flows.config.diff import differences, flatten
+from flows.config.load import parse_config
+from flows.config.run import RunConfig
+from flows.maintenance.staleness import explain_recomputation
+from flows.plan import resolve
+from flows.run_state import config_of_run, find_finished
 from stages.vote_rewards import VOTE, VoteConfig
 from storage.errors import IncompatibleCode
 from storage.run import open_run
 from storage.store import Store
 from storage.tables import version_of, versioned
-from tests.helpers import SEED_QUESTIONS, fake_config, fake_resources, fake_values, memory_store, write_jsonl
+from tests.helpers import SEED_QUESTIONS, fake_config, fake_resources, fake_values, memory_store, run_all, write_jsonl
 
 GOLDEN = str(Path(__file__).parents[3] / "golden" / "format-1")
 
@@ -32,7 +34,7 @@ def config(tmp_path: Path) -> RunConfig:
 def store(config: RunConfig) -> Store:
     store = memory_store()
     with fake_resources() as resources:
-        run_inline(config, store, resources)
+        run_all(config, store, resources)
     return store
 
 
@@ -100,8 +102,9 @@ def test_a_new_setting_of_later_code_is_refused(
     class Later(VoteConfig):
         patience: float = Field(0.0)
 
-    later: Settings = Later(**config.vote_config().model_dump())
-    monkeypatch.setattr(RunConfig, "vote_config", lambda self: later)
+    plan = resolve(config)
+    later = replace(plan, vote=Later(**plan.vote.model_dump()))
+    monkeypatch.setattr(flows.run_state, "resolve", lambda config: later)
     with pytest.raises(IncompatibleCode, match=r"vote_rewards knows other settings \(patience\)"):
         notes(config, store)
 

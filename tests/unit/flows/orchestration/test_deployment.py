@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from flows.config.run import load_config, parse_config
+from flows.config.load import load_config, parse_config
 from flows.orchestration.prefect_server import CPU_POOL, GPU_DEPLOYMENT, GPU_POOL, RUN_DEPLOYMENT
 
 REPOSITORY = Path(__file__).parents[4]

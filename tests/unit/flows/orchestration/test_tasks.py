@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 import flows.orchestration.tasks
-from flows.orchestration.tasks import _Shown
+from flows.orchestration.tasks import _ProgressInUi
 from stages.contract import no_progress
 
 
@@ -45,7 +45,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float, str]]:
 
 
 def test_a_short_stage_has_no_progress_artifact(clock: Clock, told: list[Any]) -> None:
-    shown = _Shown(no_progress)
+    shown = _ProgressInUi(no_progress)
     for done in range(10):
         shown("vote_rewards", done, 10, "")
         clock.now += 0.4
@@ -55,7 +55,7 @@ def test_a_short_stage_has_no_progress_artifact(clock: Clock, told: list[Any]) -
 
 def test_a_long_one_has_one_that_is_updated_every_few_seconds(clock: Clock, told: list[Any]) -> None:
     heard: list[int] = []
-    shown = _Shown(lambda stage, done, total, note: heard.append(done))
+    shown = _ProgressInUi(lambda stage, done, total, note: heard.append(done))
     # An earlier attempt had done 100 of 500; this one does 10 a second and tells every second.
     for second in range(21):
         shown("sample_responses", 100 + 10 * second, 500, "900 tokens/s")
@@ -70,7 +70,7 @@ def test_a_long_one_has_one_that_is_updated_every_few_seconds(clock: Clock, told
 
 
 def test_the_longer_it_takes_the_fewer_updates(clock: Clock, told: list[Any]) -> None:
-    shown = _Shown(no_progress)
+    shown = _ProgressInUi(no_progress)
     for second in range(3_600):
         shown("sample_responses", second, 3_600, "")
         clock.now += 1
@@ -88,7 +88,7 @@ def test_a_server_that_does_not_answer_stops_no_work(
         raise httpx.ConnectError("refused")
 
     monkeypatch.setattr(flows.orchestration.tasks, "create_progress_artifact", fails)
-    shown = _Shown(no_progress)
+    shown = _ProgressInUi(no_progress)
     for _ in range(10):
         clock.now += 10
         shown("evaluate", 1, 2, "")

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from flows.cli import main
-from flows.config.run import RunConfig, load_config
+from flows.config.load import load_config
+from flows.config.run import RunConfig
 from flows.preflight.paper_settings import SETTINGS, differing
 
 CONFIGS = Path(__file__).parents[4] / "configs"
@@ -39,7 +40,7 @@ def test_what_was_published() -> None:
 
 
 def test_every_published_setting_is_one_of_ours() -> None:
-    from flows.maintenance.staleness import flatten
+    from flows.config.diff import flatten
 
     assert PAPER.keys() <= flatten(paper().model_dump(mode="json")).keys()
 

@@ -10,13 +10,12 @@ import pytest
 from rich.console import Console
 
 from flows.config.run import RunConfig
-from flows.local_runner import run_inline
 from flows.reporting.comparison import MEASURES, compare, draw_comparison
 from flows.reporting.results import iteration_results
 from stages.engines.base import Completion
 from stages.engines.fake import FakeEngine
 from storage.run import Revision, Run, open_run
-from tests.helpers import fake_config, fake_resources, memory_store
+from tests.helpers import fake_config, fake_resources, memory_store, run_all
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "format-1"
 Make = Callable[..., Run]
@@ -25,7 +24,7 @@ Make = Callable[..., Run]
 def run_of(config: RunConfig, engine: FakeEngine | None = None) -> Run:
     store = memory_store()
     with fake_resources(engine, **config.compute.model_dump()) as resources:
-        run_inline(config, store, resources)
+        run_all(config, store, resources)
     return open_run(store.uri)
 
 

@@ -11,7 +11,6 @@ import pytest
 
 import flows.orchestration.artifacts
 from flows.cli import main
-from flows.local_runner import run_inline
 from flows.orchestration.artifacts import Report
 from flows.reporting.document import Code, Heading, Image, Part, Table, Text, report, shown
 from flows.reporting.plots import learning_curve
@@ -19,7 +18,7 @@ from flows.reporting.render import as_html, as_markdown
 from flows.reporting.results import PAGE, iteration_results, run_results, sample_questions, stage_costs
 from storage.run import Run, open_run, write_revision
 from storage.store import Store
-from tests.helpers import fake_config, fake_resources, memory_store
+from tests.helpers import fake_config, fake_resources, memory_store, run_all
 
 PNG = b"\x89PNG"
 EVIL = (
@@ -32,7 +31,7 @@ def make(folder: Path, **changes: Any) -> Run:
     """A run on the fake engine, in memory."""
     store = memory_store()
     with fake_resources(shard_rows=2) as resources:
-        ledger = run_inline(fake_config(folder, **changes), store, resources)
+        ledger = run_all(fake_config(folder, **changes), store, resources)
     return Run(store, ledger.revision())
 
 
@@ -290,7 +289,7 @@ def test_published_once_an_iteration(tmp_path: Path, monkeypatch: pytest.MonkeyP
     config = fake_config(tmp_path, name="Small.Run_1")
     store = Store(config.uri)
     with fake_resources() as resources:
-        write_revision(store, run_inline(config, store, resources).revision())
+        write_revision(store, run_all(config, store, resources).revision())
     published = Report(config.uri)
     assert published.publish()["iteration"] == 2
     assert set(made) == {"serl-small-run-1-report", "serl-small-run-1-curve"}
@@ -307,7 +306,7 @@ def test_serl_report_writes_one_file(tmp_path: Path, capsys: pytest.CaptureFixtu
     config = fake_config(tmp_path)
     store = Store(config.uri)
     with fake_resources() as resources:
-        write_revision(store, run_inline(config, store, resources).revision())
+        write_revision(store, run_all(config, store, resources).revision())
     assert main(["report", config.uri]) == 0
     assert capsys.readouterr().out == f"report  {config.uri}/{PAGE}\n"
     page = store.read(PAGE)

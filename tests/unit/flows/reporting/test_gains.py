@@ -8,19 +8,18 @@ import polars as pl
 import pytest
 
 from flows.cli import main
-from flows.local_runner import run_inline
 from flows.reporting.gains import comparison_table, evaluated, points_text, side_by_side
 from stages.benchmarks.statistics import paired_difference
 from storage.errors import InputError
 from storage.run import Run, open_run
 from storage.store import Store
-from tests.helpers import fake_config, fake_resources
+from tests.helpers import fake_config, fake_resources, run_all
 
 
 def finished(folder: Path, name: str, **changes: Any) -> Run:
     config = fake_config(folder, name=name, **changes)
     with fake_resources() as resources:
-        run_inline(config, Store(config.uri), resources)
+        run_all(config, Store(config.uri), resources)
     return open_run(config.uri)
 
 

@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 from flows.config.run import RunConfig
-from flows.local_runner import run_inline
 from flows.reporting.lineage import WIDTH, draw_lineage, lineage
 from storage.run import Revision, Run, open_run
-from tests.helpers import fake_config, fake_resources, memory_store
+from tests.helpers import fake_config, fake_resources, memory_store, run_all
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "format-1"
 STAGES = ["generate_instructions", "filter_instructions", "sample_responses", "vote_rewards", "ppo_update", "evaluate"]
@@ -21,7 +20,7 @@ def run_of(config: RunConfig) -> Run:
     """The run as a reader opens it, with the stages of its revision by name."""
     store = memory_store()
     with fake_resources() as resources:
-        run_inline(config, store, resources)
+        run_all(config, store, resources)
     return open_run(store.uri)
 
 
@@ -148,7 +147,7 @@ def test_versions_of_the_code_are_named_where_there_are_several(
     for iterations in (1, 2):
         monkeypatch.setattr("stages.contract.code_version", lambda number=iterations: f"0.{number}.0")
         with fake_resources() as resources:
-            run_inline(fake_config(tmp_path, iterations=iterations), store, resources)
+            run_all(fake_config(tmp_path, iterations=iterations), store, resources)
     assert draw_lineage(open_run(store.uri)).splitlines()[-3:] == [
         "written by 2 versions of serl",
         "  0.1.0: 10 (first 0 fake_policy, last 1 evaluate)",

@@ -10,8 +10,6 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from flows.cli.terminal import engine_line, evaluation_table
-from flows.local_runner import run_inline
 from flows.reporting.document import report
 from flows.reporting.plots import learning_curve
 from flows.reporting.render import as_markdown
@@ -24,11 +22,12 @@ from flows.reporting.results import (
     run_results,
     slice_rows,
 )
+from flows.reporting.tables import engine_line, evaluation_table
 from stages.benchmarks.metrics import reliability
 from stages.benchmarks.statistics import wilson_interval
 from stages.domains import arithmetic
 from storage.run import Run
-from tests.helpers import fake_config, fake_resources, memory_store
+from tests.helpers import fake_config, fake_resources, memory_store, run_all
 
 
 @pytest.fixture
@@ -44,7 +43,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         evaluate={"benchmarks": benchmarks, "protocol": {"samples": 8}},
     )
     with fake_resources() as resources:
-        ledger = run_inline(config, store, resources)
+        ledger = run_all(config, store, resources)
     return Run(store, ledger.revision())
 
 
@@ -103,7 +102,7 @@ def test_the_report_shows_both(run: Run) -> None:
 def test_the_report_says_how_far_voters_agree(tmp_path: Path) -> None:
     store = memory_store()
     with fake_resources() as resources:
-        ledger = run_inline(fake_config(tmp_path, voters=[{"name": "first", "iteration": 0}]), store, resources)
+        ledger = run_all(fake_config(tmp_path, voters=[{"name": "first", "iteration": 0}]), store, resources)
     run = Run(store, ledger.revision())
     rows = run_results(run)["iterations"]
     assert set(rows[-1]["agreement"]) == {"policy", "first"} and rows[0]["agreement"] == {}

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 import flows.reporting.trackers
-from flows.config.run import MlflowSettings, RunConfig, TrackerSettings, WandbSettings
-from flows.local_runner import do_run
+from flows.config.run import RunConfig
+from flows.config.tracking import MlflowSettings, TrackerSettings, WandbSettings
+from flows.preflight.checks import check_inputs
 from flows.reporting.trackers import EVENTS, ITERATION, OPTIMISER_STEP, Trackers, scalars
+from flows.run_loop import run_locally
 from storage.errors import InputError
 from storage.run import Run, open_run
 from tests.helpers import fake_config
@@ -26,7 +28,7 @@ def config(tmp_path: Path) -> RunConfig:
 
 @pytest.fixture
 def run(config: RunConfig) -> Run:
-    do_run(config)
+    run_locally(config)
     return open_run(config.uri)
 
 
@@ -155,17 +157,17 @@ def test_three_trackers_are_told_the_same(run: Run, wandb_folder: Path, tmp_path
 
 
 def test_what_is_new_is_told_and_what_was_done_again(config: RunConfig) -> None:
-    do_run(config.model_copy(update={"iterations": 1}))
+    run_locally(config.model_copy(update={"iterations": 1}))
     assert Trackers(config.trackers).report(open_run(config.uri)) == []
     folder = Path(config.uri) / EVENTS
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert len(before) == 2
-    do_run(config)
+    run_locally(config)
     Trackers(config.trackers).report(open_run(config.uri))
     after = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert before.items() <= after.items() and len(after) == 3
     changed = config.model_copy(update={"sample": config.sample.model_copy(update={"responses": 6})})
-    do_run(changed)
+    run_locally(changed)
     Trackers(config.trackers).report(open_run(config.uri))
     names = sorted(path.name.rsplit(".", 1)[0] for path in folder.iterdir())
     assert names == [f"events.out.tfevents.{number:06d}" for number in (0, 1, 1, 2, 2)]
@@ -204,5 +206,5 @@ def test_a_missing_package_is_told_before_the_run_starts(config: RunConfig, monk
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "wandb" else there(name))
     wanted = config.model_copy(update={"trackers": TrackerSettings(wandb=WandbSettings(project="p"))})
     with pytest.raises(InputError, match=r"trackers.wandb: wandb is not installed here; pip install 'serl\[wandb\]'"):
-        wanted.check_inputs()
-    config.check_inputs()
+        check_inputs(wanted)
+    check_inputs(config)

@@ -1,0 +1,195 @@
+"""Commands that read runs: show, report, compare, export, benchmarks."""
+
+import argparse
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from flows.cli.commands import ON_A_RUN, Command, CommandGroup, option, print_line
+from storage.errors import InputError
+from storage.run import Run, open_run
+
+
+def print_results(run: Run, iterations: Sequence[dict[str, Any]], console: Console) -> None:
+    """Print the results of all iterations as tables, and what to look at next."""
+    from flows.reporting.results import CURVE, alarms
+    from flows.reporting.tables import engine_line, evaluation_table, funnel_table, results_table, seconds_table
+
+    uri = run.store.uri
+    console.print(results_table(iterations))
+    for alarm in alarms(run):
+        console.print(f"watchdog: {alarm}", style="bold red", highlight=False, markup=False)
+    measured = [row for row in iterations if row["benchmarks"]]
+    if measured:
+        console.print(evaluation_table(measured[-1]))
+    console.print(funnel_table(iterations))
+    console.print(seconds_table(iterations))
+    console.print(engine_line(iterations), highlight=False)
+    # Without an activated environment the shell does not find a bare `serl`: print the path of this one.
+    prefix = "" if shutil.which("serl") else f"{Path(sys.argv[0]).parent}/"
+    console.print(
+        f"learning curve    {uri}/{CURVE}\n"
+        f"look into it      {prefix}serl show {uri} votes, or open notebooks/inspect_run.ipynb\n"
+        f"go on with it     {prefix}serl resume {uri}\n"
+        f"see runs in a UI  {prefix}prefect server start, then set PREFECT_API_URL=http://127.0.0.1:4200/api and run",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _show(options: argparse.Namespace) -> None:
+    run = open_run(options.run)
+    if options.lineage:
+        from flows.reporting.lineage import draw_lineage, lineage
+
+        print(json.dumps(lineage(run)) if options.json else draw_lineage(run))
+    elif options.table is None:
+        from flows.reporting.results import run_results
+
+        results = run_results(run)
+        if options.json:
+            print(json.dumps(results))
+        else:
+            print_results(run, results["iterations"], Console())
+    elif options.table == "tables":
+        print("\n".join(run.tables()))
+    else:
+        _show_table(run, options)
+
+
+def _show_table(run: Run, options: argparse.Namespace) -> None:
+    import polars as pl
+
+    frame = run.table(options.table, options.iteration).head(options.rows)
+    if options.json:
+        print(frame.write_json())
+        return
+    # A pipe has no width to fit into; 80 columns would wrap every cell.
+    console = Console()
+    width = console.width if console.is_terminal else 240
+    with pl.Config(tbl_rows=options.rows, tbl_cols=-1, fmt_str_lengths=60, tbl_width_chars=width):
+        print(frame)
+
+
+def _report(options: argparse.Namespace) -> None:
+    from flows.reporting.document import report
+    from flows.reporting.plots import learning_curve
+    from flows.reporting.render import as_html
+    from flows.reporting.results import PAGE, headline_benchmark, run_results
+
+    run = open_run(options.run)
+    iterations = run_results(run)["iterations"]
+    if not iterations:
+        raise InputError(f"{options.run} has finished no iteration to report on; `serl resume {options.run}` goes on")
+    page = as_html(report(run, iterations, learning_curve(iterations, headline_benchmark(run.config)))).encode()
+    if options.output is None:
+        run.store.replace(PAGE, page)
+    else:
+        _write(options.output, page)
+    print_line(f"report  {options.output or f'{run.store.uri}/{PAGE}'}")
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}; name a file in a folder that exists") from None
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from flows.reporting.comparison import compare, draw_comparison
+    from flows.reporting.gains import PICTURE, comparison_table, evaluated, side_by_side
+    from flows.reporting.plots import comparison
+
+    runs = [open_run(uri) for uri in (options.run, *options.others)]
+    pair = compare(*runs) if len(runs) == 2 else {}
+    rows = side_by_side(runs) if evaluated(runs) or not pair else []
+    if options.json:
+        print(json.dumps({"runs": rows, **pair}))
+        return
+    console = Console()
+    if pair:
+        console.print(draw_comparison(*runs))
+        console.print()
+    if not rows:
+        return
+    console.print(comparison_table(rows))
+    names = _distinct_names(rows)
+    curves = {name: row["curve"] for name, row in zip(names, rows, strict=True)}
+    gains = {name: row["gain"] for name, row in zip(names, rows, strict=True)}
+    runs[0].store.replace(PICTURE, comparison(curves, gains, rows[0]["benchmark"]))
+    console.print(f"plot  {runs[0].store.uri}/{PICTURE}", highlight=False, soft_wrap=True)
+
+
+def _distinct_names(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the names of the runs if they differ, else their URIs."""
+    names = [row["name"] for row in rows]
+    return names if len(set(names)) == len(names) else [row["run"] for row in rows]
+
+
+def _export(options: argparse.Namespace) -> None:
+    from flows.reporting.hub_export import export
+
+    export(options.run, options.iteration, options.output, options.push, print_line)
+
+
+def _benchmarks(options: argparse.Namespace) -> None:
+    from flows.reporting.tables import benchmarks_table
+
+    Console(highlight=False).print(benchmarks_table())
+
+
+GROUP = CommandGroup(
+    "inspect",
+    (
+        Command(
+            "show",
+            "print a run's results, one of its tables, or its lineage",
+            _show,
+            (
+                *ON_A_RUN,
+                option("table", nargs="?", help="name of a table; `serl show RUN tables` lists them"),
+                option("--iteration", type=int, help="only this iteration of the table"),
+                option("--rows", type=int, default=20, help="rows of the table to print (default 20)"),
+                option("--lineage", action="store_true", help="draw which artifact came from which"),
+                option("--json", action="store_true", help="print JSON"),
+            ),
+        ),
+        Command(
+            "report",
+            "write results, plots and sample questions as one HTML file",
+            _report,
+            (
+                *ON_A_RUN,
+                option("--output", type=Path, metavar="FILE", help="file (default: reports/report.html in the run)"),
+            ),
+        ),
+        Command(
+            "compare",
+            "compare the gains of runs, in a table and a plot",
+            _compare,
+            (
+                *ON_A_RUN,
+                option("others", nargs="+", metavar="other", help="other runs; of two, settings are compared as well"),
+                option("--json", action="store_true", help="print JSON"),
+            ),
+        ),
+        Command(
+            "export",
+            "write a run's policy and questions for the Hugging Face hub",
+            _export,
+            (
+                *ON_A_RUN,
+                option("--iteration", type=int, help="the policy after it (default: the newest good one)"),
+                option("--output", type=Path, metavar="FOLDER", help="folder to make (default: NAME-ITERATION)"),
+                option("--push", metavar="OWNER/NAME", help="upload as well; the token comes from $HF_TOKEN"),
+            ),
+        ),
+        Command("benchmarks", "list the evaluation sets that have a name", _benchmarks),
+    ),
+)

@@ -1,0 +1,145 @@
+"""Commands that run: check, run, resume, submit, join."""
+
+import argparse
+
+from rich.console import Console
+
+from flows.cli.commands import ON_A_CONFIG, ON_A_RUN, Command, CommandGroup, config_of, load, option, print_line
+from flows.cli.inspect import print_results
+from flows.config.run import RunConfig
+from flows.orchestration.environment import quiet_prefect
+from storage.errors import InputError
+from storage.run import open_run, write_revision
+from storage.store import Store
+
+
+def do_run(config: RunConfig) -> None:
+    """Run what is missing and print the results; a finished run is recognised without starting Prefect."""
+    from flows.maintenance.retention import prune_weights
+    from flows.maintenance.staleness import explain_recomputation
+    from flows.preflight.checks import check_inputs
+    from flows.reporting.results import run_results
+    from flows.run_state import find_finished
+    from storage.lease import check_free
+
+    console = Console()
+    store = Store(config.uri)
+    store.check_reachable()
+    progress = find_finished(config, store)
+    progress.check_not_stopped()
+    if not progress.complete:
+        check_inputs(config)
+        store.check_writable()
+        check_free(store)  # before the wait for Prefect
+        for note in explain_recomputation(progress, store):
+            console.print(f"note: {note}", highlight=False, soft_wrap=True, markup=False)
+        run_flow(config, console)
+    else:
+        # A kill after the last manifest, or a return to earlier settings, leaves another revision the newest.
+        write_revision(store, progress.revision())
+        prune_weights(progress, store)
+        console.print(f"{config.uri} is finished; nothing to do", soft_wrap=True)
+    run = open_run(config.uri)
+    iterations = run_results(run)["iterations"]
+    if progress.complete:
+        from flows.reporting.plots import write_curve
+
+        write_curve(run, iterations)  # the same kill leaves no curve, or an older one
+    print_results(run, iterations, console)
+
+
+def run_flow(config: RunConfig, console: Console) -> None:
+    """Run the Prefect flow in this process, with a progress bar."""
+    from flows.cli.terminal import TerminalObserver
+    from flows.progress import OBSERVER
+
+    quiet_prefect()
+    from flows.orchestration.prefect_server import check_server
+
+    check_server(needed=config.gpu == "deployment")
+    with TerminalObserver(console, config.iterations) as observer:
+        from flows.self_play import serl
+
+        token = OBSERVER.set(observer)
+        try:
+            serl(config=config, iterations=config.iterations + 1)
+        finally:
+            OBSERVER.reset(token)
+
+
+def _run(options: argparse.Namespace) -> None:
+    do_run(load(options))
+
+
+def _resume(options: argparse.Namespace) -> None:
+    do_run(config_of(options.run))
+
+
+def _check(options: argparse.Namespace) -> None:
+    config = load(options)
+    if options.against:
+        from flows.preflight.paper_settings import against_paper
+
+        Console(highlight=False).print(against_paper(config))
+        return
+    from flows.preflight.description import describe
+
+    print(describe(config))
+
+
+def _submit(options: argparse.Namespace) -> None:
+    quiet_prefect()
+    from flows.orchestration.submit import submit
+
+    submit(load(options), options.iterations, watch=options.watch, say=print_line)
+
+
+def _join(options: argparse.Namespace) -> None:
+    from stages.trainer.launcher import join
+
+    placement = load(options).compute.trainer
+    if not 0 < options.node < placement.machines:
+        raise InputError(
+            f"--node {options.node}: expected a number from 1 to {placement.machines - 1}, as "
+            f"compute.trainer.machines is {placement.machines}"
+        )
+    join(placement, options.node, print_line)
+
+
+GROUP = CommandGroup(
+    "run",
+    (
+        Command(
+            "check",
+            "say what a config would run, without running it",
+            _check,
+            (
+                *ON_A_CONFIG,
+                option("--against", choices=["paper"], help="print each published setting next to the config's"),
+            ),
+        ),
+        Command("run", "run what a config describes, or resume it", _run, ON_A_CONFIG),
+        Command("resume", "resume a run from its own folder", _resume, ON_A_RUN),
+        Command(
+            "submit",
+            "let workers of a Prefect server run what a config describes",
+            _submit,
+            (
+                *ON_A_CONFIG,
+                option("--iterations", type=int, default=1, help="number of missing iterations to do (default 1)"),
+                option("--watch", action="store_true", help="wait for the end; exit code 1 if it is not reached"),
+            ),
+        ),
+        Command(
+            "join",
+            "lend this machine to the policy updates of a run on another one",
+            _join,
+            (
+                *ON_A_CONFIG,
+                option(
+                    "--node", "--machine", type=int, required=True, help="its number, from 1; node 0 runs `serl run`"
+                ),
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,96 @@
+"""What a run evaluates its policies on, when, and how."""
+
+from typing import Any, Literal, Self
+
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+
+from flows.config.checks import require_exactly_one
+from flows.config.inputs import Domain
+from stages.answers.kinds import AnswerSettings
+from stages.benchmarks.catalogue import CATALOGUE, Record
+from stages.benchmarks.format import BenchmarkFormat, Shots
+from stages.evaluate import EvaluateSettings
+from stages.sample_responses import AnswerPrompt
+from stages.settings import Settings
+
+
+class Benchmark(Settings):
+    """An evaluation set: a named set (`serl benchmarks` lists them), a JSONL or Parquet file of your own, held-out
+    problems of a built-in domain, or the seeds that have an answer."""
+
+    name: str = Field(pattern=r"^[a-z0-9_]+$")
+    """Name of a known set, or a name of your own."""
+    path: str | None = None
+    """JSONL or Parquet file; by default NAME.jsonl or NAME.parquet under evaluate.data."""
+    domain: Domain | None = None
+    """Built-in domain that held-out problems are drawn from."""
+    count: PositiveInt | None = Field(None, le=10_000)
+    """Number of problems drawn from the domain."""
+    seed: int = 0
+    """Selects which held-out problems of the domain are drawn."""
+    seeds: Literal[True] | None = None
+    """Use the labelled seeds, to measure how far their votes can be trusted. Their answers are used nowhere else."""
+    answers: AnswerSettings | None = None
+    """What counts as an answer; the run's own setting if not set."""
+    prompt: AnswerPrompt | None = None
+    """Prompt for this set; the protocol's prompt if not set."""
+    format: BenchmarkFormat | None = None
+    """Meaning of each field of a row; a named set knows its own."""
+    shots: Shots | None = None
+    """Worked examples before each question."""
+    examples: str | None = None
+    """File of the worked examples; by default NAME_examples.* under evaluate.data."""
+    samples: NonNegativeInt | None = None
+    """Sampled responses per problem; the protocol's number if not set."""
+    validation: bool = False
+    """Whether policies may be chosen by this set. Its numbers are then no result; the other sets only report."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, values: Any) -> Any:
+        return {"name": values} if isinstance(values, str) else values
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        sources = {"path": self.path, "domain": self.domain, "seeds": self.seeds}
+        if self.record is None or any(value is not None for value in sources.values()):
+            unknown = "" if self.record else ", no named one,"
+            require_exactly_one(f"benchmark {self.name}{unknown}", **sources)
+        if (self.domain is None) != (self.count is None):
+            raise ValueError("`count` goes with `domain`; a file is read whole")
+        return self
+
+    @property
+    def record(self) -> Record | None:
+        """The catalogue's record of a set with this name; None for a set of your own."""
+        return None if self.domain or self.seeds else CATALOGUE.get(self.name)
+
+    @property
+    def worked_examples(self) -> Shots | None:
+        """The worked examples before each question: the setting, or else the catalogue's."""
+        return self.shots or (self.record.shots if self.record else None)
+
+
+class Evaluation(Settings):
+    """When policies are evaluated, and on which sets. Iteration 0 and the last iteration always are."""
+
+    every: PositiveInt = 1
+    """Iterations from one evaluation to the next."""
+    data: str = "data"
+    """Folder that holds the files of named evaluation sets without a `path`."""
+    benchmarks: tuple[Benchmark, ...] = Field(min_length=1)
+    """Evaluation sets, the headline set first."""
+    protocol: EvaluateSettings = EvaluateSettings()
+    """How all sets are asked, unless a set says otherwise."""
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        names = [benchmark.name for benchmark in self.benchmarks]
+        if len(set(names)) < len(names):
+            raise ValueError(f"benchmark names must differ, found {names}")
+        return self
+
+    @property
+    def validation(self) -> list[str]:
+        """Names of the validation sets, which may be used to choose policies."""
+        return [benchmark.name for benchmark in self.benchmarks if benchmark.validation]

@@ -1,0 +1,88 @@
+"""What a run starts from: seed questions, a data set, the starting policy, voters."""
+
+from typing import Literal, Self
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from flows.config.checks import require_exactly_one
+from stages.sample_responses import AnswerPrompt
+from stages.settings import Settings
+from stages.vote_rewards import POLICY
+from stages.warm_start import WarmStartConfig
+
+Domain = Literal["arithmetic"]
+
+
+class Seeds(Settings):
+    """Seed questions: a JSONL or Parquet file with a field `question` or `problem`, or some of a built-in domain."""
+
+    path: str | None = None
+    """JSONL or Parquet file."""
+    domain: Domain | None = None
+    """Built-in domain that questions are drawn from."""
+    count: PositiveInt | None = Field(None, le=10_000)
+    """Number of questions drawn from the built-in domain."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        require_exactly_one(type(self).__name__.lower(), path=self.path, domain=self.domain)
+        if (self.domain is None) != (self.count is None):
+            raise ValueError("`count` goes with `domain`; a file is read whole")
+        return self
+
+
+class Dataset(Seeds):
+    """Questions for `instructions: dataset`: a file as for seeds, or some of a built-in domain."""
+
+
+class Policy(Settings):
+    """The starting policy: one of a warm start, a local Hugging Face folder, or a policy of another run."""
+
+    warm_start: WarmStartConfig | None = None
+    """A tiny policy that the run creates and trains itself."""
+    model: str | None = None
+    """Local Hugging Face folder with safetensors and tokenizer."""
+    adapter: str | None = None
+    """LoRA adapter for `model`, in peft's format; merged once."""
+    run: str | None = None
+    """Folder or URI of another run."""
+    iteration: int | None = Field(None, ge=0)
+    """Iteration of that run; its last one if not set."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        require_exactly_one("policy", warm_start=self.warm_start, model=self.model, run=self.run)
+        if self.iteration is not None and self.run is None:
+            raise ValueError("`iteration` goes with `run`")
+        if self.adapter is not None and self.model is None:
+            raise ValueError("`adapter` goes with `model`")
+        return self
+
+
+class Voter(Settings):
+    """A model that votes in addition to the policy. Only the policy's responses are trained on."""
+
+    name: str = Field(pattern=r"^[a-z0-9_]+$")
+    """Name of the voter in tables and metrics."""
+    model: str | None = None
+    """Local Hugging Face folder with safetensors and tokenizer."""
+    adapter: str | None = None
+    """LoRA adapter for `model`, in peft's format; merged once."""
+    iteration: int | None = Field(None, le=0)
+    """An earlier policy of this run: 0 is the starting policy, -3 the policy of three iterations before (the starting
+    policy during the first three iterations)."""
+    weight: PositiveFloat = 1.0
+    """Weight of each of its votes; a vote of the policy has weight 1."""
+    responses: PositiveInt = 16
+    """Responses per question."""
+    prompt: AnswerPrompt | None = None
+    """Prompt for this voter; the policy's prompt if not set."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        require_exactly_one(f"voter {self.name}", model=self.model, iteration=self.iteration)
+        if self.adapter is not None and self.model is None:
+            raise ValueError(f"voter {self.name}: `adapter` goes with `model`")
+        if self.name == POLICY:
+            raise ValueError(f"a voter cannot be called {POLICY}, which always votes")
+        return self

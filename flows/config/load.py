@@ -1,0 +1,107 @@
+"""Load a `RunConfig` from YAML, with overrides, and explain in one line what is wrong with it."""
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from flows.config.run import RunConfig
+from stages.settings import Settings
+from storage.errors import ConfigError
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """Load a run's settings from a YAML file; each override is `key.subkey=value`.
+
+    A file may extend another one (`extends: other.yaml`, relative to itself) and contain only the differences; groups
+    of settings are merged, lists are not. Raises ConfigError that names the file, the setting, what was found and what
+    was expected.
+    """
+    values = _read_yaml(path, ())
+    for override in overrides:
+        _apply_override(values, override)
+    return parse_config(values, str(path))
+
+
+def parse_config(values: dict[str, Any], source: str) -> RunConfig:
+    """Return the settings in plain values. Raises ConfigError with one line about the first problem."""
+    try:
+        return RunConfig.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, source)) from None
+
+
+def _read_yaml(path: Path, extending: tuple[Path, ...]) -> dict[str, Any]:
+    """Read a file and what it extends; `extending` are the files that led here."""
+    if path.resolve() in extending:
+        raise ConfigError(f"{path} extends itself, through {' and '.join(map(str, extending))}")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        missing = f"{path}, which {extending[-1]} extends," if extending else str(path)
+        raise ConfigError(f"{missing} does not exist; expected a YAML file such as configs/quickstart.yaml") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from None
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} holds {type(values).__name__}, expected settings by name")
+    if (base := values.pop("extends", None)) is None:
+        return values
+    return _merge(_read_yaml(path.parent / str(base), (*extending, path.resolve())), values)
+
+
+def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for name, value in changes.items():
+        both_groups = isinstance(value, dict) and isinstance(base.get(name), dict)
+        merged[name] = _merge(base[name], value) if both_groups else value
+    return merged
+
+
+def _apply_override(values: dict[str, Any], override: str) -> None:
+    name, equals, text = override.partition("=")
+    if not equals or not name:
+        raise ConfigError(f"--set {override}: expected key=value, such as --set update.learning_rate=1e-6")
+    *groups, last = name.split(".")
+    for group in groups:
+        values = values.setdefault(group, {})
+        if not isinstance(values, dict):
+            raise ConfigError(f"--set {override}: {group} is not a group of settings")
+    try:
+        values[last] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"--set {override}: {text!r} is not a YAML value") from None
+
+
+def _explain(error: ValidationError, source: str) -> str:
+    """Return one line about the first problem; pydantic's own report has several and links to web pages."""
+    first, *others = error.errors()
+    setting = ".".join(str(part) for part in first["loc"])
+    more = f" (and {len(others)} more)" if others else ""
+    if first["type"] == "extra_forbidden":
+        return f"{source}: {setting}: unknown setting{_did_you_mean(first['loc'])}{more}"
+    value = "" if first["type"] in ("missing", "value_error") else f", found {str(first['input'])[:80]!r}"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{source}: {setting + ': ' if setting else ''}{message}{value}{more}"
+
+
+def _did_you_mean(location: tuple[int | str, ...]) -> str:
+    """Return the nearest known name in the group of settings that holds `location`, or all known names."""
+    group: Any = RunConfig
+    for part in location[:-1]:
+        if isinstance(part, str) and part in group.model_fields:
+            group = _settings_in(group.model_fields[part].annotation)
+    close = difflib.get_close_matches(str(location[-1]), group.model_fields, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; known here: {', '.join(group.model_fields)}"
+
+
+def _settings_in(annotation: Any) -> Any:
+    """Return the settings class in `X | None` or `tuple[X, ...]`."""
+    choices = [annotation, *getattr(annotation, "__args__", ())]
+    return next(choice for choice in choices if isinstance(choice, type) and issubclass(choice, Settings))

@@ -1,0 +1,212 @@
+"""Resolve a `RunConfig` into the settings of every stage, once per process.
+
+What comes from outside enters a stage's settings by content, so files are hashed here, folders are digested, and a
+policy of another run is looked up.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.config.evaluation import Benchmark, Evaluation
+from flows.config.inputs import Policy, Seeds
+from flows.config.run import RunConfig
+from stages.benchmarks.format import BenchmarkFormat
+from stages.contract import Stage
+from stages.draw_instructions import DrawConfig
+from stages.evaluate import BenchmarkProtocol, EvaluateConfig
+from stages.filter_instructions import FilterConfig
+from stages.generate_instructions import GenerateConfig
+from stages.import_inputs import IMPORT_POLICY, ImportSeeds, ImportVoters, bring_policy, import_voters_stage
+from stages.import_problems import ImportProblems, ProblemSet
+from stages.input_files import content_of_file
+from stages.ppo_update import PpoUpdateConfig
+from stages.sample_responses import SampleConfig, SampleVotersConfig, VoterSampling
+from stages.settings import Settings
+from stages.trainer.fake import FAKE_POLICY
+from stages.vote_rewards import VoteConfig, VoterWeight
+from stages.warm_start import WARM_START
+from storage.errors import InputError
+from storage.run import newest_revision, open_run
+from storage.store import Store
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """A run's config, and the settings of each of its stages that follow from it."""
+
+    config: RunConfig
+    import_seeds: ImportSeeds
+    import_problems: ImportProblems
+    import_policy: tuple[Stage, Settings]
+    """The stage that brings in the starting policy, and its settings."""
+    import_dataset: ImportSeeds | None
+    """None unless `instructions: dataset`."""
+    import_voters: tuple[Stage, ImportVoters] | None
+    """The stage that brings in voters with a model of their own, and its settings; None without such voters."""
+    generate: GenerateConfig
+    filter: FilterConfig
+    draw: DrawConfig
+    sample: SampleConfig
+    sample_voters: SampleVotersConfig
+    vote: VoteConfig
+    update: PpoUpdateConfig
+    evaluate: EvaluateConfig
+
+
+def resolve(config: RunConfig) -> Plan:
+    """Return the settings of every stage. Raises InputError if a file or model folder is missing or unusable."""
+    return Plan(
+        config=config,
+        import_seeds=_import_seeds(config.seeds, "seed file"),
+        import_problems=problem_settings(config),
+        import_policy=_import_policy(config),
+        import_dataset=_import_seeds(config.dataset, "data set") if config.dataset else None,
+        import_voters=_import_voters(config),
+        generate=config.generate,
+        filter=filter_settings(config),
+        draw=draw_settings(config),
+        sample=config.sample,
+        sample_voters=voter_settings(config),
+        vote=vote_settings(config),
+        update=update_settings(config),
+        evaluate=evaluation_settings(config),
+    )
+
+
+def filter_settings(config: RunConfig) -> FilterConfig:
+    """Return which new questions are accepted."""
+    return FilterConfig(
+        **config.filter.model_dump(),
+        questions=config.generate.questions,
+        domain=config.domain,
+        seed_sets=tuple(benchmark.name for benchmark in config.evaluate.benchmarks if benchmark.seeds),
+    )
+
+
+def draw_settings(config: RunConfig) -> DrawConfig:
+    """Return how existing questions are drawn, for `instructions: seeds` and `dataset`."""
+    return DrawConfig(
+        questions=config.generate.questions,
+        labelled_only=config.rewards == "verified" and config.domain is None,
+        drop_overlaps=config.instructions == "dataset",
+        overlap_words=config.filter.overlap_words,
+    )
+
+
+def voter_settings(config: RunConfig) -> SampleVotersConfig:
+    """Return how the voters answer."""
+    voters = tuple(
+        VoterSampling(name=voter.name, responses=voter.responses, prompt=voter.prompt or config.sample.prompt)
+        for voter in config.voters
+    )
+    return SampleVotersConfig(**config.sample.model_dump(), voters=voters)
+
+
+def vote_settings(config: RunConfig) -> VoteConfig:
+    """Return how votes become rewards. Raises InputError if a file with a kind of answers is missing."""
+    return VoteConfig(
+        **config.vote.model_dump(),
+        rewards=config.rewards,
+        domain=config.domain,
+        answers=config.answers.config(),
+        voters=tuple(VoterWeight(name=voter.name, weight=voter.weight) for voter in config.voters),
+    )
+
+
+def update_settings(config: RunConfig) -> PpoUpdateConfig:
+    """Return how the policy is updated."""
+    return PpoUpdateConfig(
+        **config.update.model_dump(), temperature=config.sample.temperature, max_tokens=config.sample.max_tokens
+    )
+
+
+def problem_settings(config: RunConfig) -> ImportProblems:
+    """Return the settings that import all evaluation sets. Raises InputError that names every missing file."""
+    sets, missing = [], []
+    for benchmark in config.evaluate.benchmarks:
+        try:
+            sets.append(problem_set(config.evaluate, benchmark))
+        except InputError as error:
+            missing.append(str(error))
+    if missing:
+        raise InputError("; and ".join(missing))
+    return ImportProblems(sets=tuple(sets), overlap_words=config.filter.overlap_words)
+
+
+def problem_set(evaluation: Evaluation, benchmark: Benchmark) -> ProblemSet:
+    """Return where a benchmark's problems come from. Raises InputError if a file is missing."""
+    label, record, shots = f"benchmark {benchmark.name}", benchmark.record, benchmark.worked_examples
+    download = record.download if record else None
+    path = benchmark.path or (_file(evaluation.data, benchmark.name, download, None) if record else None)
+    examples = benchmark.examples
+    if shots and not examples:
+        split = record.shots_split if record else None
+        examples = _file(evaluation.data, f"{benchmark.name}_examples", download, split)
+    return ProblemSet(
+        **benchmark.model_dump(include={"name", "domain", "count", "seed"}),
+        seeds=bool(benchmark.seeds),
+        path=path,
+        sha256=content_of_file(path, label) if path else None,
+        format=benchmark.format or (record.format if record else BenchmarkFormat()),
+        shots_path=examples,
+        shots_sha256=content_of_file(examples, f"examples of {label}") if examples else None,
+    )
+
+
+def evaluation_settings(config: RunConfig) -> EvaluateConfig:
+    """Return how every benchmark is asked and read."""
+    protocol = config.evaluate.protocol
+    benchmarks = {}
+    for benchmark in config.evaluate.benchmarks:
+        record = benchmark.record
+        benchmarks[benchmark.name] = BenchmarkProtocol(
+            answers=(benchmark.answers or (record.answers if record else config.answers)).config(),
+            prompt=benchmark.prompt or (record.prompt if record else None) or protocol.prompt,
+            shots=benchmark.worked_examples,
+            samples=benchmark.samples,
+        )
+    return EvaluateConfig(**protocol.model_dump(), benchmarks=benchmarks)
+
+
+def policy_folder(policy: Policy) -> Path | None:
+    """Return the local folder of the starting policy; None for a warm start, which has yet to make one."""
+    if policy.warm_start:
+        return None
+    return Path(policy.model) if policy.model else open_run(policy.run or "").policy(policy.iteration)
+
+
+def newest_policy_folder(config: RunConfig) -> Path | None:
+    """Return the folder of the run's newest policy, or of the policy it starts from; None if neither exists yet."""
+    if newest_revision(Store(config.uri)) is not None and (run := open_run(config.uri)).iterations:
+        return run.policy()
+    return policy_folder(config.policy) if config.policy else None
+
+
+def _import_seeds(seeds: Seeds, label: str) -> ImportSeeds:
+    sha256 = content_of_file(seeds.path, label) if seeds.path else None
+    return ImportSeeds(path=seeds.path, sha256=sha256, domain=seeds.domain, count=seeds.count)
+
+
+def _import_policy(config: RunConfig) -> tuple[Stage, Settings]:
+    if config.policy is None:
+        return FAKE_POLICY, Settings()
+    if config.policy.warm_start:
+        return WARM_START, config.policy.warm_start
+    return IMPORT_POLICY, bring_policy(str(policy_folder(config.policy)), config.policy.adapter)
+
+
+def _import_voters(config: RunConfig) -> tuple[Stage, ImportVoters] | None:
+    models = {voter.name: bring_policy(voter.model, voter.adapter) for voter in config.voters if voter.model}
+    return (import_voters_stage(models), ImportVoters(models=models)) if models else None
+
+
+def _file(folder: str, name: str, download: Callable[[str, str | None], str] | None, split: str | None) -> str:
+    """Return the path of NAME.jsonl or NAME.parquet. Raises InputError with the command that downloads the file."""
+    for suffix in (".jsonl", ".parquet"):
+        if (path := Path(folder, name + suffix)).is_file():
+            return str(path)
+    missing = f"{folder}/{name}.jsonl (or .parquet) does not exist"
+    if download is None:
+        raise InputError(f"{missing}; expected the worked examples there, or set `examples`")
+    raise InputError(f"{missing}; set its `path`, or: {download(f'{folder}/{name}', split)}")

@@ -1,0 +1,68 @@
+"""Checks before anything is computed. The stages would find the same faults, but hours later."""
+
+import importlib.util
+from pathlib import Path
+
+from flows.config.run import RunConfig
+from flows.config.tracking import TrackerSettings
+from flows.plan import policy_folder, resolve
+from stages.engines.loader import check_chat_template, check_installed
+from stages.import_inputs import read_seeds
+from stages.import_problems import problems_of, shots_of
+from stages.trainer.config import read_deepspeed_settings
+from storage.errors import InputError
+
+
+def check_inputs(config: RunConfig) -> None:
+    """Raise InputError if an engine, package, file or model folder is missing or cannot be used."""
+    plan = resolve(config)
+    seeds = read_seeds(config.seeds.path) if config.seeds.path else []
+    if config.dataset and config.dataset.path:
+        read_seeds(config.dataset.path, "data set")
+    for problem_set in plan.import_problems.sets:
+        problems_of(problem_set, seeds)
+        shots_of(problem_set)
+    _check_chat_templates(config)
+    if config.gpu == "inline":
+        check_engine(config)
+    read_deepspeed_settings(config.compute.trainer)
+    _check_trackers(config.trackers)
+
+
+def check_engine(config: RunConfig) -> None:
+    """Raise InputError if the engine is missing, or is known not to run the model of the policy or of a voter."""
+    check_installed(config.engine)
+    models = {f"voter {voter.name}": Path(voter.model) for voter in config.voters if voter.model}
+    if config.policy and (folder := policy_folder(config.policy)):
+        models["policy"] = folder  # later policies have the same architecture
+    if config.engine == "vllm":
+        from stages.engines.vllm import check_models
+
+        check_models(config.compute.vllm, models)
+    if config.engine == "server":
+        from stages.engines.vllm_client import ServerEngine
+
+        engine = ServerEngine(config.compute.server)
+        try:
+            engine.check(models, config.longest)
+        finally:
+            engine.close()
+
+
+def _check_chat_templates(config: RunConfig) -> None:
+    """Raise InputError if a model lacks the chat template that a prompt needs.
+
+    New questions are always requested in a chat.
+    """
+    folder = policy_folder(config.policy) if config.policy else None
+    if folder is not None and config.iterations:
+        check_chat_template("policy", folder)
+    for voter in config.voters:
+        if voter.model and (voter.prompt or config.sample.prompt).chat:
+            check_chat_template(f"voter {voter.name}", Path(voter.model))
+
+
+def _check_trackers(trackers: TrackerSettings) -> None:
+    for name, settings in (("wandb", trackers.wandb), ("mlflow", trackers.mlflow)):
+        if settings and importlib.util.find_spec(name) is None:
+            raise InputError(f"trackers.{name}: {name} is not installed here; pip install 'serl[{name}]'")

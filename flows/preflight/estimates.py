@@ -1,0 +1,102 @@
+"""Sizes and times of a run before it starts: parameters, disk, seconds per iteration.
+
+Sizes follow from the settings and are upper bounds: every response has its greatest length. Times are measured if the
+run has finished iterations; otherwise they are estimated from floating-point operations, to within a factor of three
+or so.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+from flows.config.run import RunConfig
+from flows.plan import policy_folder
+from flows.reporting.results import stage_seconds
+from flows.reporting.text import duration_text, size_text
+from storage.run import newest_revision, open_run
+from storage.store import Store
+
+CPU_FLOPS_PER_THREAD = 1.5e10
+"""Assumption: floating-point operations per second that small matrices reach on one thread of a recent server."""
+GPU_FLOPS_DECODE, GPU_FLOPS_TRAIN = 2e13, 2e14
+"""Assumptions for one H100: memory bandwidth limits batched decoding; training reaches about a fifth of the peak."""
+BYTES_OF_STATE = 8
+"""AdamW's two float32 moments, per parameter."""
+TABLE_BYTES_PER_TOKEN = 9
+"""Token id, log-probability and text in compressed Parquet."""
+
+
+def generated_tokens(config: RunConfig) -> int:
+    """Return the most tokens of an iteration's new questions; 0 if the policy writes none."""
+    return config.generate.prompts * config.generate.max_tokens if config.instructions == "self" else 0
+
+
+def responses_per_question(config: RunConfig) -> int:
+    """Return how many responses vote on a question: the policy's and those of other voters."""
+    return config.sample.responses + sum(voter.responses for voter in config.voters)
+
+
+def sampled_tokens(config: RunConfig) -> int:
+    """Return the most tokens of an iteration's responses."""
+    return config.generate.questions * responses_per_question(config) * config.sample.max_tokens
+
+
+def count_parameters(config: RunConfig) -> int:
+    """Return the policy's parameters: from the file sizes of a folder, or from the settings of a warm start."""
+    if config.policy is None:
+        return 0
+    if warm := config.policy.warm_start:
+        attention = 4 * warm.width * warm.heads * warm.head_size
+        return warm.vocabulary * warm.width + warm.layers * (attention + 3 * warm.width * warm.feed_forward)
+    folder = policy_folder(config.policy)
+    assert folder is not None  # only a warm start has none
+    config_json = json.loads((folder / "config.json").read_text())
+    dtype = config_json.get("dtype") or config_json.get("torch_dtype") or "float32"
+    return sum(file.stat().st_size for file in folder.glob("*.safetensors")) // (4 if dtype == "float32" else 2)
+
+
+def disk_line(config: RunConfig, parameters: int) -> str:
+    """Return the disk space of an iteration and of the whole run, and how much is free."""
+    tokens = generated_tokens(config) + sampled_tokens(config)
+    policy, state, tables = 4 * parameters, BYTES_OF_STATE * parameters, tokens * TABLE_BYTES_PER_TOKEN
+    keep = config.keep.policies
+    kept = keep.last + (config.iterations // keep.every if keep.every else 0) + (keep.best.count if keep.best else 0)
+    policies = min(config.iterations, kept)
+    states = min(config.iterations, config.keep.trainer_states)
+    whole = policy * (1 + policies) + state * states + tables * config.iterations
+    text = (
+        f"about {size_text(policy + state + tables)} per iteration (policy, trainer state, tables), {size_text(whole)} "
+        f"in all with what `keep` keeps ({policies} policies, {states} trainer states)"
+    )
+    if not Store(config.uri).is_local:
+        return text
+    free = shutil.disk_usage(_nearest_existing(Path(config.root).resolve())).free
+    return f"{text}; {size_text(free)} free" + (": NOT ENOUGH" if free < whole else "")
+
+
+def time_line(config: RunConfig, store: Store, parameters: int) -> str:
+    """Return the time of an iteration: measured if the run has finished one, else a rough upper bound."""
+    if newest_revision(store) is not None:
+        run = open_run(config.uri)
+        seconds = [
+            sum(stage_seconds(run.table("timings", iteration=number)).values())
+            for number in run.iterations
+            if number > 0
+        ]
+        if seconds:
+            mean = sum(seconds) / len(seconds)
+            whole = duration_text(mean * config.iterations)
+            return f"{duration_text(mean)} per iteration (measured over {len(seconds)}), {whole} in all"
+    generated, sampled = generated_tokens(config), sampled_tokens(config)
+    on_gpu = config.compute.trainer.dtype == "bfloat16"
+    decode = GPU_FLOPS_DECODE if on_gpu else CPU_FLOPS_PER_THREAD * config.compute.threads
+    train = GPU_FLOPS_TRAIN if on_gpu else CPU_FLOPS_PER_THREAD * config.compute.trainer.threads
+    # Two operations per parameter and token forward; the update adds old and reference log-probs and the backward pass.
+    estimate = 2 * parameters * (generated + sampled) / decode + 10 * parameters * sampled / train
+    device = "one H100" if on_gpu else "this CPU"
+    return f"at most {duration_text(estimate)} per iteration on {device} (rough), evaluation and start apart"
+
+
+def _nearest_existing(folder: Path) -> Path:
+    """Return the folder, or the nearest one above it that exists."""
+    return folder if folder.exists() else _nearest_existing(folder.parent)

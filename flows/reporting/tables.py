@@ -1,0 +1,118 @@
+"""Results as tables for a terminal, each at most 80 columns wide."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from flows.reporting.results import evaluation_rows, funnel, measured_on
+from flows.reporting.text import MISSING, number_text
+from stages.benchmarks.catalogue import CATALOGUE
+
+
+def plain_table(title: str) -> Table:
+    return Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
+
+
+def results_table(iterations: Sequence[dict[str, Any]]) -> Table:
+    """All iterations, one row each; fits into 80 columns."""
+    table = plain_table(f"Accuracy on {measured_on(iterations)}, votes and costs")
+    rows = [result_cells(row) for row in iterations]
+    for name in rows[0] if rows else ():
+        table.add_column(name, justify="right", no_wrap=True)
+    for cells in rows:
+        table.add_row(*cells.values())
+    return table
+
+
+def result_cells(row: dict[str, Any]) -> dict[str, str]:
+    """One iteration's headline numbers as text, by column name."""
+    interval = row["pass1_sampled_interval"]
+    return {
+        "it": str(row["iteration"]),
+        "pass@1": number_text(row["pass1_sampled"], ".3f"),
+        "95 %": f"{interval[0]:.2f}–{interval[1]:.2f}" if interval else MISSING,
+        "greedy": number_text(row["pass1_greedy"], ".3f"),
+        "maj@k": number_text(row["maj_k"], ".3f"),
+        "accept": number_text(row["accepted"], "d"),
+        "kept": number_text(row["kept"], "d"),
+        "drop": number_text(row["dropped"], "d"),
+        "share": number_text(row["vote_share"], ".2f"),
+        "KL": number_text(row["kl"], ".4f"),
+        "entr": number_text(row["entropy"], ".2f"),
+        "seconds": number_text(row["seconds"], ".1f"),
+    }
+
+
+def evaluation_table(results: dict[str, Any]) -> Group:
+    """Every benchmark of one iteration, each number with its interval and how it was asked; fits into 80 columns."""
+    table = plain_table(f"All benchmarks after iteration {results['iteration']}, with 95 % intervals")
+    for name in ("benchmark", *(columns := ("greedy pass@1", "avg@k", "maj@k", "pass@k"))):
+        table.add_column(name, justify="left" if name == "benchmark" else "right", no_wrap=name != "benchmark")
+    notes = []
+    for row in evaluation_rows(results):
+        table.add_row(row["benchmark"], *(row[name] for name in columns))
+        rates = ", ".join(f"{row[name]} {name}" for name in ("no answer", "cut off", "failed"))
+        note = (
+            f"{row['benchmark']}: prompt {row['prompt'] or 'not noted'}, {row['problems']} problems, k = {row['k']}; "
+        )
+        note += f"{rates} (greedy / sampled), {row['tokens']} tokens"
+        if row["without seed overlap"] != MISSING:
+            note += f"; greedy without seed overlap {row['without seed overlap']}"
+        notes.append(note)
+    return Group(table, Text("\n".join(notes)), Text())
+
+
+def seconds_table(iterations: Sequence[dict[str, Any]]) -> Table:
+    """Seconds of each stage, over all iterations."""
+    totals: dict[str, list[float]] = {}
+    for row in iterations:
+        for stage, seconds in row["seconds_per_stage"].items():
+            totals.setdefault(stage, []).append(seconds)
+    table = plain_table("Seconds per stage")
+    for name in ("stage", "times", "mean", "sum"):
+        table.add_column(name, justify="left" if name == "stage" else "right")
+    for stage, seconds in totals.items():
+        table.add_row(stage, str(len(seconds)), f"{sum(seconds) / len(seconds):.2f}", f"{sum(seconds):.1f}")
+    return table
+
+
+def engine_line(iterations: Sequence[dict[str, Any]]) -> str:
+    """How often the run's engine was started and its weights were loaded, and what of the time that took."""
+    used = [row["engine"] for row in iterations if row["engine"]]
+    if not used:
+        return "Starts of the engine were not noted."
+    starts, loads = (sum(int(row[name]) for row in used) for name in ("starts", "loads"))
+    starting, loading = (sum(row[name] for row in used) for name in ("start_seconds", "load_seconds"))
+    share = (starting + loading) / max(1e-9, sum(row["seconds"] for row in iterations))
+    return (
+        f"Engine: {starts} starts took {starting:.1f} s, {loads - starts} later policies {loading:.1f} s; together "
+        f"{share:.1%} of the time."
+    )
+
+
+def funnel_table(iterations: Sequence[dict[str, Any]]) -> Table:
+    """What became of all candidates: what each step lost, and what was left."""
+    table = plain_table("What became of the candidates")
+    table.add_column("step")
+    table.add_column("questions", justify="right")
+    table.add_column("of candidates", justify="right")
+    steps = funnel(iterations)
+    for step, number in steps:
+        lost = number < 0
+        table.add_row(f"  {step}" if lost else step, f"{number:,d}", f"{abs(number) / max(1, steps[0][1]):.1%}")
+    return table
+
+
+def benchmarks_table() -> Table:
+    """The evaluation sets that have a name."""
+    table = plain_table("Evaluation sets by name (evaluate.benchmarks: [NAME, …], files under evaluate.data)")
+    for name in ("name", "problems", "answers", "asked", "from the Hugging Face hub, or a file"):
+        table.add_column(name, justify="right" if name == "problems" else "left", overflow="fold")
+    for name, record in CATALOGUE.items():
+        shots = f"{record.shots.count} worked examples" if record.shots else "as the protocol says"
+        source = record.source if record.is_file else f"{record.source} ({record.split})"
+        table.add_row(name, f"{record.problems:,}", record.answers.kind, shots, source)
+    return table

@@ -1,0 +1,69 @@
+"""The loop over a run's iterations, with or without Prefect."""
+
+from collections.abc import Callable
+
+from flows.config.run import RunConfig
+from flows.iteration import Runner
+from flows.maintenance.retention import prune_weights
+from flows.run_state import LocalRunner, RunProgress, find_finished, next_context
+from stages.contract import Context, Progress, no_progress
+from stages.resources import Resources
+from storage.lease import hold_lease
+from storage.run import Run, write_revision
+from storage.store import Store
+
+
+def run_iterations(
+    progress: RunProgress,
+    store: Store,
+    resources: Resources,
+    *,
+    until: int,
+    make_runner: Callable[[Context], Runner] = LocalRunner,
+    stage_progress: Callable[[int], Progress] = lambda iteration: no_progress,
+    after_iteration: Callable[[Run, bool], None] = lambda run, finished: None,
+    trainer_is_here: bool = True,
+) -> None:
+    """Do the missing iterations until `until` are finished, with a revision and a pruning of weights after each.
+
+    Args:
+        progress: How far the run has come; it advances.
+        store: The run's store, under a lease that the caller holds.
+        resources: Engine, trainer and verifier of this process.
+        until: Number of finished iterations to reach, iteration 0 included.
+        make_runner: Returns the runner for one iteration.
+        stage_progress: Returns the progress callback for the stages of one iteration.
+        after_iteration: Called with a snapshot of the run and whether an iteration was finished (False after a
+            rollback or stop).
+        trainer_is_here: Whether this process updates the policy, so that its trainer starts early.
+
+    Raises Collapsed if the watchdog has stopped the run.
+    """
+    _record(progress, store)  # a kill may have come before the last revision or pruning
+    while progress.finished < until:
+        progress.check_not_stopped()
+        if trainer_is_here:
+            resources.trainer().start(progress.config.compute.trainer)  # it loads while the other stages run
+        number = progress.finished
+        progress.advance(make_runner(next_context(progress, store, resources, stage_progress(number))))
+        after_iteration(_record(progress, store), progress.finished > number)
+
+
+def run_locally(config: RunConfig, stage_progress: Progress = no_progress) -> None:
+    """Do every missing iteration of a run in this process, without Prefect.
+
+    Raises RunBusy if another process works on the run, Collapsed if the watchdog stops it.
+    """
+    store = Store(config.uri)
+    with hold_lease(store), Resources(config.compute, config.engine) as resources:
+        progress = find_finished(config, store)
+        until = config.iterations + 1
+        run_iterations(progress, store, resources, until=until, stage_progress=lambda iteration: stage_progress)
+
+
+def _record(progress: RunProgress, store: Store) -> Run:
+    """Write the newest revision, prune weights, and return a snapshot of the run."""
+    revision = progress.revision()
+    write_revision(store, revision)
+    prune_weights(progress, store)
+    return Run(store, revision)
