@@ -13,7 +13,8 @@ from flows.config.load import parse_config
 from flows.config.run import RunConfig
 from flows.run_loop import run_iterations
 from flows.run_state import RunProgress, find_finished
-from stages.contract import Context, Inputs, Metrics, Stage, Work, run_stage
+from stages.contract import Context, Inputs, Metrics, Stage, Work, no_progress, run_stage
+from stages.contract import Progress as StageProgress
 from stages.engines.base import Batch, Completion, Engine, Progress, Responses, SamplingParams
 from stages.engines.fake import FakeEngine
 from stages.resources import Compute, Resources
@@ -144,10 +145,13 @@ def fake_config(folder: Path, **changes: Any) -> RunConfig:
     return parse_config(fake_values(folder, **changes), "test")
 
 
-def run_all(config: RunConfig, store: Store, resources: Resources) -> RunProgress:
+def run_all(
+    config: RunConfig, store: Store, resources: Resources, stage_progress: StageProgress = no_progress
+) -> RunProgress:
     """Do everything that is missing of a run, without a lease."""
     progress = find_finished(config, store)
-    run_iterations(progress, store, resources, until=config.iterations + 1)
+    until = config.iterations + 1
+    run_iterations(progress, store, resources, until=until, stage_progress=lambda iteration: stage_progress)
     return progress
 
 

@@ -1,11 +1,13 @@
-"""Who may import whom, and what no code of this project may call. ARCHITECTURE: flows -> stages -> storage."""
+"""Which room may import which, and what no code of this project may call (docs/explanation/architecture.md)."""
 
 import ast
 import json
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,16 @@ def imports(path: Path) -> Iterator[str]:
             yield node.module or ""
 
 
+def imports_at_top(path: Path) -> Iterator[str]:
+    """Full names of the modules that a file imports when it is loaded, `from package import module` included."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            yield node.module or ""
+
+
 def roots(path: Path) -> set[str]:
     return {name.split(".")[0] for name in imports(path)}
 
@@ -62,8 +74,75 @@ def test_nothing_imports_tests() -> None:
     assert importing({"tests", "pytest"}) == []
 
 
-def test_prefect_only_in_flows() -> None:
-    assert [name for name in importing({"prefect"}) if not name.startswith("flows/")] == []
+ROOMS_OF_FLOWS = (
+    ("flows.config", "settings as pure data: everything may read them, they read nothing"),
+    ("flows.plan", "settings of every stage, resolved from a config"),
+    ("flows.watchdog", "judges metrics; knows bounds, no iteration"),
+    ("flows.iteration", "the stages of one iteration; no runner of its own"),
+    ("flows.run_state", "how far a run has come"),
+    ("flows.reporting", "reads runs and changes none, so it needs no runner"),
+    ("flows.maintenance", "prunes, repairs and explains a run that has a state"),
+    ("flows.run_loop", "one loop for runs with and without Prefect"),
+    ("flows.preflight", "checks and describes a config before anything runs"),
+    ("flows.progress", "whom a run informs"),
+    ("flows.shutdown", "signals"),
+    ("flows.orchestration", "all of Prefect but the two flows"),
+    ("flows.gpu_stages", "entry point of a deployment"),
+    ("flows.self_play", "entry point of a deployment"),
+    ("flows.ablation", "runs many runs"),
+    ("flows.cli", "the command line may use everything"),
+)
+"""The rooms of `flows` from the lowest to the highest, each with what it is for: a room imports lower ones only."""
+
+
+def module_of(path: Path) -> str:
+    return name_of(path).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def room_of(module: str) -> str:
+    return ".".join(module.split(".")[:2])
+
+
+def test_rooms_of_flows_import_lower_rooms_only() -> None:
+    order = [room for room, _ in ROOMS_OF_FLOWS]
+    upward = []
+    for path in FILES:
+        room = room_of(module_of(path))
+        if room.startswith("flows."):
+            targets = {room_of(name) for name in imports(path) if name.startswith("flows.")} - {room}
+            upward += [(name_of(path), target) for target in targets if order.index(target) > order.index(room)]
+    assert upward == []
+
+
+def test_prefect_only_in_orchestration_and_the_two_flows() -> None:
+    """A run without Prefect, a notebook and `serl show` never wait for it."""
+    allowed = ("flows/orchestration/", "flows/self_play.py", "flows/gpu_stages.py")
+    assert [name for name in importing({"prefect"}) if not name.startswith(allowed)] == []
+
+
+def test_modules_do_not_import_each_other_in_a_circle() -> None:
+    paths = {module_of(path): path for path in FILES}
+    graph = {
+        name: {target for target in imports_at_top(path) if target in paths} - {name} for name, path in paths.items()
+    }
+    TopologicalSorter(graph).prepare()  # raises CycleError
+
+
+def test_folders_of_flows_and_modules_stay_small() -> None:
+    folders = Counter(path.parent for path in FILES if path.is_relative_to(ROOT / "flows") and path.stem != "__init__")
+    assert {str(folder): count for folder, count in folders.items() if count > 12} == {}
+    lines = {name_of(path): len(path.read_text().splitlines()) for path in FILES}
+    assert {name: count for name, count in lines.items() if count > 400} == {}
+
+
+def test_a_config_is_pure_data() -> None:
+    """Importing it opens no run, and needs no engine, no Prefect and no table library."""
+    forbidden = {"prefect", "polars", "pyarrow", "fsspec", "s3fs", "matplotlib", "rich", *HEAVY}
+    assert loaded("import flows.config.load") & forbidden == set()
+    for path in (ROOT / "flows" / "config").glob("*.py"):
+        ours = {name for name in imports(path) if name.split(".")[0] in LAYERS}
+        allowed = ("flows.config", "stages.settings", "storage.errors")
+        assert {name for name in ours if not name.startswith(allowed)} == set(), name_of(path)
 
 
 def test_torch_and_its_like_only_where_models_are() -> None:
@@ -104,7 +183,7 @@ def test_no_stage_or_flow_module_loads_torch() -> None:
 
 def test_the_command_line_starts_without_prefect() -> None:
     assert (
-        loaded("import flows.cli, flows.iteration, flows.config.run") & {"prefect", *HEAVY, "matplotlib", "sympy"}
+        loaded("import flows.cli, flows.iteration, flows.config.load") & {"prefect", *HEAVY, "matplotlib", "sympy"}
         == set()
     )
 

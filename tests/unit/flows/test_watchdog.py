@@ -307,12 +307,12 @@ def test_a_run_that_recovers_after_going_back(tmp_path: Path) -> None:
 def test_a_run_that_goes_back_can_be_killed_anywhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after_executions: int
 ) -> None:
-    from flows import inline
+    from flows import run_state
 
     config = never_good(tmp_path, on_breach="rollback", max_rollbacks=1)
     whole, cut = memory_store(), memory_store()
     words = stopped(config, whole)
-    real, count = inline.run_stage, 0
+    real, count = run_state.run_stage, 0
 
     def run_stage(*arguments: Any) -> Any:
         nonlocal count
@@ -322,7 +322,7 @@ def test_a_run_that_goes_back_can_be_killed_anywhere(
         return real(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(inline, "run_stage", run_stage)
+        patch.setattr(run_state, "run_stage", run_stage)
         with pytest.raises((KeyboardInterrupt, Collapsed)):
             run(config, cut)
     assert stopped(config, cut) == words

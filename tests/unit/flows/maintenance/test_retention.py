@@ -10,6 +10,7 @@ from flows.config.retention import Keep, KeepBest, KeepPolicies
 from flows.config.run import RunConfig
 from flows.config.watchdog import Watchdog
 from flows.maintenance.retention import best_policies, prune_weights
+from flows.plan import resolve
 from flows.run_state import RunProgress, find_finished
 from storage.errors import Pruned
 from storage.reader import read_folder
@@ -91,7 +92,9 @@ def test_the_policy_of_an_iteration_without_update_stays(config: RunConfig) -> N
     """Iteration 2 hands on the policy of iteration 1, and is one of every two."""
     ledger, run = done(with_policies(config, every=1))
     del ledger.stages[2]["ppo_update"]
-    prune_weights(RunProgress(with_policies(config, every=2), stages=ledger.stages, states=ledger.states), run.store)
+    prune_weights(
+        RunProgress(resolve(with_policies(config, every=2)), stages=ledger.stages, states=ledger.states), run.store
+    )
     assert 1 in kept(run, "policy") and 3 not in kept(run, "policy")
 
 

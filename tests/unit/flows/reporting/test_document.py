@@ -289,9 +289,10 @@ def test_published_once_an_iteration(tmp_path: Path, monkeypatch: pytest.MonkeyP
     config = fake_config(tmp_path, name="Small.Run_1")
     store = Store(config.uri)
     with fake_resources() as resources:
-        write_revision(store, run_all(config, store, resources).revision())
-    published = Report(config.uri)
-    assert published.publish()["iteration"] == 2
+        run_all(config, store, resources)
+    run = open_run(config.uri)
+    published = Report(run.revision)
+    assert published.publish(run)["iteration"] == 2
     assert set(made) == {"serl-small-run-1-report", "serl-small-run-1-curve"}
     markdown = made["serl-small-run-1-report"]["markdown"]
     assert "| 2 |" in markdown and markdown.count("](data:image/png;base64,") == 3
@@ -299,7 +300,7 @@ def test_published_once_an_iteration(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert sum(len(str(given)) for given in made.values()) < 1_000_000
     # What was read of earlier iterations is not read again.
     monkeypatch.setattr(flows.orchestration.artifacts, "iteration_results", lambda *_: pytest.fail("read again"))
-    published.publish()
+    published.publish(run)
 
 
 def test_serl_report_writes_one_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
