@@ -18,7 +18,7 @@ import polars as pl
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from stages.benchmarks.statistics import paired_difference
-from stages.settings import Settings
+from stages.settings.base import Settings, renamed
 from storage.artifact import ArtifactRef
 from storage.errors import SerlError
 from storage.reader import read_table
@@ -90,11 +90,9 @@ class Watchdog(Settings):
         description="Highest loss of accuracy on a benchmark with `validation: true`, from the best policy before; "
         "only where the 95 % interval of the paired difference excludes chance.",
     )
-    behaviour_gap: PositiveFloat | None = Field(
-        0.1,
-        description="Highest mean |log-probability of the trainer - of the engine| over sampled tokens; only warns. "
-        "Both in bfloat16 come to about 0.01; 0.1 means other weights, another temperature or a broken kernel.",
-    )
+    train_inference_logprob_gap: PositiveFloat | None = renamed("behaviour_gap", default=0.1)
+    """Highest mean |log-probability of the trainer - of the engine| over sampled tokens; only warns. Both in bfloat16
+    come to about 0.01; 0.1 means other weights, another temperature or a broken kernel."""
 
 
 class Breach(Settings):
@@ -212,14 +210,14 @@ RULES = (
     ),
     Rule(bound="kl", what="KL from the reference", value="train/kl", compare="above", updated=True, in_a_row=2),
     Rule(
-        bound="behaviour_gap",
+        bound="train_inference_logprob_gap",
         what="the mean gap between trainer and engine in the sampled tokens' log-probabilities",
         value="train/behaviour_gap",
         compare="above",
         updated=True,
     ),
 )
-ONLY_WARNS = "behaviour_gap"  # nothing has collapsed: going back would meet the same gap
+ONLY_WARNS = "train_inference_logprob_gap"  # nothing has collapsed: going back would meet the same gap
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -314,10 +314,10 @@ def _join(options: argparse.Namespace) -> None:
     from stages.trainer.launcher import join
 
     placement = load_config(options.config, tuple(options.set)).compute.trainer
-    if not 0 < options.machine < placement.machines:
+    if not 0 < options.machine < placement.nodes:
         raise InputError(
-            f"--machine {options.machine}: expected a number from 1 to {placement.machines - 1}, as "
-            f"compute.trainer.machines is {placement.machines}"
+            f"--machine {options.machine}: expected a number from 1 to {placement.nodes - 1}, as "
+            f"compute.trainer.nodes is {placement.nodes}"
         )
     join(placement, options.machine, _say)
 

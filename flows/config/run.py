@@ -23,34 +23,29 @@ from pydantic import (
 )
 
 from flows.watchdog import Watchdog
-from stages.answers.kinds import AnswerSettings
-from stages.benchmarks.catalogue import CATALOGUE, Record
-from stages.benchmarks.format import BenchmarkFormat, Shots
+from stages.answers.kinds import answer_config
+from stages.benchmarks.catalogue import CATALOGUE
 from stages.contract import Stage
-from stages.draw_instructions import DrawConfig
-from stages.engines.config import EngineKind
 from stages.engines.loader import check_chat_template, check_installed
-from stages.evaluate import BenchmarkProtocol, EvaluateConfig, EvaluateSettings
-from stages.filter_instructions import FilterConfig, FilterSettings
-from stages.generate_instructions import GenerateConfig
-from stages.import_inputs import (
-    IMPORT_POLICY,
-    ImportSeeds,
-    ImportVoters,
-    bring_policy,
-    import_voters_stage,
-    read_seeds,
-)
-from stages.import_problems import ImportProblems, ProblemSet, problems_of, shots_of
+from stages.import_inputs import IMPORT_POLICY, bring_policy, import_voters_stage, read_seeds
+from stages.import_problems import problems_of, shots_of
 from stages.input_files import content_of_file
-from stages.ppo_update import PpoUpdateConfig
-from stages.resources import Compute
-from stages.sample_responses import AnswerPrompt, SampleConfig, SampleVotersConfig, VoterSampling
 from stages.settings import Settings
-from stages.trainer.config import UpdateConfig, read_deepspeed_settings
+from stages.settings.answers import AnswerSettings
+from stages.settings.benchmarks import BenchmarkFormat, Record, Shots
+from stages.settings.compute import Compute
+from stages.settings.engines import EngineKind
+from stages.settings.evaluate import BenchmarkProtocol, EvaluateConfig, EvaluateSettings
+from stages.settings.filter import FilterConfig, FilterSettings
+from stages.settings.generate import DrawConfig, GenerateConfig
+from stages.settings.inputs import ImportProblems, ImportSeeds, ImportVoters, ProblemSet
+from stages.settings.sample import AnswerPrompt, SampleConfig, SampleVotersConfig, VoterSampling
+from stages.settings.update import PpoUpdateConfig, UpdateConfig
+from stages.settings.vote import POLICY, RewardSource, VoteConfig, VoterWeight, VoteSettings
+from stages.settings.warm_start import WarmStartConfig
+from stages.trainer.deepspeed_config import read_deepspeed_settings
 from stages.trainer.fake import FAKE_POLICY
-from stages.vote_rewards import POLICY, RewardSource, VoteConfig, VoterWeight, VoteSettings
-from stages.warm_start import WARM_START, WarmStartConfig
+from stages.warm_start import WARM_START
 from storage.errors import ConfigError, IncompatibleCode, InputError
 from storage.run import Run, newest_revision, open_run
 from storage.store import Store
@@ -213,7 +208,7 @@ class Evaluation(Settings):
         """How a benchmark is asked and read; `answers`: the run's own."""
         record = benchmark.record
         return BenchmarkProtocol(
-            answers=(benchmark.answers or (record.answers if record else answers)).config(),
+            answers=answer_config(benchmark.answers or (record.answers if record else answers)),
             prompt=benchmark.prompt or (record.prompt if record else None) or self.protocol.prompt,
             shots=self.shots(benchmark),
             samples=benchmark.samples,
@@ -531,7 +526,7 @@ class RunConfig(Settings):
             **self.vote.model_dump(),
             rewards=self.rewards,
             domain=self.domain,
-            answers=self.answers.config(),
+            answers=answer_config(self.answers),
             voters=tuple(VoterWeight(name=voter.name, weight=voter.weight) for voter in self.voters),
         )
 
@@ -542,7 +537,7 @@ class RunConfig(Settings):
 
     def update_config(self) -> PpoUpdateConfig:
         return PpoUpdateConfig(
-            **self.update.model_dump(), temperature=self.sample.temperature, max_tokens=self.sample.max_tokens
+            update=self.update, temperature=self.sample.temperature, max_tokens=self.sample.max_tokens
         )
 
     def evaluated(self, iteration: int) -> bool:

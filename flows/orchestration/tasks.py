@@ -21,10 +21,10 @@ from prefect.states import Completed
 from flows.iteration import Inputs, LookupRunner, present
 from flows.orchestration.gpu_runs import GPU_STAGES, GpuRuns
 from stages.contract import Context, Progress, Result, Stage, run_stage
-from stages.evaluate import EvaluateConfig
-from stages.generate_instructions import GenerateConfig
-from stages.sample_responses import SampleConfig
 from stages.settings import Settings
+from stages.settings.evaluate import EvaluateConfig
+from stages.settings.generate import GenerateConfig
+from stages.settings.sample import SampleConfig
 from storage.artifact import ArtifactRef
 from storage.lease import Lease
 from storage.reader import output_of

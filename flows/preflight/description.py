@@ -14,12 +14,13 @@ from flows.cli.terminal import size_text
 from flows.config.run import RunConfig, Voter
 from flows.iteration import find_finished
 from flows.reporting.results import stage_seconds
+from stages.answers.kinds import load_kind
 from stages.answers.verifier import Verifier
 from stages.benchmarks.agreement import agreement
 from stages.import_inputs import read_seeds
 from stages.import_problems import problems_of
+from stages.settings.trainer import TrainerPlacement
 from stages.text.contamination import EvaluationOverlap
-from stages.trainer.config import TrainerPlacement
 from storage.run import newest_revision, open_run
 from storage.store import Store
 
@@ -151,8 +152,8 @@ def _restarts(config: RunConfig) -> list[str]:
 
 
 def _processes(placement: TrainerPlacement) -> str:
-    text = f"{placement.processes} process(es)"
-    return text if placement.machines == 1 else f"{text} on each of {placement.machines} machines"
+    text = f"{placement.processes_per_node} process(es)"
+    return text if placement.nodes == 1 else f"{text} on each of {placement.nodes} machines"
 
 
 def _benchmark(config: RunConfig) -> list[str]:
@@ -182,7 +183,7 @@ def _grading(config: RunConfig) -> list[str]:
     with Verifier() as verifier:
         for found in config.problems_config().sets:
             if found.path:
-                kind = config.evaluate_config().benchmarks[found.name].answers.load()
+                kind = load_kind(config.evaluate_config().benchmarks[found.name].answers)
                 result = agreement(problems_of(found), kind, verifier)
                 equal = result.problems - len(result.unequal_to_itself)
                 line = f"grading      {found.name}: {equal:,} of {result.problems:,} answers equal themselves"

@@ -25,7 +25,8 @@ from stages.benchmarks.agreement import Agreement, agreement
 from stages.benchmarks.catalogue import CATALOGUE
 from stages.engines.base import Completion
 from stages.evaluate import _Completed, _grade
-from stages.import_problems import ProblemSet, problems_of
+from stages.import_problems import problems_of
+from stages.settings.inputs import ProblemSet
 from tests.benchmarks.voting import RESPONSES, make_groups
 
 FOLDER = Path(__file__).resolve().parents[2] / "../shared/data"

@@ -34,7 +34,8 @@ import pyarrow.parquet as pq
 from flows.config.run import load_config
 from flows.local_runner import run_inline
 from stages.resources import Resources
-from stages.trainer.config import TrainerPlacement, UpdateConfig
+from stages.settings.trainer import TrainerPlacement
+from stages.settings.update import UpdateConfig
 from stages.trainer.job import Job
 from stages.trainer.launcher import TrainerProcess
 from storage.run import Run

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.answers.choice import ChoiceAnswer, listed_options
-from stages.answers.kinds import AnswerConfig, AnswerSettings, TextAnswer, normalised_text
+from stages.answers.kinds import TextAnswer, normalised_text
 from stages.answers.marks import anchored_line, last_boxed
 from stages.answers.math import MathAnswer
+from stages.settings.answers import AnswerConfig, AnswerSettings
 from storage.errors import InputError
 
 MEDICAL = (

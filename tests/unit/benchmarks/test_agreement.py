@@ -9,7 +9,8 @@ from stages.answers.kinds import AnswerKind
 from stages.answers.verifier import Verifier
 from stages.benchmarks.agreement import agreement
 from stages.benchmarks.catalogue import CATALOGUE
-from stages.import_problems import ProblemSet, problems_of
+from stages.import_problems import problems_of
+from stages.settings.inputs import ProblemSet
 from tests.helpers import problem_row
 
 SHARED = Path(__file__).parents[4] / "shared/data/benchmarks"

@@ -10,7 +10,8 @@ import pytest
 
 from stages import schemas
 from stages.contract import Context, run_stage
-from stages.ppo_update import PPO_UPDATE, PpoUpdateConfig
+from stages.ppo_update import PPO_UPDATE
+from stages.settings.update import PpoUpdateConfig
 from stages.trainer.fake import FakeTrainer
 from stages.trainer.job import ROLLOUT_COLUMNS, Job, JobResult, Progress
 from storage.artifact import ArtifactRef, read_manifest

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from stages import schemas
 from stages.contract import Context
 from stages.engines.fake import FakeEngine
-from stages.sample_responses import SAMPLE, AnswerPrompt, SampleConfig
+from stages.sample_responses import SAMPLE
+from stages.settings.sample import AnswerPrompt, SampleConfig
 from tests.helpers import SEED_QUESTIONS, Numbers, Tables, do, fake_resources, memory_store, put_policy, put_table
 
 

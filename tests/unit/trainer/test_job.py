@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from stages.trainer.config import TrainerPlacement, UpdateConfig, learning_rate_at, read_deepspeed_settings, zero_stage
+from stages.settings.trainer import TrainerPlacement
+from stages.settings.update import UpdateConfig
+from stages.trainer.deepspeed_config import read_deepspeed_settings, zero_stage
+from stages.trainer.schedule import learning_rate_at
 from storage.errors import ConfigError, InputError
 
 

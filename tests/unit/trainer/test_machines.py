@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from stages.resources import Compute
-from stages.trainer.config import TrainerPlacement, UpdateConfig
+from stages.settings.compute import Compute
+from stages.settings.trainer import TrainerPlacement
+from stages.settings.update import UpdateConfig
 from stages.trainer.launcher import TrainerProcess
 from storage.errors import TrainerError
 from tests.tiny_models import make_tiny_policy

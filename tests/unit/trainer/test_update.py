@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load_file
 
-from stages.trainer.config import CriticConfig, LoraConfig, TrainerPlacement, UpdateConfig
+from stages.settings.trainer import TrainerPlacement
+from stages.settings.update import CriticConfig, LoraConfig, UpdateConfig
 from stages.trainer.job import Job
 from stages.trainer.launcher import TrainerProcess
 from storage.errors import TrainerError

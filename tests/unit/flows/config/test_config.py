@@ -8,7 +8,8 @@ import yaml
 
 from flows.config.run import RunConfig, load_config, parse_config
 from stages.import_problems import problems_of, shots_of
-from stages.text.quality import RULES, QualityRules
+from stages.settings.filter import QualityRules
+from stages.text.quality import RULES
 from stages.trainer.fake import FAKE_POLICY
 from storage.errors import ConfigError, InputError
 from tests.helpers import fake_config, fake_values, write_jsonl

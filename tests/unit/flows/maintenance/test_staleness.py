@@ -13,7 +13,8 @@ from flows.iteration import find_finished
 from flows.local_runner import run_inline
 from flows.maintenance.staleness import differences, explain_recomputation, flatten
 from stages.settings import Settings
-from stages.vote_rewards import VOTE, VoteConfig
+from stages.settings.vote import VoteConfig
+from stages.vote_rewards import VOTE
 from storage.errors import IncompatibleCode
 from storage.run import open_run
 from storage.store import Store
