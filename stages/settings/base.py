@@ -69,7 +69,7 @@ def with_new_names(values: Mapping[str, Any], model: type[Settings]) -> dict[str
 
 
 def _translate(values: Any, annotation: Any, old_path: str, new_path: str, pairs: list[tuple[str, str]]) -> Any:
-    """Return `values` of a field of type `annotation` under new names; add (old, new) of each renamed one to `pairs`."""
+    """Return `values` of a field of type `annotation` under new names; add (old, new) of every renamed one."""
 
     def below(value: Any, inner: Any, old: object, new: object) -> Any:
         return _translate(value, inner, f"{old_path}{old}.", f"{new_path}{new}.", pairs)

@@ -152,10 +152,8 @@ def _columns(trainer: Trainer, rollout: Rollout, scores_B: Tensor, job: Job, pro
         penalty_BT = trainer.kl_coef * kl.ESTIMATORS[config.kl_estimator](old_BT, reference_BT)
     advantages_BT, returns_BT = compute_advantages(config, scores_B, mask_BT, penalty_BT, values_BT)
     weights_BT = torch.ones_like(old_BT)
-    if config.importance_weight_cap is not None:
-        weights_BT = losses.truncated_importance_weights(
-            old_BT, rollout.behaviour_logprobs_BT, config.importance_weight_cap
-        )
+    if (cap := config.importance_weight_cap) is not None:
+        weights_BT = losses.truncated_importance_weights(old_BT, rollout.behaviour_logprobs_BT, cap)
     return Columns(
         old_logprobs_BT=old_BT,
         reference_logprobs_BT=reference_BT,

@@ -109,6 +109,30 @@ def test_the_command_line_starts_without_prefect() -> None:
     )
 
 
+def test_settings_are_plain_data() -> None:
+    """No library of tables, stores, models or terminals, and nothing of ours that reads or writes."""
+    names = [name for name in modules() if name.split(".")[:2] == ["stages", "settings"]]
+    assert len(names) > 10
+    code = f"import json, sys, {', '.join(names)}\nprint(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True, timeout=120
+    )
+    kept_out = {
+        "polars",
+        "pyarrow",
+        "fsspec",
+        "s3fs",
+        "torch",
+        "prefect",
+        "transformers",
+        "numpy",
+        "rich",
+        "matplotlib",
+    }
+    kept_out |= {"storage.store", "stages.contract"}
+    assert kept_out.intersection(json.loads(done.stdout)) == set()
+
+
 def test_no_postponed_annotations_in_flows() -> None:
     """Prefect cannot resolve the parameter types of a deployment then."""
     assert [name for name in importing({"__future__"}) if name.startswith("flows/")] == []

@@ -278,7 +278,7 @@ class Brittle(AnswerKind):
 def test_an_exception_in_grading_counts_as_wrong_and_is_listed(
     context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(AnswerConfig, "load", lambda config: Brittle())
+    monkeypatch.setattr("stages.evaluate.load_kind", lambda config: Brittle())
     rows = [problem_row("b", "Seven?", "7")]
     script = {"Seven?\n": ["x=7", "no equation", "x=seven", "x=8"]}
     with fake_resources(ScriptedEngine(script)) as resources:

@@ -72,7 +72,11 @@ BENCHMARK = {"name": "b", "path": "b.jsonl"}
     [
         ("itertions", 3, r"itertions: unknown setting; did you mean iterations\?"),
         ("update.learning_rte", 1, r"update\.learning_rte: unknown setting; did you mean learning_rate\?"),
-        ("compute.trainer.proceses", 1, r"compute\.trainer\.proceses: unknown setting; did you mean processes\?"),
+        (
+            "compute.trainer.proceses",
+            1,
+            r"compute\.trainer\.proceses: unknown setting; did you mean processes_per_node\?",
+        ),
         ("filter.rules.min_word", 1, r"filter\.rules\.min_word: unknown setting; did you mean min_words\?"),
         (
             "filter.rules.use",
@@ -147,7 +151,9 @@ def test_a_wrong_setting_is_one_line_with_its_place(path: str, value: Any, messa
     assert "\n" not in str(found.value) and "http" not in str(found.value)
 
 
-@pytest.mark.parametrize("path", ["sample.temperature", "update.tis_cap", "update.kl_coef", "update.max_grad_norm"])
+@pytest.mark.parametrize(
+    "path", ["sample.temperature", "update.importance_weight_cap", "update.kl_coef", "update.max_grad_norm"]
+)
 def test_infinity_is_no_setting(path: str) -> None:
     """`.inf` passed the bounds and then failed in the key, where JSON has no such number: a bare ValueError."""
     with pytest.raises(ConfigError, match=path.rsplit(".", 1)[1]):
@@ -204,7 +210,7 @@ def test_overrides_are_yaml_values_by_dotted_name() -> None:
         None,
     )
     assert config.update.batch_responses == load_config(QUICKSTART).update.batch_responses
-    assert load_config(QUICKSTART, ("compute.trainer={processes: 2}",)).compute.trainer.processes == 2
+    assert load_config(QUICKSTART, ("compute.trainer={processes_per_node: 2}",)).compute.trainer.processes_per_node == 2
     assert load_config(QUICKSTART, ("iterations=2", "iterations=4")).iterations == 4
 
 
