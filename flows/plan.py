@@ -11,20 +11,20 @@ from pathlib import Path
 from flows.config.evaluation import Benchmark, Evaluation
 from flows.config.inputs import Policy, Seeds
 from flows.config.run import RunConfig
-from stages.benchmarks.format import BenchmarkFormat
+from stages.answers.kinds import answer_config
 from stages.contract import Stage
-from stages.draw_instructions import DrawConfig
-from stages.evaluate import BenchmarkProtocol, EvaluateConfig
-from stages.filter_instructions import FilterConfig
-from stages.generate_instructions import GenerateConfig
-from stages.import_inputs import IMPORT_POLICY, ImportSeeds, ImportVoters, bring_policy, import_voters_stage
-from stages.import_problems import ImportProblems, ProblemSet
+from stages.import_inputs import IMPORT_POLICY, bring_policy, import_voters_stage
 from stages.input_files import content_of_file
-from stages.ppo_update import PpoUpdateConfig
-from stages.sample_responses import SampleConfig, SampleVotersConfig, VoterSampling
 from stages.settings import Settings
+from stages.settings.benchmarks import BenchmarkFormat
+from stages.settings.evaluate import BenchmarkProtocol, EvaluateConfig
+from stages.settings.filter import FilterConfig
+from stages.settings.generate import DrawConfig, GenerateConfig
+from stages.settings.inputs import ImportProblems, ImportSeeds, ImportVoters, ProblemSet
+from stages.settings.sample import SampleConfig, SampleVotersConfig, VoterSampling
+from stages.settings.update import PpoUpdateConfig
+from stages.settings.vote import VoteConfig, VoterWeight
 from stages.trainer.fake import FAKE_POLICY
-from stages.vote_rewards import VoteConfig, VoterWeight
 from stages.warm_start import WARM_START
 from storage.errors import InputError
 from storage.run import newest_revision, open_run
@@ -109,7 +109,7 @@ def vote_settings(config: RunConfig) -> VoteConfig:
         **config.vote.model_dump(),
         rewards=config.rewards,
         domain=config.domain,
-        answers=config.answers.config(),
+        answers=answer_config(config.answers),
         voters=tuple(VoterWeight(name=voter.name, weight=voter.weight) for voter in config.voters),
     )
 
@@ -117,7 +117,7 @@ def vote_settings(config: RunConfig) -> VoteConfig:
 def update_settings(config: RunConfig) -> PpoUpdateConfig:
     """Return how the policy is updated."""
     return PpoUpdateConfig(
-        **config.update.model_dump(), temperature=config.sample.temperature, max_tokens=config.sample.max_tokens
+        update=config.update, temperature=config.sample.temperature, max_tokens=config.sample.max_tokens
     )
 
 
@@ -161,7 +161,7 @@ def evaluation_settings(config: RunConfig) -> EvaluateConfig:
     for benchmark in config.evaluate.benchmarks:
         record = benchmark.record
         benchmarks[benchmark.name] = BenchmarkProtocol(
-            answers=(benchmark.answers or (record.answers if record else config.answers)).config(),
+            answers=answer_config(benchmark.answers or (record.answers if record else config.answers)),
             prompt=benchmark.prompt or (record.prompt if record else None) or protocol.prompt,
             shots=benchmark.worked_examples,
             samples=benchmark.samples,

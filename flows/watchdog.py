@@ -176,14 +176,14 @@ RULES = (
         in_a_row=2,
     ),
     Rule(
-        bound="behaviour_gap",
+        bound="train_inference_logprob_gap",
         description="the mean gap between trainer and engine in the sampled tokens' log-probabilities",
         metric="train/behaviour_gap",
         compare="above",
         after_update=True,
     ),
 )
-ONLY_WARNS = "behaviour_gap"  # the policy has not collapsed: after a rollback the gap would be the same
+ONLY_WARNS = "train_inference_logprob_gap"  # the policy has not collapsed: after a rollback the gap would be the same
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,25 +7,12 @@ drawn once before any is drawn again.
 import random
 from math import ceil
 
-from pydantic import NonNegativeInt, PositiveInt
-
 from stages import schemas
 from stages.contract import Inputs, Metrics, Stage, Work
-from stages.settings import Settings
+from stages.settings.generate import DrawConfig
 from stages.text.contamination import EvaluationOverlap
 from storage.errors import InputError
 from storage.fingerprint import derive_seed
-
-
-class DrawConfig(Settings):
-    """Which questions an iteration trains on."""
-
-    questions: PositiveInt
-    labelled_only: bool
-    """Draw only questions that have an answer (for rewards by label)."""
-    drop_overlaps: bool
-    """Leave out what overlaps an evaluation set. Seeds stay, as they do in the method, and are reported."""
-    overlap_words: NonNegativeInt
 
 
 def draw_instructions(config: DrawConfig, inputs: Inputs, work: Work) -> Metrics:

@@ -11,67 +11,21 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
-
 from stages import schemas
-from stages.answers.kinds import AnswerConfig, AnswerKind, extract_answer
+from stages.answers.kinds import AnswerKind, extract_answer, load_kind
 from stages.answers.latex_values import MAX_ANSWER
 from stages.answers.voting import Ballot, Comparer, Graded, grade, vote
-from stages.benchmarks.format import Shots
 from stages.benchmarks.metrics import FAILED, WHOLE, reliability_rows, summarise
 from stages.contract import Inputs, Metrics, Shards, Stage, Work
-from stages.engines.base import Batch, Completion, Engine, SamplingParams
-from stages.sample_responses import AnswerPrompt
-from stages.settings import Settings, StopStrings
+from stages.engines.base import Batch, Completion, Engine, SamplingParams, encode_question
+from stages.settings.evaluate import EvaluateConfig
 from storage.fingerprint import derive_seed
 
 _WAITING_PARTS = 2  # parts that may wait for their grades while the engine goes on
 
 
-class EvaluateSettings(Settings):
-    """Protocol of an evaluation. Defaults are the published ones."""
-
-    samples: NonNegativeInt = Field(16, description="Sampled responses per problem (k); 0 for greedy only.")
-    prompt: AnswerPrompt = Field(
-        AnswerPrompt(template="{question}\n"),
-        description="plain, boxed, chat, chat_boxed, or its template, chat and system. A benchmark may have its own.",
-    )
-    temperature: PositiveFloat = Field(1.0, description="Of sampled responses; the greedy one has none.")
-    top_p: PositiveFloat = Field(
-        0.95, le=1, description="Sampling is among the likeliest tokens that together have this probability."
-    )
-    max_tokens: PositiveInt = Field(1_024, description="New tokens per response.")
-    max_prompt_tokens: PositiveInt = Field(2_048, description="Worked examples are left out until a prompt fits.")
-    stop: StopStrings = ()
-
-
-class BenchmarkProtocol(Settings):
-    """How one benchmark's questions are put and its answers read."""
-
-    answers: AnswerConfig = AnswerConfig()
-    prompt: AnswerPrompt
-    shots: Shots | None = None
-    samples: NonNegativeInt | None = None
-    """None: as many as the evaluation's protocol says."""
-
-    @property
-    def label(self) -> str:
-        """What is shown beside a number."""
-        return self.prompt.label + (f", {self.shots.count} examples" if self.shots else "")
-
-
-class EvaluateConfig(EvaluateSettings):
-    """`EvaluateSettings` with what the rest of the run fixes; each benchmark's prompt stands in `benchmarks`."""
-
-    benchmarks: dict[str, BenchmarkProtocol]
-
-    def samples_of(self, benchmark: str) -> int:
-        own = self.benchmarks[benchmark].samples
-        return self.samples if own is None else own
-
-
 def evaluate(config: EvaluateConfig, inputs: Inputs, work: Work) -> Metrics:
-    kinds = {benchmark: protocol.answers.load() for benchmark, protocol in config.benchmarks.items()}
+    kinds = {benchmark: load_kind(protocol.answers) for benchmark, protocol in config.benchmarks.items()}
     engine = work.resources.engine()
     engine.load(inputs.folder("policy"), inputs.identity("policy"))
     problems = inputs.table("problems").to_dicts()
@@ -184,7 +138,7 @@ class _Examples:
             self._composed[benchmark, subject] = self._compose(benchmark, subject)
         texts = self._composed[benchmark, subject]
         for shown in range(len(texts), -1, -1):
-            ids = prompt.encode(problem["question"], engine, "".join(texts[:shown]))
+            ids = encode_question(engine, prompt, problem["question"], "".join(texts[:shown]))
             if len(ids) <= self._config.max_prompt_tokens:
                 break
         return ids

@@ -6,48 +6,23 @@ that overlaps one is reported, and stays.
 """
 
 from collections import Counter
-from typing import Any, Literal
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
-from pydantic import Field, PositiveInt
 
 from stages import schemas
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.domains import arithmetic
-from stages.settings import Settings
+from stages.settings.filter import FilterConfig
 from stages.text.contamination import EvaluationOverlap
-from stages.text.quality import QualityRules, reject_reason
+from stages.text.quality import reject_reason
 from stages.text.similarity import RougeLBank
 from storage.tables import make_table
 
 REASON_SURPLUS = "surplus"
 REASONS_AFTER_RULES = ("held_out_problem", "evaluation_overlap", "similar", REASON_SURPLUS)
 """Why a question that passes the quality rules is rejected, in the order in which it is looked at."""
-
-
-class FilterSettings(Settings):
-    """Which candidates are accepted. Defaults are the published ones, except where `QualityRules` says otherwise."""
-
-    rules: QualityRules = QualityRules()
-    max_similarity: float = Field(0.7, ge=0, le=1, description="Reject above this ROUGE-L F-measure.")
-    overlap_words: int = Field(
-        13,
-        ge=0,
-        le=100,
-        description="Reject when this many words in a row occur in an evaluation set; 0 for equal texts only.",
-    )
-
-
-class FilterConfig(FilterSettings):
-    """`FilterSettings` with what the rest of the run fixes."""
-
-    questions: PositiveInt
-    """Accept at most this many; the rest is rejected as surplus."""
-    domain: Literal["arithmetic"] | None = None
-    """Built-in domain whose held-out problems are kept apart."""
-    seed_sets: tuple[str, ...] = ()
-    """Benchmarks that are the seeds themselves: they neither reject candidates nor count as overlap."""
 
 
 def filter_instructions(config: FilterConfig, inputs: Inputs, work: Work) -> Metrics:

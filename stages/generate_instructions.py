@@ -4,51 +4,17 @@ Departs from the authors' release: the first question of a continuation, which c
 if the token limit cut it, is dropped; a prompt that is too long loses whole examples, never its end.
 """
 
-import math
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
-
 from stages import schemas
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.engines.base import Batch, SamplingParams
-from stages.settings import Settings, StopStrings
+from stages.settings.generate import GenerateConfig
 from stages.text.prompts import choose_examples, fit_examples, question_list_messages
 from stages.text.question_lists import parse_questions
 from stages.text.similarity import distinct_share
-
-PAPER_SYSTEM = (
-    "You are a professional math teacher. You write new, clear and self-contained mathematics questions for your "
-    "students. You only create questions; you never solve them."
-)
-
-
-class GenerateConfig(Settings):
-    """Settings of the few-shot prompts and their sampling. Defaults are the published ones."""
-
-    questions: PositiveInt = Field(2_000, description="Accepted questions wanted per iteration.")
-    over_generation: float = Field(1.5, ge=1, le=20, description="Questions asked for, per accepted question wanted.")
-    questions_per_prompt: PositiveInt = Field(8, description="Questions that one continuation is expected to hold.")
-    examples: PositiveInt = Field(8, description="Questions shown in each prompt.")
-    examples_from_pool: NonNegativeInt = Field(2, description="At most this many of them are kept generated ones.")
-    system: str = Field(PAPER_SYSTEM, description="System prompt; empty for none.")
-    user: str = Field("Come up with a series of questions:", description="First line of the user's turn.")
-    temperature: NonNegativeFloat = Field(
-        0.8, description="0 always takes the likeliest token; 1 samples from the policy as it is."
-    )
-    top_p: PositiveFloat = Field(
-        0.95, le=1, description="Sampling is among the likeliest tokens that together have this probability."
-    )
-    presence_penalty: float = Field(2.0, ge=-2, le=2, description="Taken from the logits of tokens used already.")
-    max_prompt_tokens: PositiveInt = Field(1_024, description="Examples are left out until a prompt fits.")
-    max_tokens: PositiveInt = Field(1_024, description="New tokens per continuation.")
-    stop: StopStrings = ()
-
-    @property
-    def prompts(self) -> int:
-        return math.ceil(self.questions * self.over_generation / self.questions_per_prompt)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,45 +5,18 @@ What comes from outside enters by content: keys hold the sha256 of the file or f
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
-
-from pydantic import Field, PositiveInt
+from typing import Any
 
 from stages import schemas
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.domains import arithmetic
 from stages.input_files import read_rows
-from stages.settings import Settings
+from stages.settings.inputs import ImportPolicy, ImportSeeds, ImportVoters
 from storage.errors import InputError
 from storage.fingerprint import digest_file, digest_files
 from storage.writer import files_under
 
 QUESTION_FIELDS = ("question", "problem")
-
-
-class ImportSeeds(Settings):
-    """Questions from a file (`path` and `sha256`) or from a built-in domain (`domain` and `count`)."""
-
-    path: str | None = Field(None, exclude=True)
-    sha256: str | None = None
-    domain: Literal["arithmetic"] | None = None
-    count: PositiveInt | None = None
-
-
-class ImportVoters(Settings):
-    """Models that vote beside the policy, by name."""
-
-    models: dict[str, "ImportPolicy"]
-
-
-class ImportPolicy(Settings):
-    """A local Hugging Face folder; it stays where it is, its files are recorded by digest. With an adapter (peft's
-    format), the folder of the two merged is written."""
-
-    path: str = Field(exclude=True)
-    sha256: str
-    adapter: str | None = Field(None, exclude=True)
-    adapter_sha256: str | None = Field(None, exclude_if=lambda found: found is None)
 
 
 def import_seeds(config: ImportSeeds, inputs: Inputs, work: Work) -> Metrics:

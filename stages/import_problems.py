@@ -5,39 +5,17 @@ that results can be given without them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
-
-from pydantic import Field, NonNegativeInt, PositiveInt
+from typing import Any
 
 from stages import schemas
-from stages.benchmarks.format import BenchmarkFormat, ReadProblem, RowError, read_problem
+from stages.benchmarks.format import ReadProblem, RowError, read_problem
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.domains import arithmetic
 from stages.input_files import read_rows
-from stages.settings import Settings
+from stages.settings.benchmarks import BenchmarkFormat
+from stages.settings.inputs import ImportProblems, ProblemSet
 from stages.text.contamination import EvaluationOverlap
 from storage.errors import InputError
-
-
-class ProblemSet(Settings):
-    """One evaluation set: from a file, the held-out split of a built-in domain, or the seeds that have an answer."""
-
-    name: str
-    seeds: bool = False
-    path: str | None = Field(None, exclude=True)
-    sha256: str | None = None
-    domain: Literal["arithmetic"] | None = None
-    count: PositiveInt | None = None
-    seed: int = 0
-    format: BenchmarkFormat = BenchmarkFormat()
-    shots_path: str | None = Field(None, exclude=True)
-    shots_sha256: str | None = None
-
-
-class ImportProblems(Settings):
-    sets: tuple[ProblemSet, ...]
-    overlap_words: NonNegativeInt = 13
-    """A problem that shares so many words in a row with a seed overlaps it."""
 
 
 def import_problems(config: ImportProblems, inputs: Inputs, work: Work) -> Metrics:

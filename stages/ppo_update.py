@@ -12,21 +12,11 @@ from pathlib import Path
 
 import polars as pl
 import pyarrow.parquet as pq
-from pydantic import PositiveFloat, PositiveInt
 
 from stages import schemas
 from stages.contract import Inputs, Metrics, Stage, Work
-from stages.trainer.config import UpdateConfig
+from stages.settings.update import PpoUpdateConfig
 from stages.trainer.job import Job
-
-
-class PpoUpdateConfig(UpdateConfig):
-    """`UpdateConfig` with what the rest of the run fixes."""
-
-    temperature: PositiveFloat
-    """The temperature that responses were sampled at."""
-    max_tokens: PositiveInt
-    """Most tokens that a response could have."""
 
 
 def ppo_update(config: PpoUpdateConfig, inputs: Inputs, work: Work) -> Metrics:
@@ -46,7 +36,7 @@ def ppo_update(config: PpoUpdateConfig, inputs: Inputs, work: Work) -> Metrics:
         output=output,
         output_policy_key=work.identity("policy"),
         output_state_key=work.identity("trainer_state"),
-        config=UpdateConfig(**config.model_dump(exclude={"temperature", "max_tokens"})),
+        config=config.update,
         placement=work.resources.settings.trainer,
         temperature=config.temperature,
         max_tokens=config.max_tokens,

@@ -8,13 +8,10 @@ import shutil
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING
 
-from pydantic import Field, PositiveInt, model_validator
-
-from stages.engines.config import EngineKind, ServerPlacement, VllmPlacement
-from stages.settings import Settings
-from stages.trainer.config import TrainerPlacement
+from stages.settings.compute import Compute
+from stages.settings.engines import EngineKind
 from storage.errors import NotWritable
 
 if TYPE_CHECKING:
@@ -22,27 +19,6 @@ if TYPE_CHECKING:
     from stages.engines.base import Engine
     from stages.trainer.fake import FakeTrainer
     from stages.trainer.launcher import TrainerProcess
-
-
-class Compute(Settings):
-    """Where and how stages run. Changing any of it recomputes nothing."""
-
-    threads: PositiveInt = 1
-    """CPU threads of the engine; for a tiny policy one is fastest, two spin against each other on busy cores."""
-    max_batch_tokens: PositiveInt = 65_536
-    """Tokens (prompt and response) that the engine holds in one batch."""
-    shard_rows: PositiveInt = 1_024
-    """Rows of prompts per committed part: a killed stage loses at most the part in flight."""
-    scratch: Path | None = Field(None, description="Folder for temporary files; the system's own when not set.")
-    vllm: VllmPlacement = VllmPlacement()
-    server: ServerPlacement = ServerPlacement()
-    trainer: TrainerPlacement = TrainerPlacement()
-
-    @model_validator(mode="after")
-    def _machines_share_files(self) -> Self:
-        if self.trainer.machines > 1 and self.scratch is None:
-            raise ValueError("with several trainer.machines, set `scratch` to a folder that all of them see")
-        return self
 
 
 class Resources:

@@ -9,84 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
-
 from stages import schemas
 from stages.contract import Inputs, Metrics, Shards, Stage, Work
-from stages.engines.base import Batch, Engine, SamplingParams
-from stages.settings import Settings, StopStrings
-
-BOXED = "Please reason step by step, and put your final answer within \\boxed{}."
-"""The instruction that models of mathematics are trained with most."""
-PROMPTS: dict[str, dict[str, Any]] = {
-    "plain": {"template": "{question}\n"},
-    "boxed": {"template": f"{{question}}\n{BOXED}\n"},
-    "chat": {"template": "{question}", "chat": True},
-    "chat_boxed": {"template": f"{{question}}\n{BOXED}", "chat": True},
-}
-"""Prompts that have a name: the question alone, as published; with an instruction; through the chat template."""
-
-
-class AnswerPrompt(Settings):
-    """How a question is put to the policy. Part of what a result means, for rewards and for evaluation."""
-
-    template: str = Field("{question}", description="Text with {question} in it.", pattern=r"\{question\}")
-    chat: bool = Field(False, description="Apply the policy's chat template.")
-    system: str = Field("", description="System prompt; used with `chat` only.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _by_name(cls, given: Any) -> Any:
-        if isinstance(given, str) and given not in PROMPTS:
-            raise ValueError(
-                f"unknown prompt {given!r}; expected {', '.join(PROMPTS)}, or its template, chat and system"
-            )
-        return PROMPTS[given] if isinstance(given, str) else given
-
-    @property
-    def label(self) -> str:
-        """What is shown beside a number: the prompt's name, whatever white space ends it, or "own"."""
-        for name, known in PROMPTS.items():
-            same_text = self.template.strip() == known["template"].strip()
-            if same_text and self.chat == bool(known.get("chat")):
-                return name + (" with system prompt" if self.chat and self.system else "")
-        return "own, chat" if self.chat else "own"
-
-    def encode(self, question: str, engine: Engine, before: str = "") -> list[int]:
-        """Token ids of the prompt; `before` is text that stands in front of the question's (worked examples)."""
-        text = before + self.template.replace("{question}", question)
-        if not self.chat:
-            return engine.encode(text)
-        messages = [{"role": "system", "content": self.system}] if self.system else []
-        return engine.encode_chat([*messages, {"role": "user", "content": text}])
-
-
-class SampleConfig(Settings):
-    """Settings of the sampled responses. Defaults are the published ones."""
-
-    responses: PositiveInt = Field(16, description="Responses per question.")
-    prompt: AnswerPrompt = AnswerPrompt()
-    temperature: PositiveFloat = Field(1.0, description="1 samples from the policy as it is.")
-    top_p: PositiveFloat = Field(
-        1.0, le=1, description="Sampling is among the likeliest tokens that together have this probability."
-    )
-    max_prompt_tokens: PositiveInt = Field(1_024, description="A question whose prompt is longer gets no responses.")
-    max_tokens: PositiveInt = Field(1_024, description="New tokens per response.")
-    stop: StopStrings = ()
-
-
-class VoterSampling(Settings):
-    """How one voter beside the policy answers."""
-
-    name: str
-    responses: PositiveInt
-    prompt: AnswerPrompt
-
-
-class SampleVotersConfig(SampleConfig):
-    """`SampleConfig` with the voters; its `responses` and `prompt` are the policy's and not used here."""
-
-    voters: tuple[VoterSampling, ...]
+from stages.engines.base import Batch, Engine, SamplingParams, encode_question
+from stages.settings.sample import AnswerPrompt, SampleConfig, SampleVotersConfig
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -195,7 +121,7 @@ def _fitting(
     questions: Sequence[tuple[str, str]], prompt: AnswerPrompt, max_tokens: int, engine: Engine
 ) -> dict[str, list[int]]:
     """Question id -> prompt ids of the questions whose prompt is not too long, in order."""
-    encoded = {question_id: prompt.encode(question, engine) for question_id, question in questions}
+    encoded = {question_id: encode_question(engine, prompt, question) for question_id, question in questions}
     return {question_id: ids for question_id, ids in encoded.items() if len(ids) <= max_tokens}
 
 

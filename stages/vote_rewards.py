@@ -13,67 +13,18 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal, Self
-
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from typing import Any
 
 from stages import schemas
-from stages.answers.kinds import AnswerConfig, AnswerKind, extract_answer
+from stages.answers.kinds import AnswerKind, extract_answer, load_kind
 from stages.answers.latex_values import MAX_ANSWER
 from stages.answers.voting import Ballot, Comparer, Graded, GradeStatus, Vote, grade, vote
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.domains import arithmetic
-from stages.settings import Settings
+from stages.settings.vote import POLICY, VoteConfig
 
-RewardSource = Literal["majority", "verified", "random"]
-
-POLICY = "policy"
-"""The policy's name among the voters."""
 _CHUNK = 256  # questions voted on together: enough to keep all workers busy, few enough to show progress
 DECISIONS = ("kept", "too_easy", "too_hard", "tie", "abstain", "no_answer", "unparsable", "no_responses")
-
-
-class VoteSettings(Settings):
-    """How responses are judged. Defaults are the published ones."""
-
-    min_reward: float = Field(0.2, ge=0, le=1, description="Keep a question whose mean reward is at least this ...")
-    max_reward: float = Field(0.8, ge=0, le=1, description="... and at most this.")
-    abstain_below: float = Field(0.0, ge=0, le=1, description="Drop a question whose vote has a smaller margin.")
-    soft: bool = Field(False, description="Every answer earns the share of its class, instead of 1 for the majority.")
-    low_agreement_penalty: float = Field(
-        0.0, ge=0, le=1, description="Rewards are multiplied by 1 - this * (1 - majority share)."
-    )
-    train_responses: PositiveInt | None = Field(
-        None, ge=2, description="All responses vote; only this many of each question are trained on."
-    )
-
-    @model_validator(mode="after")
-    def _bounds(self) -> Self:
-        if self.min_reward > self.max_reward:
-            raise ValueError(
-                f"min_reward {self.min_reward} is above max_reward {self.max_reward}: nothing could be kept"
-            )
-        return self
-
-
-class VoterWeight(Settings):
-    """A voter beside the policy, and what each of its votes counts; the policy's count 1."""
-
-    name: str
-    weight: PositiveFloat
-
-
-class VoteConfig(VoteSettings):
-    """`VoteSettings` with what the rest of the run fixes."""
-
-    rewards: RewardSource = "majority"
-    """majority: the method. verified: labels (upper bound). random: the majority's rewards, permuted within each
-    question after the difficulty gate (control)."""
-    domain: Literal["arithmetic"] | None = None
-    """Built-in domain that can label its own questions."""
-    answers: AnswerConfig = AnswerConfig()
-    voters: tuple[VoterWeight, ...] = ()
-    """Whose answers are in the input `voter_responses`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,7 +56,7 @@ class Judged:
 
 def vote_rewards(config: VoteConfig, inputs: Inputs, work: Work) -> Metrics:
     questions = inputs.table("accepted").to_dicts()
-    kind, comparer = config.answers.load(), work.resources.verifier()
+    kind, comparer = load_kind(config.answers), work.resources.verifier()
     responses = _responses(inputs, {row["question_id"]: row["question"] for row in questions}, kind, config)
     labels = _Labels(inputs)
     judged: list[Judged] = []

@@ -16,11 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
-
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.domains.arithmetic import Problem, direct_response, make_problem, worked_response
-from stages.settings import Settings
+from stages.settings.warm_start import WarmStartConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,60 +40,6 @@ MAX_POSITIONS = 1024
 _PIECES = r"[0-9]| ?\\?[A-Za-z]+(?:\{| (?=[0-9]))?| ?[^\sA-Za-z0-9]|\s"
 _TOKENIZER_PROBLEMS = 3000
 _REPORT_EVERY = 10
-
-
-class WarmStartConfig(Settings):
-    """The recipe. Its defaults were chosen on held-out problems and seeds that no published number uses.
-
-    What matters is that worked answers are learned before the direct ones come in: with rates of 0.02 and 6e-3 that
-    failed with four of eight seeds (a single sample right in 12-22 % of problems instead of 24-49 %), with these in
-    none of twenty.
-    """
-
-    width: int = Field(default=96, ge=32, le=1024)
-    """Hidden size."""
-    layers: int = Field(default=2, ge=1, le=16)
-    """Transformer blocks."""
-    heads: int = Field(default=3, ge=1, le=32)
-    """Attention heads, each with its own keys and values."""
-    head_size: int = Field(default=32, ge=32, le=128)
-    """Size of one head; vLLM on a CPU needs at least 32."""
-    feed_forward: int = Field(default=256, ge=32, le=8192)
-    """Size of the gated layer."""
-    init_std: float = Field(default=0.05, gt=0, le=1)
-    """Standard deviation of the initial weights."""
-    vocabulary: int = Field(default=600, ge=300, le=8192)
-    """At most so many tokens; the domain's words are all whole ones at about 560."""
-    steps: int = Field(default=750, ge=1)
-    """Optimiser steps."""
-    direct_from_step: int = Field(default=640, ge=0)
-    """Every answer is worked until here; from here on each is direct with probability `direct_share`."""
-    direct_share: float = Field(default=0.5, ge=0, le=1)
-    """Share of direct answers from `direct_from_step` on."""
-    questions_per_step: int = Field(default=24, ge=1)
-    """Questions with their answers in a step."""
-    lists_per_step: int = Field(default=2, ge=1)
-    """Lists of questions in a step."""
-    examples_in: int = Field(default=2, ge=1, le=16)
-    """Questions that a list shows."""
-    examples_out: int = Field(default=2, ge=1, le=16)
-    """Questions to be written after them."""
-    question_loss: float = Field(default=0.1, ge=0)
-    """Weight of the tokens of the question, beside 1 for those of its answer."""
-    list_loss: float = Field(default=1.0, ge=0)
-    """Weight of the questions written in a list, beside 1 for answers."""
-    matrix_learning_rate: float = Field(default=0.013, gt=0, le=1)
-    """Muon, for the matrices inside the blocks."""
-    learning_rate: float = Field(default=4e-3, gt=0, le=1)
-    """Adam, for embeddings, norms and biases."""
-    warm_up_steps: int = Field(default=50, ge=0)
-    """Steps over which both rates rise."""
-    decay_share: float = Field(default=0.5, gt=0, le=1)
-    """The last share of the steps, over which both rates fall linearly."""
-    final_rate: float = Field(default=0.05, ge=0, le=1)
-    """Share of the rates below which they do not fall."""
-    clip_norm: float = Field(default=1.0, gt=0)
-    """Bound of the gradient's norm."""
 
 
 def warm_start(config: WarmStartConfig, inputs: Inputs, work: Work) -> Metrics:

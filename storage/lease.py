@@ -5,8 +5,8 @@ take over exactly one creates the next. Its owner renews it every quarter of a m
 minute has expired. An owner on this machine is looked for among its processes, so that the lease of a killed process
 is free at once.
 
-There is one lease on the run, and if several processes share its GPU stages (`flows.orchestration.gpu_runs`) one on each of
-those that only one of them can do.
+There is one lease on the run. If several processes share its GPU stages (`flows.orchestration.gpu_runs`), there is one
+more on each stage that only one of them can do.
 
 The lease saves work, it does not protect data: should two owners ever run (clocks an hour apart, a machine that slept),
 the create-only writes of parts and manifests decide, as they always do.

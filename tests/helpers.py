@@ -17,8 +17,9 @@ from stages.contract import Context, Inputs, Metrics, Stage, Work, no_progress, 
 from stages.contract import Progress as StageProgress
 from stages.engines.base import Batch, Completion, Engine, Progress, Responses, SamplingParams
 from stages.engines.fake import FakeEngine
-from stages.resources import Compute, Resources
+from stages.resources import Resources
 from stages.settings import Settings
+from stages.settings.compute import Compute
 from stages.trainer.fake import FAKE_POLICY
 from storage.artifact import ArtifactRef
 from storage.fingerprint import fingerprint

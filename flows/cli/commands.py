@@ -1,6 +1,7 @@
 """What all commands share: how they are declared, and how they read a config or open a run."""
 
 import argparse
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,8 +61,8 @@ ON_A_RUN = (option("run", help="a run: runs/quickstart, or s3://bucket/prefix/na
 
 
 def load(options: argparse.Namespace) -> RunConfig:
-    """Load the config of a command with the arguments `ON_A_CONFIG`."""
-    return load_config(options.config, options.set)
+    """Load the config of a command with the arguments `ON_A_CONFIG`; note settings under old names."""
+    return load_config(options.config, options.set, note=lambda line: print(f"note: {line}", file=sys.stderr))
 
 
 def config_of(uri: str) -> RunConfig:

@@ -98,10 +98,10 @@ def _join(options: argparse.Namespace) -> None:
     from stages.trainer.launcher import join
 
     placement = load(options).compute.trainer
-    if not 0 < options.node < placement.machines:
+    if not 0 < options.node < placement.nodes:
         raise InputError(
-            f"--node {options.node}: expected a number from 1 to {placement.machines - 1}, as "
-            f"compute.trainer.machines is {placement.machines}"
+            f"--node {options.node}: expected a number from 1 to {placement.nodes - 1}, as "
+            f"compute.trainer.nodes is {placement.nodes}"
         )
     join(placement, options.node, print_line)
 

@@ -6,12 +6,12 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from flows.config.checks import require_exactly_one
 from flows.config.inputs import Domain
-from stages.answers.kinds import AnswerSettings
-from stages.benchmarks.catalogue import CATALOGUE, Record
-from stages.benchmarks.format import BenchmarkFormat, Shots
-from stages.evaluate import EvaluateSettings
-from stages.sample_responses import AnswerPrompt
+from stages.benchmarks.catalogue import CATALOGUE
 from stages.settings import Settings
+from stages.settings.answers import AnswerSettings
+from stages.settings.benchmarks import BenchmarkFormat, Record, Shots
+from stages.settings.evaluate import EvaluateSettings
+from stages.settings.sample import AnswerPrompt
 
 
 class Benchmark(Settings):

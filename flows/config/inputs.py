@@ -5,10 +5,10 @@ from typing import Literal, Self
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from flows.config.checks import require_exactly_one
-from stages.sample_responses import AnswerPrompt
 from stages.settings import Settings
-from stages.vote_rewards import POLICY
-from stages.warm_start import WarmStartConfig
+from stages.settings.sample import AnswerPrompt
+from stages.settings.vote import POLICY
+from stages.settings.warm_start import WarmStartConfig
 
 Domain = Literal["arithmetic"]
 

@@ -1,7 +1,7 @@
 """Load a `RunConfig` from YAML, with overrides, and explain in one line what is wrong with it."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,20 +9,22 @@ import yaml
 from pydantic import ValidationError
 
 from flows.config.run import RunConfig
-from stages.settings import Settings
+from stages.settings import Settings, old_names, with_new_names
 from storage.errors import ConfigError
 
 
-def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
+def load_config(
+    path: Path, overrides: Sequence[str] = (), note: Callable[[str], None] = lambda line: None
+) -> RunConfig:
     """Load a run's settings from a YAML file; each override is `key.subkey=value`.
 
     A file may extend another one (`extends: other.yaml`, relative to itself) and contain only the differences; groups
-    of settings are merged, lists are not. Raises ConfigError that names the file, the setting, what was found and what
-    was expected.
+    of settings are merged, lists are not. `note` receives a line for each setting that is given under its old name.
+    Raises ConfigError that names the file, the setting, what was found and what was expected.
     """
-    values = _read_yaml(path, ())
+    values = _read_yaml(path, (), note)
     for override in overrides:
-        _apply_override(values, override)
+        _apply_override(values, override, note)
     return parse_config(values, str(path))
 
 
@@ -34,8 +36,8 @@ def parse_config(values: dict[str, Any], source: str) -> RunConfig:
         raise ConfigError(_explain(error, source)) from None
 
 
-def _read_yaml(path: Path, extending: tuple[Path, ...]) -> dict[str, Any]:
-    """Read a file and what it extends; `extending` are the files that led here."""
+def _read_yaml(path: Path, extending: tuple[Path, ...], note: Callable[[str], None]) -> dict[str, Any]:
+    """Read a file and the file that it extends; `extending` are the files that led here."""
     if path.resolve() in extending:
         raise ConfigError(f"{path} extends itself, through {' and '.join(map(str, extending))}")
     try:
@@ -51,9 +53,18 @@ def _read_yaml(path: Path, extending: tuple[Path, ...]) -> dict[str, Any]:
         raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path} holds {type(values).__name__}, expected settings by name")
-    if (base := values.pop("extends", None)) is None:
+    base = values.pop("extends", None)
+    values = _rename(values, str(path), note)
+    if base is None:
         return values
-    return _merge(_read_yaml(path.parent / str(base), (*extending, path.resolve())), values)
+    return _merge(_read_yaml(path.parent / str(base), (*extending, path.resolve()), note), values)
+
+
+def _rename(values: dict[str, Any], source: str, note: Callable[[str], None]) -> dict[str, Any]:
+    """Return `values` under the new names of all settings, and note each old name."""
+    for old, new in old_names(values, RunConfig):
+        note(f"{source}: {old} is now called {new}; the old name still works")
+    return with_new_names(values, RunConfig)
 
 
 def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -64,19 +75,24 @@ def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _apply_override(values: dict[str, Any], override: str) -> None:
+def _apply_override(values: dict[str, Any], override: str, note: Callable[[str], None]) -> None:
     name, equals, text = override.partition("=")
     if not equals or not name:
         raise ConfigError(f"--set {override}: expected key=value, such as --set update.learning_rate=1e-6")
-    *groups, last = name.split(".")
-    for group in groups:
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"--set {override}: {text!r} is not a YAML value") from None
+    nested = value
+    for key in reversed(name.split(".")):
+        nested = {key: nested}
+    nested = _rename(nested, f"--set {override}", note)
+    for _ in range(name.count(".")):
+        ((group, nested),) = nested.items()
         values = values.setdefault(group, {})
         if not isinstance(values, dict):
             raise ConfigError(f"--set {override}: {group} is not a group of settings")
-    try:
-        values[last] = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise ConfigError(f"--set {override}: {text!r} is not a YAML value") from None
+    values.update(nested)
 
 
 def _explain(error: ValidationError, source: str) -> str:

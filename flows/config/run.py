@@ -13,15 +13,15 @@ from flows.config.inputs import Dataset, Domain, Policy, Seeds, Voter
 from flows.config.retention import Keep
 from flows.config.tracking import TrackerSettings
 from flows.config.watchdog import Watchdog
-from stages.answers.kinds import AnswerSettings
-from stages.engines.config import EngineKind
-from stages.filter_instructions import FilterSettings
-from stages.generate_instructions import GenerateConfig
-from stages.resources import Compute
-from stages.sample_responses import SampleConfig
 from stages.settings import Settings
-from stages.trainer.config import UpdateConfig
-from stages.vote_rewards import RewardSource, VoteSettings
+from stages.settings.answers import AnswerSettings
+from stages.settings.compute import Compute
+from stages.settings.engines import EngineKind
+from stages.settings.filter import FilterSettings
+from stages.settings.generate import GenerateConfig
+from stages.settings.sample import SampleConfig
+from stages.settings.update import UpdateConfig
+from stages.settings.vote import RewardSource, VoteSettings
 
 
 class RunConfig(Settings):

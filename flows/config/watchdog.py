@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import PositiveFloat, PositiveInt
 
-from stages.settings import Settings
+from stages.settings.base import Settings, renamed
 
 Action = Literal["warn", "stop", "rollback"]
 
@@ -49,6 +49,6 @@ class Watchdog(Settings):
     validation_loss: PositiveFloat | None = 0.03
     """Highest loss of accuracy on a benchmark with `validation: true`, compared with the best policy before; counts
     only if the 95 % interval of the paired difference excludes 0."""
-    behaviour_gap: PositiveFloat | None = 0.1
+    train_inference_logprob_gap: PositiveFloat | None = renamed("behaviour_gap", default=0.1)
     """Highest mean |log-probability of the trainer - log-probability of the engine| over sampled tokens; only warns.
     With both in bfloat16 the gap is about 0.01; 0.1 means other weights, another temperature or a broken kernel."""

@@ -40,7 +40,10 @@ class GpuRuns:
         """Prepare for a run; `restarts` is how many lost flow runs are replaced in all."""
         self._config = config
         self._restarts = restarts
-        self._parameters: dict[str, Any] = {"config": config.model_dump(mode="json"), "code": code_version()}
+        self._parameters: dict[str, Any] = {
+            "config": config.model_dump(mode="json", by_alias=False),
+            "code": code_version(),
+        }
         self._tag = f"serl: {config.uri}"
         self._runs: dict[int, FlowRun] = {}  # by rank
         self._checked = self._warned = 0.0

@@ -38,7 +38,7 @@ def submit(config: RunConfig, iterations: int, *, watch: bool, say: Callable[[st
     for pool in pools:
         if not online_workers(pool):
             raise InputError(f"no worker of pool {pool} is online; start one: prefect worker start --pool {pool}")
-    parameters = {"config": config.model_dump(mode="json"), "iterations": iterations}
+    parameters = {"config": config.model_dump(mode="json", by_alias=False), "iterations": iterations}
     try:
         run = run_deployment(RUN_DEPLOYMENT, parameters=parameters, timeout=0, as_subflow=False)
     except PrefectHTTPStatusError as error:

@@ -9,7 +9,7 @@ from flows.plan import policy_folder, resolve
 from stages.engines.loader import check_chat_template, check_installed
 from stages.import_inputs import read_seeds
 from stages.import_problems import problems_of, shots_of
-from stages.trainer.config import read_deepspeed_settings
+from stages.trainer.deepspeed_config import read_deepspeed_settings
 from storage.errors import InputError
 
 

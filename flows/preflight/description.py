@@ -16,12 +16,13 @@ from flows.preflight.estimates import (
     time_line,
 )
 from flows.run_state import find_finished
+from stages.answers.kinds import load_kind
 from stages.answers.verifier import Verifier
 from stages.benchmarks.agreement import agreement
 from stages.import_inputs import read_seeds
 from stages.import_problems import problems_of
+from stages.settings.trainer import TrainerPlacement
 from stages.text.contamination import EvaluationOverlap
-from stages.trainer.config import TrainerPlacement
 from storage.store import Store
 
 
@@ -127,8 +128,8 @@ def _vllm_restarts(config: RunConfig) -> list[str]:
 
 
 def _processes(placement: TrainerPlacement) -> str:
-    text = f"{placement.processes} process(es)"
-    return text if placement.machines == 1 else f"{text} on each of {placement.machines} machines"
+    text = f"{placement.processes_per_node} process(es)"
+    return text if placement.nodes == 1 else f"{text} on each of {placement.nodes} machines"
 
 
 def _benchmarks(plan: Plan) -> list[str]:
@@ -159,7 +160,7 @@ def _grading(plan: Plan) -> list[str]:
         for problem_set in plan.import_problems.sets:
             if not problem_set.path:
                 continue
-            kind = plan.evaluate.benchmarks[problem_set.name].answers.load()
+            kind = load_kind(plan.evaluate.benchmarks[problem_set.name].answers)
             result = agreement(problems_of(problem_set), kind, verifier)
             equal = result.problems - len(result.unequal_to_itself)
             line = f"grading      {problem_set.name}: {equal:,} of {result.problems:,} answers equal themselves"

@@ -64,10 +64,10 @@ SETTINGS: tuple[Published, ...] = (
     Published(setting="vote.max_reward", value=0.8),
     Published(setting="update.algorithm", value="reinforce_pp"),
     Published(setting="update.loss", value="ppo"),
-    Published(setting="update.normalisation", value="token"),
+    Published(setting="update.loss_aggregation", value="token"),
     Published(setting="update.clip", value=0.2),
     Published(setting="update.kl_coef", value=1e-3, note="the authors' README says 1e-4"),
-    Published(setting="update.kl_place", value="reward"),
+    Published(setting="update.kl_in", value="reward"),
     Published(setting="update.kl_estimator", value="k1"),
     Published(setting="update.gamma", value=1.0),
     Published(setting="update.learning_rate", value=5e-7),
@@ -79,7 +79,7 @@ SETTINGS: tuple[Published, ...] = (
     Published(setting="update.schedule", value="cosine"),
     Published(setting="update.warmup_fraction", value=0.03),
     Published(setting="update.min_learning_rate_ratio", value=0.1),
-    Published(setting="update.tis_cap", value=None, note="no correction between engine and trainer"),
+    Published(setting="update.importance_weight_cap", value=None, note="no correction between engine and trainer"),
     Published(setting="refresh_reference", value=None, note="the reference is the starting policy"),
     Published(setting="evaluate.protocol.samples", value=16, note="maj@16; 32 is reported too"),
     Published(setting="evaluate.protocol.temperature", value=1.0),
@@ -131,7 +131,7 @@ def against_paper(config: RunConfig) -> Group:
 
 def _rows(config: RunConfig) -> Iterator[tuple[str, Any, Any, str]]:
     """(name, published, ours, note)."""
-    ours = flatten(config.model_dump(mode="json"))
+    ours = flatten(config.model_dump(mode="json", by_alias=False))
     for item in SETTINGS:
         yield item.setting, item.value, ours.get(item.setting), item.note
     kept = config.iterations * config.generate.questions

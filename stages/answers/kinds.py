@@ -19,13 +19,11 @@ import importlib.util
 import re
 import unicodedata
 from pathlib import Path
-from typing import Literal, Self
-
-from pydantic import Field, model_validator
+from typing import Literal
 
 from stages.answers.latex_values import Reading
 from stages.answers.marks import MAX_TAIL, anchored_line, gold_answer, last_boxed
-from stages.settings import Settings
+from stages.settings.answers import BUILT_IN, AnswerConfig, AnswerSettings
 from storage.errors import InputError
 from storage.fingerprint import digest_file
 
@@ -103,57 +101,28 @@ def _counts(text: str, place: int, mark: str) -> bool:
     return mark.isalnum() or (mark in "+-−" and text[place + 1 : place + 2].isdigit())
 
 
-class AnswerSettings(Settings):
-    """What counts as an answer of this run's questions."""
-
-    kind: str = Field(
-        "math",
-        description="math, choice (a letter among the options of the question), text (normalised exact match), or "
-        "file.py:NAME, an AnswerKind of your own.",
-    )
-    boxed_only: bool = Field(False, description="Only \\boxed{} counts as an answer; else the final expression may.")
-
-    @model_validator(mode="after")
-    def _known(self) -> Self:
-        path, _, name = self.kind.rpartition(":")
-        if self.kind not in BUILT_IN and not (path.endswith(".py") and name.isidentifier()):
-            raise ValueError(
-                f"unknown kind of answers {self.kind!r}; expected {', '.join(BUILT_IN)}, or file.py:NAME of your own"
-            )
-        if self.boxed_only and self.kind not in BUILT_IN:
-            raise ValueError(f"boxed_only goes with {', '.join(BUILT_IN)}; a kind of your own finds its answers itself")
-        return self
-
-    def config(self) -> "AnswerConfig":
-        """These settings as stages take them. Raises InputError when a kind of one's own cannot be used."""
-        if self.kind in BUILT_IN:
-            return AnswerConfig(kind=self.kind, boxed_only=self.boxed_only)
-        path, _, name = self.kind.rpartition(":")
-        if not Path(path).is_file():
-            raise InputError(f"answers.kind {self.kind}: {path} does not exist; expected a Python file")
-        config = AnswerConfig(kind=name, path=path, sha256=digest_file(Path(path)))
-        config.load()
-        return config
+def answer_config(settings: AnswerSettings) -> AnswerConfig:
+    """Return the settings as stages take them. Raises InputError when a kind in a file cannot be used."""
+    if settings.kind in BUILT_IN:
+        return AnswerConfig(kind=settings.kind, boxed_only=settings.boxed_only)
+    path, _, name = settings.kind.rpartition(":")
+    if not Path(path).is_file():
+        raise InputError(f"answers.kind {settings.kind}: {path} does not exist; expected a Python file")
+    config = AnswerConfig(kind=name, path=path, sha256=digest_file(Path(path)))
+    load_kind(config)
+    return config
 
 
-class AnswerConfig(Settings):
-    """`AnswerSettings` for a key: a kind of one's own is known by its file's content, wherever it lies."""
+def load_kind(config: AnswerConfig) -> AnswerKind:
+    """Return the kind of answers itself.
 
-    kind: str = "math"
-    boxed_only: bool = False
-    path: str | None = Field(None, exclude=True)
-    sha256: str | None = None
-
-    def load(self) -> AnswerKind:
-        """The kind itself. Raises InputError when its file cannot be loaded, has changed or does not hold one."""
-        if self.path is None:
-            return _built_in(self.kind, self.boxed_only)
-        if digest_file(Path(self.path)) != self.sha256:
-            raise InputError(f"answers.kind {self.path} has changed since the run was started; start the run again")
-        return _own(self.path, self.kind)
-
-
-BUILT_IN = ("math", "choice", "text")
+    Raises InputError when its file cannot be loaded, has changed or does not hold a kind.
+    """
+    if config.path is None:
+        return _built_in(config.kind, config.boxed_only)
+    if digest_file(Path(config.path)) != config.sha256:
+        raise InputError(f"answers.kind {config.path} has changed since the run was started; start the run again")
+    return _from_file(config.path, config.kind)
 
 
 def _built_in(kind: str, boxed_only: bool) -> AnswerKind:
@@ -168,7 +137,7 @@ def _built_in(kind: str, boxed_only: bool) -> AnswerKind:
     return MathAnswer(boxed_only=boxed_only)
 
 
-def _own(path: str, name: str) -> AnswerKind:
+def _from_file(path: str, name: str) -> AnswerKind:
     what = f"answers.kind {path}:{name}"
     spec = importlib.util.spec_from_file_location(Path(path).stem, path)
     assert spec is not None and spec.loader is not None  # the name ends in .py

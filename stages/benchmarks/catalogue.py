@@ -5,45 +5,13 @@ public copies differ in their fields, a record reads the named copy on the Huggi
 authors of SeRL and of Qwen2.5-Math release.
 """
 
-from stages.answers.kinds import AnswerSettings
-from stages.benchmarks.format import BenchmarkFormat, Fields, Shots
-from stages.sample_responses import AnswerPrompt
-from stages.settings import Settings
+from stages.settings.answers import AnswerSettings
+from stages.settings.benchmarks import BenchmarkFormat, Fields, Record, Shots
+from stages.settings.sample import AnswerPrompt
 
 CHOICE = AnswerSettings(kind="choice")
 _FILES = "https://raw.githubusercontent.com/QwenLM/Qwen2.5-Math/main/evaluation/data"
 """Qwen2.5-Math's copies, for sets that the hub has not, or only as a script, which the package datasets refuses."""
-
-
-class Record(Settings):
-    """An evaluation set that has a name. Its prompt and worked examples are its own; without them it is asked as the
-    evaluation's protocol says."""
-
-    title: str
-    source: str
-    """Dataset on the Hugging Face hub (repository, or repository:configuration), or the address of a JSONL file."""
-    split: str = "test"
-    problems: int
-    """How many the whole set has."""
-    answers: AnswerSettings = AnswerSettings()
-    prompt: AnswerPrompt | None = None
-    """None: as the evaluation's protocol says."""
-    shots: Shots | None = None
-    shots_split: str | None = None
-    format: BenchmarkFormat = BenchmarkFormat()
-
-    @property
-    def is_file(self) -> bool:
-        return self.source.startswith("https://")
-
-    def download(self, name: str, split: str | None = None) -> str:
-        """A command that writes the set to `name` with a suffix; from the hub it needs the package datasets."""
-        if self.is_file:
-            return f"curl -fL --create-dirs -o {name}.jsonl {self.source}"
-        repository, _, configuration = self.source.partition(":")
-        named = f"'{repository}', '{configuration}'" if configuration else f"'{repository}'"
-        loaded = f"load_dataset({named}, split='{split or self.split}')"
-        return f"python -c \"from datasets import load_dataset; {loaded}.to_parquet('{name}.parquet')\""
 
 
 CATALOGUE: dict[str, Record] = {

@@ -7,72 +7,14 @@ question lacks its first half, or has it). One declared format per set reads the
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
-
-from pydantic import BeforeValidator, Field, PositiveInt, field_validator
+from typing import Any
 
 from stages.answers.choice import LETTERS, listed_options
 from stages.answers.marks import last_boxed
-from stages.settings import Settings
-
-Names = Annotated[tuple[str, ...], BeforeValidator(lambda found: (found,) if isinstance(found, str) else found)]
-"""Names of fields; a single one needs no list."""
+from stages.settings.benchmarks import BenchmarkFormat
 
 _OPTION_MARK = re.compile(r"^\s*(?:\([A-Za-z]\)|[A-Za-z][.):])\s*")
 _REASONING_START = re.compile(r"^(?:A(?:nswer)?:\s*)?(?:Let's think step by step\.\s*)?")
-
-
-class Fields(Settings):
-    """Which fields of a row hold what; the first that is there and not empty counts."""
-
-    question: Names = Field(("question", "problem"), description="What is asked.")
-    context: Names = Field((), description="Texts that belong before the question; one it holds already is left out.")
-    options: Names = Field((), description="Options to choose from: a list, or one text.")
-    answer: Names = Field(("answer",), description="The reference answer.")
-    reasoning: Names = Field((), description="Of a worked example.")
-    level: Names = Field(("level",), description="How hard it is; results are given by level.")
-    subject: Names = Field(("subject",), description="What it is about; results are given by subject.")
-
-
-class Shots(Settings):
-    """Worked examples before each question, of the question's own subject where rows have one."""
-
-    count: PositiveInt = Field(description="How many.")
-    header: str = Field("", description="Text before them; {subject} stands for the question's subject.")
-
-
-class BenchmarkFormat(Settings):
-    """How rows become questions and answers."""
-
-    fields: Fields = Fields()
-    question_pattern: str | None = Field(
-        None, description="Regular expression: where it matches the question, its first group is what is asked."
-    )
-    answer_pattern: str | None = Field(
-        None, description="Regular expression: where it matches the reference, its first group is the answer."
-    )
-    options_style: Literal["inline", "lines", "unlettered"] = Field(
-        "inline",
-        description="How options are added to a question without them: (A) … (B) …; a line each; or without letters.",
-    )
-    groups: dict[str, tuple[str, ...]] = Field({}, description="Subjects by the name of the group they count in.")
-
-    @field_validator("question_pattern", "answer_pattern")
-    @classmethod
-    def _has_a_group(cls, pattern: str | None) -> str | None:
-        try:
-            if pattern is None or re.compile(pattern).groups:
-                return pattern
-        except re.error as error:
-            raise ValueError(f"not a regular expression: {error}") from None
-        raise ValueError(f"{pattern!r} has no group ( ) that holds what counts")
-
-    def group_of(self, subject: str | None) -> str | None:
-        """The group that a subject counts in; those of no group are "other", where there are groups at all."""
-        if not self.groups:
-            return None
-        named = (subject or "").strip().casefold()
-        return next((g for g, held in self.groups.items() if named in (name.casefold() for name in held)), "other")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, TypeVar
 
+from stages.settings.sample import AnswerPrompt
 from storage.errors import InputError
 
 # Called with (responses finished, their tokens) since `generate` was called.
@@ -134,6 +135,15 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Release everything; the engine is not used afterwards."""
+
+
+def encode_question(engine: Engine, prompt: AnswerPrompt, question: str, before: str = "") -> list[int]:
+    """Return the token ids of a question's prompt; `before` is text in front of the question (worked examples)."""
+    text = before + prompt.template.replace("{question}", question)
+    if not prompt.chat:
+        return engine.encode(text)
+    messages = [{"role": "system", "content": prompt.system}] if prompt.system else []
+    return engine.encode_chat([*messages, {"role": "user", "content": text}])
 
 
 def check_request(batch: Batch, max_model_tokens: int) -> None:

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from stages.engines.base import Engine
-from stages.engines.config import EngineKind, ServerPlacement, VllmPlacement
+from stages.settings.engines import EngineKind, ServerPlacement, VllmPlacement
 from storage.errors import InputError
 
 

@@ -17,10 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from stages.engines.base import AnyBatch, Completion, Progress, Responses, cut_at_stop
-from stages.engines.config import OWNER, VllmPlacement
 from stages.engines.feeding import Request, feed
 from stages.engines.tokenizer import PolicyTokenizer, TokenizingEngine, architecture, context
+from stages.settings.engines import VllmPlacement
 from storage.errors import InputError
+
+OWNER = "SERL_VLLM_OWNER"
+"""Environment variable of vLLM's processes: the process id of the run or server that started them."""
 
 # A process of its own takes 10 s more to start, and there is no GPU memory to keep apart.
 _IN_PROCESS_ON_CPU = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}

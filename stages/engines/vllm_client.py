@@ -21,10 +21,10 @@ from typing import Any, TypeVar
 import aiohttp
 
 from stages.engines.base import AnyBatch, Completion, Progress, Responses, cut_at_stop
-from stages.engines.config import ServerPlacement
 from stages.engines.feeding import Open, Request, feed
 from stages.engines.tokenizer import PolicyTokenizer, TokenizingEngine, architecture, context
 from stages.engines.vllm_server import HEADER, MODEL, PATH, headers
+from stages.settings.engines import ServerPlacement
 from storage.errors import InputError, StageFailed
 
 _SECONDS_BETWEEN_TRIES = 1.0

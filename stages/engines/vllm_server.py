@@ -21,8 +21,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from stages.engines.config import VllmPlacement
 from stages.engines.tokenizer import architecture
+from stages.settings.engines import VllmPlacement
 from storage.errors import InputError
 from storage.version import code_version
 

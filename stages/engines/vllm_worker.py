@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import torch
 
-from stages.engines.config import OWNER
+from stages.engines.vllm import OWNER
 
 
 def _end_with(owner: psutil.Process) -> None:

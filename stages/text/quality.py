@@ -6,16 +6,12 @@ long it is; a character of a script without spaces counts as a word; and text th
 is refused.
 """
 
-import difflib
 import re
 import string
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, model_validator
-
-from stages.settings import Settings
+from stages.settings.filter import QualityRules
 from stages.text.similarity import SPACELESS
 
 _WORD = re.compile(rf"[{SPACELESS}]|[^\s{SPACELESS}]+")
@@ -36,15 +32,15 @@ _CONTROL_TEXT = re.compile(
 )
 
 
-def _too_short(question: str, rules: "QualityRules") -> bool:
+def _too_short(question: str, rules: QualityRules) -> bool:
     return len(_WORD.findall(question)) < rules.min_words
 
 
-def _too_long(question: str, rules: "QualityRules") -> bool:
+def _too_long(question: str, rules: QualityRules) -> bool:
     return len(question) > rules.max_chars or len(_WORD.findall(question)) > rules.max_words
 
 
-def _banned_opening(question: str, rules: "QualityRules") -> bool:
+def _banned_opening(question: str, rules: QualityRules) -> bool:
     return question.casefold().startswith(tuple(opening.casefold() for opening in rules.banned_openings))
 
 
@@ -58,7 +54,7 @@ def _whole_words(phrases: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile(rf"(?<!\w)(?:{'|'.join(patterns)})(?!\w)", re.IGNORECASE)
 
 
-RULES: Mapping[str, Callable[[str, "QualityRules"], bool]] = {
+RULES: Mapping[str, Callable[[str, QualityRules], bool]] = {
     "empty": lambda question, rules: not question,
     "too_short": _too_short,
     "too_long": _too_long,
@@ -69,60 +65,7 @@ RULES: Mapping[str, Callable[[str, "QualityRules"], bool]] = {
     "leading_non_ascii": lambda question, rules: not question[:1].isascii(),
     "control_text": lambda question, rules: _CONTROL_TEXT.search(question) is not None,
 }
-"""Every rule by name: whether it rejects a question, whose ends hold no white space. The published ones come first."""
-
-
-def _known_rule(name: str) -> str:
-    if name not in RULES:
-        close = difflib.get_close_matches(name, RULES, n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        raise ValueError(f"unknown rule {name[:80]!r}{hint} (known: {', '.join(RULES)})")
-    return name
-
-
-def _not_blank(keyword: str) -> str:
-    if not keyword.strip():
-        raise ValueError(f"{keyword[:80]!r} is blank and would reject every question; expected text")
-    return keyword
-
-
-RuleName = Annotated[str, AfterValidator(_known_rule)]
-Keyword = Annotated[str, AfterValidator(_not_blank)]
-
-
-class QualityRules(Settings):
-    """What makes a question unfit; the defaults are the published ones, but any language may open a question."""
-
-    use: tuple[RuleName, ...] = tuple(name for name in RULES if name != "leading_non_ascii")
-    """The rules that apply, in the order in which they are tried; the first one broken is the recorded reason.
-
-    empty: no text; too_short, too_long: outside min_words, max_words and max_chars; banned_word, banned_phrase and
-    banned_opening: see there; leading_punctuation: starts with ASCII punctuation, which includes the `$` and backslash
-    of LaTeX; leading_non_ascii: starts with a character outside ASCII; control_text: contains text that tokenizers read
-    as a control token, such as <|im_end|>, </s> or [INST], which would end the user's turn in a prompt.
-    """
-    min_words: int = Field(4, ge=1, le=10_000)
-    """Fewest white-space words; a Chinese or Japanese character counts as a word."""
-    max_words: int = Field(150, ge=1, le=10_000)
-    """Most words, counted like min_words."""
-    max_chars: int = Field(4_000, ge=1, le=100_000)
-    """Most characters, whatever the number of words."""
-    banned_words: tuple[Keyword, ...] = (
-        "image", "images", "graph", "graphs", "picture", "pictures", "file", "files", "map", "maps", "draw", "plot",
-    )  # fmt: skip
-    """Words that point at something a text model cannot see or do; whole words in any case."""
-    banned_phrases: tuple[Keyword, ...] = ("go to",)
-    """Runs of words, matched like banned_words with any white space between."""
-    banned_openings: tuple[Keyword, ...] = ("Write a program",)
-    """Texts a question must not start with, in any case."""
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        if twice := sorted({name for name in self.use if self.use.count(name) > 1}):
-            raise ValueError(f"use names {', '.join(twice)} more than once; a rule applies once")
-        if self.min_words > self.max_words:
-            raise ValueError(f"min_words {self.min_words} is above max_words {self.max_words}")
-        return self
+"""Every rule of `stages.settings.filter.RULE_NAMES`: whether it rejects a question without white space at its ends."""
 
 
 def reject_reason(question: str, rules: QualityRules) -> str | None:

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from stages.trainer.config import LoraConfig
+from stages.settings.update import LoraConfig
 from stages.trainer.models import full_shape, save_model, set_weight
 from storage.errors import InputError
 

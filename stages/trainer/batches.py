@@ -115,20 +115,20 @@ def minibatches(rows: int, batch_responses: int, epochs: int, seed: int) -> list
     return batches
 
 
-def micro_batches(rollout: Rollout, rows: Sequence[int], *, tokens: int, processes: int) -> list[list[int]]:
+def micro_batches(rollout: Rollout, rows: Sequence[int], *, tokens: int, world_size: int) -> list[list[int]]:
     """Cut `rows` into micro-batches of at most `tokens` packed tokens (one response alone may exceed it).
 
     Responses to one question stay together, as their prompt is computed once; neighbours have similar lengths. The
-    number of micro-batches is a multiple of `processes`, and all have nearly the same number of tokens; where rows
+    number of micro-batches is a multiple of `world_size`, and all have nearly the same number of tokens; where rows
     are too few, some are empty.
     """
-    units = _units(rollout, rows, tokens if processes == 1 else _fine(rollout, rows, tokens, processes))
+    units = _units(rollout, rows, tokens if world_size == 1 else _fine(rollout, rows, tokens, world_size))
     costs = np.array([_cost(rollout, unit) for unit in units])
-    count = processes * -(-int(costs.sum()) // (tokens * processes))
+    count = world_size * -(-int(costs.sum()) // (tokens * world_size))
     while not all(len(part) == 1 or costs[part].sum() <= tokens for part in _even_cuts(costs, count)):
-        count += processes
+        count += world_size
     parts = [[row for unit in part for row in units[unit]] for part in _even_cuts(costs, count)]
-    return parts + [[] for _ in range(-len(parts) % processes)]
+    return parts + [[] for _ in range(-len(parts) % world_size)]
 
 
 def pack(rollout: Rollout, rows: Sequence[int]) -> Packing:
@@ -170,9 +170,9 @@ def _units(rollout: Rollout, rows: Sequence[int], tokens: int) -> list[list[int]
     return sorted(units, key=lambda unit: (-len(rollout.prompts[unit[0]]) - lengths[unit[0]], unit[0]))
 
 
-def _fine(rollout: Rollout, rows: Sequence[int], tokens: int, processes: int) -> int:
+def _fine(rollout: Rollout, rows: Sequence[int], tokens: int, world_size: int) -> int:
     """Size of units small enough to be shared out evenly."""
-    return min(tokens, sum(len(rollout.prompts[row]) + len(rollout.responses[row]) for row in rows) // (8 * processes))
+    return min(tokens, sum(len(rollout.prompts[row]) + len(rollout.responses[row]) for row in rows) // (8 * world_size))
 
 
 def _cost(rollout: Rollout, unit: Sequence[int]) -> int:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.settings import Settings
-from stages.trainer.config import TrainerPlacement
+from stages.settings.trainer import TrainerPlacement
 from stages.trainer.job import METRIC_COLUMNS, SPEED_COLUMNS, Job, JobResult, Progress
 
 

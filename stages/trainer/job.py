@@ -9,7 +9,8 @@ from pathlib import Path
 from pydantic import Field
 
 from stages.settings import Settings
-from stages.trainer.config import TrainerPlacement, UpdateConfig
+from stages.settings.trainer import TrainerPlacement
+from stages.settings.update import UpdateConfig
 
 Progress = Callable[[int, int, str], None]
 """Called with units done, units in all, and what is being done."""

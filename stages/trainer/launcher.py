@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from stages.trainer.config import TrainerPlacement
+from stages.settings.trainer import TrainerPlacement
 from stages.trainer.job import Job, JobResult, Progress
 from storage.errors import TrainerError
 
@@ -51,7 +51,7 @@ class TrainerProcess:
         self._scratch.mkdir(parents=True, exist_ok=True)
         self._folder = Path(tempfile.mkdtemp(prefix="trainer-", dir=self._scratch)).resolve()
         (self._folder / "placement.json").write_text(placement.model_dump_json())
-        self._process = _start(placement, self._folder, machine=0)
+        self._process = _start(placement, self._folder, node_rank=0)
         self._placement, self._jobs = placement, 0
         atexit.register(self.close)
 
@@ -91,7 +91,7 @@ class TrainerProcess:
         """Poll for the answer to the latest job, passing progress on."""
         seen: dict[str, Any] = {}
         told = 0.0
-        others = 0 if self._placement is None else self._placement.machines - 1
+        others = 0 if self._placement is None else self._placement.nodes - 1
         if progress is not None and not (self._folder / "ready.json").exists():
             progress(0, 1, f"starting the trainer{f', waiting for {others} machine(s) to join' if others else ''}")
         while True:
@@ -114,22 +114,22 @@ class TrainerProcess:
 
     def _obituary(self) -> str:
         code = None if self._process is None else self._process.returncode
-        several = self._placement is not None and self._placement.processes * self._placement.machines > 1
+        several = self._placement is not None and self._placement.world_size > 1
         # The others usually say so themselves, unless they were ended before they could.
         what = "a process of the trainer was lost, and the others ended" if several else "the trainer process died"
         return f"{what} with exit code {code} before it answered; end of {_end_of_log(self._folder)}"
 
 
-def join(placement: TrainerPlacement, machine: int, say: Callable[[str], None]) -> None:
-    """Lend this machine, number `machine` from 1, to the updates of machine 0, one after the other; never returns.
+def join(placement: TrainerPlacement, node_rank: int, say: Callable[[str], None]) -> None:
+    """Lend this machine, number `node_rank` from 1, to the updates of machine 0, one after the other; never returns.
 
     What happens is told to `say`, a line at a time.
     """
     while True:
         with tempfile.TemporaryDirectory(prefix="serl-join-") as name:
             folder = Path(name)
-            say(f"machine {machine} of {placement.machines}: waiting for the update at {placement.rendezvous}")
-            process = _start(placement, folder, machine)
+            say(f"machine {node_rank} of {placement.nodes}: waiting for the update at {placement.rendezvous}")
+            process = _start(placement, folder, node_rank)
             try:
                 while not (folder / "ready.json").exists() and process.poll() is None:
                     time.sleep(_POLL_SECONDS)
@@ -143,11 +143,11 @@ def join(placement: TrainerPlacement, machine: int, say: Callable[[str], None]) 
         time.sleep(_SECONDS_BETWEEN_JOINS)
 
 
-def _start(placement: TrainerPlacement, folder: Path, machine: int) -> subprocess.Popen[bytes]:
+def _start(placement: TrainerPlacement, folder: Path, node_rank: int) -> subprocess.Popen[bytes]:
     """Start the workers of one machine, which end when their standard input closes."""
     with open(folder / "worker.log", "wb") as log:
         return subprocess.Popen(
-            _command(placement, folder, machine),
+            _command(placement, folder, node_rank),
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -169,16 +169,16 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _command(placement: TrainerPlacement, folder: Path, machine: int) -> list[str]:
+def _command(placement: TrainerPlacement, folder: Path, node_rank: int) -> list[str]:
     worker = ["stages.trainer.worker", str(folder)]
-    if placement.processes == placement.machines == 1:
+    if placement.world_size == 1:
         return [sys.executable, "-m", *worker]
     where = ["--standalone"]
     if placement.rendezvous:
         host, port = placement.rendezvous.rsplit(":", 1)
-        nodes = ["--nnodes", str(placement.machines), "--node-rank", str(machine)]
+        nodes = ["--nnodes", str(placement.nodes), "--node-rank", str(node_rank)]
         where = [*nodes, "--master-addr", host, "--master-port", port]
-    run = ["-m", "torch.distributed.run", *where, "--nproc-per-node", str(placement.processes), "--module"]
+    run = ["-m", "torch.distributed.run", *where, "--nproc-per-node", str(placement.processes_per_node), "--module"]
     return [sys.executable, *run, *worker]
 
 
@@ -191,7 +191,7 @@ def _end_of_log(folder: Path) -> str:
 def _environment(placement: TrainerPlacement) -> dict[str, str]:
     root = str(Path(__file__).resolve().parents[2])
     path = os.environ.get("PYTHONPATH")
-    loopback = {"GLOO_SOCKET_IFNAME": os.environ.get("GLOO_SOCKET_IFNAME", "lo")} if placement.machines == 1 else {}
+    loopback = {"GLOO_SOCKET_IFNAME": os.environ.get("GLOO_SOCKET_IFNAME", "lo")} if placement.nodes == 1 else {}
     return {
         **os.environ,
         **loopback,

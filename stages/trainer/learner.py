@@ -20,7 +20,8 @@ from deepspeed.utils import (
 )
 from torch import Tensor, nn
 
-from stages.trainer.config import UpdateConfig, zero_stage
+from stages.settings.update import UpdateConfig
+from stages.trainer.deepspeed_config import zero_stage
 from stages.trainer.models import TokenModel, full_shape
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -54,7 +55,7 @@ class Learner(Generic[M]):
         self.module = module
         trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
         kind = torch.optim.AdamW if self.stage else _ClippedAdamW
-        self._processes = dist.get_world_size()
+        self._world_size = dist.get_world_size()
         self.optimizer: Any = kind(trained, lr=0.0)
         self.engine, *_ = deepspeed.initialize(
             model=module,
@@ -81,7 +82,7 @@ class Learner(Generic[M]):
 
     def backward(self, loss: Tensor) -> None:
         """Add the gradient of this process's share of the loss. DeepSpeed averages over processes; we want the sum."""
-        self.engine.backward(loss * self._processes, scale_wrt_gas=False)
+        self.engine.backward(loss * self._world_size, scale_wrt_gas=False)
 
     def step(self, learning_rate: float) -> float:
         """One optimiser step with the gradient so far; returns the gradient's norm before clipping.
@@ -157,6 +158,6 @@ class Learner(Generic[M]):
             safe_set_full_optimizer_state(parameter, value, moment)
         else:
             # DeepSpeed's own setter for whole values cannot cut one whose size the processes do not divide.
-            size = -(-value.numel() // self._processes)
-            padded = nn.functional.pad(value.flatten(), (0, size * self._processes - value.numel()))
+            size = -(-value.numel() // self._world_size)
+            padded = nn.functional.pad(value.flatten(), (0, size * self._world_size - value.numel()))
             safe_set_local_optimizer_state(parameter, padded[dist.get_rank() * size :][:size], moment)

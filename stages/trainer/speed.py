@@ -14,9 +14,9 @@ _PEAK_FLOPS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "
 class Meter:
     """One row per optimiser step, see `SPEED_COLUMNS`."""
 
-    def __init__(self, model: PreTrainedModel, device: torch.device, processes: int) -> None:
+    def __init__(self, model: PreTrainedModel, device: torch.device, world_size: int) -> None:
         self.rows: list[dict[str, float | None]] = []
-        self._device, self._processes = device, processes
+        self._device, self._world_size = device, world_size
         config = model.config
         self._vocabulary_weights = config.vocab_size * config.hidden_size
         shapes = [getattr(parameter, "ds_shape", parameter.shape) for parameter in model.parameters()]
@@ -58,7 +58,7 @@ class Meter:
             + 6 * self._attention * (prompt + response) ** 2
             for prompt, response in lengths
         )
-        return float(flops / (seconds * peak * self._processes))
+        return float(flops / (seconds * peak * self._world_size))
 
     def _peak_memory(self) -> int:
         if self._device.type == "cuda":

@@ -14,11 +14,12 @@ import torch
 from torch import Tensor
 
 from stages.rl import kl, losses
+from stages.settings.update import UpdateConfig
 from stages.trainer.batches import Rollout, micro_batches, pack
-from stages.trainer.config import UpdateConfig, learning_rate_at
 from stages.trainer.job import Job
 from stages.trainer.learner import Learner
 from stages.trainer.models import TokenValues
+from stages.trainer.schedule import learning_rate_at
 from stages.trainer.worker_state import Trainer
 
 Metrics = dict[str, float | None]
@@ -66,7 +67,7 @@ class Step:
     def weights(self, mask_BT: Tensor) -> Tensor:
         return losses.token_weights(
             mask_BT,
-            self.job.config.normalisation,  # type: ignore[arg-type]  # "usual" was replaced when it was read
+            self.job.config.loss_aggregation,
             tokens=self.tokens,
             responses=len(self.rows),
             max_tokens=self.job.max_tokens,
@@ -157,7 +158,7 @@ def share_of(trainer: Trainer, rollout: Rollout, rows: list[int], job: Job) -> I
 
     A process left without rows computes one for nothing, as all have to take part in every collective.
     """
-    cut = micro_batches(rollout, rows, tokens=job.placement.micro_batch_tokens, processes=trainer.processes)
+    cut = micro_batches(rollout, rows, tokens=job.placement.micro_batch_tokens, world_size=trainer.world_size)
     for part in trainer.share(cut):
         yield part or rows[:1], bool(part)
 
@@ -206,7 +207,7 @@ def _policy_loss(
     weights_BT = step.weights(mask_BT)
     policy_loss = (loss_BT * columns.weights_BT * weights_BT).sum()
     loss = policy_loss
-    if config.kl_place == "loss":
+    if config.kl_in == "loss":
         penalty_BT = kl.ESTIMATORS[config.kl_estimator](logprobs_BT, columns.reference_logprobs_BT)
         loss = loss + kl_coef * (penalty_BT * weights_BT).sum()
     if config.entropy_coef:
@@ -230,12 +231,12 @@ def _cut(step: Step, rows: list[int], device: torch.device) -> tuple[Tensor, Col
 def _known_before(step: Step) -> Metrics:
     """What is known of the step's responses without the model."""
     rollout, columns, rows = step.rollout, step.columns, step.rows
-    mask_BT, tis_cap = rollout.response_mask_BT[rows], step.job.config.tis_cap
+    mask_BT, cap = rollout.response_mask_BT[rows], step.job.config.importance_weight_cap
     gap_N = (columns.old_logprobs_BT[rows] - rollout.behaviour_logprobs_BT[rows])[mask_BT].abs().double()
     weights_N, advantages_N = columns.weights_BT[rows][mask_BT].double(), columns.advantages_BT[rows][mask_BT].double()
     return {
         "tis_mean": weights_N.mean().item(),
-        "tis_capped": 0.0 if tis_cap is None else (weights_N >= tis_cap).double().mean().item(),
+        "tis_capped": 0.0 if cap is None else (weights_N >= cap).double().mean().item(),
         "behaviour_gap": gap_N.mean().item(),
         "behaviour_gap_max": gap_N.max().item(),
         "advantage_mean": advantages_N.mean().item(),

@@ -18,9 +18,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from stages.rl import advantages, kl, losses
+from stages.settings.update import UpdateConfig
 from stages.trainer import speed
 from stages.trainer.batches import Packing, Rollout, check_groups, minibatches, pack, read_rollout
-from stages.trainer.config import UpdateConfig
 from stages.trainer.job import METRIC_COLUMNS, SPEED_COLUMNS, Job, JobResult, Progress
 from stages.trainer.steps import Columns, Metrics, Step, critic_step, policy_step, share_of, unpack
 from stages.trainer.worker_state import Trainer
@@ -44,7 +44,7 @@ def run_update(trainer: Trainer, job: Job, progress: Progress) -> JobResult:
         metrics = json.loads((checkpoint / "metrics.json").read_text())
     clock.lap("logprobs")
     batches = minibatches(len(rollout.prompts), job.config.batch_responses, job.config.epochs, job.seed)
-    meter = speed.Meter(trainer.policy.module.model, trainer.device, trainer.processes)
+    meter = speed.Meter(trainer.policy.module.model, trainer.device, trainer.world_size)
     for done in range(len(metrics), len(batches)):
         progress(done, len(batches), _note(metrics))
         step = Step(rollout=rollout, columns=columns, rows=batches[done], job=job)
@@ -148,12 +148,12 @@ def _columns(trainer: Trainer, rollout: Rollout, scores_B: Tensor, job: Job, pro
     if trainer.critic is not None:
         values_BT = token_values(trainer, rollout, job, trainer.critic.engine)
     penalty_BT = torch.zeros_like(old_BT)
-    if config.kl_place == "reward":
+    if config.kl_in == "reward":
         penalty_BT = trainer.kl_coef * kl.ESTIMATORS[config.kl_estimator](old_BT, reference_BT)
     advantages_BT, returns_BT = compute_advantages(config, scores_B, mask_BT, penalty_BT, values_BT)
     weights_BT = torch.ones_like(old_BT)
-    if config.tis_cap is not None:
-        weights_BT = losses.truncated_importance_weights(old_BT, rollout.behaviour_logprobs_BT, config.tis_cap)
+    if (cap := config.importance_weight_cap) is not None:
+        weights_BT = losses.truncated_importance_weights(old_BT, rollout.behaviour_logprobs_BT, cap)
     return Columns(
         old_logprobs_BT=old_BT,
         reference_logprobs_BT=reference_BT,
@@ -275,11 +275,11 @@ def _check_paths(trainer: Trainer, job: Job) -> None:
     """Raises InputError where some processes see what the job names and others do not."""
     paths = [path for path in (job.rollout, job.policy, job.reference, job.state, job.base) if path is not None]
     missing = trainer.sum_over_processes(torch.tensor([float(not path.exists()) for path in paths]))
-    for path, processes in zip(paths, missing.tolist(), strict=True):
-        if 0 < processes < trainer.processes:
+    for path, blind in zip(paths, missing.tolist(), strict=True):
+        if 0 < blind < trainer.world_size:
             raise InputError(
-                f"{path}: {processes:.0f} of the trainer's {trainer.processes} processes do not see it; with several "
-                "compute.trainer.machines, the run's folder ($SERL_CACHE, on S3) and compute.scratch have to lie on "
+                f"{path}: {blind:.0f} of the trainer's {trainer.world_size} processes do not see it; with several "
+                "compute.trainer.nodes, the run's folder ($SERL_CACHE, on S3) and compute.scratch have to lie on "
                 "disks that they share"
             )
 

@@ -32,8 +32,8 @@ def main(folder: Path) -> int:
     number = 0
     store = None
     try:
-        store, rank, processes = _meet()
-        trainer = _start(store, rank, processes, folder)
+        store, rank, world_size = _meet()
+        trainer = _start(store, rank, world_size, folder)
         _write(folder / "ready.json", {"pid": os.getpid()})
         while True:
             number += 1
@@ -58,12 +58,12 @@ def _meet() -> tuple[Any, int, int]:
     return dist.HashStore(), 0, 1  # type: ignore[attr-defined]
 
 
-def _start(store: Any, rank: int, processes: int, folder: Path) -> Any:
+def _start(store: Any, rank: int, world_size: int, folder: Path) -> Any:
     """Bring up torch.distributed and DeepSpeed, with the placement that the first process was given."""
     import torch
     import transformers
 
-    from stages.trainer.config import TrainerPlacement
+    from stages.settings.trainer import TrainerPlacement
 
     if rank == 0:
         store.set("serl/placement", (folder / "placement.json").read_text())
@@ -78,8 +78,8 @@ def _start(store: Any, rank: int, processes: int, folder: Path) -> Any:
     # On a CPU init_distributed would compile a shared-memory operator for two to three minutes.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     deepspeed.utils.logger.setLevel(logging.WARNING)
-    backend = "gloo" if device.type == "cpu" or processes == 1 else "cpu:gloo,cuda:nccl"
-    torch.distributed.init_process_group(backend, store=store, rank=rank, world_size=processes)
+    backend = "gloo" if device.type == "cpu" or world_size == 1 else "cpu:gloo,cuda:nccl"
+    torch.distributed.init_process_group(backend, store=store, rank=rank, world_size=world_size)
     deepspeed.init_distributed(dist_backend="gloo" if device.type == "cpu" else "nccl", verbose=False)
 
     from stages.trainer.worker_state import Trainer

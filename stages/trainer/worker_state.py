@@ -9,8 +9,10 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from stages.settings.trainer import TrainerPlacement
+from stages.settings.update import LoraConfig
 from stages.trainer import adapters
-from stages.trainer.config import LoraConfig, TrainerPlacement, read_deepspeed_settings, zero_stage
+from stages.trainer.deepspeed_config import read_deepspeed_settings, zero_stage
 from stages.trainer.job import Job
 from stages.trainer.learner import MOMENTS, Learner
 from stages.trainer.models import (
@@ -32,7 +34,7 @@ class Trainer:
     critic: Learner[TokenValues] | None
 
     def __init__(self, placement: TrainerPlacement, device: torch.device) -> None:
-        self.rank, self.processes = dist.get_rank(), dist.get_world_size()
+        self.rank, self.world_size = dist.get_rank(), dist.get_world_size()
         self.device = device
         self.steps = 0
         """Optimiser steps over all updates, skipped ones too: the position in the learning-rate schedule."""
@@ -76,7 +78,7 @@ class Trainer:
 
     def share(self, micro_batches: Sequence[list[int]]) -> list[list[int]]:
         """This process's micro-batches; their number is the same for all, and some may be empty."""
-        return list(micro_batches[self.rank :: self.processes])
+        return list(micro_batches[self.rank :: self.world_size])
 
     def save(self, job: Job, folder: Path) -> None:
         """Write policy and trainer state to `folder`/policy and `folder`/trainer_state."""
@@ -109,19 +111,19 @@ class Trainer:
 
     def sum_over_processes(self, values: Tensor) -> Tensor:
         """Sum of a CPU tensor over all processes."""
-        if self.processes > 1:
+        if self.world_size > 1:
             dist.all_reduce(values)
         return values
 
     def max_over_processes(self, values: Tensor) -> Tensor:
         """Largest of each element of a CPU tensor over all processes."""
-        if self.processes > 1:
+        if self.world_size > 1:
             dist.all_reduce(values, op=dist.ReduceOp.MAX)
         return values
 
     def wait_for_all(self) -> None:
         """Return when every process is here."""
-        if self.processes > 1:
+        if self.world_size > 1:
             dist.barrier()
 
     def _learners(self) -> dict[str, Learner[Any]]:

@@ -141,7 +141,7 @@ def test_a_config_is_pure_data() -> None:
     assert loaded("import flows.config.load") & forbidden == set()
     for path in (ROOT / "flows" / "config").glob("*.py"):
         ours = {name for name in imports(path) if name.split(".")[0] in LAYERS}
-        allowed = ("flows.config", "stages.settings", "storage.errors")
+        allowed = ("flows.config", "stages.settings", "stages.benchmarks.catalogue", "storage.errors")
         assert {name for name in ours if not name.startswith(allowed)} == set(), name_of(path)
 
 
@@ -186,6 +186,30 @@ def test_the_command_line_starts_without_prefect() -> None:
         loaded("import flows.cli, flows.iteration, flows.config.load") & {"prefect", *HEAVY, "matplotlib", "sympy"}
         == set()
     )
+
+
+def test_settings_are_plain_data() -> None:
+    """No library of tables, stores, models or terminals, and nothing of ours that reads or writes."""
+    names = [name for name in modules() if name.split(".")[:2] == ["stages", "settings"]]
+    assert len(names) > 10
+    code = f"import json, sys, {', '.join(names)}\nprint(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True, timeout=120
+    )
+    kept_out = {
+        "polars",
+        "pyarrow",
+        "fsspec",
+        "s3fs",
+        "torch",
+        "prefect",
+        "transformers",
+        "numpy",
+        "rich",
+        "matplotlib",
+    }
+    kept_out |= {"storage.store", "stages.contract"}
+    assert kept_out.intersection(json.loads(done.stdout)) == set()
 
 
 def test_no_postponed_annotations_in_flows() -> None:

@@ -29,11 +29,14 @@ from stages import schemas
 from stages.contract import Context, run_stage
 from stages.domains.arithmetic import problems
 from stages.engines.base import Engine, SamplingParams
-from stages.engines.config import EngineKind, ServerPlacement
 from stages.engines.transformers import TransformersEngine
-from stages.import_inputs import IMPORT_POLICY, ImportPolicy, content_of_policy
-from stages.resources import Compute, Resources
-from stages.sample_responses import SAMPLE, AnswerPrompt, SampleConfig
+from stages.import_inputs import IMPORT_POLICY, content_of_policy
+from stages.resources import Resources
+from stages.sample_responses import SAMPLE
+from stages.settings.compute import Compute
+from stages.settings.engines import EngineKind, ServerPlacement
+from stages.settings.inputs import ImportPolicy
+from stages.settings.sample import AnswerPrompt, SampleConfig
 from storage.run import open_run
 from storage.store import Store
 from tests.benchmarks.decode import reference

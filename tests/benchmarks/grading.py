@@ -19,13 +19,15 @@ from typing import Any
 from math_verify import ExprExtractionConfig, LatexExtractionConfig
 from math_verify.metric import math_metric
 
+from stages.answers.kinds import answer_config, load_kind
 from stages.answers.marks import gold_answer
 from stages.answers.verifier import Verifier
 from stages.benchmarks.agreement import Agreement, agreement
 from stages.benchmarks.catalogue import CATALOGUE
 from stages.engines.base import Completion
 from stages.evaluate import _Completed, _grade
-from stages.import_problems import ProblemSet, problems_of
+from stages.import_problems import problems_of
+from stages.settings.inputs import ProblemSet
 from tests.benchmarks.voting import RESPONSES, make_groups
 
 FOLDER = Path(__file__).resolve().parents[2] / "../shared/data"
@@ -54,7 +56,7 @@ def main() -> None:
     completed = completions(problems)
     with Verifier() as verifier:
         started = time.perf_counter()
-        rows = _grade(completed, {"math": CATALOGUE["math_500"].answers.config().load()}, verifier)
+        rows = _grade(completed, {"math": load_kind(answer_config(CATALOGUE["math_500"].answers))}, verifier)
         seconds = time.perf_counter() - started
     per_100k = seconds * 100_000 / len(rows)
     print(f"{len(rows):,} responses graded in {seconds:.1f} s: {per_100k:.1f} s per 100,000")
@@ -94,7 +96,7 @@ def files(folder: Path) -> dict[str, Path]:
 def own_answers(name: str, path: Path, verifier: Verifier) -> Agreement:
     record = CATALOGUE[name]
     rows = problems_of(ProblemSet(name=name, path=str(path), format=record.format))
-    return agreement(rows, record.answers.config().load(), verifier)
+    return agreement(rows, load_kind(answer_config(record.answers)), verifier)
 
 
 def completions(problems: list[dict[str, Any]]) -> list[_Completed]:

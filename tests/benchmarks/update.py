@@ -33,7 +33,8 @@ import pyarrow.parquet as pq
 
 from flows.config.load import load_config
 from stages.resources import Resources
-from stages.trainer.config import TrainerPlacement, UpdateConfig
+from stages.settings.trainer import TrainerPlacement
+from stages.settings.update import UpdateConfig
 from stages.trainer.job import Job
 from stages.trainer.launcher import TrainerProcess
 from storage.run import Run
@@ -99,7 +100,7 @@ def ours(process: TrainerProcess, folder: Path, name: str, *, steps: int, proces
         kl_coef=0.04,
         batch_responses=rows // steps,
         max_grad_norm=1e9,
-        tis_cap=None,
+        importance_weight_cap=None,
         advantage_eps=1e-4,
     )
     job = Job(
@@ -112,7 +113,7 @@ def ours(process: TrainerProcess, folder: Path, name: str, *, steps: int, proces
         output_policy_key=name,
         output_state_key=name,
         config=config,
-        placement=TrainerPlacement(processes=processes, micro_batch_tokens=MICRO_BATCH_TOKENS),
+        placement=TrainerPlacement(processes_per_node=processes, micro_batch_tokens=MICRO_BATCH_TOKENS),
         temperature=1.0,
         max_tokens=512,
         seed=1,

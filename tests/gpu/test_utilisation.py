@@ -16,7 +16,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import torch
 
-from stages.trainer.config import TrainerPlacement, UpdateConfig
+from stages.settings.trainer import TrainerPlacement
+from stages.settings.update import UpdateConfig
 from stages.trainer.job import Job
 from stages.trainer.launcher import TrainerProcess
 from tests.tiny_models import make_tiny_policy

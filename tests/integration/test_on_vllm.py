@@ -12,10 +12,13 @@ from transformers import AutoModelForCausalLM
 from stages import schemas
 from stages.contract import Context, run_stage
 from stages.domains.arithmetic import problems
-from stages.engines.config import ServerPlacement
-from stages.import_inputs import IMPORT_POLICY, ImportPolicy, content_of_policy
-from stages.resources import Compute, Resources
-from stages.sample_responses import SAMPLE, SampleConfig
+from stages.import_inputs import IMPORT_POLICY, content_of_policy
+from stages.resources import Resources
+from stages.sample_responses import SAMPLE
+from stages.settings.compute import Compute
+from stages.settings.engines import ServerPlacement
+from stages.settings.inputs import ImportPolicy
+from stages.settings.sample import SampleConfig
 from storage.store import Store
 from tests.helpers import put_table
 from tests.kill.attempt import Attempt, living

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from stages import warm_start
 from stages.domains.arithmetic import Problem
-from stages.warm_start import WarmStartConfig, train_policy
+from stages.settings.warm_start import WarmStartConfig
+from stages.warm_start import train_policy
 
 TINY = WarmStartConfig(steps=12, direct_from_step=6, warm_up_steps=2, questions_per_step=4, lists_per_step=1)
 PROBLEM = Problem(

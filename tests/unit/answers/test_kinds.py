@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.answers.choice import ChoiceAnswer, listed_options
-from stages.answers.kinds import AnswerConfig, AnswerSettings, TextAnswer, normalised_text
+from stages.answers.kinds import TextAnswer, answer_config, load_kind, normalised_text
 from stages.answers.marks import anchored_line, last_boxed
 from stages.answers.math import MathAnswer
+from stages.settings.answers import AnswerConfig, AnswerSettings
 from storage.errors import InputError
 
 MEDICAL = (
@@ -141,8 +142,8 @@ NOT_ONE = 5
 def test_a_kind_of_ones_own_comes_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "doses.py"
     path.write_text(DOSES)
-    config = AnswerSettings(kind=f"{path}:DOSE").config()
-    kind = config.load()
+    config = answer_config(AnswerSettings(kind=f"{path}:DOSE"))
+    kind = load_kind(config)
     assert kind.canonical(kind.extract("Answer: 0.5 g daily", "?") or "", "?") == "500.0"
     assert kind.canonical("a spoonful", "?") is None
     assert kind.same("500.0", "502.0") and not kind.same("500.0", "600.0")
@@ -154,12 +155,12 @@ def test_a_kind_of_ones_own_comes_from_a_file(tmp_path: Path) -> None:
 def test_a_changed_file_is_another_kind(tmp_path: Path) -> None:
     path = tmp_path / "doses.py"
     path.write_text(DOSES)
-    before = AnswerSettings(kind=f"{path}:DOSE").config()
+    before = answer_config(AnswerSettings(kind=f"{path}:DOSE"))
     path.write_text(DOSES + "\n# changed\n")
-    after = AnswerSettings(kind=f"{path}:DOSE").config()
+    after = answer_config(AnswerSettings(kind=f"{path}:DOSE"))
     assert before.sha256 != after.sha256
     with pytest.raises(InputError, match="has changed since the run was started"):
-        AnswerConfig(**before.model_dump(), path=str(path)).load()
+        load_kind(AnswerConfig(**before.model_dump(), path=str(path)))
 
 
 @pytest.mark.parametrize(
@@ -179,7 +180,7 @@ def test_a_kind_that_cannot_be_used_is_said_so(
     Path("doses.py").write_text(DOSES)
     Path("broken.py").write_text("def (")
     with pytest.raises(InputError, match=message):
-        AnswerSettings(kind=kind).config()
+        answer_config(AnswerSettings(kind=kind))
 
 
 def test_an_unknown_kind_names_the_known_ones() -> None:

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from stages.answers.kinds import AnswerKind
+from stages.answers.kinds import AnswerKind, answer_config, load_kind
 from stages.answers.verifier import Verifier
 from stages.benchmarks.agreement import agreement
 from stages.benchmarks.catalogue import CATALOGUE
-from stages.import_problems import ProblemSet, problems_of
+from stages.import_problems import problems_of
+from stages.settings.inputs import ProblemSet
 from tests.helpers import problem_row
 
 SHARED = Path(__file__).parents[4] / "shared/data/benchmarks"
@@ -30,7 +31,7 @@ def verifier() -> Iterator[Verifier]:
 def test_every_reference_answer_of_a_public_set_equals_itself(name: str, verifier: Verifier) -> None:
     record = CATALOGUE[name]
     problems = problems_of(ProblemSet(name=name, path=str(FILES[name]), format=record.format))
-    found = agreement(problems, record.answers.config().load(), verifier)
+    found = agreement(problems, load_kind(answer_config(record.answers)), verifier)
     assert found.unequal_to_itself == () and found.self_agreement == 1
     assert found.false_positives == EXPLAINED.get(name, ())
     assert found.problems == {"math_500": 500, "gsm8k": 1_319}.get(name, 25)

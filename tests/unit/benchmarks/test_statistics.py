@@ -7,12 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from stages.benchmarks.statistics import (
-    bootstrap_interval,
-    paired_difference,
-    pass_at_k,
-    wilson_interval,
-)
+from stages.benchmarks.statistics import bootstrap_interval, paired_difference, pass_at_k, wilson_interval
 
 
 def test_wilson_by_hand() -> None:

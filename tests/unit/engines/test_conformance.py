@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from stages.engines.base import Batch, Engine, SamplingParams
-from stages.engines.config import EngineKind, ServerPlacement, VllmPlacement
 from stages.engines.loader import make_engine
+from stages.settings.engines import EngineKind, ServerPlacement, VllmPlacement
 from storage.errors import InputError
 from tests.helpers import generate
 from tests.policy_server import PolicyServer

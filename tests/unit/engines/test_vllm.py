@@ -11,9 +11,9 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from stages.engines.base import Engine, SamplingParams
-from stages.engines.config import ServerPlacement, VllmPlacement
 from stages.engines.loader import make_engine
 from stages.engines.vllm import VllmEngine, check_models
+from stages.settings.engines import ServerPlacement, VllmPlacement
 from storage.errors import InputError
 from tests.helpers import generate
 from tests.tiny_models import logprobs_of, make_tiny_policy

@@ -12,10 +12,10 @@ from starlette.responses import JSONResponse, Response
 
 from stages.engines import vllm_client as module
 from stages.engines.base import Batch, Responses, SamplingParams
-from stages.engines.config import ServerPlacement
 from stages.engines.transformers import TransformersEngine
 from stages.engines.vllm_client import ServerEngine
 from stages.engines.vllm_server import API_KEY
+from stages.settings.engines import ServerPlacement
 from storage.errors import InputError, StageFailed
 from tests.helpers import generate
 from tests.policy_server import PolicyServer

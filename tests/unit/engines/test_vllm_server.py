@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from stages.engines.config import VllmPlacement
 from stages.engines.vllm_server import API_KEY, command, headers
+from stages.settings.engines import VllmPlacement
 from tests.tiny_models import make_tiny_policy
 
 

@@ -11,7 +11,7 @@ from flows.reporting.plots import write_curve
 from flows.reporting.results import CURVE, iteration_results, run_results
 from flows.run_state import RunProgress, find_finished
 from stages.contract import Progress
-from stages.trainer.config import LoraConfig, UpdateConfig
+from stages.settings.update import LoraConfig, UpdateConfig
 from storage.run import Run
 from storage.store import Store
 from tests.helpers import SEED_QUESTIONS, fake_config, fake_resources, memory_store, run_all, write_jsonl

@@ -137,7 +137,7 @@ def test_a_gap_between_engine_and_trainer_only_warns() -> None:
         settings = Watchdog(on_breach=action)  # type: ignore[arg-type]
         health = after({}, settings=settings).after_update(settings, 0, {"train/behaviour_gap": 0.25})
         (breach,) = health.breaches
-        assert breach.action == "warn" and "is 0.25, above 0.1 (watchdog.behaviour_gap)" in breach.message
+        assert breach.action == "warn" and "is 0.25, above 0.1 (watchdog.train_inference_logprob_gap)" in breach.message
 
 
 def test_of_two_breaches_the_one_that_goes_back_further_decides() -> None:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from stages.rl import advantages, losses
+from stages.settings.update import UpdateConfig
 from stages.trainer.batches import Rollout
-from stages.trainer.config import UpdateConfig
 from stages.trainer.update import compute_advantages, score
 
 MASK_BT = torch.tensor([[True, True, False], [True, False, False]])

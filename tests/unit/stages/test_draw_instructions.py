@@ -8,7 +8,8 @@ import pytest
 
 from stages import schemas
 from stages.contract import Context
-from stages.draw_instructions import DRAW, DrawConfig
+from stages.draw_instructions import DRAW
+from stages.settings.generate import DrawConfig
 from storage.errors import InputError
 from tests.helpers import Numbers, Tables, do, problem_row, put_table
 

@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 
 from stages import schemas
-from stages.answers.kinds import AnswerConfig, AnswerKind
-from stages.benchmarks.format import Shots
+from stages.answers.kinds import AnswerKind
 from stages.benchmarks.metrics import reliability, summarise
 from stages.contract import Context, stage_key
-from stages.evaluate import EVALUATE, BenchmarkProtocol, EvaluateConfig
-from stages.sample_responses import BOXED, AnswerPrompt
+from stages.evaluate import EVALUATE
+from stages.settings.answers import AnswerConfig
+from stages.settings.benchmarks import Shots
+from stages.settings.evaluate import BenchmarkProtocol, EvaluateConfig
+from stages.settings.sample import BOXED, AnswerPrompt
 from tests.helpers import (
     Numbers,
     ScriptedEngine,
@@ -276,7 +278,7 @@ class Brittle(AnswerKind):
 def test_an_exception_in_grading_counts_as_wrong_and_is_listed(
     context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(AnswerConfig, "load", lambda config: Brittle())
+    monkeypatch.setattr("stages.evaluate.load_kind", lambda config: Brittle())
     rows = [problem_row("b", "Seven?", "7")]
     script = {"Seven?\n": ["x=7", "no equation", "x=seven", "x=8"]}
     with fake_resources(ScriptedEngine(script)) as resources:

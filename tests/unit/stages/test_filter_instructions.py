@@ -10,7 +10,8 @@ from rouge_score.rouge_scorer import RougeScorer
 from stages import schemas
 from stages.contract import Context
 from stages.domains import arithmetic
-from stages.filter_instructions import FILTER, FilterConfig
+from stages.filter_instructions import FILTER
+from stages.settings.filter import FilterConfig
 from tests.helpers import Numbers, Tables, do, problem_row, put_table
 
 SEED = "A farmer plants 12 rows of corn with 9 stalks in each row. How many stalks are there altogether?"

@@ -7,7 +7,8 @@ import pytest
 
 from stages import schemas
 from stages.contract import Context
-from stages.generate_instructions import GENERATE, GenerateConfig
+from stages.generate_instructions import GENERATE
+from stages.settings.generate import GenerateConfig
 from storage.artifact import ArtifactRef
 from storage.errors import InputError
 from tests.helpers import (

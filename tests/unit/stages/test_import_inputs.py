@@ -16,16 +16,14 @@ from stages.domains import arithmetic
 from stages.import_inputs import (
     IMPORT_POLICY,
     IMPORT_SEEDS,
-    ImportPolicy,
-    ImportSeeds,
-    ImportVoters,
     bring_policy,
     content_of_policy,
     import_voters_stage,
     read_seeds,
 )
-from stages.import_problems import IMPORT_PROBLEMS, ImportProblems, ProblemSet, problems_of
+from stages.import_problems import IMPORT_PROBLEMS, problems_of
 from stages.input_files import content_of_file
+from stages.settings.inputs import ImportPolicy, ImportProblems, ImportSeeds, ImportVoters, ProblemSet
 from storage.errors import InputError
 from storage.reader import read_folder
 from storage.store import Store

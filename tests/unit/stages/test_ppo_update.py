@@ -10,7 +10,8 @@ import pytest
 
 from stages import schemas
 from stages.contract import Context, run_stage
-from stages.ppo_update import PPO_UPDATE, PpoUpdateConfig
+from stages.ppo_update import PPO_UPDATE
+from stages.settings.update import PpoUpdateConfig, UpdateConfig
 from stages.trainer.fake import FakeTrainer
 from stages.trainer.job import ROLLOUT_COLUMNS, Job, JobResult, Progress
 from storage.artifact import ArtifactRef, read_manifest
@@ -36,6 +37,10 @@ def trainer(context: Context) -> RecordingTrainer:
     trainer = RecordingTrainer()
     context.resources._trainer = trainer
     return trainer
+
+
+def config(temperature: float, **update: Any) -> PpoUpdateConfig:
+    return PpoUpdateConfig(update=UpdateConfig(**update), temperature=temperature, max_tokens=8)
 
 
 def inputs(context: Context, trained: Sequence[int] = (0, 1)) -> dict[str, ArtifactRef]:
@@ -77,13 +82,13 @@ def inputs(context: Context, trained: Sequence[int] = (0, 1)) -> dict[str, Artif
 
 
 def test_responses_that_only_vote_are_not_in_the_rollout(context: Context, trainer: RecordingTrainer) -> None:
-    run_stage(PPO_UPDATE, inputs(context, trained=[1]), PpoUpdateConfig(max_tokens=8, temperature=0.7), context)
+    run_stage(PPO_UPDATE, inputs(context, trained=[1]), config(0.7), context)
     (rollout,) = trainer.rollouts
     assert [(row["question_id"], row["sample_index"]) for row in rollout] == [("q3", 1), ("q1", 1)]
 
 
 def test_the_rollout_holds_kept_responses_with_their_rewards(context: Context, trainer: RecordingTrainer) -> None:
-    run_stage(PPO_UPDATE, inputs(context), PpoUpdateConfig(max_tokens=8, temperature=0.7), context)
+    run_stage(PPO_UPDATE, inputs(context), config(0.7), context)
     (rollout,) = trainer.rollouts
     assert tuple(rollout[0]) == ROLLOUT_COLUMNS
     assert [(row["question_id"], row["sample_index"], row["reward"]) for row in rollout] == [
@@ -97,22 +102,20 @@ def test_the_rollout_holds_kept_responses_with_their_rewards(context: Context, t
 
 def test_the_job_names_its_weights(context: Context, trainer: RecordingTrainer) -> None:
     given = inputs(context)
-    result = run_stage(PPO_UPDATE, given, PpoUpdateConfig(max_tokens=8, temperature=0.7, learning_rate=1e-4), context)
+    result = run_stage(PPO_UPDATE, given, config(0.7, learning_rate=1e-4), context)
     (job,) = trainer.jobs
     assert job.policy_key == job.reference_key == f"policy:{given['policy'].key}"
     assert job.output_policy_key == f"policy:{result.refs['policy'].key}"
     assert job.state is None and job.temperature == 0.7 and job.config.learning_rate == 1e-4
     following = {**given, "policy": result.refs["policy"], "trainer_state": result.refs["trainer_state"]}
-    second = run_stage(
-        PPO_UPDATE, following, PpoUpdateConfig(max_tokens=8, temperature=0.7), replace(context, iteration=2)
-    )
+    second = run_stage(PPO_UPDATE, following, config(0.7), replace(context, iteration=2))
     assert trainer.jobs[1].state_key == job.output_state_key
     assert trainer.jobs[1].policy_key == job.output_policy_key != trainer.jobs[1].reference_key
     assert second.metrics["train/schedule_step"] == 2
 
 
 def test_outputs_are_what_the_trainer_left(context: Context, trainer: RecordingTrainer) -> None:
-    result = run_stage(PPO_UPDATE, inputs(context), PpoUpdateConfig(max_tokens=8, temperature=1.0), context)
+    result = run_stage(PPO_UPDATE, inputs(context), config(1.0), context)
     assert read_table(result.refs["train_metrics"])["reward_mean"].to_list() == [0.5]
     assert result.metrics["train/responses"] == 4 and result.metrics["train/reward_mean"] == 0.5
     assert (read_folder(result.refs["policy"]) / "policy.json").is_file()
@@ -120,14 +123,14 @@ def test_outputs_are_what_the_trainer_left(context: Context, trainer: RecordingT
 
 
 def test_no_label_is_an_input(context: Context, trainer: RecordingTrainer) -> None:
-    result = run_stage(PPO_UPDATE, inputs(context), PpoUpdateConfig(max_tokens=8, temperature=1.0), context)
+    result = run_stage(PPO_UPDATE, inputs(context), config(1.0), context)
     manifest = read_manifest(context.store, result.refs["policy"].path)
     assert set(manifest.inputs) == {"policy", "reference", "responses", "rewards", "votes"}
 
 
 def test_placement_is_no_identity(context: Context, trainer: RecordingTrainer, tmp_path: Path) -> None:
     given = inputs(context)
-    run_stage(PPO_UPDATE, given, PpoUpdateConfig(max_tokens=8, temperature=1.0), context)
-    with fake_resources(trainer={"processes": 4, "dtype": "bfloat16"}) as resources:
+    run_stage(PPO_UPDATE, given, config(1.0), context)
+    with fake_resources(trainer={"processes_per_node": 4, "dtype": "bfloat16"}) as resources:
         other = replace(context, resources=resources)
-        assert run_stage(PPO_UPDATE, given, PpoUpdateConfig(max_tokens=8, temperature=1.0), other).skipped
+        assert run_stage(PPO_UPDATE, given, config(1.0), other).skipped

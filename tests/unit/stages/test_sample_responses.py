@@ -8,8 +8,10 @@ from pydantic import ValidationError
 
 from stages import schemas
 from stages.contract import Context
+from stages.engines.base import encode_question
 from stages.engines.fake import FakeEngine
-from stages.sample_responses import SAMPLE, AnswerPrompt, SampleConfig
+from stages.sample_responses import SAMPLE
+from stages.settings.sample import AnswerPrompt, SampleConfig
 from tests.helpers import SEED_QUESTIONS, Numbers, Tables, do, fake_resources, memory_store, put_policy, put_table
 
 
@@ -87,10 +89,10 @@ def test_responses_follow_from_the_question_not_from_the_parts(context: Context)
 def test_the_template_wraps_the_question() -> None:
     engine = FakeEngine()
     plain = AnswerPrompt(template="Q: {question}\nA:")
-    assert engine.decode(plain.encode("Why {x}?", engine)) == "Q: Why {x}?\nA:"
+    assert engine.decode(encode_question(engine, plain, "Why {x}?")) == "Q: Why {x}?\nA:"
     chat = AnswerPrompt(template="{question}", chat=True, system="Be brief.")
     expected = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"}]
-    assert chat.encode("Why?", engine) == engine.encode_chat(expected)
-    assert AnswerPrompt(chat=True).encode("Why?", engine) == engine.encode_chat(expected[1:])
+    assert encode_question(engine, chat, "Why?") == engine.encode_chat(expected)
+    assert encode_question(engine, AnswerPrompt(chat=True), "Why?") == engine.encode_chat(expected[1:])
     with pytest.raises(ValidationError, match="template"):
         AnswerPrompt(template="no place for it")

@@ -10,10 +10,11 @@ import pytest
 from pydantic import ValidationError
 
 from stages import schemas
-from stages.answers.kinds import AnswerConfig
 from stages.contract import Context
 from stages.domains import arithmetic
-from stages.vote_rewards import VOTE, VoteConfig, VoterWeight
+from stages.settings.answers import AnswerConfig
+from stages.settings.vote import VoteConfig, VoterWeight
+from stages.vote_rewards import VOTE
 from tests.helpers import Numbers, Tables, do, memory_store, put_table
 
 

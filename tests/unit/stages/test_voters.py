@@ -16,10 +16,14 @@ from flows.run_state import RunProgress
 from stages import schemas
 from stages.contract import Context, run_stage
 from stages.engines.fake import FakeEngine
-from stages.import_inputs import ImportPolicy, ImportVoters, content_of_policy, import_voters_stage
-from stages.resources import Compute, Resources
-from stages.sample_responses import SAMPLE_VOTERS, AnswerPrompt, SampleVotersConfig, VoterSampling
-from stages.vote_rewards import VOTE, VoteConfig, VoterWeight
+from stages.import_inputs import content_of_policy, import_voters_stage
+from stages.resources import Resources
+from stages.sample_responses import SAMPLE_VOTERS
+from stages.settings.compute import Compute
+from stages.settings.inputs import ImportPolicy, ImportVoters
+from stages.settings.sample import AnswerPrompt, SampleVotersConfig, VoterSampling
+from stages.settings.vote import VoteConfig, VoterWeight
+from stages.vote_rewards import VOTE
 from storage.errors import ConfigError, InputError
 from storage.reader import read_table
 from storage.run import Run

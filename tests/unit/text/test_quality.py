@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from stages.text.quality import RULES, QualityRules, reject_reason
+from stages.settings.filter import QualityRules
+from stages.text.quality import RULES, reject_reason
 
 DEFAULT = QualityRules()
 PUBLISHED = QualityRules(use=tuple(name for name in RULES if name != "control_text"))

@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.trainer.config import TrainerPlacement, UpdateConfig
+from stages.settings.trainer import TrainerPlacement
+from stages.settings.update import UpdateConfig
 from stages.trainer.job import Job
 
 SCHEMA = pa.schema(

@@ -117,32 +117,32 @@ def _rollout(folder: Path, groups: dict[str, tuple[int, list[int]]]) -> Any:
 def test_micro_batches_hold_the_budget_and_share_prompts(tmp_path: Path) -> None:
     # Packed: 3 + 5 + 4 = 12 for a, 2 + 1 + 1 = 4 for b, 2 + 6 = 8 for c: long rows first, 24 tokens in two halves.
     rollout = _rollout(tmp_path, {"a": (3, [4, 5]), "b": (2, [1, 1]), "c": (2, [6])})
-    assert micro_batches(rollout, range(5), tokens=12, processes=1) == [[1, 0], [4, 2, 3]]
+    assert micro_batches(rollout, range(5), tokens=12, world_size=1) == [[1, 0], [4, 2, 3]]
     # 8 tokens hold 3 + 5, then 3 + 4 of a.
-    assert micro_batches(rollout, range(5), tokens=8, processes=1) == [[1], [4], [0], [2, 3]]
+    assert micro_batches(rollout, range(5), tokens=8, world_size=1) == [[1], [4], [0], [2, 3]]
 
 
 def test_one_long_row_may_exceed_the_budget(tmp_path: Path) -> None:
     rollout = _rollout(tmp_path, {"a": (1, [49]), "b": (1, [2])})
-    assert micro_batches(rollout, [0, 1], tokens=10, processes=1) == [[0], [1]]
+    assert micro_batches(rollout, [0, 1], tokens=10, world_size=1) == [[0], [1]]
 
 
-@pytest.mark.parametrize("processes", [1, 2, 3, 8])
+@pytest.mark.parametrize("world_size", [1, 2, 3, 8])
 @pytest.mark.parametrize("tokens", [1, 70, 400, 10_000])
-def test_every_row_is_in_one_micro_batch_and_the_load_is_even(tmp_path: Path, processes: int, tokens: int) -> None:
+def test_every_row_is_in_one_micro_batch_and_the_load_is_even(tmp_path: Path, world_size: int, tokens: int) -> None:
     generator = torch.Generator().manual_seed(1)
     lengths = torch.randint(1, 60, (12, 8), generator=generator).tolist()
     rollout = _rollout(tmp_path, {f"q{n}": (n + 1, row) for n, row in enumerate(lengths)})
-    cut = micro_batches(rollout, range(96), tokens=tokens, processes=processes)
+    cut = micro_batches(rollout, range(96), tokens=tokens, world_size=world_size)
     assert sorted(row for part in cut for row in part) == list(range(96))
-    assert len(cut) % processes == 0
+    assert len(cut) % world_size == 0
     sizes = [len(pack(rollout, part).tokens) for part in cut]
     assert all(size <= tokens or len(part) == 1 for size, part in zip(sizes, cut, strict=True))
     if tokens == 10_000:
-        shares = [sum(sizes[process::processes]) for process in range(processes)]
-        assert max(shares) <= 1.3 * sum(sizes) / processes
+        shares = [sum(sizes[rank::world_size]) for rank in range(world_size)]
+        assert max(shares) <= 1.3 * sum(sizes) / world_size
 
 
 def test_few_rows_leave_empty_micro_batches_for_the_other_processes(tmp_path: Path) -> None:
     rollout = _rollout(tmp_path, {"a": (1, [3])})
-    assert micro_batches(rollout, [0], tokens=100, processes=3) == [[0], [], []]
+    assert micro_batches(rollout, [0], tokens=100, world_size=3) == [[0], [], []]

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from stages.trainer.config import TrainerPlacement, UpdateConfig, learning_rate_at, read_deepspeed_settings, zero_stage
+from stages.settings.trainer import TrainerPlacement
+from stages.settings.update import UpdateConfig
+from stages.trainer.deepspeed_config import read_deepspeed_settings, zero_stage
+from stages.trainer.schedule import learning_rate_at
 from storage.errors import ConfigError, InputError
 
 
@@ -46,9 +49,9 @@ def test_a_schedule_without_warmup_starts_at_the_top() -> None:
         {"algorithm": "a2c"},
         {"clip": 0},
         {"betas": (0.9, 1.0)},
-        {"tis_cap": 0},
+        {"importance_weight_cap": 0},
         {"lr": 1e-6},
-        {"kl_place": "loss", "kl_estimator": "k1"},
+        {"kl_in": "loss", "kl_estimator": "k1"},
         {"loss": "cispo", "dual_clip": 3.0},
         {"kl_target": 0.01, "kl_coef": 0.0},
         {"dual_clip": 1.0},
@@ -60,7 +63,7 @@ def test_bad_settings_are_refused(bad: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("algorithm", "normalisation", "place", "estimator"),
+    ("algorithm", "aggregation", "kl_in", "estimator"),
     [
         ("ppo", "token", "reward", "k1"),
         ("reinforce_pp", "token", "reward", "k1"),
@@ -70,12 +73,15 @@ def test_bad_settings_are_refused(bad: dict[str, object]) -> None:
         ("dr_grpo", "constant", "loss", "k3"),
     ],
 )
-def test_what_is_usual_is_written_out(algorithm: str, normalisation: str, place: str, estimator: str) -> None:
+def test_what_the_algorithm_decides_is_filled_in(algorithm: str, aggregation: str, kl_in: str, estimator: str) -> None:
     config = _config(algorithm=algorithm)
-    assert (config.normalisation, config.kl_place, config.kl_estimator) == (normalisation, place, estimator)
+    assert (config.loss_aggregation, config.kl_in, config.kl_estimator) == (aggregation, kl_in, estimator)
+    for undecided in (None, "usual"):
+        names = ("loss_aggregation", "kl_in", "kl_estimator")
+        assert _config(algorithm=algorithm, **dict.fromkeys(names, undecided)) == config
     assert UpdateConfig.model_validate(config.model_dump()) == config
-    other = _config(algorithm=algorithm, kl_place="reward", normalisation="sequence")
-    assert (other.normalisation, other.kl_place, other.kl_estimator) == ("sequence", "reward", "k1")
+    other = _config(algorithm=algorithm, kl_in="reward", loss_aggregation="sequence")
+    assert (other.loss_aggregation, other.kl_in, other.kl_estimator) == ("sequence", "reward", "k1")
 
 
 @pytest.mark.parametrize(

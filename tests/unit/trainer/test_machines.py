@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from stages.resources import Compute
-from stages.trainer.config import TrainerPlacement, UpdateConfig
+from stages.settings.compute import Compute
+from stages.settings.trainer import TrainerPlacement
+from stages.settings.update import UpdateConfig
 from stages.trainer.launcher import TrainerProcess
 from storage.errors import TrainerError
 from tests.tiny_models import make_tiny_policy
@@ -39,7 +40,7 @@ def placement() -> TrainerPlacement:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    return TrainerPlacement(machines=2, rendezvous=f"127.0.0.1:{port}", micro_batch_tokens=64)
+    return TrainerPlacement(nodes=2, rendezvous=f"127.0.0.1:{port}", micro_batch_tokens=64)
 
 
 class Machine:
@@ -97,7 +98,10 @@ def test_two_machines_compute_what_two_processes_do(
 ) -> None:
     """Twice, as the second job finds the weights that the first one left in both."""
     policies = []
-    for name, where in (("here", TrainerPlacement(processes=2, micro_batch_tokens=64)), ("machines", placement)):
+    for name, where in (
+        ("here", TrainerPlacement(processes_per_node=2, micro_batch_tokens=64)),
+        ("machines", placement),
+    ):
         with TrainerProcess(folder / "scratch") as process:
             said: list[str] = []
             first = make_job(folder, folder / "policy", name=f"{name}-1", placement=where)
@@ -147,12 +151,12 @@ def test_a_failure_is_told_on_every_machine(folder: Path, placement: TrainerPlac
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"trainer": {"machines": 2}}, "`rendezvous` .* goes with several machines; found machines 2"),
-        ({"trainer": {"rendezvous": "a:1"}}, "found machines 1 and rendezvous a:1"),
-        ({"trainer": {"machines": 2, "rendezvous": "a"}}, "rendezvous"),
-        ({"trainer": {"machines": 2, "rendezvous": "a:1"}}, "set `scratch` to a folder that all of them see"),
+        ({"trainer": {"nodes": 2}}, "`rendezvous` .* goes with several nodes; found nodes 2"),
+        ({"trainer": {"rendezvous": "a:1"}}, "found nodes 1 and rendezvous a:1"),
+        ({"trainer": {"nodes": 2, "rendezvous": "a"}}, "rendezvous"),
+        ({"trainer": {"nodes": 2, "rendezvous": "a:1"}}, "set `scratch` to a folder that all of them see"),
         (
-            {"scratch": "s", "trainer": {"machines": 2, "rendezvous": "a:1", "save_every_steps": 5}},
+            {"scratch": "s", "trainer": {"nodes": 2, "rendezvous": "a:1", "save_every_steps": 5}},
             "save_every_steps needs `checkpoints`",
         ),
     ],
@@ -165,4 +169,4 @@ def test_machines_that_could_not_meet_are_refused(settings: dict[str, object], m
 def test_a_machine_has_a_number_of_its_own() -> None:
     command = [sys.executable, "-m", "flows.cli", "join", "configs/quickstart.yaml", "--machine", "1"]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert ended.returncode == 2 and "compute.trainer.machines is 1" in ended.stderr
+    assert ended.returncode == 2 and "compute.trainer.nodes is 1" in ended.stderr

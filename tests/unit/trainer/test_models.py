@@ -10,9 +10,9 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 
 from stages.engines.tokenizer import architecture
+from stages.settings.update import LoraConfig
 from stages.trainer import adapters, attention
 from stages.trainer.batches import Packing
-from stages.trainer.config import LoraConfig
 from stages.trainer.models import check_model, load_critic, load_policy, save_model
 from stages.trainer.state import load_counters, open_tensors, save_counters, save_tensors
 from storage.errors import InputError

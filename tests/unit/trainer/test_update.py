@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load_file
 
-from stages.trainer.config import CriticConfig, LoraConfig, TrainerPlacement, UpdateConfig
+from stages.settings.trainer import TrainerPlacement
+from stages.settings.update import CriticConfig, LoraConfig, UpdateConfig
 from stages.trainer.job import Job
 from stages.trainer.launcher import TrainerProcess
 from storage.errors import TrainerError
@@ -48,7 +49,13 @@ def _one_step(
     folder: Path, name: str, algorithm: str, settings: Mapping[str, Any] = MappingProxyType({}), **changes: Any
 ) -> Job:
     """A single optimiser step without clipping of the gradient: the first moment is a tenth of the gradient."""
-    given = {"learning_rate": 1e-3, "batch_responses": 24, "max_grad_norm": 1e9, "kl_coef": 0.05, "tis_cap": 1.5}
+    given = {
+        "learning_rate": 1e-3,
+        "batch_responses": 24,
+        "max_grad_norm": 1e9,
+        "kl_coef": 0.05,
+        "importance_weight_cap": 1.5,
+    }
     config = UpdateConfig.model_validate({"algorithm": algorithm, **given, **settings})
     reference = {"reference": folder / "reference", "reference_key": "reference"}
     return make_job(folder, folder / "policy", name=name, config=config, **(reference | changes))
@@ -101,7 +108,7 @@ def _expected_gradient(job: Job) -> dict[str, np.ndarray[Any, Any]]:
         flat = (flat - flat.mean()) / (flat.std() + job.config.advantage_eps)
     logprobs_N, reference_N = torch.cat(now), torch.cat(past)
     behaviour_N = torch.tensor([value for row in rows for value in row["behaviour_logprobs"]])
-    weights_N = (logprobs_N.detach() - behaviour_N).exp().clamp(max=job.config.tis_cap)
+    weights_N = (logprobs_N.detach() - behaviour_N).exp().clamp(max=job.config.importance_weight_cap)
     # At ratio 1 the clipped surrogate has the gradient of -weight * A * logprob.
     losses_N = -weights_N * torch.tensor(flat) * logprobs_N - config.entropy_coef * torch.cat(entropies)
     if not in_reward:
@@ -113,7 +120,7 @@ def _expected_gradient(job: Job) -> dict[str, np.ndarray[Any, Any]]:
         whole = [row["finish_reason"] == "stop" for row in rows]
         assert 0 < sum(whole) < len(whole)
         losses_N = losses_N[np.repeat(whole, lengths)]
-    if config.normalisation == "sequence":
+    if config.loss_aggregation == "sequence":
         torch.stack([part.mean() for part in losses_N.split(lengths)]).mean().backward()
     elif config.algorithm == "dr_grpo":
         (losses_N.sum() / (len(rows) * job.max_tokens)).backward()
@@ -136,7 +143,7 @@ def _assert_close(got: dict[str, np.ndarray[Any, Any]], expected: dict[str, np.n
         # At the first step every ratio is 1, where all three losses have one gradient.
         ("grpo", {"loss": "gspo"}),
         ("rloo", {"loss": "cispo"}),
-        ("grpo", {"normalisation": "sequence"}),
+        ("grpo", {"loss_aggregation": "sequence"}),
         ("reinforce_pp", {"entropy_coef": 0.3}),
         ("grpo", {"kl_estimator": "k2"}),
         ("grpo", {"overlong": "mask"}),
@@ -156,14 +163,14 @@ def test_gradient_is_that_of_the_formula(
     [
         {"micro_batch_tokens": 1},
         {"micro_batch_tokens": 10_000, "gradient_checkpointing": True},
-        {"processes": 2, "deepspeed": CONFIGS / "zero0.json"},
+        {"processes_per_node": 2, "deepspeed": CONFIGS / "zero0.json"},
         {"deepspeed": CONFIGS / "zero1.json"},
         {"deepspeed": CONFIGS / "zero2.json"},
         {"deepspeed": CONFIGS / "zero3.json", "gradient_checkpointing": True},
-        {"processes": 2, "deepspeed": CONFIGS / "zero1.json"},
-        {"processes": 2, "deepspeed": CONFIGS / "zero2.json"},
-        {"processes": 2, "deepspeed": CONFIGS / "zero3.json"},
-        {"processes": 2, "deepspeed": CONFIGS / "zero3_offload.json", "micro_batch_tokens": 10_000},
+        {"processes_per_node": 2, "deepspeed": CONFIGS / "zero1.json"},
+        {"processes_per_node": 2, "deepspeed": CONFIGS / "zero2.json"},
+        {"processes_per_node": 2, "deepspeed": CONFIGS / "zero3.json"},
+        {"processes_per_node": 2, "deepspeed": CONFIGS / "zero3_offload.json", "micro_batch_tokens": 10_000},
     ],
     ids=[
         "one-by-one",
@@ -340,7 +347,7 @@ def test_another_placement_goes_on_from_a_state(folder: Path, trainer: TrainerPr
     trainer.run(first)
     same = _next(folder, first, f"placed-{stage}-same")
     expected = trainer.run(same)
-    placement = TrainerPlacement(processes=2, micro_batch_tokens=64, deepspeed=CONFIGS / f"zero{stage}.json")
+    placement = TrainerPlacement(processes_per_node=2, micro_batch_tokens=64, deepspeed=CONFIGS / f"zero{stage}.json")
     with TrainerProcess(folder / "scratch") as other:
         moved = _next(folder, first, f"placed-{stage}-moved", placement=placement)
         result = other.run(moved)
@@ -403,7 +410,7 @@ def test_a_killed_update_goes_on_from_its_checkpoint(folder: Path) -> None:
 def test_a_lost_process_ends_the_others(folder: Path) -> None:
     """The other would wait in a collective for half an hour."""
     config = UpdateConfig(learning_rate=1e-4, batch_responses=6, epochs=100)
-    placement = TrainerPlacement(processes=2, micro_batch_tokens=64)
+    placement = TrainerPlacement(processes_per_node=2, micro_batch_tokens=64)
     with TrainerProcess(folder / "scratch") as process:
         killed: list[float] = []
 

@@ -11,7 +11,8 @@ from flows.config.run import RunConfig
 from flows.plan import evaluation_settings, filter_settings, problem_settings, resolve, update_settings, vote_settings
 from flows.preflight.checks import check_inputs
 from stages.import_problems import problems_of, shots_of
-from stages.text.quality import RULES, QualityRules
+from stages.settings.filter import QualityRules
+from stages.text.quality import RULES
 from stages.trainer.fake import FAKE_POLICY
 from storage.errors import ConfigError, InputError
 from tests.helpers import fake_config, fake_values, write_jsonl
@@ -74,7 +75,11 @@ BENCHMARK = {"name": "b", "path": "b.jsonl"}
     [
         ("itertions", 3, r"itertions: unknown setting; did you mean iterations\?"),
         ("update.learning_rte", 1, r"update\.learning_rte: unknown setting; did you mean learning_rate\?"),
-        ("compute.trainer.proceses", 1, r"compute\.trainer\.proceses: unknown setting; did you mean processes\?"),
+        (
+            "compute.trainer.proceses",
+            1,
+            r"compute\.trainer\.proceses: unknown setting; did you mean processes_per_node\?",
+        ),
         ("filter.rules.min_word", 1, r"filter\.rules\.min_word: unknown setting; did you mean min_words\?"),
         (
             "filter.rules.use",
@@ -149,7 +154,9 @@ def test_a_wrong_setting_is_one_line_with_its_place(path: str, value: Any, messa
     assert "\n" not in str(found.value) and "http" not in str(found.value)
 
 
-@pytest.mark.parametrize("path", ["sample.temperature", "update.tis_cap", "update.kl_coef", "update.max_grad_norm"])
+@pytest.mark.parametrize(
+    "path", ["sample.temperature", "update.importance_weight_cap", "update.kl_coef", "update.max_grad_norm"]
+)
 def test_infinity_is_no_setting(path: str) -> None:
     """`.inf` passed the bounds and then failed in the key, where JSON has no such number: a bare ValueError."""
     with pytest.raises(ConfigError, match=path.rsplit(".", 1)[1]):
@@ -206,7 +213,7 @@ def test_overrides_are_yaml_values_by_dotted_name() -> None:
         None,
     )
     assert config.update.batch_responses == load_config(QUICKSTART).update.batch_responses
-    assert load_config(QUICKSTART, ("compute.trainer={processes: 2}",)).compute.trainer.processes == 2
+    assert load_config(QUICKSTART, ("compute.trainer={processes_per_node: 2}",)).compute.trainer.processes_per_node == 2
     assert load_config(QUICKSTART, ("iterations=2", "iterations=4")).iterations == 4
 
 

@@ -15,7 +15,8 @@ from flows.config.run import RunConfig
 from flows.maintenance.staleness import explain_recomputation
 from flows.plan import resolve
 from flows.run_state import config_of_run, find_finished
-from stages.vote_rewards import VOTE, VoteConfig
+from stages.settings.vote import VoteConfig
+from stages.vote_rewards import VOTE
 from storage.errors import IncompatibleCode
 from storage.run import open_run
 from storage.store import Store

@@ -1,0 +1,35 @@
+"""Settings of the machines: where and how all stages run."""
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import PositiveInt, model_validator
+
+from stages.settings.base import Settings
+from stages.settings.engines import ServerPlacement, VllmPlacement
+from stages.settings.trainer import TrainerPlacement
+
+
+class Compute(Settings):
+    """Where and how stages run. Changing any of it recomputes nothing."""
+
+    threads: PositiveInt = 1
+    """CPU threads of the engine; for a tiny policy one is fastest, two spin against each other on busy cores."""
+    max_batch_tokens: PositiveInt = 65_536
+    """Tokens (prompt and response) that the engine holds in one batch."""
+    shard_rows: PositiveInt = 1_024
+    """Rows of prompts per committed part: a killed stage loses at most the part in flight."""
+    scratch: Path | None = None
+    """Folder for temporary files; null: the system's temporary folder."""
+    vllm: VllmPlacement = VllmPlacement()
+    """How vLLM runs."""
+    server: ServerPlacement = ServerPlacement()
+    """Servers that answer for `engine: server`."""
+    trainer: TrainerPlacement = TrainerPlacement()
+    """Where and how the policy update runs."""
+
+    @model_validator(mode="after")
+    def _nodes_share_files(self) -> Self:
+        if self.trainer.nodes > 1 and self.scratch is None:
+            raise ValueError("with several trainer.nodes, set `scratch` to a folder that all of them see")
+        return self

@@ -1,0 +1,96 @@
+"""Settings of the filter: the quality rules, and how new a question has to be."""
+
+import difflib
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, PositiveInt, model_validator
+
+from stages.settings.base import Settings
+
+RULE_NAMES = (
+    "empty",
+    "too_short",
+    "too_long",
+    "banned_word",
+    "banned_phrase",
+    "banned_opening",
+    "leading_punctuation",
+    "leading_non_ascii",
+    "control_text",
+)
+"""Every quality rule, the published ones first. `stages.text.quality.RULES` says what each rejects."""
+
+
+def _known_rule(name: str) -> str:
+    if name not in RULE_NAMES:
+        close = difflib.get_close_matches(name, RULE_NAMES, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise ValueError(f"unknown rule {name[:80]!r}{hint} (known: {', '.join(RULE_NAMES)})")
+    return name
+
+
+def _not_blank(keyword: str) -> str:
+    if not keyword.strip():
+        raise ValueError(f"{keyword[:80]!r} is blank and would reject every question; expected text")
+    return keyword
+
+
+RuleName = Annotated[str, AfterValidator(_known_rule)]
+Keyword = Annotated[str, AfterValidator(_not_blank)]
+
+
+class QualityRules(Settings):
+    """What makes a question unfit; the defaults are the published ones, but any language may open a question."""
+
+    use: tuple[RuleName, ...] = tuple(name for name in RULE_NAMES if name != "leading_non_ascii")
+    """The rules that apply, in the order in which they are tried; the first broken rule is the recorded reason.
+
+    empty: no text; too_short, too_long: outside min_words, max_words and max_chars; banned_word, banned_phrase and
+    banned_opening: see there; leading_punctuation: starts with ASCII punctuation, which includes the `$` and backslash
+    of LaTeX; leading_non_ascii: starts with a character outside ASCII; control_text: contains text that tokenizers read
+    as a control token, such as <|im_end|>, </s> or [INST], which would end the user's turn in a prompt.
+    """
+    min_words: int = Field(4, ge=1, le=10_000)
+    """Fewest white-space words; a Chinese or Japanese character counts as a word."""
+    max_words: int = Field(150, ge=1, le=10_000)
+    """Most words, counted like min_words."""
+    max_chars: int = Field(4_000, ge=1, le=100_000)
+    """Most characters, whatever the number of words."""
+    banned_words: tuple[Keyword, ...] = (
+        "image", "images", "graph", "graphs", "picture", "pictures", "file", "files", "map", "maps", "draw", "plot",
+    )  # fmt: skip
+    """Words that point at something a text model cannot see or do; whole words in any case."""
+    banned_phrases: tuple[Keyword, ...] = ("go to",)
+    """Runs of words, matched like banned_words with any white space between."""
+    banned_openings: tuple[Keyword, ...] = ("Write a program",)
+    """Texts a question must not start with, in any case."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if twice := sorted({name for name in self.use if self.use.count(name) > 1}):
+            raise ValueError(f"use names {', '.join(twice)} more than once; a rule applies once")
+        if self.min_words > self.max_words:
+            raise ValueError(f"min_words {self.min_words} is above max_words {self.max_words}")
+        return self
+
+
+class FilterSettings(Settings):
+    """Which candidates are accepted. Defaults are the published ones, except where `QualityRules` says otherwise."""
+
+    rules: QualityRules = QualityRules()
+    """Rules that every question has to pass."""
+    max_similarity: float = Field(0.7, ge=0, le=1)
+    """Reject above this ROUGE-L F-measure to a seed or an earlier question."""
+    overlap_words: int = Field(13, ge=0, le=100)
+    """Reject a question that shares this many words in a row with an evaluation set; 0 for equal texts only."""
+
+
+class FilterConfig(FilterSettings):
+    """`FilterSettings` with the values that other settings of the run decide."""
+
+    questions: PositiveInt
+    """Accept at most this many; the rest is rejected as surplus."""
+    domain: Literal["arithmetic"] | None = None
+    """Built-in domain whose held-out problems are kept apart."""
+    seed_sets: tuple[str, ...] = ()
+    """Benchmarks that are the seeds themselves: they neither reject candidates nor count as overlap."""

@@ -1,0 +1,61 @@
+"""Settings of how an iteration gets its questions: the policy writes them, or they are drawn from given ones."""
+
+import math
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from stages.settings.base import Settings, StopStrings
+
+PAPER_SYSTEM = (
+    "You are a professional math teacher. You write new, clear and self-contained mathematics questions for your "
+    "students. You only create questions; you never solve them."
+)
+
+
+class GenerateConfig(Settings):
+    """Settings of the few-shot prompts and their sampling. Defaults are the published ones."""
+
+    questions: PositiveInt = 2_000
+    """Accepted questions to reach in each iteration."""
+    over_generation: float = Field(1.5, ge=1, le=20)
+    """Questions requested for each question to accept."""
+    questions_per_prompt: PositiveInt = 8
+    """Questions that one continuation is expected to hold."""
+    examples: PositiveInt = 8
+    """Questions shown in each prompt."""
+    examples_from_pool: NonNegativeInt = 2
+    """Examples that may be kept generated questions, at most; the rest are seeds."""
+    system: str = PAPER_SYSTEM
+    """System prompt; empty for none."""
+    user: str = "Come up with a series of questions:"
+    """First line of the user's turn."""
+    temperature: NonNegativeFloat = 0.8
+    """0 always takes the likeliest token; 1 samples from the policy as it is."""
+    top_p: PositiveFloat = Field(0.95, le=1)
+    """Sample among the likeliest tokens that together have this probability."""
+    presence_penalty: float = Field(2.0, ge=-2, le=2)
+    """Subtracted from the logits of tokens that the response already contains."""
+    max_prompt_tokens: PositiveInt = 1_024
+    """Longest prompt; examples are left out until the prompt fits."""
+    max_tokens: PositiveInt = 1_024
+    """New tokens per continuation, at most."""
+    stop: StopStrings = ()
+    """A response ends where its text first contains one of these."""
+
+    @property
+    def prompts(self) -> int:
+        """Prompts per iteration."""
+        return math.ceil(self.questions * self.over_generation / self.questions_per_prompt)
+
+
+class DrawConfig(Settings):
+    """Which of the given questions an iteration trains on."""
+
+    questions: PositiveInt
+    """Questions per iteration."""
+    labelled_only: bool
+    """Draw only questions that have an answer (for rewards by label)."""
+    drop_overlaps: bool
+    """Leave out questions that overlap an evaluation set. Seeds stay, as in the method, and are reported."""
+    overlap_words: NonNegativeInt
+    """Words in a row that count as an overlap."""

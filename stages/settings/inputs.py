@@ -1,0 +1,79 @@
+"""Settings of the stages that bring in a run's inputs: questions, evaluation sets and models.
+
+What comes from outside enters by content: dumps hold the sha256 of a file or folder and leave out its path.
+"""
+
+from typing import Literal
+
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from stages.settings.base import Settings
+from stages.settings.benchmarks import BenchmarkFormat
+
+
+class ImportSeeds(Settings):
+    """Questions from a file (`path` and `sha256`) or from a built-in domain (`domain` and `count`)."""
+
+    path: str | None = Field(None, exclude=True)
+    """JSONL or Parquet file."""
+    sha256: str | None = None
+    """Digest of the file."""
+    domain: Literal["arithmetic"] | None = None
+    """Built-in domain that questions are drawn from."""
+    count: PositiveInt | None = None
+    """Questions drawn from the domain."""
+
+
+class ImportPolicy(Settings):
+    """A local Hugging Face folder. The folder stays in place and its files are recorded by digest; with an adapter
+    (peft's format), the folder of the two merged is written."""
+
+    path: str = Field(exclude=True)
+    """The model folder."""
+    sha256: str
+    """Digest of the model folder."""
+    adapter: str | None = Field(None, exclude=True)
+    """The adapter's folder."""
+    adapter_sha256: str | None = Field(None, exclude_if=lambda digest: digest is None)
+    """Digest of the adapter."""
+
+
+class ImportVoters(Settings):
+    """Models that vote next to the policy."""
+
+    models: dict[str, ImportPolicy]
+    """Voter's name -> its model."""
+
+
+class ProblemSet(Settings):
+    """One evaluation set: from a file, the held-out split of a built-in domain, or the seeds that have an answer."""
+
+    name: str
+    """The benchmark's name."""
+    seeds: bool = False
+    """The set consists of the seeds that have an answer."""
+    path: str | None = Field(None, exclude=True)
+    """JSONL or Parquet file."""
+    sha256: str | None = None
+    """Digest of the file."""
+    domain: Literal["arithmetic"] | None = None
+    """Built-in domain that held-out problems are drawn from."""
+    count: PositiveInt | None = None
+    """Problems drawn from the domain."""
+    seed: int = 0
+    """Decides which held-out problems of the domain are drawn."""
+    format: BenchmarkFormat = BenchmarkFormat()
+    """How rows of the file are read."""
+    shots_path: str | None = Field(None, exclude=True)
+    """File of the worked examples."""
+    shots_sha256: str | None = None
+    """Digest of that file."""
+
+
+class ImportProblems(Settings):
+    """All evaluation sets of a run."""
+
+    sets: tuple[ProblemSet, ...]
+    """The sets, in the order of the results."""
+    overlap_words: NonNegativeInt = 13
+    """A problem overlaps a seed when they share this many words in a row."""

@@ -1,0 +1,83 @@
+"""Settings of how a question is put to a model, and how responses are sampled."""
+
+from typing import Any
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from stages.settings.base import Settings, StopStrings
+
+BOXED = "Please reason step by step, and put your final answer within \\boxed{}."
+"""The instruction that most models of mathematics are trained with."""
+PROMPTS: dict[str, dict[str, Any]] = {
+    "plain": {"template": "{question}\n"},
+    "boxed": {"template": f"{{question}}\n{BOXED}\n"},
+    "chat": {"template": "{question}", "chat": True},
+    "chat_boxed": {"template": f"{{question}}\n{BOXED}", "chat": True},
+}
+"""Prompts that have a name: the question alone, as published; with an instruction; through the chat template."""
+
+
+class AnswerPrompt(Settings):
+    """How a question is put to a model. Part of what a result means, for rewards and for evaluation."""
+
+    template: str = Field("{question}", pattern=r"\{question\}")
+    """Text with {question} in it."""
+    chat: bool = False
+    """Apply the model's chat template."""
+    system: str = ""
+    """System prompt; used with `chat` only."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, values: Any) -> Any:
+        if isinstance(values, str) and values not in PROMPTS:
+            raise ValueError(
+                f"unknown prompt {values!r}; expected {', '.join(PROMPTS)}, or its template, chat and system"
+            )
+        return PROMPTS[values] if isinstance(values, str) else values
+
+    @property
+    def label(self) -> str:
+        """Short name for tables: the prompt's name, whatever white space ends the text, or "own"."""
+        for name, known in PROMPTS.items():
+            same_text = self.template.strip() == known["template"].strip()
+            if same_text and self.chat == bool(known.get("chat")):
+                return name + (" with system prompt" if self.chat and self.system else "")
+        return "own, chat" if self.chat else "own"
+
+
+class SampleConfig(Settings):
+    """Settings of the sampled responses. Defaults are the published ones."""
+
+    responses: PositiveInt = 16
+    """Responses per question."""
+    prompt: AnswerPrompt = AnswerPrompt()
+    """How a question is asked: plain, boxed, chat, chat_boxed, or a template with chat and system."""
+    temperature: PositiveFloat = 1.0
+    """1 samples from the policy as it is."""
+    top_p: PositiveFloat = Field(1.0, le=1)
+    """Sample among the likeliest tokens that together have this probability."""
+    max_prompt_tokens: PositiveInt = 1_024
+    """Longest prompt; a question whose prompt is longer gets no responses."""
+    max_tokens: PositiveInt = 1_024
+    """New tokens per response, at most."""
+    stop: StopStrings = ()
+    """A response ends where its text first contains one of these."""
+
+
+class VoterSampling(Settings):
+    """How one voter other than the policy answers."""
+
+    name: str
+    """The voter's name in tables."""
+    responses: PositiveInt
+    """Responses per question."""
+    prompt: AnswerPrompt
+    """How the voter is asked."""
+
+
+class SampleVotersConfig(SampleConfig):
+    """`SampleConfig` with the voters; `responses` and `prompt` are the policy's and not used here."""
+
+    voters: tuple[VoterSampling, ...]
+    """The voters, in the order in which they answer."""

@@ -1,0 +1,52 @@
+"""Settings of where and how the policy update runs."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from stages.settings.base import Settings, renamed
+
+
+class TrainerPlacement(Settings):
+    """Where and how the update runs. Not identity, though the last bits of a result may depend on it."""
+
+    processes_per_node: int = renamed("processes", default=1, ge=1, le=1024)
+    """Data-parallel processes on each machine, one per GPU."""
+    nodes: int = renamed("machines", default=1, ge=1, le=1024)
+    """Machines that compute one update together; all but this machine run `serl join`. All have to see the run's folder
+    (or `$SERL_CACHE`, on S3), `compute.scratch` and `checkpoints` under the same paths."""
+    rendezvous: str | None = Field(default=None, pattern=r"^\S+:\d{1,5}$")
+    """host:port of this machine where the other nodes find it; set it if there are several nodes."""
+    threads: int = Field(default=1, ge=1, le=256)
+    """CPU threads of each process. Their number changes the last bits: the default does not look at the machine."""
+    micro_batch_tokens: int = Field(default=8192, ge=1)
+    """Most tokens that one process computes at a time (none is padding); a single response may exceed it."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Type of the matrix products (autocast); weights and optimizer stay in float32."""
+    gradient_checkpointing: bool = False
+    """Recompute activations in the backward pass: less memory, a third more time."""
+    deepspeed: Path | None = None
+    """JSON file of DeepSpeed settings (ZeRO stage, offload); null: no ZeRO."""
+    save_every_steps: int | None = Field(default=None, ge=1)
+    """Optimizer steps between two checkpoints from which a killed update resumes; null: it starts over."""
+    checkpoints: Path | None = None
+    """Folder for checkpoints, on a disk that outlives the process; null: one in the system's temporary folder."""
+    free_memory: bool | None = None
+    """Release the memory of weights and optimizer between updates; null: on a GPU, where the engine needs it too."""
+
+    @model_validator(mode="after")
+    def _nodes_can_meet(self) -> Self:
+        if (self.nodes > 1) != (self.rendezvous is not None):
+            raise ValueError(
+                f"`rendezvous` (host:port) goes with several nodes; found nodes {self.nodes} and rendezvous "
+                f"{self.rendezvous}"
+            )
+        if self.nodes > 1 and self.save_every_steps and self.checkpoints is None:
+            raise ValueError("with several nodes, save_every_steps needs `checkpoints`, a folder that all of them see")
+        return self
+
+    @property
+    def world_size(self) -> int:
+        """Processes on all nodes together."""
+        return self.nodes * self.processes_per_node

@@ -1,0 +1,50 @@
+"""DeepSpeed's settings file: what it may hold, and the ZeRO stage in it. No torch here."""
+
+import json
+from typing import Any
+
+from stages.settings.trainer import TrainerPlacement
+from storage.errors import ConfigError, InputError
+
+# DeepSpeed's setting -> the run's setting that decides it.
+_DECIDED_BY_THE_RUN = {
+    "train_batch_size": "update.batch_responses",
+    "train_micro_batch_size_per_gpu": "compute.trainer.micro_batch_tokens",
+    "gradient_accumulation_steps": "compute.trainer.micro_batch_tokens",
+    "managed_gradient_accumulation": "compute.trainer.micro_batch_tokens",
+    "gradient_clipping": "update.max_grad_norm",
+    "optimizer": "update.learning_rate, update.betas and update.weight_decay",
+    "scheduler": "update.schedule",
+    "bf16": "compute.trainer.dtype",
+    "fp16": "compute.trainer.dtype",
+    "torch_autocast": "compute.trainer.dtype",
+    "activation_checkpointing": "compute.trainer.gradient_checkpointing",
+}
+
+
+def read_deepspeed_settings(placement: TrainerPlacement) -> dict[str, Any]:
+    """Return the settings in the placement's DeepSpeed file, {} without a file.
+
+    Raises InputError when the file cannot be read, ConfigError naming a setting that the run's own config decides.
+    """
+    path = placement.deepspeed
+    if path is None:
+        return {}
+    try:
+        settings = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: DeepSpeed settings cannot be read ({error})") from error
+    if not isinstance(settings, dict):
+        raise InputError(f"{path}: expected a JSON object of DeepSpeed settings, found {type(settings).__name__}")
+    for name, ours in _DECIDED_BY_THE_RUN.items():
+        if name in settings:
+            raise ConfigError(f"{path}: {name} is decided by {ours}; take it out of the file")
+    stage = settings.get("zero_optimization", {}).get("stage", 0)
+    if stage not in (0, 1, 2, 3):
+        raise ConfigError(f"{path}: zero_optimization.stage is {stage!r}, expected 0, 1, 2 or 3")
+    return settings
+
+
+def zero_stage(settings: dict[str, Any]) -> int:
+    """Return the ZeRO stage of DeepSpeed settings."""
+    return int(settings.get("zero_optimization", {}).get("stage", 0))
