@@ -9,6 +9,7 @@ import pytest
 
 from flows.config.run import load_config
 from flows.local_runner import do_run
+from flows.preflight.description import describe
 from storage.run import open_run
 from tests.commands import REPOSITORY
 
@@ -47,8 +48,9 @@ def test_own_questions_run_as_the_tutorial_builds_them(tmp_path: Path, monkeypat
     del sys.modules["doses"]
     config = load_config(Path("doses/doses.yaml"), ("engine=fake", "policy=null", "name=doses-fake"))
     config.check_inputs()
+    assert "exam: 2 of 2 answers equal themselves" in describe(config)
     do_run(config)
     run = open_run("runs/doses-fake")
     assert run.table("accepted").height > 0
-    assert set(run.table("rewards")["status"]) == {"no_answer"}
-    assert set(run.table("votes")["decision"]) == {"no_answer"}
+    assert set(run.table("rewards")["status"]) == {"no_answer", "unparsable"}
+    assert set(run.table("votes")["decision"]) == {"unparsable"}
