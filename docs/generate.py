@@ -240,6 +240,8 @@ def constraints(field: FieldInfo) -> str:
                 words.append(f"matches `{constraint.pattern}`")
     if "int" in str(field.annotation):
         words = ["at least 1" if word == "more than 0" else word for word in words]
+        if sum(word.startswith("at least") for word in words) > 1:
+            words.remove("at least 1")
     return ", ".join(dict.fromkeys(words))
 
 
@@ -293,9 +295,9 @@ def tables_page() -> str:
         *wrapped(
             "Every table is a dataset of Parquet files under the run's folder: "
             "`TABLE/iteration=0003/key=k3f9c12ab4d5e/part-00000.parquet`. `open_run(URI).table(NAME)` reads the "
-            "current version of all iterations, with a column `iteration` in front; `serl show RUN NAME` prints it. A column "
-            "marked *optional* may be null. `question_id` is a digest of the question's text, so that a question has "
-            "one id in every iteration and run. `version` is the version of a table's schema."
+            "current version of all iterations, with a column `iteration` in front; `serl show RUN NAME` prints it. A "
+            "column marked *optional* may be null. `question_id` is a digest of the question's text, so that a "
+            "question has one id in every iteration and run. `version` is the version of a table's schema."
         ),
         *definitions((f"[`{name}`](#{anchor(name)})", PURPOSES[name]) for name in written_by),
     ]

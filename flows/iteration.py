@@ -97,7 +97,7 @@ def start(config: RunConfig, runner: Runner) -> State:
 
 
 def iterate(config: RunConfig, number: int, branch: int, state: State, runner: Runner) -> State:
-    """One pass of the six stages (METHOD: generate, filter, sample, vote, update, evaluate).
+    """One pass of the six stages (docs/explanation/method.md, 1).
 
     Raises Breached when the watchdog will not have it gone on with.
     """

@@ -43,7 +43,7 @@ class LoraConfig(Settings):
 
 
 class UpdateConfig(Settings):
-    """The policy update (METHOD.md, section 2)."""
+    """The policy update (docs/explanation/method.md, 2)."""
 
     algorithm: Algorithm = "reinforce_pp"
     """How rewards become advantages."""

@@ -1,4 +1,4 @@
-"""Who may import whom, and what no code of this project may call. ARCHITECTURE: flows -> stages -> storage."""
+"""Who may import whom, and what no code of this project may call. See docs/explanation/architecture.md."""
 
 import ast
 import json
