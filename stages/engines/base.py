@@ -1,7 +1,7 @@
 """What every stage that generates text asks of an engine, and the few rules all engines share. No torch here.
 
 An engine holds at most one policy, named by the key of its artifact. Stages hand it token ids, not text, and get
-token ids with their log-probabilities back, so that nothing has to be re-tokenised later (METHOD.md, 4.11).
+token ids with their log-probabilities back, so that nothing is tokenised twice (docs/explanation/method.md, 4.11).
 
 Rules that every engine keeps (tests/unit/engines/test_conformance.py):
 - A row is one wanted response. Its randomness comes from its own seed and nothing else: not from the other rows of

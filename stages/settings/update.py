@@ -53,7 +53,7 @@ class LoraConfig(Settings):
 
 
 class UpdateConfig(Settings):
-    """The policy update (METHOD.md, section 2)."""
+    """The policy update (docs/explanation/method.md, section 2)."""
 
     algorithm: Algorithm = "reinforce_pp"
     """How rewards become advantages."""

@@ -1,4 +1,4 @@
-"""Rules a generated question must pass before it is compared with others (METHOD: length, keywords, openings).
+"""Rules a generated question must pass before it is compared with others (docs/explanation/method.md, 2).
 
 Departs from the authors' release in four points: the rules are named and listed, and every rejection carries the name
 of its rule; a question is also too long by characters, since model output without white space has one word however

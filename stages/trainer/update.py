@@ -1,4 +1,4 @@
-"""One policy update, from a rollout with rewards to the next policy (METHOD.md, stage 5).
+"""One policy update, from a rollout with rewards to the next policy (docs/explanation/method.md, 1).
 
 The order: advantages need rewards, baselines and, for a penalty in the reward or a critic, what the models say of the
 rollout before anything changes; then optimiser steps, each over its own share of the responses.

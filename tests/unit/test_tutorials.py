@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from flows.config.run import load_config
-from flows.local_runner import do_run
+from flows.config.load import load_config
+from flows.preflight.checks import check_inputs
 from flows.preflight.description import describe
+from flows.run_loop import run_locally
 from storage.run import open_run
 from tests.commands import REPOSITORY
 
@@ -47,9 +48,9 @@ def test_own_questions_run_as_the_tutorial_builds_them(tmp_path: Path, monkeypat
     runpy.run_path("doses/try_it.py")
     del sys.modules["doses"]
     config = load_config(Path("doses/doses.yaml"), ("engine=fake", "policy=null", "name=doses-fake"))
-    config.check_inputs()
+    check_inputs(config)
     assert "exam: 2 of 2 answers equal themselves" in describe(config)
-    do_run(config)
+    run_locally(config)
     run = open_run("runs/doses-fake")
     assert run.table("accepted").height > 0
     assert set(run.table("rewards")["status"]) == {"no_answer", "unparsable"}

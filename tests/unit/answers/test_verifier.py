@@ -65,7 +65,8 @@ def test_lines_and_quotes_in_an_answer_do_not_break_the_protocol(verifier: Verif
 
 
 def test_it_works_from_any_thread(verifier: Verifier) -> None:
-    # Regression (METHOD 4.2): math-verify's signal alarms made every comparison off the main thread "not equal".
+    # Regression (docs/explanation/method.md, 4.2):
+    # math-verify's signal alarms made every comparison off the main thread "not equal".
     results: list[list[str]] = []
     threads = [
         threading.Thread(target=lambda: results.append(verifier.equal([("\\frac{1}{2}", "0.5"), ("1+n", "n")])))

@@ -1,4 +1,4 @@
-"""Majority vote and grading; METHOD section 4, defects 1 to 3, as regressions."""
+"""Majority vote and grading; docs/explanation/method.md, 4.1 to 4.3, as regressions."""
 
 import json
 import random
@@ -20,7 +20,7 @@ from stages.answers.voting import Ballot, Graded, GradeStatus, Vote, grade, vote
 
 DATA = Path(__file__).resolve().parents[3] / "../shared/data"
 
-# What math-verify says of METHOD's non-transitive examples, and one pair that needs algebra.
+# What math-verify says of the examples in docs/explanation/method.md, 4.3, and one pair that needs algebra.
 SAME = {
     frozenset(pair)
     for pair in [("5", "x=5"), ("5", "y=5"), ("50", "50%"), ("50%", "0.5"), ("n+1", "1+n"), ("50", "50\\%")]
@@ -77,7 +77,7 @@ def test_a_majority_with_its_share_and_margin() -> None:
 
 
 def test_responses_without_an_answer_never_win() -> None:
-    # Regression (METHOD 4.1): refusals agreed with each other and won the vote.
+    # Regression (docs/explanation/method.md, 4.1): refusals agreed with each other and won the vote.
     result = vote_on([None] * 15 + ["7"])
     assert (result.status, result.majority, result.share, result.margin) == ("majority", "7", 1 / 16, 1 / 16)
     nothing = vote_on([None] * 4)
@@ -97,7 +97,7 @@ def test_answers_that_cannot_be_read_never_win() -> None:
 
 
 def test_an_expression_of_the_question_is_no_answer() -> None:
-    # Regression (METHOD 4.1): the authors extract from prompt + response.
+    # Regression (docs/explanation/method.md, 4.1): the authors extract from prompt + response.
     question, responses = "What is \\boxed{5} plus 7?", ["I cannot tell.", "It is \\boxed{12}", "No idea, sorry."]
     assert extract_math_answer(question) == "5"
     result = vote_on([MathAnswer().extract(response, question) for response in responses])
@@ -122,7 +122,8 @@ def test_weights_decide_exactly() -> None:
 
 @pytest.mark.parametrize("triple", [("5", "x=5", "y=5"), ("50%", "50", "0.5")], ids=["variables", "percent"])
 def test_equality_that_is_not_transitive_does_not_chain(triple: tuple[str, str, str]) -> None:
-    # Regression (METHOD 4.3): the middle answer linked the two others, depending on the order of sampling.
+    # Regression (docs/explanation/method.md, 4.3):
+    # the middle answer linked the two others, depending on the order of sampling.
     middle, left, right = vote_on(triple).class_ids
     assert left != right
     assert middle in (left, right)
@@ -225,7 +226,7 @@ def test_grades(verifier: Verifier) -> None:
 
 
 def test_failures_of_the_verifier_are_recorded_not_called_wrong() -> None:
-    # Regression (METHOD 4.2): a bare except made them "not equal".
+    # Regression (docs/explanation/method.md, 4.2): a bare except made them "not equal".
     class Failing(Table):
         def equal(self, pairs: Sequence[tuple[str, str]]) -> list[str]:
             return ["timeout", "error"]

@@ -121,7 +121,7 @@ def test_each_public_form_is_read(name: str, row: dict[str, Any], question: str,
 
 
 def test_the_groups_of_mmlu_pro() -> None:
-    """METHOD 2: STEM, humanities, social sciences, other."""
+    """docs/explanation/method.md, 2: STEM, humanities, social sciences, other."""
     of = CATALOGUE["mmlu_pro"].format.group_of
     stem = ("biology", "chemistry", "computer science", "engineering", "math", "physics")
     assert {of(subject) for subject in stem} == {"STEM"}

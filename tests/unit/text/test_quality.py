@@ -1,4 +1,4 @@
-"""Rules for generated questions; bounds and word list from METHOD section 2."""
+"""Rules for generated questions; bounds and word list from docs/explanation/method.md, 2."""
 
 import time
 from typing import Any

@@ -10,20 +10,21 @@ from stages.text.question_lists import parse_questions
 
 
 def test_the_unnumbered_first_question_is_kept() -> None:
-    # Regression (METHOD 4.5): the prompt ends with "9.", so the first question has no number and was lost.
+    # Regression (docs/explanation/method.md, 4.5):
+    # the prompt ends with "9.", so the first question has no number and was lost.
     text = " What is 1+1?\n10. What is 2+2?\n11. What is 3+3?"
     assert parse_questions(text, finished=True, first_number=9) == ["What is 1+1?", "What is 2+2?", "What is 3+3?"]
 
 
 def test_the_last_question_is_dropped_when_the_token_limit_cut_it() -> None:
-    # Regression (METHOD 4.5): a question cut in the middle was kept.
+    # Regression (docs/explanation/method.md, 4.5): a question cut in the middle was kept.
     text = " What is 1+1?\n10. What is 2+"
     assert parse_questions(text, finished=False, first_number=9) == ["What is 1+1?"]
     assert parse_questions(" What is 1+", finished=False, first_number=9) == []
 
 
 def test_the_text_is_left_as_written_but_for_white_space() -> None:
-    # Regression (METHOD 4.4): capitalize() turned \Delta ABC into \delta abc.
+    # Regression (docs/explanation/method.md, 4.4): capitalize() turned \Delta ABC into \delta abc.
     text = "  In $\\Delta ABC$,\n  what is\t$\\angle B$?\n"
     assert parse_questions(text, finished=True, first_number=9) == ["In $\\Delta ABC$, what is $\\angle B$?"]
 

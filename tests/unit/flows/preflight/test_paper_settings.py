@@ -1,4 +1,4 @@
-"""The published settings, pinned: METHOD's own figures, and the presets that reproduce them."""
+"""The published settings, pinned: docs/explanation/method.md, 2, and the presets that reproduce them."""
 
 from pathlib import Path
 
