@@ -4,7 +4,6 @@ Sizes follow from the settings and are upper bounds (every response at its longe
 finished iterations; before that it is estimated from floating-point operations, good to a factor of three or so.
 """
 
-import json
 import math
 import shutil
 from collections import Counter
@@ -19,6 +18,7 @@ from stages.answers.verifier import Verifier
 from stages.benchmarks.agreement import agreement
 from stages.import_inputs import read_seeds
 from stages.import_problems import problems_of
+from stages.model_folder import read_model_config
 from stages.settings.trainer import TrainerPlacement
 from stages.text.contamination import EvaluationOverlap
 from storage.run import newest_revision, open_run
@@ -79,9 +79,8 @@ def count_parameters(config: RunConfig) -> int:
         return warm.vocabulary * warm.width + warm.layers * (attention + 3 * warm.width * warm.feed_forward)
     folder = config.policy.folder()
     assert folder is not None  # only a warm start has none
-    config_json = json.loads((folder / "config.json").read_text())
-    dtype = config_json.get("dtype") or config_json.get("torch_dtype") or "float32"
-    return sum(file.stat().st_size for file in folder.glob("*.safetensors")) // (4 if dtype == "float32" else 2)
+    weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    return weights // read_model_config(folder).bytes_per_weight
 
 
 def _instructions(config: RunConfig, tokens: int) -> str:
