@@ -5,7 +5,6 @@ run has finished iterations; otherwise they are estimated from floating-point op
 or so.
 """
 
-import json
 import shutil
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from flows.config.run import RunConfig
 from flows.plan import policy_folder
 from flows.reporting.results import stage_seconds
 from flows.reporting.text import duration_text, size_text
+from stages.model_folder import read_model_config
 from storage.run import newest_revision, open_run
 from storage.store import Store
 
@@ -50,9 +50,8 @@ def count_parameters(config: RunConfig) -> int:
         return warm.vocabulary * warm.width + warm.layers * (attention + 3 * warm.width * warm.feed_forward)
     folder = policy_folder(config.policy)
     assert folder is not None  # only a warm start has none
-    config_json = json.loads((folder / "config.json").read_text())
-    dtype = config_json.get("dtype") or config_json.get("torch_dtype") or "float32"
-    return sum(file.stat().st_size for file in folder.glob("*.safetensors")) // (4 if dtype == "float32" else 2)
+    weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    return weights // read_model_config(folder).bytes_per_weight
 
 
 def disk_line(config: RunConfig, parameters: int) -> str:

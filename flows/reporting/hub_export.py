@@ -19,6 +19,7 @@ import polars as pl
 import yaml
 
 from flows.reporting.results import alarms, evaluation_rows, iteration_results
+from stages.model_folder import read_model_config
 from storage.errors import InputError
 from storage.run import Run, open_run
 
@@ -80,7 +81,7 @@ def _whole_or_not(folder: Path) -> Iterator[Path]:
 def _write_policy_files(run: Run, iteration: int, folder: Path) -> None:
     settings = {name: value for name, value in run.config.items() if name not in _OF_A_PLACE}
     (folder / "run.yaml").write_text(yaml.safe_dump(_without_places(settings), sort_keys=False, allow_unicode=True))
-    (folder / "README.md").write_text(_policy_card(run, iteration, _base_model(folder)))
+    (folder / "README.md").write_text(_policy_card(run, iteration, read_model_config(folder).hub_name))
 
 
 def _without_places(value: Any) -> Any:
@@ -228,12 +229,6 @@ def _card(front: Mapping[str, Any], lines: Sequence[str]) -> str:
 
 def _table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(row)} |" for row in (names, ["---"] * len(names), *rows)]
-
-
-def _base_model(weights: Path) -> str | None:
-    """The hub's name of the starting model, where the configuration still tells one."""
-    name = re.search(r'"_name_or_path":\s*"([\w.-]+/[\w.-]+)"', (weights / "config.json").read_text())
-    return name[1] if name else None
 
 
 def _token(push: str) -> str:

@@ -1,10 +1,10 @@
 """Makes the engine that a configuration names, importing only what that engine needs."""
 
 import importlib.util
-import json
 from pathlib import Path
 
 from stages.engines.base import Engine
+from stages.model_folder import has_chat_template
 from stages.settings.engines import EngineKind, ServerPlacement, VllmPlacement
 from storage.errors import InputError
 
@@ -20,12 +20,11 @@ def check_installed(kind: EngineKind) -> None:
 
 def check_chat_template(what: str, folder: Path) -> None:
     """Raises InputError where a model that is to be asked as in a chat has no template for it."""
-    config = folder / "tokenizer_config.json"
     try:
-        inside = config.exists() and json.loads(config.read_text()).get("chat_template")
-    except (ValueError, AttributeError):
-        raise InputError(f"{what}: {config} is not a JSON object; copy the model's own there") from None
-    if not inside and not any((folder / name).exists() for name in ("chat_template.jinja", "chat_template.json")):
+        templated = has_chat_template(folder)
+    except InputError as error:
+        raise InputError(f"{what}: {error}") from None
+    if not templated:
         raise InputError(
             f"{what}: {folder} has no chat template, and is asked as in a chat; add its chat_template.jinja, take the "
             "instruction-tuned model, or (for answers) set prompt.chat to false"

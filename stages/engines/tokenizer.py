@@ -10,6 +10,7 @@ from transformers import AutoConfig, AutoTokenizer, GenerationConfig, PreTrained
 from transformers.utils import GENERATION_CONFIG_NAME
 
 from stages.engines.base import Batch, EngineUse, check_request
+from stages.model_folder import ModelConfig, read_model_config
 from storage.errors import InputError
 
 _OF_NO_WEIGHT = ("_name_or_path", "transformers_version", "dtype", "torch_dtype", "use_cache")
@@ -24,8 +25,8 @@ class PolicyTokenizer:
 
     def __init__(self, folder: Path) -> None:
         self._tokenizer = load_tokenizer(folder)
-        config = text_config(folder)
-        self.vocabulary = int(config["vocab_size"])
+        config = read_model_config(folder)
+        self.vocabulary = config.vocabulary
         """Tokens that the model's embeddings have."""
         self.eos_ids = _eos_ids(folder, config, self._tokenizer)
 
@@ -128,7 +129,7 @@ def architecture(folder: Path) -> str:
 
 def _meaning(folder: Path) -> dict[str, Any]:
     """What config.json says, in transformers' present words: folders of the hub have older ones than our updates."""
-    written = read_config(folder)
+    written = read_model_config(folder).values
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (ValueError, KeyError, OSError):  # a model that transformers does not know; others may
@@ -137,35 +138,14 @@ def _meaning(folder: Path) -> dict[str, Any]:
     return found
 
 
-def context(folder: Path) -> int:
-    """Longest prompt and response together, in tokens, that the model was made for."""
-    return int(text_config(folder)["max_position_embeddings"])
-
-
-def text_config(folder: Path) -> dict[str, Any]:
-    """What config.json says of the language model; models that also see have it in a group of its own."""
-    config = read_config(folder)
-    found: dict[str, Any] = config.get("text_config", config)
-    return found
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """config.json of a model folder. Raises InputError where it cannot be read."""
-    try:
-        config: dict[str, Any] = json.loads((folder / "config.json").read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(f"model folder {folder}: its config.json cannot be read ({error})") from error
-    return config
-
-
 def first_line(error: Exception) -> str:
     """What another library says of a file that it cannot read."""
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 
-def _eos_ids(folder: Path, config: dict[str, Any], tokenizer: Any) -> list[int]:
+def _eos_ids(folder: Path, config: ModelConfig, tokenizer: Any) -> list[int]:
     """Tokens that end a response: the generation config's (chat models often have two) and the tokenizer's."""
-    declared = config.get("eos_token_id")
+    declared: int | list[int] | None = config.eos_token_ids
     if (folder / GENERATION_CONFIG_NAME).exists():
         declared = GenerationConfig.from_pretrained(folder, local_files_only=True).eos_token_id
     several = declared if isinstance(declared, list) else [declared]

@@ -18,7 +18,8 @@ from typing import Any
 
 from stages.engines.base import AnyBatch, Completion, Progress, Responses, cut_at_stop
 from stages.engines.feeding import Request, feed
-from stages.engines.tokenizer import PolicyTokenizer, TokenizingEngine, architecture, context
+from stages.engines.tokenizer import PolicyTokenizer, TokenizingEngine, architecture
+from stages.model_folder import read_model_config
 from stages.settings.engines import VllmPlacement
 from storage.errors import InputError
 
@@ -51,7 +52,7 @@ def arguments(given: VllmPlacement, folder: Path) -> dict[str, Any]:
         "dtype": given.dtype if given.dtype != "auto" else "bfloat16" if _on_gpu() else "float32",
         "quantization": given.quantization,
         "tensor_parallel_size": given.tensor_parallel,
-        "max_model_len": min(given.max_model_tokens, context(folder)),
+        "max_model_len": min(given.max_model_tokens, read_model_config(folder).context),
         "max_num_seqs": given.max_sequences,
         "load_format": "safetensors",
         "enable_prefix_caching": True,

@@ -22,8 +22,9 @@ import aiohttp
 
 from stages.engines.base import AnyBatch, Completion, Progress, Responses, cut_at_stop
 from stages.engines.feeding import Open, Request, feed
-from stages.engines.tokenizer import PolicyTokenizer, TokenizingEngine, architecture, context
+from stages.engines.tokenizer import PolicyTokenizer, TokenizingEngine, architecture
 from stages.engines.vllm_server import HEADER, MODEL, PATH, headers
+from stages.model_folder import read_model_config
 from stages.settings.engines import ServerPlacement
 from storage.errors import InputError, StageFailed
 
@@ -123,7 +124,7 @@ class ServerEngine(TokenizingEngine):
         self._tokenizer = PolicyTokenizer(folder)
         self._asked = _Policy(folder.resolve(), key, architecture(folder))
         states = [server.state for server in self._do(self._bring(self._asked))]
-        self._longest = min([context(folder), *(state["max_model_tokens"] for state in states)])
+        self._longest = min([read_model_config(folder).context, *(state["max_model_tokens"] for state in states)])
         # Each server has as many waiting as it works on; one that comes back later finds its share.
         self._ahead = 2 * len(self._servers) * max(state["sequences"] for state in states)
         self.use.loads += 1
@@ -170,7 +171,7 @@ class ServerEngine(TokenizingEngine):
                 raise InputError(f"no server runs the model of {what}, {folder}: {self._troubles()}; start one with "
                                  "`serl serve`, and name it in compute.server.urls")  # fmt: skip
             for server in fit:
-                if (most := server.state["max_model_tokens"]) < min(longest, context(folder)):
+                if (most := server.state["max_model_tokens"]) < min(longest, read_model_config(folder).context):
                     raise InputError(f"{server.url} takes {most} tokens, and prompts and responses may have {longest} "
                                      "together; raise compute.vllm.max_model_tokens and start it again")  # fmt: skip
 

@@ -1,7 +1,8 @@
 """The base of all settings: frozen, strict about unknown keys, and able to read a setting's old name."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -91,8 +92,9 @@ def _translate(values: Any, annotation: Any, old_path: str, new_path: str, pairs
         return {key: below(value, choices[1], key, key) for key, value in values.items()}
     if origin in (tuple, list) and isinstance(values, list | tuple):
         return [below(value, choices[0], index, index) for index, value in enumerate(values)]
-    for choice in choices:  # X | None, or an annotated X
-        values = _translate(values, choice, old_path, new_path, pairs)
+    if origin in (Union, UnionType, Annotated):  # X | None, or X with constraints
+        for choice in choices:
+            values = _translate(values, choice, old_path, new_path, pairs)
     return values
 
 

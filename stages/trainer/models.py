@@ -1,6 +1,5 @@
 """Hugging Face folders in, log-probabilities (or values) of sampled tokens, Hugging Face folders out."""
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForTokenClassification, PreTrainedModel
 
+from stages.model_folder import has_model_config, remove_from_model_config
 from stages.rl.logprobs import chosen_logprobs
 from stages.trainer import attention
 from stages.trainer.batches import Packing
@@ -104,7 +104,7 @@ def load_critic(folder: Path, *, new: bool, dtype: torch.dtype, device: torch.de
 
 
 def _load(kind: Any, folder: Path, device: torch.device, **settings: Any) -> PreTrainedModel:
-    if not (folder / "config.json").is_file():
+    if not has_model_config(folder):
         raise InputError(f"{folder}: not a Hugging Face model folder, config.json is missing")
     config = AutoConfig.from_pretrained(folder, local_files_only=True, **settings)
     for name, value in vars(config).items():
@@ -135,9 +135,7 @@ def save_model(model: PreTrainedModel, weights: Mapping[str, Tensor], source: Pa
         weights = {name: value for name, value in weights.items() if not name.endswith("lm_head.weight")}
     model.save_pretrained(target, state_dict=dict(weights))
     # The name of our attention means nothing to others.
-    config = json.loads((target / "config.json").read_text())
-    config.pop("_attn_implementation", None)
-    (target / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+    remove_from_model_config(target, "_attn_implementation")
     for path in [] if source is None else sorted(source.iterdir()):
         if path.is_file() and not path.name.endswith(_WEIGHTS) and path.name != "config.json":
             shutil.copyfile(path, target / path.name)
