@@ -21,9 +21,11 @@ LIGHT_ALTHOUGH_THERE = {
     "stages.engines.base",
     "stages.engines.fake",
     "stages.engines.loader",
+    "stages.trainer.deepspeed_config",
     "stages.trainer.fake",
     "stages.trainer.job",
     "stages.trainer.launcher",
+    "stages.trainer.schedule",
     "stages.warm_start",
 }
 """What stage modules import at their top, out of the folders where torch is allowed."""

@@ -487,7 +487,7 @@ def test_the_process_ends_with_its_parent(folder: Path) -> None:
 
     code = (
         "import sys, time; from pathlib import Path\n"
-        "from stages.trainer.config import TrainerPlacement; from stages.trainer.launcher import TrainerProcess\n"
+        "from stages.settings.trainer import TrainerPlacement; from stages.trainer.launcher import TrainerProcess\n"
         "process = TrainerProcess(Path(sys.argv[1])); process.start(TrainerPlacement(threads=1))\n"
         "print(process.pid, flush=True); time.sleep(600)"
     )
