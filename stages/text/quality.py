@@ -1,9 +1,8 @@
-"""Rules a generated question must pass before it is compared with others (METHOD: length, keywords, openings).
+"""Rules that a generated question must pass before it is compared with other questions.
 
-Departs from the authors' release in four points: the rules are named and listed, and every rejection carries the name
-of its rule; a question is also too long by characters, since model output without white space has one word however
-long it is; a character of a script without spaces counts as a word; and text that a tokenizer reads as a control token
-is refused.
+Departs from the authors' release in four points. The rules have names, and every rejection records the name of its
+rule. The number of characters is limited too, because text without white space is a single word of any length.
+A character of a script without spaces counts as a word. Text that a tokenizer reads as a control token is refused.
 """
 
 import difflib
@@ -20,8 +19,8 @@ from stages.text.similarity import SPACELESS
 
 _WORD = re.compile(rf"[{SPACELESS}]|[^\s{SPACELESS}]+")
 _PUNCTUATION = frozenset(string.punctuation)
-# Every repetition is bounded, so a hostile text takes linear time. Names between bars have three characters or more
-# and no operator (a<|b-c|>d is mathematics); three capitals in brackets are the area of a triangle, not a token.
+# Every repetition is bounded, so that a hostile text takes linear time. Names between bars have at least three
+# characters and no operator (a<|b-c|>d is mathematics). Three capitals in brackets are the area of a triangle.
 _CONTROL_TEXT = re.compile(
     "|".join(
         (
@@ -69,7 +68,10 @@ RULES: Mapping[str, Callable[[str, "QualityRules"], bool]] = {
     "leading_non_ascii": lambda question, rules: not question[:1].isascii(),
     "control_text": lambda question, rules: _CONTROL_TEXT.search(question) is not None,
 }
-"""Every rule by name: whether it rejects a question, whose ends hold no white space. The published ones come first."""
+"""Rule name -> function (question, settings) -> whether the rule rejects the question.
+
+Questions have no white space at either end. The published rules come first; `control_text` is ours.
+"""
 
 
 def _known_rule(name: str) -> str:
@@ -91,41 +93,41 @@ Keyword = Annotated[str, AfterValidator(_not_blank)]
 
 
 class QualityRules(Settings):
-    """What makes a question unfit; the defaults are the published ones, but any language may open a question."""
+    """Settings of the rules. The defaults are the published ones, but a question may start in any language."""
 
     use: tuple[RuleName, ...] = tuple(name for name in RULES if name != "leading_non_ascii")
-    """The rules that apply, in the order in which they are tried; the first one broken is the recorded reason.
+    """The rules that apply, in the order in which they are tried. The first rule that rejects is the recorded reason.
 
     empty: no text; too_short, too_long: outside min_words, max_words and max_chars; banned_word, banned_phrase and
-    banned_opening: see there; leading_punctuation: starts with ASCII punctuation, which includes the `$` and backslash
-    of LaTeX; leading_non_ascii: starts with a character outside ASCII; control_text: contains text that tokenizers read
-    as a control token, such as <|im_end|>, </s> or [INST], which would end the user's turn in a prompt.
+    banned_opening: see the settings below; leading_punctuation: starts with ASCII punctuation, which includes the `$`
+    and backslash of LaTeX; leading_non_ascii: starts with a character outside ASCII; control_text: contains text that
+    tokenizers read as a control token, such as <|im_end|>, </s> or [INST], which would end the user's turn in a prompt.
     """
     min_words: int = Field(4, ge=1, le=10_000)
-    """Fewest white-space words; a Chinese or Japanese character counts as a word."""
+    """Least number of words between white space; a Chinese or Japanese character counts as a word."""
     max_words: int = Field(150, ge=1, le=10_000)
-    """Most words, counted like min_words."""
+    """Largest number of words, counted like min_words."""
     max_chars: int = Field(4_000, ge=1, le=100_000)
-    """Most characters, whatever the number of words."""
+    """Largest number of characters."""
     banned_words: tuple[Keyword, ...] = (
         "image", "images", "graph", "graphs", "picture", "pictures", "file", "files", "map", "maps", "draw", "plot",
     )  # fmt: skip
-    """Words that point at something a text model cannot see or do; whole words in any case."""
+    """Words for things that a text model cannot see or do. Whole words are matched, in upper or lower case."""
     banned_phrases: tuple[Keyword, ...] = ("go to",)
-    """Runs of words, matched like banned_words with any white space between."""
+    """Sequences of words, matched like banned_words with any white space between."""
     banned_openings: tuple[Keyword, ...] = ("Write a program",)
-    """Texts a question must not start with, in any case."""
+    """Texts that a question must not start with, in upper or lower case."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if twice := sorted({name for name in self.use if self.use.count(name) > 1}):
-            raise ValueError(f"use names {', '.join(twice)} more than once; a rule applies once")
+        if repeated := sorted({name for name in self.use if self.use.count(name) > 1}):
+            raise ValueError(f"use names {', '.join(repeated)} more than once; a rule applies once")
         if self.min_words > self.max_words:
             raise ValueError(f"min_words {self.min_words} is above max_words {self.max_words}")
         return self
 
 
 def reject_reason(question: str, rules: QualityRules) -> str | None:
-    """Name of the first rule in `rules.use` that the question breaks, None when it passes all."""
+    """Return the name of the first rule in `rules.use` that rejects the question, None if all rules accept it."""
     stripped = question.strip()
     return next((name for name in rules.use if RULES[name](stripped, rules)), None)
