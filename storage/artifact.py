@@ -1,8 +1,8 @@
-"""What stands for a stage's output: a small reference that travels, and the manifest that it points to.
+"""References to a stage's outputs, and the manifests that they point to.
 
-One manifest per stage execution, listing every output of that stage, written last and create-only. With one manifest
-per table, a stage killed between two of them and run again on a GPU could pair a policy of the first attempt with the
-optimiser state of the second; with one per stage the outputs appear together or not at all.
+Each stage execution has one manifest. It lists every output of that stage, is written last and is create-only, so that
+the outputs appear together or not at all. With one manifest per table, a stage that is killed between two of them and
+run again on a GPU could pair the policy of its first attempt with the optimizer state of its second.
 """
 
 import json
@@ -15,7 +15,10 @@ from storage.fingerprint import canonical_json, fingerprint, short
 from storage.store import Store
 
 FORMAT = 2
-"""Of manifests. 2: tables have the version of their schema, the manifest the digest of its other fields. 1: neither."""
+"""Format of the manifests written today.
+
+1: the first format. 2: a table has the version of its schema, and the manifest a digest of its other fields.
+"""
 
 
 class _Record(BaseModel):
@@ -23,77 +26,99 @@ class _Record(BaseModel):
 
 
 class ArtifactRef(_Record):
-    """All that crosses from one task to the next: which output (`kind`) of which identity (`key`), and where."""
+    """A reference to one output of a stage. Tasks pass references to each other, never data."""
 
-    kind: str  # name of the output: a table such as "responses", or a folder such as "policy"
-    key: str  # identity of the stage execution that wrote it: 64 hex digits, holds no location
-    uri: str  # URI of the run that holds it
-    path: str  # the manifest, relative to that run
+    kind: str
+    """Name of the output: a table such as "responses", or a folder such as "policy"."""
+    key: str
+    """Identity of the stage execution that wrote it, 64 hex digits. It does not depend on where the run lies."""
+    uri: str
+    """URI of the run that holds the output."""
+    path: str
+    """Path of the manifest, relative to that run."""
 
 
 class StoredFile(_Record):
     """One immutable file of an output."""
 
-    path: str  # relative to the run, or absolute for a folder that was imported and not copied
+    path: str
+    """Relative to the run, or absolute for a folder that was imported without a copy."""
     bytes: int
     sha256: str
-    rows: int | None = None  # tables only
+    rows: int | None = None
+    """Number of rows; None unless the file is part of a table."""
 
 
 class Output(_Record):
     """One table (`columns` set) or one folder (`folder` set)."""
 
     files: tuple[StoredFile, ...]
-    columns: dict[str, str] | None = None  # column name -> Arrow type
-    version: int | None = None  # of the table's schema
-    folder: str | None = None  # relative to the run, or absolute for an imported folder
+    columns: dict[str, str] | None = None
+    """Column name -> Arrow type."""
+    version: int | None = None
+    """Version of the table's schema."""
+    folder: str | None = None
+    """Path of the folder, relative to the run, or absolute for a folder that was imported without a copy."""
 
     @property
     def rows(self) -> int:
+        """Number of rows of a table; 0 for a folder."""
         return sum(file.rows or 0 for file in self.files)
 
 
 class Manifest(_Record):
-    """What a stage execution read, did and wrote. Holds no time, host or memory: those are in the timings table."""
+    """Inputs, settings and outputs of one stage execution.
+
+    It holds no time, host or memory, so that two equal executions have equal manifests: those figures are in the table
+    `timings`.
+    """
 
     format: int = FORMAT
     stage: str
     version: int
+    """Version of the stage."""
     key: str
+    """Identity of the execution, 64 hex digits: a digest of the stage, its settings, its inputs and its seed."""
     iteration: int
-    config: dict[str, Any]  # the settings that give meaning
-    inputs: dict[str, str]  # input name -> "kind:key"
+    config: dict[str, Any]
+    """The settings on which the outputs depend."""
+    inputs: dict[str, str]
+    """Input name -> "kind:key" of the output that was read."""
     seed: int
     branch: int
-    code: str  # version of this software that wrote it
+    code: str
+    """Version of this software that wrote the manifest."""
     outputs: dict[str, Output]
     metrics: dict[str, float | int | None]
 
     def refs(self, store: Store) -> dict[str, ArtifactRef]:
+        """Return output name -> reference, for a manifest that lies in `store`."""
         path = manifest_path(self.stage, self.iteration, self.key)
         return {kind: ArtifactRef(kind=kind, key=self.key, uri=store.uri, path=path) for kind in self.outputs}
 
     def to_bytes(self) -> bytes:
+        """Return the manifest as canonical JSON, with the digest of its fields in a field `sha256`."""
         values = self.model_dump(mode="json")
         return canonical_json({**values, "sha256": fingerprint(values)})
 
 
 def manifest_path(stage: str, iteration: int, key: str) -> str:
+    """Return the path of a manifest, relative to the run."""
     return f"manifests/iteration={iteration:04d}/{stage}-{short(key)}.json"
 
 
 def output_folder(kind: str, iteration: int, key: str) -> str:
-    """One dataset per output, Hive style, so that a notebook can scan a run."""
+    """Return the folder of one output, relative to the run. Names are Hive style, so that a notebook can scan a run."""
     return f"{kind}/iteration={iteration:04d}/key={short(key)}"
 
 
 def read_manifest(store: Store, path: str) -> Manifest:
-    """Raises MissingArtifact, CorruptArtifact or UnknownFormat."""
+    """Return the manifest at `path`. Raises MissingArtifact, CorruptArtifact or UnknownFormat."""
     return parse_manifest(store, path, store.read(path))
 
 
 def parse_manifest(store: Store, path: str, data: bytes) -> Manifest:
-    """The manifest in `data`, which was read at `path`. Raises CorruptArtifact or UnknownFormat."""
+    """Return the manifest in `data`, which was read at `path`. Raises CorruptArtifact or UnknownFormat."""
     name = f"{store.uri}/{path}"
     try:
         values = json.loads(data)
@@ -112,17 +137,17 @@ def parse_manifest(store: Store, path: str, data: bytes) -> Manifest:
         return Manifest.model_validate_json(canonical_json(_upgraded(values)))
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise CorruptArtifact(f"{name} is not a manifest: {place}: {first['msg']}; {repair_hint(store)}") from None
+        field = ".".join(map(str, first["loc"]))
+        raise CorruptArtifact(f"{name} is not a manifest: {field}: {first['msg']}; {repair_hint(store)}") from None
 
 
 def repair_hint(store: Store) -> str:
-    """The way out of every damage, for messages."""
+    """Return the part of a message that says how to repair any damage."""
     return f"`serl repair {store.uri}` recomputes just that"
 
 
 def _upgraded(values: dict[str, Any]) -> dict[str, Any]:
-    """A manifest of an earlier format as one of today's."""
+    """Return the fields of a manifest of an earlier format as those of format `FORMAT`."""
     if values["format"] == FORMAT:
         return values
     outputs = {

@@ -1,8 +1,9 @@
-"""Folders of weights on this machine's disk, for runs on S3: downloaded once per content, dropped when room is short.
+"""A cache of weight folders on this machine's disk, for runs on S3. Equal content is downloaded once.
 
-A folder's name is the digest of its content, so a copy is right or absent wherever it came from. It lies under
-`$SERL_CACHE` (`~/.cache/serl` when not set) and holds at most `$SERL_CACHE_GB` (100): the longest unused go first, but
-none that was used within the hour, since somebody may be loading it.
+The cache lies under `$SERL_CACHE` (`~/.cache/serl` if not set) and keeps at most `$SERL_CACHE_GB` (100). When it is
+full, the folders that were unused for longest are deleted. A folder that was used within the last hour is never
+deleted, since a process may be loading it. The name of a folder is the digest of its content, so a copy of one run
+serves every other run.
 """
 
 import os
@@ -19,17 +20,18 @@ _IN_USE_SECONDS = 3_600
 
 
 def root() -> Path:
+    """Return the folder of the cache."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(os.environ.get("SERL_CACHE") or Path(home) / "serl").absolute()
 
 
 def holds(folder: Path) -> bool:
-    """Whether `folder` lies in the cache, so that it may go one day."""
+    """Whether `folder` lies in the cache, where it may be deleted later."""
     return folder.is_relative_to(root().resolve())
 
 
 def find(content: str) -> Path | None:
-    """The folder with this content digest, marked as used now."""
+    """Return the cached folder with this content digest and mark it as used now; None if there is none."""
     folder = root() / content
     try:
         os.utime(folder)
@@ -39,12 +41,13 @@ def find(content: str) -> Path | None:
 
 
 def fill(content: str, size: int, write: Callable[[Path], None]) -> Path:
-    """The folder with this content digest, made by `write` (into an empty folder) when it is not there.
+    """Return the folder with this content digest, and make it first if the cache does not have it.
 
-    `size`: bytes that it will have. Whole or absent, also when several processes make it at once.
+    `size`: bytes of the whole folder. `write(folder)` has to write its files into an empty folder. The folder appears
+    in the cache complete or not at all, also when several processes make it at once.
     """
-    if found := find(content):
-        return found
+    if folder := find(content):
+        return folder
     _make_room(size)
     partial = root() / f"{content}.{uuid.uuid4().hex}"
     partial.mkdir(parents=True)
@@ -61,7 +64,7 @@ def fill(content: str, size: int, write: Callable[[Path], None]) -> Path:
 
 
 def adopt(content: str, folder: Path, names: Iterable[str]) -> None:
-    """Take in files of a folder that lies on this machine already."""
+    """Add the files `names` of a folder of this machine to the cache."""
     names = list(names)
 
     def link(target: Path) -> None:
@@ -73,12 +76,12 @@ def adopt(content: str, folder: Path, names: Iterable[str]) -> None:
 
 
 def drop(content: str) -> None:
-    """Remove a folder that turned out to be damaged."""
+    """Delete a cached folder that is damaged."""
     shutil.rmtree(root() / content, ignore_errors=True)
 
 
 def _make_room(size: int) -> None:
-    """Drop the longest unused folders until `size` more bytes fit; one that is larger than the whole cache goes in."""
+    """Delete the folders that were unused for longest until `size` more bytes fit, or only folders in use are left."""
     limit = _limit()
     folders = sorted((path for path in root().glob("*") if path.is_dir()), key=lambda path: path.stat().st_mtime)
     sizes = {path: sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) for path in folders}
@@ -91,6 +94,7 @@ def _make_room(size: int) -> None:
 
 
 def _limit() -> float:
+    """Return the bytes that the cache may hold. Raises ConfigError when `$SERL_CACHE_GB` is not a number."""
     text = os.environ.get("SERL_CACHE_GB", "100")
     try:
         return float(text) * 1e9

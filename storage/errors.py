@@ -1,27 +1,27 @@
-"""Every error this project raises on purpose.
+"""Every error that this project raises on purpose.
 
     SerlError
     ├── ConfigError            a setting is unknown, out of bounds, or contradicts another
-    ├── InputError             something handed in (seed file, model folder, benchmark) cannot be used
-    ├── IncompatibleCode              the run was made by a version of this software that understood a stage differently
+    ├── InputError             a seed file, model folder or benchmark of the user cannot be used
+    ├── IncompatibleCode       the run was made by a version of this software that understood a stage differently
     ├── StageFailed            a stage ran and could not produce its output
     │   └── TrainerError       the trainer process failed or died
     └── StorageError
-        ├── MissingArtifact    a manifest, part or file that should be there is not
-        │   └── Pruned         it was there, and the run's settings let it go
+        ├── MissingArtifact    a manifest, part or file that should exist does not
+        │   └── Pruned         an output was removed to save space, as the run's settings say
         ├── CorruptArtifact    bytes differ from their digest, or a manifest cannot be read
-        ├── UnknownFormat      written by a later version of this software
-        ├── SchemaMismatch     a table does not have the columns its stage declares
+        ├── UnknownFormat      a file was written by a later version of this software
+        ├── SchemaMismatch     a table does not have the columns that its stage declares
         ├── NotWritable        the root refuses writes (permission, disk full)
         └── RunBusy            another process works on the run
 
-A message says what was found, what was expected and what to do, on one line: the command line prints it as it is
-and exits with code 2. Anything else that reaches the user with a traceback is a defect of this project.
+A message is one line: what was found, what was expected and what to do. The command line prints the message and exits
+with code 2. Any other exception that reaches the user with a traceback is a defect of this project.
 """
 
 
 class SerlError(Exception):
-    """Root of the errors a user can act on."""
+    """Base class of the errors that a user can act on."""
 
 
 class ConfigError(SerlError):
@@ -29,7 +29,7 @@ class ConfigError(SerlError):
 
 
 class InputError(SerlError):
-    """Something handed in from outside cannot be used."""
+    """A seed file, model folder, benchmark or other input of the user cannot be used."""
 
 
 class IncompatibleCode(SerlError):
@@ -45,15 +45,15 @@ class TrainerError(StageFailed):
 
 
 class StorageError(SerlError):
-    """The store could not do what was asked."""
+    """A read or write of the store failed."""
 
 
 class MissingArtifact(StorageError):
-    """A manifest, part or file that should be there is not."""
+    """A manifest, part or file that should exist does not."""
 
 
 class Pruned(MissingArtifact):
-    """An output that the run's settings let go, to save space."""
+    """An output was removed to save space, as the run's settings (`keep`) say."""
 
 
 class CorruptArtifact(StorageError):
@@ -61,7 +61,7 @@ class CorruptArtifact(StorageError):
 
 
 class UnknownFormat(StorageError):
-    """Written by a later version of this software."""
+    """A file was written by a later version of this software."""
 
 
 class SchemaMismatch(StorageError):
@@ -69,7 +69,7 @@ class SchemaMismatch(StorageError):
 
 
 class NotWritable(StorageError):
-    """The root refuses writes."""
+    """The root refuses writes (permission, disk full)."""
 
 
 class RunBusy(StorageError):

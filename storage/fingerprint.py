@@ -7,25 +7,33 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-SHORT = 12  # hex digits of a key in a path; the manifest holds all 64, so a collision is noticed
+SHORT = 12
+"""Hex digits of a key in a path. The manifest holds all 64, so a collision is noticed."""
 
 
 def canonical_json(value: Any) -> bytes:
-    """One spelling per value: sorted keys, no white space, UTF-8. NaN is refused, it equals nothing."""
+    """Return JSON with sorted keys, no white space, in UTF-8: equal values give equal bytes.
+
+    Raises ValueError for NaN and infinity, which JSON does not have.
+    """
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
 def fingerprint(value: Any) -> str:
-    """sha256 (64 hex digits) of the canonical JSON of `value`."""
+    """Return the sha256 (64 hex digits) of the canonical JSON of `value`."""
     return digest(canonical_json(value))
 
 
 def digest(data: bytes) -> str:
+    """Return the sha256 (64 hex digits) of `data`."""
     return hashlib.sha256(data).hexdigest()
 
 
 def digest_file(path: Path) -> str:
-    """sha256 of a file, computed once per process for the same size and modification time (weights are large)."""
+    """Return the sha256 of a file.
+
+    Weights are large, so it is computed once per process for a path, size and time of modification.
+    """
     stat = path.stat()
     return _digest_file(path, stat.st_size, stat.st_mtime_ns)
 
@@ -37,18 +45,19 @@ def _digest_file(path: Path, size: int, modified: int) -> str:
 
 
 def digest_files(digests: Sequence[tuple[str, str]]) -> str:
-    """Identity of a folder from its (name, sha256) pairs; where the folder lies does not enter."""
+    """Return the identity of a folder with these (file name, sha256). It does not depend on where the folder lies."""
     return fingerprint(sorted(digests))
 
 
 def derive_seed(*names: str | int) -> int:
-    """A 63-bit seed from names such as (run seed, branch, iteration, stage, row).
+    """Return a 63-bit seed that depends on `names` alone, such as (run seed, branch, iteration, stage, row).
 
-    Randomness never comes from a stream, which a restart would lose.
+    All random numbers of a run start from such seeds. A generator that is passed along would lose its state in
+    a restart.
     """
     return int.from_bytes(hashlib.sha256(canonical_json(names)).digest()[:8], "big") >> 1
 
 
 def short(key: str) -> str:
-    """The path form of a key; the letter keeps Hive readers from reading it as a number."""
+    """Return a key as it stands in paths. Its first letter keeps readers of Hive paths from taking it for a number."""
     return f"k{key[:SHORT]}"

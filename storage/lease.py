@@ -1,15 +1,15 @@
-"""One worker at a time on a run: who has the lease works, others stop and say whose it is.
+"""Leases, so that one process at a time works on a run. A second process stops and names the owner.
 
-A lease is a numbered, create-only file, `lease/000007.json`; the highest number counts, so of several that try to
-take over exactly one creates the next. Its owner renews it every quarter of a minute; one that was not renewed for a
-minute has expired. An owner on this machine is looked for among its processes, so that the lease of a killed process
-is free at once.
+A lease is a numbered, create-only file, `lease/000007.json`. The file with the highest number counts. Of several
+processes that try to take a lease over, exactly one creates the next file. The owner renews its lease every 15 seconds;
+a lease that was not renewed for a minute has expired. If the owner ran on this machine, the process list tells whether
+it is alive, so the lease of a killed process is free at once.
 
-There is one lease on the run. If several processes share its GPU stages (`flows.orchestration.gpu_runs`), there is one
-more on each stage that only one of them can do.
+There is one lease on the whole run. If several processes share the GPU stages of a run (see
+`flows.orchestration.gpu_runs`), there is also one lease on each stage that only one of them can do.
 
-The lease saves work, it does not protect data: should two owners ever run (clocks an hour apart, a machine that slept),
-the create-only writes of parts and manifests decide, as they always do.
+A lease saves work; it does not protect data. If two owners ever work at once (clocks an hour apart, a machine that was
+suspended), the create-only writes of parts and manifests still let only one of them win.
 """
 
 import os
@@ -27,27 +27,35 @@ from storage.errors import MissingArtifact, RunBusy, StorageError
 from storage.store import Store
 
 RUN = "lease"
-"""Name of the lease on the whole run, and the folder that it lies in."""
+"""Name of the lease on the whole run, and the folder that holds its files."""
 EXPIRES_SECONDS = 60.0
 RENEW_SECONDS = 15.0
 
 
 class Owner(BaseModel):
-    """Who has a lease; times are seconds since the epoch."""
+    """The owner of a lease, as its file records it. Times are seconds since the epoch."""
 
     model_config = ConfigDict(frozen=True)
 
     id: str
+    """A random id, so that a process recognizes its own file."""
     host: str
-    place: str  # machine since its boot, and process namespace; empty where that cannot be told
+    place: str
+    """Boot id and process namespace of the machine, within which process numbers are unique; empty if unknown."""
     process: int
-    born: str  # when the process started, so that another of the same number is not taken for it
+    """Process number."""
+    born: str
+    """Start time of the process. A later process of the same number has another."""
     since: float
     renewed: float
     released: bool = False
 
     @property
     def works(self) -> bool:
+        """Whether the owner still works.
+
+        If it ran on this machine, its process decides; else whether it renewed its lease within the last minute.
+        """
         if self.released:
             return False
         if self.place and self.place == _place():
@@ -56,7 +64,7 @@ class Owner(BaseModel):
 
 
 class Lease:
-    """A lease that this process has. `check` before anything long."""
+    """A lease that this process holds. A thread renews it. Call `check` before any long work."""
 
     def __init__(self, store: Store, name: str, number: int, owner: Owner) -> None:
         self._store = store
@@ -69,22 +77,23 @@ class Lease:
         self._thread.start()
 
     def check(self) -> None:
-        """Raises RunBusy when the lease was lost, as after an hour of sleep."""
+        """Raise RunBusy if another process has taken the lease, as after an hour in which this machine slept."""
         if self._taken_by:
             raise _busy(self._store, self._name, self._taken_by)
 
     def release(self) -> None:
+        """Stop renewing and mark the lease as free."""
         self._ended.set()
         self._thread.join()
         try:
             self._write(released=True)
-        except StorageError:  # a full disk lets nothing be written, but removed
+        except StorageError:  # on a full disk nothing can be written, but the file can be removed
             with suppress(StorageError):
                 self._store.remove([_path(self._name, self._number)])
 
     def _renew(self) -> None:
         while not self._ended.wait(RENEW_SECONDS):
-            with suppress(StorageError):  # the next time will do
+            with suppress(StorageError):  # the next renewal may succeed, and the lease lasts for four of them
                 self._write(renewed=time.time())
                 number, owner = _newest(self._store, self._name)
                 if number > self._number:
@@ -97,14 +106,17 @@ class Lease:
 
 @contextmanager
 def hold_lease(store: Store, name: str = RUN) -> Iterator[Lease]:
-    """Work on a run, or on what else has this name, alone. Raises RunBusy when somebody else does."""
+    """Take the lease `name` for the duration of a `with` block. Raises RunBusy if another process holds it.
+
+    `name` is `RUN`, or "lease-" and a stage's name.
+    """
     now = time.time()
     process = os.getpid()
-    mine = Owner(
+    owner = Owner(
         id=uuid.uuid4().hex, host=platform.node(), place=_place(), process=process, born=_born(process), since=now,
         renewed=now,
     )  # fmt: skip
-    lease = Lease(store, name, _take(store, name, mine), mine)
+    lease = Lease(store, name, _take(store, name, owner), owner)
     try:
         yield lease
     finally:
@@ -112,36 +124,40 @@ def hold_lease(store: Store, name: str = RUN) -> Iterator[Lease]:
 
 
 def check_free(store: Store) -> None:
-    """Raises RunBusy when somebody works on the run."""
+    """Raise RunBusy if a process works on the run."""
     owner = owner_of_run(store)
     if owner and owner.works:
         raise _busy(store, RUN, owner)
 
 
 def owner_of_run(store: Store) -> Owner | None:
-    """Who works on the run, or did last; None when that is not known."""
+    """Return the process that works on the run, or was the last to do so; None if no lease says."""
     return _newest(store, RUN)[1]
 
 
-def _take(store: Store, name: str, mine: Owner) -> int:
-    """The number under which `mine` was written. Raises RunBusy."""
+def _take(store: Store, name: str, owner: Owner) -> int:
+    """Take a lease for `owner` and return the number of its file. Raises RunBusy if another process holds it."""
     while True:
-        number, owner = _newest(store, name)
-        if owner and owner.works:
-            raise _busy(store, name, owner)
+        number, previous = _newest(store, name)
+        if previous and previous.works:
+            raise _busy(store, name, previous)
         number += 1
-        store.create(_path(name, number), mine.model_dump_json().encode())
-        # Read back: a create that says False may be ours, and one that says True late, after others came and went.
-        newest, owner = _newest(store, name)
-        if newest == number and owner and owner.id == mine.id:
+        store.create(_path(name, number), owner.model_dump_json().encode())
+        # Read the file back. `create` may return False for our own write (see `storage.store`); and when it returned
+        # True, other processes may have taken and released leases since we looked for the newest.
+        newest_number, newest = _newest(store, name)
+        if newest_number == number and newest and newest.id == owner.id:
             store.remove(_path(name, old) for old in _numbers(store, name) if old < number)
             return number
-        if owner and owner.id != mine.id and newest > number:
+        if newest and newest.id != owner.id and newest_number > number:
             store.remove([_path(name, number)])
 
 
 def _newest(store: Store, name: str) -> tuple[int, Owner | None]:
-    """The highest number and its owner; None when it is gone or half a file. (0, None) when there is none."""
+    """Return the highest number and its owner; (0, None) if there is no lease file.
+
+    The owner is None if the file has just been removed, or is damaged.
+    """
     number = max(_numbers(store, name), default=0)
     try:
         return number, Owner.model_validate_json(store.read(_path(name, number)))
@@ -158,10 +174,11 @@ def _path(name: str, number: int) -> str:
 
 
 def _busy(store: Store, name: str, owner: Owner) -> RunBusy:
+    """Return the error that names the owner of a lease."""
     now = time.time()
-    what = store.uri if name == RUN else f"{name.removeprefix(f'{RUN}-')} of {store.uri}"
+    leased = store.uri if name == RUN else f"{name.removeprefix(f'{RUN}-')} of {store.uri}"
     return RunBusy(
-        f"{what} is being worked on by {owner.host} (process {owner.process}) since "
+        f"{leased} is being worked on by {owner.host} (process {owner.process}) since "
         f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(owner.since))}; its lease is {now - owner.since:.0f} s "
         f"old, renewed {now - owner.renewed:.0f} s ago. Wait for it or stop it; should that machine be gone, the lease "
         f"expires {EXPIRES_SECONDS:.0f} s after it was last renewed"
@@ -169,6 +186,7 @@ def _busy(store: Store, name: str, owner: Owner) -> RunBusy:
 
 
 def _place() -> str:
+    """Return boot id and process namespace of this machine (see `Owner.place`); empty if /proc does not tell."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot} {os.readlink('/proc/self/ns/pid')}"
@@ -177,7 +195,7 @@ def _place() -> str:
 
 
 def _born(process: int) -> str:
-    """Start time of a process in ticks since boot; empty when there is no such process, or a dead one only."""
+    """Return the start time of a process in ticks since boot; empty if the process does not exist or is dead."""
     try:
         fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
     except OSError:

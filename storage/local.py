@@ -1,4 +1,8 @@
-"""A local folder as a root: whole files appear under their name by a hard link, which only one of several can make."""
+"""A local folder as a root.
+
+A file is written under a temporary name and then hard-linked to its own name. Of several processes that make the same
+link, exactly one succeeds.
+"""
 
 import errno
 import os
@@ -11,7 +15,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class LocalFolder:
-    """See `storage.store.Backend`."""
+    """A `storage.store.Backend` over a local folder."""
 
     failures: tuple[type[Exception], ...] = (OSError,)
 
@@ -55,17 +59,17 @@ class LocalFolder:
             return []
 
     def listing(self, folder: str) -> dict[str, int]:
-        strip = len(str(self.root)) + 1
-        return {name[strip:]: size for name, size in _walk(str(self.root / folder))}
+        root_chars = len(str(self.root)) + 1
+        return {path[root_chars:]: size for path, size in _walk(str(self.root / folder))}
 
     def check_reachable(self) -> None:
-        """A folder needs no connection."""
+        """Do nothing: a folder needs no connection."""
 
     def unfinished_uploads(self) -> list[tuple[str, int, str]]:
         return []
 
     def abort_upload(self, path: str, upload: str) -> None:
-        """Nothing is uploaded."""
+        """Do nothing: nothing is uploaded."""
 
     def explain(self, error: Exception) -> str:
         assert isinstance(error, OSError)
@@ -74,8 +78,8 @@ class LocalFolder:
         return f"{error.strerror or error}; check its permissions, or choose another `root`"
 
     def _link_into_place(self, path: str, write: Callable[[Path], object]) -> bool:
-        """A hard link either makes the name appear whole or fails since the name is taken."""
-        if (self.root / path).exists():  # a part of an earlier attempt: no need to write it once more to find out
+        """Write a file under a temporary name and link it to `path`. Return False if a file exists at `path`."""
+        if (self.root / path).exists():  # a part of an earlier attempt; do not write all its bytes again to find out
             return False
         try:
             self._through_temporary(path, write, os.link)
@@ -86,15 +90,15 @@ class LocalFolder:
     def _through_temporary(
         self, path: str, write: Callable[[Path], object], publish: Callable[[Path, Path], None]
     ) -> None:
-        """Write a temporary file, make it durable, then `publish` it under its name."""
+        """Write a temporary file, flush it to disk, then `publish(temporary, target)`."""
         target = self.root / path
-        # Temporary files live apart from the tables, so that a folder scan never meets a half-written part.
+        # Temporary files are kept apart from the tables, so that a scan of a table's folder never reads half a part.
         temporary = self.root / ".tmp" / uuid.uuid4().hex
         _make_folder(temporary.parent)
         try:
             write(temporary)
-            with temporary.open("rb") as written:
-                os.fsync(written.fileno())
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
             _make_folder(target.parent)
             publish(temporary, target)
             _sync_folder(target.parent)
@@ -103,7 +107,10 @@ class LocalFolder:
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """The same file under a second name, or a copy where the two lie on different file systems."""
+    """Hard-link `source` to `target`, or copy it if the two lie on different file systems.
+
+    Raises FileExistsError when `target` exists.
+    """
     try:
         os.link(source, target)
     except FileExistsError:
@@ -113,6 +120,7 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 
 def _walk(folder: str) -> Iterator[tuple[str, int]]:
+    """Yield (path, bytes) of every file under `folder`, at any depth."""
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
@@ -121,7 +129,7 @@ def _walk(folder: str) -> Iterator[tuple[str, int]]:
                     continue
                 try:
                     size = entry.stat(follow_symlinks=False).st_size
-                except FileNotFoundError:  # removed while we looked; the others are still there
+                except FileNotFoundError:  # another process removed it meanwhile; the other files still exist
                     continue
                 yield entry.path, size
     except FileNotFoundError:
@@ -129,7 +137,10 @@ def _walk(folder: str) -> Iterator[tuple[str, int]]:
 
 
 def _make_folder(folder: Path) -> None:
-    """mkdir's FileExistsError would read as a lost race; a file in the folder's place is a refusal."""
+    """Make a folder and its parents. Raise NotADirectoryError if a file is in the way.
+
+    mkdir's own FileExistsError would be mistaken for a file that another process created first.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
@@ -137,7 +148,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _removed(folder: Path) -> bool:
-    """Remove a folder if it is empty."""
+    """Remove a folder if it is empty, and return whether it was removed."""
     try:
         folder.rmdir()
     except OSError:
@@ -146,7 +157,7 @@ def _removed(folder: Path) -> bool:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the new name itself survive a power cut."""
+    """Flush a folder to disk, so that a new name in it survives a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

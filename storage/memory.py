@@ -8,7 +8,7 @@ _lock = threading.Lock()
 
 
 class Memory:
-    """See `storage.store.Backend`. Two stores of the same name are the same store."""
+    """A `storage.store.Backend` over a dictionary. Two stores of the same name share their files."""
 
     failures: tuple[type[Exception], ...] = ()
 
@@ -37,21 +37,21 @@ class Memory:
         return len(self.read(path))
 
     def names(self, folder: str) -> list[str]:
-        start = f"{folder}/" if folder else ""
-        return list({path[len(start) :].split("/", 1)[0] for path in list(self._files) if path.startswith(start)})
+        prefix = f"{folder}/" if folder else ""
+        return list({path[len(prefix) :].split("/", 1)[0] for path in list(self._files) if path.startswith(prefix)})
 
     def listing(self, folder: str) -> dict[str, int]:
-        start = f"{folder}/" if folder else ""
-        return {path: len(data) for path, data in list(self._files.items()) if path.startswith(start)}
+        prefix = f"{folder}/" if folder else ""
+        return {path: len(data) for path, data in list(self._files.items()) if path.startswith(prefix)}
 
     def check_reachable(self) -> None:
-        """Memory needs no connection."""
+        """Do nothing: memory needs no connection."""
 
     def unfinished_uploads(self) -> list[tuple[str, int, str]]:
         return []
 
     def abort_upload(self, path: str, upload: str) -> None:
-        """Nothing is uploaded."""
+        """Do nothing: nothing is uploaded."""
 
     def explain(self, error: Exception) -> str:
         return str(error)

@@ -1,4 +1,4 @@
-"""Reading a stage's outputs through its manifest, with every digest checked before the bytes are used."""
+"""Reading a stage's outputs through its manifest. Every digest is checked before the bytes are used."""
 
 import hashlib
 from collections.abc import Iterator
@@ -16,6 +16,7 @@ from storage.store import Store
 
 
 def output_of(ref: ArtifactRef) -> tuple[Store, Manifest, Output]:
+    """Return the store, the manifest and the output that a reference points to. Raises as `read_manifest` does."""
     store = Store(ref.uri)
     manifest = read_manifest(store, ref.path)
     if manifest.key != ref.key:
@@ -24,12 +25,13 @@ def output_of(ref: ArtifactRef) -> tuple[Store, Manifest, Output]:
 
 
 def read_table(ref: ArtifactRef) -> pl.DataFrame:
-    """The whole table behind `ref`. Raises CorruptArtifact when a part differs from its digest."""
+    """Return the whole table that `ref` points to. Raises MissingArtifact and CorruptArtifact as `read_file` does."""
     store, _, output = output_of(ref)
     return read_parts(store, output)
 
 
 def read_parts(store: Store, output: Output) -> pl.DataFrame:
+    """Return the parts of a table as one frame, in their order."""
     parts = [tables.decode(read_file(store, file)) for file in output.files]
     frame = pl.from_arrow(pa.concat_tables(parts))
     assert isinstance(frame, pl.DataFrame)
@@ -37,7 +39,10 @@ def read_parts(store: Store, output: Output) -> pl.DataFrame:
 
 
 def read_file(store: Store, file: StoredFile) -> bytes:
-    """The bytes of one stored file. Raises MissingArtifact or CorruptArtifact."""
+    """Return the bytes of one stored file.
+
+    Raises MissingArtifact if it does not exist, CorruptArtifact if its bytes differ from the recorded digest.
+    """
     try:
         data = store.read(file.path, file.bytes)
     except MissingArtifact:
@@ -48,9 +53,10 @@ def read_file(store: Store, file: StoredFile) -> bytes:
 
 
 def read_folder(ref: ArtifactRef) -> Path:
-    """A local folder with the files behind `ref`, checked; from S3 it is downloaded once per machine and content.
+    """Return a local folder with the files that `ref` points to, checked.
 
-    Raises Pruned where the run's settings let it go, MissingArtifact and CorruptArtifact as `read_file` does.
+    From S3 a folder is downloaded into the cache, once per machine and content. Raises Pruned if the folder was pruned,
+    MissingArtifact and CorruptArtifact as `read_file` does.
     """
     store, manifest, output = output_of(ref)
     if output.folder is None:
@@ -60,30 +66,30 @@ def read_folder(ref: ArtifactRef) -> Path:
             f"{ref.kind} of iteration {manifest.iteration} of {ref.uri} was let go (setting `keep`); "
             f"{repair_hint(store)} and what leads to it"
         )
-    names = {Path(file.path).relative_to(output.folder): file for file in output.files}
+    files = {Path(file.path).relative_to(output.folder): file for file in output.files}
     if store.is_local or Path(output.folder).is_absolute():
         folder = Path(store.root) / output.folder
-        for name, file in names.items():
+        for name, file in files.items():
             check_local(store, file, folder / name)
         return folder
-    content = digest_files([(name.as_posix(), file.sha256) for name, file in names.items()])
+    content = digest_files([(name.as_posix(), file.sha256) for name, file in files.items()])
 
     def download(target: Path) -> None:
-        for name, file in names.items():
+        for name, file in files.items():
             try:
                 store.download(file.path, target / name, file.bytes)
             except MissingArtifact:
                 raise _missing(store, file) from None
             check_local(store, file, target / name)
 
-    found = cache.find(content)
-    if found and any(not _is_whole(file, found / name) for name, file in names.items()):
+    cached = cache.find(content)
+    if cached and any(not _is_whole(file, cached / name) for name, file in files.items()):
         cache.drop(content)
     return cache.fill(content, sum(file.bytes for file in output.files), download)
 
 
 def check_sizes(store: Store, manifest: Manifest) -> None:
-    """Raises MissingArtifact or CorruptArtifact unless every file is there with its size, or was let go."""
+    """Raise MissingArtifact or CorruptArtifact unless every file exists with its size, or was pruned."""
     for kind, output in manifest.outputs.items():
         for file in output.files:
             size = _size(store, file)
@@ -95,7 +101,10 @@ def check_sizes(store: Store, manifest: Manifest) -> None:
 
 
 def check_output(store: Store, manifest: Manifest, kind: str) -> Iterator[tuple[StoredFile, StorageError]]:
-    """Every damaged file of an output with what is wrong, by digest; nothing is kept in memory or on disk."""
+    """Yield every damaged file of an output with the error that reading it would raise.
+
+    All bytes are read and compared with their digests; they are kept neither in memory nor on disk.
+    """
     output = manifest.outputs[kind]
     if is_pruned(store, manifest, kind):
         return
@@ -110,7 +119,7 @@ def check_output(store: Store, manifest: Manifest, kind: str) -> Iterator[tuple[
 
 
 def check_local(store: Store, file: StoredFile, path: Path) -> None:
-    """Raises MissingArtifact or CorruptArtifact unless `path` holds the stored file."""
+    """Raise MissingArtifact or CorruptArtifact unless the local file `path` has the bytes of the stored file."""
     if not path.is_file():
         raise _missing(store, file)
     if not _is_whole(file, path):
@@ -118,6 +127,7 @@ def check_local(store: Store, file: StoredFile, path: Path) -> None:
 
 
 def _check_remote(store: Store, file: StoredFile) -> None:
+    """Raise MissingArtifact or CorruptArtifact unless the store has the file with its digest."""
     size = store.size(file.path)
     if size is None:
         raise _missing(store, file)

@@ -1,7 +1,8 @@
-"""Finding what is damaged in a run, and setting it aside so that exactly that is computed again.
+"""Finding the damage in a run and setting it aside, so that exactly the damaged outputs are computed again.
 
-Everything that a manifest lists is read and held against its digest. A damaged file is removed; the manifest of its
-stage goes to `damaged/`, and without it the stage is not done. Parts of the stage that are whole stay and are used.
+Every file that a manifest lists is read and compared with its digest. A damaged file is removed, and the manifest of
+its stage is moved to `damaged/`. A stage without a manifest is not done, so the next run computes it again. It uses the
+parts of the stage that are undamaged.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,29 +16,30 @@ from storage.reader import check_output
 from storage.retention import is_pruned, tombstone_path
 from storage.store import Store
 
-Progress = Callable[[int, int, str], None]  # (checked, in all, what)
+Progress = Callable[[int, int, str], None]
+"""Called before each manifest with (its number from 1, number of manifests, its path)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Damage:
-    """One thing that is wrong."""
+    """One damaged file or manifest."""
 
     what: str
-    # One line for people.
+    """A line for the user that says what is damaged and how."""
     manifest: str | None
-    # Path of the manifest that lists it, or that is damaged itself; None for a part of an unfinished stage.
+    """Path of the manifest that lists the file, or is itself damaged; None for a part of an unfinished stage."""
     file: str | None
-    # The damaged file, relative to the run; None where only the manifest has to go.
+    """Path of the damaged file, relative to the run; None if only the manifest has to be removed."""
 
 
 def find_damage(store: Store, progress: Progress) -> Iterator[Damage]:
-    """Everything wrong with what manifests list, with manifests themselves, and with parts of unfinished stages."""
+    """Yield all damage of a run: in files that manifests list, in manifests, and in parts of unfinished stages."""
     sizes = store.listing()
     paths = [path for path in sizes if path.startswith("manifests/")]
-    finished = set()
-    for done, path in enumerate(paths, start=1):
-        progress(done, len(paths), path)
-        finished.add(path.removesuffix(".json").rsplit("-", 1)[1])
+    finished_keys = set()
+    for number, path in enumerate(paths, start=1):
+        progress(number, len(paths), path)
+        finished_keys.add(path.removesuffix(".json").rsplit("-", 1)[1])
         try:
             manifest = read_manifest(store, path)
         except (CorruptArtifact, UnknownFormat) as error:
@@ -47,38 +49,42 @@ def find_damage(store: Store, progress: Progress) -> Iterator[Damage]:
             for file, damage in check_output(store, manifest, kind):
                 yield Damage(what=str(damage), manifest=path, file=None if file.path.startswith("/") else file.path)
     for path in sizes:
-        if f"/key={short('')}" in path and path.split("/key=", 1)[1].split("/", 1)[0] not in finished:
+        if f"/key={short('')}" in path and path.split("/key=", 1)[1].split("/", 1)[0] not in finished_keys:
             yield from _damaged_part(store, path)
 
 
 def _damaged_part(store: Store, path: str) -> Iterator[Damage]:
-    """A part that no manifest lists yet has no digest on record; Parquet's own checksums tell."""
+    """Yield the damage of a part or plan that no manifest lists yet.
+
+    Its digest is not recorded anywhere, so a part is checked against the checksums inside the Parquet file.
+    """
     try:
         if path.endswith(".parquet"):
             tables.count_rows(store.read(path), check=True)
         elif path.endswith("/plan.json"):
             tables.parse_plan(store.read(path))
-    except ValueError as error:  # pa.ArrowInvalid is one
+    except ValueError as error:  # pa.ArrowInvalid is a ValueError
         yield Damage(what=f"{store.uri}/{path} cannot be read: {error}", manifest=None, file=path)
 
 
 def set_aside(store: Store, damages: Sequence[Damage]) -> list[str]:
-    """Remove damaged files and move manifests to `damaged/`; returns a line per stage that will be computed again.
+    """Remove damaged files and move the manifests of their stages to `damaged/`.
 
-    Where such a stage needs weights that were let go, the stages that made them are computed again as well.
+    If such a stage reads weights that were pruned, the manifests of the stages that made those are moved as well.
+    Returns one line per stage that the next run will compute again.
     """
     manifests = {path: _readable(store, path) for path in store.listing("manifests")}
-    by_key = {manifest.key: path for path, manifest in manifests.items() if manifest}
-    again = list(dict.fromkeys(damage.manifest for damage in damages if damage.manifest))
-    reasons = dict.fromkeys(again, "damaged")
-    for path in again:  # grows while we go
+    path_of_key = {manifest.key: path for path, manifest in manifests.items() if manifest}
+    recomputed = list(dict.fromkeys(damage.manifest for damage in damages if damage.manifest))
+    reasons = dict.fromkeys(recomputed, "damaged")
+    for path in recomputed:  # the list grows during the loop, so that producers of producers are included
         manifest = manifests[path]
-        for kind, producer in _let_go_inputs(store, manifest, manifests, by_key) if manifest else ():
-            if producer not in again:
-                again.append(producer)
+        for kind, producer in _pruned_inputs(store, manifest, manifests, path_of_key) if manifest else ():
+            if producer not in recomputed:
+                recomputed.append(producer)
                 reasons[producer] = f"its {kind} was let go and is needed"
     store.remove(damage.file for damage in damages if damage.file)
-    for path in again:
+    for path in recomputed:
         manifest = manifests[path]
         if manifest:
             store.remove(
@@ -86,21 +92,22 @@ def set_aside(store: Store, damages: Sequence[Damage]) -> list[str]:
             )
         store.create(path.replace("manifests/", "damaged/", 1), store.read(path))
         store.remove([path])
-    return [f"{path.removeprefix('manifests/')}: {reasons[path]}" for path in again]
+    return [f"{path.removeprefix('manifests/')}: {reasons[path]}" for path in recomputed]
 
 
-def _let_go_inputs(
-    store: Store, manifest: Manifest, manifests: dict[str, Manifest | None], by_key: dict[str, str]
+def _pruned_inputs(
+    store: Store, manifest: Manifest, manifests: dict[str, Manifest | None], path_of_key: dict[str, str]
 ) -> Iterator[tuple[str, str]]:
-    """(kind, path of the manifest that made it) of the inputs of `manifest` that were let go."""
+    """Yield (kind, path of the manifest of the stage that made it) of the inputs of a stage that were pruned."""
     for identity in manifest.inputs.values():
         kind, key = identity.split(":", 1)
-        producer = manifests.get(by_key.get(key, ""))
+        producer = manifests.get(path_of_key.get(key, ""))
         if producer and kind in producer.outputs and is_pruned(store, producer, kind):
-            yield kind, by_key[key]
+            yield kind, path_of_key[key]
 
 
 def _readable(store: Store, path: str) -> Manifest | None:
+    """Return the manifest at `path`, None if it cannot be read."""
     try:
         return read_manifest(store, path)
     except StorageError:

@@ -1,7 +1,7 @@
-"""Letting old outputs go. A tombstone, written first and create-only, says that their absence is meant.
+"""Pruning: folders of old weights are deleted, as the setting `keep` says.
 
-The manifest stays as it is: what was there, with its digests, remains on record. A stage whose outputs were let go is
-still done.
+Before the files are deleted, a tombstone file is written. It tells a pruned output from a lost one. The manifest keeps
+its record of the files and their digests, and the stage still counts as done.
 """
 
 from storage.artifact import Manifest, manifest_path
@@ -10,17 +10,18 @@ from storage.store import Store
 
 
 def tombstone_path(manifest: Manifest, kind: str) -> str:
+    """Return the path of the tombstone of output `kind`, relative to the run."""
     path = manifest_path(manifest.stage, manifest.iteration, manifest.key)
     return f"{path.replace('manifests/', 'tombstones/', 1).removesuffix('.json')}-{kind}.json"
 
 
 def is_pruned(store: Store, manifest: Manifest, kind: str) -> bool:
-    """Whether output `kind` was let go. Only folders are."""
+    """Whether output `kind` was pruned. Tables never are."""
     return manifest.outputs[kind].folder is not None and store.exists(tombstone_path(manifest, kind))
 
 
 def prune(store: Store, manifest: Manifest, kind: str) -> int:
-    """Let a folder go; returns the bytes that it had, 0 for one that is not ours (an imported one)."""
+    """Prune a folder and return the bytes that it had. An imported folder is left alone and counts 0."""
     output = manifest.outputs[kind]
     if output.folder is None or output.folder.startswith("/"):
         return 0

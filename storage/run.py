@@ -1,4 +1,4 @@
-"""Reading a run: what notebooks, the command line and reports use.
+"""Reading a run, for notebooks, the command line and reports.
 
     from storage.run import open_run
     run = open_run("runs/quickstart")
@@ -6,9 +6,9 @@
     run.table("votes")                   # every iteration, with a column `iteration`
     run.files("votes", iteration=3)      # URIs of its Parquet files
 
-`revisions/000001.json`, `000002.json`, … each list the current artifacts of every iteration together with the settings;
-the newest is what a run is now. After a change of settings two artifacts of one iteration can stand side by side; only
-one is current.
+A revision (`revisions/000001.json`, `000002.json`, …) lists the settings of a run and the current artifacts of every
+iteration. The newest revision is the current state of the run. After a change of settings, a run may hold two artifacts
+of one stage and iteration; the newest revision lists one of them.
 """
 
 import json
@@ -27,8 +27,8 @@ from storage.fingerprint import canonical_json, fingerprint
 from storage.reader import read_folder, read_table
 from storage.store import Store
 
-_BESIDE = ("timings", "speed")
-"""Tables of what differs between two equal runs: they have no manifest, and are read from a listing."""
+_TABLES_WITHOUT_MANIFEST = ("timings", "speed")
+"""Tables whose content differs between two equal runs. No manifest lists their files, so they are found by listing."""
 
 
 class Revision(BaseModel):
@@ -37,8 +37,11 @@ class Revision(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     config: dict[str, Any]
-    iterations: dict[int, dict[str, str]]  # iteration -> stage name -> path of its manifest
-    breaches: tuple[dict[str, Any], ...] = ()  # what the watchdog found, in order
+    """The settings of the run."""
+    iterations: dict[int, dict[str, str]]
+    """Iteration -> stage name -> path of the stage's manifest."""
+    breaches: tuple[dict[str, Any], ...] = ()
+    """The watchdog's findings, in order."""
 
 
 class Run:
@@ -56,27 +59,30 @@ class Run:
 
     @property
     def iterations(self) -> list[int]:
-        """Finished iterations; 0 is the starting policy."""
+        """The finished iterations, in order. Iteration 0 is the starting policy."""
         return sorted(self.revision.iterations)
 
     def manifests(self, iteration: int) -> dict[str, Manifest]:
-        """Manifests of an iteration's stages, by stage name."""
+        """Return stage name -> manifest of an iteration; empty if the iteration is not finished.
+
+        Raises MissingArtifact, CorruptArtifact or UnknownFormat when a manifest cannot be read.
+        """
         paths = self.revision.iterations.get(iteration, {})
-        new = [path for path in paths.values() if path not in self._manifests]
-        for path, data in self.store.read_many(new).items():
+        unread = [path for path in paths.values() if path not in self._manifests]
+        for path, data in self.store.read_many(unread).items():
             self._manifests[path] = parse_manifest(self.store, path, data)
-        if gone := [path for path in new if path not in self._manifests]:
-            raise MissingArtifact(f"{self.store.uri}/{gone[0]} does not exist; {repair_hint(self.store)}")
+        if missing := [path for path in unread if path not in self._manifests]:
+            raise MissingArtifact(f"{self.store.uri}/{missing[0]} does not exist; {repair_hint(self.store)}")
         return {stage: self._manifests[path] for stage, path in paths.items()}
 
     def metrics(self, iteration: int) -> dict[str, float | int | None]:
-        """All metrics of an iteration, by slash-keyed name."""
+        """Return metric name, such as "vote/kept", -> value, for all stages of an iteration."""
         return {
             name: value for manifest in self.manifests(iteration).values() for name, value in manifest.metrics.items()
         }
 
     def tables(self) -> list[str]:
-        """Names of all tables, `timings` and (where something was updated) `speed` included."""
+        """Return the names of all tables, with `timings` and, if a policy was updated, `speed` at the end."""
         names = {
             kind
             for iteration in self.iterations
@@ -84,19 +90,21 @@ class Run:
             for kind, output in manifest.outputs.items()
             if output.columns is not None
         }
-        return [*sorted(names), *(name for name in _BESIDE if self.store.names(name))]
+        return [*sorted(names), *(name for name in _TABLES_WITHOUT_MANIFEST if self.store.names(name))]
 
     def ref(self, kind: str, iteration: int) -> ArtifactRef:
-        """The reference of one output. Raises MissingArtifact when this iteration has none."""
+        """Return the reference to one output. Raises MissingArtifact when the iteration has no such output."""
         return self.manifests(iteration)[self._stage_of(kind, iteration)].refs(self.store)[kind]
 
     def table(self, name: str, iteration: int | None = None) -> pl.DataFrame:
-        """One table of one iteration, or of all of them with a column `iteration` in front.
+        """Return a table of one iteration, or without `iteration` of all, with a column `iteration` in front.
 
-        Raises MissingArtifact when no iteration asked for has it.
+        Raises MissingArtifact when the iteration, or every iteration, lacks the table.
         """
         if iteration is not None:
-            return self._beside(name, iteration) if name in _BESIDE else read_table(self.ref(name, iteration))
+            if name in _TABLES_WITHOUT_MANIFEST:
+                return self._table_without_manifest(name, iteration)
+            return read_table(self.ref(name, iteration))
         frames = [
             self.table(name, number).select(pl.lit(number, pl.Int32).alias("iteration"), pl.all())
             for number in self.iterations
@@ -107,18 +115,18 @@ class Run:
         return pl.concat(frames, how="diagonal")  # a later version of this software may have added a column
 
     def files(self, name: str, iteration: int) -> list[str]:
-        """URIs of one table's Parquet files, for readers of their own: `pl.scan_parquet(run.files("votes", 3))`.
+        """Return the URIs of a table's Parquet files, for other readers: `pl.scan_parquet(run.files("votes", 3))`.
 
-        Such a reader checks no digest. Raises MissingArtifact when the iteration has no such table.
+        Other readers do not check digests. Raises MissingArtifact when the iteration has no such table.
         """
         output = self.manifests(iteration)[self._stage_of(name, iteration)].outputs[name]
         return [f"{self.store.uri}/{file.path}" for file in output.files]
 
     def policy(self, iteration: int | None = None) -> Path:
-        """The local Hugging Face folder of the policy after an iteration; when none is given, of the newest, or of the
-        last good one where the watchdog stopped the run.
+        """Return the local Hugging Face folder of the policy after an iteration, by default after `newest_good`.
 
-        An iteration whose update was skipped has the policy of the one before.
+        An iteration whose update was skipped has the policy of the iteration before. Raises MissingArtifact when the
+        iteration is not finished, and as `read_folder` does.
         """
         last = self.newest_good if iteration is None else iteration
         for number in range(last, -1, -1) if last in self.iterations else ():
@@ -129,35 +137,41 @@ class Run:
 
     @property
     def newest_good(self) -> int:
-        """The newest iteration, or the last good one where the watchdog stopped the run; -1 when there is none."""
-        good = [breach["last_good"] for breach in self.revision.breaches if breach["action"] == "stop"]
-        return good[-1] if good and good[-1] is not None else max(self.iterations, default=-1)
+        """The newest iteration; if the watchdog stopped the run, the last one that it found good; -1 without any."""
+        last_good = [breach["last_good"] for breach in self.revision.breaches if breach["action"] == "stop"]
+        return last_good[-1] if last_good and last_good[-1] is not None else max(self.iterations, default=-1)
 
     def _has(self, name: str, iteration: int) -> bool:
-        if name in _BESIDE:
+        """Whether an iteration has the table `name`."""
+        if name in _TABLES_WITHOUT_MANIFEST:
             return bool(self.store.names(f"{name}/iteration={iteration:04d}"))
         return any(name in manifest.outputs for manifest in self.manifests(iteration).values())
 
     def _stage_of(self, kind: str, iteration: int) -> str:
+        """Return the name of the stage that wrote an output. Raises MissingArtifact when there is no such output."""
         for stage, manifest in self.manifests(iteration).items():
             if kind in manifest.outputs:
                 return stage
         raise MissingArtifact(f"{self.store.uri} has no {kind} at iteration {iteration}; finished: {self.iterations}")
 
-    def _beside(self, name: str, iteration: int) -> pl.DataFrame:
-        """How long the current artifacts took; not covered by digests, so read from a listing."""
+    def _table_without_manifest(self, name: str, iteration: int) -> pl.DataFrame:
+        """Return the rows of `timings` or `speed` that belong to the current artifacts of an iteration."""
         folder = f"{name}/iteration={iteration:04d}"
-        current = {manifest.key for manifest in self.manifests(iteration).values()}
-        found = self.store.read_many(f"{folder}/{file}" for file in self.store.names(folder)).values()
-        if not found:
+        current_keys = {manifest.key for manifest in self.manifests(iteration).values()}
+        contents = self.store.read_many(f"{folder}/{file}" for file in self.store.names(folder)).values()
+        if not contents:
             raise MissingArtifact(f"{self.store.uri} has no {name} at iteration {iteration}")
-        frame = pl.from_arrow(pa.concat_tables((tables.decode(data) for data in found), promote_options="default"))
+        frame = pl.from_arrow(pa.concat_tables((tables.decode(data) for data in contents), promote_options="default"))
         assert isinstance(frame, pl.DataFrame)
-        return frame.filter(pl.col("key").is_in(current))
+        return frame.filter(pl.col("key").is_in(current_keys))
 
 
 def open_run(uri: str) -> Run:
-    """Open a run for reading. Raises InputError when there is none at `uri`, StorageError when S3 cannot be reached."""
+    """Open a run for reading.
+
+    Raises InputError when `uri` is not a run, StorageError when S3 cannot be reached, CorruptArtifact when the newest
+    revision is damaged.
+    """
     store = Store(uri)
     store.check_reachable()
     revision = newest_revision(store)
@@ -169,7 +183,10 @@ def open_run(uri: str) -> Run:
 
 
 def newest_revision(store: Store) -> Revision | None:
-    """What the run is now; None when nothing has been started. Raises CorruptArtifact."""
+    """Return the current state of the run, None if it has not been started.
+
+    Raises CorruptArtifact when the newest revision is damaged.
+    """
     numbers = _revision_numbers(store)
     if not numbers:
         return None
@@ -190,7 +207,7 @@ def newest_revision(store: Store) -> Revision | None:
 
 
 def write_revision(store: Store, revision: Revision) -> None:
-    """Make `revision` the newest, unless it is already."""
+    """Write `revision` as the newest, unless the newest is equal to it."""
     values = json.loads(revision.model_dump_json())
     data = canonical_json({**values, "sha256": fingerprint(values)})
     while newest_revision(store) != revision:
@@ -199,4 +216,5 @@ def write_revision(store: Store, revision: Revision) -> None:
 
 
 def _revision_numbers(store: Store) -> list[int]:
+    """Return the numbers of all revisions, in order."""
     return sorted(int(name[:6]) for name in store.names("revisions") if re.fullmatch(r"\d{6}\.json", name))

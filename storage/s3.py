@@ -1,8 +1,9 @@
-"""A prefix of an S3 bucket as a root, through s3fs: how it is opened, what is tried again, what its errors mean.
+"""A prefix of an S3 bucket as a root, through s3fs: which requests are retried, and what errors mean.
 
-Two layers try again on their own: botocore sends a request that failed or was refused as too much up to ten times, and
-s3fs a read whose body broke off. What both let through (a listing cut short, a conflict of two conditional writes) is
-tried again here. Every operation can be repeated: writes are create-only or of one writer.
+Two libraries retry by themselves: botocore sends a request up to ten times if it failed or was throttled, and s3fs
+repeats a read whose body was cut short. Two failures pass through both, a listing cut short and a conflict of two
+conditional writes; this module retries them. Every operation may be repeated, because a write is create-only or has
+only one writer.
 """
 
 import errno
@@ -23,50 +24,50 @@ from storage.errors import StorageError
 _T = TypeVar("_T")
 
 _ONE_PUT = 5 * 2**30
-"""Above half of this s3fs would split a write into pieces, and not every store honours create-only for those."""
+"""Bytes; s3fs splits a write of more than half of this into pieces, and some stores ignore create-only for pieces."""
 _ATTEMPTS = 6
-_PASSING = (errno.EREMOTEIO, errno.EBUSY, errno.EIO)
-"""How s3fs spells 500, 503 and codes that it does not know, such as a conflict of two conditional writes."""
+_TEMPORARY = (errno.EREMOTEIO, errno.EBUSY, errno.EIO)
+"""Codes that s3fs gives to HTTP 500 and 503 and to errors that it does not know, such as a conflict of two writes."""
 
 
 class S3Prefix:
-    """See `storage.store.Backend`."""
+    """A `storage.store.Backend` over a prefix of a bucket."""
 
     failures: tuple[type[Exception], ...] = (
         OSError, boto.BotoCoreError, boto.ClientError, ResponseParserError, aiohttp.ClientError,
     )  # fmt: skip
 
     def __init__(self, path: str) -> None:
-        """`path`: bucket/prefix. Raises StorageError when it holds credentials, which would land in logs."""
+        """Open `path`, which is bucket/prefix. Raises StorageError if it holds credentials: logs would show them."""
         self.bucket, _, self.prefix = path.partition("/")
         if not self.bucket or "@" in self.bucket or ":" in self.bucket:
-            found = "no bucket" if not self.bucket else "more than a bucket's name before the first slash"
-            raise StorageError(f"the root has {found}; expected s3://bucket/prefix, and credentials in AWS_… variables")
+            fault = "no bucket" if not self.bucket else "more than a bucket's name before the first slash"
+            raise StorageError(f"the root has {fault}; expected s3://bucket/prefix, and credentials in AWS_… variables")
         self._root = path
         self._fs = _file_system(attempts=10)
 
     def create(self, path: str, data: bytes) -> bool:
-        """One conditional PUT. False when something is there (also our own write, when its answer was lost)."""
+        """Write with one conditional PUT. Return False if an object exists, perhaps our own whose answer was lost."""
         try:
             self._retry(lambda: self._fs.pipe_file(self._path(path), data, mode="create", chunksize=_ONE_PUT))
         except FileExistsError:
             return False
         except OSError as error:
-            # Ceph answers a lost create-only race with a 412 of no further detail, which arrives as EINVAL.
+            # When another process created the object first, Ceph answers 412 without a reason; s3fs makes it EINVAL.
             if error.errno == errno.EINVAL and self._exists(path):
                 return False
             raise
         return True
 
     def create_from_file(self, path: str, source: Path) -> None:
-        """In parallel pieces, unless it is there: the name holds the content, and an object appears whole."""
+        """Upload in parallel pieces, unless an object of the same size exists: `path` contains the content's digest."""
         size = source.stat().st_size
 
         def put() -> None:
             try:
                 self._fs.put_file(str(source), self._path(path))
             except self.failures:
-                # A last request whose answer was lost finds its upload gone and the object there.
+                # The request that ends an upload is sent again if its answer was lost, and fails: the upload is over.
                 if not self._holds(path, size):
                     raise
 
@@ -77,10 +78,10 @@ class S3Prefix:
         self._retry(lambda: self._fs.pipe_file(self._path(path), data, chunksize=_ONE_PUT))
 
     def remove(self, path: str) -> None:
-        self._retry(lambda: self._fs.rm_file(self._path(path)))  # S3 does not mind what is not there
+        self._retry(lambda: self._fs.rm_file(self._path(path)))  # S3 gives no error if the object does not exist
 
     def read(self, path: str, start: int = 0, stop: int | None = None) -> bytes:
-        """One GET: with a start given, s3fs does not ask for the size first."""
+        """Read with one GET. s3fs asks for the size first unless it gets a `start`."""
         if stop == start:
             return b""
         data = bytes(self._retry(lambda: self._fs.cat_file(self._path(path), start=start, end=stop)))
@@ -99,31 +100,31 @@ class S3Prefix:
             entries = self._retry(lambda: self._fs.ls(self._path(folder), detail=False))
         except FileNotFoundError:
             return []
-        start = f"{self._path(folder)}/"
-        return [entry[len(start) :] for entry in entries if _is_below(entry, start)]
+        prefix = f"{self._path(folder)}/"
+        return [entry[len(prefix) :] for entry in entries if _is_below(entry, prefix)]
 
     def listing(self, folder: str) -> dict[str, int]:
-        found = self._retry(lambda: self._fs.find(self._path(folder), detail=True))
-        start, strip = f"{self._path(folder)}/", len(self._root) + 1
-        return {name[strip:]: int(info["size"]) for name, info in found.items() if _is_below(name, start)}
+        entries = self._retry(lambda: self._fs.find(self._path(folder), detail=True))
+        prefix, root_chars = f"{self._path(folder)}/", len(self._root) + 1
+        return {name[root_chars:]: int(info["size"]) for name, info in entries.items() if _is_below(name, prefix)}
 
     def check_reachable(self) -> None:
-        """Ask for one name below the prefix, with little patience."""
-        impatient = _file_system(attempts=2)
+        """Ask for one name below the prefix, with two attempts only."""
+        file_system = _file_system(attempts=2)
         try:
-            impatient.call_s3("list_objects_v2", Bucket=self.bucket, MaxKeys=1, Prefix=self.prefix)
+            file_system.call_s3("list_objects_v2", Bucket=self.bucket, MaxKeys=1, Prefix=self.prefix)
         except FileNotFoundError:
             raise StorageError(f"there is no bucket {self.bucket}; create it, or correct `root`") from None
 
     def unfinished_uploads(self) -> list[tuple[str, int, str]]:
-        start = f"{self.prefix}/" if self.prefix else ""
-        request = {"Bucket": self.bucket, "Prefix": start}
-        found = self._retry(lambda: self._fs.call_s3("list_multipart_uploads", **request)).get("Uploads", [])
-        return [(item["Key"][len(start) :], self._uploaded(item), item["UploadId"]) for item in found]
+        prefix = f"{self.prefix}/" if self.prefix else ""
+        request = {"Bucket": self.bucket, "Prefix": prefix}
+        uploads = self._retry(lambda: self._fs.call_s3("list_multipart_uploads", **request)).get("Uploads", [])
+        return [(upload["Key"][len(prefix) :], self._uploaded(upload), upload["UploadId"]) for upload in uploads]
 
-    def _uploaded(self, item: dict[str, str]) -> int:
-        """Bytes of the pieces that have arrived."""
-        request = {"Bucket": self.bucket, "Key": item["Key"], "UploadId": item["UploadId"]}
+    def _uploaded(self, upload: dict[str, str]) -> int:
+        """Return the bytes of the pieces that have arrived."""
+        request = {"Bucket": self.bucket, "Key": upload["Key"], "UploadId": upload["UploadId"]}
         answer = self._retry(lambda: self._fs.call_s3("list_parts", **request))
         return sum(part["Size"] for part in answer.get("Parts", []))
 
@@ -132,7 +133,7 @@ class S3Prefix:
         request = {"Bucket": self.bucket, "Key": key, "UploadId": upload}
         try:
             self._retry(lambda: self._fs.call_s3("abort_multipart_upload", **request))
-        except FileNotFoundError:  # our request before, whose answer was lost
+        except FileNotFoundError:  # an earlier request of ours deleted it and its answer was lost
             return
 
     def explain(self, error: Exception) -> str:
@@ -146,6 +147,7 @@ class S3Prefix:
         return f"{reason}; what was committed is intact, run the same command again"
 
     def _path(self, path: str) -> str:
+        """Return the path as s3fs takes it: bucket/prefix/path."""
         return f"{self._root}/{path}" if path else self._root
 
     def _exists(self, path: str) -> bool:
@@ -159,24 +161,25 @@ class S3Prefix:
         return self._exists(path) and self.size(path) == size
 
     def _retry(self, operation: Callable[[], _T]) -> _T:
-        """`operation`'s result; failures that pass are tried again, for about half a minute."""
+        """Return the result of `operation`, retried for about half a minute while its failures are temporary."""
         for attempt in range(_ATTEMPTS - 1):
             try:
                 return operation()
             except self.failures as error:
-                if not _passes(error):
+                if not _is_temporary(error):
                     raise
             time.sleep(random.uniform(0.5, 1) * 2**attempt)
         return operation()
 
 
-def _is_below(name: str, start: str) -> bool:
-    """Whether `name`, as s3fs lists it, is a file or folder below `start`, which ends with a slash.
+def _is_below(name: str, prefix: str) -> bool:
+    """Whether `name`, as s3fs lists it, is a file or folder below `prefix`, which ends with a slash.
 
-    Two entries are not: the folder itself, which s3fs lists as a file of 0 bytes when its first object appears between
-    two requests of one `find`, and the empty object "folder/" with which consoles make a folder.
+    s3fs lists two entries that are not. One is the folder itself, as a file of 0 bytes, when the folder's first object
+    appears between two requests of one `find`. The other is the empty object "folder/" with which web consoles make
+    a folder.
     """
-    return name.startswith(start) and not name.endswith("/")
+    return name.startswith(prefix) and not name.endswith("/")
 
 
 @cache
@@ -184,7 +187,7 @@ def _file_system(attempts: int) -> Any:
     return fsspec.filesystem(
         "s3",
         use_listings_cache=False,  # other processes write to the same prefix
-        skip_instance_cache=True,  # we keep it ourselves
+        skip_instance_cache=True,  # this function caches
         config_kwargs={
             "retries": {"mode": "standard", "max_attempts": attempts},
             "connect_timeout": 10,
@@ -194,11 +197,14 @@ def _file_system(attempts: int) -> Any:
     )
 
 
-def _passes(error: Exception) -> bool:
-    """Whether the same request may succeed later. A host that cannot be reached was tried long enough by botocore."""
+def _is_temporary(error: Exception) -> bool:
+    """Whether the same request may succeed later.
+
+    False for a host that cannot be reached: botocore has already retried long enough.
+    """
     if isinstance(error, boto.EndpointConnectionError | boto.ConnectTimeoutError):
         return False
     if isinstance(error, OSError) and not isinstance(error, TimeoutError | ConnectionError | aiohttp.ClientError):
-        return error.errno in _PASSING
-    passing = (boto.HTTPClientError, boto.ResponseStreamingError, boto.IncompleteReadError, ResponseParserError)
-    return isinstance(error, (*passing, TimeoutError, ConnectionError, aiohttp.ClientError))
+        return error.errno in _TEMPORARY
+    temporary = (boto.HTTPClientError, boto.ResponseStreamingError, boto.IncompleteReadError, ResponseParserError)
+    return isinstance(error, (*temporary, TimeoutError, ConnectionError, aiohttp.ClientError))

@@ -1,11 +1,11 @@
 """Create-only writes and plain reads under one root: a local folder, S3, or memory.
 
-A write is whole or absent: bytes go to memory or a temporary file first and appear under their name in one step. We
-never write through an open file handle of a file system library, because an exception inside
+A file is written completely or not at all: bytes go to memory or to a temporary file first and appear under their name
+in one step. We never write through an open file handle of a file system library, because an exception inside
 `with fs.open(path, "wb")` leaves a valid file with too few rows, on S3 too.
 
-`create` may say False for a write of its own: a request whose answer was lost is sent again, and then finds its own
-bytes in the way. Whoever has to know the winner reads back what is there.
+On S3, `create` may return False although this call wrote the file. A request whose answer was lost is sent again, and
+the second request finds the bytes of the first. A caller that has to know who wrote the file reads it back.
 """
 
 import os
@@ -21,58 +21,87 @@ from storage.local import LocalFolder
 from storage.memory import Memory
 
 RANGE_BYTES = 32 * 2**20
-"""Large files are read in ranges of this size, `PARALLEL` at a time."""
+"""Size of the ranges in which large files are read."""
 PARALLEL = 8
+"""Number of ranges that are read at the same time."""
 
 
 class Backend(Protocol):
-    """What a kind of root has to do. Paths are relative to the root.
+    """A kind of root: how bytes are written and read there.
 
-    Reads raise FileNotFoundError for what is not there; anything else in `failures` is turned into a StorageError.
+    Paths are `str`, relative to the root, with forward slashes: they are keys of S3 objects too, which `pathlib.Path`
+    would take for files of this machine. `read` and `size` raise FileNotFoundError when the file does not exist. A
+    request that the root refuses raises one of `failures`. `Store` turns both into a StorageError. No method may leave
+    a file that is only half written.
     """
 
     failures: tuple[type[Exception], ...]
+    """Exceptions with which this kind of root refuses a request. Any other exception is a defect of our code."""
 
-    def create(self, path: str, data: bytes) -> bool: ...
+    def create(self, path: str, data: bytes) -> bool:
+        """Write `data` at `path` and return True, or return False and change nothing when a file exists there.
 
-    def create_from_file(self, path: str, source: Path) -> None: ...
+        Of several processes that create the same path at once, one wins. Parts and manifests rely on that: two attempts
+        at one stage can never mix their bytes.
+        """
 
-    def replace(self, path: str, data: bytes) -> None: ...
+    def create_from_file(self, path: str, source: Path) -> None:
+        """Write the content of a local file at `path`, unless a file exists there.
 
-    def remove(self, path: str) -> None: ...
+        For weights, which do not fit into memory. A local folder links the file, S3 uploads parallel pieces. The pieces
+        cannot be create-only, so `path` has to contain a digest of the content.
+        """
 
-    def read(self, path: str, start: int = 0, stop: int | None = None) -> bytes: ...
+    def replace(self, path: str, data: bytes) -> None:
+        """Write `data` at `path`, over an earlier file if one exists. A reader sees the old or the new bytes, whole."""
 
-    def size(self, path: str) -> int: ...
+    def remove(self, path: str) -> None:
+        """Delete the file at `path`. A file that does not exist is no error: a removal may be repeated."""
 
-    def names(self, folder: str) -> list[str]: ...
+    def read(self, path: str, start: int = 0, stop: int | None = None) -> bytes:
+        """Return the bytes of `path` from `start` up to `stop`, or to the end. Ranges let large files be read in
+        parallel.
+        """
 
-    def listing(self, folder: str) -> dict[str, int]: ...
+    def size(self, path: str) -> int:
+        """Return the number of bytes of the file at `path`. Raise FileNotFoundError for a folder too."""
 
-    def check_reachable(self) -> None: ...
+    def names(self, folder: str) -> list[str]:
+        """Return the names of files and folders directly under `folder`, in any order; none if it does not exist."""
+
+    def listing(self, folder: str) -> dict[str, int]:
+        """Return path -> bytes of all files under `folder`, at any depth. One call, since S3 lists 1,000 a request."""
+
+    def check_reachable(self) -> None:
+        """Raise StorageError, or one of `failures`, within seconds if the root cannot be reached."""
 
     def unfinished_uploads(self) -> list[tuple[str, int, str]]:
-        """(path, bytes so far, id) of large writes that were begun and never ended."""
+        """Return (path, bytes so far, id) of uploads that were started and never ended.
 
-    def abort_upload(self, path: str, upload: str) -> None: ...
+        They are no files, so no listing shows them, but S3 charges for them.
+        """
+
+    def abort_upload(self, path: str, upload: str) -> None:
+        """Delete the unfinished upload with id `upload`. An upload that does not exist is no error."""
 
     def explain(self, error: Exception) -> str:
-        """What failed and what to do, on one line."""
+        """Return one line for the user: what failed, and what to do about it. `error` is one of `failures`."""
 
 
 class Store:
     """All reads and writes of one run. Paths are relative to `root` and use forward slashes."""
 
     def __init__(self, uri: str) -> None:
-        """`uri`: a folder (`runs/quickstart`), `s3://bucket/prefix` or `memory://name`. Touches nothing yet.
+        """Open a root; nothing is read or written yet.
 
-        Endpoint, region and credentials of S3 come from the usual AWS variables and files, never from `uri`.
+        `uri`: a folder (`runs/quickstart`), `s3://bucket/prefix` or `memory://name`. Endpoint, region and credentials
+        of S3 come from the usual AWS variables and files, never from `uri`. Raises StorageError for another protocol.
         """
         self.uri = str(uri).rstrip("/")
-        protocol, found, rest = self.uri.partition("://")
+        protocol, separator, rest = self.uri.partition("://")
         self._backend: Backend
-        if not found or protocol == "file":
-            self.root = str(Path(rest if found else self.uri).expanduser().absolute())
+        if not separator or protocol == "file":
+            self.root = str(Path(rest if separator else self.uri).expanduser().absolute())
             self._backend = LocalFolder(Path(self.root))
         elif protocol == "s3":
             from storage.s3 import S3Prefix  # s3fs takes half a second to import
@@ -87,13 +116,13 @@ class Store:
 
     @property
     def is_local(self) -> bool:
-        """Whether the files are files of this machine, at `root`."""
+        """Whether the root is a folder of this machine, at the path `root`."""
         return isinstance(self._backend, LocalFolder)
 
     # Writing
 
     def create(self, path: str, data: bytes) -> bool:
-        """Write `data` at `path` unless something is there. True when this call wrote it, False when it was there.
+        """Write `data` at `path` unless a file exists there. Return True if this call wrote, False if a file existed.
 
         Raises NotWritable when the root refuses (permission, disk full); nothing is left behind then.
         """
@@ -101,35 +130,36 @@ class Store:
             return self._backend.create(path, data)
 
     def create_from_file(self, path: str, source: Path) -> None:
-        """Put a local file (weights) at `path`; it may be linked, so `source` is not to be written to afterwards.
+        """Store a local file (weights) at `path`. Do not write to `source` afterwards: the two may be linked.
 
-        Only for paths that contain their own digest: on S3, where it goes up in parallel pieces, the last writer wins.
+        Only for paths that contain a digest of the content: on S3 the file is uploaded in parallel pieces, and the
+        last writer wins.
         """
         with self._explained("write", path):
             self._backend.create_from_file(path, source)
 
     def replace(self, path: str, data: bytes) -> None:
-        """Write `data` at `path` over what is there: for leases and views (plots), never artifacts."""
+        """Write `data` at `path`, over an earlier file if one exists. For leases and plots, never for artifacts."""
         with self._explained("write", path):
             self._backend.replace(path, data)
 
     def remove(self, paths: Iterable[str]) -> None:
-        """Delete files; one that is not there is no error."""
+        """Delete files. A file that does not exist is no error."""
         for path in paths:
             with self._explained("remove", path):
                 self._backend.remove(path)
 
     def abort_upload(self, path: str, upload: str) -> None:
-        """Give up a large write that was begun and never ended."""
+        """Delete an upload of `unfinished_uploads`, by its path and id."""
         with self._explained("remove", path):
             self._backend.abort_upload(path, upload)
 
     # Reading
 
     def read(self, path: str, size: int | None = None) -> bytes:
-        """The bytes at `path`; in parallel ranges when their number is given and large.
+        """Return the bytes of the file at `path`. With a large `size`, its bytes, it is read in parallel ranges.
 
-        Raises MissingArtifact when there are none.
+        Raises MissingArtifact when the file does not exist.
         """
         with self._explained("read", path):
             if self.is_local or size is None or size <= RANGE_BYTES:
@@ -143,7 +173,7 @@ class Store:
             return bytes(data)
 
     def read_many(self, paths: Iterable[str]) -> dict[str, bytes]:
-        """The bytes at each of many small paths, side by side; what is missing is left out."""
+        """Return path -> bytes of many small files, read in parallel. Files that do not exist are left out."""
 
         def read(path: str) -> bytes | None:
             try:
@@ -151,19 +181,20 @@ class Store:
             except MissingArtifact:
                 return None
 
-        wanted = list(paths)
+        paths = list(paths)
         if self.is_local:
-            found = [read(path) for path in wanted]
+            contents = [read(path) for path in paths]
         else:
             with ThreadPoolExecutor(4 * PARALLEL) as pool:
-                found = list(pool.map(read, wanted))
-        return {path: data for path, data in zip(wanted, found, strict=True) if data is not None}
+                contents = list(pool.map(read, paths))
+        return {path: data for path, data in zip(paths, contents, strict=True) if data is not None}
 
     def exists(self, path: str) -> bool:
+        """Whether a file exists at `path`."""
         return self.size(path) is not None
 
     def size(self, path: str) -> int | None:
-        """Bytes of the file at `path`, or None when there is none."""
+        """Return the bytes of the file at `path`, None if it does not exist."""
         try:
             with self._explained("read", path):
                 return self._backend.size(path)
@@ -171,22 +202,25 @@ class Store:
             return None
 
     def names(self, folder: str) -> list[str]:
-        """Names directly under `folder`, sorted; empty when the folder does not exist."""
+        """Return the names directly under `folder`, sorted; none if the folder does not exist."""
         with self._explained("read", folder):
             return sorted(self._backend.names(folder))
 
     def listing(self, folder: str = "") -> dict[str, int]:
-        """Every file under `folder` with its bytes, sorted; on S3 one request per 1,000 files."""
+        """Return path -> bytes of every file under `folder`, sorted. On S3 that takes one request per 1,000 files."""
         with self._explained("read", folder):
             return dict(sorted(self._backend.listing(folder).items()))
 
     def unfinished_uploads(self) -> list[tuple[str, int, str]]:
-        """(path, bytes so far, id) of large writes to S3 that were begun and never ended; they cost like files."""
+        """Return (path, bytes so far, id) of uploads to S3 that were started and never ended. They cost like files."""
         with self._explained("read", ""):
             return self._backend.unfinished_uploads()
 
     def download(self, path: str, target: Path, size: int) -> None:
-        """Copy a file of `size` bytes to a local path, in parallel ranges, whole or not at all."""
+        """Copy a file of `size` bytes to a local path, completely or not at all, in parallel ranges.
+
+        Raises MissingArtifact when the file does not exist.
+        """
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
         try:
@@ -202,7 +236,7 @@ class Store:
             temporary.unlink(missing_ok=True)
 
     def chunks(self, path: str, size: int) -> Iterator[bytes]:
-        """The `size` bytes at `path` in order, a few hundred MB in memory at most."""
+        """Yield the `size` bytes of the file at `path` in order, with at most a few hundred MB in memory."""
         batch = PARALLEL * RANGE_BYTES
         for start in range(0, size, batch):
             with self._explained("read", path), ThreadPoolExecutor(PARALLEL) as pool:
@@ -210,17 +244,18 @@ class Store:
                 yield from list(pool.map(lambda part: self._backend.read(path, *part), ranges))
 
     def snapshot(self, *folders: str) -> "Snapshot":
-        """What is there now, read-only: one listing, and the contents of all files under `folders`, read at once."""
+        """Return the present state of the store: one listing, and the contents of all files under `folders`."""
         sizes = self.listing()
-        starts = tuple(f"{folder}/" for folder in folders)
-        return Snapshot(self, sizes, self.read_many(path for path in sizes if path.startswith(starts)))
+        prefixes = tuple(f"{folder}/" for folder in folders)
+        return Snapshot(self, sizes, self.read_many(path for path in sizes if path.startswith(prefixes)))
 
     # Whether the root can be used
 
     def check_reachable(self) -> None:
         """Raise StorageError when S3 cannot be reached with these credentials, or has no such bucket.
 
-        Fails within seconds, where other requests are patient: a run of days outlives an outage of minutes.
+        Fails within seconds. Other requests are repeated for longer, so that a run of days survives an outage of
+        minutes.
         """
         with self._explained("reach", ""):
             self._backend.check_reachable()
@@ -240,20 +275,24 @@ class Store:
             )
 
     @contextmanager
-    def _explained(self, what: str, path: str) -> Iterator[None]:
-        """Turn the refusals of an operating system or object store into one clear line."""
+    def _explained(self, action: str, path: str) -> Iterator[None]:
+        """Turn an exception of the operating system or object store into a StorageError with a message of one line."""
         name = f"{self.uri}/{path}" if path else self.uri
         try:
             yield
         except FileNotFoundError:
             raise MissingArtifact(f"{name} does not exist") from None
         except self._backend.failures as error:
-            refused = NotWritable if what == "write" else StorageError
-            raise refused(f"cannot {what} {name}: {self._backend.explain(error)}") from error
+            error_type = NotWritable if action == "write" else StorageError
+            raise error_type(f"cannot {action} {name}: {self._backend.explain(error)}") from error
 
 
 class Snapshot(Store):
-    """A store as it was when looked at, for questions asked of it a thousand times."""
+    """A store with the sizes and contents that `Store.snapshot` read.
+
+    Thousands of lookups then need no further request to S3. Files outside the folders of the snapshot are still read
+    from the store.
+    """
 
     def __init__(self, store: Store, sizes: Mapping[str, int], contents: Mapping[str, bytes]) -> None:
         super().__init__(store.uri)
@@ -264,26 +303,27 @@ class Snapshot(Store):
         return self._sizes.get(path)
 
     def names(self, folder: str) -> list[str]:
-        start = f"{folder}/" if folder else ""
-        return sorted({path[len(start) :].split("/", 1)[0] for path in self._sizes if path.startswith(start)})
+        prefix = f"{folder}/" if folder else ""
+        return sorted({path[len(prefix) :].split("/", 1)[0] for path in self._sizes if path.startswith(prefix)})
 
     def listing(self, folder: str = "") -> dict[str, int]:
-        start = f"{folder}/" if folder else ""
-        return {path: size for path, size in self._sizes.items() if path.startswith(start)}
+        prefix = f"{folder}/" if folder else ""
+        return {path: size for path, size in self._sizes.items() if path.startswith(prefix)}
 
     def read(self, path: str, size: int | None = None) -> bytes:
         return self._contents[path] if path in self._contents else super().read(path, size)
 
 
 def _in_ranges(size: int, fetch: Callable[[int, int], None]) -> None:
-    """Call `fetch(start, stop)` for ranges that cover `size` bytes, several at a time."""
+    """Call `fetch(start, stop)` for ranges that cover `size` bytes, `PARALLEL` at a time."""
     pool = ThreadPoolExecutor(PARALLEL)
     try:
         for future in [pool.submit(fetch, *part) for part in _ranges(0, size)]:
             future.result()
     finally:
-        pool.shutdown(cancel_futures=True)  # a stopped process must not fetch the rest first
+        pool.shutdown(cancel_futures=True)  # a process that is stopped must not fetch the remaining ranges first
 
 
 def _ranges(start: int, stop: int) -> list[tuple[int, int]]:
+    """Return the (start, stop) of consecutive ranges of at most `RANGE_BYTES`."""
     return [(low, min(low + RANGE_BYTES, stop)) for low in range(start, stop, RANGE_BYTES)]

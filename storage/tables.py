@@ -14,17 +14,17 @@ _VERSION = b"serl.version"
 
 
 def versioned(version: int, columns: Sequence[pa.Field]) -> pa.Schema:
-    """A schema with its version, which every file of the table carries in its metadata and its manifest repeats."""
+    """Return a schema with its version. Every file of the table has the version in its metadata."""
     return pa.schema(columns, metadata={_VERSION: str(version).encode()})
 
 
 def version_of(schema: pa.Schema) -> int:
-    """The version that `versioned` gave it; 1 without one, as in files of manifest format 1."""
+    """Return the version of a schema; 1 if it has none, as in files of manifest format 1."""
     return int((schema.metadata or {}).get(_VERSION, b"1"))
 
 
 def make_table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
-    """Rows as an Arrow table of exactly `schema`.
+    """Return rows as an Arrow table of exactly `schema`.
 
     Raises SchemaMismatch when a row lacks a column, has one too many, or holds a value of another type.
     """
@@ -33,10 +33,10 @@ def make_table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table
         if row.keys() != expected:
             missing, extra = sorted(expected - row.keys()), sorted(row.keys() - expected)
             raise SchemaMismatch(f"row {index}: missing columns {missing}, unexpected columns {extra}")
-    whole = [field.name for field in schema if pa.types.is_integer(field.type)]
+    integer_columns = [field.name for field in schema if pa.types.is_integer(field.type)]
     for index, row in enumerate(rows):
-        for name in whole:
-            if isinstance(row[name], float):  # Arrow would cut 1.5 to 1 without a word
+        for name in integer_columns:
+            if isinstance(row[name], float):  # Arrow would cut 1.5 to 1 without an error
                 raise SchemaMismatch(f"row {index}: {name} is {row[name]!r}, expected a whole number")
     try:
         return pa.Table.from_pylist(list(rows), schema=schema)
@@ -45,7 +45,7 @@ def make_table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table
 
 
 def check_schema(table: pa.Table, schema: pa.Schema) -> None:
-    """Raises SchemaMismatch unless `table` has exactly the columns and types of `schema`."""
+    """Raise SchemaMismatch unless `table` has exactly the columns and types of `schema`, without forbidden nulls."""
     if not table.schema.equals(schema):
         raise SchemaMismatch(f"found columns {columns(table.schema)}, expected {columns(schema)}")
     for field in schema:
@@ -54,29 +54,31 @@ def check_schema(table: pa.Table, schema: pa.Schema) -> None:
 
 
 def columns(schema: pa.Schema) -> dict[str, str]:
+    """Return column name -> Arrow type of a schema, as a manifest records them."""
     return {field.name: str(field.type) for field in schema}
 
 
 def encode(table: pa.Table) -> bytes:
-    """Parquet bytes, zstd. Floats are split by byte: log-probabilities hardly repeat, their leading bytes do.
+    """Return a table as Parquet bytes, compressed with zstd. The same table gives the same bytes.
 
-    No dictionaries: on tables of tokens and text they cost a third of the time and save nothing that zstd does not.
+    Columns of floats are split by byte, because log-probabilities hardly ever repeat but their leading bytes do.
+    Dictionaries are off: on tables of tokens and text they take a third of the time and save nothing beyond zstd.
     """
-    split = [name for name, kind in _leaves(table.schema) if pa.types.is_floating(kind)]
+    float_columns = [name for name, kind in _leaves(table.schema) if pa.types.is_floating(kind)]
     sink = io.BytesIO()
     pq.write_table(
         table,
         sink,
         compression="zstd",
         use_dictionary=False,
-        column_encoding=dict.fromkeys(split, "BYTE_STREAM_SPLIT"),
-        write_page_checksum=True,  # for a part that is not committed yet, whose digest nothing records
+        column_encoding=dict.fromkeys(float_columns, "BYTE_STREAM_SPLIT"),
+        write_page_checksum=True,  # no manifest holds the digest of a part before its stage has finished
     )
     return sink.getvalue()
 
 
 def _leaves(schema: pa.Schema) -> list[tuple[str, pa.DataType]]:
-    """(Parquet's name, type of its values) of every column."""
+    """Return (name in Parquet, type of the values) of every column."""
     return [
         (f"{field.name}.list.element", field.type.value_type)
         if pa.types.is_list(field.type)
@@ -86,24 +88,26 @@ def _leaves(schema: pa.Schema) -> list[tuple[str, pa.DataType]]:
 
 
 def decode(data: bytes) -> pa.Table:
+    """Return the table in Parquet bytes."""
     return pq.read_table(io.BytesIO(data))
 
 
 def count_rows(data: bytes, *, check: bool = False) -> int:
-    """Rows of a Parquet file, from its footer; with `check` all of it is read and held against its checksums.
+    """Return the number of rows of a Parquet file, from its footer.
 
-    Raises ValueError when it is not a Parquet file or is damaged.
+    With `check`, all data are read and compared with their checksums. Raises ValueError when `data` is not a Parquet
+    file or is damaged.
     """
     try:
         if check:
             return int(pq.read_table(io.BytesIO(data), page_checksum_verification=True).num_rows)
         return int(pq.read_metadata(io.BytesIO(data)).num_rows)
-    except OSError as error:  # a wrong checksum; ArrowInvalid is a ValueError already
+    except OSError as error:  # a wrong checksum; other damage is ArrowInvalid, which is a ValueError
         raise ValueError(str(error)) from None
 
 
 def parse_plan(data: bytes) -> tuple[int, list[tuple[int, int]]]:
-    """(rows, row range of each part) of a `plan.json`. Raises ValueError when it is damaged."""
+    """Return (rows, row range of each part) from the bytes of a `plan.json`. Raises ValueError when it is damaged."""
     try:
         plan = json.loads(data)
         return int(plan["rows"]), [(int(start), int(stop)) for start, stop in plan["ranges"]]

@@ -1,4 +1,4 @@
-"""Which version of this software wrote an artifact."""
+"""The version of this software, which manifests record."""
 
 import os
 import shutil
@@ -10,9 +10,9 @@ from pathlib import Path
 
 @cache
 def code_version() -> str:
-    """Package version, with the commit when running from a checkout: `0.1.0+1a2b3c4d`.
+    """Return the package version, with the commit if it is known: `0.1.0+1a2b3c4d`.
 
-    An image has no checkout; `$SERL_COMMIT` says there what it was built from.
+    The commit is that of the checkout that runs. A container image has no checkout, so its commit is `$SERL_COMMIT`.
     """
     try:
         released = version("serl")
@@ -23,6 +23,7 @@ def code_version() -> str:
 
 
 def _commit(folder: Path) -> str:
+    """Return the short commit of a checkout at `folder`, with "-dirty" if files were changed; empty if unknown."""
     if not (folder / ".git").exists():
         return os.environ.get("SERL_COMMIT", "").strip()
     if shutil.which("git") is None:

@@ -1,7 +1,8 @@
 """Writing a stage's outputs: whole tables, tables in parts, folders of weights, and the timing of the execution.
 
-A part is written whole, once, create-only; a part that exists is done. Whole tables and folders carry their digest in
-their name, so that a second attempt whose bytes differ (a GPU) can never mix with what a killed first one left.
+A part is written completely, once and create-only, so a part that exists is done. The path of a whole table or folder
+contains its digest. The bytes of a second attempt, which may differ on a GPU, can therefore never mix with those that
+a killed first attempt left.
 """
 
 import os
@@ -42,7 +43,10 @@ TIMINGS = pa.schema(
 
 
 class Committer:
-    """Collects the outputs of one execution. Nothing it writes counts until a manifest lists it."""
+    """Writes and collects the outputs of one stage execution. They count once a manifest lists them.
+
+    `schemas`: table name -> schema, and `folders`: names, both as the stage declares them.
+    """
 
     def __init__(
         self, store: Store, schemas: Mapping[str, pa.Schema], folders: Sequence[str], iteration: int, key: str
@@ -50,34 +54,38 @@ class Committer:
         self.store = store
         self.schemas = schemas
         self.folders = tuple(folders)
-        self._home = {kind: output_folder(kind, iteration, key) for kind in (*schemas, *folders)}
+        self._output_folders = {kind: output_folder(kind, iteration, key) for kind in (*schemas, *folders)}
         self._plans: dict[str, list[tuple[int, int]]] = {}
         self._parts: dict[str, StoredFile] = {}
-        self._there: set[str] = set()
-        self._whole: dict[str, Output] = {}
+        self._existing_parts: set[str] = set()
+        self._whole_outputs: dict[str, Output] = {}
 
     def stage_table(self, table: str, rows: Rows) -> None:
+        """Write a whole table. Raises SchemaMismatch when the rows do not fit the declared schema."""
         data = self._encode(table, rows)
-        path = f"{self._home[table]}/part-00000-{digest(data)[:SHORT]}.parquet"
+        path = f"{self._output_folders[table]}/part-00000-{digest(data)[:SHORT]}.parquet"
         self.store.create(path, data)
-        self._whole[table] = self._table(table, [_stored(path, data)])
+        self._whole_outputs[table] = self._table(table, [_stored(path, data)])
 
     def stage_folder(self, name: str, folder: Path) -> None:
-        """Store the files of `folder`, which are not to be written to afterwards: they may be linked."""
+        """Store the files of `folder`. Do not write to them afterwards: they may be linked."""
         digests = {file: digest_file(folder / file) for file in files_under(folder)}
         content = digest_files(list(digests.items()))
-        home = f"{self._home[name]}/{content[:SHORT]}"
+        target = f"{self._output_folders[name]}/{content[:SHORT]}"
         stored = []
         for file, sha256 in digests.items():
-            self.store.create_from_file(f"{home}/{file}", folder / file)
+            self.store.create_from_file(f"{target}/{file}", folder / file)
             size = (folder / file).stat().st_size
-            stored.append(StoredFile(path=f"{home}/{file}", bytes=size, sha256=sha256))
-        self._whole[name] = Output(files=tuple(stored), folder=home)
+            stored.append(StoredFile(path=f"{target}/{file}", bytes=size, sha256=sha256))
+        self._whole_outputs[name] = Output(files=tuple(stored), folder=target)
         if not self.store.is_local:
             cache.adopt(content, folder, digests)  # the next stage on this machine reads it without a download
 
     def import_folder(self, name: str, folder: Path) -> None:
-        """Record a folder where it lies; on S3, and for a folder that lies in the cache, store a copy of it."""
+        """Record a user's folder by its absolute path, without a copy.
+
+        On S3, and for a folder that lies in the cache and may be deleted there, store a copy.
+        """
         folder = folder.resolve()
         if not self.store.is_local or cache.holds(folder):
             self.stage_folder(name, folder)
@@ -86,14 +94,17 @@ class Committer:
             StoredFile(path=str(folder / file), bytes=(folder / file).stat().st_size, sha256=digest_file(folder / file))
             for file in files_under(folder)
         )
-        self._whole[name] = Output(files=stored, folder=str(folder))
+        self._whole_outputs[name] = Output(files=stored, folder=str(folder))
 
     def plan(self, table: str, rows: int, shard_rows: int) -> list[tuple[int, int]]:
-        """Row ranges of the parts of `table`: those of the first attempt, whatever `shard_rows` is now."""
-        path = f"{self._home[table]}/plan.json"
+        """Return the (start, stop) rows of each part of `table`.
+
+        The first attempt decides, with its `shard_rows`; later attempts read its plan, so that its parts fit. Raises
+        CorruptArtifact when that plan is damaged or has another number of rows.
+        """
+        path = f"{self._output_folders[table]}/plan.json"
         ranges = [(start, min(start + shard_rows, rows)) for start in range(0, rows, shard_rows)] or [(0, 0)]
-        wanted = canonical_json({"rows": rows, "ranges": ranges})
-        if not self.store.create(path, wanted):
+        if not self.store.create(path, canonical_json({"rows": rows, "ranges": ranges})):
             ranges = self._read_plan(path, rows)
         self._plans[table] = ranges
         return ranges
@@ -110,37 +121,39 @@ class Committer:
         return ranges
 
     def has_part(self, table: str, index: int) -> bool:
-        """Whether it is there; what was once is not looked for again."""
-        path = self._part(table, index)
-        if path not in self._there and self.store.exists(path):
-            self._there.add(path)
-        return path in self._there
+        """Whether a part of a planned table exists. Once it does, the store is not asked again."""
+        path = self._part_path(table, index)
+        if path not in self._existing_parts and self.store.exists(path):
+            self._existing_parts.add(path)
+        return path in self._existing_parts
 
     def write_part(self, table: str, index: int, rows: Rows) -> None:
-        path, data = self._part(table, index), self._encode(table, rows)
+        """Write one part of a planned table. A part that exists stays as it is."""
+        path, data = self._part_path(table, index), self._encode(table, rows)
         if self.store.create(path, data):
             self._parts[path] = _stored(path, data)
-        self._there.add(path)
+        self._existing_parts.add(path)
 
     def read_parts(self, table: str) -> pl.DataFrame:
-        return read_parts(self.store, self._sharded(table))
+        """Return a planned table whose parts all exist."""
+        return read_parts(self.store, self._table_of_parts(table))
 
     def outputs(self) -> dict[str, Output]:
-        """Every declared output. Raises StorageError when the body forgot one."""
-        found = {**self._whole, **{table: self._sharded(table) for table in self._plans}}
-        if missing := sorted({*self.schemas, *self.folders} - found.keys()):
+        """Return every declared output. Raises StorageError when the stage did not write one of them."""
+        outputs = {**self._whole_outputs, **{table: self._table_of_parts(table) for table in self._plans}}
+        if missing := sorted({*self.schemas, *self.folders} - outputs.keys()):
             raise StorageError(f"the stage wrote no {', '.join(missing)}")
-        return {kind: found[kind] for kind in (*self.schemas, *self.folders)}
+        return {kind: outputs[kind] for kind in (*self.schemas, *self.folders)}
 
-    def _part(self, table: str, index: int) -> str:
-        return f"{self._home[table]}/part-{index:05d}.parquet"
+    def _part_path(self, table: str, index: int) -> str:
+        return f"{self._output_folders[table]}/part-{index:05d}.parquet"
 
-    def _sharded(self, table: str) -> Output:
+    def _table_of_parts(self, table: str) -> Output:
         return self._table(table, [self._stored_part(table, index) for index in range(len(self._plans[table]))])
 
     def _stored_part(self, table: str, index: int) -> StoredFile:
-        """A part of this attempt, or of an earlier one, which has to be looked at."""
-        path = self._part(table, index)
+        """Return the record of a part. A part that an earlier attempt wrote is read and checked first."""
+        path = self._part_path(table, index)
         if path not in self._parts:
             try:
                 self._parts[path] = _stored(path, self.store.read(path), check=True)
@@ -155,6 +168,7 @@ class Committer:
         return Output(files=tuple(files), columns=tables.columns(schema), version=tables.version_of(schema))
 
     def _encode(self, table: str, rows: Rows) -> bytes:
+        """Return rows as Parquet bytes. Raises StorageError for an undeclared table, SchemaMismatch for other rows."""
         if table not in self.schemas:
             raise StorageError(f"the stage declares no table {table}; it declares {', '.join(self.schemas) or 'none'}")
         schema = self.schemas[table]
@@ -169,7 +183,7 @@ def _stored(path: str, data: bytes, *, check: bool = False) -> StoredFile:
 
 
 def files_under(folder: Path) -> list[str]:
-    """Names of all files below `folder`, hidden ones left out."""
+    """Return the paths of all files below `folder`, relative to it and sorted, without hidden files and folders."""
     files = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
     return sorted(file for file in files if not any(part.startswith(".") for part in Path(file).parts))
 
@@ -177,9 +191,10 @@ def files_under(folder: Path) -> list[str]:
 def record_timing(
     store: Store, manifest: Manifest, *, seconds: float, started: float, engine: Mapping[str, float]
 ) -> None:
-    """Add a row to `timings`, which no digest covers: it says what differs between two equal runs.
+    """Add a row to the table `timings`. No manifest lists it, because times differ between two equal runs.
 
-    `engine`: what the execution spent on starting an engine and on loading policies into it.
+    `seconds`: duration of the execution. `started`: seconds since the epoch. `engine`: numbers and seconds of engine
+    starts and of loads of policies, under the names of the columns of `TIMINGS` without "engine_".
     """
     row = {
         "stage": manifest.stage,
@@ -197,7 +212,7 @@ def record_timing(
 
 
 def record_speed(store: Store, manifest: Manifest, rows: pa.Table) -> None:
-    """Add a table of how fast the parts of a stage were; like its timing covered by no digest."""
+    """Add rows to the table `speed`: how fast the parts of a stage were. Like `timings`, no manifest lists it."""
     rows = rows.add_column(0, "key", pa.array([manifest.key] * len(rows)))
     name = f"{manifest.stage}-{uuid.uuid4().hex[:SHORT]}"
     store.create(f"speed/iteration={manifest.iteration:04d}/{name}.parquet", tables.encode(rows))

@@ -1,1 +1,1 @@
-"""Built-in question domains: problems that can be made, split and solved without any data."""
+"""Built-in domains of questions: problems that are made, split and solved without any data."""

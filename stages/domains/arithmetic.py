@@ -1,12 +1,12 @@
-"""The built-in domain: short running-total word problems, made, split and solved without a model or a label file.
+"""The built-in domain: short word problems with a running total, made, split and solved without a model or data.
 
     Rosa has 30 coins, buys 8, then loses 2 and finds 5. How many are there now?
 
-The paper starts from 500 MATH questions; this domain stands in for them so that the whole method runs on a laptop.
-Every problem belongs to one split by a hash of its numbers as they stand in the question, signs left out. A question
-that a model wrote can therefore be assigned to its split even where it is not well formed, and two problems that
-differ only in the direction of a step never lie on two sides of the border. The last sentence names neither person nor
-things, so that a small writer cannot contradict itself.
+The paper starts from 500 MATH questions. This domain takes their place, so that the whole method runs on a laptop.
+
+A hash of the numbers of a problem, in their order and without signs, decides its split. So a question that a model
+wrote has a split even if it is not well formed, and two problems that differ only in the direction of a step are in the
+same split. The last sentence names neither a person nor a thing, so that a small model cannot contradict itself in it.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ TOTALS = (2, 60)
 """Bounds of every running total in a problem made here."""
 READ_STEPS = (1, 6)
 READ_TOTALS = (0, 99)
-"""Bounds in a question that a model wrote: it only has to make sense."""
+"""Bounds in a question that a model wrote. They are wider: the question only has to make sense."""
 
 # fmt: off
 NAMES = (
@@ -52,7 +52,7 @@ ENDINGS = (
 )
 
 MAX_QUESTION_CHARS = 300
-"""Longer text is no question of this domain: the longest one made here has about 130 characters."""
+"""A longer text is not a question of this domain: the longest one made here has about 130 characters."""
 
 _WARM_SHARE, _SEED_SHARE = 0.85, 0.10
 _VERB = "|".join(GAINS + LOSSES)
@@ -66,31 +66,36 @@ _QUESTION = re.compile(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Problem:
+    """One problem with its solution."""
+
     question: str
     """The text shown to the policy."""
     chain: tuple[int, ...]
     """The start, then one signed number per step: (30, 8, -2)."""
     answer: int
-    """The last total."""
+    """The total after the last step."""
 
 
 def split_of(chain: tuple[int, ...]) -> Split:
-    """The split that owns these numbers, in order, whatever their signs: 85 % warm, 10 % seed, 5 % held out."""
+    """Return the split of a problem with these numbers, in order and without signs.
+
+    85 % of all problems are in "warm", 10 % in "seed" and 5 % in "heldout".
+    """
     text = ",".join(str(abs(number)) for number in chain)
-    share = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) / 2**64
-    if share < _WARM_SHARE:
+    uniform = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) / 2**64
+    if uniform < _WARM_SHARE:
         return "warm"
-    return "seed" if share < _WARM_SHARE + _SEED_SHARE else "heldout"
+    return "seed" if uniform < _WARM_SHARE + _SEED_SHARE else "heldout"
 
 
 def is_held_out(question: str) -> bool:
-    """Whether the numbers of any text, well formed or not, are those of a held-out problem."""
+    """Whether the numbers of a text, well formed or not, are those of a held-out problem."""
     numbers = re.findall(r"[0-9]{1,4}", question[:MAX_QUESTION_CHARS])
     return split_of(tuple(int(number) for number in numbers)) == "heldout"
 
 
 def make_problem(rng: random.Random, split: Split | None) -> Problem:
-    """One random problem of a split (None: of any), drawn from `rng` alone."""
+    """Return a random problem of a split, or with None of any split. It depends on the state of `rng` alone."""
     chain = _make_chain(rng)
     while split is not None and split_of(chain) != split:
         chain = _make_chain(rng)
@@ -98,22 +103,22 @@ def make_problem(rng: random.Random, split: Split | None) -> Problem:
 
 
 def problems(split: Split, count: int, seed: int) -> list[Problem]:
-    """`count` problems of a split with distinct chains, hence distinct questions; the same for the same seed.
+    """Return `count` problems of a split with different chains, hence different questions; the same for one seed.
 
-    A split holds thousands of chains (held out, the smallest, over 50,000), so a large `count` only takes longer.
+    The smallest split, "heldout", has over 50,000 chains, and `count` must not be larger than the number of chains.
     """
     rng = random.Random(seed)
-    found: dict[tuple[int, ...], Problem] = {}
-    while len(found) < count:
+    by_chain: dict[tuple[int, ...], Problem] = {}
+    while len(by_chain) < count:
         problem = make_problem(rng, split)
-        found.setdefault(problem.chain, problem)
-    return list(found.values())
+        by_chain.setdefault(problem.chain, problem)
+    return list(by_chain.values())
 
 
 def solve(question: str) -> Problem | None:
-    """Read a question that anyone wrote, or None where it is not one of this domain with a sensible answer.
+    """Return the problem that a question states; None if the question is not of this domain.
 
-    Strict: the wording must be the grammar's own and every total within READ_TOTALS.
+    The wording must be exactly that of the grammar, and every total within `READ_TOTALS`.
     """
     match = _QUESTION.fullmatch(question) if len(question) <= MAX_QUESTION_CHARS else None
     if match is None:
@@ -126,14 +131,14 @@ def solve(question: str) -> Problem | None:
 
 
 def worked_response(problem: Problem) -> str:
-    r"""The steps, each total written out, then the answer: `30+8=38-2=36 \boxed{36}`."""
+    r"""Return a response with every step and total, then the answer: `30+8=38-2=36 \boxed{36}`."""
     totals = list(accumulate(problem.chain))
     steps = "".join(f"{number:+d}={total}" for number, total in zip(problem.chain[1:], totals[1:], strict=True))
     return f"{problem.chain[0]}{steps} {direct_response(problem)}"
 
 
 def direct_response(problem: Problem) -> str:
-    r"""The answer alone: `\boxed{36}`."""
+    r"""Return a response with the answer alone: `\boxed{36}`."""
     return rf"\boxed{{{problem.answer}}}"
 
 
@@ -142,8 +147,8 @@ def _make_chain(rng: random.Random) -> tuple[int, ...]:
     total = chain[0]
     for _ in range(rng.randint(*STEPS)):
         operand = rng.randint(*OPERANDS)
-        signed = [number for number in (operand, -operand) if TOTALS[0] <= total + number <= TOTALS[1]]
-        chain.append(rng.choice(signed))
+        possible_steps = [number for number in (operand, -operand) if TOTALS[0] <= total + number <= TOTALS[1]]
+        chain.append(rng.choice(possible_steps))
         total += chain[-1]
     return tuple(chain)
 

@@ -1,7 +1,7 @@
-"""Log-probabilities of chosen tokens without the whole [tokens, vocabulary] table. Shapes: see `stages.rl`.
+"""Log-probabilities of chosen tokens, without the whole [tokens, vocabulary] table in memory. Shapes: see `stages.rl`.
 
-With 150,000 words a micro-batch of 8,192 tokens has 5 GB of float32 logits, and as much again for their softmax. Only
-one chunk exists at a time: the backward pass recomputes it.
+With a vocabulary of 150,000, a micro-batch of 8,192 tokens has 5 GB of float32 logits, and their softmax takes as much
+again. So tokens are processed in chunks. One chunk is in memory at a time, and the backward pass computes it again.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-CHUNK_LOGITS = 2**25  # 128 MiB of float32 logits per chunk; one chunk alone is kept, not recomputed
+CHUNK_LOGITS = 2**25
+"""Logits per chunk, 128 MiB in float32. A micro-batch of a single chunk is kept and not computed again."""
 
 
 def chosen_logprobs(
@@ -24,13 +25,22 @@ def chosen_logprobs(
     entropy: Literal["none", "measured", "trained"] = "measured",
     chunk_logits: int = CHUNK_LOGITS,
 ) -> tuple[Tensor, Tensor]:
-    """Log-probability of each target under softmax(logits / temperature), and that distribution's entropy.
+    """Return the log-probability of each target under softmax(logits / temperature), and the entropy in nats.
 
-    `head` maps hidden states to logits [N, V]. Returns two float32 tensors [N]; the entropy (in nats) carries a
-    gradient only where it is trained, and is 0 where none is asked for.
+    Args:
+        hidden_NH: hidden states before each target.
+        head: function from hidden states to logits [N, V].
+        targets_N: ids of the chosen tokens.
+        temperature: divisor of the logits, that of sampling.
+        vocabulary: V.
+        entropy: "none" returns 0, "measured" the entropy without gradient, "trained" the entropy with gradient.
+        chunk_logits: logits per chunk.
+
+    Returns:
+        Two float32 tensors [N].
     """
 
-    def one_chunk(hidden_NH: Tensor, targets_N: Tensor) -> tuple[Tensor, Tensor]:
+    def chunk_logprobs(hidden_NH: Tensor, targets_N: Tensor) -> tuple[Tensor, Tensor]:
         all_logprobs_NV = torch.log_softmax(head(hidden_NH).float() / temperature, dim=-1)
         logprobs_N = all_logprobs_NV.gather(1, targets_N[:, None])[:, 0]
         if entropy == "none":
@@ -39,11 +49,12 @@ def chosen_logprobs(
             entropy_N = -(all_logprobs_NV.exp() * all_logprobs_NV).sum(-1)
         return logprobs_N, entropy_N
 
-    rows = max(1, chunk_logits // vocabulary)
-    if len(targets_N) <= rows:
-        return one_chunk(hidden_NH, targets_N)
-    chunks = [
-        checkpoint(one_chunk, hidden_CH, targets_C, use_reentrant=False)
-        for hidden_CH, targets_C in zip(torch.split(hidden_NH, rows), torch.split(targets_N, rows), strict=True)
+    chunk_tokens = max(1, chunk_logits // vocabulary)
+    if len(targets_N) <= chunk_tokens:
+        return chunk_logprobs(hidden_NH, targets_N)
+    hidden_chunks, target_chunks = torch.split(hidden_NH, chunk_tokens), torch.split(targets_N, chunk_tokens)
+    results = [
+        checkpoint(chunk_logprobs, hidden_CH, targets_C, use_reentrant=False)
+        for hidden_CH, targets_C in zip(hidden_chunks, target_chunks, strict=True)
     ]
-    return torch.cat([logprobs for logprobs, _ in chunks]), torch.cat([entropy for _, entropy in chunks])
+    return torch.cat([logprobs for logprobs, _ in results]), torch.cat([entropy for _, entropy in results])

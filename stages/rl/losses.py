@@ -1,16 +1,85 @@
 """Losses of policy and critic, per token, and their reduction. Shapes: see `stages.rl`.
 
-Departure from the authors' release: sums are divided by totals of the whole optimiser step, which the caller passes
-in. Micro-batches then add up to the same gradient however the step is cut.
+Departs from the authors' release: sums are divided by totals of the whole optimizer step, which the caller passes in.
+The gradients of micro-batches then add up to the same gradient, however the step is split.
 """
 
-from typing import Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 PolicyLoss = Literal["ppo", "gspo", "cispo"]
 Normalisation = Literal["token", "sequence", "constant"]
+
+
+@dataclass(frozen=True, slots=True)
+class ClipRange:
+    """How far the policy may move in one update before a loss stops rewarding it."""
+
+    low: float
+    """The ratio is clipped to at least `1 - low`."""
+    high: float
+    """The ratio is clipped to at most `1 + high`. More than `low` is DAPO's clip-higher (arXiv 2503.14476, eq. 10)."""
+    dual: float | None = None
+    """Above 1: the loss of a token with advantage A < 0 is at most `-dual * A` (dual clip, arXiv 1912.09729, eq. 5)."""
+
+
+class PolicyLossOutput(NamedTuple):
+    """The loss of every token and what led to it, three tensors [B, T]."""
+
+    loss: Tensor
+    """The loss. Only this tensor is meant to be differentiated."""
+    ratio: Tensor
+    """Probability under the policy over the probability under the policy that sampled; for gspo that of sequences."""
+    clipped: Tensor
+    """1.0 if a clip decided the loss, else 0.0. In ppo and gspo, clipped tokens have no gradient."""
+
+
+def ppo_loss(
+    logprobs_BT: Tensor, old_logprobs_BT: Tensor, advantages_BT: Tensor, response_mask_BT: Tensor, clip: ClipRange
+) -> PolicyLossOutput:
+    """`-min(ratio * A, clamp(ratio, 1 - low, 1 + high) * A)`: PPO (arXiv 1707.06347, eq. 7)."""
+    log_ratio_BT = _log_ratio(logprobs_BT, old_logprobs_BT, response_mask_BT)
+    return _clipped_surrogate(log_ratio_BT.exp(), advantages_BT, clip)
+
+
+def gspo_loss(
+    logprobs_BT: Tensor, old_logprobs_BT: Tensor, advantages_BT: Tensor, response_mask_BT: Tensor, clip: ClipRange
+) -> PolicyLossOutput:
+    """PPO's loss with the ratio of whole sequences, `exp(mean of log-ratios)`: GSPO (arXiv 2507.18071, eq. 13 and 14).
+
+    This is the paper's GSPO-token: the gradient of a token passes through its own log-probability.
+    """
+    log_ratio_BT = _log_ratio(logprobs_BT, old_logprobs_BT, response_mask_BT)
+    length_B1 = response_mask_BT.sum(1, keepdim=True).clamp(min=1)
+    mean_B1 = log_ratio_BT.sum(1, keepdim=True).detach() / length_B1
+    # The value is the mean, the gradient that of the token's log-ratio.
+    log_ratio_BT = mean_B1 + log_ratio_BT - log_ratio_BT.detach()
+    return _clipped_surrogate(log_ratio_BT.exp(), advantages_BT, clip)
+
+
+def cispo_loss(
+    logprobs_BT: Tensor, old_logprobs_BT: Tensor, advantages_BT: Tensor, response_mask_BT: Tensor, clip: ClipRange
+) -> PolicyLossOutput:
+    """`-min(ratio, 1 + high) * A * logprob` with a detached ratio: CISPO (MiniMax-M1, arXiv 2506.13585, eq. 4-5).
+
+    The clip bounds the weight of a token and removes no token from the gradient. As in the paper there is no lower end;
+    `clip.low` and `clip.dual` have no effect.
+    """
+    ratio_BT = _log_ratio(logprobs_BT, old_logprobs_BT, response_mask_BT).exp()
+    weight_BT = ratio_BT.detach().clamp(max=1 + clip.high)
+    loss_BT = -weight_BT * advantages_BT * logprobs_BT
+    return PolicyLossOutput(loss_BT, ratio_BT, (weight_BT < ratio_BT).to(ratio_BT.dtype))
+
+
+LOSSES: Mapping[PolicyLoss, Callable[[Tensor, Tensor, Tensor, Tensor, ClipRange], PolicyLossOutput]] = {
+    "ppo": ppo_loss,
+    "gspo": gspo_loss,
+    "cispo": cispo_loss,
+}
 
 
 def policy_loss(
@@ -23,55 +92,57 @@ def policy_loss(
     clip: float,
     clip_high: float,
     dual_clip: float | None = None,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The loss of every token.
+) -> PolicyLossOutput:
+    """Return the loss of every token by one of `LOSSES`.
 
-    - ppo: `-min(ratio * A, clamp(ratio, 1 - clip, 1 + clip_high) * A)` (PPO, arXiv 1707.06347, eq. 7; a higher upper
-      end is DAPO's clip-higher, arXiv 2503.14476, eq. 10).
-    - gspo: the same with the ratio of whole sequences, `exp(mean of the tokens' log-ratios)`; each token's gradient
-      passes through its own log-probability (GSPO-token, arXiv 2507.18071, eq. 13 and 14).
-    - cispo: `-min(ratio, 1 + clip_high) * A * logprob`, the ratio without gradient, so that no token is lost to the
-      clip (MiniMax-M1, arXiv 2506.13585, eq. 4 and 5; as there, no lower end).
-
-    `dual_clip` > 1 bounds the loss of a token with A < 0 by `-dual_clip * A` (arXiv 1912.09729, eq. 5).
-
-    Returns three tensors [B, T]: the loss; the ratio; whether a clip decided (for ppo and gspo the gradient is 0
-    there), as 0.0 or 1.0.
+    Args:
+        logprobs_BT: log-probabilities under the policy that is trained, with gradient.
+        old_logprobs_BT: log-probabilities under the policy at the start of the update.
+        advantages_BT: advantages, without gradient.
+        response_mask_BT: True on response tokens. On padding the loss has no meaning; multiply by `token_weights`,
+            which are 0 there.
+        kind: name of the loss in `LOSSES`.
+        clip, clip_high, dual_clip: see `ClipRange`.
     """
-    log_ratio_BT = (logprobs_BT - old_logprobs_BT) * response_mask_BT
-    if kind == "gspo":
-        length_B1 = response_mask_BT.sum(1, keepdim=True).clamp(min=1)
-        mean_B1 = log_ratio_BT.sum(1, keepdim=True).detach() / length_B1
-        log_ratio_BT = mean_B1 + log_ratio_BT - log_ratio_BT.detach()
-    ratio_BT = log_ratio_BT.exp()
-    if kind == "cispo":
-        weights_BT = ratio_BT.detach().clamp(max=1 + clip_high)
-        return -weights_BT * advantages_BT * logprobs_BT, ratio_BT, (weights_BT < ratio_BT).to(ratio_BT.dtype)
-    unclipped_BT = -ratio_BT * advantages_BT
-    bounded_BT = -ratio_BT.clamp(1 - clip, 1 + clip_high) * advantages_BT
-    loss_BT, clipped_BT = torch.maximum(unclipped_BT, bounded_BT), bounded_BT > unclipped_BT
-    if dual_clip is not None:
-        ceiling_BT = torch.where(advantages_BT < 0, -dual_clip * advantages_BT, torch.inf)
-        loss_BT, clipped_BT = torch.minimum(loss_BT, ceiling_BT), clipped_BT | (loss_BT > ceiling_BT)
-    return loss_BT, ratio_BT, clipped_BT.to(ratio_BT.dtype)
+    return LOSSES[kind](
+        logprobs_BT, old_logprobs_BT, advantages_BT, response_mask_BT, ClipRange(clip, clip_high, dual_clip)
+    )
+
+
+def _log_ratio(logprobs_BT: Tensor, old_logprobs_BT: Tensor, response_mask_BT: Tensor) -> Tensor:
+    return (logprobs_BT - old_logprobs_BT) * response_mask_BT
+
+
+def _clipped_surrogate(ratio_BT: Tensor, advantages_BT: Tensor, clip: ClipRange) -> PolicyLossOutput:
+    """Return PPO's loss for given ratios, with the dual clip if there is one."""
+    unclipped_loss_BT = -ratio_BT * advantages_BT
+    clipped_loss_BT = -ratio_BT.clamp(1 - clip.low, 1 + clip.high) * advantages_BT
+    loss_BT, clipped_BT = torch.maximum(unclipped_loss_BT, clipped_loss_BT), clipped_loss_BT > unclipped_loss_BT
+    if clip.dual is not None:
+        largest_loss_BT = torch.where(advantages_BT < 0, -clip.dual * advantages_BT, torch.inf)
+        loss_BT, clipped_BT = torch.minimum(loss_BT, largest_loss_BT), clipped_BT | (loss_BT > largest_loss_BT)
+    return PolicyLossOutput(loss_BT, ratio_BT, clipped_BT.to(ratio_BT.dtype))
 
 
 def value_loss(values_BT: Tensor, old_values_BT: Tensor, returns_BT: Tensor, clip: float | None) -> Tensor:
-    """Half the squared error of the critic, [B, T]; with `clip` the larger of it and that of
-    `old + clamp(value - old, -clip, clip)` (the PPO code of OpenAI baselines)."""
-    loss_BT = (values_BT - returns_BT).square()
+    """Return half the squared error of the critic's values, [B, T].
+
+    With `clip`, the error of `old_value + clamp(value - old_value, -clip, clip)` counts if it is larger (the PPO code
+    of OpenAI baselines).
+    """
+    squared_error_BT = (values_BT - returns_BT).square()
     if clip is not None:
-        near_BT = old_values_BT + (values_BT - old_values_BT).clamp(-clip, clip)
-        loss_BT = torch.maximum(loss_BT, (near_BT - returns_BT).square())
-    return 0.5 * loss_BT
+        clipped_values_BT = old_values_BT + (values_BT - old_values_BT).clamp(-clip, clip)
+        squared_error_BT = torch.maximum(squared_error_BT, (clipped_values_BT - returns_BT).square())
+    return 0.5 * squared_error_BT
 
 
 def truncated_importance_weights(old_logprobs_BT: Tensor, behaviour_logprobs_BT: Tensor, cap: float) -> Tensor:
-    """`min(exp(old - behaviour), cap)` per token, detached: corrects for the engine that sampled.
+    """Return `min(exp(old - behaviour), cap)` per token, [B, T], detached. The weights correct for the sampling engine.
 
-    `behaviour_logprobs` are the sampling engine's, `old_logprobs` the trainer's for the same weights; kernels and
-    precision make them differ (truncated importance sampling: F. Yao et al., "Your efficient RL framework secretly
-    brings you off-policy RL training", 2025).
+    `behaviour_logprobs_BT` come from the engine that sampled the responses, `old_logprobs_BT` from the trainer with the
+    same weights. Kernels and precision make the two differ (truncated importance sampling: F. Yao et al., "Your
+    efficient RL framework secretly brings you off-policy RL training", 2025).
     """
     return torch.exp(old_logprobs_BT - behaviour_logprobs_BT).clamp(max=cap).detach()
 
@@ -79,11 +150,16 @@ def truncated_importance_weights(old_logprobs_BT: Tensor, behaviour_logprobs_BT:
 def token_weights(
     response_mask_BT: Tensor, normalisation: Normalisation, *, tokens: int, responses: int, max_tokens: int
 ) -> Tensor:
-    """What each token counts in the sum that is the loss [B, T]; `tokens` and `responses` are the optimiser step's.
+    """Return the weight of each token in the sum that is the loss, [B, T], 0 on padding.
 
     - token: `1 / tokens`, the mean over tokens (DAPO, arXiv 2503.14476, section 3.3).
     - sequence: `1 / (responses * length)`, the mean over responses of their means (GRPO, arXiv 2402.03300, eq. 3).
-    - constant: `1 / (responses * max_tokens)`, blind to length (Dr.GRPO, arXiv 2503.20783, section 3.2).
+    - constant: `1 / (responses * max_tokens)`, the same for every length (Dr.GRPO, arXiv 2503.20783, section 3.2).
+
+    Args:
+        response_mask_BT: True on the response tokens of this micro-batch.
+        tokens, responses: numbers of response tokens and responses in the whole optimizer step.
+        max_tokens: largest length of a response.
     """
     if normalisation == "token":
         weight_B1 = torch.full_like(response_mask_BT[:, :1], 1 / tokens, dtype=torch.float32)

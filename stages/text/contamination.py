@@ -1,7 +1,7 @@
 """Overlap of a text with the evaluation sets: n words in a row, or the whole text.
 
-Words are those of `similarity.tokenize`: neither case nor punctuation nor LaTeX's backslashes and braces matter, and in
-Chinese and Japanese every character is one.
+Words are those of `similarity.tokenize`. Case, punctuation and LaTeX's backslashes and braces do not matter, and every
+Chinese or Japanese character is a word.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,22 +10,25 @@ from stages.text.similarity import tokenize
 
 
 class EvaluationOverlap:
-    """Knows every run of `words` words of the evaluation problems; one that has fewer matches as a whole only."""
+    """An index of all runs of `words` words in the evaluation problems.
+
+    A problem or text with fewer words overlaps only with an equal one.
+    """
 
     def __init__(self, problems: Iterable[tuple[str, str]], words: int) -> None:
-        """`problems`: (evaluation set, question). `words` = 0 looks for equal texts only."""
+        """`problems`: (evaluation set, question). With `words` = 0 only equal texts overlap."""
         self._words = words
         self._runs: dict[str, set[str]] = {}
         for name, question in problems:
             self._runs.setdefault(name, set()).update(self._runs_of(question))
 
     def found_in(self, text: str) -> list[str]:
-        """Names of the evaluation sets that share a run of words with `text`, in the order they were given."""
-        runs = set(self._runs_of(text))
-        return [name for name, known in self._runs.items() if not runs.isdisjoint(known)]
+        """Return the names of the evaluation sets that share a run of words with `text`, in the order of `problems`."""
+        text_runs = set(self._runs_of(text))
+        return [name for name, set_runs in self._runs.items() if not text_runs.isdisjoint(set_runs)]
 
     def _runs_of(self, text: str) -> Iterator[str]:
-        """All runs of n words, each joined by spaces, which no word holds; the whole text when it has fewer."""
+        """Yield all runs of `words` words of a text, joined by spaces; the whole text if it has fewer words."""
         tokens = tokenize(text)
         if tokens:
             size = min(self._words or len(tokens), len(tokens))

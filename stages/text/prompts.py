@@ -1,7 +1,7 @@
-"""The few-shot prompt that asks the policy for more questions, and how it is made to fit.
+"""The few-shot prompt that asks the policy for more questions, fitted to a number of tokens.
 
-Departs from the authors' release in one point: a prompt that is too long loses whole examples from its end, where
-theirs is cut at 1024 tokens from the right, which loses the next number and half a question with it.
+Departs from the authors' release in one point: whole examples are left out of a prompt that is too long. The release
+cuts the prompt after 1024 tokens, which removes half a question and the number at the end.
 """
 
 import random
@@ -11,10 +11,10 @@ from storage.errors import InputError
 
 
 def question_list_messages(questions: Sequence[str], *, system: str, user: str) -> list[dict[str, str]]:
-    """Chat messages: `user`, then the questions numbered from 1, then the bare next number, where the policy goes on.
+    """Return chat messages: the text `user`, then the questions numbered from 1, then the next number alone.
 
-    White space inside a question is collapsed, so that one line is one question. An empty `system` gives no system
-    message (some chat templates refuse one).
+    The policy continues after that number. White space inside a question is collapsed, so that a question is one line.
+    An empty `system` gives no system message, because some chat templates refuse one.
     """
     lines = [f"{number}. {' '.join(question.split())}" for number, question in enumerate(questions, start=1)]
     content = "\n".join([user, *lines, f"{len(questions) + 1}."])
@@ -25,16 +25,19 @@ def question_list_messages(questions: Sequence[str], *, system: str, user: str) 
 def choose_examples(
     rng: random.Random, *, pool: Sequence[str], seeds: Sequence[str], total: int, from_pool: int
 ) -> list[str]:
-    """`total` different questions in random order: at most `from_pool` kept generated ones, the rest seeds.
+    """Return `total` different questions in random order: at most `from_pool` from the pool, the rest seeds.
 
-    Fewer come back when `pool` and `seeds` together hold fewer different texts. Raises InputError when there are none.
+    `pool`: questions that the policy wrote and that were kept. The result is shorter when `pool` and `seeds` hold too
+    few different questions. Raises InputError when it would be empty.
     """
-    kept = list(dict.fromkeys(pool))
-    generated = rng.sample(kept, min(from_pool, total, len(kept)))
-    others = [seed for seed in dict.fromkeys(seeds) if seed not in generated]
-    chosen = generated + rng.sample(others, min(total - len(generated), len(others)))
+    distinct_pool = list(dict.fromkeys(pool))
+    generated = rng.sample(distinct_pool, min(from_pool, total, len(distinct_pool)))
+    unused_seeds = [seed for seed in dict.fromkeys(seeds) if seed not in generated]
+    chosen = generated + rng.sample(unused_seeds, min(total - len(generated), len(unused_seeds)))
     if not chosen:
-        raise InputError(f"no example question to choose: {len(seeds)} seeds, {len(kept)} in the pool, {total} wanted")
+        raise InputError(
+            f"no example question to choose: {len(seeds)} seeds, {len(distinct_pool)} in the pool, {total} wanted"
+        )
     rng.shuffle(chosen)
     return chosen
 
@@ -42,11 +45,10 @@ def choose_examples(
 def fit_examples(
     examples: Sequence[str], render: Callable[[Sequence[str]], list[int]], max_tokens: int
 ) -> tuple[list[str], list[int]]:
-    """The examples that fit, in order, and the ids of their prompt of at most `max_tokens` tokens.
+    """Return the examples that fit, in order, and the token ids of their prompt, at most `max_tokens`.
 
-    Examples are taken whole or left out: one that would not fit any more is passed over, so a single over-long seed
-    costs itself and not the prompt. `render` turns examples into the token ids of the whole prompt. Raises InputError
-    when no example fits alone.
+    `render` turns examples into the token ids of the whole prompt. An example that does not fit is skipped and the next
+    one is tried, so a single long seed does not lose the prompt. Raises InputError when no example fits alone.
     """
     ids = render(examples)
     if examples and len(ids) <= max_tokens:

@@ -1,9 +1,8 @@
-"""Rules a generated question must pass before it is compared with others (docs/explanation/method.md, 2).
+"""Rules that a generated question must pass before it is compared with others (docs/explanation/method.md, 2).
 
-Departs from the authors' release in four points: the rules are named and listed, and every rejection carries the name
-of its rule; a question is also too long by characters, since model output without white space has one word however
-long it is; a character of a script without spaces counts as a word; and text that a tokenizer reads as a control token
-is refused.
+Departs from the authors' release in four points. The rules have names, and every rejection records the name of its
+rule. The number of characters is limited too, because text without white space is a single word of any length.
+A character of a script without spaces counts as a word. Text that a tokenizer reads as a control token is refused.
 """
 
 import re
@@ -16,8 +15,8 @@ from stages.text.similarity import SPACELESS
 
 _WORD = re.compile(rf"[{SPACELESS}]|[^\s{SPACELESS}]+")
 _PUNCTUATION = frozenset(string.punctuation)
-# Every repetition is bounded, so a hostile text takes linear time. Names between bars have three characters or more
-# and no operator (a<|b-c|>d is mathematics); three capitals in brackets are the area of a triangle, not a token.
+# Every repetition is bounded, so that a hostile text takes linear time. Names between bars have at least three
+# characters and no operator (a<|b-c|>d is mathematics). Three capitals in brackets are the area of a triangle.
 _CONTROL_TEXT = re.compile(
     "|".join(
         (
@@ -65,10 +64,14 @@ RULES: Mapping[str, Callable[[str, QualityRules], bool]] = {
     "leading_non_ascii": lambda question, rules: not question[:1].isascii(),
     "control_text": lambda question, rules: _CONTROL_TEXT.search(question) is not None,
 }
-"""Every rule of `stages.settings.filter.RULE_NAMES`: whether it rejects a question without white space at its ends."""
+"""Rule name -> function (question, settings) -> whether the rule rejects the question.
+
+Questions have no white space at either end. The names are those of `stages.settings.filter.RULE_NAMES`; the published
+rules come first, and `control_text` is ours.
+"""
 
 
 def reject_reason(question: str, rules: QualityRules) -> str | None:
-    """Name of the first rule in `rules.use` that the question breaks, None when it passes all."""
+    """Return the name of the first rule in `rules.use` that rejects the question, None if all rules accept it."""
     stripped = question.strip()
     return next((name for name in rules.use if RULES[name](stripped, rules)), None)

@@ -1,4 +1,4 @@
-"""The built-in domain: what it makes it can solve, splits share no numbers, and hostile text is no problem of it."""
+"""The built-in domain: problems are solved, splits share no numbers, and hostile text is not taken for a problem."""
 
 import random
 import time
@@ -27,7 +27,7 @@ def test_writes_both_kinds_of_response() -> None:
 
 
 @pytest.mark.parametrize("split", [None, "warm", "seed", "heldout"])
-def test_every_made_problem_is_solved_to_its_own_answer(split: arithmetic.Split | None) -> None:
+def test_every_made_problem_is_solved(split: arithmetic.Split | None) -> None:
     rng = random.Random(3)
     for _ in range(300):
         problem = make_problem(rng, split)
@@ -39,7 +39,7 @@ def test_every_made_problem_is_solved_to_its_own_answer(split: arithmetic.Split 
         assert min(totals) >= 2 and max(totals) <= 60 and totals[-1] == problem.answer
 
 
-def test_problems_are_distinct_and_the_same_for_the_same_seed() -> None:
+def test_problems_are_distinct_and_depend_on_the_seed() -> None:
     first = problems("heldout", 500, seed=4)
     assert len({problem.question for problem in first}) == len({problem.chain for problem in first}) == 500
     assert problems("heldout", 500, seed=4) == first
@@ -49,20 +49,20 @@ def test_problems_are_distinct_and_the_same_for_the_same_seed() -> None:
 def test_splits_share_no_numbers_whatever_their_signs() -> None:
     splits: tuple[arithmetic.Split, ...] = ("warm", "seed", "heldout")
     numbers = [{tuple(map(abs, problem.chain)) for problem in problems(split, 800, seed=1)} for split in splits]
-    assert all(one.isdisjoint(other) for one, other in combinations(numbers, 2))
+    assert all(left.isdisjoint(right) for left, right in combinations(numbers, 2))
 
 
 def test_shares_of_the_splits() -> None:
     rng = random.Random(0)
     chains = [make_problem(rng, None).chain for _ in range(4000)]
-    found = [split_of(chain) for chain in chains]
+    splits = [split_of(chain) for chain in chains]
     # Standard errors at 4,000 draws: 0.6, 0.5 and 0.3 points; the bounds are at least three of them.
-    assert 0.83 < found.count("warm") / 4000 < 0.87
-    assert 0.085 < found.count("seed") / 4000 < 0.115
-    assert 0.035 < found.count("heldout") / 4000 < 0.065
+    assert 0.83 < splits.count("warm") / 4000 < 0.87
+    assert 0.085 < splits.count("seed") / 4000 < 0.115
+    assert 0.035 < splits.count("heldout") / 4000 < 0.065
 
 
-def test_held_out_numbers_are_found_in_any_wording_and_with_any_signs() -> None:
+def test_held_out_numbers_are_found_in_any_wording() -> None:
     problem = problems("heldout", 1, seed=0)[0]
     numbers = [abs(number) for number in problem.chain]
     assert is_held_out(problem.question)
@@ -93,11 +93,11 @@ def test_held_out_numbers_are_found_in_any_wording_and_with_any_signs() -> None:
         "Rosa has 30 coins, buys 2, buys 2, buys 2, buys 2, buys 2, buys 2 and buys 2. How many are there now?",
     ],
 )
-def test_what_is_not_of_the_domain_has_no_solution(question: str) -> None:
+def test_other_text_has_no_solution(question: str) -> None:
     assert solve(question) is None
 
 
-def test_a_question_of_the_model_may_leave_the_ranges_that_problems_are_made_in() -> None:
+def test_a_question_of_a_model_may_have_larger_numbers_and_more_steps() -> None:
     one_step = solve("Rosa has 9 coins and loses 9. What is the total now?")
     assert one_step is not None and one_step.chain == (9, -9) and one_step.answer == 0
     five_steps = solve("Ben owns 70 pens, buys 8, buys 9, then buys 4, sells 2, and finds 7. What is the total now?")
@@ -117,5 +117,5 @@ def test_hostile_text_takes_no_time(text: str) -> None:
 def test_random_problems_are_unlike_each_other() -> None:
     scorer = RougeScorer(["rougeL"], use_stemmer=False)
     questions = [problem.question for problem in problems("seed", 64, seed=2)]
-    scores = [scorer.score(one, other)["rougeL"].fmeasure for one, other in combinations(questions, 2)]
+    scores = [scorer.score(left, right)["rougeL"].fmeasure for left, right in combinations(questions, 2)]
     assert sum(score > 0.7 for score in scores) / len(scores) < 0.005

@@ -1,4 +1,4 @@
-"""Our losses and advantages against numbers that TRL's own functions gave (tests/golden/trl)."""
+"""Our losses and advantages against results of TRL's functions (tests/golden/trl)."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ CASES: dict[str, dict[str, Any]] = {
     "kl": {"kl_coef": 0.3},
     "gspo": {"kind": "gspo", "normalisation": "sequence"},
     "gspo, token mean": {"kind": "gspo"},
-    # TRL names the largest weight, we (with the paper) how far it lies above 1.
+    # In TRL the setting is the largest weight, here and in the paper its distance from 1.
     "cispo": {"kind": "cispo", "clip_high": 0.5},
     "tis": {"tis_cap": 1.3},
 }
@@ -32,7 +32,7 @@ def _input(name: str) -> Tensor:
     return torch.tensor(GOLDEN["inputs"][name], dtype=torch.bool if name == "mask" else torch.float64)
 
 
-def test_no_case_is_left_out() -> None:
+def test_every_golden_case_is_tested() -> None:
     assert GOLDEN["losses"].keys() == CASES.keys()
 
 
@@ -62,13 +62,13 @@ def test_loss_and_gradient_are_trls(case: str) -> None:
 
 @pytest.mark.parametrize("case", ["clip-higher", "dual clip", "kl", "gspo", "cispo", "tis"])
 def test_each_setting_makes_a_difference_here(case: str) -> None:
-    """Otherwise agreeing with TRL would say nothing about it."""
+    """Otherwise agreement with TRL would not test the setting."""
     assert GOLDEN["losses"][case]["loss"] != pytest.approx(GOLDEN["losses"]["token"]["loss"], abs=1e-3)
 
 
 @pytest.mark.parametrize("name", ["grpo", "dr_grpo", "rloo"])
 def test_advantages_are_trls(name: str) -> None:
-    """TRL adds 1e-4 to GRPO's standard deviation, and does not whiten RLOO unless told to."""
+    """TRL adds 1e-4 to GRPO's standard deviation, and whitens RLOO only on request."""
     rewards_B, group_B = torch.tensor(GOLDEN["rewards"]).double(), torch.arange(8) // 4
-    got = advantages.ESTIMATORS[name].baseline(rewards_B, group_B, 1e-4)
-    torch.testing.assert_close(got, torch.tensor(GOLDEN["advantages"][name]).double(), atol=1e-5, rtol=1e-5)
+    actual = advantages.ESTIMATORS[name].baseline(rewards_B, group_B, 1e-4)
+    torch.testing.assert_close(actual, torch.tensor(GOLDEN["advantages"][name]).double(), atol=1e-5, rtol=1e-5)

@@ -1,4 +1,4 @@
-"""A two-armed bandit as a language model of two words: every estimator and every loss has to find the better arm."""
+"""A two-armed bandit as a language model of two words. Every estimator and every loss has to find the better arm."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ GROUP_B, MASK_BT = torch.arange(GROUPS * SIZE) // SIZE, torch.ones(GROUPS * SIZE
 
 
 def _play(better: int, algorithm: str, epochs: int = 1, **loss: Any) -> float:
-    """Probability of the better arm after 60 rollouts of 64 pulls."""
+    """Return the probability of the better arm after 60 rollouts of 64 pulls."""
     generator = torch.Generator().manual_seed(3)
     logits, value = torch.zeros(2, requires_grad=True), torch.zeros(1, requires_grad=True)
     optimizer = torch.optim.AdamW([{"params": [logits], "lr": 0.1}, {"params": [value], "lr": 0.05}], weight_decay=0.0)

@@ -35,12 +35,12 @@ def test_chunks_change_neither_values_nor_gradients(chunk_logits: int) -> None:
     torch.testing.assert_close(logprobs, full)
     torch.testing.assert_close(entropy, torch.distributions.Categorical(logits=head(hidden) / 0.7).entropy())
     assert not entropy.requires_grad
-    for got, expected in zip(gradients(logprobs), gradients(full), strict=True):
-        torch.testing.assert_close(got, expected)
+    for actual, expected in zip(gradients(logprobs), gradients(full), strict=True):
+        torch.testing.assert_close(actual, expected)
 
 
 @pytest.mark.parametrize("chunk_logits", [21, 10_000])
-def test_entropy_carries_a_gradient_where_asked_for(chunk_logits: int) -> None:
+def test_trained_entropy_has_a_gradient(chunk_logits: int) -> None:
     generator = torch.Generator().manual_seed(0)
     head = torch.nn.Linear(5, 7, bias=False)
     hidden = torch.randn(10, 5, generator=generator, requires_grad=True)
@@ -48,11 +48,11 @@ def test_entropy_carries_a_gradient_where_asked_for(chunk_logits: int) -> None:
     _, entropy = chosen_logprobs(
         hidden, head, targets, temperature=0.7, vocabulary=7, entropy="trained", chunk_logits=chunk_logits
     )
-    expected = torch.distributions.Categorical(logits=head(hidden) / 0.7).entropy()
-    torch.testing.assert_close(entropy, expected)
-    for got, wanted in zip(
+    full_entropy = torch.distributions.Categorical(logits=head(hidden) / 0.7).entropy()
+    torch.testing.assert_close(entropy, full_entropy)
+    for actual, expected in zip(
         torch.autograd.grad(entropy.sum(), (hidden, head.weight)),
-        torch.autograd.grad(expected.sum(), (hidden, head.weight)),
+        torch.autograd.grad(full_entropy.sum(), (hidden, head.weight)),
         strict=True,
     ):
-        torch.testing.assert_close(got, wanted)
+        torch.testing.assert_close(actual, expected)

@@ -23,17 +23,17 @@ def test_ppo_by_hand() -> None:
     loss, ratio, clipped = losses.policy_loss(
         logprobs, torch.zeros(1, 5), advantage, _all(logprobs), clip=0.2, clip_high=0.2
     )
-    # -2; cut at 1.2; not cut, 0.5 < 0.8 is the pessimistic side; not cut; cut at 0.8.
+    # -2; clipped at 1.2; not clipped, 0.5 < 0.8 is the pessimistic side; not clipped; clipped at 0.8.
     torch.testing.assert_close(loss, torch.tensor([[-2.0, -1.2, -0.5, 1.5, 0.8]]))
     torch.testing.assert_close(ratio, torch.tensor([[1.0, 1.5, 0.5, 1.5, 0.5]]))
     assert clipped.tolist() == [[0.0, 1.0, 0.0, 0.0, 1.0]]
     loss.sum().backward()
-    # d(-ratio A)/d logprob = -ratio A; nothing where the clip decided.
+    # d(-ratio A)/d logprob = -ratio A; 0 if the clip decided.
     assert logprobs.grad is not None
     torch.testing.assert_close(logprobs.grad, torch.tensor([[-2.0, 0.0, -0.5, 1.5, 0.0]]))
 
 
-def test_a_higher_upper_end_lets_good_tokens_grow_and_changes_nothing_below() -> None:
+def test_a_higher_upper_end_changes_good_tokens_only() -> None:
     logprobs = _logprobs([1.25, 1.5, 0.5])
     loss, _, clipped = losses.policy_loss(
         logprobs, torch.zeros(1, 3), torch.tensor([[1.0, 1.0, -1.0]]), _all(logprobs), clip=0.2, clip_high=0.28
@@ -42,7 +42,7 @@ def test_a_higher_upper_end_lets_good_tokens_grow_and_changes_nothing_below() ->
     assert clipped.tolist() == [[0.0, 1.0, 1.0]]
 
 
-def test_dual_clip_bounds_what_a_bad_token_can_cost() -> None:
+def test_dual_clip_bounds_the_loss_of_a_bad_token() -> None:
     logprobs = _logprobs([2.0, 5.0, 5.0])
     loss, _, clipped = losses.policy_loss(
         logprobs,
@@ -53,7 +53,7 @@ def test_dual_clip_bounds_what_a_bad_token_can_cost() -> None:
         clip_high=0.2,
         dual_clip=3.0,
     )
-    # 2 < 3 stays; 5 is cut to 3; a good token is cut at 1.2 as ever.
+    # 2 < 3 stays; 5 is clipped to 3; a good token is clipped at 1.2 as without dual clip.
     torch.testing.assert_close(loss, torch.tensor([[2.0, 3.0, -1.2]]))
     assert clipped.tolist() == [[0.0, 1.0, 1.0]]
     loss.sum().backward()
@@ -73,11 +73,11 @@ def test_gspo_by_hand() -> None:
     torch.testing.assert_close(loss[mask], torch.tensor([2.0, 2.0, -0.5]))
     assert clipped[mask].tolist() == [0.0, 0.0, 0.0]
     weights = losses.token_weights(mask, "sequence", tokens=3, responses=2, max_tokens=9)
-    (got,) = torch.autograd.grad((loss * weights).sum(), logprobs)
+    (actual,) = torch.autograd.grad((loss * weights).sum(), logprobs)
     # As a formula of whole sequences: -mean over responses of s * A, s = exp(mean of the log-ratios).
     whole = torch.stack([logprobs[0].mean().exp() * -1.0, logprobs[1, 0].exp() * 1.0])
     (expected,) = torch.autograd.grad(-whole.mean(), logprobs)
-    torch.testing.assert_close(got, expected)
+    torch.testing.assert_close(actual, expected)
 
 
 def test_gspo_is_clipped_as_a_whole() -> None:
@@ -101,13 +101,13 @@ def test_cispo_by_hand() -> None:
     torch.testing.assert_close(ratio, torch.tensor([[1.0, 5.0, 0.1, 5.0]]))
     assert clipped.tolist() == [[0.0, 1.0, 0.0, 1.0]]
     loss.sum().backward()
-    # The weight, at most 2, times -A: no token is without a gradient.
+    # The weight, at most 2, times -A: every token has a gradient.
     assert logprobs.grad is not None
     torch.testing.assert_close(logprobs.grad, torch.tensor([[-2.0, -2.0, -0.1, 2.0]]))
 
 
 @pytest.mark.parametrize("kind", ["ppo", "gspo", "cispo"])
-def test_padding_has_no_gradient_and_no_ratio_of_its_own(kind: losses.PolicyLoss) -> None:
+def test_padding_has_no_gradient_and_a_finite_ratio(kind: losses.PolicyLoss) -> None:
     logprobs = torch.tensor([[0.1, 800.0]], requires_grad=True)
     mask = torch.tensor([[True, False]])
     loss, ratio, _ = losses.policy_loss(
@@ -121,11 +121,11 @@ def test_padding_has_no_gradient_and_no_ratio_of_its_own(kind: losses.PolicyLoss
 def test_value_loss_by_hand() -> None:
     values, old, returns = torch.tensor([[1.0, 0.1, 0.6]]), torch.zeros(1, 3), torch.tensor([[2.0, 1.0, 0.0]])
     torch.testing.assert_close(losses.value_loss(values, old, returns, None), torch.tensor([[0.5, 0.405, 0.18]]))
-    # Held to 0.2 of the old value: 0.2, 0.1 and 0.2; the larger of both errors counts.
+    # Clipped to 0.2 around the old value: 0.2, 0.1 and 0.2; the larger of both errors counts.
     torch.testing.assert_close(losses.value_loss(values, old, returns, 0.2), torch.tensor([[1.62, 0.405, 0.18]]))
 
 
-def test_importance_weight_is_cut_above_only_and_carries_no_gradient() -> None:
+def test_importance_weights_are_capped_and_have_no_gradient() -> None:
     old = _logprobs([0.1, 1.0, 1.5, 8.0])
     weights = losses.truncated_importance_weights(old, torch.zeros(1, 4), cap=2.0)
     torch.testing.assert_close(weights, torch.tensor([[0.1, 1.0, 1.5, 2.0]]))
@@ -144,13 +144,13 @@ MASK = torch.tensor([[True, True, False], [True, False, False]])
     ],
 )
 def test_token_weights_by_hand(normalisation: losses.Normalisation, expected: list[list[float]]) -> None:
-    got = losses.token_weights(MASK, normalisation, tokens=3, responses=2, max_tokens=5)
-    torch.testing.assert_close(got, torch.tensor(expected))
+    actual = losses.token_weights(MASK, normalisation, tokens=3, responses=2, max_tokens=5)
+    torch.testing.assert_close(actual, torch.tensor(expected))
 
 
 @pytest.mark.parametrize("normalisation", ["token", "sequence", "constant"])
 def test_parts_of_a_step_add_up_to_the_whole(normalisation: losses.Normalisation) -> None:
-    """Means of micro-batches, averaged, weighted the tokens of a short micro-batch more."""
+    """Regression: an average of the means of micro-batches gave more weight to tokens of a short micro-batch."""
     values = torch.tensor([[1.0, 2.0, 9.0], [5.0, 9.0, 9.0]])
 
     def reduced(rows: slice) -> float:

@@ -1,4 +1,4 @@
-"""Combined settings against numbers of TRL's own functions, and how the two agree where definitions differ."""
+"""Combined settings against results of TRL's functions, and how results relate when definitions differ."""
 
 import json
 import math
@@ -13,7 +13,7 @@ from stages.rl import advantages, kl, losses
 
 GOLDEN: dict[str, Any] = json.loads((Path(__file__).parents[2] / "golden/trl/relations.json").read_text())
 TRL_EPS = 1e-4
-"""What TRL adds to a standard deviation; not a setting there."""
+"""TRL adds this constant to a standard deviation."""
 
 CASES: dict[str, dict[str, Any]] = {
     # TRL clamps the ratio to delta before PPO's clip, so a delta below 1 + epsilon_high also lowers the upper end for
@@ -50,7 +50,7 @@ def _ours(
     return loss.item(), gradient
 
 
-def test_no_case_is_left_out() -> None:
+def test_every_golden_case_is_tested() -> None:
     assert GOLDEN["losses"].keys() == CASES.keys()
 
 
@@ -63,19 +63,19 @@ def test_loss_and_gradient_are_trls(case: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("case", "same_words"),
+    ("case", "same_value"),
     [
         ("dual clip below the upper end", {"dual_clip": 1.1}),
         ("gspo, dual clip", {"kind": "gspo", "normalisation": "sequence", "dual_clip": 1.05}),
     ],
 )
-def test_a_low_dual_clip_is_not_trls_delta_of_the_same_size(case: str, same_words: dict[str, Any]) -> None:
-    loss, _ = _ours(**same_words)
+def test_a_low_dual_clip_differs_from_trls_delta(case: str, same_value: dict[str, Any]) -> None:
+    loss, _ = _ours(**same_value)
     assert loss != pytest.approx(GOLDEN["losses"][case]["loss"], abs=1e-3)
 
 
-def test_trl_scales_by_the_spread_of_rewards_we_by_that_of_advantages() -> None:
-    """`scale_rewards="batch"`, against reinforce_pp_baseline with responses of one token: same up to one factor."""
+def test_batch_scaling_differs_by_the_spread_that_is_used() -> None:
+    """TRL's `scale_rewards="batch"` divides by the std of rewards, reinforce_pp_baseline by that of advantages."""
     rewards_B, group_B = torch.tensor(GOLDEN["rewards"]).double(), torch.arange(8) // 4
     centred_B = advantages.group_centred(rewards_B, group_B, 0.0)
     ours_B = advantages.whiten(centred_B[:, None], torch.ones(8, 1, dtype=torch.bool), 0.0)[:, 0].double()
@@ -85,8 +85,8 @@ def test_trl_scales_by_the_spread_of_rewards_we_by_that_of_advantages() -> None:
     assert factor < 0.95
 
 
-def test_trl_normalises_rloo_over_responses_and_divides_by_one_less() -> None:
-    """Against whitening of responses of one token, where ours is over responses too."""
+def test_rloo_normalization_differs_by_one_degree_of_freedom() -> None:
+    """With responses of one token, TRL's std over responses and ours over tokens differ in the divisor alone."""
     rewards_B, group_B = torch.tensor(GOLDEN["rewards"]).double(), torch.arange(8) // 4
     scores_B = advantages.leave_one_out(rewards_B, group_B, 0.0)
     shrink = math.sqrt(7 / 8)

@@ -1,4 +1,4 @@
-"""A manifest is read whole and of the known format, or an error names it."""
+"""A manifest is read completely and in a known format, or an error names it."""
 
 import json
 from typing import Any
@@ -71,13 +71,13 @@ def test_a_missing_manifest_is_named() -> None:
         manifest().to_bytes().replace(b'"vote/kept":4', b'"vote/kept":5'),
     ],
 )
-def test_a_damaged_manifest_is_corrupt_with_the_way_out(data: bytes) -> None:
-    with pytest.raises(CorruptArtifact, match="serl repair memory://") as found:
+def test_a_damaged_manifest_is_corrupt_and_says_how_to_repair(data: bytes) -> None:
+    with pytest.raises(CorruptArtifact, match="serl repair memory://") as error:
         read_manifest(stored(data), PATH)
-    assert PATH in str(found.value) and "\n" not in str(found.value)
+    assert PATH in str(error.value) and "\n" not in str(error.value)
 
 
-def test_a_later_format_asks_for_another_version_and_is_not_called_corrupt() -> None:
+def test_a_later_format_asks_for_another_version() -> None:
     newer = {**json.loads(manifest().to_bytes()), "format": 3, "pruned": True}
     with pytest.raises(UnknownFormat, match=r"manifest format 3, this version of serl reads up to 2.*0\.1\.0"):
         read_manifest(stored(json.dumps(newer).encode()), PATH)

@@ -1,4 +1,4 @@
-"""Weights from S3 are kept once per content, and the longest unused make room."""
+"""Weights from S3 are kept once per content, and those unused for longest are deleted first."""
 
 import os
 import threading
@@ -43,14 +43,14 @@ def test_a_failed_download_leaves_nothing(root: Path) -> None:
     assert list(root.iterdir()) == []
 
 
-def test_the_longest_unused_make_room(root: Path) -> None:
+def test_the_folders_unused_for_longest_are_deleted(root: Path) -> None:
     fill("old", 400, age=9_000)
     fill("older", 400, age=10_000)
     fill("new", 400)
     assert sorted(path.name for path in root.iterdir()) == ["new", "old"]
 
 
-def test_use_makes_young(root: Path) -> None:
+def test_a_folder_that_was_found_counts_as_used(root: Path) -> None:
     fill("a", 400, age=10_000)
     fill("b", 400, age=9_000)
     assert cache.find("a")
@@ -58,31 +58,31 @@ def test_use_makes_young(root: Path) -> None:
     assert sorted(path.name for path in root.iterdir()) == ["a", "c"]
 
 
-def test_what_was_used_within_the_hour_stays(root: Path) -> None:
-    """Somebody may be loading it."""
+def test_a_folder_used_within_the_hour_stays(root: Path) -> None:
+    """A process may be loading it."""
     fill("a", 900, age=600)
     fill("b", 900)
     assert sorted(path.name for path in root.iterdir()) == ["a", "b"]
 
 
-def test_several_that_download_at_once_end_with_one_folder(root: Path) -> None:
+def test_concurrent_downloads_end_with_one_folder(root: Path) -> None:
     barrier = threading.Barrier(4)
 
     def download(target: Path) -> None:
         barrier.wait()
         (target / "weights").write_bytes(b"x")
 
-    found: list[Path] = []
-    threads = [threading.Thread(target=lambda: found.append(cache.fill("aa", 1, download))) for _ in range(4)]
+    folders: list[Path] = []
+    threads = [threading.Thread(target=lambda: folders.append(cache.fill("aa", 1, download))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert found == [root / "aa"] * 4
+    assert folders == [root / "aa"] * 4
     assert [path.name for path in root.iterdir()] == ["aa"]
 
 
-def test_a_folder_of_this_machine_is_taken_in_without_hidden_files(tmp_path: Path) -> None:
+def test_adopted_files_are_found_and_hidden_ones_left_out(tmp_path: Path) -> None:
     (tmp_path / "model" / "deep").mkdir(parents=True)
     for name in ("weights", "deep/more", ".lock"):
         (tmp_path / "model" / name).write_text(name)
@@ -93,7 +93,7 @@ def test_a_folder_of_this_machine_is_taken_in_without_hidden_files(tmp_path: Pat
     ]  # fmt: skip
 
 
-def test_a_limit_that_is_no_number_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_limit_that_is_not_a_number_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SERL_CACHE_GB", "plenty")
     with pytest.raises(ConfigError, match=r"SERL_CACHE_GB is 'plenty', expected a number"):
         fill("aa", 1)

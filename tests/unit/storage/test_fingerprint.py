@@ -1,4 +1,4 @@
-"""Identities are stable across machines and versions: the spelling that is hashed is written out here."""
+"""Identities are the same on all machines and in all versions: the JSON that is hashed is written out here."""
 
 import hashlib
 from pathlib import Path
@@ -17,22 +17,22 @@ def test_canonical_json_has_one_spelling() -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_number_that_json_does_not_know_is_refused(value: float) -> None:
+def test_numbers_that_json_lacks_are_refused(value: float) -> None:
     with pytest.raises(ValueError):
         canonical_json({"a": value})
 
 
-def test_fingerprint_is_sha256_of_that_spelling() -> None:
+def test_fingerprint_is_the_sha256_of_canonical_json() -> None:
     literal = b'{"iteration":1,"seed":3,"stage":"vote_rewards"}'
     assert fingerprint({"stage": "vote_rewards", "seed": 3, "iteration": 1}) == hashlib.sha256(literal).hexdigest()
 
 
-def test_a_folder_is_known_by_names_and_digests_alone(tmp_path: Path) -> None:
+def test_a_folders_identity_is_its_names_and_digests(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"one")
-    one, two = hashlib.sha256(b"one").hexdigest(), hashlib.sha256(b"two").hexdigest()
-    assert digest_file(tmp_path / "a") == one
-    expected = hashlib.sha256(f'[["a","{one}"],["b","{two}"]]'.encode()).hexdigest()
-    assert digest_files([("b", two), ("a", one)]) == expected
+    digest_a, digest_b = hashlib.sha256(b"one").hexdigest(), hashlib.sha256(b"two").hexdigest()
+    assert digest_file(tmp_path / "a") == digest_a
+    expected = hashlib.sha256(f'[["a","{digest_a}"],["b","{digest_b}"]]'.encode()).hexdigest()
+    assert digest_files([("b", digest_b), ("a", digest_a)]) == expected
 
 
 def test_derived_seeds_fit_into_63_bits_and_differ() -> None:
@@ -48,7 +48,7 @@ def test_derived_seed_is_the_hash_of_the_names() -> None:
     assert derive_seed(3, 0, 1, "vote_rewards", "q1") == int.from_bytes(first_eight, "big") // 2
 
 
-def test_names_do_not_run_together() -> None:
+def test_names_of_a_seed_are_kept_apart() -> None:
     assert (
         len({derive_seed("a", "bc"), derive_seed("ab", "c"), derive_seed("abc"), derive_seed(1, 2), derive_seed(12)})
         == 5

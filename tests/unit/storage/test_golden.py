@@ -1,10 +1,11 @@
-"""A run of manifest format 1, as the version before this one wrote it, opens today.
+"""Runs that earlier versions of this software wrote are still read.
 
-`tests/golden/format-1` was made by that version with the fake engine; it is never made again.
+`tests/golden/format-1` and `format-2` were made with the fake engine and are never made again.
 """
 
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from flows.reporting.results import run_results
@@ -13,6 +14,7 @@ from storage.repair import find_damage
 from storage.run import open_run
 
 GOLDEN = str(Path(__file__).parents[2] / "golden" / "format-1")
+GOLDEN_2 = str(Path(__file__).parents[2] / "golden" / "format-2" / "runs" / "format-2")
 
 
 def test_every_table_is_read() -> None:
@@ -28,6 +30,14 @@ def test_every_table_is_read() -> None:
     assert {output.version for m in run.manifests(1).values() for output in m.outputs.values()} == {1, None}
 
 
+def test_every_table_of_format_2_is_read() -> None:
+    run = open_run(GOLDEN_2)
+    assert run.iterations == [0, 1, 2]
+    assert {run.table(name).height for name in ("responses", "rewards")} == {16}
+    assert run.metrics(1)["vote/kept"] == run.table("votes", 1).filter(pl.col("decision") == "kept").height
+    assert (run.policy() / "policy.json").is_file()
+
+
 def test_policy_and_results_are_read() -> None:
     run = open_run(GOLDEN)
     assert (run.policy(1) / "policy.json").is_file()
@@ -36,8 +46,9 @@ def test_policy_and_results_are_read() -> None:
     assert run.config["name"] == "format-1"
 
 
-def test_its_files_have_the_recorded_digests() -> None:
-    run = open_run(GOLDEN)
+@pytest.mark.parametrize("uri", [GOLDEN, GOLDEN_2], ids=["format 1", "format 2"])
+def test_its_files_have_the_recorded_digests(uri: str) -> None:
+    run = open_run(uri)
     for number in run.iterations:
         for manifest in run.manifests(number).values():
             check_sizes(run.store, manifest)
@@ -45,8 +56,6 @@ def test_its_files_have_the_recorded_digests() -> None:
 
 
 @pytest.mark.parametrize("name", ["votes", "responses"])
-def test_its_files_are_read_without_us(name: str) -> None:
-    import polars as pl
-
+def test_other_readers_read_its_files(name: str) -> None:
     run = open_run(GOLDEN)
     assert pl.read_parquet(run.files(name, 1)).equals(run.table(name, iteration=1))

@@ -1,4 +1,4 @@
-"""A lease has one owner; a dead owner's is free at once on this machine, and after its time on another one."""
+"""A lease has one owner. The lease of a dead process is free at once on this machine, else when it has expired."""
 
 import os
 import subprocess
@@ -33,7 +33,7 @@ def other_machine(store: Store, number: int = 1, *, renewed: float, **changes: o
     return owner
 
 
-def test_one_works_the_next_is_told_whose_it_is_and_then_has_it(store: Store) -> None:
+def test_a_second_process_is_refused_until_the_first_has_ended(store: Store) -> None:
     with hold_lease(store):
         with pytest.raises(RunBusy, match=rf"process {os.getpid()}\) since .*; its lease is 0 s old, renewed 0 s ago"):
             check_free(store)
@@ -41,10 +41,10 @@ def test_one_works_the_next_is_told_whose_it_is_and_then_has_it(store: Store) ->
             pass
     check_free(store)
     with hold_lease(store):
-        assert store.names("lease") == ["000002.json"], "the lease before it was not tidied away"
+        assert store.names("lease") == ["000002.json"], "the file of the earlier lease was not removed"
 
 
-def test_leases_of_other_names_are_others(store: Store) -> None:
+def test_leases_of_different_names_are_independent(store: Store) -> None:
     with hold_lease(store, "lease-ppo_update"):
         check_free(store)
         with hold_lease(store):
@@ -54,13 +54,13 @@ def test_leases_of_other_names_are_others(store: Store) -> None:
     assert (owner := owner_of_run(store)) and owner.released and not owner.works
 
 
-def test_an_error_gives_the_lease_back(store: Store) -> None:
+def test_an_error_releases_the_lease(store: Store) -> None:
     with pytest.raises(KeyError), hold_lease(store):
         raise KeyError
     check_free(store)
 
 
-def test_another_machines_lease_holds_as_long_as_it_is_renewed(store: Store) -> None:
+def test_another_machines_lease_holds_while_it_is_renewed(store: Store) -> None:
     other_machine(store, renewed=EXPIRES_SECONDS - 5)
     with pytest.raises(RunBusy, match=r"by gpu-7 \(process 4321\).* lease is 3600 s old, renewed 55 s ago"):
         check_free(store)
@@ -89,12 +89,12 @@ def test_a_killed_process_of_this_machine_is_known_to_be_dead(tmp_path: Path) ->
     check_free(store)
 
 
-def test_a_process_that_got_a_dead_ones_number_is_not_its_owner(store: Store) -> None:
+def test_a_new_process_with_the_owners_number_is_not_the_owner(store: Store) -> None:
     other_machine(store, renewed=0, place=storage.lease._place(), process=os.getpid(), born="12345")
     check_free(store)
 
 
-def test_many_that_start_at_once_have_one_owner(store: Store) -> None:
+def test_of_many_that_start_at_once_one_gets_the_lease(store: Store) -> None:
     other_machine(store, number=7, renewed=1_000)
     barrier, release = threading.Barrier(8), threading.Event()
     outcomes: list[str] = []
@@ -119,7 +119,7 @@ def test_many_that_start_at_once_have_one_owner(store: Store) -> None:
     assert sorted(outcomes) == ["busy"] * 7 + ["works"]
 
 
-def test_the_owner_renews_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_owner_renews_its_lease(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage.lease, "RENEW_SECONDS", 0.02)
     with hold_lease(store):
         first = Owner.model_validate_json(store.read("lease/000001.json"))
@@ -129,7 +129,7 @@ def test_the_owner_renews_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> N
             time.sleep(0.01)
 
 
-def test_an_owner_that_slept_finds_out_that_it_lost_the_lease(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_owner_notices_that_it_lost_the_lease(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage.lease, "RENEW_SECONDS", 0.02)
     with hold_lease(store) as lease:
         lease.check()
@@ -143,7 +143,7 @@ def test_an_owner_that_slept_finds_out_that_it_lost_the_lease(store: Store, monk
         check_free(store)
 
 
-def test_a_store_that_fails_for_a_while_does_not_end_the_work(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_renewal_does_not_end_the_work(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage.lease, "RENEW_SECONDS", 0.01)
 
     def fail(*_: object) -> None:
@@ -157,7 +157,7 @@ def test_a_store_that_fails_for_a_while_does_not_end_the_work(store: Store, monk
         monkeypatch.undo()
 
 
-def test_half_a_lease_file_is_no_owner(store: Store) -> None:
+def test_a_damaged_lease_file_has_no_owner(store: Store) -> None:
     store.create("lease/000001.json", b'{"id": "x"')
     with hold_lease(store):
         pass

@@ -1,4 +1,4 @@
-"""Bytes are used only after their digest was checked, and the error names the file."""
+"""Bytes are used only after their digest was checked, and an error names the file."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -86,17 +86,17 @@ def test_weights_of_a_remote_store_are_read_from_the_cache(
     assert (folder / "policy.json").read_text() == '{"content": "start"}'
 
 
-def test_a_damaged_copy_in_the_cache_is_fetched_again(
+def test_a_damaged_copy_in_the_cache_is_downloaded_again(
     context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The advice was to delete the artifact, which is whole."""
+    """Regression: the error told the user to delete the artifact, which was undamaged."""
     monkeypatch.setenv("SERL_CACHE", str(tmp_path / "cache"))
     ref = put_policy(replace(context, store=memory_store()))
     (read_folder(ref) / "policy.json").write_text('{"content": "START"}')
     assert (read_folder(ref) / "policy.json").read_text() == '{"content": "start"}'
 
 
-def test_remote_weights_that_are_damaged_are_found_when_they_arrive(
+def test_damage_of_remote_weights_is_found_after_the_download(
     context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SERL_CACHE", str(tmp_path / "cache"))
@@ -109,7 +109,7 @@ def test_remote_weights_that_are_damaged_are_found_when_they_arrive(
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-def test_a_table_is_no_folder(context: Context) -> None:
+def test_a_table_cannot_be_read_as_a_folder(context: Context) -> None:
     ref = put_table(context, "votes", SCHEMA, ROWS)
     with pytest.raises(MissingArtifact, match="is a table, not a folder"):
         read_folder(ref)

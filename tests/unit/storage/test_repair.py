@@ -53,7 +53,7 @@ FOUND_BY_SIZE: list[Callable[[Path], None]] = [cut, lambda path: path.unlink()]
 
 @pytest.mark.parametrize("damage", [*FOUND_BY_SIZE, flip_a_bit], ids=["cut", "missing", "a flipped bit"])
 @pytest.mark.parametrize(("kind", "stage"), [("responses", "sample_responses"), ("policy", "ppo_update")])
-def test_damage_is_found_before_use_and_just_that_is_computed_again(
+def test_damage_is_found_and_only_that_is_computed_again(
     config: RunConfig, tmp_path: Path, damage: Callable[[Path], None], kind: str, stage: str
 ) -> None:
     run = open_run(config.uri)
@@ -66,18 +66,18 @@ def test_damage_is_found_before_use_and_just_that_is_computed_again(
         with pytest.raises(StorageError, match=f"{path.name}.*serl repair {config.uri}"):
             find_finished(config, run.store)
 
-    found = damages(run.store)
+    found_damages = damages(run.store)
     manifest = run.revision.iterations[1][stage]
-    assert [(one.manifest, run.store.root + f"/{one.file}") for one in found] == [(manifest, str(path))]
-    (line,) = set_aside(run.store, found)
+    assert [(item.manifest, f"{run.store.root}/{item.file}") for item in found_damages] == [(manifest, str(path))]
+    (line,) = set_aside(run.store, found_damages)
     assert line == f"{manifest.removeprefix('manifests/')}: damaged"
     before = tree(Path(config.uri))
     run_locally(config)
     assert damages(run.store) == []
     after = tree(Path(config.uri))
     new = {name for name in after if before.get(name) != after[name]} - {name for name in after if "lease" in name}
-    made = {name.split("/")[0] for name in new}
-    assert made <= {"manifests", "timings", "speed", "revisions", kind} and f"{manifest}" in new
+    written_folders = {name.split("/")[0] for name in new}
+    assert written_folders <= {"manifests", "timings", "speed", "revisions", kind} and f"{manifest}" in new
     (tmp_path / "whole").mkdir()
     whole = config.model_copy(update={"root": str(tmp_path / "whole")})
     run_locally(whole)
@@ -110,8 +110,8 @@ def test_an_altered_manifest(config: RunConfig) -> None:
     assert store.exists(path) and damages(store) == []
 
 
-def test_what_needs_weights_that_were_let_go_has_them_made_again(tmp_path: Path) -> None:
-    """The update of iteration 2 is damaged, and the optimiser state before it is gone, and so on down to the start."""
+def test_pruned_weights_that_are_needed_are_computed_again(tmp_path: Path) -> None:
+    """The update of iteration 3 is damaged and reads an optimizer state that was pruned, as does the one before it."""
     config = fake_config(tmp_path, iterations=4, keep={"trainer_states": 1, "policies": {"every": 1}})
     run_locally(config)
     run = open_run(config.uri)
@@ -131,7 +131,7 @@ def test_what_needs_weights_that_were_let_go_has_them_made_again(tmp_path: Path)
 
 
 def test_a_damaged_part_of_an_unfinished_stage(config: RunConfig) -> None:
-    """No digest of it is on record yet; Parquet's own checksums tell."""
+    """Its digest is not recorded yet; the checksums inside the Parquet file find the damage."""
     run = open_run(config.uri)
     manifest = run.manifests(2)["sample_responses"]
     run.store.remove([manifest_path(manifest.stage, 2, manifest.key)])
@@ -162,7 +162,7 @@ def test_a_plan_that_cannot_be_read(config: RunConfig) -> None:
     assert damages(run.store) == []
 
 
-def test_a_damaged_revision_gives_way_to_the_one_before(config: RunConfig) -> None:
+def test_a_damaged_revision_is_dropped_for_the_one_before(config: RunConfig) -> None:
     store = Store(config.uri)
     newest = store.names("revisions")[-1]
     before = newest_revision(store)
@@ -176,5 +176,5 @@ def test_a_damaged_revision_gives_way_to_the_one_before(config: RunConfig) -> No
     assert newest_revision(store) == before
 
 
-def test_a_whole_run_has_no_damage(config: RunConfig) -> None:
+def test_an_undamaged_run_has_no_damage(config: RunConfig) -> None:
     assert damages(Store(config.uri)) == []

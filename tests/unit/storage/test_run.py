@@ -1,4 +1,4 @@
-"""Reading a run: the newest revision decides, and what is not there is said."""
+"""Reading a run: the newest revision decides, and errors name what does not exist."""
 
 from pathlib import Path
 
@@ -56,7 +56,7 @@ def _timing_of_another_key(run: Run) -> bytes:
     return encode(make_table([{**row, "key": "of a superseded artifact"}], TIMINGS))
 
 
-def test_what_is_not_there_is_said(run: Run) -> None:
+def test_errors_name_the_table_and_iteration_that_do_not_exist(run: Run) -> None:
     with pytest.raises(MissingArtifact, match=r"no table nonsense; it has .*votes"):
         run.table("nonsense")
     with pytest.raises(MissingArtifact, match=r"no votes at iteration 0; finished: \[0, 1\]"):
@@ -77,19 +77,19 @@ def test_the_policy_of_a_skipped_update_is_the_one_before(run: Run) -> None:
 
 
 @pytest.mark.parametrize("iteration", [2, 99, -1])
-def test_the_policy_of_an_unfinished_iteration_is_not_there(run: Run, iteration: int) -> None:
-    """`policy: {run: x, iteration: 50}` of a run with 9 iterations silently took the ninth."""
+def test_the_policy_of_an_unfinished_iteration_is_an_error(run: Run, iteration: int) -> None:
+    """Regression: `policy: {run: x, iteration: 50}` of a run with 9 iterations silently took the ninth."""
     with pytest.raises(MissingArtifact, match="finished"):
         run.policy(iteration)
 
 
-def test_the_policy_of_a_run_without_iterations_is_not_there() -> None:
-    """A run that was stopped in iteration 0 has a revision without iterations: IndexError."""
+def test_the_policy_of_a_run_without_iterations_is_an_error() -> None:
+    """Regression: a run that was stopped in iteration 0 has a revision without iterations, which was an IndexError."""
     with pytest.raises(MissingArtifact):
         Run(memory_store(), Revision(config={}, iterations={})).policy()
 
 
-def test_the_newest_revision_wins() -> None:
+def test_the_newest_revision_counts() -> None:
     store = memory_store()
     first, second = (Revision(config={"seed": seed}, iterations={0: {"evaluate": "m.json"}}) for seed in (1, 2))
     for revision in (first, first, second, first):
@@ -99,7 +99,7 @@ def test_the_newest_revision_wins() -> None:
     assert open_run(store.uri).config == {"seed": 1}
 
 
-def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_run_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"is not a run.*expected a folder such as runs/quickstart"):
         open_run(str(tmp_path))
 

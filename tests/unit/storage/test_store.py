@@ -1,4 +1,4 @@
-"""A write is whole or absent, the first one wins, and a refusal is one clear line."""
+"""A file is written completely or not at all, the first write wins, and a refusal is an error of one line."""
 
 import errno
 import os
@@ -19,7 +19,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     yield Store(str(tmp_path / "run")) if request.param == "local" else memory_store()
 
 
-def left_behind(root: Path) -> list[str]:
+def files_under(root: Path) -> list[str]:
     return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
 
 
@@ -48,7 +48,7 @@ def test_many_threads_have_exactly_one_winner(store: Store) -> None:
     assert store.names("manifests") == ["one.json"]
 
 
-def test_reads_of_what_is_not_there(store: Store) -> None:
+def test_reads_of_a_file_that_does_not_exist(store: Store) -> None:
     assert not store.exists("votes/x")
     assert store.size("votes/x") is None
     assert store.names("votes") == []
@@ -63,15 +63,15 @@ def test_names_are_sorted_and_direct(store: Store) -> None:
     assert store.size("t/a.json") == 1
 
 
-def test_a_file_that_vanishes_under_a_listing_takes_no_other_with_it(tmp_path: Path) -> None:
+def test_a_file_removed_during_a_listing_hides_no_other(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     for number in range(9):
         store.create(f"t/{number}", b"1")
     order = [entry.path for entry in os.scandir(tmp_path / "t")]
-    found = local._walk(str(tmp_path / "t"))
-    assert next(found) == (order[0], 1)
+    entries = local._walk(str(tmp_path / "t"))
+    assert next(entries) == (order[0], 1)
     os.remove(order[1])
-    assert list(found) == [(path, 1) for path in order[2:]]
+    assert list(entries) == [(path, 1) for path in order[2:]]
 
 
 def test_replace_overwrites(store: Store) -> None:
@@ -87,13 +87,13 @@ def test_a_file_is_stored_and_downloaded_whole(store: Store, tmp_path: Path) -> 
     store.create_from_file("policy/abc/weights", source)
     store.download("policy/abc/weights", tmp_path / "there" / "weights", 100_000)
     assert (tmp_path / "there" / "weights").read_bytes() == b"w" * 100_000
-    assert left_behind(tmp_path / "there") == ["weights"]
+    assert files_under(tmp_path / "there") == ["weights"]
 
 
 def test_a_failed_download_leaves_nothing(store: Store, tmp_path: Path) -> None:
     with pytest.raises(MissingArtifact):
         store.download("policy/none", tmp_path / "there" / "weights", 1)
-    assert left_behind(tmp_path / "there") == []
+    assert files_under(tmp_path / "there") == []
 
 
 def test_no_temporary_file_stays(tmp_path: Path) -> None:
@@ -101,10 +101,10 @@ def test_no_temporary_file_stays(tmp_path: Path) -> None:
     store.create("a/b", b"1")
     store.create("a/b", b"2")
     store.replace("a/c", b"3")
-    assert left_behind(tmp_path) == ["a/b", "a/c"]
+    assert files_under(tmp_path) == ["a/b", "a/c"]
 
 
-def test_a_writer_that_raises_leaves_no_half_written_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_write_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = Path.write_bytes
 
     def half(path: Path, data: bytes) -> int:
@@ -116,13 +116,13 @@ def test_a_writer_that_raises_leaves_no_half_written_file(tmp_path: Path, monkey
     with pytest.raises(KeyboardInterrupt):
         store.create("votes/part", b"0123456789")
     monkeypatch.undo()
-    assert left_behind(tmp_path) == []
+    assert files_under(tmp_path) == []
     assert store.create("votes/part", b"whole")
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
 @pytest.mark.parametrize("when", ["writing", "linking"])
-def test_a_full_or_read_only_disk_is_one_line_and_leaves_nothing(
+def test_a_full_or_read_only_disk_is_one_line_and_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, when: str
 ) -> None:
     write = Path.write_bytes
@@ -134,12 +134,12 @@ def test_a_full_or_read_only_disk_is_one_line_and_leaves_nothing(
 
     store = Store(str(tmp_path))
     monkeypatch.setattr(*((Path, "write_bytes", refuse) if when == "writing" else (os, "link", refuse)))
-    with pytest.raises(NotWritable) as found:
+    with pytest.raises(NotWritable) as error:
         store.create("votes/part", b"0123456789")
     monkeypatch.undo()
-    assert os.strerror(code) in str(found.value) and "votes/part" in str(found.value)
-    assert "\n" not in str(found.value)
-    assert left_behind(tmp_path) == []
+    assert os.strerror(code) in str(error.value) and "votes/part" in str(error.value)
+    assert "\n" not in str(error.value)
+    assert files_under(tmp_path) == []
 
 
 def test_permission_denied_is_not_writable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,14 +161,14 @@ def test_a_root_below_a_file_is_not_writable(tmp_path: Path) -> None:
 
 
 def test_a_root_that_is_a_file_is_not_writable(tmp_path: Path) -> None:
-    """Path.mkdir(exist_ok=True) raises FileExistsError on a file, which escaped as a traceback."""
+    """Regression: Path.mkdir(exist_ok=True) raises FileExistsError on a file, which reached the user as a traceback."""
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(NotWritable):
         Store(str(tmp_path / "file")).check_writable()
 
 
 def test_a_file_in_place_of_a_folder_is_not_a_lost_race(tmp_path: Path) -> None:
-    """mkdir's FileExistsError read as "the name is taken": create returned False although nothing was there."""
+    """Regression: mkdir's FileExistsError was taken for a file at `path`, so create returned False without a file."""
     (tmp_path / "votes").write_text("a file where the table's folder belongs")
     with pytest.raises(StorageError):
         Store(str(tmp_path)).create("votes/part", b"1")
@@ -176,7 +176,7 @@ def test_a_file_in_place_of_a_folder_is_not_a_lost_race(tmp_path: Path) -> None:
 
 def test_check_writable_leaves_no_file(tmp_path: Path) -> None:
     Store(str(tmp_path / "run")).check_writable()
-    assert left_behind(tmp_path) == []
+    assert files_under(tmp_path) == []
 
 
 def test_opening_a_store_touches_nothing(tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_opening_a_store_touches_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_an_unknown_kind_of_root_is_a_clear_error() -> None:
-    """fsspec's ValueError (for a known one that is not installed, ImportError) escaped as a traceback."""
+def test_an_unknown_protocol_is_an_error() -> None:
+    """Regression: the ValueError or ImportError of fsspec reached the user as a traceback."""
     with pytest.raises(SerlError):
         Store("nosuchprotocol://bucket/prefix")

@@ -25,7 +25,7 @@ def test_the_same_rows_give_the_same_bytes() -> None:
     assert encode(first) != encode(make_table([{"id": "a", "votes": 4}], SCHEMA))
 
 
-def test_missing_and_unexpected_columns_are_named_with_their_row() -> None:
+def test_missing_and_unexpected_columns_are_named() -> None:
     with pytest.raises(SchemaMismatch, match=r"row 1: missing columns \['votes'\], unexpected columns \['vote'\]"):
         make_table([{"id": "a", "votes": 1}, {"id": "b", "vote": 1}], SCHEMA)
 
@@ -38,12 +38,12 @@ def test_a_value_of_another_type_is_refused(value: object) -> None:
 
 @pytest.mark.parametrize("value", [1.5, 2**70])
 def test_a_value_is_not_cut_to_fit(value: object) -> None:
-    """Arrow cuts 1.5 to the int 1 without a word, and raises OverflowError, not ArrowInvalid, beyond 64 bits."""
+    """Arrow cuts 1.5 to the integer 1 without an error, and raises OverflowError, not ArrowInvalid, beyond 64 bits."""
     with pytest.raises(SchemaMismatch):
         make_table([{"id": "a", "votes": value}], SCHEMA)
 
 
-def test_a_null_where_none_may_be_is_refused() -> None:
+def test_a_forbidden_null_is_refused() -> None:
     with pytest.raises(SchemaMismatch, match="column id holds 1 nulls"):
         check_schema(make_table([{"id": None, "votes": 1}], SCHEMA), SCHEMA)
 

@@ -1,4 +1,4 @@
-"""Versions that tell two commits apart, in a checkout and in an image."""
+"""The version tells two commits apart, in a checkout and in an image."""
 
 import os
 import re
@@ -15,24 +15,24 @@ RELEASED = version("serl")
 
 
 @pytest.fixture(autouse=True)
-def _nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The version is looked up once per process; here once per test, and not for the tests after it."""
+def _no_cached_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The version is cached per process; here it is looked up at every call."""
     monkeypatch.setattr(module, "code_version", code_version.__wrapped__)
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the software seems to lie."""
+    """The folder in which the software seems to lie."""
     monkeypatch.setattr(module, "__file__", str(tmp_path / "storage" / "version.py"))
     return tmp_path
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    # Hooks and settings of whoever runs the tests stay out of it.
+    # Without the hooks and settings of the user who runs the tests.
     environment = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
-    who = ("-c", "user.name=nobody", "-c", "user.email=nobody@example.org")
+    author = ("-c", "user.name=nobody", "-c", "user.email=nobody@example.org")
     return subprocess.run(
-        ["git", "-C", str(folder), *who, *arguments], env=environment, capture_output=True, text=True, check=True
+        ["git", "-C", str(folder), *author, *arguments], env=environment, capture_output=True, text=True, check=True
     ).stdout.strip()
 
 
@@ -47,7 +47,7 @@ def test_two_images_of_one_release_differ(folder: Path, monkeypatch: pytest.Monk
     assert module.code_version() == f"{RELEASED}+5e6f7a8b-dirty"
 
 
-def test_a_checkout_speaks_for_itself(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkout_has_its_own_commit(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SERL_COMMIT", "1a2b3c4d")
     _git(folder, "init", "--quiet")
     assert module.code_version() == RELEASED  # no commit yet
@@ -59,7 +59,7 @@ def test_a_checkout_speaks_for_itself(folder: Path, monkeypatch: pytest.MonkeyPa
     assert re.fullmatch(re.escape(RELEASED) + r"\+[0-9a-f]{8,}-dirty", module.code_version())
 
 
-def test_a_checkout_without_git_has_the_release_only(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkout_without_git_has_the_release_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SERL_COMMIT", "1a2b3c4d")
     monkeypatch.setenv("PATH", str(folder))
     (folder / ".git").mkdir()

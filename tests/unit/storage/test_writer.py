@@ -1,4 +1,4 @@
-"""Outputs are named by their content; parts are written once and follow the first attempt's plan."""
+"""Whole outputs are named by their digest; parts are written once and follow the plan of the first attempt."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def rows(*numbers: int) -> list[dict[str, int]]:
 
 
 def test_a_whole_table_is_named_by_its_digest() -> None:
-    """A second attempt with other bytes (a GPU) must not mix with what a killed first one left."""
+    """The bytes of a second attempt, which may differ on a GPU, must not mix with those of a killed first one."""
     store = memory_store()
     for numbers in ((1, 2), (1, 3), (1, 2)):
         attempt = committer(store)
@@ -73,13 +73,13 @@ def test_a_forgotten_output_is_named() -> None:
         attempt.outputs()
 
 
-def test_an_undeclared_table_is_a_clear_error() -> None:
-    """It was a bare KeyError."""
+def test_an_undeclared_table_is_an_error() -> None:
+    """Regression: it was a bare KeyError."""
     with pytest.raises(StorageError, match="vots"):
         committer(memory_store()).stage_table("vots", rows(1))
 
 
-def test_a_table_of_another_schema_is_not_written() -> None:
+def test_a_table_of_a_different_schema_is_not_written() -> None:
     store = memory_store()
     with pytest.raises(SchemaMismatch):
         committer(store).stage_table("votes", pa.table({"id": ["text"]}))
@@ -102,7 +102,7 @@ def test_a_folder_is_copied_and_listed_file_by_file(tmp_path: Path) -> None:
     assert store.read(output.files[1].path) == b"12345"
 
 
-def test_an_imported_folder_is_recorded_where_it_lies(tmp_path: Path) -> None:
+def test_an_imported_folder_is_recorded_without_a_copy(tmp_path: Path) -> None:
     model = tmp_path / "model"
     model.mkdir()
     (model / "model.safetensors").write_bytes(b"12345")

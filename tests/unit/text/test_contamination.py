@@ -13,42 +13,42 @@ from stages.text.similarity import tokenize
 WORDS = [f"w{number}" for number in range(40)]
 
 
-def known(*questions: str, words: int = 13) -> EvaluationOverlap:
+def overlap_with(*questions: str, words: int = 13) -> EvaluationOverlap:
     return EvaluationOverlap([("set", question) for question in questions], words)
 
 
-def test_thirteen_words_in_a_row_are_found_and_twelve_are_not() -> None:
-    overlap = known(" ".join(WORDS))
+def test_thirteen_words_in_a_row_overlap_and_twelve_do_not() -> None:
+    overlap = overlap_with(" ".join(WORDS))
     for start in (0, 7, 27):
-        for shared, found in ((12, []), (13, ["set"])):
-            assert overlap.found_in(" ".join(["before", *WORDS[start : start + shared], "after"])) == found
+        for shared, names in ((12, []), (13, ["set"])):
+            assert overlap.found_in(" ".join(["before", *WORDS[start : start + shared], "after"])) == names
     assert overlap.found_in(" ".join([*WORDS[:12], "other", *WORDS[12:24]])) == []
 
 
 def test_the_number_of_words_is_a_setting() -> None:
-    assert known("a b c d e", words=3).found_in("x b c d y") == ["set"]
-    assert known("a b c d e", words=4).found_in("x b c d y") == []
-    assert known("a b c d e", words=1).found_in("e") == ["set"]
+    assert overlap_with("a b c d e", words=3).found_in("x b c d y") == ["set"]
+    assert overlap_with("a b c d e", words=4).found_in("x b c d y") == []
+    assert overlap_with("a b c d e", words=1).found_in("e") == ["set"]
 
 
-def test_zero_words_find_equal_texts_only() -> None:
-    overlap = known(" ".join(WORDS), words=0)
+def test_zero_words_match_equal_texts_only() -> None:
+    overlap = overlap_with(" ".join(WORDS), words=0)
     assert overlap.found_in(" ".join(WORDS).upper()) == ["set"]
     assert overlap.found_in(" ".join(WORDS[:-1])) == []
 
 
-def test_case_punctuation_and_the_marks_of_latex_do_not_matter() -> None:
-    overlap = known(r"Let $x_1 \ge 2$ and $\frac{1}{2}\,y$ be two roots of the polynomial, then find their sum.")
+def test_case_punctuation_and_latex_marks_do_not_matter() -> None:
+    overlap = overlap_with(r"Let $x_1 \ge 2$ and $\frac{1}{2}\,y$ be two roots of the polynomial, then find their sum.")
     assert overlap.found_in("LET (x1)? " + r"x 1 ge 2 AND frac 1/2 y: be two roots of the 'polynomial'!") == ["set"]
 
 
 def test_a_short_question_matches_as_a_whole_only() -> None:
-    overlap = known("What is 2 plus 3?")
+    overlap = overlap_with("What is 2 plus 3?")
     assert overlap.found_in("what is 2 plus 3") == ["set"]
     assert overlap.found_in("What is 2 plus 3 times 4?") == [] == overlap.found_in("What is 2 plus?")
 
 
-def test_all_sets_that_have_it_are_named_in_their_order() -> None:
+def test_all_overlapping_sets_are_named_in_their_order() -> None:
     first, second = " ".join(WORDS[:13]), " ".join(WORDS[13:26])
     overlap = EvaluationOverlap([("b", first), ("a", second), ("b", second), ("c", "What is one?")], 13)
     assert overlap.found_in(first) == ["b"]
@@ -58,13 +58,13 @@ def test_all_sets_that_have_it_are_named_in_their_order() -> None:
 
 
 def test_every_character_of_chinese_is_a_word() -> None:
-    overlap = known("小明有三个苹果，他又买了五个苹果，现在他一共有几个苹果？")
+    overlap = overlap_with("小明有三个苹果，他又买了五个苹果，现在他一共有几个苹果？")
     assert overlap.found_in("请问：小明有三个苹果他又买了五个橙子") == ["set"]  # 14 in a row
     assert overlap.found_in("请问：小明有三个苹果他又买了两个橙子") == []  # 12
 
 
-def test_texts_without_words_are_alike_to_nothing() -> None:
-    overlap = known("?!", "", "∑")
+def test_texts_without_words_overlap_with_nothing() -> None:
+    overlap = overlap_with("?!", "", "∑")
     assert overlap.found_in("?!") == [] == overlap.found_in("")
 
 
@@ -73,12 +73,13 @@ def test_equal_to_the_definition(problems: list[str], text: str, words: int) -> 
     tokens = tokenize(text)
 
     def overlaps(problem: str) -> bool:
-        other = tokenize(problem)
-        runs = [other[start : start + words] for start in range(len(other) - words + 1)] if words else []
+        problem_tokens = tokenize(problem)
+        starts = range(len(problem_tokens) - words + 1) if words else []
+        runs = [problem_tokens[start : start + words] for start in starts]
         shared = any(run == tokens[start : start + words] for run in runs for start in range(len(tokens)))
-        return bool(tokens) and (tokens == other or shared)
+        return bool(tokens) and (tokens == problem_tokens or shared)
 
-    assert known(*problems, words=words).found_in(text) == ["set"] * any(map(overlaps, problems))
+    assert overlap_with(*problems, words=words).found_in(text) == ["set"] * any(map(overlaps, problems))
 
 
 @pytest.mark.parametrize("words", [0, 13])

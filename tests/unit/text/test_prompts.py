@@ -9,7 +9,7 @@ from stages.text.prompts import choose_examples, fit_examples, question_list_mes
 from storage.errors import InputError
 
 
-def test_messages_number_the_questions_and_end_with_the_next_number() -> None:
+def test_messages_end_with_the_next_number() -> None:
     messages = question_list_messages(["What is\n 1+1?", "Find $x$."], system="You are a teacher.", user="More:")
     assert messages == [
         {"role": "system", "content": "You are a teacher."},
@@ -21,7 +21,7 @@ def test_an_empty_system_prompt_makes_no_message() -> None:
     assert [message["role"] for message in question_list_messages(["a"], system="", user="u")] == ["user"]
 
 
-def test_examples_hold_at_most_from_pool_generated_ones_and_no_text_twice() -> None:
+def test_examples_are_distinct_with_at_most_from_pool_generated() -> None:
     seeds = [f"seed {number}" for number in range(20)] + ["shared"]
     pool = ["kept 1", "kept 1", "kept 2", "kept 3", "shared"]
     for seed in range(200):
@@ -32,22 +32,22 @@ def test_examples_hold_at_most_from_pool_generated_ones_and_no_text_twice() -> N
 
 def test_generated_examples_are_shuffled_among_the_seeds() -> None:
     seeds = [f"seed {number}" for number in range(6)]
-    places = {
+    indices = {
         choose_examples(random.Random(seed), pool=["kept"], seeds=seeds, total=4, from_pool=1).index("kept")
         for seed in range(100)
     }
-    assert places == {0, 1, 2, 3}
+    assert indices == {0, 1, 2, 3}
 
 
 def test_the_choice_depends_on_the_seed_alone() -> None:
     seeds = [f"seed {number}" for number in range(50)]
-    first, again, other = (
+    first, repeated, different = (
         choose_examples(random.Random(seed), pool=[], seeds=seeds, total=8, from_pool=2) for seed in (7, 7, 8)
     )
-    assert first == again != other
+    assert first == repeated != different
 
 
-def test_too_few_seeds_give_fewer_examples_and_none_is_an_error() -> None:
+def test_few_seeds_give_few_examples_and_none_is_an_error() -> None:
     chosen = choose_examples(random.Random(0), pool=["a"], seeds=["b", "b"], total=8, from_pool=2)
     assert sorted(chosen) == ["a", "b"]
     with pytest.raises(InputError, match="no example question"):
@@ -59,20 +59,20 @@ def _render(examples: Sequence[str]) -> list[int]:
     return [0] * (3 + sum(map(len, examples)))
 
 
-def test_whole_examples_are_dropped_from_the_end_until_the_prompt_fits() -> None:
-    # Regression: the authors cut the prompt from the right, through the last example and the next number.
+def test_examples_are_dropped_from_the_end_until_the_prompt_fits() -> None:
+    # Regression, a defect of the authors' release: the cut lost half of the last example and the number after it.
     examples = ["aaaa", "bbbb", "cccc"]
     assert fit_examples(examples, _render, 15) == (examples, [0] * 15)
     assert fit_examples(examples, _render, 14) == (["aaaa", "bbbb"], [0] * 11)
     assert fit_examples(examples, _render, 7) == (["aaaa"], [0] * 7)
 
 
-def test_an_over_long_example_is_passed_over_and_the_others_stay() -> None:
-    """A MATH seed with a drawing in it, 1,342 tokens long, ended the run when it was the first of its prompt."""
+def test_an_example_that_is_too_long_is_skipped() -> None:
+    """Regression: a MATH seed of 1,342 tokens, which holds a drawing, ended the run when it came first."""
     assert fit_examples(["a" * 50, "bbbb", "cccc"], _render, 12) == (["bbbb", "cccc"], [0] * 11)
 
 
-def test_examples_of_which_none_fits_are_an_error_with_both_numbers() -> None:
+def test_examples_of_which_none_fits_are_an_error() -> None:
     with pytest.raises(InputError, match=r"fits into 6 tokens, the shortest has 7"):
         fit_examples(["aaaa", "bbbb"], _render, 6)
     with pytest.raises(InputError, match="at least one seed"):

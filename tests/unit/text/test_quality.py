@@ -77,7 +77,7 @@ def test_the_published_rules(question: str, reason: str | None) -> None:
         ("control_text", "</s>", "</ s>"),
     ],
 )
-def test_each_rule_applies_alone_and_has_no_effect_when_off(rule: str, broken: str, kept: str) -> None:
+def test_each_rule_works_alone_and_can_be_switched_off(rule: str, broken: str, kept: str) -> None:
     assert (reject_reason(broken, only(rule)), reject_reason(kept, only(rule))) == (rule, None)
     assert reject_reason(broken, QualityRules(use=tuple(name for name in RULES if name != rule))) != rule
 
@@ -86,7 +86,7 @@ def test_without_rules_everything_passes() -> None:
     assert {reject_reason(question, only()) for question in ("", "$x$", "é", "draw", "go to", "</s>")} == {None}
 
 
-def test_any_language_may_open_a_question_unless_the_published_rule_is_asked_for() -> None:
+def test_a_question_may_start_in_any_language_by_default() -> None:
     assert set(DEFAULT.use) == set(RULES) - {"leading_non_ascii"}
     for question in (
         "¿Cuántas manzanas tiene Juan si compra tres y regala una?",
@@ -111,7 +111,7 @@ def test_any_language_may_open_a_question_unless_the_published_rule_is_asked_for
         ("x=3，求 x+1", 3),
     ],
 )
-def test_words_are_runs_between_white_space_and_characters_of_scripts_without(question: str, words: int) -> None:
+def test_words_are_separated_by_spaces_or_are_characters(question: str, words: int) -> None:
     assert reject_reason(question, only("too_short", min_words=words)) is None
     assert reject_reason(question, only("too_short", min_words=words + 1)) == "too_short"
     assert reject_reason(question, only("too_long", min_words=1, max_words=words)) is None
@@ -120,7 +120,7 @@ def test_words_are_runs_between_white_space_and_characters_of_scripts_without(qu
 
 
 @given(st.text(st.characters(max_codepoint=0x303F)))
-def test_words_of_a_text_with_spaces_are_those_of_the_publication(text: str) -> None:
+def test_words_of_a_text_with_spaces_are_as_published(text: str) -> None:
     words = len(text.split())
     assert (reject_reason(text, only("too_short")) == "too_short") == (words < 4)
 
@@ -150,11 +150,11 @@ def test_control_text_is_refused_wherever_it_stands(text: str) -> None:
         "Is <b>three</b> prime?",
     ],
 )
-def test_ordinary_mathematics_is_no_control_text(question: str) -> None:
+def test_mathematics_is_not_taken_for_control_text(question: str) -> None:
     assert reject_reason(question, only("control_text")) is None
 
 
-def test_the_listed_order_decides_which_reason_is_recorded() -> None:
+def test_the_order_of_rules_decides_the_recorded_reason() -> None:
     assert reject_reason("$ draw", only("banned_word", "too_short")) == "banned_word"
     assert reject_reason("$ draw", only("too_short", "banned_word")) == "too_short"
     assert reject_reason("$ draw", DEFAULT) == "too_short"
@@ -196,7 +196,7 @@ def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any], messa
 
 
 @given(st.text(st.characters()) | st.text("<|>/s[INST]｜▁_ $\0\ud800é图"))
-def test_no_text_is_too_strange(text: str) -> None:
+def test_any_text_gets_a_reason_or_none(text: str) -> None:
     assert reject_reason(text, EVERYTHING) in {None, *RULES}
     for name in RULES:
         assert reject_reason(text, only(name)) in {None, name}
@@ -221,15 +221,15 @@ def test_no_text_is_too_strange(text: str) -> None:
         "\udcff",
     ],
 )
-def test_a_long_text_takes_time_in_proportion(piece: str) -> None:
-    """A million characters; a rule that goes back over what it read would take minutes."""
+def test_time_is_linear_in_the_length_of_the_text(piece: str) -> None:
+    """A million characters take seconds; a rule that backtracks would take minutes."""
     started = time.process_time()
     for name in RULES:
         reject_reason(f"x{piece * (1_000_000 // len(piece))}x", only(name))
     assert time.process_time() - started < 10
 
 
-def test_a_hundred_thousand_halves_of_a_control_token() -> None:
+def test_many_halves_of_a_control_token_take_little_time() -> None:
     started = time.process_time()
     assert reject_reason("<|" * 50_000, only("control_text")) is None
     assert reject_reason("<|" * 50_000 + "im_end|>", only("control_text")) == "control_text"

@@ -10,20 +10,19 @@ from stages.text.question_lists import parse_questions
 
 
 def test_the_unnumbered_first_question_is_kept() -> None:
-    # Regression (docs/explanation/method.md, 4.5):
-    # the prompt ends with "9.", so the first question has no number and was lost.
+    # Regression (docs/explanation/method.md, 4.5): the prompt ends with "9.", and the first question was lost.
     text = " What is 1+1?\n10. What is 2+2?\n11. What is 3+3?"
     assert parse_questions(text, finished=True, first_number=9) == ["What is 1+1?", "What is 2+2?", "What is 3+3?"]
 
 
-def test_the_last_question_is_dropped_when_the_token_limit_cut_it() -> None:
+def test_a_last_question_that_was_cut_is_dropped() -> None:
     # Regression (docs/explanation/method.md, 4.5): a question cut in the middle was kept.
     text = " What is 1+1?\n10. What is 2+"
     assert parse_questions(text, finished=False, first_number=9) == ["What is 1+1?"]
     assert parse_questions(" What is 1+", finished=False, first_number=9) == []
 
 
-def test_the_text_is_left_as_written_but_for_white_space() -> None:
+def test_only_white_space_of_the_text_changes() -> None:
     # Regression (docs/explanation/method.md, 4.4): capitalize() turned \Delta ABC into \delta abc.
     text = "  In $\\Delta ABC$,\n  what is\t$\\angle B$?\n"
     assert parse_questions(text, finished=True, first_number=9) == ["In $\\Delta ABC$, what is $\\angle B$?"]
@@ -50,7 +49,7 @@ def test_numbers_inside_a_question_do_not_split_it(question: str) -> None:
     ["9. ", " 9. ", "\n9.\t", "1. ", "Here are more questions:\n\n9. "],
     ids=["repeated", "repeated after space", "on a new line", "restarted", "preamble"],
 )
-def test_a_model_may_give_the_first_number_again(start: str) -> None:
+def test_a_model_may_repeat_the_first_number(start: str) -> None:
     second = 2 if start.startswith("1.") else 10
     text = f"{start}What is 1+1?\n{second}. What is 2+2?"
     assert parse_questions(text, finished=True, first_number=9) == ["What is 1+1?", "What is 2+2?"]
@@ -62,11 +61,11 @@ def test_items_may_share_a_line_and_skip_a_number() -> None:
     assert parse_questions(text, finished=True, first_number=9) == expected
 
 
-def test_empty_items_vanish_and_a_bare_last_number_is_no_text() -> None:
+def test_empty_items_are_dropped() -> None:
     assert parse_questions("\n10. What is 2+2?\n11.\n12.", finished=True, first_number=9) == ["What is 2+2?"]
     assert parse_questions("", finished=True, first_number=9) == []
     assert parse_questions(" \n ", finished=True, first_number=9) == []
-    # The cut item is the empty one after "11.", so the question before it is whole.
+    # The item that was cut is the empty one after "10.", so the question before it is complete.
     assert parse_questions(" What is 1+1?\n10.", finished=False, first_number=9) == ["What is 1+1?"]
 
 
@@ -86,7 +85,7 @@ def test_empty_items_vanish_and_a_bare_last_number_is_no_text() -> None:
 def test_hostile_text_is_bounded(text: str) -> None:
     began = time.perf_counter()
     questions = parse_questions(text, finished=True, first_number=9)
-    assert time.perf_counter() - began < 5.0  # 0.02 s in fact; a quadratic scan takes minutes
+    assert time.perf_counter() - began < 5.0  # it takes 0.02 s; a quadratic scan takes minutes
     assert len(questions) <= 64
     assert sum(map(len, questions)) <= 65_536
 
@@ -95,7 +94,7 @@ def test_hostile_text_is_bounded(text: str) -> None:
     questions=st.lists(st.from_regex(r"[A-Z][a-z ]{1,30}\?", fullmatch=True), min_size=1, max_size=20),
     first=st.integers(2, 30),
 )
-def test_every_well_formed_list_comes_back(questions: list[str], first: int) -> None:
+def test_every_well_formed_list_is_parsed(questions: list[str], first: int) -> None:
     body = "\n".join(f"{number}. {question}" for number, question in enumerate(questions, start=first))
     continuation = body.removeprefix(f"{first}.")
     expected = [" ".join(question.split()) for question in questions]

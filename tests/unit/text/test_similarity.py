@@ -1,4 +1,4 @@
-"""ROUGE-L against rouge_score itself, the plain definition, and values worked out by hand."""
+"""ROUGE-L against rouge_score, against the plain definition, and against values worked out by hand."""
 
 import json
 import random
@@ -47,13 +47,13 @@ def _plain_score(left: str, right: str) -> float:
     for word in a:
         previous = row
         row = [0]
-        for column, other in enumerate(b):
-            row.append(previous[column] + 1 if word == other else max(previous[column + 1], row[-1]))
+        for column, word_b in enumerate(b):
+            row.append(previous[column] + 1 if word == word_b else max(previous[column + 1], row[-1]))
     return 2 * row[-1] / (len(a) + len(b)) if a and b else 0.0
 
 
 def _assert_plain(bank: RougeLBank, texts: Sequence[str], candidates: Sequence[str]) -> None:
-    """nearest() is the plain definition's, and above() agrees with it at every score that occurs and beside it."""
+    """Check nearest() against the plain definition, and above() at and just below every score that occurs."""
     table = np.array([[_plain_score(candidate, text) for text in texts] for candidate in candidates])
     table = table.reshape(len(candidates), len(texts))
     best = table.max(axis=1, initial=0.0)
@@ -81,13 +81,13 @@ def test_the_threshold_itself_does_not_reject() -> None:
     assert bank.above(candidate, 0.69).tolist() == [True]
 
 
-def test_no_text_is_above_one_and_only_shared_words_are_above_zero() -> None:
+def test_thresholds_of_one_and_zero() -> None:
     bank = RougeLBank(["a b", ""])
     assert bank.above(["a b", ""], 1.0).tolist() == [False, False]
     assert bank.above(["b " + "x " * 1_000, "c", ""], 0.0).tolist() == [True, False, False]
 
 
-def test_equal_scores_name_the_text_added_first() -> None:
+def test_of_equal_scores_the_first_text_is_named() -> None:
     # Against "a b c": 2*1/(3+3); 2*3/(3+6) = 2/3; 2*2/(3+3) = 2/3, of another length than the second.
     bank = RougeLBank(["x y a", "a b c p q r", "a b q"])
     scores, indices = bank.nearest(["a b c"])
@@ -100,7 +100,7 @@ def test_equal_scores_name_the_text_added_first() -> None:
         assert (scores.tolist(), indices.tolist()) == ([pytest.approx(2 / 3)], [0])
 
 
-def test_added_texts_are_found_and_an_empty_bank_finds_nothing() -> None:
+def test_texts_can_be_added_to_an_empty_bank() -> None:
     bank = RougeLBank()
     assert bank.nearest(["a b"])[1].tolist() == [-1]
     assert bank.above(["a b"], 0.0).tolist() == [False]
@@ -111,7 +111,7 @@ def test_added_texts_are_found_and_an_empty_bank_finds_nothing() -> None:
     assert bank.nearest(["a b"])[1].tolist() == [2]
 
 
-def test_tokens_are_rouge_scores_on_ascii_and_words_of_any_script_elsewhere() -> None:
+def test_tokens_of_ascii_are_those_of_rouge_score() -> None:
     assert tokenize("Find x_1 in $\\frac{A}{2}$, don't!") == ["find", "x", "1", "in", "frac", "a", "2", "don", "t"]
     assert tokenize("Élodie a 3 pommes") == ["élodie", "a", "3", "pommes"]
     assert tokenize("小明有3个苹果") == ["小", "明", "有", "3", "个", "苹", "果"]
@@ -120,30 +120,30 @@ def test_tokens_are_rouge_scores_on_ascii_and_words_of_any_script_elsewhere() ->
 
 
 def test_equal_to_rouge_score_on_2000_pairs_of_real_questions() -> None:
-    seeds, others = _problems("seeds/math_seed_500.jsonl"), _problems("benchmarks/math_500.jsonl")
+    seeds, tests = _problems("seeds/math_seed_500.jsonl"), _problems("benchmarks/math_500.jsonl")
     scorer, rng = RougeScorer(["rougeL"], use_stemmer=False), random.Random(0)
-    pairs = [(rng.choice(seeds), rng.choice(others)) for _ in range(2_000)]
+    pairs = [(rng.choice(seeds), rng.choice(tests)) for _ in range(2_000)]
     pairs = [pair for pair in pairs if all(text.isascii() for text in pair)]
     assert len(pairs) > 1_900
-    ours = [RougeLBank([seed]).nearest([other])[0][0] for seed, other in pairs]
-    theirs = [scorer.score(seed, other)["rougeL"].fmeasure for seed, other in pairs]
-    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-9)
+    ours = [RougeLBank([seed]).nearest([test])[0][0] for seed, test in pairs]
+    expected = [scorer.score(seed, test)["rougeL"].fmeasure for seed, test in pairs]
+    np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-9)
 
 
 @pytest.mark.slow
 def test_equal_to_rouge_score_on_every_pair_of_real_questions() -> None:
     """250,000 pairs by rouge_score's own scoring of token lists; the best of each question, and every single one."""
-    seeds, others = _problems("seeds/math_seed_500.jsonl"), _problems("benchmarks/math_500.jsonl")
+    seeds, tests = _problems("seeds/math_seed_500.jsonl"), _problems("benchmarks/math_500.jsonl")
     tokenizer = DefaultTokenizer(use_stemmer=False)
-    assert all(tokenize(text) == tokenizer.tokenize(text) for text in seeds + others if text.isascii())
-    left, right = [tokenize(text) for text in seeds], [tokenize(text) for text in others]
-    theirs = np.array([[_score_lcs(seed, other).fmeasure for seed in left] for other in right])
-    ours = np.stack([RougeLBank([seed]).nearest(others)[0] for seed in seeds], axis=1)
-    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-9)
-    scores, indices = RougeLBank(seeds).nearest(others)
+    assert all(tokenize(text) == tokenizer.tokenize(text) for text in seeds + tests if text.isascii())
+    left, right = [tokenize(text) for text in seeds], [tokenize(text) for text in tests]
+    expected = np.array([[_score_lcs(seed, test).fmeasure for seed in left] for test in right])
+    ours = np.stack([RougeLBank([seed]).nearest(tests)[0] for seed in seeds], axis=1)
+    np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-9)
+    scores, indices = RougeLBank(seeds).nearest(tests)
     assert scores.tolist() == ours.max(axis=1).tolist()
     assert indices.tolist() == ours.argmax(axis=1).tolist()
-    assert RougeLBank(seeds).above(others, 0.7).tolist() == (ours > 0.7).any(axis=1).tolist()
+    assert RougeLBank(seeds).above(tests, 0.7).tolist() == (ours > 0.7).any(axis=1).tolist()
 
 
 @given(TEXTS, TEXTS)
@@ -166,7 +166,7 @@ def test_any_split_into_additions_gives_the_same(texts: list[str], candidates: l
 
 @pytest.mark.parametrize("block", [1, 100, 1 << 20])
 def test_no_pair_that_matters_is_skipped(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Texts of every length up to 100 words with scores all over, searched in blocks of several sizes."""
+    """Texts of up to 100 words with all kinds of scores, searched in blocks of several sizes."""
     monkeypatch.setattr(similarity, "_BLOCK", block)
     rng = random.Random(1)
     texts = [" ".join(rng.choices(MANY, weights=range(600, 0, -1), k=rng.randint(0, 100))) for _ in range(60)]
@@ -179,8 +179,8 @@ def test_no_pair_that_matters_is_skipped(block: int, monkeypatch: pytest.MonkeyP
     _assert_plain(RougeLBank(candidates), candidates, texts)
 
 
-def test_words_folded_to_the_same_letter_stay_different() -> None:
-    """The texts of such words look the same to the bound, from the first to the one that is equal."""
+def test_words_that_share_a_letter_stay_different() -> None:
+    """Texts of such words have the same bound, although only one of them is equal."""
     words = [f"w{number}" for number in range(192 + 64 * 40)]
     texts = [" ".join(words[start : start + 64]) for start in range(0, len(words), 64)]
     scores, indices = RougeLBank(texts).nearest([texts[30], texts[7], " ".join(words[1_000:1_064])])
@@ -191,7 +191,7 @@ def test_words_folded_to_the_same_letter_stay_different() -> None:
 
 
 def test_texts_that_tie_are_not_all_scored(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of thousands of equally good texts, only those before the best one so far can matter."""
+    """Of thousands of texts with equal scores, only those before the best one so far can change the result."""
     scored = []
 
     def counting(left: Sequence[object], right: Sequence[object], **options: object) -> object:
@@ -207,7 +207,7 @@ def test_texts_that_tie_are_not_all_scored(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.parametrize("size", [16_383, 16_384, 20_000, 32_768, 40_000])
 def test_long_texts_score_as_short_ones(size: int) -> None:
-    """Around the sizes at which lengths, and twice a length, leave 16 bits."""
+    """At sizes around those at which a length, or twice a length, no longer fits into 16 bits."""
     text = "a b c d " * (size // 4)
     scores, _ = RougeLBank([text]).nearest([text, text + "e " * size])
     assert scores.tolist() == [1.0, pytest.approx(2 / 3, abs=1e-4)]
