@@ -26,8 +26,6 @@ from storage.run import Run, open_run
 from tests.commands import REPOSITORY, serl
 from tests.helpers import fake_values
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -105,6 +103,7 @@ def pass_at_1(run: Run) -> list[float]:
     return [value for value in found if value is not None]
 
 
+@pytest.mark.slow
 def test_rewards_for_the_shortest_answer_are_caught(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(VOTE, monkeypatch, RewardShortest)
     gently = ("iterations=8", "update.learning_rate=4.0e-5")
@@ -122,6 +121,7 @@ def test_rewards_for_the_shortest_answer_are_caught(root: Path, monkeypatch: pyt
     assert max(alone) - alone[-1] > 0.10
 
 
+@pytest.mark.slow
 def test_a_generator_that_repeats_itself_is_caught_and_left_behind(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(GENERATE, monkeypatch, RepeatItself)
     config = collapsing(root, "repeats", "iterations=2", "watchdog.on_breach=rollback")
@@ -143,8 +143,7 @@ def test_the_command_line_tells_a_rollback_and_a_stop(tmp_path: Path) -> None:
     values["generate"].update(questions=70, over_generation=3)
     path = tmp_path / "config.yaml"
     path.write_text(yaml.safe_dump(values))
-    done = serl("run", str(path))
-    assert done.returncode == 2
+    done = serl("run", str(path), expect=2)
     printed = " ".join(done.stdout.split())
     assert printed.count("watchdog: iteration 2") == 2
     assert "went back to iteration 0" in printed and "(watchdog.agreement); stopped" in printed

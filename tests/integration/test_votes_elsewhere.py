@@ -3,8 +3,6 @@
 math-verify by itself stops with signal alarms, which exist on a main thread only: off it every comparison used to fail.
 """
 
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,7 +10,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from tests.commands import REPOSITORY, environment
+from tests.commands import HANG_SECONDS, REPOSITORY, environment, python
 
 pytestmark = pytest.mark.slow
 
@@ -59,16 +57,12 @@ def votes():
 
 print("outcome:", votes())
 """
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=REPOSITORY, env=environment(PREFECT_HOME=str(tmp_path)), capture_output=True, text=True, timeout=300,
-        check=True,
-    )  # fmt: skip
+    done = python("-c", program, env=environment(PREFECT_HOME=str(tmp_path)))
     assert f"outcome: {EXPECTED}" in done.stdout
 
 
 def test_in_a_notebook() -> None:
     cell = nbformat.v4.new_code_cell(f"{VOTE}\nprint(outcome())")
     notebook = nbformat.v4.new_notebook(cells=[cell])
-    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(REPOSITORY)}}).execute()
+    NotebookClient(notebook, timeout=int(HANG_SECONDS), resources={"metadata": {"path": str(REPOSITORY)}}).execute()
     assert [output["text"].strip() for output in cell["outputs"]] == [EXPECTED]
