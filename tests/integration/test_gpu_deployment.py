@@ -20,6 +20,7 @@ from flows.run_loop import run_locally
 from storage.run import Run, open_run
 from tests.commands import CUT, REPOSITORY
 from tests.helpers import fake_config
+from tests.integration.conftest import SharedServer
 from tests.policy_server import PolicyServer
 from tests.prefect_server import (
     POSTGRESQL,
@@ -32,7 +33,7 @@ from tests.prefect_server import (
     wait_until,
 )
 
-pytestmark = [pytest.mark.slow, pytest.mark.server]
+pytestmark = pytest.mark.server
 
 needs_postgresql = pytest.mark.skipif(
     POSTGRESQL is None, reason="on SQLite the event of a crash may be lost: apt-get install postgresql"
@@ -40,10 +41,12 @@ needs_postgresql = pytest.mark.skipif(
 RESPONSE_SECONDS = 0.1
 
 
+SLOW = {"PYTHONPATH": str(SLOW_FAKE), "SERL_TEST_RESPONSE_SECONDS": str(RESPONSE_SECONDS)}
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
-    slow = {"PYTHONPATH": str(SLOW_FAKE), "SERL_TEST_RESPONSE_SECONDS": str(RESPONSE_SECONDS)}
-    with prefect_server(tmp_path_factory.mktemp("prefect"), **slow) as server:
+    with prefect_server(tmp_path_factory.mktemp("prefect"), **SLOW) as server:
         server.set_up()
         server.worker("cpu")
         yield server
@@ -130,6 +133,7 @@ def executions(run: Run, stage: str) -> pl.DataFrame:
     return run.table("timings").filter(pl.col("stage") == stage)
 
 
+@pytest.mark.slow
 def test_deployment_says_what_is_missing_or_wrong(server: PrefectServer, chat: Chat, config: RunConfig) -> None:
     """Comes first: workers that others have killed count as online for a while."""
 
@@ -152,9 +156,13 @@ def test_deployment_says_what_is_missing_or_wrong(server: PrefectServer, chat: C
     )
 
 
+@pytest.mark.xdist_group("prefect")
 def test_deployment_shares_gpu_stages_among_workers(
-    server: PrefectServer, gpu_workers: list[int], config: RunConfig, inline: Run
+    shared_server: SharedServer, config: RunConfig, inline: Run
 ) -> None:
+    server = shared_server.prefect
+    shared_server.start_worker()
+    workers = [server.worker("gpu", **SLOW) for _ in range(2)]
     flow_run = server.wait_for(server.submit(config, iterations=2))
     run = open_run(config.uri)
     assert outputs(run) == outputs(inline)
@@ -173,8 +181,11 @@ def test_deployment_shares_gpu_stages_among_workers(
     accepted = run.metrics(1)["filter/accepted"]
     assert states[f"iteration 1: sample_responses ({accepted} questions x 8)"] == "Completed"
     assert states["iteration 0: evaluate (5 problems x 4)"] == "Completed"
+    for worker in workers:
+        kill_with_children(worker.pid)
 
 
+@pytest.mark.slow
 def test_deployment_outlives_the_loss_of_a_child(
     server: PrefectServer, gpu_workers: list[int], config: RunConfig, inline: Run
 ) -> None:
@@ -191,6 +202,7 @@ def test_deployment_outlives_the_loss_of_a_child(
     assert server.flow_run(lost)["state_type"] == "CRASHED"
 
 
+@pytest.mark.slow
 def test_deployment_outlives_the_loss_of_a_machine(
     server: PrefectServer, gpu_workers: list[int], config: RunConfig, inline: Run
 ) -> None:
@@ -210,6 +222,7 @@ def test_deployment_outlives_the_loss_of_a_machine(
     assert state["message"].startswith("no sign of life")
 
 
+@pytest.mark.slow
 @needs_postgresql
 def test_deployment_outlives_the_loss_of_the_run_itself(
     server: PrefectServer, gpu_workers: list[int], config: RunConfig, inline: Run
@@ -230,6 +243,7 @@ def test_deployment_outlives_the_loss_of_the_run_itself(
     assert again["run_count"] == 1
 
 
+@pytest.mark.slow
 @needs_postgresql
 def test_deployment_gives_up_a_run_that_crashes_again_and_again(server: PrefectServer, config: RunConfig) -> None:
     inline = config.model_copy(update={"gpu": "inline"})
@@ -257,6 +271,7 @@ def quickstart(tmp_path_factory: pytest.TempPathFactory) -> RunConfig:
     )
 
 
+@pytest.mark.slow
 def test_deployment_starts_one_engine_and_stops_on_cancel(server: PrefectServer, quickstart: RunConfig) -> None:
     worker = server.worker("gpu")
     server.wait_for(server.submit(quickstart, iterations=3))

@@ -4,15 +4,13 @@ math-verify by itself stops with signal alarms, which exist on a main thread onl
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from tests.commands import HANG_SECONDS, REPOSITORY, environment, python
-
-pytestmark = pytest.mark.slow
+from tests.commands import HANG_SECONDS, REPOSITORY, python
+from tests.integration.conftest import SharedServer
 
 VOTE = r"""
 from stages.answers.math import MathAnswer
@@ -47,7 +45,8 @@ def test_in_a_process_and_in_threads() -> None:
         assert list(pool.map(lambda _: outcome(), range(2))) == [EXPECTED] * 2
 
 
-def test_in_a_prefect_task(tmp_path: Path) -> None:
+@pytest.mark.xdist_group("prefect")
+def test_in_a_prefect_task(shared_server: SharedServer) -> None:
     program = f"""{VOTE}
 from prefect import flow, task
 
@@ -57,7 +56,7 @@ def votes():
 
 print("outcome:", votes())
 """
-    done = python("-c", program, env=environment(PREFECT_HOME=str(tmp_path)))
+    done = python("-c", program, env=shared_server.prefect.env)
     assert f"outcome: {EXPECTED}" in done.stdout
 
 

@@ -41,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Trainers:
     """Living trainer processes by placement: to start one takes far longer than an update."""
 
-    MOST = 5
+    MOST = 3
     """More are not alive at a time: each takes half a gigabyte."""
 
     def __init__(self, scratch: Path) -> None:
@@ -71,10 +71,11 @@ def trainers(folder: Path) -> Iterator[Trainers]:
     trainers.close()
 
 
-@pytest.fixture
-def trainer(folder: Path, trainers: Trainers) -> TrainerProcess:
-    """The process of the placement that `make_job` has by default."""
-    return trainers.at(make_job(folder, folder / "policy").placement)
+@pytest.fixture(scope="module")
+def trainer(folder: Path) -> Iterator[TrainerProcess]:
+    """For the placement that `make_job` has by default: one process for all tests that leave it alive."""
+    with TrainerProcess(folder / "scratch") as process:
+        yield process
 
 
 @pytest.fixture(scope="module")
