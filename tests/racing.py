@@ -11,7 +11,7 @@ import flows.run_loop
 from flows.config.run import RunConfig
 from flows.run_loop import run_locally
 from storage.errors import RunBusy
-from tests.commands import REPOSITORY, environment
+from tests.commands import HANG_SECONDS, REPOSITORY, environment
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def racers(count: int, *, lease: bool) -> Iterator[Racers]:
         yield Racers(processes)
     finally:
         for process in processes:
-            process.communicate(timeout=60)
+            process.communicate(timeout=HANG_SECONDS)
 
 
 def main() -> None:

@@ -6,6 +6,10 @@ token ids with their log-probabilities back, so that nothing is tokenised twice 
 Rules that every engine keeps (tests/unit/engines/test_conformance.py):
 - A row is one wanted response. Its randomness comes from its own seed and nothing else: not from the other rows of
   the call, nor from their order. (Batched float arithmetic may still differ in the last bits between batch sizes.)
+- The same call to an engine that holds the same policy gives the same responses. From `fake` and `transformers`, whose
+  batches follow from the call alone, every byte is the same. `vllm` and `server` compute together what happens to be
+  there: log-probabilities agree within 1e-5 in float32, and token ids, text and finish reason are the same unless two
+  tokens are so close that the last bits decide between them.
 - `logprobs` are taken from softmax(logits / temperature) before the presence penalty and the top-p cut: the
   distribution the trainer recomputes. With temperature 0 (greedy) they are taken at temperature 1.
 - The presence penalty counts the tokens of the response, not those of the prompt.

@@ -73,8 +73,11 @@ def _start(store: Any, rank: int, world_size: int, folder: Path) -> Any:
     transformers.utils.logging.disable_progress_bar()
     device = _device(torch)
 
+    # For its autotuner, which has no part here, DeepSpeed would import the whole of mlflow when installed: seconds.
+    sys.modules["mlflow"] = None  # type: ignore[assignment]
     import deepspeed
 
+    del sys.modules["mlflow"]
     # On a CPU init_distributed would compile a shared-memory operator for two to three minutes.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     deepspeed.utils.logger.setLevel(logging.WARNING)

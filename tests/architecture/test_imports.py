@@ -2,8 +2,6 @@
 
 import ast
 import json
-import subprocess
-import sys
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
@@ -11,6 +9,8 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+
+from tests.commands import python
 
 ROOT = Path(__file__).parents[2]
 LAYERS = ("flows", "stages", "storage")
@@ -161,10 +161,7 @@ def test_text_stages_know_no_torch() -> None:
 def loaded(statement: str) -> set[str]:
     """Top-level modules in `sys.modules` after `statement`, in a process of its own."""
     code = f"import json, sys\n{statement}\nprint(json.dumps(sorted({{name.split('.')[0] for name in sys.modules}})))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True, timeout=120
-    )
-    return set(json.loads(done.stdout.splitlines()[-1]))
+    return set(json.loads(python("-c", code).stdout.splitlines()[-1]))
 
 
 def modules() -> list[str]:
@@ -195,9 +192,7 @@ def test_settings_are_plain_data() -> None:
     names = [name for name in modules() if name.split(".")[:2] == ["stages", "settings"]]
     assert len(names) > 10
     code = f"import json, sys, {', '.join(names)}\nprint(json.dumps(sorted(sys.modules)))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True, timeout=120
-    )
+    done = python("-c", code)
     kept_out = {
         "polars",
         "pyarrow",

@@ -25,8 +25,7 @@ from stages.vote_rewards import VOTE
 from storage.run import Run, open_run
 from tests.commands import REPOSITORY, serl
 from tests.helpers import fake_values
-
-pytestmark = pytest.mark.slow
+from tests.integration.conftest import SharedServer
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +104,7 @@ def pass_at_1(run: Run) -> list[float]:
     return [value for value in found if value is not None]
 
 
+@pytest.mark.slow
 def test_rewards_for_the_shortest_answer_are_caught(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(VOTE, monkeypatch, RewardShortest)
     gently = ("iterations=8", "update.learning_rate=4.0e-5")
@@ -122,6 +122,7 @@ def test_rewards_for_the_shortest_answer_are_caught(root: Path, monkeypatch: pyt
     assert max(alone) - alone[-1] > 0.10
 
 
+@pytest.mark.slow
 def test_a_generator_that_repeats_itself_is_caught_and_left_behind(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(GENERATE, monkeypatch, RepeatItself)
     config = collapsing(root, "repeats", "iterations=2", "watchdog.on_breach=rollback")
@@ -136,20 +137,21 @@ def test_a_generator_that_repeats_itself_is_caught_and_left_behind(root: Path, m
     assert min(pass_at_1(run)) > pass_at_1(run)[0] - 0.05
 
 
-def test_the_command_line_tells_a_rollback_and_a_stop(tmp_path: Path) -> None:
+@pytest.mark.xdist_group("prefect")
+def test_the_command_line_tells_a_rollback_and_a_stop(shared_server: SharedServer, tmp_path: Path) -> None:
     """Through Prefect, on the fake engine; agreement of five times the start's is never reached."""
     watchdog = {"agreement": 5.0, "on_breach": "rollback", "max_rollbacks": 1}
     values = fake_values(tmp_path, iterations=3, watchdog=watchdog, compute={"shard_rows": 64})
     values["generate"].update(questions=70, over_generation=3)
     path = tmp_path / "config.yaml"
     path.write_text(yaml.safe_dump(values))
-    done = serl("run", str(path))
-    assert done.returncode == 2
+    env = {"PREFECT_API_URL": shared_server.prefect.env["PREFECT_API_URL"]}
+    done = serl("run", str(path), expect=2, **env)
     printed = " ".join(done.stdout.split())
     assert printed.count("watchdog: iteration 2") == 2
     assert "went back to iteration 0" in printed and "(watchdog.agreement); stopped" in printed
     assert printed.count("iteration 1 pass@1") == 2  # done again on the other branch
     assert "in iteration 2 after 1 rollback(s): the mean share of the majority is" in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
-    again = serl("run", str(path))
+    again = serl("run", str(path), **env)
     assert (again.returncode, again.stderr) == (2, done.stderr)

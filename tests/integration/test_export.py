@@ -19,19 +19,20 @@ from storage.errors import InputError
 from storage.run import open_run
 from tests.helpers import fake_config
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.xdist_group("quickstart")
 
 
 def quiet(line: str) -> None:
     pass
 
 
-@pytest.fixture
-def exported(cut_quickstart: Path, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def exported(cut_quickstart: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     said: list[str] = []
-    folder = export(str(cut_quickstart), None, tmp_path / "out", None, said.append)
-    assert folder == tmp_path / "out" and "policy after iteration 2" in said[0] and "questions" in said[1]
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    parent = tmp_path_factory.mktemp("exported")
+    folder = export(str(cut_quickstart), None, parent / "out", None, said.append)
+    assert folder == parent / "out" and "policy after iteration 2" in said[0] and "questions" in said[1]
+    assert [path.name for path in parent.iterdir()] == ["out"]
     return folder
 
 

@@ -11,7 +11,7 @@ from storage.errors import NotWritable
 from storage.repair import find_damage
 from storage.run import open_run
 from storage.store import Store
-from tests.commands import REPOSITORY, environment
+from tests.commands import HANG_SECONDS, run
 from tests.helpers import fake_config
 from tests.kill.check import differences
 
@@ -22,7 +22,7 @@ NAMESPACE = ["unshare", "--user", "--map-root-user", "--mount"]
 def can_mount(folder: Path) -> bool:
     command = [*NAMESPACE, "mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
     try:
-        return subprocess.run(command, capture_output=True, check=False, timeout=30).returncode == 0
+        return subprocess.run(command, capture_output=True, check=False, timeout=HANG_SECONDS).returncode == 0
     except FileNotFoundError:
         return False
 
@@ -36,11 +36,8 @@ def test_a_disk_that_refuses(tmp_path: Path, trouble: str) -> None:
     (tmp_path / "undisturbed").mkdir()
     expected = fake_config(tmp_path / "undisturbed")
     run_locally(expected)
-    child = subprocess.run(
-        [*NAMESPACE, sys.executable, "-m", "tests.integration.test_full_disk", str(disk), expected.uri, trouble],
-        cwd=REPOSITORY, env=environment(), capture_output=True, text=True, check=False, timeout=300,
-    )  # fmt: skip
-    assert child.returncode == 0, child.stdout + child.stderr
+    module = "tests.integration.test_full_disk"
+    run(*NAMESPACE, sys.executable, "-m", module, str(disk), expected.uri, trouble, expect=0)
 
 
 def main(disk: Path, expected: Path, trouble: str) -> None:

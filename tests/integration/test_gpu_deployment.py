@@ -20,6 +20,7 @@ from flows.run_loop import run_locally
 from storage.run import Run, open_run
 from tests.commands import CUT, REPOSITORY
 from tests.helpers import fake_config
+from tests.integration.conftest import SharedServer
 from tests.policy_server import PolicyServer
 from tests.prefect_server import (
     POSTGRESQL,
@@ -32,7 +33,7 @@ from tests.prefect_server import (
     wait_until,
 )
 
-pytestmark = [pytest.mark.slow, pytest.mark.server]
+pytestmark = pytest.mark.server
 
 needs_postgresql = pytest.mark.skipif(
     POSTGRESQL is None, reason="on SQLite the event of a crash may be lost: apt-get install postgresql"
@@ -40,10 +41,12 @@ needs_postgresql = pytest.mark.skipif(
 RESPONSE_SECONDS = 0.1
 
 
+SLOW = {"PYTHONPATH": str(SLOW_FAKE), "SERL_TEST_RESPONSE_SECONDS": str(RESPONSE_SECONDS)}
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
-    slow = {"PYTHONPATH": str(SLOW_FAKE), "SERL_TEST_RESPONSE_SECONDS": str(RESPONSE_SECONDS)}
-    with prefect_server(tmp_path_factory.mktemp("prefect"), **slow) as server:
+    with prefect_server(tmp_path_factory.mktemp("prefect"), **SLOW) as server:
         server.set_up()
         server.worker("cpu")
         yield server
@@ -118,7 +121,7 @@ def parts(config: RunConfig) -> dict[str, int]:
 
 
 def wait_for_parts(config: RunConfig, count: int = 1) -> dict[str, int]:
-    return wait_until(lambda: found if len(found := parts(config)) >= count else None, 120)
+    return wait_until(lambda: found if len(found := parts(config)) >= count else None)
 
 
 def latest_report(server: PrefectServer, config: RunConfig) -> str:
@@ -130,15 +133,15 @@ def executions(run: Run, stage: str) -> pl.DataFrame:
     return run.table("timings").filter(pl.col("stage") == stage)
 
 
+@pytest.mark.slow
 def test_deployment_says_what_is_missing_or_wrong(server: PrefectServer, chat: Chat, config: RunConfig) -> None:
     """Comes first: workers that others have killed count as online for a while."""
 
     def failure(deployment: str, parameters: dict[str, Any]) -> str:
-        state = server.wait_for(server.start_deployment(deployment, parameters), "FAILED", seconds=60)["state"]
+        state = server.wait_for(server.start_deployment(deployment, parameters), "FAILED")["state"]
         return str(state["message"])
 
     server.call("configs.examples.notify", f"{chat.url}/hook")
-    began = time.monotonic()
     message = failure("serl/iteration", {"config": config.model_dump(mode="json")})
     assert "no worker of pool gpu is online" in message and "To go on: Retry in the UI, or serl resume" in message
     worker = server.worker("gpu")
@@ -147,16 +150,19 @@ def test_deployment_says_what_is_missing_or_wrong(server: PrefectServer, chat: C
     kill_with_children(worker.pid)
     wrong = server.call("prefect", "deployment", "run", "serl/iteration", "--param", "iterations=many", expect=1)
     assert "iterations" in wrong and "many" in wrong
-    assert time.monotonic() - began < 120
-    heard = wait_until(lambda: chat.heard, 60)[0]
+    heard = wait_until(lambda: chat.heard)[0]
     assert (
         " failed\n" in heard and "no worker of pool gpu is online" in heard and f"{server.url}/runs/flow-run/" in heard
     )
 
 
+@pytest.mark.xdist_group("prefect")
 def test_deployment_shares_gpu_stages_among_workers(
-    server: PrefectServer, gpu_workers: list[int], config: RunConfig, inline: Run
+    shared_server: SharedServer, config: RunConfig, inline: Run
 ) -> None:
+    server = shared_server.prefect
+    shared_server.start_worker()
+    workers = [server.worker("gpu", **SLOW) for _ in range(2)]
     flow_run = server.wait_for(server.submit(config, iterations=2))
     run = open_run(config.uri)
     assert outputs(run) == outputs(inline)
@@ -170,13 +176,16 @@ def test_deployment_shares_gpu_stages_among_workers(
     gpu_runs = server.gpu_runs(config)
     assert [found["name"] for found in gpu_runs] == ["small: GPU 1 of 2", "small: GPU 2 of 2"]
     for found in gpu_runs:
-        assert server.wait_for(found["id"], seconds=20)["parent_task_run_id"]
+        assert server.wait_for(found["id"])["parent_task_run_id"]
     states = dict(server.task_runs(flow_run["id"]))
     accepted = run.metrics(1)["filter/accepted"]
     assert states[f"iteration 1: sample_responses ({accepted} questions x 8)"] == "Completed"
     assert states["iteration 0: evaluate (5 problems x 4)"] == "Completed"
+    for worker in workers:
+        kill_with_children(worker.pid)
 
 
+@pytest.mark.slow
 def test_deployment_outlives_the_loss_of_a_child(
     server: PrefectServer, gpu_workers: list[int], config: RunConfig, inline: Run
 ) -> None:
@@ -193,6 +202,7 @@ def test_deployment_outlives_the_loss_of_a_child(
     assert server.flow_run(lost)["state_type"] == "CRASHED"
 
 
+@pytest.mark.slow
 def test_deployment_outlives_the_loss_of_a_machine(
     server: PrefectServer, gpu_workers: list[int], config: RunConfig, inline: Run
 ) -> None:
@@ -207,11 +217,12 @@ def test_deployment_outlives_the_loss_of_a_machine(
     assert outputs(open_run(config.uri)) == outputs(inline)
     after = parts(config)
     assert before == {path: after[path] for path in before}
-    state = server.wait_for(lost, "CRASHED", seconds=LOST_AFTER_SECONDS + 30)["state"]
-    assert datetime.fromisoformat(state["timestamp"]).timestamp() - killed < 95
+    state = server.wait_for(lost, "CRASHED")["state"]
+    assert datetime.fromisoformat(state["timestamp"]).timestamp() - killed < LOST_AFTER_SECONDS + 120
     assert state["message"].startswith("no sign of life")
 
 
+@pytest.mark.slow
 @needs_postgresql
 def test_deployment_outlives_the_loss_of_the_run_itself(
     server: PrefectServer, gpu_workers: list[int], config: RunConfig, inline: Run
@@ -232,20 +243,21 @@ def test_deployment_outlives_the_loss_of_the_run_itself(
     assert again["run_count"] == 1
 
 
+@pytest.mark.slow
 @needs_postgresql
 def test_deployment_gives_up_a_run_that_crashes_again_and_again(server: PrefectServer, config: RunConfig) -> None:
     inline = config.model_copy(update={"gpu": "inline"})
     parameters = {"config": inline.model_dump(mode="json"), "iterations": 1, "restarts": 1}
     run = server.start_deployment("serl/iteration", parameters)
     for count in (1, 2):
-        wait_until(lambda count=count: server.flow_run(run)["run_count"] >= count and processes_of(run), 60)  # type: ignore[misc]
+        wait_until(lambda count=count: server.flow_run(run)["run_count"] >= count and processes_of(run))  # type: ignore[misc]
         kill(run)
-    ended = server.wait_for(run, "FAILED", seconds=60)
+    ended = server.wait_for(run, "FAILED")
     assert "started again 1 times and lost each time" in ended["state"]["message"]
     # A person's Retry begins to count anew.
     server.ask(f"flow_runs/{run}/set_state", {"state": {"type": "SCHEDULED", "name": "AwaitingRetry"}})
-    wait_until(lambda: server.flow_run(run)["state_type"] != "FAILED", 60)
-    server.wait_for(run, seconds=60)
+    wait_until(lambda: server.flow_run(run)["state_type"] != "FAILED")
+    server.wait_for(run)
     assert open_run(config.uri).iterations == [0]
 
 
@@ -259,6 +271,7 @@ def quickstart(tmp_path_factory: pytest.TempPathFactory) -> RunConfig:
     )
 
 
+@pytest.mark.slow
 def test_deployment_starts_one_engine_and_stops_on_cancel(server: PrefectServer, quickstart: RunConfig) -> None:
     worker = server.worker("gpu")
     server.wait_for(server.submit(quickstart, iterations=3))
@@ -286,7 +299,7 @@ def test_deployment_starts_one_engine_and_stops_on_cancel(server: PrefectServer,
     assert "Engine: 0 starts took" in latest_report(server, served)
 
     second = server.submit(quickstart, iterations=20)
-    child = wait_until(lambda: found[1]["id"] if len(found := server.gpu_runs(quickstart)) == 2 else None, 60)
+    child = wait_until(lambda: found[1]["id"] if len(found := server.gpu_runs(quickstart)) == 2 else None)
 
     def training() -> list[str]:
         # The trainer is a process of its own, which the worker of the stages has started.
@@ -296,9 +309,9 @@ def test_deployment_starts_one_engine_and_stops_on_cancel(server: PrefectServer,
             if "stages.trainer.worker" in process.cmdline()
         ]
 
-    wait_until(lambda: training() and open_run(quickstart.uri).iterations[-1] > 2, 120)
+    wait_until(lambda: training() and open_run(quickstart.uri).iterations[-1] > 2)
     server.ask(f"flow_runs/{second}/set_state", {"state": {"type": "CANCELLING", "name": "Cancelling"}})
-    wait_until(lambda: not processes_of(second) and not processes_of(child), 30)
+    wait_until(lambda: not processes_of(second) and not processes_of(child))
     for ended in (second, child):
-        server.wait_for(ended, "CANCELLED", seconds=15)
+        server.wait_for(ended, "CANCELLED")
     kill_with_children(worker.pid)

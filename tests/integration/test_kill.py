@@ -20,6 +20,11 @@ from tests.kill.check import differences, manifests
 from tests.kill.driver import SIX, Campaign
 
 
+def test_a_few_killed_runs_end_like_undisturbed_ones(tmp_path: Path) -> None:
+    tally = disturb(tmp_path, {"fake": 6}, seed=2)["fake"]
+    assert tally.differences == [] and tally.kills >= 6
+
+
 @pytest.mark.slow
 def test_killed_runs_end_like_undisturbed_ones(tmp_path: Path) -> None:
     tallies = disturb(tmp_path, {"fake": 24, "transformers": 3}, seed=1)

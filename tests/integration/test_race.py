@@ -11,8 +11,6 @@ from tests.helpers import fake_config
 from tests.kill.check import differences
 from tests.racing import racers
 
-PAIRS = 20
-
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> RunConfig:
@@ -30,12 +28,12 @@ def config_in(folder: Path, **changes: Any) -> RunConfig:
     return fake_config(folder, iterations=1, **changes)
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize("pairs", [3, pytest.param(20, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("lease", [True, False], ids=["lease", "no lease"])
-def test_twenty_pairs_start_the_same_run(tmp_path: Path, undisturbed: RunConfig, lease: bool) -> None:
+def test_pairs_start_the_same_run(tmp_path: Path, undisturbed: RunConfig, lease: bool, pairs: int) -> None:
     both_worked = 0
     with racers(2, lease=lease) as pair:
-        for number in range(PAIRS):
+        for number in range(pairs):
             config = config_in(tmp_path / str(number))
             said = pair.race(config)
             assert "done" in said
@@ -43,4 +41,5 @@ def test_twenty_pairs_start_the_same_run(tmp_path: Path, undisturbed: RunConfig,
             assert all("is being worked on by" in line and "its lease is" in line for line in others)
             both_worked += not others
             assert differences(Path(undisturbed.uri), Path(config.uri)) == []
-    assert both_worked == PAIRS if not lease else both_worked < PAIRS
+    # With a lease both work where one has done all before the other begins: of many pairs not all.
+    assert both_worked < pairs if lease and pairs > 10 else both_worked == pairs or lease

@@ -4,10 +4,7 @@ Each child process kills itself (SIGKILL: no clean-up, no exception handler) aro
 """
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -19,6 +16,7 @@ from flows.run_state import RunProgress
 from stages.resources import Resources
 from storage.run import Run
 from storage.store import Store
+from tests.commands import environment, python
 from tests.helpers import fake_config, run_all, tree
 
 CHILD = """
@@ -42,7 +40,7 @@ def create_and_die(store, path, data):
     return created
 
 Store.create = create_and_die
-config = RunConfig.model_validate_json(sys.stdin.read())
+config = RunConfig.model_validate_json(sys.argv[3])
 with Resources(config.compute, config.engine) as resources:
     run_all(config, Store(config.uri), resources)
 """
@@ -50,17 +48,8 @@ with Resources(config.compute, config.engine) as resources:
 
 def run_killed(config: RunConfig, when: str, where: str) -> None:
     """Run `config` in a process that dies before or after it creates the first path that matches `where`."""
-    done = subprocess.run(
-        [sys.executable, "-c", CHILD, when, where],
-        input=config.model_dump_json(),
-        text=True,
-        capture_output=True,
-        check=False,
-        timeout=120,
-        cwd=Path(__file__).parents[2],
-        env={**os.environ, "OMP_NUM_THREADS": "1", "TMPDIR": config.root},
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    program = ("-c", CHILD, when, where, config.model_dump_json())
+    python(*program, expect=-signal.SIGKILL, env=environment(TMPDIR=config.root))
 
 
 def run_whole(config: RunConfig) -> RunProgress:

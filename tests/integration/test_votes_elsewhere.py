@@ -3,18 +3,14 @@
 math-verify by itself stops with signal alarms, which exist on a main thread only: off it every comparison used to fail.
 """
 
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from tests.commands import REPOSITORY, environment
-
-pytestmark = pytest.mark.slow
+from tests.commands import HANG_SECONDS, REPOSITORY, python
+from tests.integration.conftest import SharedServer
 
 VOTE = r"""
 from stages.answers.math import MathAnswer
@@ -49,7 +45,8 @@ def test_in_a_process_and_in_threads() -> None:
         assert list(pool.map(lambda _: outcome(), range(2))) == [EXPECTED] * 2
 
 
-def test_in_a_prefect_task(tmp_path: Path) -> None:
+@pytest.mark.xdist_group("prefect")
+def test_in_a_prefect_task(shared_server: SharedServer) -> None:
     program = f"""{VOTE}
 from prefect import flow, task
 
@@ -59,16 +56,12 @@ def votes():
 
 print("outcome:", votes())
 """
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=REPOSITORY, env=environment(PREFECT_HOME=str(tmp_path)), capture_output=True, text=True, timeout=300,
-        check=True,
-    )  # fmt: skip
+    done = python("-c", program, env=shared_server.prefect.env)
     assert f"outcome: {EXPECTED}" in done.stdout
 
 
 def test_in_a_notebook() -> None:
     cell = nbformat.v4.new_code_cell(f"{VOTE}\nprint(outcome())")
     notebook = nbformat.v4.new_notebook(cells=[cell])
-    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(REPOSITORY)}}).execute()
+    NotebookClient(notebook, timeout=int(HANG_SECONDS), resources={"metadata": {"path": str(REPOSITORY)}}).execute()
     assert [output["text"].strip() for output in cell["outputs"]] == [EXPECTED]

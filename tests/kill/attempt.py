@@ -15,7 +15,7 @@ from flows.config.run import RunConfig
 from tests.commands import REPOSITORY, environment
 from tests.kill.events import Event
 
-SILENCE_SECONDS = 120.0
+SILENCE_SECONDS = 600.0
 """A run that tells nothing for this long hangs."""
 MARK = "SERL_KILL_TEST"
 """Environment variable that all processes of a run inherit: the trainer and the verifier lead groups of their own."""

@@ -25,7 +25,7 @@ SIX = (
 )  # fmt: skip
 KILLS_AT_ONE_PLACE = 3
 """Most kills aimed at one stage of one iteration of one run, so that every run ends."""
-_GONE_SECONDS = 30.0
+_GONE_SECONDS = 600.0
 
 Say = Callable[[str], None]
 

@@ -208,12 +208,12 @@ def _process(command: Sequence[str], log: Path) -> Iterator[Daemon]:
 
 
 def _call(command: Sequence[str]) -> None:
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}:\n{(done.stdout + done.stderr)[-4000:]}")
 
 
-def _make_bucket(server: S3Server, daemon: Daemon, seconds: float = 120) -> None:
+def _make_bucket(server: S3Server, daemon: Daemon, seconds: float = 600) -> None:
     """Create the bucket as soon as the server answers."""
     client = boto3.client(
         "s3",

@@ -20,7 +20,7 @@ import yaml
 
 from flows.orchestration.prefect_server import CPU_POOL, GPU_POOL
 from flows.orchestration.provision import HEARTBEAT_SECONDS
-from tests.commands import REPOSITORY
+from tests.commands import HANG_SECONDS, REPOSITORY
 
 DOCKER = REPOSITORY / "docker"
 DOCKERFILES = sorted(DOCKER.glob("*.Dockerfile"))
@@ -200,7 +200,7 @@ def test_replicas_get_gpus_of_their_own_and_leave_them_when_killed(on_own_gpus: 
     first, second = on_own_gpus(1), on_own_gpus(2)
     assert {_got(first), _got(second)} in ({"got 0", "got 1,2"}, {"got 2", "got 0,1"}, {"got 1", "got 0,2"})
     third = on_own_gpus(1)
-    assert "0 of 3 GPUs are free, expected 1" in third.communicate(timeout=20)[1]
+    assert "0 of 3 GPUs are free, expected 1" in third.communicate(timeout=HANG_SECONDS)[1]
     assert third.returncode == 1
     second.kill()
     second.wait()

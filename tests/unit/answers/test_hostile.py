@@ -1,6 +1,5 @@
-"""Ten thousand hostile answers: each gets a status, nothing is evaluated, nothing hangs, nobody is left behind."""
+"""Hostile answers, by the thousand: each gets a status, nothing is evaluated, nothing hangs, nobody is left behind."""
 
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -14,41 +13,37 @@ from stages.answers.voting import Ballot, Graded, grade, vote
 from tests.hostile_answers import CANARY, hostile_answers
 from tests.unit.answers.test_verifier import _runs, workers_of
 
-COUNT = 10_000
-
 
 @pytest.fixture(autouse=True)
 def nothing_is_evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # workers inherit it: an injected command would leave its file here
 
 
-@pytest.mark.slow
-def test_every_hostile_answer_gets_a_vote_a_grade_and_a_status(tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", [1_000, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_every_hostile_answer_gets_a_vote_and_a_status(tmp_path: Path, count: int) -> None:
     """In questions of 16 responses, half of them plain: the hostile half never stops the plain one from winning."""
-    answers, kind = hostile_answers(COUNT, seed=1), MathAnswer()
-    began = time.perf_counter()
+    answers, kind = hostile_answers(count, seed=1), MathAnswer()
     with Verifier(seconds=0.3) as verifier:
         ballots = []
-        for start in range(0, COUNT, 8):
+        for start in range(0, count, 8):
             responses = [f"\\boxed{{{answer}}}" for answer in answers[start : start + 8]] + ["so \\boxed{12345.5}"] * 8
             ballots.append(Ballot(question="?", answers=[kind.extract(text, "?") for text in responses]))
         results = vote(ballots, kind, verifier)
         pids = workers_of(verifier)
         again = vote(ballots[:40], kind, verifier)
     statuses = Counter(status for result in results for status in result.statuses)
-    assert sum(statuses.values()) == 2 * COUNT
+    assert sum(statuses.values()) == 2 * count
     assert set(statuses) == {"ok", "no_answer", "unparsable", "timed_out", "too_large"}
-    assert min(statuses.values()) > 20
+    assert min(statuses.values()) > count // 500
     assert all(result.majority == "12345.5" for result in results)
     assert again == results[:40]
-    # A guard against hangs: 145 readings and fewer comparisons run into their 0.3 s.
-    assert time.perf_counter() - began < 900
     assert pids and not any(_runs(pid) for pid in pids)
     assert not (tmp_path / CANARY).exists()
 
 
-def test_hostile_golds_and_answers_are_graded() -> None:
-    answers = hostile_answers(300, seed=2)
+@pytest.mark.parametrize("count", [100, pytest.param(300, marks=pytest.mark.slow)])
+def test_hostile_answers_are_graded(count: int) -> None:
+    answers = hostile_answers(count, seed=2)
     rows = [Graded(question="?", answer=answer[:2_000], gold="\\frac{1}{2}") for answer in answers]
     with Verifier(seconds=0.3) as verifier:
         grades = grade(rows, MathAnswer(), verifier)

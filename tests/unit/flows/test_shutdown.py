@@ -10,7 +10,7 @@ import time
 import pytest
 
 from flows.shutdown import EXIT_CODE, MESSAGE, Terminated, stoppable
-from tests.commands import REPOSITORY
+from tests.commands import HANG_SECONDS, REPOSITORY
 
 HANGING = """
 import signal, sys, time
@@ -51,5 +51,5 @@ def test_a_process_that_hangs_is_ended(how: str) -> None:
         assert process.stdout and process.stderr
         assert process.stdout.readline() == "ready\n"
         process.terminate()
-        assert process.wait(timeout=30) == EXIT_CODE == 143
+        assert process.wait(timeout=HANG_SECONDS) == EXIT_CODE == 143
         assert process.stderr.read() == f"{MESSAGE}\n"

@@ -20,6 +20,7 @@ from storage.errors import SchemaMismatch, SerlError, StorageError
 from storage.reader import read_table
 from storage.store import Store
 from storage.tables import decode
+from tests.commands import HANG_SECONDS
 from tests.helpers import fake_resources, memory_store
 
 SCHEMA = pa.schema([pa.field("row", pa.int64(), nullable=False), pa.field("seed", pa.int64(), nullable=False)])
@@ -185,11 +186,11 @@ def test_two_share_the_parts_of_a_stage(context: Context) -> None:
             assert shards.missing
             for number, (part, rows) in enumerate(shards):
                 if number < 2:
-                    together.wait(timeout=10)  # both are at work on a part of theirs
+                    together.wait(timeout=HANG_SECONDS)  # both are at work on a part of theirs
                 work.write_part("rows", part, bodies[index].rows(rows, config, work))
                 bodies[index].written.append((part, rows))
                 if number < 2:
-                    together.wait(timeout=10)
+                    together.wait(timeout=HANG_SECONDS)
             assert not shards.missing
             return {"rows/count": 5}
 

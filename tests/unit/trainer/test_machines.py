@@ -22,7 +22,7 @@ from tests.tiny_models import make_tiny_policy
 from tests.unit.trainer.rollouts import make_job, make_rows, write_rollout
 
 ROOT = Path(__file__).parents[3]
-SECONDS = 120
+SECONDS = 300
 
 
 @pytest.fixture(scope="module")
@@ -68,9 +68,12 @@ class Machine:
     def said(self) -> str:
         return self._output.read_text()
 
+    def times_said(self, pattern: str) -> int:
+        return len(re.findall(pattern, self.said()))
+
     def await_said(self, pattern: str, times: int = 1) -> None:
         deadline = time.monotonic() + SECONDS
-        while len(re.findall(pattern, self.said())) < times:
+        while self.times_said(pattern) < times:
             assert time.monotonic() < deadline and self.process.poll() is None, self.said()
             time.sleep(0.1)
 
@@ -83,68 +86,80 @@ def _children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-@pytest.fixture
-def machine(folder: Path, placement: TrainerPlacement, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
-    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
-    machine = Machine(folder, placement)
-    machine.await_said("machine 1 of 2: waiting for the update at 127")
-    yield machine
-    machine.process.terminate()
-    assert machine.process.wait(SECONDS) == 143, machine.said()
+@pytest.fixture(scope="module")
+def machine(folder: Path, placement: TrainerPlacement) -> Iterator[Machine]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GLOO_SOCKET_IFNAME", "lo")
+        machine = Machine(folder, placement)
+        machine.await_said("machine 1 of 2: waiting for the update at 127")
+        yield machine
+        machine.process.terminate()
+        assert machine.process.wait(SECONDS) == 143, machine.said()
 
 
+@pytest.fixture(scope="module")
+def trainer(folder: Path, machine: Machine) -> Iterator[TrainerProcess]:
+    """Machine 0, which meets the other at its first update."""
+    with TrainerProcess(folder / "scratch") as process:
+        yield process
+
+
+@pytest.mark.slow
 def test_two_machines_compute_what_two_processes_do(
-    folder: Path, placement: TrainerPlacement, machine: Machine
+    folder: Path, placement: TrainerPlacement, trainer: TrainerProcess
 ) -> None:
     """Twice, as the second job finds the weights that the first one left in both."""
-    policies = []
-    for name, where in (
-        ("here", TrainerPlacement(processes_per_node=2, micro_batch_tokens=64)),
-        ("machines", placement),
-    ):
-        with TrainerProcess(folder / "scratch") as process:
-            said: list[str] = []
-            first = make_job(folder, folder / "policy", name=f"{name}-1", placement=where)
-            process.run(first, lambda done, total, what, said=said: said.append(what))  # type: ignore[misc]
-            second = make_job(
-                folder,
-                first.output / "policy",
-                name=f"{name}-2",
-                placement=where,
-                policy_key=first.output_policy_key,
-                state=first.output / "trainer_state",
-                state_key=first.output_state_key,
-            )
-            process.run(second)
-        policies.append((second.output / "policy/model.safetensors").read_bytes())
-    assert policies[0] == policies[1]
+    said: list[str] = []
+
+    def second_policy(process: TrainerProcess, name: str, where: TrainerPlacement) -> bytes:
+        first = make_job(folder, folder / "policy", name=f"{name}-1", placement=where)
+        process.run(first, lambda done, total, what: said.append(what))
+        second = make_job(
+            folder,
+            first.output / "policy",
+            name=f"{name}-2",
+            placement=where,
+            policy_key=first.output_policy_key,
+            state=first.output / "trainer_state",
+            state_key=first.output_state_key,
+        )
+        process.run(second)
+        return (second.output / "policy/model.safetensors").read_bytes()
+
+    on_machines = second_policy(trainer, "machines", placement)
     assert said[0] == "starting the trainer, waiting for 1 machine(s) to join"
+    with TrainerProcess(folder / "scratch") as here:
+        assert second_policy(here, "here", TrainerPlacement(processes_per_node=2, micro_batch_tokens=64)) == on_machines
 
 
+@pytest.mark.slow
 def test_a_machine_that_is_lost_ends_the_update_and_may_come_back(
-    folder: Path, placement: TrainerPlacement, machine: Machine
+    folder: Path, placement: TrainerPlacement, machine: Machine, trainer: TrainerProcess
 ) -> None:
     long = UpdateConfig(learning_rate=1e-4, batch_responses=6, epochs=100)
-    killed: list[float] = []
+    ended, killed = machine.times_said("ended: "), []
 
     def kill(done: int, total: int, what: str) -> None:
         if total > 1 and done >= 2 and not killed:
             os.kill(machine.workers()[-1], signal.SIGKILL)
             killed.append(time.monotonic())
 
-    with TrainerProcess(folder / "scratch") as process:
-        with pytest.raises(TrainerError, match="a process of the trainer was lost"):
-            process.run(make_job(folder, folder / "policy", name="lost", placement=placement, config=long), kill)
-        assert time.monotonic() - killed[0] < 60
-        machine.await_said("ended: ")
-        process.run(make_job(folder, folder / "policy", name="again", placement=placement))
-    machine.await_said("joined", times=2)
+    with pytest.raises(TrainerError, match="a process of the trainer was lost"):
+        trainer.run(make_job(folder, folder / "policy", name="lost", placement=placement, config=long), kill)
+    assert time.monotonic() - killed[0] < SECONDS
+    machine.await_said("ended: ", times=ended + 1)
+    joined = machine.times_said("joined")
+    trainer.run(make_job(folder, folder / "policy", name="again", placement=placement))
+    machine.await_said("joined", times=joined + 1)
 
 
-def test_a_failure_is_told_on_every_machine(folder: Path, placement: TrainerPlacement, machine: Machine) -> None:
+@pytest.mark.slow
+def test_a_failure_is_told_on_every_machine(
+    folder: Path, placement: TrainerPlacement, machine: Machine, trainer: TrainerProcess
+) -> None:
     job = make_job(folder, folder / "other", name="failed", placement=placement)
-    with TrainerProcess(folder / "scratch") as process, pytest.raises(TrainerError, match="not in the vocabulary"):
-        process.run(job)
+    with pytest.raises(TrainerError, match="not in the vocabulary"):
+        trainer.run(job)
     machine.await_said("ended: .*not in the vocabulary")
 
 

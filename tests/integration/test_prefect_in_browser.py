@@ -7,30 +7,31 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
-from flows.config.load import load_config
-from tests.commands import CUT, REPOSITORY
-from tests.prefect_server import PrefectServer, prefect_server
+from tests.commands import HANG_SECONDS, REPOSITORY
+from tests.helpers import fake_config
+from tests.integration.conftest import SharedServer
+from tests.prefect_server import PrefectServer
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SCREENSHOTS = REPOSITORY / "build" / "screenshots"
 
 pytestmark = [
-    pytest.mark.slow,
     pytest.mark.server,
+    pytest.mark.xdist_group("prefect"),
     pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed: apt-get install chromium"),
 ]
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[PrefectServer]:
-    """With the deployments of prefect.yaml, but a small quickstart in a folder of the test's as the form's defaults."""
-    overrides = [setting.removeprefix("--set=") for setting in CUT]
-    config = load_config(REPOSITORY / "configs" / "quickstart.yaml", (*overrides, f"root={tmp_path / 'runs'}"))
-    with prefect_server(tmp_path) as server:
-        server.set_up()
-        server.worker("cpu")
-        server.change_defaults("serl/iteration", {"config": config.model_dump(mode="json"), "iterations": 1})
-        yield server
+def server(shared_server: SharedServer, tmp_path: Path) -> Iterator[PrefectServer]:
+    """With the deployments of prefect.yaml, but a run on the fake engine as the form's defaults."""
+    config = fake_config(tmp_path, name="seen")
+    server = shared_server.prefect
+    shared_server.start_worker()
+    defaults = server.ask("deployments/name/serl/iteration")["parameters"]
+    server.change_defaults("serl/iteration", {"config": config.model_dump(mode="json"), "iterations": 1})
+    yield server
+    server.change_defaults("serl/iteration", defaults)
 
 
 @pytest.fixture
@@ -38,7 +39,8 @@ def page() -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(1_000 * HANG_SECONDS)
+        expect.set_options(timeout=1_000 * HANG_SECONDS)
         yield page
         browser.close()
 
@@ -62,16 +64,16 @@ def test_deployment_in_the_browser(server: PrefectServer, page: Page) -> None:
     iterations.fill("2")
     page.get_by_role("button", name="Submit").click()
 
-    expect(page.get_by_text("Completed").first).to_be_visible(timeout=300_000)
-    page.get_by_role("link", name="quickstart: iterations 0-1 of 2").click()
+    expect(page.get_by_text("Completed").first).to_be_visible()
+    page.get_by_role("link", name="seen: iterations 0-1 of 2").click()
     expect(page.get_by_text("Completed").first).to_be_visible()
     page.get_by_role("tab", name="Task Runs").or_(page.get_by_text("Task Runs")).first.click()
     expect(page.get_by_text("iteration 1: sample_responses").first).to_be_visible()
     keep("flow-run")
 
-    page.goto(f"{server.url}/artifacts/key/serl-quickstart-report")
+    page.goto(f"{server.url}/artifacts/key/serl-seen-report")
     page.locator("a[href*='/artifacts/artifact/']").first.click()
-    expect(page.get_by_role("heading", name="quickstart: iteration 1 of 2")).to_be_visible()
+    expect(page.get_by_role("heading", name="seen: iteration 1 of 2")).to_be_visible()
     results = page.locator("table").first
     expect(results.get_by_role("columnheader", name="pass@1")).to_be_visible()
     assert results.get_by_role("row").count() == 3  # names, iterations 0 and 1
