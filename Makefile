@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 # Tests of different groups (tests/conftest.py) run side by side, each with one thread.
 WORKERS ?= 2
-TOGETHER := --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
+TOGETHER := --numprocesses $(WORKERS)
 
 .PHONY: help install run test test-all test-s3 test-kill test-vllm check proof
 help:

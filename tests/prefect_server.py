@@ -33,6 +33,11 @@ POSTGRESQL = next((path.parent for path in sorted(Path("/usr/lib/postgresql").gl
 Found = TypeVar("Found")
 
 
+def as_parameter(config: RunConfig) -> dict[str, Any]:
+    """A run's settings as the deployments take them."""
+    return config.model_dump(mode="json", by_alias=False)
+
+
 class PrefectServer:
     """Commands and questions to a server; `env` is that of its clients."""
 
@@ -98,7 +103,7 @@ class PrefectServer:
 
     def submit(self, config: RunConfig, iterations: int) -> str:
         """Start the deployment `serl/iteration`; the flow run's id."""
-        parameters = {"config": config.model_dump(mode="json"), "iterations": iterations}
+        parameters = {"config": as_parameter(config), "iterations": iterations}
         return self.start_deployment("serl/iteration", parameters)
 
     def start_deployment(self, name: str, parameters: Mapping[str, Any]) -> str:

@@ -19,8 +19,6 @@ from storage.errors import InputError
 from storage.run import open_run
 from tests.helpers import fake_config
 
-pytestmark = pytest.mark.xdist_group("quickstart")
-
 
 def quiet(line: str) -> None:
     pass

@@ -26,6 +26,7 @@ from tests.prefect_server import (
     POSTGRESQL,
     SLOW_FAKE,
     PrefectServer,
+    as_parameter,
     kill,
     kill_with_children,
     prefect_server,
@@ -142,10 +143,10 @@ def test_deployment_says_what_is_missing_or_wrong(server: PrefectServer, chat: C
         return str(state["message"])
 
     server.call("configs.examples.notify", f"{chat.url}/hook")
-    message = failure("serl/iteration", {"config": config.model_dump(mode="json")})
+    message = failure("serl/iteration", {"config": as_parameter(config)})
     assert "no worker of pool gpu is online" in message and "To go on: Retry in the UI, or serl resume" in message
     worker = server.worker("gpu")
-    message = failure("serl-gpu/stages", {"config": config.model_dump(mode="json"), "code": "0.0.1+other"})
+    message = failure("serl-gpu/stages", {"config": as_parameter(config), "code": "0.0.1+other"})
     assert "and the run is on serl 0.0.1+other; give both the same version" in message
     kill_with_children(worker.pid)
     wrong = server.call("prefect", "deployment", "run", "serl/iteration", "--param", "iterations=many", expect=1)
@@ -156,7 +157,6 @@ def test_deployment_says_what_is_missing_or_wrong(server: PrefectServer, chat: C
     )
 
 
-@pytest.mark.xdist_group("prefect")
 def test_deployment_shares_gpu_stages_among_workers(
     shared_server: SharedServer, config: RunConfig, inline: Run
 ) -> None:
@@ -247,7 +247,7 @@ def test_deployment_outlives_the_loss_of_the_run_itself(
 @needs_postgresql
 def test_deployment_gives_up_a_run_that_crashes_again_and_again(server: PrefectServer, config: RunConfig) -> None:
     inline = config.model_copy(update={"gpu": "inline"})
-    parameters = {"config": inline.model_dump(mode="json"), "iterations": 1, "restarts": 1}
+    parameters = {"config": as_parameter(inline), "iterations": 1, "restarts": 1}
     run = server.start_deployment("serl/iteration", parameters)
     for count in (1, 2):
         wait_until(lambda count=count: server.flow_run(run)["run_count"] >= count and processes_of(run))  # type: ignore[misc]
@@ -285,7 +285,7 @@ def test_deployment_starts_one_engine_and_stops_on_cancel(server: PrefectServer,
     with PolicyServer(run.policy(0)) as vllm:
         served = parse_config(
             {
-                **quickstart.model_dump(mode="json"),
+                **as_parameter(quickstart),
                 "name": "served",
                 "engine": "server",
                 "policy": {"run": quickstart.uri, "iteration": 0},

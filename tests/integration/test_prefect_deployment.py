@@ -13,8 +13,9 @@ from storage.run import open_run
 from tests.commands import environment, run
 from tests.helpers import fake_config
 from tests.integration.conftest import SharedServer, watched
+from tests.prefect_server import as_parameter
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("prefect")]
+pytestmark = pytest.mark.server
 
 # With the network cut off but for loopback, which a new one has to be told to bring up.
 CUT_OFF = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
@@ -65,7 +66,7 @@ def test_deployment_runs_the_next_missing_iterations(shared_server: SharedServer
     assert "Completed" in said and f"{server.url}/runs/flow-run/" in said
     assert open_run(config.uri).iterations == [0]
 
-    parameters = json.dumps({"config": config.model_dump(mode="json"), "iterations": 2})
+    parameters = json.dumps({"config": as_parameter(config), "iterations": 2})
     server.call("prefect", "deployment", "run", "serl/iteration", "--params", parameters, "--watch")
     assert open_run(config.uri).iterations == [0, 1, 2]
     wrong = server.call("prefect", "deployment", "run", "serl/iteration", "--param", "iterations=many", expect=1)

@@ -10,14 +10,13 @@ from playwright.sync_api import Page, expect, sync_playwright
 from tests.commands import HANG_SECONDS, REPOSITORY
 from tests.helpers import fake_config
 from tests.integration.conftest import SharedServer
-from tests.prefect_server import PrefectServer
+from tests.prefect_server import PrefectServer, as_parameter
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SCREENSHOTS = REPOSITORY / "build" / "screenshots"
 
 pytestmark = [
     pytest.mark.server,
-    pytest.mark.xdist_group("prefect"),
     pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed: apt-get install chromium"),
 ]
 
@@ -29,7 +28,7 @@ def server(shared_server: SharedServer, tmp_path: Path) -> Iterator[PrefectServe
     server = shared_server.prefect
     shared_server.start_worker()
     defaults = server.ask("deployments/name/serl/iteration")["parameters"]
-    server.change_defaults("serl/iteration", {"config": config.model_dump(mode="json"), "iterations": 1})
+    server.change_defaults("serl/iteration", {"config": as_parameter(config), "iterations": 1})
     yield server
     server.change_defaults("serl/iteration", defaults)
 

@@ -18,8 +18,6 @@ from tests.commands import CUT, HANG_SECONDS, REPOSITORY, running_serl, serl
 from tests.helpers import fake_config
 from tests.notebooks import executed
 
-pytestmark = pytest.mark.xdist_group("quickstart")
-
 
 def test_every_iteration_is_there_with_its_results(cut_quickstart: Path) -> None:
     shown = json.loads(serl("show", str(cut_quickstart), "--json").stdout)

@@ -6,7 +6,6 @@ math-verify by itself stops with signal alarms, which exist on a main thread onl
 from concurrent.futures import ThreadPoolExecutor
 
 import nbformat
-import pytest
 from nbclient import NotebookClient
 
 from tests.commands import HANG_SECONDS, REPOSITORY, python
@@ -45,7 +44,6 @@ def test_in_a_process_and_in_threads() -> None:
         assert list(pool.map(lambda _: outcome(), range(2))) == [EXPECTED] * 2
 
 
-@pytest.mark.xdist_group("prefect")
 def test_in_a_prefect_task(shared_server: SharedServer) -> None:
     program = f"""{VOTE}
 from prefect import flow, task

@@ -62,7 +62,6 @@ def test_a_run_on_s3_has_the_digests_of_one_in_a_folder(local: RunConfig, prefix
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("quickstart")
 def test_the_cut_quickstart_runs_on_s3(cut_quickstart: Path, prefix: str) -> None:
     """The main job, as a user runs it: warm start, engine, trainer, Prefect, a kept policy, the curve."""
     serl("run", "configs/quickstart.yaml", *CUT, "--set", f"root={prefix}", expect=0)
