@@ -7,20 +7,20 @@ from stages.answers.kinds import AnswerKind, normalised_text
 from stages.answers.marks import MAX_TAIL, anchored_line, gold_answer, last_boxed
 
 LETTERS = "ABCDEFGHIJ"
-"""Letters of the options where the question lists none."""
+"""Letters that may be answers if the question lists no options."""
 
 # "A. text", "(A) text", "A) text", "A: text" at the start of a line or after white space.
 _OPTION = re.compile(r"(?:^|(?<=\s))(?:\(([A-Z])\)|([A-Z])[.):])[^\S\n]*(?=\S)")
 _LATEX = re.compile(r"\\(?:text|textbf|mathrm|mathbf)\s*\{([^{}]*)\}|[$*`]|\\[()\[\]]")
-# Alone, in brackets, or with a mark behind it. After "answer is" a space will do, but not for letters that are words:
-# "A patient ..." and "I think ..." are prose.
+# A letter counts if it is alone, in brackets, or before a mark. In an answer, a letter before a space counts too, but
+# neither A nor I, which are words: "A patient ..." and "I think ..." are prose.
 _MARKED = r"(?:[Oo]ption\s+|[Cc]hoice\s+)?(?:[(\[]\s*([A-Za-z])\s*[)\]]|([A-Za-z])\s*(?:$|[.):,;])"
 _ALONE = re.compile(_MARKED + ")")
 _LETTER = re.compile(_MARKED + r"|([B-HJ-Z])(?=\s))")
 
 
 class ChoiceAnswer(AnswerKind):
-    """A letter: in the last box, after "answer is", or alone (or leading an option) in the last line."""
+    """A letter: in the last box, after "answer is", or in the last line alone or at the start of an option."""
 
     def __init__(self, *, boxed_only: bool = False) -> None:
         self.boxed_only = boxed_only
@@ -36,27 +36,30 @@ class ChoiceAnswer(AnswerKind):
         return last if _ALONE.match(_LATEX.sub(r"\1", last).strip()) else None
 
     def canonical(self, answer: str, question: str) -> str | None:
-        """The letter in upper case; None unless it, or the text of exactly one option, is among the options."""
+        """Return the letter of the answer in upper case.
+
+        The answer may be a letter of an option or the text of exactly one option; else None is returned.
+        """
         options = listed_options(question)
         text = _LATEX.sub(r"\1", answer).strip()
-        named = [letter for letter, option in options.items() if option and option == normalised_text(text)]
-        if len(named) == 1:
-            return named[0]
-        found = _LETTER.match(text)
-        letter = next(filter(None, found.groups())).upper() if found else ""
+        letters = [letter for letter, option in options.items() if option and option == normalised_text(text)]
+        if len(letters) == 1:
+            return letters[0]
+        match = _LETTER.match(text)
+        letter = next(filter(None, match.groups())).upper() if match else ""
         return letter if letter and letter in (options or LETTERS) else None
 
     def gold(self, text: str, question: str) -> str:
-        """The letter, where the reference has one or is an option's text; else the reference as it is."""
+        """Return the letter of the reference answer, or the reference itself if it has no letter of an option."""
         answer = gold_answer(text)
         return self.canonical(answer, question) or answer
 
 
 @lru_cache(maxsize=4_096)
 def listed_options(question: str) -> dict[str, str]:
-    """Letter -> normalised text of each option that a question lists in order from A; empty with fewer than two.
+    """Return letter -> normalized text of the options that a question lists in order from A; empty for less than two.
 
-    Of several such lists the last counts: a question may speak of "vitamin A." before its options.
+    Of several such lists the last counts, because a question may mention "vitamin A." before its options.
     """
     options: dict[str, str] = {}
     marks = list(_OPTION.finditer(question))

@@ -1,12 +1,12 @@
-"""Where a response says what its answer is: the last box, or what follows "answer is" or "####".
+"""Marks of an answer in a response: the last box, or the text after "answer is" or "####".
 
-Model output is hostile: only the last 4,000 characters of a response are looked at, in time linear in them.
+Model output may be hostile, so only the last 4,000 characters of a response are searched, in linear time.
 """
 
 import re
 
 MAX_TAIL = 4_000
-"""Characters at the end of a response in which an answer is looked for."""
+"""Characters at the end of a response that are searched for an answer."""
 
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![a-zA-Z])\s*")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
@@ -15,12 +15,15 @@ _ANCHOR = re.compile(r"####|\banswer(?:\s+is)?\s*[:=]|\banswer\s+is\b", re.IGNOR
 
 
 def last_boxed(text: str) -> str | None:
-    """Content of the last \\boxed or \\fbox that is closed and not empty ("\\boxed 5" too); None without one."""
+    """Return the content of the last \\boxed or \\fbox that is closed and not empty; None without one.
+
+    "\\boxed 5", without braces, counts too.
+    """
     boxes = list(_BOX.finditer(text))
     closing: dict[int, int] = {}
     for number, box in enumerate(reversed(boxes)):
         start = box.end()
-        if number < 2:  # the last box nearly always decides; else all braces are read, once
+        if number < 2:  # the last box nearly always decides; for any other, all braces are matched once
             closing = _closing_braces(text, start if number == 0 else 0)
         if text[start : start + 1] == "{":
             content = text[start + 1 : closing[start]].strip() if start in closing else ""
@@ -33,18 +36,24 @@ def last_boxed(text: str) -> str | None:
 
 
 def gold_answer(text: str) -> str:
-    """The answer in a reference text: what its last box holds (also of a whole solution), else the text itself."""
+    """Return the answer in a reference text: the content of its last box, else the text itself.
+
+    The text may be an answer or a whole solution.
+    """
     return last_boxed(text) or text.strip()
 
 
 def anchored_line(text: str) -> str | None:
-    """What follows the last "####", "answer is" or "answer:", up to the end of its line; None without one of these."""
+    """Return the text after the last "####", "answer is" or "answer:", up to the end of its line; None without one.
+
+    If nothing but white space follows in that line, the next line with text counts.
+    """
     anchors = list(_ANCHOR.finditer(text))
     return text[anchors[-1].end() :].strip().split("\n", 1)[0] if anchors else None
 
 
 def _closing_braces(text: str, start: int) -> dict[int, int]:
-    """Place of every brace from `start` on that is closed -> place of the one that closes it; escaped ones are none."""
+    """Return index of an opening brace -> index of its closing brace, from `start` on. Escaped braces do not count."""
     opened: list[int] = []
     closing = {}
     for match in _BRACE.finditer(text, start):

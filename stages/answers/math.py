@@ -1,8 +1,8 @@
-"""Final answers of mathematics: taken out of a response, brought to one spelling, compared when that needs no algebra.
+"""Final answers of mathematics: extracted from a response, brought to one spelling, and compared without algebra.
 
-Departs from the authors' release: it extracts from prompt + response, so that an expression in the question counts as
-an answer; here only the response is read, and a response without an answer gives None. Model output is hostile: only
-the last 4,000 characters are read.
+Departs from the authors' release, which extracts from prompt + response, so that an expression in the question counts
+as an answer. Here only the response is read, and a response without an answer gives None. Model output may be hostile,
+so only the last 4,000 characters are read.
 """
 
 import re
@@ -14,18 +14,19 @@ from stages.answers.kinds import AnswerKind
 from stages.answers.latex_values import Reading, read_latex
 from stages.answers.marks import MAX_TAIL, anchored_line, last_boxed
 
-MAX_GOLD = 1_200  # a longer text is compared as it is: no answer, and no gold of any benchmark, is so long
+MAX_GOLD = 1_200
+"""Characters. A longer text is compared as it is; no answer of any benchmark is so long."""
 
 _DELIMITED = re.compile(r"\\\((.+?)\\\)|\\\[(.+?)\\\]|\$\$(.+?)\$\$|(?<!\\)\$(?=[^\s$])([^$]*?[^\s$\\])\$(?!\d)")
 _NUMBER = r"[-+]?\\?\$?\s?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)?(?:\.\d+|(?<=\d)\.?(?!\d))(?:\s?/\s?\d+)?(?:\s?\\?%)?"
 _LAST_NUMBER = re.compile(rf"(?<![\w.]){_NUMBER}")
-_TEXT = re.compile(r"\\(?:text|math|mbox|operatorname)")  # perhaps a unit, which math-verify drops
-_LARGEST = 10**300  # fits into a float
+_TEXT = re.compile(r"\\(?:text|math|mbox|operatorname)")  # may be a unit, which math-verify drops
+_LARGEST_FLOAT = 10**300
 _WORD = re.compile(r"(?<![\\a-zA-Z])(?!(?:pi|sqrt|sin|cos|tan|log|ln)\b)[a-zA-Z]{2,}")
 
 
 class MathAnswer(AnswerKind):
-    """Numbers, expressions, sets, equations in LaTeX; equality beyond spelling is math-verify's."""
+    """Numbers, expressions, sets and equations in LaTeX. Equality beyond spelling is decided by math-verify."""
 
     def __init__(self, *, boxed_only: bool = False) -> None:
         self.boxed_only = boxed_only
@@ -41,17 +42,17 @@ class MathAnswer(AnswerKind):
 
     def read(self, answer: str, form: str) -> Reading | None:
         if (value := number(form)) is not None:
-            return Reading("ok", "value", (float(value),)) if abs(value) < _LARGEST else Reading("ok")
+            return Reading("ok", "value", (float(value),)) if abs(value) < _LARGEST_FLOAT else Reading("ok")
         if _is_words(form):
             return Reading("ok")
         return None if _TEXT.search(answer) else read_latex(form)
 
 
 def extract_math_answer(response: str, *, boxed_only: bool = False) -> str | None:
-    """Final answer of a response (never pass the prompt), None when it has none.
+    """Return the final answer of a response, None if it has none. The text must not hold the prompt.
 
-    The last complete \\boxed or \\fbox wins. Without one, and unless `boxed_only`: what follows the last "####" or
-    "answer is"/"answer:" in its line, else the last formula or number of the last line that is not empty.
+    The last complete \\boxed or \\fbox counts. If there is none, and not `boxed_only`, the expression after the last
+    "####", "answer is" or "answer:" counts, else the last formula or number of the last line that is not empty.
     """
     tail = response[-MAX_TAIL:]
     boxed = last_boxed(tail)
@@ -64,7 +65,7 @@ def extract_math_answer(response: str, *, boxed_only: bool = False) -> str | Non
 
 
 def _expression(line: str, *, last: bool) -> str | None:
-    """One formula or number of a line: the last, or the first after "answer is". Prose gives None."""
+    """Return a formula or number of a line, the last or the first one. Prose without one gives None."""
     line = line.replace("**", "").strip().rstrip(".").strip()
     formulas: list[str] = [next(filter(None, match.groups())) for match in _DELIMITED.finditer(line)]
     if formulas:
@@ -75,8 +76,8 @@ def _expression(line: str, *, last: bool) -> str | None:
     return numbers[-1 if last else 0] if numbers else None
 
 
-# Different spellings of one thing, tried in order. `^\circ`, `\%` and units stay: 50% is neither 50 nor 0.5 to every
-# reader, so whether they agree is left to math-verify and to the linkage of voting.
+# Replacements that bring different spellings to one, applied in order. `^\circ`, `%` and units stay: readers disagree
+# whether 50% is 50 or 0.5, so math-verify decides it, and voting keeps 50 and 0.5 apart.
 _SPELLINGS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
@@ -110,10 +111,11 @@ _FRACTION = re.compile(r"([-+]?)(?:\\frac\{([-+]?\d+)\}\{([-+]?\d+)\}|(\d+)/(\d+
 
 @lru_cache(maxsize=65_536)
 def canonical(answer: str) -> str:
-    """One spelling of an answer; equal canonical strings are equal answers (the reverse needs math-verify).
+    """Return the canonical spelling of an answer. Answers with the same canonical spelling are equal.
 
-    Dollar signs, \\left, \\text, spaces and a full stop go; 1,234 is 1234; 05, 5.0 and +5 are 5; -0 is 0;
-    \\dfrac{2}{4} is 1/2. "x=5" stays: it would make x=5 and y=5 one answer, which they are not for a line or a root.
+    Answers with different canonical spellings may be equal too; math-verify decides. Dollar signs, \\left, \\text,
+    spaces and a full stop are removed. 1,234 becomes 1234; 05, 5.0 and +5 become 5; -0 becomes 0; \\dfrac{2}{4} becomes
+    1/2. "x=5" stays, because otherwise x=5 and y=5 would be one answer, which is wrong for a line or a root.
     """
     text = answer.strip()
     if len(text) > MAX_GOLD:
@@ -128,7 +130,7 @@ def canonical(answer: str) -> str:
 
 
 def _plain(text: str) -> str | None:
-    """Normal form of a decimal number or a fraction of integers, None for anything else."""
+    """Return the normal form of a decimal number or a fraction of integers; None for any other text."""
     if fraction := _FRACTION.fullmatch(text):
         sign, top, bottom, slash_top, slash_bottom = fraction.groups()
         if int(bottom or slash_bottom):
@@ -146,16 +148,17 @@ def _plain(text: str) -> str | None:
 
 @lru_cache(maxsize=65_536)
 def number(canonical_answer: str) -> Fraction | None:
-    """Exact value of a canonical plain number or fraction, None for anything else (a percentage too)."""
+    """Return the exact value of a canonical number or fraction; None for any other answer, percentages included."""
     plain = re.fullmatch(r"-?\d+(?:\.\d+)?(?:e-?\d{1,3})?|-?\d+/0*[1-9]\d*", canonical_answer)
     return Fraction(canonical_answer) if plain else None
 
 
 def decide(left: str, right: str) -> bool | None:
-    """Whether two canonical answers are equal, as far as that can be told without algebra; None asks math-verify.
+    """Return whether two canonical answers are equal, None if only math-verify can decide.
 
-    Two plain numbers are equal to 6 decimal places, to 6 digits below 1 (so that 1e-9 is not 2e-9), and exactly when
-    neither is a decimal. Words are equal when they are the same words: math-verify would read "even" as e*v*e*n.
+    Two integers or fractions are equal if their values are. If one number is a decimal, 6 decimal places have to agree,
+    or below 1 six digits, so that 1e-9 is not 2e-9. Words are equal if they are the same words in upper or lower case;
+    math-verify would read "even" as e*v*e*n.
     """
     if left == right:
         return True
@@ -164,9 +167,9 @@ def decide(left: str, right: str) -> bool | None:
         if any("." in text or "e" in text for text in (left, right)):
             return _rounded(values[0]) == _rounded(values[1])
         return values[0] == values[1]
-    words = [_is_words(left), _is_words(right)]
-    if any(words):
-        return all(words) and left.casefold() == right.casefold()
+    are_words = [_is_words(left), _is_words(right)]
+    if any(are_words):
+        return all(are_words) and left.casefold() == right.casefold()
     return None
 
 
@@ -176,6 +179,7 @@ def _is_words(canonical_answer: str) -> bool:
 
 
 def _rounded(value: Fraction) -> Fraction:
+    """Return a number rounded to 6 decimal places, or below 1 to 6 digits."""
     if abs(value) >= 1:
         return round(value, 6)
     return Fraction(Context(prec=6).divide(value.numerator, value.denominator))

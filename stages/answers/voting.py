@@ -1,10 +1,18 @@
 """Majority vote over the answers to each question, and grading against a gold answer.
 
-Departs from the authors' release, whose vote depends on the order in which responses were sampled because equality is
-not transitive ("5", "x=5", "y=5"; "50", "50%", "0.5"), lets answerless responses vote, and breaks ties silently. Here
-classes do not depend on order, a response without a readable answer never votes but counts in n, and a tie at the top
-has no majority. Where the release verifies each of 120 pairs of 16 responses in both directions, here each distinct
-answer is read once, and math-verify compares only forms that could be equal.
+Answers that are equal form a class. The share of a class, its votes over the number of responses, is the policy's
+self-consistency for that answer: "vote share" and "self-consistency" mean the same here. The margin is the largest
+share minus the second largest.
+
+Departs from the authors' release in four points:
+
+- The vote does not depend on the order of sampling. In the release it does, because equality is not transitive
+  ("5", "x=5", "y=5"; "50", "50%", "0.5").
+- A response without a readable answer never votes, but counts in the number of responses. In the release such
+  responses vote.
+- A tie for the largest class has no majority. The release breaks ties silently.
+- Each distinct answer is read once, and math-verify compares only answers that could be equal. The release verifies
+  each of the 120 pairs of 16 responses in both directions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,168 +28,193 @@ GradeStatus = Literal["correct", "wrong", "no_answer", "unparsable", "timed_out"
 
 
 class Comparer(Protocol):
-    """What voting asks of `stages.answers.verifier.Verifier`: what the kind of answers cannot tell by itself."""
+    """Reads and compares the answers that their kind leaves open. See `stages.answers.verifier.Verifier`."""
 
-    def read(self, answers: Sequence[str]) -> list[Reading]: ...
+    def read(self, answers: Sequence[str]) -> list[Reading]:
+        """Return the reading of each answer."""
 
-    def equal(self, pairs: Sequence[tuple[str, str]]) -> list[str]: ...
+    def equal(self, pairs: Sequence[tuple[str, str]]) -> list[str]:
+        """Return "equal", "different", "unparsable", "timeout" or "error" for each pair of answers."""
 
-    def equal_groups(self, groups: Sequence[Sequence[tuple[str, str]]]) -> list[list[str]]: ...
+    def equal_groups(self, groups: Sequence[Sequence[tuple[str, str]]]) -> list[list[str]]:
+        """Return the statuses of `equal` for each group, such as the pairs of one question."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ballot:
-    """The answers given to one question, None for a response without one."""
+    """The answers to one question."""
 
     question: str
     answers: Sequence[str | None]
+    """The answer of each response, None for a response without one."""
     weights: Sequence[Fraction] | None = None
-    """Of each answer's vote; 1 each when not given."""
+    """The weight of each answer's vote, by default 1."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AnswerClass:
-    """Answers that are one answer."""
+    """Equal answers to one question."""
 
     answer: str
-    """The member with the shortest, then alphabetically first canonical form."""
+    """The representative: the member with the shortest canonical form, of several the first in the alphabet."""
     share: float
-    """Weight of its votes over the weight of all responses."""
+    """Weight of the votes for the class over the weight of all responses."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Vote:
-    """Outcome of the vote on one question."""
+    """Result of the vote on one question."""
 
     status: Literal["majority", "tie", "no_answer", "unparsable"]
-    """Whether one class has strictly more votes than every other. Without any class: "no_answer" when no response has
-    an answer, "unparsable" when some have, none of which could be read."""
+    """Whether one class has more votes than every other ("majority") or not ("tie"). Without any class, "no_answer" if
+    no response has an answer, "unparsable" if some have but none could be read."""
     classes: tuple[AnswerClass, ...]
-    """The largest first, equals by representative."""
+    """In order of their votes, the largest first. Classes of equal size are ordered by representative."""
     margin: float
-    """Share of the largest class minus that of the second; 0 in a tie."""
+    """Share of the largest class minus share of the second; 0 in a tie."""
     class_ids: tuple[int | None, ...]
-    """Class of each response, in their order; None without a readable answer."""
+    """Index in `classes` of each response's answer; None for a response without a readable answer."""
     statuses: tuple[AnswerStatus, ...]
-    """Of each response's answer."""
+    """Status of each response's answer."""
 
     @property
     def majority(self) -> str | None:
-        """Representative answer of the largest class; None without a majority."""
+        """The answer of the largest class; None without a majority."""
         return self.classes[0].answer if self.status == "majority" else None
 
     @property
     def share(self) -> float:
-        """Share of the largest class; responses without a readable answer count below the line."""
+        """The share of the largest class, 0 without any class."""
         return self.classes[0].share if self.classes else 0.0
 
 
 def vote(ballots: Sequence[Ballot], kind: AnswerKind, comparer: Comparer) -> list[Vote]:
-    """Majority vote on each question; all of them together, so that reading and comparing use all workers.
+    """Return the majority vote on each question, in order.
 
-    Answers of one canonical form are one group. Groups, the heaviest first and equals by length and spelling, join the
-    first class with all of whose groups they are equal (complete linkage), so that "5" joins "x=5" or "y=5", whichever
-    has more votes, and never chains the two.
+    All questions are voted on together, so that reading and comparing use all workers of `comparer`.
+
+    Answers with the same canonical form are one group. Groups are sorted by weight, the heaviest first, then by length
+    and spelling. Each group in turn joins the first class with all of whose groups it is equal (complete linkage), or
+    starts a class. So "5" joins "x=5" or "y=5", whichever has more votes, and never links the two.
     """
-    papers = [_Paper(ballot, kind) for ballot in ballots]
-    wanted = sorted({answer for paper in papers for answer in paper.unread()})
-    readings = dict(zip(wanted, comparer.read(wanted), strict=True))
-    for paper in papers:
-        paper.take(readings)
-    asked = [paper.pairs(kind) for paper in papers]
-    verdicts = comparer.equal_groups(
+    counts = [_VoteCount(ballot, kind) for ballot in ballots]
+    unread = sorted({answer for count in counts for answer in count.unread_answers()})
+    readings = dict(zip(unread, comparer.read(unread), strict=True))
+    for count in counts:
+        count.add_readings(readings)
+    open_pairs = [count.decide_pairs(kind) for count in counts]
+    statuses = comparer.equal_groups(
         [
-            [(paper.answer(left), paper.answer(right)) for left, right in pairs]
-            for paper, pairs in zip(papers, asked, strict=True)
+            [(count.representative(left), count.representative(right)) for left, right in pairs]
+            for count, pairs in zip(counts, open_pairs, strict=True)
         ]
     )
-    for paper, pairs, found in zip(papers, asked, verdicts, strict=True):
-        paper.same |= {frozenset(pair) for pair, verdict in zip(pairs, found, strict=True) if verdict == "equal"}
-    return [paper.count() for paper in papers]
+    for count, pairs, pair_statuses in zip(counts, open_pairs, statuses, strict=True):
+        count.equal_forms |= {
+            frozenset(pair) for pair, status in zip(pairs, pair_statuses, strict=True) if status == "equal"
+        }
+    return [count.result() for count in counts]
 
 
-class _Paper:
-    """One question's ballot on its way to a vote: the status of each answer, and the forms that are in the running."""
+class _VoteCount:
+    """The vote on one question while it is counted. "Form" is short for the canonical form of an answer."""
 
     def __init__(self, ballot: Ballot, kind: AnswerKind) -> None:
         self.ballot = ballot
-        self.forms: list[str | None] = []  # canonical form of each response's answer
+        self.forms: list[str | None] = []
+        """The form of each response's answer; None without a readable answer."""
         self.statuses: list[AnswerStatus] = []
-        self.spellings: dict[str, set[str]] = {}  # form -> answers
-        self.same: set[frozenset[str]] = set()  # pairs of forms
+        """The status of each response's answer."""
+        self.spellings: dict[str, set[str]] = {}
+        """Form -> answers of that form, for all forms that may still get votes."""
+        self.equal_forms: set[frozenset[str]] = set()
+        """Pairs of forms that are one answer."""
         for answer in ballot.answers:
             form, status = _form(answer, ballot.question, kind)
             self.forms.append(form)
             self.statuses.append(status)
             if answer is not None and form is not None:
                 self.spellings.setdefault(form, set()).add(answer)
-        self.readings = {form: kind.read(self.answer(form), form) for form in self.spellings}
+        self.readings = {form: kind.read(self.representative(form), form) for form in self.spellings}
+        """Form -> reading; None if math-verify has to read the form."""
 
-    def answer(self, form: str) -> str:
-        """The spelling that stands for a form, whatever the order of responses."""
+    def representative(self, form: str) -> str:
+        """Return the answer that stands for a form. It does not depend on the order of responses."""
         return min(self.spellings[form], key=lambda spelling: (len(spelling), spelling))
 
-    def unread(self) -> list[str]:
-        """Answers that math-verify has to read."""
-        return [self.answer(form) for form, reading in self.readings.items() if reading is None]
+    def unread_answers(self) -> list[str]:
+        """Return the answers that math-verify has to read."""
+        return [self.representative(form) for form, reading in self.readings.items() if reading is None]
 
-    def take(self, readings: Mapping[str, Reading]) -> None:
-        """Add what math-verify has read; what it could not read is out of the running."""
+    def add_readings(self, readings: Mapping[str, Reading]) -> None:
+        """Add math-verify's readings. Forms that it could not read get no votes."""
         for form in [form for form, reading in self.readings.items() if reading is None]:
-            self.readings[form] = reading = readings[self.answer(form)]
+            self.readings[form] = reading = readings[self.representative(form)]
             if reading.status != "ok":
                 del self.spellings[form]
-                for place in (place for place, own in enumerate(self.forms) if own == form):
-                    self.forms[place], self.statuses[place] = None, reading.status
+                for index in (index for index, response_form in enumerate(self.forms) if response_form == form):
+                    self.forms[index], self.statuses[index] = None, reading.status
 
-    def pairs(self, kind: AnswerKind) -> list[tuple[str, str]]:
-        """Pairs of forms that only math-verify can tell apart; what can be told without it goes into `same`."""
-        asked = []
+    def decide_pairs(self, kind: AnswerKind) -> list[tuple[str, str]]:
+        """Decide which forms are equal as far as possible; return the pairs that only math-verify can decide."""
+        open_pairs = []
         for left, right in combinations(sorted(self.spellings), 2):
             verdict = _verdict(left, right, self.readings[left], self.readings[right], kind)
             if verdict:
-                self.same.add(frozenset((left, right)))
+                self.equal_forms.add(frozenset((left, right)))
             elif verdict is None:
-                asked.append((left, right))
-        return asked
+                open_pairs.append((left, right))
+        return open_pairs
 
-    def count(self) -> Vote:
+    def result(self) -> Vote:
+        """Form the classes and count their votes."""
         weights: Sequence[Fraction | int] = self.ballot.weights or [1] * len(self.forms)
-        weight: dict[str, Fraction | int] = dict.fromkeys(self.spellings, 0)
-        for form, own in zip(self.forms, weights, strict=True):
+        form_weight: dict[str, Fraction | int] = dict.fromkeys(self.spellings, 0)
+        for form, weight in zip(self.forms, weights, strict=True):
             if form is not None:
-                weight[form] += own
-        classes: list[list[str]] = []
-        for form in sorted(weight, key=lambda form: (-weight[form], len(form), form)):
-            fitting = (c for c in classes if all(frozenset((form, other)) in self.same for other in c))
-            if (found := next(fitting, None)) is not None:
-                found.append(form)
-            else:
-                classes.append([form])
-        names = {min(members, key=lambda form: (len(form), form)): members for members in classes}
-        votes = {name: sum(weight[form] for form in members) for name, members in names.items()}
-        ranked = sorted(names, key=lambda name: (-votes[name], len(name), name))
-        number = {form: rank for rank, name in enumerate(ranked) for form in names[name]}
+                form_weight[form] += weight
+        classes = self._classes(form_weight)
+        members_of = {min(members, key=lambda form: (len(form), form)): members for members in classes}
+        votes = {name: sum(form_weight[form] for form in members) for name, members in members_of.items()}
+        ranked = sorted(members_of, key=lambda name: (-votes[name], len(name), name))
+        class_of = {form: rank for rank, name in enumerate(ranked) for form in members_of[name]}
         total = sum(weights)
-        top, second = ([votes[name] for name in ranked] + [0, 0])[:2]
+        largest, second = ([votes[name] for name in ranked] + [0, 0])[:2]
         return Vote(
-            status=self._status(top, second),
-            classes=tuple(AnswerClass(answer=self.answer(name), share=float(votes[name] / total)) for name in ranked),
-            margin=float((top - second) / total) if total else 0.0,
-            class_ids=tuple(None if form is None else number[form] for form in self.forms),
+            status=self._status(largest, second),
+            classes=tuple(
+                AnswerClass(answer=self.representative(name), share=float(votes[name] / total)) for name in ranked
+            ),
+            margin=float((largest - second) / total) if total else 0.0,
+            class_ids=tuple(None if form is None else class_of[form] for form in self.forms),
             statuses=tuple(self.statuses),
         )
 
+    def _classes(self, form_weight: Mapping[str, Fraction | int]) -> list[list[str]]:
+        """Return classes of forms by complete linkage, in the order that `vote` describes."""
+        classes: list[list[str]] = []
+        for form in sorted(form_weight, key=lambda form: (-form_weight[form], len(form), form)):
+            equal_classes = (
+                members
+                for members in classes
+                if all(frozenset((form, member)) in self.equal_forms for member in members)
+            )
+            if (members := next(equal_classes, None)) is not None:
+                members.append(form)
+            else:
+                classes.append([form])
+        return classes
+
     def _status(
-        self, top: Fraction | int, second: Fraction | int
+        self, largest: Fraction | int, second: Fraction | int
     ) -> Literal["majority", "tie", "no_answer", "unparsable"]:
-        if top:
-            return "majority" if top > second else "tie"
+        if largest:
+            return "majority" if largest > second else "tie"
         return "no_answer" if all(status == "no_answer" for status in self.statuses) else "unparsable"
 
 
 def _form(answer: str | None, question: str, kind: AnswerKind) -> tuple[str | None, AnswerStatus]:
-    """Canonical form and status of one answer, as far as they are known without math-verify."""
+    """Return the canonical form and status of one answer, as far as they are known without math-verify."""
     if answer is None:
         return None, "no_answer"
     if isinstance(answer, Raised):
@@ -190,7 +223,7 @@ def _form(answer: str | None, question: str, kind: AnswerKind) -> tuple[str | No
         return None, "too_large"
     try:
         form = kind.canonical(answer, question)
-    except Exception:  # a kind of one's own, at something that a model wrote
+    except Exception:  # a user's kind of answers fails at text that a model wrote
         return None, "error"
     return form, "unparsable" if form is None else "ok"
 
@@ -198,10 +231,10 @@ def _form(answer: str | None, question: str, kind: AnswerKind) -> tuple[str | No
 def _verdict(
     left: str, right: str, left_reading: Reading | None, right_reading: Reading | None, kind: AnswerKind
 ) -> bool | None:
-    """Whether two canonical forms are one answer; None where only math-verify can tell."""
+    """Return whether two canonical forms are one answer, None if only math-verify can decide."""
     try:
         verdict = kind.same(left, right)
-    except Exception:  # a kind of one's own; what it cannot compare is not the same
+    except Exception:  # a user's kind of answers fails; answers that it cannot compare are different
         return False
     if verdict is None and left_reading is not None and right_reading is not None:
         return None if left_reading.may_equal(right_reading) else False
@@ -210,22 +243,22 @@ def _verdict(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Graded:
-    """An answer and what it should have been."""
+    """An answer that is graded against a reference."""
 
     question: str
     answer: str | None
     gold: str
-    """An answer, an answer in a box, or a whole solution with one."""
+    """The correct answer, alone or in a box, or a whole solution that ends in a box."""
 
 
 def grade(rows: Sequence[Graded], kind: AnswerKind, comparer: Comparer) -> list[GradeStatus]:
-    """Grade each answer against its gold; only "correct" is right, and the rest says why not.
+    """Return the grade of each answer against its gold answer. Every status but "correct" says why it is not correct.
 
-    Spelling and what the kind can tell are compared here, the rest by math-verify.
+    math-verify compares the answers that spelling and the kind of answers leave open.
     """
     grades: list[GradeStatus] = []
-    asked: dict[tuple[str, str], list[int]] = {}
-    for place, row in enumerate(rows):
+    open_pairs: dict[tuple[str, str], list[int]] = {}
+    for index, row in enumerate(rows):
         form, status = _form(row.answer, row.question, kind)
         if form is None or row.answer is None:
             assert status != "ok"
@@ -238,11 +271,11 @@ def grade(rows: Sequence[Graded], kind: AnswerKind, comparer: Comparer) -> list[
         )
         grades.append("correct" if verdict else "wrong")
         if verdict is None:
-            asked.setdefault((gold, row.answer), []).append(place)
-    named: dict[str, GradeStatus] = {
+            open_pairs.setdefault((gold, row.answer), []).append(index)
+    grade_of_status: dict[str, GradeStatus] = {
         "equal": "correct", "unparsable": "unparsable", "timeout": "timed_out", "error": "error",
     }  # fmt: skip
-    for places, verdict_of_pair in zip(asked.values(), comparer.equal(list(asked)), strict=True):
-        for place in places:
-            grades[place] = named.get(verdict_of_pair, "wrong")
+    for indices, pair_status in zip(open_pairs.values(), comparer.equal(list(open_pairs)), strict=True):
+        for index in indices:
+            grades[index] = grade_of_status.get(pair_status, "wrong")
     return grades

@@ -1,8 +1,8 @@
-"""Grades beside math-verify's own metric, on answers of the forms that its public tests are about.
+"""Grades against those of math-verify's own metric, on answers of the forms in its public tests.
 
-The peer reads whole responses and takes every expression in them for a candidate; here a response has one final answer.
-Each pair says what a reader would: the gold answer, the response, and whether it is right. Where either side departs
-from that, the reason stands beside it.
+math-verify's metric reads whole responses, and every expression in them is a candidate; here a response has one final
+answer. Each case is a gold answer, a response, and whether a human reader would call it right. Cases in which either
+side disagrees with the reader are listed with the reason.
 """
 
 import logging
@@ -80,40 +80,40 @@ PAIRS: tuple[tuple[str, str, bool], ...] = (
     ("1112112_3", r"\boxed{1112122_3}", False),
 )
 
-OURS: dict[tuple[str, str], str] = {
+OUR_DISAGREEMENTS: dict[tuple[str, str], str] = {
     (r"-2 \le x \le 7", r"\boxed{[-2,7]}"): "equality is asked in both directions; an interval is no inequality in one",
 }
-"""Where we depart from what a reader would say."""
+"""Cases that we grade differently from a human reader."""
 
-THEIRS: dict[tuple[str, str], str] = {
+MATH_VERIFY_DISAGREEMENTS: dict[tuple[str, str], str] = {
     ("2", "The answer is $2^{10}.$"): "it reads the price $2 out of the formula",
     ("1000.99", r"The answer is \$1,000.99"): "an escaped dollar sign hides the number",
     ("4.5e33", r"\boxed{4.5 \times 10^{33}}"): "in LaTeX its e is Euler's number",
     (r"\frac{1}{3}", r"$\frac{1}{3}.$"): "a full stop inside the formula hides it (mended in a later version)",
 }
-"""Where math-verify's metric does."""
+"""Cases that math-verify's metric grades differently."""
 
 
 @pytest.fixture(scope="module")
 def verifier() -> Iterator[Verifier]:
-    with Verifier() as found:
-        yield found
+    with Verifier() as shared:
+        yield shared
 
 
-def test_ours(verifier: Verifier) -> None:
+def test_our_grades(verifier: Verifier) -> None:
     kind = MathAnswer()
     rows = [Graded(question="?", answer=extract_answer(kind, text, "?"), gold=gold) for gold, text, _ in PAIRS]
     statuses = grade(rows, kind, verifier)
-    found = {
+    disagreements = {
         (gold, text): status
         for (gold, text, right), status in zip(PAIRS, statuses, strict=True)
         if (status == "correct") != right
     }
-    assert found.keys() == OURS.keys()
+    assert disagreements.keys() == OUR_DISAGREEMENTS.keys()
 
 
-def test_math_verify_s_own_metric() -> None:
+def test_grades_of_math_verifys_metric() -> None:
     logging.getLogger("math_verify").setLevel(logging.ERROR)
     metric = math_metric((LatexExtractionConfig(),), (ExprExtractionConfig(), LatexExtractionConfig()))
-    found = {(gold, text) for gold, text, right in PAIRS if (metric([f"${gold}$"], [text])[0] == 1.0) != right}
-    assert found == THEIRS.keys()
+    disagreements = {(gold, text) for gold, text, right in PAIRS if (metric([f"${gold}$"], [text])[0] == 1.0) != right}
+    assert disagreements == MATH_VERIFY_DISAGREEMENTS.keys()

@@ -1,4 +1,4 @@
-"""Hostile answers, by the thousand: each gets a status, nothing is evaluated, nothing hangs, nobody is left behind."""
+"""Thousands of hostile answers: each gets a status, none is run as code, none hangs, and no process is left."""
 
 from collections import Counter
 from pathlib import Path
@@ -16,12 +16,12 @@ from tests.unit.answers.test_verifier import _runs, workers_of
 
 @pytest.fixture(autouse=True)
 def nothing_is_evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)  # workers inherit it: an injected command would leave its file here
+    monkeypatch.chdir(tmp_path)  # workers inherit the folder, so an injected command would write its file here
 
 
 @pytest.mark.parametrize("count", [1_000, pytest.param(10_000, marks=pytest.mark.slow)])
-def test_every_hostile_answer_gets_a_vote_and_a_status(tmp_path: Path, count: int) -> None:
-    """In questions of 16 responses, half of them plain: the hostile half never stops the plain one from winning."""
+def test_every_hostile_answer_gets_a_status_in_the_vote(tmp_path: Path, count: int) -> None:
+    """Half of the responses to each question are ordinary. The hostile half never keeps them from the majority."""
     answers, kind = hostile_answers(count, seed=1), MathAnswer()
     with Verifier(seconds=0.3) as verifier:
         ballots = []
@@ -56,7 +56,7 @@ def test_hostile_text_is_extracted_and_brought_to_a_form(kind: AnswerKind) -> No
     question = "Which?\nA. one\nB. two"
     for answer in hostile_answers(3_000, seed=3):
         for response in (answer, f"The answer is {answer}", f"\\boxed{{{answer}}}"):
-            found = kind.extract(response, question)
-            if found is not None and len(found) <= 300:
-                form = kind.canonical(found, question)
+            extracted = kind.extract(response, question)
+            if extracted is not None and len(extracted) <= 300:
+                form = kind.canonical(extracted, question)
                 assert form is None or form

@@ -1,4 +1,4 @@
-"""Kinds of answers outside mathematics, and one of a user's own."""
+"""Kinds of answers outside mathematics, and a kind from a user's file."""
 
 import json
 import random
@@ -22,7 +22,7 @@ MEDICAL = (
 
 
 def choice(response: str, question: str = MEDICAL, *, boxed_only: bool = False) -> str | None:
-    """The letter that a response votes for; None when it has none."""
+    """Return the letter that a response votes for, None if it has none."""
     kind = ChoiceAnswer(boxed_only=boxed_only)
     answer = kind.extract(response, question)
     return None if answer is None else kind.canonical(answer, question)
@@ -76,18 +76,18 @@ def test_boxed_only_reads_no_other_letter() -> None:
     ],
 )
 def test_options_are_read_off_the_question(question: str, options: dict[str, str]) -> None:
-    found = listed_options(question)
-    assert list(found) == list(options)
+    listed = listed_options(question)
+    assert list(listed) == list(options)
     for letter in list(options)[:-1]:
-        assert found[letter] == options[letter]
+        assert listed[letter] == options[letter]
 
 
-def test_without_listed_options_any_letter_up_to_j_will_do() -> None:
+def test_without_listed_options_letters_up_to_j_count() -> None:
     assert choice(r"\boxed{J}", "Which one?") == "J"
     assert choice(r"\boxed{K}", "Which one?") is None
 
 
-def test_an_options_text_names_it_only_when_no_other_option_has_it() -> None:
+def test_an_options_text_counts_if_no_other_option_has_it() -> None:
     twice = "Which?\nA. the same\nB. the same\nC. other"
     assert choice(r"\boxed{the same}", twice) is None
     assert choice(r"\boxed{Other}", twice) == "C"
@@ -98,7 +98,7 @@ def test_reference_answers_of_a_choice(reference: str) -> None:
     assert ChoiceAnswer().gold(reference, MEDICAL) == "B"
 
 
-def test_text_is_compared_by_letters_not_by_looks() -> None:
+def test_text_is_compared_after_normalization() -> None:
     kind = TextAnswer()
     same = ["Habeas corpus", "habeas  CORPUS.", r"\text{Habeas corpus}", '"habeas corpus"', "\\textbf{habeas corpus}"]
     assert {kind.canonical(answer, "") for answer in same} == {"habeas corpus"}
@@ -112,7 +112,7 @@ def test_text_is_compared_by_letters_not_by_looks() -> None:
 
 
 def test_prose_without_a_mark_is_no_text_answer() -> None:
-    # Refusals agree with each other: they must not win a vote.
+    # Refusals are all alike, so they must not vote.
     kind = TextAnswer()
     assert kind.extract("I am sorry, I cannot answer this question.", "?") is None
     assert kind.extract("The answer is habeas corpus.\nThat is all.", "?") == "habeas corpus."
@@ -139,7 +139,7 @@ NOT_ONE = 5
 """
 
 
-def test_a_kind_of_ones_own_comes_from_a_file(tmp_path: Path) -> None:
+def test_a_kind_is_loaded_from_a_users_file(tmp_path: Path) -> None:
     path = tmp_path / "doses.py"
     path.write_text(DOSES)
     config = answer_config(AnswerSettings(kind=f"{path}:DOSE"))
@@ -147,7 +147,7 @@ def test_a_kind_of_ones_own_comes_from_a_file(tmp_path: Path) -> None:
     assert kind.canonical(kind.extract("Answer: 0.5 g daily", "?") or "", "?") == "500.0"
     assert kind.canonical("a spoonful", "?") is None
     assert kind.same("500.0", "502.0") and not kind.same("500.0", "600.0")
-    # A key knows it by content, so that it may lie elsewhere on another machine.
+    # Its key depends on its content alone, so that the file may lie elsewhere on another machine.
     dumped = json.dumps(config.model_dump(mode="json"))
     assert str(tmp_path) not in dumped and config.sha256 in dumped
 
@@ -173,7 +173,7 @@ def test_a_changed_file_is_another_kind(tmp_path: Path) -> None:
         ("nowhere.py:DOSE", "nowhere.py does not exist"),
     ],
 )
-def test_a_kind_that_cannot_be_used_is_said_so(
+def test_a_kind_that_cannot_be_loaded_is_an_error(
     kind: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -207,15 +207,15 @@ def test_marks_of_an_answer() -> None:
 @given(text=st.text(st.characters(), max_size=300), question=st.text(max_size=100))
 def test_no_text_breaks_a_kind(kind: MathAnswer | ChoiceAnswer | TextAnswer, text: str, question: str) -> None:
     answer = kind.extract(text, question)
-    for given_text in (text, answer or ""):
-        form = kind.canonical(given_text, question)
-        assert form is None or (form and kind.canonical(given_text, question) == form)
+    for spelling in (text, answer or ""):
+        form = kind.canonical(spelling, question)
+        assert form is None or (form and kind.canonical(spelling, question) == form)
         if form is not None:
             assert kind.same(form, form) in (True, False, None)
 
 
 @pytest.mark.parametrize("kind", [MathAnswer(), ChoiceAnswer(), TextAnswer()], ids=["math", "choice", "text"])
-def test_megabytes_are_read_in_no_time(kind: MathAnswer | ChoiceAnswer | TextAnswer) -> None:
+def test_megabytes_are_read_quickly(kind: MathAnswer | ChoiceAnswer | TextAnswer) -> None:
     rng = random.Random(0)
     pieces = [r"\boxed", "{", "}", "$", r"\(", "answer is ", "1,", "(A) ", "\n", "*", r"\text{", "7" * 50]
     for text in ["{" * 10**6, r"\boxed{" * 10**5, "answer is " * 10**5, "".join(rng.choices(pieces, k=200_000))]:

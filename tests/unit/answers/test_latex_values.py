@@ -1,4 +1,4 @@
-"""Own readings of answers: against values worked out by hand, against math-verify, and against sympy's rewritings."""
+"""Our readings of answers: against values worked out by hand, against math-verify, and against sympy's rewritings."""
 
 import json
 import math
@@ -12,7 +12,8 @@ import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.answers.latex_values import Reading, letter_value, read_latex
+from stages.answers.expressions import letter_value
+from stages.answers.latex_values import Reading, read_latex
 from stages.answers.marks import gold_answer
 from stages.answers.math import MathAnswer, canonical, number
 from stages.answers.verifier import Verifier
@@ -60,7 +61,7 @@ X, Y = float(letter_value("x")), float(letter_value("y"))
         ("\\ln(x+1)", math.log(X + 1)),
         ("\\log 100", None),
         ("\\log(100)", 2.0),
-        ("X", X),  # math-verify takes no notice of case
+        ("X", X),  # math-verify ignores case
         ("x_1", float(letter_value("x_1"))),
         ("-\\infty", -math.inf),
         ("x=5", 5.0),
@@ -68,12 +69,12 @@ X, Y = float(letter_value("x")), float(letter_value("y"))
     ],
 )
 def test_values_by_hand(answer: str, value: float | None) -> None:
-    found = read(answer)
+    reading = read(answer)
     if value is None:
-        assert found is None
+        assert reading is None
     else:
-        assert found is not None and found.shape == "value"
-        assert found.numbers == (pytest.approx(value, rel=1e-14),)
+        assert reading is not None and reading.shape == "value"
+        assert reading.numbers == (pytest.approx(value, rel=1e-14),)
 
 
 @pytest.mark.parametrize(
@@ -94,8 +95,8 @@ def test_values_by_hand(answer: str, value: float | None) -> None:
     ],
 )
 def test_shapes_by_hand(answer: str, shape: str, numbers: tuple[float, ...]) -> None:
-    found = read(answer)
-    assert found is not None and (found.shape, found.numbers) == (shape, numbers)
+    reading = read(answer)
+    assert reading is not None and (reading.shape, reading.numbers) == (shape, numbers)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +111,7 @@ def test_shapes_by_hand(answer: str, shape: str, numbers: tuple[float, ...]) -> 
         "(0,1)\\cup 3",
     ],
 )  # fmt: skip
-def test_what_can_be_read_in_two_ways_or_not_at_all_is_left_to_math_verify(answer: str) -> None:
+def test_ambiguous_answers_are_left_to_math_verify(answer: str) -> None:
     assert read(answer) is None
 
 
@@ -156,12 +157,12 @@ def test_what_can_be_read_in_two_ways_or_not_at_all_is_left_to_math_verify(answe
     ],
 )  # fmt: skip
 def test_what_may_be_equal(left: str, right: str, may_equal: bool) -> None:
-    one, other = (read(answer) or Reading("ok") for answer in (left, right))
-    assert one.may_equal(other) is may_equal
-    assert other.may_equal(one) is may_equal
+    left_reading, right_reading = (read(answer) or Reading("ok") for answer in (left, right))
+    assert left_reading.may_equal(right_reading) is may_equal
+    assert right_reading.may_equal(left_reading) is may_equal
 
 
-def test_a_long_or_deep_answer_costs_nothing() -> None:
+def test_a_long_or_deep_answer_is_left_to_math_verify() -> None:
     for answer in (
         "(" * 300,
         "1+" * 150,
@@ -183,12 +184,12 @@ TOKENS = [
 
 @settings(max_examples=2_000)
 @given(tokens=st.lists(st.sampled_from([*TOKENS, "10^{200}", "10^{-200}", "\\frac{1}{"]), max_size=25))
-def test_whatever_is_written_is_read_or_left_alone(tokens: list[str]) -> None:
-    found = read_latex("".join(tokens))
-    for other in (found, Reading("ok", "value", (1.0,)), read_latex("x=5"), read_latex("y=\\frac{1}{x}")):
-        if found is not None and other is not None:
-            assert found.may_equal(other) or other is not found
-            assert not any(math.isnan(number) for number in found.numbers)
+def test_any_text_is_read_or_left_to_math_verify(tokens: list[str]) -> None:
+    reading = read_latex("".join(tokens))
+    for other in (reading, Reading("ok", "value", (1.0,)), read_latex("x=5"), read_latex("y=\\frac{1}{x}")):
+        if reading is not None and other is not None:
+            assert reading.may_equal(other) or other is not reading
+            assert not any(math.isnan(number) for number in reading.numbers)
 
 
 FORMS = (
@@ -203,7 +204,7 @@ FORMS = (
 )  # fmt: skip
 
 
-def test_no_pair_is_ruled_out_that_math_verify_calls_equal(verifier: Verifier) -> None:
+def test_pairs_that_math_verify_calls_equal_are_not_ruled_out(verifier: Verifier) -> None:
     readings = {form: read(form) or Reading("ok") for form in FORMS}
     assert sum(reading.shape is not None for reading in readings.values()) > 0.9 * len(FORMS)
     ruled_out = [pair for pair in combinations(FORMS, 2) if not readings[pair[0]].may_equal(readings[pair[1]])]
@@ -222,18 +223,24 @@ def test_readings_are_those_of_math_verify(verifier: Verifier) -> None:
             answers |= {formula for formula in str(row.get("solution", "")).split("$")[1::2] if len(formula) < 120}
     if not answers:
         pytest.skip("no benchmarks beside the repository")
-    own = {answer: found for answer in sorted(answers) if (found := read(answer)) is not None and found.shape}
-    own = {answer: found for answer, found in own.items() if number(canonical(answer)) is None and "%" not in answer}
-    assert len(own) > 1_200
-    other = []
-    for (answer, mine), theirs in zip(own.items(), verifier.read(list(own)), strict=True):
-        numbers_agree = len(mine.numbers) == len(theirs.numbers) or mine.shape == "union"
-        if (theirs.status, mine.shape, mine.letters_only) != ("ok", theirs.shape, theirs.letters_only) or not (
-            numbers_agree and mine.may_equal(theirs) and bool(mine.sides) == bool(theirs.sides)
+    readings = {
+        answer: reading for answer in sorted(answers) if (reading := read(answer)) is not None and reading.shape
+    }
+    readings = {
+        answer: reading
+        for answer, reading in readings.items()
+        if number(canonical(answer)) is None and "%" not in answer
+    }
+    assert len(readings) > 1_200
+    disagreements = []
+    for (answer, ours), theirs in zip(readings.items(), verifier.read(list(readings)), strict=True):
+        numbers_agree = len(ours.numbers) == len(theirs.numbers) or ours.shape == "union"
+        if (theirs.status, ours.shape, ours.letters_only) != ("ok", theirs.shape, theirs.letters_only) or not (
+            numbers_agree and ours.may_equal(theirs) and bool(ours.sides) == bool(theirs.sides)
         ):
-            other.append(answer)
-    # "= m" and "= c" end in a unit for math-verify, which then finds nothing; chains with mixed numbers are evaluated.
-    assert len(other) <= 8, other
+            disagreements.append(answer)
+    # math-verify takes "m" and "c" in "= m" and "= c" for units, and evaluates chains with mixed numbers.
+    assert len(disagreements) <= 8, disagreements
 
 
 expressions = st.recursive(
@@ -243,7 +250,7 @@ expressions = st.recursive(
         st.tuples(inner, inner).map(lambda pair: pair[0] - pair[1]),
         st.tuples(inner, inner).map(lambda pair: pair[0] * pair[1]),
         st.tuples(inner, st.integers(2, 3)).map(lambda pair: pair[0] ** pair[1]),
-        inner.map(lambda one: sympy.sqrt(one**2 + 1)),
+        inner.map(lambda term: sympy.sqrt(term**2 + 1)),
     ),
     max_leaves=6,
 )
@@ -251,16 +258,15 @@ expressions = st.recursive(
 
 @settings(max_examples=150)
 @given(expression=expressions)
-def test_one_expression_written_in_several_ways_may_always_be_equal(expression: sympy.Expr) -> None:
-    """Sympy rewrites and prints; only `\\left` and such are taken out, as for any answer."""
+def test_rewritings_of_an_expression_may_be_equal(expression: sympy.Expr) -> None:
+    """Sympy rewrites and prints an expression; the result may equal it and has the same value."""
     ways = {sympy.latex(way) for way in (expression, sympy.expand(expression), sympy.factor(expression))}
-    found = [reading for way in ways if (reading := read(way)) is not None]
-    for one, other in combinations(found, 2):
-        assert one.may_equal(other), ways
-    for reading in found:
-        # ... and what was read is the expression's value.
-        chosen = {symbol: sympy.Rational(letter_value(symbol.name)) for symbol in expression.free_symbols}
-        assert reading.numbers == (pytest.approx(float(expression.subs(chosen)), rel=1e-9, abs=1e-9),)
+    readings = [reading for way in ways if (reading := read(way)) is not None]
+    for left, right in combinations(readings, 2):
+        assert left.may_equal(right), ways
+    for reading in readings:
+        letter_values = {symbol: sympy.Rational(letter_value(symbol.name)) for symbol in expression.free_symbols}
+        assert reading.numbers == (pytest.approx(float(expression.subs(letter_values)), rel=1e-9, abs=1e-9),)
 
 
 def test_random_pairs_of_near_answers(verifier: Verifier) -> None:
@@ -269,8 +275,8 @@ def test_random_pairs_of_near_answers(verifier: Verifier) -> None:
     pairs = []
     for form in FORMS:
         for _ in range(3):
-            place = rng.randrange(len(form))
-            near = form[:place] + rng.choice("123456789+-x") + form[place + 1 :]
+            index = rng.randrange(len(form))
+            near = form[:index] + rng.choice("123456789+-x") + form[index + 1 :]
             pairs.append((form, near))
     known = [pair for pair in pairs if all(read(answer) is not None for answer in pair)]
     ruled_out = [

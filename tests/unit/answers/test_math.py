@@ -1,4 +1,4 @@
-"""Answers: where they are found, how they are spelt, when two are equal without algebra."""
+"""Answers of mathematics: extraction, canonical spelling, and equality without algebra."""
 
 import time
 from fractions import Fraction
@@ -52,7 +52,7 @@ def test_boxed_answers(response: str, answer: str | None) -> None:
         ("Ten minus seven is 10-7 = 3", "3"),
         ("She makes $18 on Monday, and $1,220.50 on Sunday.", "$1,220.50"),
         ("In 2019 there were 3.\nSo x is $\\frac{1}{2}$ here.", "\\frac{1}{2}"),
-        # An earlier line of a response that ends in prose is working, not an answer.
+        # If a response ends in prose, an earlier line is a step and not the answer.
         ("There were 3 of them.\nI cannot go on.", None),
         ("I don't know.", None),
         ("The answer is unknown.", None),
@@ -149,7 +149,7 @@ def test_different_answers_stay_different(different: list[str]) -> None:
 
 @given(st.text(alphabet="0123456789.,-+/%$\\{}()=x ^frac", max_size=30))
 def test_canonical_is_stable(answer: str) -> None:
-    """Its own canonical form is a fixed point for numbers, which are compared by value, and nothing raises."""
+    """The canonical form of a number is its own canonical form, and no text raises an exception."""
     form = canonical(answer)
     if number(form) is not None:
         assert canonical(form) == form

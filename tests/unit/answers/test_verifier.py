@@ -1,4 +1,4 @@
-"""The verifier process: what math-verify finds equal, and what happens when it does not end, dies or runs elsewhere."""
+"""The verifier: what math-verify finds equal, and what happens when it does not end, dies or runs on any thread."""
 
 import asyncio
 import json
@@ -80,7 +80,7 @@ def test_it_works_from_any_thread(verifier: Verifier) -> None:
 
 
 def workers_of(verifier: Verifier) -> list[int]:
-    """Process ids of the workers that run, and of their children."""
+    """Return the process ids of the running workers and of their children."""
     workers = [worker._process.pid for worker in list(verifier._workers.queue) if worker._process is not None]
     return workers + [child for worker in workers for child in children_of(worker)]
 
@@ -94,7 +94,7 @@ def children_of(pid: int) -> list[int]:
 ENDLESS = "9^{9^{9^{9^9}}}"
 
 
-def test_an_endless_comparison_is_killed_and_the_rest_goes_on() -> None:
+def test_an_endless_comparison_is_killed_and_the_next_is_made() -> None:
     with Verifier(seconds=1.0) as verifier:
         assert verifier.equal([("2", "\\frac{4}{2}")]) == ["equal"]
         pairs = [(ENDLESS, "3"), ("2", "\\frac{4}{2}")]
@@ -102,25 +102,25 @@ def test_an_endless_comparison_is_killed_and_the_rest_goes_on() -> None:
         assert verifier.counts == {"equal": 2, "timeout": 1}
 
 
-def test_the_endless_answers_of_a_group_cost_a_few_timeouts_not_one_per_pair() -> None:
+def test_endless_answers_of_a_group_cost_few_timeouts() -> None:
     towers = [ENDLESS.replace("9^9", f"9^{n}") for n in range(3, 9)]
     group = [(left, right) for left, right in combinations([*towers, "n+1", "1+n"], 2)]
     with Verifier(workers=1, seconds=0.5) as verifier:
-        asked = count_requests(verifier)
+        requests = record_requests(verifier)
         statuses = verifier.equal_groups([group, [("n+1", "1+n"), ("n", "m")]])
     assert statuses[0][-1] == "equal" and statuses[1] == ["equal", "different"]
     assert statuses[0].count("timeout") >= 15  # towers with each other at least
-    # Each answer runs into its time twice at most; the other pairs of towers were not tried.
-    assert len(asked) - 3 <= len(towers) * 2
+    # Each answer times out at most twice; the remaining pairs of towers are not tried.
+    assert len(requests) - 3 <= len(towers) * 2
 
 
-def count_requests(verifier: Verifier) -> list[list[str]]:
-    """A list that grows with what its workers are asked."""
-    asked: list[list[str]] = []
+def record_requests(verifier: Verifier) -> list[list[str]]:
+    """Return a list to which the answers of each request to a worker are appended."""
+    requests: list[list[str]] = []
     for worker in list(verifier._workers.queue):
         ask = worker.ask
-        worker.ask = lambda answers, ask=ask: (asked.append(answers), ask(answers))[1]  # type: ignore[method-assign]
-    return asked
+        worker.ask = lambda answers, ask=ask: (requests.append(answers), ask(answers))[1]  # type: ignore[method-assign]
+    return requests
 
 
 @pytest.mark.parametrize(
@@ -140,14 +140,14 @@ def test_readings(verifier: Verifier, answer: str, status: str) -> None:
 
 def test_a_distinct_answer_is_read_once() -> None:
     with Verifier(workers=1) as verifier:
-        asked = count_requests(verifier)
+        requests = record_requests(verifier)
         assert len(verifier.read(["n+1", "n+1", "7", "n+1"])) == 4
         assert verifier.read(["7", "n+1"]) == verifier.read(["n+1", "7"])[::-1]
-        assert asked == [["n+1"], ["7"]]
+        assert requests == [["n+1"], ["7"]]
 
 
 @pytest.mark.parametrize("which", [0, 1], ids=["worker", "child"])
-def test_a_worker_killed_from_outside_is_replaced_and_its_answer_asked_again(which: int) -> None:
+def test_a_worker_killed_from_outside_is_replaced(which: int) -> None:
     with Verifier(workers=1) as verifier:
         assert verifier.equal([("1+1", "2")]) == ["equal"]
         os.kill(workers_of(verifier)[which], signal.SIGKILL)
@@ -155,7 +155,7 @@ def test_a_worker_killed_from_outside_is_replaced_and_its_answer_asked_again(whi
         assert verifier.counts == {"equal": 2, "different": 1}
 
 
-def test_workers_killed_again_and_again_do_not_lose_an_answer() -> None:
+def test_workers_that_are_killed_repeatedly_lose_no_answer() -> None:
     with Verifier(workers=2) as verifier:
         done = threading.Event()
 
@@ -175,7 +175,7 @@ def test_workers_killed_again_and_again_do_not_lose_an_answer() -> None:
             thread.join()
 
 
-def test_a_stopped_worker_is_waited_for_and_a_stuck_one_is_ended() -> None:
+def test_a_worker_that_hangs_is_killed() -> None:
     with Verifier(workers=1, seconds=0.5) as verifier:
         verifier.equal([("1", "2")])
         worker, child = workers_of(verifier)
@@ -191,7 +191,7 @@ def test_several_workers_keep_the_order() -> None:
     with Verifier(workers=2) as verifier:
         pairs = [(f"{n}+x", f"x+{n if n % 3 else n + 1}") for n in range(200)]
         assert verifier.equal(pairs) == ["equal" if n % 3 else "different" for n in range(200)]
-        assert len(workers_of(verifier)) == 4  # two, with a child each
+        assert len(workers_of(verifier)) == 4  # two workers with a child each
 
 
 def test_it_starts_lazily_and_closes_its_processes() -> None:
@@ -200,11 +200,11 @@ def test_it_starts_lazily_and_closes_its_processes() -> None:
     assert [reading.status for reading in verifier.read(["7" * 400])] == ["too_large"]
     assert workers_of(verifier) == []
     verifier.equal([("1", "2")])
-    worker, child = workers_of(verifier)  # one is enough for this
+    worker, child = workers_of(verifier)  # one worker for a single pair
     assert _runs(worker) and _runs(child)
     verifier.close()
     assert workers_of(verifier) == [] and _all_end(worker, child)
-    assert verifier.equal([("1", "1")]) == ["equal"]  # and starts another
+    assert verifier.equal([("1", "1")]) == ["equal"]  # a new worker was started
     verifier.close()
 
 
@@ -217,13 +217,13 @@ def test_it_works_inside_an_event_loop() -> None:
 
 
 def test_the_memory_limit_holds_in_the_worker() -> None:
-    """A limit below what the imports need: the worker cannot start, and says so in one line."""
+    """With a limit below the needs of the imports, the worker cannot start, and the error is one line."""
     with Verifier(memory_mib=40) as verifier, pytest.raises(StageFailed, match=r"did not start .*40 MiB"):
         verifier.equal([("1", "2")])
 
 
 def test_a_worker_whose_parent_is_killed_ends_by_itself() -> None:
-    """Killed with -9 in the middle of an endless comparison, a run must not leave a process that computes for ever."""
+    """A run that is killed during an endless comparison must not leave a process that never ends."""
     program = (
         "from stages.answers.verifier import Verifier; import os\n"
         "v = Verifier(workers=1, seconds=2.0); v.equal([('1', '2')])\n"
@@ -238,7 +238,7 @@ def test_a_worker_whose_parent_is_killed_ends_by_itself() -> None:
     time.sleep(0.5)
     parent.kill()
     parent.communicate()
-    assert _all_end(*processes)  # its CPU time is over after 2 s
+    assert _all_end(*processes)  # the worker's CPU time is over after 2 s
 
 
 SPELLINGS = (
@@ -253,7 +253,7 @@ SPELLINGS = (
 )  # fmt: skip
 
 
-def test_no_pair_is_ruled_out_that_math_verify_calls_equal(verifier: Verifier) -> None:
+def test_pairs_that_math_verify_calls_equal_are_not_ruled_out(verifier: Verifier) -> None:
     readings = dict(zip(SPELLINGS, verifier.read(SPELLINGS), strict=True))
     ruled_out = [
         (left, right) for left, right in combinations(SPELLINGS, 2) if not readings[left].may_equal(readings[right])
@@ -261,7 +261,7 @@ def test_no_pair_is_ruled_out_that_math_verify_calls_equal(verifier: Verifier) -
     verdicts = dict(zip(ruled_out, verifier.equal(ruled_out), strict=True))
     assert [pair for pair, verdict in verdicts.items() if verdict == "equal"] == []
     assert len(ruled_out) > 400
-    # What only looks unlike is still asked.
+    # Pairs that are equal although they look different are not ruled out.
     for left, right in [("e", "E"), ("5", "5\\%"), ("x=5", "5"), ("\\{5\\}", "5"), ("(x+1)^2", "x^2+2x+1")]:
         assert readings[left].may_equal(readings[right]), (left, right)
 
@@ -280,7 +280,7 @@ def test_few_pairs_of_real_answers_are_left_to_compare(verifier: Verifier) -> No
 
 
 def _all_end(*pids: int) -> bool:
-    """Whether the processes end within a minute: a killed one may take a moment on a busy machine."""
+    """Whether the processes end within a minute. A killed process may take a moment on a busy machine."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and any(map(_runs, pids)):
         time.sleep(0.05)
@@ -288,7 +288,7 @@ def _all_end(*pids: int) -> bool:
 
 
 def _runs(pid: int) -> bool:
-    """Whether a process exists and is no zombie that nobody has collected."""
+    """Whether a process exists and is not a zombie."""
     try:
         with open(f"/proc/{pid}/stat") as file:
             return file.read().rsplit(")", 1)[1].split()[0] != "Z"

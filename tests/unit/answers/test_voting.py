@@ -28,7 +28,7 @@ SAME = {
 
 
 class Table:
-    """A comparer that knows `SAME`, and answers that cannot be read."""
+    """A comparer that calls the pairs of `SAME` equal, and cannot read some answers."""
 
     def __init__(self, **unreadable: AnswerStatus) -> None:
         self.unreadable = unreadable
@@ -50,8 +50,8 @@ class Table:
 def vote_on(
     answers: Sequence[str | None], comparer: Table | Verifier | None = None, weights: Sequence[float] | None = None
 ) -> Vote:
-    given = None if weights is None else [Fraction(str(weight)) for weight in weights]
-    ballot = Ballot(question="?", answers=answers, weights=given)
+    fractions = None if weights is None else [Fraction(str(weight)) for weight in weights]
+    ballot = Ballot(question="?", answers=answers, weights=fractions)
     return vote([ballot], MathAnswer(), comparer or Table())[0]
 
 
@@ -70,7 +70,7 @@ def test_a_majority_with_its_share_and_margin() -> None:
     result = vote_on(["40", "40.0", "41", None, "$40$", "42", None, "41"], comparer)
     assert (result.status, result.majority) == ("majority", "40")
     assert (result.share, result.margin) == (3 / 8, 1 / 8)
-    assert [(found.answer, found.share) for found in result.classes] == [("40", 3 / 8), ("41", 2 / 8), ("42", 1 / 8)]
+    assert [(item.answer, item.share) for item in result.classes] == [("40", 3 / 8), ("41", 2 / 8), ("42", 1 / 8)]
     assert result.class_ids == (0, 0, 1, None, 0, 2, None, 1)
     assert result.statuses == ("ok", "ok", "ok", "no_answer", "ok", "ok", "no_answer", "ok")
     assert not comparer.was_read and not comparer.was_asked  # numbers need no math-verify
@@ -127,12 +127,12 @@ def test_equality_that_is_not_transitive_does_not_chain(triple: tuple[str, str, 
     middle, left, right = vote_on(triple).class_ids
     assert left != right
     assert middle in (left, right)
-    # The middle goes with the side that has more votes, so it never splits the true majority.
+    # The middle answer joins the side with more votes, so it never splits the true majority.
     for major, minor in [(triple[1], triple[2]), (triple[2], triple[1])]:
         assert vote_on([triple[0], minor, major, major]).class_ids == (0, 1, 0, 0)
 
 
-def test_each_form_is_read_once_and_compared_only_where_algebra_is_needed() -> None:
+def test_forms_are_compared_only_if_algebra_is_needed() -> None:
     comparer = Table()
     questions = [
         ["1", "2", "1/2", "0.5", "even"],
@@ -141,7 +141,7 @@ def test_each_form_is_read_once_and_compared_only_where_algebra_is_needed() -> N
         ["|n|", "3", "(1,2)"],
     ]
     results = vote([Ballot(question="?", answers=answers) for answers in questions], MathAnswer(), comparer)
-    assert comparer.was_read == ["|n|"]  # the others are read without math-verify
+    assert comparer.was_read == ["|n|"]  # the other answers are read without math-verify
     assert [frozenset(pair) for pair in comparer.was_asked] == [
         frozenset(pair) for pair in [("1+n", "n+1"), ("n+1", "|n|"), ("(1,2)", "|n|"), ("3", "|n|")]
     ]
@@ -162,11 +162,11 @@ UNREADABLE: dict[str, AnswerStatus] = {"\\frac{": "unparsable"}
 def test_the_order_of_responses_changes_nothing(answers: list[str | None], seed: int) -> None:
     order = list(range(len(answers)))
     random.Random(seed).shuffle(order)
-    weights = [1 + place % 3 for place in range(len(answers))]
+    weights = [1 + index % 3 for index in range(len(answers))]
     result = vote_on(answers, Table(**UNREADABLE), weights)
-    shuffled = vote_on([answers[place] for place in order], Table(**UNREADABLE), [weights[place] for place in order])
-    assert shuffled.class_ids == tuple(result.class_ids[place] for place in order)
-    assert shuffled.statuses == tuple(result.statuses[place] for place in order)
+    shuffled = vote_on([answers[i] for i in order], Table(**UNREADABLE), [weights[i] for i in order])
+    assert shuffled.class_ids == tuple(result.class_ids[i] for i in order)
+    assert shuffled.statuses == tuple(result.statuses[i] for i in order)
     for name in ("status", "majority", "share", "margin", "classes"):
         assert getattr(shuffled, name) == getattr(result, name)
 
@@ -174,10 +174,10 @@ def test_the_order_of_responses_changes_nothing(answers: list[str | None], seed:
 @given(answers=ANSWERS)
 def test_counts_agree_with_the_class_ids(answers: list[str | None]) -> None:
     result = vote_on(answers, Table(**UNREADABLE))
-    given_ids = [number for number in result.class_ids if number is not None]
-    counts = [*sorted((given_ids.count(number) for number in set(given_ids)), reverse=True), 0, 0]
-    assert [given_ids.count(number) for number in range(len(set(given_ids)))] == counts[:-2]
-    assert [found.share for found in result.classes] == [count / len(answers) for count in counts[:-2]]
+    class_ids = [number for number in result.class_ids if number is not None]
+    counts = [*sorted((class_ids.count(number) for number in set(class_ids)), reverse=True), 0, 0]
+    assert [class_ids.count(number) for number in range(len(set(class_ids)))] == counts[:-2]
+    assert [item.share for item in result.classes] == [count / len(answers) for count in counts[:-2]]
     assert result.margin == ((counts[0] - counts[1]) / len(answers) if answers else 0)
     assert (result.majority is not None) == (counts[0] > counts[1])
     assert [number is not None for number in result.class_ids] == [status == "ok" for status in result.statuses]
@@ -199,14 +199,14 @@ def test_the_same_vote_as_pairwise_verification_on_real_answers(verifier: Verifi
     for gold in rng.sample(golds, 12):
         answers = [gold, f"${gold}$", f" {gold}", *rng.sample(golds, 3)]
         rng.shuffle(answers)
-        pairs = [(one, other) for one in answers for other in answers]
+        pairs = [(left, right) for left in answers for right in answers]
         verdicts = dict(zip(pairs, verifier.equal(pairs), strict=True))
         result = vote_on(answers, verifier)
         if "unparsable" in verdicts.values():
             continue
-        for one, first in zip(answers, result.class_ids, strict=True):
-            for other, second in zip(answers, result.class_ids, strict=True):
-                assert (first == second) == (verdicts[one, other] == "equal"), (one, other)
+        for left, left_class in zip(answers, result.class_ids, strict=True):
+            for right, right_class in zip(answers, result.class_ids, strict=True):
+                assert (left_class == right_class) == (verdicts[left, right] == "equal"), (left, right)
 
 
 def test_grades(verifier: Verifier) -> None:
@@ -231,18 +231,18 @@ def test_failures_of_the_verifier_are_recorded_not_called_wrong() -> None:
         def equal(self, pairs: Sequence[tuple[str, str]]) -> list[str]:
             return ["timeout", "error"]
 
-    found = graded([("n", "k"), ("m", "k"), ("3", "3")], Failing(), MathAnswer())
-    assert found == ["timed_out", "error", "correct"]
+    grades = graded([("n", "k"), ("m", "k"), ("3", "3")], Failing(), MathAnswer())
+    assert grades == ["timed_out", "error", "correct"]
 
 
 def test_a_choice_is_graded_by_its_letter() -> None:
     question = "Which is a mammal?\nA. trout\nB. otter\nC. newt"
     rows = [Graded(question=question, answer=answer, gold="otter") for answer in ("(B)", "b.", "Otter", "C", "Z", None)]
-    found = grade(rows, ChoiceAnswer(), Table())
-    assert found == ["correct", "correct", "correct", "wrong", "unparsable", "no_answer"]
+    grades = grade(rows, ChoiceAnswer(), Table())
+    assert grades == ["correct", "correct", "correct", "wrong", "unparsable", "no_answer"]
 
 
-def test_every_gold_of_the_benchmarks_is_correct_against_itself_and_few_against_the_next(verifier: Verifier) -> None:
+def test_golds_are_correct_against_themselves_and_rarely_else(verifier: Verifier) -> None:
     files = sorted((DATA / "benchmarks").glob("*.jsonl"))
     if not files:
         pytest.skip("no benchmark samples beside the repository")
@@ -250,9 +250,13 @@ def test_every_gold_of_the_benchmarks_is_correct_against_itself_and_few_against_
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()][:60]
         golds = [row["answer"] for row in rows]
         answers = [gold_answer(gold) for gold in golds]
-        found = graded(list(zip(answers, golds, strict=True)), verifier, MathAnswer())
-        assert found == ["correct"] * len(golds), path.name
+        grades = graded(list(zip(answers, golds, strict=True)), verifier, MathAnswer())
+        assert grades == ["correct"] * len(golds), path.name
         grades = graded(list(zip(answers[1:], golds[:-1], strict=True)), verifier, MathAnswer())
         assert set(grades) <= {"correct", "wrong", "unparsable"}, path.name
-        if path.stem.split(".")[0] not in ("aqua", "mmlu_stem", "sat_math"):  # multiple choice: one in five agree
+        if path.stem.split(".")[0] not in (
+            "aqua",
+            "mmlu_stem",
+            "sat_math",
+        ):  # multiple choice: one in five is equal by chance
             assert grades.count("correct") <= 3, path.name

@@ -97,7 +97,7 @@ def test_other_text_has_no_solution(question: str) -> None:
     assert solve(question) is None
 
 
-def test_a_question_of_a_model_may_have_larger_numbers_and_more_steps() -> None:
+def test_a_models_question_may_have_larger_numbers() -> None:
     one_step = solve("Rosa has 9 coins and loses 9. What is the total now?")
     assert one_step is not None and one_step.chain == (9, -9) and one_step.answer == 0
     five_steps = solve("Ben owns 70 pens, buys 8, buys 9, then buys 4, sells 2, and finds 7. What is the total now?")
