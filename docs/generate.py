@@ -220,7 +220,7 @@ def type_text(annotation: Any) -> str:
         return f"list of {type_text(parts[0])}s" if parts[-1] is Ellipsis else f"{len(parts)} {type_text(parts[0])}s"
     if origin is dict:
         return "mapping"
-    if hasattr(annotation, "__metadata__"):  # Annotated: its constraints are shown beside the type
+    if hasattr(annotation, "__metadata__"):  # Annotated: its constraints are shown next to the type
         return type_text(parts[0])
     if isinstance(annotation, type) and issubclass(annotation, Settings):
         return "group"
