@@ -57,7 +57,7 @@ def test_parts_of_the_next_stage_stay(config: RunConfig) -> None:
     run = open_run(config.uri)
     manifest = run.manifests(2)["sample_responses"]
     run.store.remove([manifest_path(manifest.stage, 2, manifest.key)])
-    missing = find_finished(config, run.store).missing
+    missing = find_finished(config, run.store).pending
     assert missing and missing.key == manifest.key
     assert garbage_of(config, missing.key) == {}
     parts = {file.path for file in manifest.outputs["responses"].files}
