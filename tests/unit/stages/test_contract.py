@@ -236,7 +236,7 @@ def _done_by_another(stage: Stage, context: Context) -> None:
 def test_who_shares_a_stage_stops_once_another_has_committed_it(
     context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stages.contract._SECONDS_BETWEEN_LOOKS", 0.0)
+    monkeypatch.setattr("stages.contract._SECONDS_BETWEEN_CHECKS", 0.0)
     shared = replace(context, shard=WorkerShard(1, 2))
 
     def body(config: Config, inputs: Inputs, work: Work) -> Metrics:
