@@ -16,9 +16,9 @@ from stages.domains import arithmetic
 from stages.import_inputs import (
     IMPORT_POLICY,
     IMPORT_SEEDS,
-    bring_policy,
     content_of_policy,
     import_voters_stage,
+    policy_settings,
     read_seeds,
 )
 from stages.import_problems import IMPORT_PROBLEMS, problems_of
@@ -268,8 +268,8 @@ def test_traces_of_a_download_are_not_part_of_a_policy(tmp_path: Path) -> None:
 def test_a_policy_with_an_adapter_is_written_merged_and_known_by_both(context: Context, tmp_path: Path) -> None:
     base = make_tiny_policy(tmp_path / "base")
     adapter = saved_adapter(tmp_path / "adapter", base)
-    config = bring_policy(str(base), str(adapter))
-    assert "adapter_sha256" not in bring_policy(str(base), None).model_dump()
+    config = policy_settings(str(base), str(adapter))
+    assert "adapter_sha256" not in policy_settings(str(base), None).model_dump()
     merged = read_folder(run_stage(IMPORT_POLICY, {}, config, context).refs["policy"])
     assert (merged / "tokenizer.json").read_bytes() == (base / "tokenizer.json").read_bytes()
     assert (merged / "model.safetensors").read_bytes() != (base / "model.safetensors").read_bytes()
@@ -278,4 +278,4 @@ def test_a_policy_with_an_adapter_is_written_merged_and_known_by_both(context: C
     assert (read_folder(found) / "model.safetensors").read_bytes() == (merged / "model.safetensors").read_bytes()
     (adapter / "adapter_model.safetensors").unlink()
     with pytest.raises(InputError, match=r"adapter .* has no adapter_model.safetensors; expected a folder that peft"):
-        bring_policy(str(base), str(adapter))
+        policy_settings(str(base), str(adapter))
