@@ -13,7 +13,7 @@ from flows.config.inputs import Policy, Seeds
 from flows.config.run import RunConfig
 from stages.answers.kinds import answer_config
 from stages.contract import Stage
-from stages.import_inputs import IMPORT_POLICY, bring_policy, import_voters_stage
+from stages.import_inputs import IMPORT_POLICY, import_voters_stage, policy_settings
 from stages.input_files import content_of_file
 from stages.settings import Settings
 from stages.settings.benchmarks import BenchmarkFormat
@@ -193,11 +193,11 @@ def _import_policy(config: RunConfig) -> tuple[Stage, Settings]:
         return FAKE_POLICY, Settings()
     if config.policy.warm_start:
         return WARM_START, config.policy.warm_start
-    return IMPORT_POLICY, bring_policy(str(policy_folder(config.policy)), config.policy.adapter)
+    return IMPORT_POLICY, policy_settings(str(policy_folder(config.policy)), config.policy.adapter)
 
 
 def _import_voters(config: RunConfig) -> tuple[Stage, ImportVoters] | None:
-    models = {voter.name: bring_policy(voter.model, voter.adapter) for voter in config.voters if voter.model}
+    models = {voter.name: policy_settings(voter.model, voter.adapter) for voter in config.voters if voter.model}
     return (import_voters_stage(models), ImportVoters(models=models)) if models else None
 
 

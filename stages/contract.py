@@ -1,10 +1,10 @@
 """The stage contract: a stage is inert data plus a plain function, and `run_stage` is the only way to run one.
 
-`run_stage` looks for the manifest of the stage's key. If it is there, its outputs are returned and nothing runs: that
-is what resume is, and nothing else decides. Otherwise the body runs, its tables are checked against the declared
-schemas, and the manifest is written last.
+`run_stage` looks for the manifest of the stage's key. If the manifest exists, its outputs are returned and nothing
+runs; a run is resumed by this rule alone. Otherwise the body runs, its tables are checked against the declared schemas,
+and the manifest is written last.
 
-A key holds what gives an output its meaning (settings, inputs by key, seed). Where and how a stage runs (devices,
+A key holds what gives an output its meaning: settings, inputs by key, and seed. Where and how a stage runs (devices,
 shard size, paths) is in `Context` and never enters a key.
 """
 
@@ -31,17 +31,17 @@ from storage.tables import columns, version_of
 from storage.version import code_version
 from storage.writer import Committer, Rows, record_speed, record_timing
 
-_SECONDS_BETWEEN_LOOKS = 2.0
+_SECONDS_BETWEEN_CHECKS = 2.0
 
 Metrics = Mapping[str, float | int | None]
 Progress = Callable[[str, int, int, str], None]
-"""(stage, done, total, note) -> nothing."""
+"""Called with the stage's name, the steps done, the steps in total, and a short note."""
 RowCount = Callable[[str], int]
 """Name of an input table -> its number of rows."""
 
 
 def no_progress(stage: str, done: int, total: int, note: str) -> None:
-    """For tests and scripts that show nothing."""
+    """Ignore progress, for tests and scripts."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,7 +51,7 @@ class Stage:
     name: str
     """Name of the step in keys, paths and the UI."""
     version: int
-    """Raised when the same settings and inputs give another output; part of every key."""
+    """Increased when a change of the code gives another output for the same settings and inputs; part of every key."""
     body: Callable[[Any, "Inputs", "Work"], Metrics]
     """(settings, inputs, work) -> metrics; writes its outputs through `work`."""
     tables: Mapping[str, pa.Schema] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class Stage:
     token_metric: str | None = None
     """Metric that counts the response tokens of the stage; None if the stage has no such metric."""
     size: Callable[[Any, RowCount], str] = lambda settings, rows: ""
-    """(settings, rows of an input by name) -> how much work the stage has, in ASCII; empty for imports."""
+    """(settings, row counts of the inputs) -> amount of work in words, in ASCII; empty for imports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +81,18 @@ class WorkerShard:
     world_size: int = 1
 
     def order(self, parts: int) -> list[int]:
-        """Return part numbers: this shard's from the front, then the others' from the back, so that two meet late."""
+        """Return part numbers in the order in which this process does them.
+
+        This shard's parts come first, in order, then those of other shards from the last backwards: two processes that
+        work on the same parts meet as late as possible.
+        """
         start, stop = (rank * parts // self.world_size for rank in (self.rank, self.rank + 1))
         return [*range(start, stop), *reversed([*range(stop, parts), *range(start)])]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Context:
-    """Where and how stages run. Nothing here enters a key except iteration, seed and branch."""
+    """Where and how stages run. Only iteration, seed and branch enter a key."""
 
     store: Store
     """The store of the run that outputs go to."""
@@ -97,7 +101,7 @@ class Context:
     iteration: int
     """Iteration number; 0 is the starting policy and its evaluation."""
     branch: int = 0
-    """Number of rollbacks of the run, so that a repeated iteration has other random numbers."""
+    """Number of rollbacks of the run; gives a repeated iteration other random numbers."""
     resources: Resources
     """Engine, trainer and verifier of this process, started when first used."""
     progress: Progress = no_progress
@@ -108,7 +112,7 @@ class Context:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Result:
-    """What `run_stage` returns."""
+    """Outputs of a stage, as `run_stage` returns them."""
 
     refs: dict[str, ArtifactRef]
     """One reference per output, by name."""
@@ -119,7 +123,7 @@ class Result:
 
 
 class Inputs:
-    """A stage's inputs, read and checked when asked for."""
+    """A stage's inputs. Each is read and checked when it is used."""
 
     def __init__(self, refs: Mapping[str, ArtifactRef]) -> None:
         self.refs = dict(refs)
@@ -128,18 +132,20 @@ class Inputs:
         return name in self.refs
 
     def table(self, name: str) -> pl.DataFrame:
+        """Return the rows of an input table."""
         return read_table(self.refs[name])
 
     def folder(self, name: str) -> Path:
+        """Return a local path of an input folder."""
         return read_folder(self.refs[name])
 
     def identity(self, name: str) -> str:
-        """The content identity of an input: equal strings mean equal artifacts."""
+        """Return the content identity of an input: equal strings mean equal artifacts."""
         return _input_identity(self.refs[name])
 
 
 class Work:
-    """What a body writes through: staged tables and folders, shards, seeds, progress and scratch space."""
+    """Access of a stage's body to outputs, shards, seeds, progress and scratch space."""
 
     def __init__(self, stage: Stage, key: str, context: Context) -> None:
         self.stage = stage
@@ -147,8 +153,8 @@ class Work:
         self.context = context
         self.committer = Committer(context.store, stage.tables, stage.folders, context.iteration, key)
         self.speed: pa.Table | None = None
-        self.afterwards: list[Callable[[], None]] = []
-        self._looked = time.monotonic()
+        self.actions_after_commit: list[Callable[[], None]] = []
+        self._last_check = time.monotonic()
         self.scratch = Path(tempfile.mkdtemp(prefix=f"serl-{stage.name}-", dir=context.resources.scratch))
 
     @property
@@ -156,118 +162,123 @@ class Work:
         return self.context.resources
 
     def write(self, table: str, rows: Rows) -> None:
-        """Stage a whole table; it appears with the manifest."""
+        """Stage a whole table; readers see it when the manifest is written."""
         self.committer.stage_table(table, rows)
 
     def write_folder(self, name: str, folder: Path) -> None:
-        """Stage a folder of files; it appears with the manifest."""
+        """Stage a folder of files; readers see it when the manifest is written."""
         self.committer.stage_folder(name, folder)
 
     def import_folder(self, name: str, folder: Path) -> None:
-        """Record a folder that stays where it is (a 7B model need not be copied)."""
+        """Record a folder that stays in place, so that a large model is not copied."""
         self.committer.import_folder(name, folder)
 
     def shards(self, table: str, rows: int) -> "Shards":
-        """The parts of `table`, which has `rows` rows of its own or one per row of an input.
+        """Return the parts of a table.
 
-        The first attempt fixes their ranges (by its shard size) in a create-only plan that later attempts follow.
+        `rows` counts the table's rows, or the rows of the input that the parts are cut by. The first attempt fixes the
+        ranges by its shard size, in a create-only plan that later attempts follow.
         """
         plan = self.committer.plan(table, rows, self.resources.settings.shard_rows)
         order = self.context.shard.order(len(plan))
         return Shards(self, table, {part: range(*plan[part]) for part in order})
 
     def write_part(self, table: str, index: int, rows: Rows) -> None:
-        """Commit one part, whole and create-only: a killed stage loses only what was in flight."""
+        """Commit one part, whole and create-only. A killed stage loses only the parts that it had not finished."""
         self.committer.write_part(table, index, rows)
 
     def parts(self, table: str) -> pl.DataFrame:
-        """All parts of a sharded table, in order."""
+        """Return all parts of a table as one, in order."""
         return self.committer.read_parts(table)
 
     def record_speed(self, rows: pa.Table) -> None:
-        """Note how fast parts of the work were; outside every digest, as it differs between two equal runs."""
+        """Record how fast parts of the work were. Speeds differ between equal runs, so no digest covers them."""
         self.speed = rows
 
     def after_commit(self, action: Callable[[], None]) -> None:
-        """Have something done once the outputs are committed; not done when the stage fails or is killed."""
-        self.afterwards.append(action)
+        """Call `action` when the outputs are committed; it is not called if the stage fails or is killed."""
+        self.actions_after_commit.append(action)
 
     def identity(self, kind: str) -> str:
-        """The content identity that output `kind` will have as another stage's input."""
+        """Return the content identity that output `kind` will have as another stage's input."""
         return f"{kind}:{self.key}"
 
     def seed(self, *names: str | int) -> int:
-        """A 63-bit seed for `names` within this run, branch, iteration and stage."""
+        """Return a 63-bit seed for `names` within this run, branch, iteration and stage."""
         return derive_seed(self.context.seed, self.context.branch, self.context.iteration, self.stage.name, *names)
 
     def progress(self, done: int, total: int, note: str = "") -> None:
+        """Report progress. Stops the body by an exception if another process has committed the stage."""
         self.context.progress(self.stage.name, done, total, note)
-        if self.context.shard.world_size > 1 and (now := time.monotonic()) > self._looked + _SECONDS_BETWEEN_LOOKS:
-            self._looked = now
+        if self.context.shard.world_size > 1 and (now := time.monotonic()) > self._last_check + _SECONDS_BETWEEN_CHECKS:
+            self._last_check = now
             if self.context.store.exists(manifest_path(self.stage.name, self.context.iteration, self.key)):
-                raise _DoneElsewhere
+                raise _CommittedElsewhere
 
 
 class Shards:
-    """The parts of a table that are missing, in the order in which this process does them, as (number, row range).
+    """The missing parts of a table as (number, row range), in the order in which this process does them.
 
-    Each is looked for when its turn comes, since other processes may be at work on the same stage.
+    Iteration checks for each part when its turn comes, since other processes may have written it meanwhile.
     """
 
     def __init__(self, work: Work, table: str, ranges: Mapping[int, range]) -> None:
         self.ranges = ranges
         self._work, self._table = work, table
-        self._there: set[int] = set()
+        self._existing: set[int] = set()
         for part in ranges:
-            self._is_there(part)
+            self._exists(part)
 
     def __iter__(self) -> Iterator[tuple[int, range]]:
         for part, rows in self.ranges.items():
-            if not self._is_there(part):
+            if not self._exists(part):
                 yield part, rows
 
     @property
     def missing(self) -> bool:
-        """Whether any part is."""
-        return any(not self._is_there(part) for part in self.ranges)
+        """Whether any part is missing."""
+        return any(not self._exists(part) for part in self.ranges)
 
     def between(self, start: int, stop: int) -> "Shards":
-        """What lies between two rows, counted from the first of them; parts that lie across are cut."""
+        """Return the shards of the rows from `start` to `stop`, with rows counted from `start`.
+
+        A part that extends beyond these rows is cut.
+        """
         cut = {part: range(max(rows.start, start), min(rows.stop, stop)) for part, rows in self.ranges.items()}
         inside = {part: range(rows.start - start, rows.stop - start) for part, rows in cut.items() if rows}
         return Shards(self._work, self._table, inside)
 
     def counting(self, each: int | Sequence[int]) -> Callable[[int, int], None]:
-        """Progress of an engine (see `stages.engines.base`) that answers the rows of these parts.
+        """Return a progress callback for an engine (see `stages.engines.base`) that answers the rows of these parts.
 
-        `each`: how many times it answers a row, or how many times it answers each.
+        `each`: responses per row: one number for all rows, or a number for each row of the table.
         """
-        wanted = {
+        responses = {
             part: each * len(rows) if isinstance(each, int) else sum(each[rows.start : rows.stop])
             for part, rows in self.ranges.items()
         }
-        total = sum(wanted.values())
+        total = sum(responses.values())
         started = time.monotonic()
 
         def report(done: int, tokens: int) -> None:
             speed = tokens / max(time.monotonic() - started, 1e-3)
-            others = sum(wanted[part] for part in self._there)
-            self._work.progress(min(others + done, total), total, f"{speed:,.0f} tokens/s")
+            in_existing_parts = sum(responses[part] for part in self._existing)
+            self._work.progress(min(in_existing_parts + done, total), total, f"{speed:,.0f} tokens/s")
 
         return report
 
-    def _is_there(self, part: int) -> bool:
+    def _exists(self, part: int) -> bool:
         if self._work.committer.has_part(self._table, part):
-            self._there.add(part)
-        return part in self._there
+            self._existing.add(part)
+        return part in self._existing
 
 
-class _DoneElsewhere(Exception):
+class _CommittedElsewhere(Exception):
     """Another process has committed the stage."""
 
 
 def stage_key(stage: Stage, inputs: Mapping[str, ArtifactRef], config: Settings, context: Context) -> str:
-    """The identity of one execution: 64 hex digits."""
+    """Return the identity of one execution: 64 hex digits."""
     return fingerprint(
         {
             "stage": stage.name,
@@ -278,7 +289,7 @@ def stage_key(stage: Stage, inputs: Mapping[str, ArtifactRef], config: Settings,
             "inputs": {name: _input_identity(ref) for name, ref in inputs.items()},
             "seed": context.seed,
             "branch": context.branch,
-            # A skipped update hands the same policy to the next iteration, which must still write new questions.
+            # After a skipped update the next iteration has the same policy, but it must still write new questions.
             "iteration": context.iteration,
         }
     )
@@ -289,10 +300,10 @@ def _input_identity(ref: ArtifactRef) -> str:
 
 
 def find_stage(stage: Stage, inputs: Mapping[str, ArtifactRef], config: Settings, context: Context) -> Result | None:
-    """The committed outputs of this execution, or None. Checks the manifest and the size of every file.
+    """Return the committed outputs of this execution, or None. Checks the manifest and the size of every file.
 
-    Outputs that were let go (see `storage.retention`) count as there. Raises MissingArtifact or CorruptArtifact when
-    another file is missing or has another size than its manifest records.
+    Outputs that retention has removed (see `storage.retention`) count as present. Raises MissingArtifact or
+    CorruptArtifact if another file is missing or differs in size from its manifest's record.
     """
     key = stage_key(stage, inputs, config, context)
     path = manifest_path(stage.name, context.iteration, key)
@@ -306,16 +317,17 @@ def find_stage(stage: Stage, inputs: Mapping[str, ArtifactRef], config: Settings
 
 
 def run_stage(stage: Stage, inputs: Mapping[str, ArtifactRef], config: Settings, context: Context) -> Result:
-    """Return the outputs of `stage`, computing and committing them only if they are not there.
+    """Return the outputs of `stage`; compute and commit them only if they do not exist.
 
-    Raises whatever the body raises; nothing of a failed execution is ever referred to by a manifest.
+    Raises whatever the body raises. Raises StageFailed if a metric is not finite. No manifest refers to an output of a
+    failed execution.
     """
-    if found := find_stage(stage, inputs, config, context):
-        return found
+    if committed := find_stage(stage, inputs, config, context):
+        return committed
     key = stage_key(stage, inputs, config, context)
     path = manifest_path(stage.name, context.iteration, key)
     work = Work(stage, key, context)
-    started, before = time.time(), context.resources.engine_use()
+    started, use_before = time.time(), context.resources.engine_use()
     try:
         metrics = dict(stage.body(config, Inputs(inputs), work))
         if infinite := {name: value for name, value in metrics.items() if value is not None and not isfinite(value)}:
@@ -334,7 +346,7 @@ def run_stage(stage: Stage, inputs: Mapping[str, ArtifactRef], config: Settings,
             metrics=metrics,
         )
         if not context.store.create(path, manifest.to_bytes()):
-            manifest = read_manifest(context.store, path)  # another attempt was first: its outputs are the outputs
+            manifest = read_manifest(context.store, path)  # another attempt was first; its outputs count
     except Exception:
         # The failure of this process does not matter if another process has committed the stage.
         if context.shard.world_size == 1 or not context.store.exists(path):
@@ -342,16 +354,16 @@ def run_stage(stage: Stage, inputs: Mapping[str, ArtifactRef], config: Settings,
         manifest = read_manifest(context.store, path)
     finally:
         shutil.rmtree(work.scratch, ignore_errors=True)
-    used = context.resources.engine_use()
+    use_after = context.resources.engine_use()
     record_timing(
         context.store,
         manifest,
         seconds=time.time() - started,
         started=started,
-        engine={name: value - before[name] for name, value in used.items()},
+        engine={name: value - use_before[name] for name, value in use_after.items()},
     )
     if work.speed is not None:
         record_speed(context.store, manifest, work.speed)
-    for action in work.afterwards:
+    for action in work.actions_after_commit:
         action()
     return Result(refs=manifest.refs(context.store), metrics=dict(manifest.metrics), skipped=False)

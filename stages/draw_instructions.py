@@ -1,7 +1,7 @@
-"""Instead of stages 1 and 2, for comparison: draw the questions of an iteration from the seeds or a data set.
+"""Draw the questions of an iteration from the seeds or a data set, instead of stages 1 and 2.
 
-What the method gains by writing its own questions shows only beside a run that trains on given ones. Every question is
-drawn once before any is drawn again.
+Such a run is the comparison that shows what the method gains by writing questions. Each question is drawn once before
+any question is drawn again.
 """
 
 import random
@@ -16,6 +16,7 @@ from storage.fingerprint import derive_seed
 
 
 def draw_instructions(config: DrawConfig, inputs: Inputs, work: Work) -> Metrics:
+    """Write the tables `accepted` and `labels`. Raises InputError if no question can be drawn."""
     rows = inputs.table("given").to_dicts()
     labelled = [row for row in rows if row["answer"] is not None or not config.labelled_only]
     overlap = EvaluationOverlap(
@@ -30,8 +31,8 @@ def draw_instructions(config: DrawConfig, inputs: Inputs, work: Work) -> Metrics
             if labelled
             else f"no question to draw: none of the {len(rows)} given has an answer, which rewards: verified needs"
         )
-    draws = ceil(len(usable) / config.questions)  # until every question was drawn
-    epoch, draw = divmod(work.context.iteration - 1, draws)
+    draws_per_epoch = ceil(len(usable) / config.questions)
+    epoch, draw = divmod(work.context.iteration - 1, draws_per_epoch)
     random.Random(derive_seed(work.context.seed, work.context.branch, work.stage.name, epoch)).shuffle(usable)
     drawn = usable[draw * config.questions : (draw + 1) * config.questions]
     work.write(

@@ -1,8 +1,10 @@
 """Stage 6: grade the policy on evaluation sets, one greedy response and k sampled ones per problem.
 
-Every graded response is kept; `stages.benchmarks.metrics` says what is computed from them. All benchmarks, greedy and
-sampled, reach the engine as one stream, and are graded while it goes on. Departs from the authors' release: a grading
-that fails counts as wrong and is listed, it does not leave the denominator.
+Every graded response is kept; `stages.benchmarks.metrics` says what is computed from them. The engine gets all
+benchmarks, greedy and sampled, as one stream. Responses are graded while the engine generates more.
+
+Departs from the authors' release: a response whose grading fails counts as wrong and is listed. The release leaves it
+out of the denominator.
 """
 
 from collections import defaultdict, deque
@@ -21,10 +23,11 @@ from stages.engines.base import Batch, Completion, Engine, SamplingParams, encod
 from stages.settings.evaluate import EvaluateConfig
 from storage.fingerprint import derive_seed
 
-_WAITING_PARTS = 2  # parts that may wait for their grades while the engine goes on
+_WAITING_PARTS = 2  # parts that may wait to be graded while the engine generates more
 
 
 def evaluate(config: EvaluateConfig, inputs: Inputs, work: Work) -> Metrics:
+    """Write the table `grades`, part by part, then `results`, `reliability` and `failed_grades`."""
     kinds = {benchmark: load_kind(protocol.answers) for benchmark, protocol in config.benchmarks.items()}
     engine = work.resources.engine()
     engine.load(inputs.folder("policy"), inputs.identity("policy"))
@@ -32,20 +35,20 @@ def evaluate(config: EvaluateConfig, inputs: Inputs, work: Work) -> Metrics:
     examples = _Examples(config, inputs.table("shots").to_dicts() if "shots" in inputs else [])
     samples = [config.samples_of(problem["benchmark"]) for problem in problems]
     shards = work.shards("grades", len(problems))
-    answered: dict[int, dict[tuple[int, str], _Completed]] = defaultdict(dict)
-    progress = shards.counting([1 + found for found in samples])
+    completed: dict[int, dict[tuple[int, str], _Completed]] = defaultdict(dict)
+    progress = shards.counting([1 + count for count in samples])
     with _Grader(kinds, work) as grader:
-        asked = _ask(config, problems, samples, shards, examples, engine, work)
-        for done, responses in engine.generate(asked, progress):
-            held = answered[done.part]
-            for row, completions, seeds in zip(done.rows, responses, done.seeds, strict=True):
-                held[row, done.mode] = _Completed(
+        passes = _passes(config, problems, samples, shards, examples, engine, work)
+        for done, completions_of_pass in engine.generate(passes, progress):
+            completed_part = completed[done.part]
+            for row, completions, seeds in zip(done.rows, completions_of_pass, done.seeds, strict=True):
+                completed_part[row, done.mode] = _Completed(
                     problem=problems[row], mode=done.mode, completions=completions, seeds=seeds
                 )
-            if len(held) == sum(1 + (samples[row] > 0) for row in shards.ranges[done.part]):
-                del answered[done.part]
-                # Problem by problem, so that the order of rows does not hang on the shard size.
-                grader.grade(done.part, [held[place] for place in sorted(held)])
+            if len(completed_part) == sum(1 + (samples[row] > 0) for row in shards.ranges[done.part]):
+                del completed[done.part]
+                # Problem by problem, so that the order of rows does not depend on the shard size.
+                grader.grade(done.part, [completed_part[row_and_mode] for row_and_mode in sorted(completed_part)])
     grades = work.parts("grades").to_dicts()
     labels = {benchmark: protocol.label for benchmark, protocol in config.benchmarks.items()}
     results = summarise(grades, problems, labels)
@@ -56,7 +59,7 @@ def evaluate(config: EvaluateConfig, inputs: Inputs, work: Work) -> Metrics:
     return {f"eval/{row['benchmark']}/{row['metric']}": row["value"] for row in results if row["slice"] == WHOLE}
 
 
-def _ask(
+def _passes(
     config: EvaluateConfig,
     problems: Sequence[Mapping[str, Any]],
     samples: Sequence[int],
@@ -65,26 +68,30 @@ def _ask(
     engine: Engine,
     work: Work,
 ) -> Iterator["_Pass"]:
-    """Two passes over each shard: one greedy response a problem, then its samples."""
+    """Yield two passes over each missing part: one greedy response per problem, then its samples."""
     greedy = SamplingParams(temperature=0.0, max_tokens=config.max_tokens, stop=config.stop)
     sampled = replace(greedy, temperature=config.temperature, top_p=config.top_p)
     for part, rows in shards:
         prompts = {row: examples.prompt(problems[row], engine) for row in rows}
-        # The same seeds at every iteration: policies are compared on common random numbers.
-        seeds = {row: [_sample_seed(problems[row], k, work) for k in range(samples[row])] for row in rows}
-        for mode, params, wanted in (
+        # The same seeds in every iteration: policies are compared on common random numbers.
+        sample_seeds = {row: [_sample_seed(problems[row], i, work) for i in range(samples[row])] for row in rows}
+        for mode, params, seeds in (
             ("greedy", greedy, {row: [0] for row in rows}),
-            ("sampled", sampled, {row: found for row, found in seeds.items() if found}),
+            ("sampled", sampled, {row: seeds_of_row for row, seeds_of_row in sample_seeds.items() if seeds_of_row}),
         ):
-            if wanted:
-                texts = [prompts[row] for row in wanted]
+            if seeds:
                 yield _Pass(
-                    part=part, mode=mode, rows=list(wanted), prompts=texts, params=params, seeds=[*wanted.values()]
+                    part=part,
+                    mode=mode,
+                    rows=list(seeds),
+                    prompts=[prompts[row] for row in seeds],
+                    params=params,
+                    seeds=list(seeds.values()),
                 )
 
 
 class _Grader:
-    """Grades parts in a thread of its own, while the engine goes on, and writes them in the order of their coming."""
+    """Grades parts in a separate thread while the engine generates more, and writes them in the order of arrival."""
 
     def __init__(self, kinds: Mapping[str, AnswerKind], work: Work) -> None:
         self._kinds, self._work = kinds, work
@@ -102,7 +109,7 @@ class _Grader:
             self._pool.shutdown(cancel_futures=True)
 
     def grade(self, part: int, completed: Sequence["_Completed"]) -> None:
-        """Raises what the grading of an earlier part raised."""
+        """Start to grade a part, and write the parts that are graded. Raises what the grading of a part raised."""
         verifier = self._work.resources.verifier()
         self._waiting.append((part, self._pool.submit(_grade, completed, self._kinds, verifier)))
         while self._waiting and (self._waiting[0][1].done() or len(self._waiting) > _WAITING_PARTS):
@@ -115,11 +122,13 @@ class _Grader:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Pass(Batch):
-    """One way of answering the problems of a shard, or those of them that are asked so."""
+    """Greedy or sampled responses to the problems of a part."""
 
     part: int
     rows: Sequence[int]
+    """Rows of `problems`: all of the part, or those that have samples."""
     mode: str
+    """greedy or sampled."""
 
 
 class _Examples:
@@ -131,7 +140,7 @@ class _Examples:
         self._composed: dict[tuple[str, str | None], list[str]] = {}
 
     def prompt(self, problem: Mapping[str, Any], engine: Engine) -> list[int]:
-        """Token ids of a prompt; the last examples are left out where it would be too long."""
+        """Return the token ids of a prompt. The last examples are left out if the prompt would be too long."""
         benchmark, subject = problem["benchmark"], problem["subject"]
         prompt = self._config.benchmarks[benchmark].prompt
         if (benchmark, subject) not in self._composed:
@@ -144,15 +153,15 @@ class _Examples:
         return ids
 
     def _compose(self, benchmark: str, subject: str | None) -> list[str]:
-        """The header, then each example."""
+        """Return the header and the examples as texts, in order."""
         protocol = self._config.benchmarks[benchmark]
         if protocol.shots is None:
             return []
-        rows = [row for row in self._rows if row["benchmark"] == benchmark]
-        own = [row for row in rows if row["subject"] == subject][: protocol.shots.count]
+        rows = [row for row in self._rows if row["benchmark"] == benchmark and row["subject"] == subject]
+        rows = rows[: protocol.shots.count]
         header = protocol.shots.header.replace("{subject}", subject or "")
-        asked = [protocol.prompt.template.replace("{question}", row["question"]).rstrip() for row in own]
-        examples = [f"{question} {row['reasoning']}\n\n" for question, row in zip(asked, own, strict=True)]
+        questions = [protocol.prompt.template.replace("{question}", row["question"]).rstrip() for row in rows]
+        examples = [f"{question} {row['reasoning']}\n\n" for question, row in zip(questions, rows, strict=True)]
         return [f"{header}\n", *examples] if header else examples
 
 
@@ -162,6 +171,8 @@ def _sample_seed(problem: Mapping[str, Any], sample: int, work: Work) -> int:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Completed:
+    """One problem's responses in one mode."""
+
     problem: Mapping[str, Any]
     mode: str
     completions: Sequence[Completion]
@@ -171,32 +182,37 @@ class _Completed:
 def _grade(
     completed: Sequence[_Completed], kinds: Mapping[str, AnswerKind], comparer: Comparer
 ) -> list[dict[str, Any]]:
-    """Rows of `grades`; benchmark by benchmark, since each has its kind of answers."""
-    graded: dict[int, list[dict[str, Any]]] = {}
+    """Return the rows of `grades` in the order of `completed`.
+
+    Benchmarks are graded one after the other, since each has its kind of answers.
+    """
+    rows: dict[int, list[dict[str, Any]]] = {}
     for benchmark, kind in kinds.items():
-        places = [place for place, item in enumerate(completed) if item.problem["benchmark"] == benchmark]
-        items = [completed[place] for place in places]
-        texts = [item.problem["question"] for item in items]
+        indices = [index for index, item in enumerate(completed) if item.problem["benchmark"] == benchmark]
+        items = [completed[index] for index in indices]
+        questions = [item.problem["question"] for item in items]
         answers = [
-            [extract_answer(kind, completion.text, text) for completion in item.completions]
-            for item, text in zip(items, texts, strict=True)
+            [extract_answer(kind, completion.text, question) for completion in item.completions]
+            for item, question in zip(items, questions, strict=True)
         ]
-        votes = vote(
-            [Ballot(question=t, answers=given) for t, given in zip(texts, answers, strict=True)], kind, comparer
-        )
-        flat = [
-            Graded(question=text, answer=answer, gold=item.problem["answer"])
-            for item, text, given in zip(items, texts, answers, strict=True)
-            for answer in given
+        ballots = [
+            Ballot(question=question, answers=answers_of_item)
+            for question, answers_of_item in zip(questions, answers, strict=True)
         ]
-        statuses = iter(grade(flat, kind, comparer))
-        for place, item, given, result in zip(places, items, answers, votes, strict=True):
-            graded[place] = [
+        votes = vote(ballots, kind, comparer)
+        to_grade = [
+            Graded(question=question, answer=answer, gold=item.problem["answer"])
+            for item, question, answers_of_item in zip(items, questions, answers, strict=True)
+            for answer in answers_of_item
+        ]
+        statuses = iter(grade(to_grade, kind, comparer))
+        for index, item, answers_of_item, result in zip(indices, items, answers, votes, strict=True):
+            rows[index] = [
                 {
                     "benchmark": benchmark,
                     "problem_id": item.problem["problem_id"],
                     "mode": item.mode,
-                    "sample_index": index,
+                    "sample_index": sample_index,
                     "seed": seed,
                     "response": completion.text,
                     "response_tokens": len(completion.token_ids),
@@ -205,11 +221,11 @@ def _grade(
                     "answer_class": answer_class,
                     "status": next(statuses),
                 }
-                for index, (completion, seed, answer, answer_class) in enumerate(
-                    zip(item.completions, item.seeds, given, result.class_ids, strict=True)
+                for sample_index, (completion, seed, answer, answer_class) in enumerate(
+                    zip(item.completions, item.seeds, answers_of_item, result.class_ids, strict=True)
                 )
             ]
-    return [row for place in sorted(graded) for row in graded[place]]
+    return [row for index in sorted(rows) for row in rows[index]]
 
 
 EVALUATE = Stage(

@@ -1,11 +1,12 @@
 """Stage 2: keep the good, new questions (paper, section 3.1, "online filtering").
 
-Departs from the authors' release: diversity is judged against the seeds and everything ever accepted in this run, not
-only the current batch; a question's text is never altered; overlap with an evaluation set is a reason to reject. A seed
-that overlaps one is reported, and stays.
+Departs from the authors' release: a question is compared with the seeds and with every question accepted in this run,
+not only with the current batch. A question's text is never altered. Overlap with an evaluation set is a reason to
+reject. A seed that overlaps an evaluation set is reported and stays.
 """
 
 from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -22,51 +23,96 @@ from storage.tables import make_table
 
 REASON_SURPLUS = "surplus"
 REASONS_AFTER_RULES = ("held_out_problem", "evaluation_overlap", "similar", REASON_SURPLUS)
-"""Why a question that passes the quality rules is rejected, in the order in which it is looked at."""
+"""Why a question that passes the quality rules is rejected, in the order of the checks."""
+
+Row = Mapping[str, Any]
 
 
 def filter_instructions(config: FilterConfig, inputs: Inputs, work: Work) -> Metrics:
-    candidates = inputs.table("candidates")
-    seeds = inputs.table("seeds")
-    known = seeds["question"].to_list()
+    """Write the tables `accepted`, `rejected`, `bank` and `seed_overlaps`."""
+    candidates, seeds = inputs.table("candidates").to_dicts(), inputs.table("seeds").to_dicts()
     bank = inputs.table("bank").to_arrow().cast(schemas.BANK) if "bank" in inputs else schemas.BANK.empty_table()
-    known += bank["question"].to_pylist()
     problems = inputs.table("problems").filter(~pl.col("benchmark").is_in(config.seed_sets))
     overlap = EvaluationOverlap(problems.select("benchmark", "question").rows(), config.overlap_words)
-    accepted: list[dict[str, Any]] = []
-    rejected: list[dict[str, Any]] = []
 
-    def reject(row: dict[str, Any], reason: str, similarity: float | None = None, nearest: str | None = None) -> None:
-        kept = {name: row[name] for name in ("candidate_id", "question")}
-        rejected.append({**kept, "reason": reason, "similarity": similarity, "nearest": nearest})
+    good, unfit = _screen(candidates, overlap, config)
+    known = [*(row["question"] for row in seeds), *bank["question"].to_pylist()]
+    accepted, not_new = _deduplicate(good, known, config, work.progress)
 
-    good = []
-    for row in candidates.iter_rows(named=True):
+    rejected = [*unfit, *not_new]
+    additions = [
+        {"question_id": row["question_id"], "question": row["question"], "added_in": work.context.iteration}
+        for row in accepted
+    ]
+    seed_overlaps = [
+        {"question_id": row["question_id"], "question": row["question"], "benchmark": benchmark}
+        for row in seeds
+        for benchmark in overlap.found_in(row["question"])
+    ]
+    work.write("accepted", accepted)
+    work.write("rejected", rejected)
+    work.write("bank", pa.concat_tables([bank, make_table(additions, schemas.BANK)]).combine_chunks())
+    work.write("seed_overlaps", seed_overlaps)
+
+    reasons = Counter(row["reason"] for row in rejected)
+    judged = len(candidates) - reasons[REASON_SURPLUS]
+    return {
+        "filter/candidates": len(candidates),
+        "filter/accepted": len(accepted),
+        # Surplus was never judged, so it counts neither for nor against the generator.
+        "filter/acceptance_rate": len(accepted) / judged if judged else None,
+        "filter/bank": bank.num_rows + len(additions),
+        "filter/seeds_overlapping": len({row["question_id"] for row in seed_overlaps}),
+        **{
+            f"filter/rejected/{reason}": reasons[reason]
+            for reason in (*config.rules.use, *REASONS_AFTER_RULES)
+            if reasons[reason]
+        },
+    }
+
+
+def _screen(
+    candidates: Iterable[Row], overlap: EvaluationOverlap, config: FilterConfig
+) -> tuple[list[Row], list[dict[str, Any]]]:
+    """Judge each candidate by itself. Returns the candidates that pass, and rows of `rejected` for the others."""
+    good, rejected = [], []
+    for row in candidates:
         if reason := reject_reason(row["question"], config.rules):
-            reject(row, reason)
+            rejected.append(_rejected_row(row, reason))
         elif config.domain and arithmetic.is_held_out(row["question"]):
-            reject(row, "held_out_problem")
-        elif found := overlap.found_in(row["question"]):
-            reject(row, "evaluation_overlap", nearest=found[0])
+            rejected.append(_rejected_row(row, "held_out_problem"))
+        elif benchmarks := overlap.found_in(row["question"]):
+            rejected.append(_rejected_row(row, "evaluation_overlap", nearest=benchmarks[0]))
         else:
             good.append(row)
+    return good, rejected
 
-    scores, indices = RougeLBank(known).nearest([row["question"] for row in good])
-    texts = set(known)  # a limit of 1 lets equal texts pass, but one question_id has one row
-    fresh = RougeLBank()  # what this call accepted: candidates are compared with each other too, in order
-    for done, (row, known_score, known_index) in enumerate(zip(good, scores, indices, strict=True), start=1):
+
+def _deduplicate(
+    candidates: Sequence[Row], known: Sequence[str], config: FilterConfig, progress: Callable[[int, int], None]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Accept candidates, in order, that differ from `known` questions and from each other, until there are enough.
+
+    Returns rows of `accepted`, and rows of `rejected` for the other candidates.
+    """
+    accepted: list[dict[str, Any]] = []
+    rejected: list[dict[str, Any]] = []
+    texts = set(known)  # with max_similarity 1 equal texts are not too similar, but a question_id must have one row
+    accepted_bank = RougeLBank()
+    scores, indices = RougeLBank(known).nearest([row["question"] for row in candidates])
+    for done, (row, known_score, known_index) in enumerate(zip(candidates, scores, indices, strict=True), start=1):
+        if len(accepted) >= config.questions:
+            rejected.append(_rejected_row(row, REASON_SURPLUS))
+            continue
         similarity = float(known_score)
         nearest = known[int(known_index)] if known else None
-        if len(accepted) >= config.questions:
-            reject(row, REASON_SURPLUS)
-            continue
-        (fresh_score,), (fresh_index,) = fresh.nearest([row["question"]])
-        if accepted and fresh_score > similarity:
-            similarity, nearest = float(fresh_score), accepted[int(fresh_index)]["question"]
+        (score,), (index,) = accepted_bank.nearest([row["question"]])
+        if accepted and score > similarity:
+            similarity, nearest = float(score), accepted[int(index)]["question"]
         if similarity > config.max_similarity or row["question"] in texts:
-            reject(row, "similar", similarity, nearest)
+            rejected.append(_rejected_row(row, "similar", similarity, nearest))
             continue
-        fresh.add([row["question"]])
+        accepted_bank.add([row["question"]])
         texts.add(row["question"])
         accepted.append(
             {
@@ -76,35 +122,13 @@ def filter_instructions(config: FilterConfig, inputs: Inputs, work: Work) -> Met
                 "similarity": similarity,
             }
         )
-        work.progress(done, len(good))
-    work.write("accepted", accepted)
-    work.write("rejected", rejected)
-    new = [
-        {"question_id": r["question_id"], "question": r["question"], "added_in": work.context.iteration}
-        for r in accepted
-    ]
-    work.write("bank", pa.concat_tables([bank, make_table(new, schemas.BANK)]).combine_chunks())
-    seed_overlaps = [
-        {"question_id": row["question_id"], "question": row["question"], "benchmark": name}
-        for row in seeds.iter_rows(named=True)
-        for name in overlap.found_in(row["question"])
-    ]
-    work.write("seed_overlaps", seed_overlaps)
-    reasons = Counter(row["reason"] for row in rejected)
-    judged = candidates.height - reasons[REASON_SURPLUS]
-    return {
-        "filter/candidates": candidates.height,
-        "filter/accepted": len(accepted),
-        # Surplus was never judged, so it counts neither for nor against the generator.
-        "filter/acceptance_rate": len(accepted) / judged if judged else None,
-        "filter/bank": bank.num_rows + len(new),
-        "filter/seeds_overlapping": len({row["question_id"] for row in seed_overlaps}),
-        **{
-            f"filter/rejected/{reason}": reasons[reason]
-            for reason in (*config.rules.use, *REASONS_AFTER_RULES)
-            if reasons[reason]
-        },
-    }
+        progress(done, len(candidates))
+    return accepted, rejected
+
+
+def _rejected_row(row: Row, reason: str, similarity: float | None = None, nearest: str | None = None) -> dict[str, Any]:
+    candidate = {name: row[name] for name in ("candidate_id", "question")}
+    return {**candidate, "reason": reason, "similarity": similarity, "nearest": nearest}
 
 
 FILTER = Stage(

@@ -1,7 +1,7 @@
 """Stage 1: the policy writes new questions from few-shot prompts of seeds and kept questions (paper, section 3.1).
 
-Departs from the authors' release: the first question of a continuation, which carries no number, is kept; the last one,
-if the token limit cut it, is dropped; a prompt that is too long loses whole examples, never its end.
+Departs from the authors' release: the first question of a continuation, which has no number, is kept. The last question
+is dropped if the token limit cut it. A prompt that is too long loses whole examples, never its end.
 """
 
 import random
@@ -25,6 +25,7 @@ class _Shard(Batch):
 
 
 def generate_instructions(config: GenerateConfig, inputs: Inputs, work: Work) -> Metrics:
+    """Write the tables `generations`, part by part, and `candidates`."""
     engine = work.resources.engine()
     engine.load(inputs.folder("policy"), inputs.identity("policy"))
     params = SamplingParams(
@@ -40,7 +41,7 @@ def generate_instructions(config: GenerateConfig, inputs: Inputs, work: Work) ->
     def render(examples: Sequence[str]) -> list[int]:
         return engine.encode_chat(question_list_messages(examples, system=config.system, user=config.user))
 
-    def choose(row: int) -> tuple[list[str], list[int]]:
+    def make_prompt(row: int) -> tuple[list[str], list[int]]:
         examples = choose_examples(
             random.Random(work.seed("examples", row)),
             pool=pool,
@@ -52,19 +53,19 @@ def generate_instructions(config: GenerateConfig, inputs: Inputs, work: Work) ->
 
     shards = work.shards("generations", config.prompts)
 
-    def ask() -> Iterator[_Shard]:
+    def batches() -> Iterator[_Shard]:
         for part, rows in shards:
-            chosen = [choose(row) for row in rows]
+            prompts = [make_prompt(row) for row in rows]
             yield _Shard(
                 part=part,
                 rows=rows,
-                examples=[examples for examples, _ in chosen],
-                prompts=[ids for _, ids in chosen],
+                examples=[examples for examples, _ in prompts],
+                prompts=[ids for _, ids in prompts],
                 seeds=[[work.seed("sampling", row)] for row in rows],
                 params=params,
             )
 
-    for shard, done in engine.generate(ask(), shards.counting(1)):
+    for shard, completions in engine.generate(batches(), shards.counting(1)):
         work.write_part(
             "generations",
             shard.part,
@@ -79,15 +80,15 @@ def generate_instructions(config: GenerateConfig, inputs: Inputs, work: Work) ->
                     "finish_reason": completion.finish_reason,
                 }
                 for row, examples, ids, (seed,), (completion,) in zip(
-                    shard.rows, shard.examples, shard.prompts, shard.seeds, done, strict=True
+                    shard.rows, shard.examples, shard.prompts, shard.seeds, completions, strict=True
                 )
             ],
         )
-    return _read_candidates(work)
+    return _write_candidates(work)
 
 
-def _read_candidates(work: Work) -> Metrics:
-    """Read the questions out of every generation, in order."""
+def _write_candidates(work: Work) -> Metrics:
+    """Parse the questions of all generations, in order, and write them as candidates."""
     generations = work.parts("generations")
     candidates = []
     for row in generations.iter_rows(named=True):

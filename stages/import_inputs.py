@@ -1,6 +1,6 @@
-"""Bringing in what a run starts from: seed questions, a policy folder, voters.
+"""Import a run's inputs: seed questions, a data set, the starting policy, voters.
 
-What comes from outside enters by content: keys hold the sha256 of the file or folder, never its path.
+Inputs are identified by content: keys hold the sha256 of the file or folder, never its path.
 """
 
 from collections.abc import Iterable
@@ -17,37 +17,43 @@ from storage.fingerprint import digest_file, digest_files
 from storage.writer import files_under
 
 QUESTION_FIELDS = ("question", "problem")
+"""Fields of a row that may hold the question, in the order in which they are tried."""
 
 
 def import_seeds(config: ImportSeeds, inputs: Inputs, work: Work) -> Metrics:
+    """Write the table `seeds`."""
     work.write("seeds", rows := _questions(config, work, "seed file"))
     return {"seeds/questions": len(rows)}
 
 
 def import_dataset(config: ImportSeeds, inputs: Inputs, work: Work) -> Metrics:
+    """Write the table `dataset`: existing questions to train on."""
     work.write("dataset", rows := _questions(config, work, "data set"))
     return {"dataset/questions": len(rows)}
 
 
-def _questions(config: ImportSeeds, work: Work, what: str) -> list[dict[str, Any]]:
+def _questions(config: ImportSeeds, work: Work, label: str) -> list[dict[str, Any]]:
     if config.domain:
-        made = arithmetic.problems("seed", config.count or 0, work.seed())
-        return [_seed_row({"question": problem.question}) for problem in made]
-    return read_seeds(config.path or "", what)
+        problems = arithmetic.problems("seed", config.count or 0, work.seed())
+        return [_seed_row({"question": problem.question}) for problem in problems]
+    return read_seeds(config.path or "", label)
 
 
 def import_policy(config: ImportPolicy, inputs: Inputs, work: Work) -> Metrics:
-    _bring("policy", config, work)
+    """Write the folder `policy`."""
+    _import_model("policy", config, work)
     return {}
 
 
 def import_voters(config: ImportVoters, inputs: Inputs, work: Work) -> Metrics:
+    """Write the folder `voter_NAME` of each voter."""
     for name, model in config.models.items():
-        _bring(f"voter_{name}", model, work)
+        _import_model(f"voter_{name}", model, work)
     return {}
 
 
-def _bring(output: str, model: ImportPolicy, work: Work) -> None:
+def _import_model(output: str, model: ImportPolicy, work: Work) -> None:
+    """Record the model folder in place, or write a copy with the adapter merged in."""
     if model.adapter is None:
         work.import_folder(output, Path(model.path))
         return
@@ -58,7 +64,7 @@ def _bring(output: str, model: ImportPolicy, work: Work) -> None:
 
 
 def import_voters_stage(names: Iterable[str]) -> Stage:
-    """A stage with one output folder `voter_NAME` for each voter."""
+    """Return a stage with one output folder `voter_NAME` for each voter."""
     folders = tuple(f"voter_{name}" for name in names)
     return Stage(name="import_voters", version=1, body=import_voters, folders=folders)
 
@@ -69,7 +75,10 @@ IMPORT_POLICY = Stage(name="import_policy", version=1, body=import_policy, folde
 
 
 def content_of_policy(name: str) -> str:
-    """Identity of a model folder. Raises InputError unless it holds a config, safetensors weights and a tokenizer."""
+    """Return the content identity of a model folder.
+
+    Raises InputError unless the folder holds a config, safetensors weights and a tokenizer.
+    """
     folder = Path(name)
     if not folder.is_dir():
         raise InputError(f"policy folder {name} does not exist; expected a local Hugging Face model folder")
@@ -83,8 +92,11 @@ def content_of_policy(name: str) -> str:
     return digest_files([(file, digest_file(folder / file)) for file in files_under(folder)])
 
 
-def bring_policy(model: str, adapter: str | None) -> ImportPolicy:
-    """How a model folder, with an adapter or without, is brought in. Raises InputError where one is unusable."""
+def policy_settings(model: str, adapter: str | None) -> ImportPolicy:
+    """Return the settings that import a model folder, with an adapter if one is given.
+
+    Raises InputError if the model or the adapter cannot be used.
+    """
     return ImportPolicy(
         path=model,
         sha256=content_of_policy(model),
@@ -108,16 +120,19 @@ def _seed_row(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def read_seeds(path: str, what: str = "seed file") -> list[dict[str, Any]]:
-    """Rows of `seeds`, each question once. Raises InputError that names the row that has none."""
-    rows = [_seed_row(_with_question(row, f"{what} {path}, {place}")) for place, row in read_rows(path, what)]
+def read_seeds(path: str, label: str = "seed file") -> list[dict[str, Any]]:
+    """Return the rows of `seeds`, each question once.
+
+    Raises InputError for a file that cannot be read, and for the first row without a question.
+    """
+    rows = [_seed_row(_with_question(row, f"{label} {path}, {location}")) for location, row in read_rows(path, label)]
     return list({row["question_id"]: row for row in rows}.values())
 
 
-def _with_question(row: dict[str, Any], where: str) -> dict[str, Any]:
+def _with_question(row: dict[str, Any], location: str) -> dict[str, Any]:
     question = next((row[field] for field in QUESTION_FIELDS if row.get(field)), None)
     if not isinstance(question, str) or not question.strip():
-        raise InputError(f"{where}: no question; expected text in one of the fields {', '.join(QUESTION_FIELDS)}")
+        raise InputError(f"{location}: no question; expected text in one of the fields {', '.join(QUESTION_FIELDS)}")
     return {**row, "question": question.strip()}
 
 

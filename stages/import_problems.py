@@ -1,7 +1,7 @@
-"""Bringing in the evaluation sets of a run: from files, from a built-in domain, or the seeds that have an answer.
+"""Import a run's evaluation sets: from files, from a built-in domain, or from the seeds that have an answer.
 
 Each set's format says how its rows are read (`stages.benchmarks`). Problems that overlap a seed question are marked, so
-that results can be given without them.
+that results can leave them out.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +19,7 @@ from storage.errors import InputError
 
 
 def import_problems(config: ImportProblems, inputs: Inputs, work: Work) -> Metrics:
+    """Write the tables `problems` and `shots`."""
     seeds = inputs.table("seeds").to_dicts() if "seeds" in inputs else []
     overlap = EvaluationOverlap((("seeds", row["question"]) for row in seeds), config.overlap_words)
     rows = [
@@ -32,43 +33,45 @@ def import_problems(config: ImportProblems, inputs: Inputs, work: Work) -> Metri
 
 
 def problems_of(problem_set: ProblemSet, seeds: Sequence[Mapping[str, Any]] = ()) -> list[dict[str, Any]]:
-    """Rows of `problems` but for their overlap. Raises InputError for a file or row that cannot be used."""
+    """Return the rows of `problems`, without the column `seed_overlap`.
+
+    `seeds`: rows of the table `seeds`. Raises InputError for a file or row that cannot be used.
+    """
     if problem_set.domain:
         return _domain_problems(problem_set)
-    read = _seed_problems(problem_set, seeds) if problem_set.seeds else _read(problem_set, problem_set.path or "")
+    problems = _seed_problems(problem_set, seeds) if problem_set.seeds else _read(problem_set, problem_set.path or "")
     return [
         {
             "benchmark": problem_set.name,
             "problem_id": f"{index:05d}",
-            **{name: getattr(found, name) for name in ("question", "answer", "level", "subject", "group")},
+            **{name: getattr(problem, name) for name in ("question", "answer", "level", "subject", "group")},
         }
-        for index, found in enumerate(read)
+        for index, problem in enumerate(problems)
     ]
 
 
 def shots_of(problem_set: ProblemSet) -> list[dict[str, Any]]:
-    """Rows of `shots`. Raises InputError for a file or row that cannot be used."""
-    rows = []
-    for found in _read(problem_set, problem_set.shots_path) if problem_set.shots_path else ():
-        reasoning = found.reasoning or f"The answer is {found.answer}."
-        rows.append(
-            {
-                "benchmark": problem_set.name,
-                "subject": found.subject,
-                "question": found.question,
-                "reasoning": reasoning,
-            }
-        )
-    return rows
+    """Return the rows of `shots`. Raises InputError for a file or row that cannot be used."""
+    if not problem_set.shots_path:
+        return []
+    return [
+        {
+            "benchmark": problem_set.name,
+            "subject": example.subject,
+            "question": example.question,
+            "reasoning": example.reasoning or f"The answer is {example.answer}.",
+        }
+        for example in _read(problem_set, problem_set.shots_path)
+    ]
 
 
 def _read(problem_set: ProblemSet, path: str) -> Iterator[ReadProblem]:
-    what = f"benchmark {problem_set.name}"
-    for place, row in read_rows(path, what):
+    label = f"benchmark {problem_set.name}"
+    for location, row in read_rows(path, label):
         try:
             yield read_problem(row, problem_set.format)
         except RowError as error:
-            raise InputError(f"{what} {path}, {place}: {error}") from None
+            raise InputError(f"{label} {path}, {location}: {error}") from None
 
 
 def _seed_problems(problem_set: ProblemSet, seeds: Sequence[Mapping[str, Any]]) -> list[ReadProblem]:

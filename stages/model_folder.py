@@ -1,4 +1,4 @@
-"""What a Hugging Face model folder says of its model: config.json is read here and nowhere else. No torch here."""
+"""Reads config.json and the chat template of a Hugging Face model folder. No other module does; torch is not needed."""
 
 import json
 import re
@@ -20,36 +20,36 @@ class ModelConfig:
 
     @property
     def text(self) -> dict[str, Any]:
-        """The entries about the language model; a model that also sees has a group for them."""
+        """The entries about the language model; a multimodal model has them in a group."""
         text: dict[str, Any] = self.values.get("text_config", self.values)
         return text
 
     @property
     def vocabulary(self) -> int:
-        """Tokens that the model's embeddings have."""
+        """Number of tokens that the model has embeddings for."""
         return int(self.text["vocab_size"])
 
     @property
     def context(self) -> int:
-        """Longest prompt and response together, in tokens, that the model was made for."""
+        """Most tokens, of prompt and response together, that the model was built for."""
         return int(self.text["max_position_embeddings"])
 
     @property
     def eos_token_ids(self) -> list[int]:
-        """Tokens that end a response, [] if none is named."""
+        """Tokens that end a response; empty if the config names none."""
         declared = self.text.get("eos_token_id")
-        several = declared if isinstance(declared, list) else [declared]
-        return [token for token in several if token is not None]
+        token_ids = declared if isinstance(declared, list) else [declared]
+        return [token_id for token_id in token_ids if token_id is not None]
 
     @property
     def bytes_per_weight(self) -> int:
-        """Size of one weight in the files: 4 for float32, otherwise 2."""
+        """Bytes of one weight in the files: 4 for float32, otherwise 2."""
         dtype = self.values.get("dtype") or self.values.get("torch_dtype") or "float32"
         return 4 if dtype == "float32" else 2
 
     @property
     def hub_name(self) -> str | None:
-        """Name on the Hugging Face hub (owner/model) of the model that this one was made from; None if not recorded."""
+        """Hugging Face hub name (owner/model) of the model that this one was made from; None if not recorded."""
         names = (group.get("_name_or_path") for group in (self.values, self.text))
         return next((name for name in names if isinstance(name, str) and _HUB_NAME.fullmatch(name)), None)
 
@@ -60,7 +60,7 @@ def has_model_config(folder: Path) -> bool:
 
 
 def read_model_config(folder: Path) -> ModelConfig:
-    """Read config.json of a model folder. Raises InputError, naming the folder, when it cannot be read."""
+    """Read config.json of a model folder. Raises InputError with the folder's name if it cannot be read."""
     try:
         values = json.loads((folder / "config.json").read_text())
     except (OSError, ValueError) as error:
@@ -79,9 +79,9 @@ def remove_from_model_config(folder: Path, name: str) -> None:
 
 
 def has_chat_template(folder: Path) -> bool:
-    """Return whether a model folder has a chat template: in tokenizer_config.json or in a file by its side.
+    """Return whether a model folder has a chat template, in tokenizer_config.json or in a file for it alone.
 
-    Raises InputError when tokenizer_config.json is no JSON object.
+    Raises InputError if tokenizer_config.json is not a JSON object.
     """
     config = folder / "tokenizer_config.json"
     try:

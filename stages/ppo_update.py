@@ -1,8 +1,8 @@
-"""Stage 5: the policy update on the kept questions (paper, section 3.3), in the trainer's own process.
+"""Stage 5: the policy update on the kept questions (paper, section 3.3), in a separate trainer process.
 
-The stage writes the rollout to a file, hands a job to the trainer process (DeepSpeed) and commits what it left. The
-update sees responses and rewards; no label reaches it. Questions were dropped before, so advantages are whitened over
-kept ones only.
+The stage writes the rollout to a file, gives a job to the trainer process (DeepSpeed) and commits its outputs. The
+update gets responses and rewards, never a label. Dropped questions are not in the rollout, so advantages are normalized
+over kept questions only.
 """
 
 import os
@@ -20,6 +20,7 @@ from stages.trainer.job import Job
 
 
 def ppo_update(config: PpoUpdateConfig, inputs: Inputs, work: Work) -> Metrics:
+    """Write the folders `policy` and `trainer_state`, and the table `train_metrics`."""
     rollout = work.scratch / "rollout.parquet"
     pq.write_table(_rollout(inputs).to_arrow(), rollout)
     output = work.scratch / "output"
@@ -58,7 +59,10 @@ def ppo_update(config: PpoUpdateConfig, inputs: Inputs, work: Work) -> Metrics:
 
 
 def _checkpoints(work: Work) -> Path | None:
-    """Folder of this update's checkpoints, which outlives a killed process; gone when the update is committed."""
+    """Return the folder of this update's checkpoints, or None if checkpoints are switched off.
+
+    The folder stays if the process is killed. It is removed when the update is committed.
+    """
     placement = work.resources.settings.trainer
     if placement.save_every_steps is None:
         return None
@@ -69,7 +73,7 @@ def _checkpoints(work: Work) -> Path | None:
 
 
 def _rollout(inputs: Inputs) -> pl.DataFrame:
-    """Responses to train on, those of kept questions, with their rewards; one row each."""
+    """Return the responses to train on, those of kept questions, with their rewards: one row per response."""
     kept = inputs.table("votes").filter(pl.col("decision") == "kept").select("question_id")
     trained = inputs.table("rewards").filter("trained")
     rewards = trained.select("question_id", "sample_index", pl.col("reward").cast(pl.Float32))

@@ -1,6 +1,7 @@
-"""What stages of one process share: the engine, the trainer process, the answer verifier. Started when first used.
+"""Resources that the stages of one process share: engine, trainer process and answer verifier.
 
-None of this enters a key: it is where and how a stage runs, not what it means.
+Each is started when it is first used. None of them enters a key: they decide where and how a stage runs, not what its
+outputs mean.
 """
 
 import fcntl
@@ -28,7 +29,7 @@ class Resources:
         self.settings = settings
         self.engine_kind = engine
         try:
-            self.scratch, self._scratch_lock = _own_scratch(Path(settings.scratch or tempfile.gettempdir()))
+            self.scratch, self._scratch_lock = _make_scratch(Path(settings.scratch or tempfile.gettempdir()))
         except OSError as error:
             raise NotWritable(f"compute.scratch {settings.scratch} cannot be used: {error.strerror}") from None
         self._engine: Engine | None = None
@@ -36,6 +37,7 @@ class Resources:
         self._verifier: Verifier | None = None
 
     def engine(self) -> "Engine":
+        """Return the engine that generates text."""
         if self._engine is None:
             from stages.engines.loader import make_engine
 
@@ -49,17 +51,21 @@ class Resources:
         return self._engine
 
     def engine_use(self) -> dict[str, float]:
-        """Starts of the engine, loaded policies and their seconds so far; nothing where none was asked for."""
+        """Return how often the engine was started and loaded a policy so far, and the seconds it took.
+
+        All are 0 if no engine was used.
+        """
         from stages.engines.base import EngineUse
 
         return asdict(self._engine.use if self._engine else EngineUse())
 
     def free_gpu(self) -> None:
-        """Have the engine give its GPU memory to the trainer, until the next policy is loaded."""
+        """Release the engine's GPU memory for the trainer, until the engine loads the next policy."""
         if self._engine is not None and self._engine.on_gpu:
             self._engine.sleep()
 
     def trainer(self) -> "TrainerProcess | FakeTrainer":
+        """Return the trainer that updates the policy."""
         if self._trainer is None:
             if self.engine_kind == "fake":
                 from stages.trainer.fake import FakeTrainer
@@ -72,6 +78,7 @@ class Resources:
         return self._trainer
 
     def verifier(self) -> "Verifier":
+        """Return the verifier that compares answers."""
         if self._verifier is None:
             from stages.answers.verifier import Verifier
 
@@ -79,9 +86,10 @@ class Resources:
         return self._verifier
 
     def close(self) -> None:
-        for part in (self._engine, self._trainer, self._verifier):
-            if part is not None:
-                part.close()
+        """Stop all of them and remove the scratch folder."""
+        for resource in (self._engine, self._trainer, self._verifier):
+            if resource is not None:
+                resource.close()
         self._engine = self._trainer = self._verifier = None
         shutil.rmtree(self.scratch, ignore_errors=True)
         self._scratch_lock.close()
@@ -96,22 +104,23 @@ class Resources:
 _PREFIX, _LOCK = "serl-", "owner.lock"
 
 
-def _own_scratch(parent: Path) -> tuple[Path, IO[str]]:
-    """A new folder under `parent`, and the lock that says its owner lives; those of dead owners are removed.
+def _make_scratch(parent: Path) -> tuple[Path, IO[str]]:
+    """Return a new folder under `parent` and its lock file, which stays locked while this process lives.
 
-    A killed process leaves its scratch folder behind, with a policy and an optimiser state in it.
+    Removes the folders of processes that have died: a killed process leaves its scratch folder behind, with a policy
+    and an optimizer state in it.
     """
     for lock in parent.glob(f"{_PREFIX}*/{_LOCK}"):
         try:
             with lock.open() as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(lock.parent, ignore_errors=True)
-        except OSError:  # its owner lives, it is another user's, or somebody else has just removed it
+        except OSError:  # the owner lives, the folder is another user's, or another process has just removed it
             continue
     while True:
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-        mine = (folder / _LOCK).open("w")
-        fcntl.flock(mine, fcntl.LOCK_EX)
-        if (folder / _LOCK).exists():  # nobody took it for a dead one's between these lines
-            return folder, mine
-        mine.close()
+        lock_file = (folder / _LOCK).open("w")
+        fcntl.flock(lock_file, fcntl.LOCK_EX)
+        if (folder / _LOCK).exists():  # another process may have removed the folder before it was locked
+            return folder, lock_file
+        lock_file.close()

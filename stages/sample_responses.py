@@ -1,7 +1,7 @@
 """Stage 3: the policy answers every accepted question n times (paper, section 3.2).
 
-Prompts and responses travel as token ids with the text beside them; nothing is decoded and tokenised again. Voters
-beside the policy, if there are any, answer the same questions; their responses vote and are never trained on.
+Tables hold prompts and responses as token ids, next to the text, so that no stage tokenizes decoded text again. Voters
+other than the policy, if there are any, answer the same questions. Their responses vote and are never trained on.
 """
 
 from collections import defaultdict
@@ -22,13 +22,14 @@ class _Shard(Batch):
 
 
 def sample_responses(config: SampleConfig, inputs: Inputs, work: Work) -> Metrics:
+    """Write the table `responses`, part by part."""
     engine = work.resources.engine()
     engine.load(inputs.folder("policy"), inputs.identity("policy"))
     questions = inputs.table("accepted").select("question_id", "question").rows()
     shards = work.shards("responses", len(questions))
 
-    asked = _ask(config, config.prompt, config.responses, shards, questions, engine, work)
-    for shard, done in engine.generate(asked, shards.counting(config.responses)):
+    batches = _batches(config, config.prompt, config.responses, shards, questions, engine, work)
+    for shard, completions_of_shard in engine.generate(batches, shards.counting(config.responses)):
         work.write_part(
             "responses",
             shard.part,
@@ -44,7 +45,7 @@ def sample_responses(config: SampleConfig, inputs: Inputs, work: Work) -> Metric
                     "response": completion.text,
                 }
                 for question_id, ids, seeds, completions in zip(
-                    shard.question_ids, shard.prompts, shard.seeds, done, strict=True
+                    shard.question_ids, shard.prompts, shard.seeds, completions_of_shard, strict=True
                 )
                 for index, (seed, completion) in enumerate(zip(seeds, completions, strict=True))
             ],
@@ -61,35 +62,40 @@ def sample_responses(config: SampleConfig, inputs: Inputs, work: Work) -> Metric
 
 
 def sample_voters(config: SampleVotersConfig, inputs: Inputs, work: Work) -> Metrics:
-    """One pass over the questions for each voter, whose model is the input folder `voter_NAME`."""
+    """Write the table `voter_responses`, part by part: one pass over the questions for each voter.
+
+    A voter's model is the input folder `voter_NAME`.
+    """
     engine = work.resources.engine()
     questions = inputs.table("accepted").select("question_id", "question").rows()
     shards = work.shards("voter_responses", len(config.voters) * len(questions))
-    written: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    for place, voter in enumerate(config.voters):
-        first = place * len(questions)
-        of_voter = shards.between(first, first + len(questions))
-        if not of_voter.missing:
+    unwritten: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for index, voter in enumerate(config.voters):
+        first = index * len(questions)
+        voter_shards = shards.between(first, first + len(questions))
+        if not voter_shards.missing:
             continue
         engine.load(inputs.folder(f"voter_{voter.name}"), inputs.identity(f"voter_{voter.name}"))
-        asked = _ask(config, voter.prompt, voter.responses, of_voter, questions, engine, work, voter.name)
-        for shard, done in engine.generate(asked, of_voter.counting(voter.responses)):
-            written[shard.part] += [
+        batches = _batches(config, voter.prompt, voter.responses, voter_shards, questions, engine, work, voter.name)
+        for shard, completions_of_shard in engine.generate(batches, voter_shards.counting(voter.responses)):
+            unwritten[shard.part] += [
                 {
                     "question_id": question_id,
                     "voter": voter.name,
-                    "sample_index": index,
+                    "sample_index": sample_index,
                     "seed": seed,
                     "response_tokens": len(completion.token_ids),
                     "finish_reason": completion.finish_reason,
                     "response": completion.text,
                 }
-                for question_id, seeds, completions in zip(shard.question_ids, shard.seeds, done, strict=True)
-                for index, (seed, completion) in enumerate(zip(seeds, completions, strict=True))
+                for question_id, seeds, completions in zip(
+                    shard.question_ids, shard.seeds, completions_of_shard, strict=True
+                )
+                for sample_index, (seed, completion) in enumerate(zip(seeds, completions, strict=True))
             ]
-            # A part may go on with the next voter's first questions.
+            # A part may continue with the next voter's first questions.
             if shards.ranges[shard.part].stop <= first + len(questions):
-                work.write_part("voter_responses", shard.part, written.pop(shard.part))
+                work.write_part("voter_responses", shard.part, unwritten.pop(shard.part))
     for part, rows in shards:
         if not rows:
             work.write_part("voter_responses", part, [])
@@ -97,7 +103,7 @@ def sample_voters(config: SampleVotersConfig, inputs: Inputs, work: Work) -> Met
     return {"voters/responses": responses.height, "voters/tokens": int(responses["response_tokens"].sum())}
 
 
-def _ask(
+def _batches(
     config: SampleConfig,
     prompt: AnswerPrompt,
     responses: int,
@@ -105,22 +111,22 @@ def _ask(
     questions: Sequence[tuple[str, str]],
     engine: Engine,
     work: Work,
-    *seed_of: str,
+    *seed_names: str,
 ) -> Iterator[_Shard]:
-    """What an engine is asked for each shard; `seed_of` enters the seeds beside question and sample."""
+    """Yield the engine's work for each missing part. Seeds depend on `seed_names`, the question and the sample."""
     params = SamplingParams(
         temperature=config.temperature, top_p=config.top_p, max_tokens=config.max_tokens, stop=config.stop
     )
     for part, rows in shards:
-        asked = _fitting(questions[rows.start : rows.stop], prompt, config.max_prompt_tokens, engine)
-        seeds = [[work.seed(*seed_of, name, sample) for sample in range(responses)] for name in asked]
-        yield _Shard(part=part, question_ids=list(asked), prompts=list(asked.values()), seeds=seeds, params=params)
+        prompts = _fitting_prompts(questions[rows.start : rows.stop], prompt, config.max_prompt_tokens, engine)
+        seeds = [[work.seed(*seed_names, question_id, i) for i in range(responses)] for question_id in prompts]
+        yield _Shard(part=part, question_ids=list(prompts), prompts=list(prompts.values()), seeds=seeds, params=params)
 
 
-def _fitting(
+def _fitting_prompts(
     questions: Sequence[tuple[str, str]], prompt: AnswerPrompt, max_tokens: int, engine: Engine
 ) -> dict[str, list[int]]:
-    """Question id -> prompt ids of the questions whose prompt is not too long, in order."""
+    """Return question id -> token ids of its prompt, in order, without the prompts that are too long."""
     encoded = {question_id: encode_question(engine, prompt, question) for question_id, question in questions}
     return {question_id: ids for question_id, ids in encoded.items() if len(ids) <= max_tokens}
 

@@ -1,6 +1,6 @@
-"""Every table that passes between stages. Nothing else fixes a column's name, type or meaning.
+"""Every table that passes between stages. Names, types and meanings of columns are fixed here only.
 
-Raise a table's version when a column changes; readers of older artifacts go by it.
+Increase a table's version when a column changes: readers tell older artifacts by it.
 `question_id` is derived from the question's text, so the same question has the same id in every iteration and run.
 """
 
@@ -42,8 +42,8 @@ PROBLEMS = versioned(
         _column("answer", TEXT),
         _column("level", TEXT, optional=True),
         _column("subject", TEXT, optional=True),
-        _column("group", TEXT, optional=True),  # that the subject counts in
-        _column("seed_overlap", FLAG),  # it shares so many words in a row with a seed question
+        _column("group", TEXT, optional=True),  # group that the subject counts in
+        _column("seed_overlap", FLAG),  # whether it shares a run of words with a seed question
     ],
 )
 
@@ -54,7 +54,7 @@ SHOTS = versioned(
         _column("benchmark", TEXT),
         _column("subject", TEXT, optional=True),
         _column("question", TEXT),
-        _column("reasoning", TEXT),  # ends with the answer
+        _column("reasoning", TEXT),  # the worked solution, which ends with the answer
     ],
 )
 
@@ -72,7 +72,7 @@ GENERATIONS = versioned(
     ],
 )
 
-# One row per question read out of a generation.
+# One row per question parsed from a generation.
 CANDIDATES = versioned(
     1,
     [
@@ -104,7 +104,7 @@ REJECTED = versioned(
     ],
 )
 
-# One row per seed and evaluation set that it overlaps: reported, never dropped.
+# One row per seed and evaluation set that overlap. Such seeds are reported, never dropped.
 SEED_OVERLAPS = versioned(
     1,
     [
@@ -114,11 +114,12 @@ SEED_OVERLAPS = versioned(
     ],
 )
 
-# Everything ever accepted in this run, for diversity.
+# Every question accepted in this run; new questions must differ from them.
 BANK = pa.schema([_column("question_id", TEXT), _column("question", TEXT), _column("added_in", COUNT)])
 
-# One row per response, in the order of `accepted` and within a question by sample. `votes` has one row per question in
-# the same order, so a reader finds a question's rows of `responses` by counting (see `flows.reporting.results`).
+# One row per response: questions in the order of `accepted`, responses to one question by sample. `votes` has one row
+# per question in the same order, so a reader finds a question's responses by counting rows (see
+# `flows.reporting.results`).
 RESPONSES = versioned(
     1,
     [
@@ -133,7 +134,7 @@ RESPONSES = versioned(
     ],
 )
 
-# One row per response of a voter beside the policy; it votes and is not trained on.
+# One row per response of a voter other than the policy. The response votes and is never trained on.
 VOTER_RESPONSES = versioned(
     1,
     [
@@ -150,8 +151,8 @@ VOTER_RESPONSES = versioned(
 _ANSWER = [
     _column("question_id", TEXT),
     _column("sample_index", COUNT),
-    _column("answer", TEXT, optional=True),  # as extracted; its first 300 characters when it is too large
-    _column("answer_class", COUNT, optional=True),  # 0 is the largest; null without a readable answer
+    _column("answer", TEXT, optional=True),  # as extracted; cut to 300 characters if it is too large
+    _column("answer_class", COUNT, optional=True),  # 0 is the largest class; null without a readable answer
     _column("status", TEXT),  # one of stages.answers.kinds.AnswerStatus; only "ok" votes and earns
 ]
 
@@ -165,7 +166,7 @@ REWARDS = versioned(
     ],
 )
 
-# One row per response of a voter beside the policy.
+# One row per response of a voter other than the policy.
 VOTER_ANSWERS = versioned(1, [*_ANSWER, _column("voter", TEXT)])
 
 # One row per question, in the order of `accepted`: the vote and the decision.
@@ -197,10 +198,10 @@ POOL = versioned(
     ],
 )
 
-# Labels of questions that were given with one. Read for rewards: verified and by no other.
+# Labels of drawn questions, if the file has them. Only `rewards: verified` reads them.
 LABELS = versioned(1, [_column("question_id", TEXT), _column("label", TEXT, optional=True)])
 
-# What the labels say about the vote, where a domain can label. Nothing that leads to a policy reads this table.
+# The vote compared with the labels of a domain that has them. No stage that leads to a policy reads this table.
 DIAGNOSTICS = versioned(
     1,
     [
@@ -211,10 +212,10 @@ DIAGNOSTICS = versioned(
     ],
 )
 
-# One row per optimiser step; the columns are explained where they are made (stages/trainer/job.py).
+# One row per optimiser step; stages/trainer/job.py explains the columns.
 TRAIN_METRICS = versioned(2, [pa.field("step", pa.int64()), *(pa.field(name, pa.float64()) for name in METRIC_COLUMNS)])
 
-# How often the majority answer was right, by the share of votes it had (a reliability curve).
+# How often the majority answer was right, by its share of the votes (a reliability curve).
 RELIABILITY = versioned(
     1,
     [
@@ -245,7 +246,7 @@ GRADES = versioned(
     ],
 )
 
-# Responses whose grading came to no end, or raised an exception: all count as wrong.
+# Responses whose grading did not finish or raised an exception. All of them count as wrong.
 FAILED_GRADES = versioned(
     1,
     [
@@ -254,7 +255,7 @@ FAILED_GRADES = versioned(
         _column("mode", TEXT),
         _column("sample_index", COUNT),
         _column("status", TEXT),  # "timed_out", "too_large" or "error"
-        _column("answer", TEXT, optional=True),  # or what a kind of answers of one's own raised
+        _column("answer", TEXT, optional=True),  # or the exception that a custom kind of answers raised
     ],
 )
 
@@ -270,11 +271,11 @@ RESULTS = versioned(
         _column("high", REAL),
         _column("problems", COUNT),
         _column("samples", COUNT),
-        _column("prompt", TEXT),  # how the questions were put
+        _column("prompt", TEXT),  # how the questions were asked
     ],
 )
 
 
 def question_id(question: str) -> str:
-    """A stable id of a question's text."""
+    """Return a stable id of a question's text."""
     return "q" + hashlib.sha256(question.encode()).hexdigest()[:16]

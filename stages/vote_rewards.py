@@ -1,10 +1,12 @@
 """Stage 4: the majority answer stands in for the missing label (paper, section 3.2, equations 3-5).
 
-Departs from the authors' release: answers are taken from the response alone, never from the question; equal answers
-form classes that do not depend on the order of the responses; a response without a readable answer neither votes nor
-earns; a tie at the top is no majority. Questions that are too easy or too hard are dropped here, before any advantage
-is computed. Beyond the paper, each off by default: voters beside the policy, abstention below a margin, soft votes, a
-penalty for low agreement, voting on more responses than are trained on.
+Departs from the authors' release: answers are taken from the response alone, never from the question. Equal answers
+form classes that do not depend on the order of the responses. A response without a readable answer neither votes nor
+earns. A tie for the most votes is not a majority. Questions that are too easy or too hard are dropped here, before any
+advantage is computed.
+
+Beyond the paper, and off by default: voters other than the policy, abstention below a margin, soft votes, a penalty for
+low agreement, voting on more responses than are trained on.
 """
 
 import math
@@ -24,18 +26,20 @@ from stages.domains import arithmetic
 from stages.settings.vote import POLICY, VoteConfig
 
 _CHUNK = 256  # questions voted on together: enough to keep all workers busy, few enough to show progress
+_ROUNDING = 1e-9  # a mean exactly at a limit must not depend on the last bit of 3 / 15
 DECISIONS = ("kept", "too_easy", "too_hard", "tie", "abstain", "no_answer", "unparsable", "no_responses")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Response:
-    """A response on the ballot."""
+    """A response that votes."""
 
     voter: str
-    # `POLICY`, or a voter beside it.
+    """`POLICY`, or another voter's name."""
     sample_index: int
+    """Number of the response among the voter's responses to the question."""
     answer: str | None
-    # As extracted.
+    """The answer as extracted; None if the response has none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,18 +47,19 @@ class Judged:
     """One question with its responses, vote and rewards."""
 
     question: dict[str, Any]
-    # Row of `accepted`.
+    """Row of `accepted`."""
     responses: list[Response]
-    # The policy's by sample index, then the voters'.
+    """Responses of the policy by sample index, then those of the voters."""
     vote: Vote
-    # Over all of them.
+    """The vote of all responses."""
     rewards: list[float]
-    # Of the policy's responses.
+    """Rewards of the policy's responses."""
     decision: str
-    # One of DECISIONS.
+    """One of DECISIONS."""
 
 
 def vote_rewards(config: VoteConfig, inputs: Inputs, work: Work) -> Metrics:
+    """Write the tables `rewards`, `voter_answers`, `votes`, `pool` and `diagnostics`."""
     questions = inputs.table("accepted").to_dicts()
     kind, comparer = load_kind(config.answers), work.resources.verifier()
     responses = _responses(inputs, {row["question_id"]: row["question"] for row in questions}, kind, config)
@@ -63,10 +68,10 @@ def vote_rewards(config: VoteConfig, inputs: Inputs, work: Work) -> Metrics:
     diagnostics: list[dict[str, Any]] = []
     for start in range(0, len(questions), _CHUNK):
         chunk = questions[start : start + _CHUNK]
-        given = [responses.get(row["question_id"], []) for row in chunk]
-        done = _judge(chunk, given, config, labels, kind, comparer, work)
-        judged += done
-        diagnostics += _diagnose(done, kind, comparer) if config.domain else []
+        responses_of_chunk = [responses.get(row["question_id"], []) for row in chunk]
+        judged_chunk = _judge(chunk, responses_of_chunk, config, labels, kind, comparer, work)
+        judged += judged_chunk
+        diagnostics += _diagnose(judged_chunk, kind, comparer) if config.domain else []
         work.progress(start + len(chunk), len(questions))
     kept = [item for item in judged if item.decision == "kept"]
     work.write("rewards", [row for item in judged for row in _reward_rows(item, config)])
@@ -81,24 +86,29 @@ def vote_rewards(config: VoteConfig, inputs: Inputs, work: Work) -> Metrics:
 def _responses(
     inputs: Inputs, questions: dict[str, str], kind: AnswerKind, config: VoteConfig
 ) -> dict[str, list[Response]]:
-    """Responses by question, with their extracted answers: the policy's, then each voter's in the settings' order."""
-    found: dict[str, list[Response]] = {}
-    for voter, row in _rows(inputs, config):
+    """Return question id -> its responses with extracted answers.
+
+    The policy's responses come first, then those of each voter in the order of the settings.
+    """
+    responses: dict[str, list[Response]] = {}
+    for voter, row in _response_rows(inputs, config):
         answer = extract_answer(kind, row["response"], questions[row["question_id"]])
         response = Response(voter=voter, sample_index=row["sample_index"], answer=answer)
-        found.setdefault(row["question_id"], []).append(response)
-    return found
+        responses.setdefault(row["question_id"], []).append(response)
+    return responses
 
 
-def _rows(inputs: Inputs, config: VoteConfig) -> Iterator[tuple[str, dict[str, Any]]]:
+def _response_rows(inputs: Inputs, config: VoteConfig) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (voter, row): the policy's responses, then each voter's, by question and sample."""
     columns = ["question_id", "sample_index", "response"]
-    own = inputs.table("responses").select(columns).sort("question_id", "sample_index")
-    yield from ((POLICY, row) for row in own.iter_rows(named=True))
+    policy_rows = inputs.table("responses").select(columns).sort("question_id", "sample_index")
+    yield from ((POLICY, row) for row in policy_rows.iter_rows(named=True))
     if config.voters:
-        others = inputs.table("voter_responses").select("voter", *columns).partition_by("voter", as_dict=True)
+        rows_by_voter = inputs.table("voter_responses").select("voter", *columns).partition_by("voter", as_dict=True)
         for voter in config.voters:
-            rows = others[(voter.name,)].sort("question_id", "sample_index") if (voter.name,) in others else None
-            yield from ((voter.name, row) for row in (rows.iter_rows(named=True) if rows is not None else ()))
+            if (voter.name,) in rows_by_voter:
+                voter_rows = rows_by_voter[voter.name,].sort("question_id", "sample_index")
+                yield from ((voter.name, row) for row in voter_rows.iter_rows(named=True))
 
 
 def _judge(
@@ -110,67 +120,74 @@ def _judge(
     comparer: Comparer,
     work: Work,
 ) -> list[Judged]:
+    """Vote on each question, reward the policy's responses and decide whether the question is kept."""
     weights = {POLICY: Fraction(1), **{voter.name: Fraction(str(voter.weight)) for voter in config.voters}}
     ballots = [
         Ballot(
             question=question["question"],
-            answers=[response.answer for response in given],
-            weights=[weights[response.voter] for response in given],
+            answers=[response.answer for response in responses_to_question],
+            weights=[weights[response.voter] for response in responses_to_question],
         )
-        for question, given in zip(questions, responses, strict=True)
+        for question, responses_to_question in zip(questions, responses, strict=True)
     ]
     judged = []
-    for question, given, result in zip(questions, responses, vote(ballots, kind, comparer), strict=True):
-        own = [place for place, response in enumerate(given) if response.voter == POLICY]
+    votes = vote(ballots, kind, comparer)
+    for question, responses_to_question, result in zip(questions, responses, votes, strict=True):
+        of_policy = [i for i, response in enumerate(responses_to_question) if response.voter == POLICY]
         if config.rewards == "verified":
-            answers = [given[place].answer for place in own]
+            answers = [responses_to_question[i].answer for i in of_policy]
             rewards = _verified_rewards(question["question"], answers, labels.of(question), kind, comparer)
-            level = _mean(rewards)
+            success_rate = _mean(rewards)
         else:
-            rewards = [_reward(result, result.class_ids[place], config) for place in own]
-            # Difficulty is how often the policy finds the majority, whatever that earns it.
-            level = _mean([float(result.class_ids[place] == 0) for place in own])
-        decision = _decide(result, len(own), level, config)
+            rewards = [_reward(result, result.class_ids[i], config) for i in of_policy]
+            # Difficulty is how often the policy gives the majority answer, whatever reward that earns.
+            success_rate = _mean([float(result.class_ids[i] == 0) for i in of_policy])
+        decision = _decide(result, len(of_policy), success_rate, config)
         if config.rewards == "random" and decision == "kept":
             random.Random(work.seed(question["question_id"])).shuffle(rewards)
-        judged.append(Judged(question=question, responses=given, vote=result, rewards=rewards, decision=decision))
+        judged.append(
+            Judged(question=question, responses=responses_to_question, vote=result, rewards=rewards, decision=decision)
+        )
     return judged
 
 
 def _reward(result: Vote, answer_class: int | None, config: VoteConfig) -> float:
-    """1 for the majority answer, else 0 (equation 5); or its soft form."""
+    """Return 1 for the majority answer, else 0 (equation 5); with `soft`, the share of the answer's class."""
     if result.status != "majority" or answer_class is None:
         return 0.0
     reward = result.classes[answer_class].share if config.soft else float(answer_class == 0)
     return reward * (1 - config.low_agreement_penalty * (1 - result.share))
 
 
-def _decide(result: Vote, responses: int, level: float, config: VoteConfig) -> str:
-    """The difficulty gate on `level`, both ends included; a question without a clear majority is never kept."""
+def _decide(result: Vote, responses: int, success_rate: float, config: VoteConfig) -> str:
+    """Return one of DECISIONS: the difficulty gate, both limits included.
+
+    A question without a clear majority is never kept, unless rewards come from labels.
+    """
     if not responses:
         return "no_responses"
     if config.rewards != "verified":
         if result.status != "majority":
             return result.status
-        if result.margin < config.abstain_below - 1e-9:
+        if result.margin < config.abstain_below - _ROUNDING:
             return "abstain"
-    elif not level:
+    elif not success_rate:
         return "too_hard"
-    # A border case must not hang on the last bit of 3 / 15.
-    if level < config.min_reward - 1e-9:
+    if success_rate < config.min_reward - _ROUNDING:
         return "too_hard"
-    return "too_easy" if level > config.max_reward + 1e-9 else "kept"
+    return "too_easy" if success_rate > config.max_reward + _ROUNDING else "kept"
 
 
 class _Labels:
-    """What rewards: verified compares with: labels that were given with the questions, else the domain's."""
+    """Labels for `rewards: verified`: those of the drawn questions if there are any, otherwise the domain's."""
 
     def __init__(self, inputs: Inputs) -> None:
-        given = inputs.table("labels").drop_nulls().rows() if "labels" in inputs else []
-        self._given: dict[str, str] = dict(given)
+        rows = inputs.table("labels").drop_nulls().rows() if "labels" in inputs else []
+        self._drawn: dict[str, str] = dict(rows)
 
     def of(self, question: dict[str, Any]) -> str | None:
-        if (label := self._given.get(question["question_id"])) is not None:
+        """Return the label of a row of `accepted`, None if it has none."""
+        if (label := self._drawn.get(question["question_id"])) is not None:
             return label
         problem = arithmetic.solve(question["question"])
         return None if problem is None else str(problem.answer)
@@ -179,7 +196,7 @@ class _Labels:
 def _verified_rewards(
     question: str, answers: Sequence[str | None], label: str | None, kind: AnswerKind, comparer: Comparer
 ) -> list[float]:
-    """1 where the answer equals the label; a question without one rewards nothing and so is dropped."""
+    """Return 1 for each answer that equals the label, else 0; all are 0 without a label, so the question is dropped."""
     if label is None:
         return [0.0] * len(answers)
     return [float(status == "correct") for status in _graded(question, answers, label, kind, comparer)]
@@ -195,8 +212,8 @@ def _reward_rows(item: Judged, config: VoteConfig) -> list[dict[str, Any]]:
     rows = [row for voter, row in _answer_rows(item) if voter == POLICY]
     trained = len(rows) if config.train_responses is None else config.train_responses
     return [
-        {**row, "reward": reward, "trained": place < trained}
-        for place, (row, reward) in enumerate(zip(rows, item.rewards, strict=True))
+        {**row, "reward": reward, "trained": index < trained}
+        for index, (row, reward) in enumerate(zip(rows, item.rewards, strict=True))
     ]
 
 
@@ -205,8 +222,8 @@ def _voter_rows(item: Judged) -> list[dict[str, Any]]:
 
 
 def _answer_rows(item: Judged) -> Iterator[tuple[str, dict[str, Any]]]:
-    ballot = zip(item.responses, item.vote.class_ids, item.vote.statuses, strict=True)
-    for response, answer_class, status in ballot:
+    """Yield (voter, answer columns of a row) for each response."""
+    for response, answer_class, status in zip(item.responses, item.vote.class_ids, item.vote.statuses, strict=True):
         yield (
             response.voter,
             {
@@ -220,39 +237,42 @@ def _answer_rows(item: Judged) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _vote_row(item: Judged) -> dict[str, Any]:
-    own = [
+    policy_statuses = [
         status for response, status in zip(item.responses, item.vote.statuses, strict=True) if response.voter == POLICY
     ]
     return {
         "question_id": item.question["question_id"],
         "question": item.question["question"],
-        "responses": len(own),
-        "answered": own.count("ok"),
+        "responses": len(policy_statuses),
+        "answered": policy_statuses.count("ok"),
         "majority_answer": item.vote.majority,
         "share": item.vote.share,
         "margin": item.vote.margin,
-        "class_answers": [found.answer for found in item.vote.classes],
-        "class_shares": [found.share for found in item.vote.classes],
+        "class_answers": [answer_class.answer for answer_class in item.vote.classes],
+        "class_shares": [answer_class.share for answer_class in item.vote.classes],
         "mean_reward": _mean(item.rewards),
         "decision": item.decision,
     }
 
 
 def _pool_row(item: Judged, iteration: int) -> dict[str, Any]:
-    kept = {name: item.question[name] for name in ("question_id", "question")}
-    return {**kept, "added_in": iteration, "share": item.vote.share}
+    question = {name: item.question[name] for name in ("question_id", "question")}
+    return {**question, "added_in": iteration, "share": item.vote.share}
 
 
 def _diagnose(judged: Sequence[Judged], kind: AnswerKind, comparer: Comparer) -> list[dict[str, Any]]:
-    """Compare with the domain's labels. Read by people only: nothing that leads to a policy takes this table."""
+    """Return rows of `diagnostics`: the votes compared with the domain's labels.
+
+    The table is for people. No stage that leads to a policy reads it.
+    """
     rows = []
     for item in judged:
         row = dict.fromkeys(("label", "majority_correct", "responses_correct"))
         if (problem := arithmetic.solve(item.question["question"])) is not None:
             label = str(problem.answer)
             answers = [response.answer for response in item.responses if response.voter == POLICY]
-            status = _graded(item.question["question"], [item.vote.majority, *answers], label, kind, comparer)
-            correct = [float(found == "correct") for found in status]
+            statuses = _graded(item.question["question"], [item.vote.majority, *answers], label, kind, comparer)
+            correct = [float(status == "correct") for status in statuses]
             row = {"label": label, "majority_correct": bool(correct[0]), "responses_correct": _mean(correct[1:])}
         rows.append({"question_id": item.question["question_id"], **row})
     return rows
@@ -261,7 +281,8 @@ def _diagnose(judged: Sequence[Judged], kind: AnswerKind, comparer: Comparer) ->
 def _vote_metrics(judged: Sequence[Judged]) -> dict[str, float | int | None]:
     decisions = [item.decision for item in judged]
     statuses = [status for item in judged for status in item.vote.statuses]
-    share_of = {
+    majorities = [item.vote.majority for item in judged if item.vote.majority is not None]
+    status_shares = {
         f"vote/{name}_share": statuses.count(name) / len(statuses) if statuses else 0.0
         for name in ("no_answer", "unparsable", "timed_out", "too_large", "error")
     }
@@ -272,14 +293,14 @@ def _vote_metrics(judged: Sequence[Judged]) -> dict[str, float | int | None]:
         "vote/mean_share": _mean([item.vote.share for item in judged]),
         "vote/mean_margin": _mean([item.vote.margin for item in judged]),
         "vote/mean_reward_kept": _mean([_mean(item.rewards) for item in judged if item.decision == "kept"]),
-        **share_of,
+        **status_shares,
         "vote/unanswered_share": sum(status != "ok" for status in statuses) / len(statuses) if statuses else 0.0,
-        "vote/effective_answers": _effective([item.vote.majority for item in judged if item.vote.majority is not None]),
+        "vote/effective_answers": _effective_number(majorities),
     }
 
 
-def _effective(answers: Sequence[str]) -> float | None:
-    """Effective number of different answers: e to the power of their entropy; n for n different ones."""
+def _effective_number(answers: Sequence[str]) -> float | None:
+    """Return the effective number of different answers, e to the power of their entropy: n for n different answers."""
     if not answers:
         return None
     shares = [count / len(answers) for count in Counter(answers).values()]
@@ -287,7 +308,7 @@ def _effective(answers: Sequence[str]) -> float | None:
 
 
 def _agreement_metrics(judged: Sequence[Judged], config: VoteConfig) -> dict[str, float | int | None]:
-    """How often each voter's responses are the majority answer, over questions that have one."""
+    """Return how often each voter's responses are the majority answer, over questions that have a majority."""
     if not config.voters:
         return {}
     agreed: dict[str, list[float]] = {POLICY: [], **{voter.name: [] for voter in config.voters}}

@@ -1,13 +1,14 @@
-r"""Makes the embedded policy: a tiny Llama with its own tokenizer, trained by supervision on the built-in domain.
+r"""Trains the built-in starting policy: a tiny Llama with its own tokenizer, supervised on the built-in domain.
 
-The paper starts from a pretrained instruction model; this one is small enough to be made on a laptop, and holds what
-self-play needs: two ways of answering, of which only one is reliable for a model of its size. It learns to write out
-the steps (`30+8=38-2=36 \boxed{36}`), then, late, to state the answer at once (`\boxed{36}`) half of the time, and
-both count. The majority of many samples is then often right where a single sample is not. A model that is merely
-under-trained would not do: its votes are noise. Self-play here elicits what the model half knows, no new arithmetic.
+The paper starts from a pretrained instruction model. This model is small enough to be trained on a laptop, and it has
+what self-play needs: two ways of answering, of which only one is reliable for a model of its size. The model first
+learns to write out the steps (`30+8=38-2=36 \boxed{36}`). Late in training, half of the answers state the result at
+once (`\boxed{36}`). The majority of many samples is then often right when a single sample is not. A model that is only
+under-trained would not do, because its votes are noise. Self-play makes this model use the reliable way more often; it
+teaches no new arithmetic.
 
-Nothing is downloaded, torch is imported only inside `train_policy`, and the folder it writes loads with
-`AutoModelForCausalLM` and `AutoTokenizer` alone.
+Nothing is downloaded. torch is imported only inside functions. `AutoModelForCausalLM` and `AutoTokenizer` load the
+written folder without further code.
 """
 
 import random
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Progress = Callable[[int, int, str], None]
-"""Called with the steps done, the steps in all, and a short text."""
+"""Called with the steps done, the steps in total, and a short text."""
 Example = tuple[list[int], list[int]]
-"""Token ids of a prompt and of what is to be learned after it."""
+"""Token ids of a prompt, and of the text to learn after it."""
 
 START, END, PAD = "<|im_start|>", "<|im_end|>", "<|endoftext|>"
 LIST_REQUEST = "Come up with a series of questions:"
@@ -36,13 +37,15 @@ CHAT_TEMPLATE = (
 )
 MAX_POSITIONS = 1024
 
-# A word takes the blank before it, and before a digit also the one after it: each word is one token, each digit one.
+# Each word is one token and each digit is one token. A word includes the space before it and, if a digit follows, the
+# space after it.
 _PIECES = r"[0-9]| ?\\?[A-Za-z]+(?:\{| (?=[0-9]))?| ?[^\sA-Za-z0-9]|\s"
 _TOKENIZER_PROBLEMS = 3000
 _REPORT_EVERY = 10
 
 
 def warm_start(config: WarmStartConfig, inputs: Inputs, work: Work) -> Metrics:
+    """Write the folder `policy`."""
     metrics = train_policy(config, work.seed(), work.scratch / "policy", work.progress)
     work.write_folder("policy", work.scratch / "policy")
     return metrics
@@ -52,23 +55,23 @@ WARM_START = Stage(name="warm_start", version=1, body=warm_start, folders=("poli
 
 
 def train_policy(config: WarmStartConfig, seed: int, folder: Path, progress: Progress) -> dict[str, float]:
-    """Train the policy on one thread and write it to `folder` in Hugging Face's format.
+    """Train the policy on one thread, and write it to `folder` in Hugging Face's format.
 
-    The same config, seed and machine give the same bytes. Every problem is drawn from the domain's `warm` split.
+    The same config, seed and machine give the same bytes. All problems are drawn from the domain's `warm` split.
     Returns the losses of the last step in nats per token.
     """
     import torch
     from transformers.utils import logging
 
-    logging.disable_progress_bar()  # the pipeline draws its own
+    logging.disable_progress_bar()  # the pipeline shows its own progress bar
     data = random.Random(seed)
     with _one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         tokenizer = build_tokenizer(config)
         model = _build_model(config, tokenizer)
-        matrices, others = _split_weights(model)
+        matrices, other_weights = _split_weights(model)
         momenta = [torch.zeros_like(matrix) for matrix in matrices]
-        adam = torch.optim.Adam(others, betas=(0.9, 0.98), foreach=True)
+        adam = torch.optim.Adam(other_weights, betas=(0.9, 0.98), foreach=True)
         for step in range(config.steps):
             losses = _losses(config, model, _batch(config, tokenizer, data, step))
             total = losses["answer"] + config.question_loss * losses["question"] + config.list_loss * losses["list"]
@@ -86,9 +89,9 @@ def train_policy(config: WarmStartConfig, seed: int, folder: Path, progress: Pro
 
 
 def build_tokenizer(config: WarmStartConfig) -> Any:
-    """A byte-level BPE over the domain's text with single digits and a chat template, as a transformers tokenizer.
+    """Return a transformers tokenizer: byte-level BPE trained on the domain's text, single digits, a chat template.
 
-    It depends on the domain and the vocabulary alone, so policies of different seeds share it.
+    The tokenizer depends only on the domain and the size of the vocabulary, so policies of all seeds have the same one.
     """
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
@@ -109,9 +112,9 @@ def build_tokenizer(config: WarmStartConfig) -> Any:
     )
     data = random.Random(0)
     texts = (
-        f"user\n{LIST_REQUEST}\n1. {one.question}\nassistant\n{one.question}\n"
-        f"{worked_response(one)}\n{direct_response(one)}"
-        for one in (make_problem(data, "warm") for _ in range(_TOKENIZER_PROBLEMS))
+        f"user\n{LIST_REQUEST}\n1. {problem.question}\nassistant\n{problem.question}\n"
+        f"{worked_response(problem)}\n{direct_response(problem)}"
+        for problem in (make_problem(data, "warm") for _ in range(_TOKENIZER_PROBLEMS))
     )
     bpe.train_from_iterator(texts, trainer)
     return PreTrainedTokenizerFast(
@@ -126,7 +129,10 @@ def build_tokenizer(config: WarmStartConfig) -> Any:
 
 
 def _build_model(config: WarmStartConfig, tokenizer: Any) -> Any:
-    """A Llama, since AutoTokenizer replaces the splitting rule in the folder of a `qwen2` model by its own."""
+    """Return an untrained Llama.
+
+    A `qwen2` model would not do: AutoTokenizer replaces the splitting rule in its folder by another one.
+    """
     from transformers import LlamaConfig, LlamaForCausalLM
 
     model = LlamaForCausalLM(
@@ -150,18 +156,18 @@ def _build_model(config: WarmStartConfig, tokenizer: Any) -> Any:
 
 
 def _batch(config: WarmStartConfig, tokenizer: Any, data: random.Random, step: int) -> tuple[list[Example], ...]:
-    """The questions with their answers, and the lists, of one step."""
+    """Return the examples of one step: questions with answers, and lists of questions."""
     direct_share = config.direct_share if step >= config.direct_from_step else 0.0
-    solved = [make_problem(data, "warm") for _ in range(config.questions_per_step)]
+    problems = [make_problem(data, "warm") for _ in range(config.questions_per_step)]
     lists = [
         [make_problem(data, "warm").question for _ in range(config.examples_in + config.examples_out)]
         for _ in range(config.lists_per_step)
     ]
-    texts = [(f"{problem.question}\n", _answer(data, problem, direct_share)) for problem in solved]
+    texts = [(f"{problem.question}\n", _answer(data, problem, direct_share)) for problem in problems]
     texts += [_list_task(questions, config.examples_in) for questions in lists]
     ids = tokenizer([text for pair in texts for text in pair], add_special_tokens=False)["input_ids"]
     sequences = list(zip(ids[::2], ids[1::2], strict=True))
-    return sequences[: len(solved)], sequences[len(solved) :]
+    return sequences[: len(problems)], sequences[len(problems) :]
 
 
 def _answer(data: random.Random, problem: Problem, direct_share: float) -> str:
@@ -170,7 +176,8 @@ def _answer(data: random.Random, problem: Problem, direct_share: float) -> str:
 
 
 def _list_task(questions: list[str], shown: int) -> tuple[str, str]:
-    """A list that breaks off at a number, as the chat template renders it, and what follows that number."""
+    """Return a prompt and its continuation: a list that ends at a number, as the chat template renders it, and the
+    questions from that number on."""
     numbered = [f"{number}. {question}" for number, question in enumerate(questions, start=1)]
     request = "\n".join([LIST_REQUEST, *numbered[:shown], f"{shown + 1}."])
     prompt = f"{START}user\n{request}{END}\n{START}assistant\n"
@@ -178,15 +185,18 @@ def _list_task(questions: list[str], shown: int) -> tuple[str, str]:
 
 
 def _losses(config: WarmStartConfig, model: Any, batch: tuple[list[Example], ...]) -> dict[str, "Tensor"]:
-    """Mean losses over the tokens of answers, of questions, and of questions written in a list."""
-    solved, lists = batch
-    answer, question = _token_losses(model, solved)
-    written, _ = _token_losses(model, lists)
-    return {"answer": answer, "question": question, "list": written}
+    """Return the mean losses over the tokens of answers, of questions, and of questions written in a list."""
+    answered, lists = batch
+    answer_loss, question_loss = _token_losses(model, answered)
+    list_loss, _ = _token_losses(model, lists)
+    return {"answer": answer_loss, "question": question_loss, "list": list_loss}
 
 
 def _token_losses(model: Any, sequences: list[Example]) -> tuple["Tensor", "Tensor"]:
-    """Mean losses over the learned tokens and over the prompt's; padding stands on the right, so causality hides it."""
+    """Return the mean losses over the learned tokens and over the prompts' tokens.
+
+    Padding is on the right, so no token attends to it.
+    """
     import torch
     from torch.nn.functional import cross_entropy
 
@@ -207,26 +217,26 @@ def _token_losses(model: Any, sequences: list[Example]) -> tuple["Tensor", "Tens
 
 
 def _rate(config: WarmStartConfig, step: int) -> float:
-    """Share of the learning rates at a step, counted from 0: up, level, down."""
+    """Return the factor of the learning rates at a step, counted from 0: it rises, stays at 1, and falls."""
     rise = min(1.0, (step + 1) / max(1, config.warm_up_steps))
     fall = min(1.0, (config.steps - step) / (config.decay_share * config.steps))
     return rise * max(config.final_rate, fall)
 
 
 def _split_weights(model: Any) -> tuple[list["Tensor"], list["Tensor"]]:
-    """The matrices inside the blocks, for Muon, and everything else, for Adam."""
+    """Return the matrices inside the blocks (for Muon) and all other weights (for Adam)."""
     named = list(model.named_parameters())
     matrices = [weight for name, weight in named if weight.ndim == 2 and "embed" not in name]
-    others = [weight for name, weight in named if weight.ndim != 2 or "embed" in name]
-    return matrices, others
+    other_weights = [weight for name, weight in named if weight.ndim != 2 or "embed" in name]
+    return matrices, other_weights
 
 
 def _muon_step(matrices: list["Tensor"], momenta: list["Tensor"], rate: float) -> None:
-    """One step of Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon), in float32.
+    """Do one step of Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon), in float32.
 
-    It replaces the averaged gradient by the nearest orthogonal matrix. With AdamW for all weights the same minute
-    brought worked answers to 35-47 % right instead of 50-77 %. Torch's own Muon computes in bfloat16, which takes three
-    times as long on a CPU that has it and longer on others.
+    Muon replaces the averaged gradient by the nearest orthogonal matrix. In a minute of training, 50-77 % of worked
+    answers became right; with AdamW for all weights, 35-47 %. Torch's own Muon computes in bfloat16, which takes three
+    times as long on a CPU that supports it and longer on others.
     """
     import torch
 
@@ -239,7 +249,7 @@ def _muon_step(matrices: list["Tensor"], momenta: list["Tensor"], rate: float) -
 
 
 def _orthogonal(matrix: "Tensor") -> "Tensor":
-    """Five Newton-Schulz steps, which bring every singular value to about 1 (between 0.7 and 1.2)."""
+    """Return the matrix after five Newton-Schulz steps, which bring each singular value to between 0.7 and 1.2."""
     if matrix.shape[0] > matrix.shape[1]:
         return _orthogonal(matrix.T).T
     result: Tensor = matrix / (matrix.norm() + 1e-7)
@@ -251,12 +261,15 @@ def _orthogonal(matrix: "Tensor") -> "Tensor":
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Two threads on matrices this small spin against each other, and sums would depend on their number."""
+    """Limit torch to one thread.
+
+    On matrices this small two threads wait for each other, and sums would depend on the number of threads.
+    """
     import torch
 
-    before = torch.get_num_threads()
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(threads)

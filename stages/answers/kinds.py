@@ -1,15 +1,15 @@
-"""Kinds of answers: how an answer is taken out of a response, brought to one form, and compared.
+"""Kinds of answers: how an answer is extracted from a response, brought to one form, and compared.
 
-`math`, `choice` and `text` are built in. A kind of your own is a subclass of `AnswerKind` in a file of yours; the
-settings name the file and an instance in it:
+`math`, `choice` and `text` are built in. A custom kind is a subclass of `AnswerKind` in a file of yours; the settings
+name the file and an instance in it:
 
     # doses.py
     class Dose(AnswerKind):
         def extract(self, response, question):
             return anchored_line(response)
         def canonical(self, answer, question):
-            found = re.fullmatch(r"(\\d+(?:\\.\\d+)?) ?(mg|g)", answer.strip())
-            return str(float(found[1]) * {"mg": 1, "g": 1000}[found[2]]) if found else None
+            match = re.fullmatch(r"(\\d+(?:\\.\\d+)?) ?(mg|g)", answer.strip())
+            return str(float(match[1]) * {"mg": 1, "g": 1000}[match[2]]) if match else None
     DOSE = Dose()
 
     answers: {kind: "doses.py:DOSE"}
@@ -28,46 +28,46 @@ from storage.errors import InputError
 from storage.fingerprint import digest_file
 
 AnswerStatus = Literal["ok", "no_answer", "unparsable", "timed_out", "too_large", "error"]
-"""What became of a response's answer. Only an "ok" one votes and earns; all count in the number of responses. "error":
-a kind of one's own raised an exception."""
+"""Status of a response's answer. Only an "ok" answer votes and earns; every response counts in the number of responses.
+"error": a custom kind raised an exception."""
 
 _STYLE = re.compile(r"\\(?:text(?:bf|it|rm)?|math(?:rm|bf)|mbox)(?![a-z])|[{}]")
 
 
 class AnswerKind:
-    """The small protocol behind every vote and every grade. A kind of your own overrides `extract` at least.
+    """How answers are extracted and compared, in votes and in grades. A custom kind overrides at least `extract`.
 
-    All methods are pure: the same arguments give the same result, whatever came before. They see model output, so they
-    must be quick and never evaluate it.
+    All methods must be pure: equal arguments give equal results. Their arguments are model output, so the methods must
+    be quick and must never evaluate it.
     """
 
     def extract(self, response: str, question: str) -> str | None:
-        """The final answer as the response writes it, None when it has none. The question may list options."""
+        """Return the final answer as the response writes it, None if it has none. The question may list options."""
         raise NotImplementedError
 
     def canonical(self, answer: str, question: str) -> str | None:
-        """One spelling for all spellings of an answer; None when it is no answer of this kind ("unparsable")."""
+        """Return one form for all spellings of an answer; None if it is not an answer of this kind ("unparsable")."""
         return normalised_text(answer) or None
 
     def same(self, left: str, right: str) -> bool | None:
-        """Whether two different canonical forms are one answer; None leaves it to math-verify."""
+        """Return whether two different canonical forms are the same answer; None: math-verify decides."""
         return False
 
     def read(self, answer: str, form: str) -> Reading | None:
-        """What an answer, given its canonical form, is read as; None where math-verify must be able to read it."""
+        """Return how an answer with the canonical form `form` is read; None: math-verify has to read it."""
         return Reading("ok")
 
     def gold(self, text: str, question: str) -> str:
-        """The answer in a reference text, which may be the answer itself or a solution that ends in it."""
+        """Return the answer in a reference text, which is the answer itself or a solution that ends in it."""
         return gold_answer(text)
 
 
 class Raised(str):
-    """Stands for the answer of a response at which a kind of one's own raised an exception; its text says which."""
+    """Stands for the answer of a response if a custom kind raised an exception; the text names the exception."""
 
 
 def extract_answer(kind: AnswerKind, response: str, question: str) -> str | None:
-    """The final answer of a response; `Raised` where the kind fails at it: one such response must not end a run."""
+    """Return the final answer of a response, or `Raised` if the kind raises: one response must not end a run."""
     try:
         return kind.extract(response, question)
     except Exception as error:
@@ -75,7 +75,7 @@ def extract_answer(kind: AnswerKind, response: str, question: str) -> str | None
 
 
 class TextAnswer(AnswerKind):
-    """Words, compared by normalised exact match. Only a box or an "answer is" marks one: prose must not vote."""
+    """Words, compared by normalized exact match. A box or "answer is" marks an answer; other text never votes."""
 
     def __init__(self, *, boxed_only: bool = False) -> None:
         self.boxed_only = boxed_only
@@ -87,22 +87,23 @@ class TextAnswer(AnswerKind):
 
 
 def normalised_text(text: str) -> str:
-    """Letters of any script in one case and one Unicode form, white space single, no punctuation at either end.
+    """Return a text in one case and one Unicode form, with single spaces and no punctuation at either end.
 
-    A single sign in front of a digit stays: -5 is not 5.
+    Letters of all scripts stay. A single sign in front of a digit stays: -5 is not 5.
     """
     joined = " ".join(_STYLE.sub(" ", unicodedata.normalize("NFKC", text).casefold()).split())
-    start = next((place for place, mark in enumerate(joined) if _counts(joined, place, mark)), len(joined))
-    end = next((place for place in range(len(joined), start, -1) if joined[place - 1].isalnum()), start)
+    start = next((i for i in range(len(joined)) if _counts(joined, i)), len(joined))
+    end = next((i for i in range(len(joined), start, -1) if joined[i - 1].isalnum()), start)
     return joined[start:end]
 
 
-def _counts(text: str, place: int, mark: str) -> bool:
-    return mark.isalnum() or (mark in "+-−" and text[place + 1 : place + 2].isdigit())
+def _counts(text: str, index: int) -> bool:
+    """Return whether a character is a letter, a digit or the sign of a number."""
+    return text[index].isalnum() or (text[index] in "+-−" and text[index + 1 : index + 2].isdigit())
 
 
 def answer_config(settings: AnswerSettings) -> AnswerConfig:
-    """Return the settings as stages take them. Raises InputError when a kind in a file cannot be used."""
+    """Return the settings as stages use them. Raises InputError if a kind in a file cannot be used."""
     if settings.kind in BUILT_IN:
         return AnswerConfig(kind=settings.kind, boxed_only=settings.boxed_only)
     path, _, name = settings.kind.rpartition(":")
@@ -116,7 +117,7 @@ def answer_config(settings: AnswerSettings) -> AnswerConfig:
 def load_kind(config: AnswerConfig) -> AnswerKind:
     """Return the kind of answers itself.
 
-    Raises InputError when its file cannot be loaded, has changed or does not hold a kind.
+    Raises InputError if its file cannot be loaded, has changed since the run started, or does not hold a kind.
     """
     if config.path is None:
         return _built_in(config.kind, config.boxed_only)
@@ -138,18 +139,18 @@ def _built_in(kind: str, boxed_only: bool) -> AnswerKind:
 
 
 def _from_file(path: str, name: str) -> AnswerKind:
-    what = f"answers.kind {path}:{name}"
+    label = f"answers.kind {path}:{name}"
     spec = importlib.util.spec_from_file_location(Path(path).stem, path)
     assert spec is not None and spec.loader is not None  # the name ends in .py
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise InputError(f"{what}: importing the file fails with {type(error).__name__}: {error}") from error
+        raise InputError(f"{label}: importing the file fails with {type(error).__name__}: {error}") from error
     kind = getattr(module, name, None)
     if not isinstance(kind, AnswerKind):
         raise InputError(
-            f"{what}: found {'nothing' if kind is None else repr(kind)[:80]} of that name, expected an instance of a "
+            f"{label}: found {'nothing' if kind is None else repr(kind)[:80]} of that name, expected an instance of a "
             "subclass of stages.answers.kinds.AnswerKind"
         )
     return kind

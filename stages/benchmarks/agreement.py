@@ -1,7 +1,7 @@
-"""Does the grading of an evaluation set work at all? Each reference answer against itself, and against its neighbour's.
+"""Checks whether an evaluation set can be graded: each reference answer against itself and against the next one.
 
-A set of which not every answer equals itself punishes right responses; one whose answers equal the next problem's
-often, though they are written otherwise, rewards wrong ones.
+If an answer does not equal itself, the set counts right responses as wrong. If answers often equal the next problem's
+answer, though they are written differently, the set counts wrong responses as right.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,23 +14,28 @@ from stages.answers.voting import Comparer, Graded, GradeStatus, grade
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Agreement:
-    """What came of grading a set's own answers."""
+    """Result of grading a set's own answers."""
 
     problems: int
+    """Number of problems in the set."""
     unequal_to_itself: tuple[tuple[str, GradeStatus], ...]
-    # (reference answer, status) of every answer that is not correct when it is given as the answer.
+    """(reference answer, status) of every reference answer that is not correct as an answer."""
     false_positives: tuple[tuple[str, str], ...]
-    # (reference answer, the next problem's) that are written otherwise and counted as equal.
+    """(reference answer, next problem's reference answer) that are written differently and counted as equal."""
 
     @property
     def self_agreement(self) -> float:
+        """Share of the reference answers that equal themselves."""
         return 1 - len(self.unequal_to_itself) / self.problems
 
 
 def agreement(problems: Sequence[Mapping[str, Any]], kind: AnswerKind, comparer: Comparer) -> Agreement:
-    """`problems`: rows of one benchmark with `question` and `answer`; a response is the answer in a box."""
+    """Grade a benchmark's reference answers as if responses had put them in a box.
 
-    def given(answers: Sequence[str]) -> list[tuple[Graded, GradeStatus]]:
+    `problems`: rows of one benchmark with `question` and `answer`.
+    """
+
+    def graded(answers: Sequence[str]) -> list[tuple[Graded, GradeStatus]]:
         rows = [
             Graded(
                 question=row["question"],
@@ -41,14 +46,14 @@ def agreement(problems: Sequence[Mapping[str, Any]], kind: AnswerKind, comparer:
         ]
         return list(zip(rows, grade(rows, kind, comparer), strict=True))
 
-    own = [row["answer"] for row in problems]
-    following = [*own[1:], *own[:1]]
+    references = [row["answer"] for row in problems]
+    next_references = [*references[1:], *references[:1]]
     return Agreement(
-        problems=len(own),
-        unequal_to_itself=tuple((row.gold, status) for row, status in given(own) if status != "correct"),
+        problems=len(references),
+        unequal_to_itself=tuple((row.gold, status) for row, status in graded(references) if status != "correct"),
         false_positives=tuple(
-            (row.gold, other)
-            for (row, status), other in zip(given(following), following, strict=True)
-            if status == "correct" and row.gold != other
+            (row.gold, next_reference)
+            for (row, status), next_reference in zip(graded(next_references), next_references, strict=True)
+            if status == "correct" and row.gold != next_reference
         ),
     )

@@ -1,8 +1,8 @@
-"""Evaluation sets by name: where each comes from, how its rows are read, asked and graded.
+"""Evaluation sets by name: where each comes from, and how its rows are read, asked and graded.
 
-A record is data: a set of one's own is written down in the same terms in a config, under `evaluate.benchmarks`. Where
-public copies differ in their fields, a record reads the named copy on the Hugging Face hub and the copies that the
-authors of SeRL and of Qwen2.5-Math release.
+Records are data. A config describes other sets in the same terms, under `evaluate.benchmarks`. If public copies of a
+set differ in their fields, its record reads the named copy on the Hugging Face hub and also the copies that the authors
+of SeRL and of Qwen2.5-Math release.
 """
 
 from stages.settings.answers import AnswerSettings
@@ -11,7 +11,7 @@ from stages.settings.sample import AnswerPrompt
 
 CHOICE = AnswerSettings(kind="choice")
 _FILES = "https://raw.githubusercontent.com/QwenLM/Qwen2.5-Math/main/evaluation/data"
-"""Qwen2.5-Math's copies, for sets that the hub has not, or only as a script, which the package datasets refuses."""
+"""Qwen2.5-Math's copies, for sets that the hub lacks or has only as a script, which the package datasets refuses."""
 
 
 CATALOGUE: dict[str, Record] = {
@@ -20,7 +20,7 @@ CATALOGUE: dict[str, Record] = {
         title="MATH-Hard",
         source="lighteval/MATH-Hard",
         problems=1_324,
-        # The hub's copy has no answer but in the solution's box; the authors' has the solution under "answer".
+        # The hub's copy has the answer only in the solution's box; the authors' copy has the solution under "answer".
         format=BenchmarkFormat(fields=Fields(answer=("answer", "solution"), subject=("subject", "type"))),
     ),
     "asdiv": Record(

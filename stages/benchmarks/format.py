@@ -1,7 +1,7 @@
-"""How the rows of an evaluation set are read: which field is what, and what form the reference answer has.
+"""Reads the rows of an evaluation set: which field holds what, and which form the reference answer has.
 
-Public copies of one set differ (GSM8K's answer is a solution that ends in "#### 18", or "18", or "\\boxed{18}"; ASDiv's
-question lacks its first half, or has it). One declared format per set reads them all.
+Public copies of one set differ. GSM8K's answer is a solution that ends in "#### 18", or "18", or "\\boxed{18}". ASDiv's
+question includes its first half in some copies only. One declared format per set reads all copies.
 """
 
 import re
@@ -19,38 +19,47 @@ _REASONING_START = re.compile(r"^(?:A(?:nswer)?:\s*)?(?:Let's think step by step
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReadProblem:
-    """What a row says."""
+    """The content of a row."""
 
     question: str
+    """The question with its context and options."""
     answer: str
+    """The reference answer."""
     level: str | None
+    """The difficulty."""
     subject: str | None
+    """The subject."""
     group: str | None
+    """The group that the subject counts in."""
     reasoning: str | None
+    """The reasoning of a worked example."""
 
 
 class RowError(ValueError):
     """A row without a question or an answer."""
 
 
-def read_problem(row: Mapping[str, Any], how: BenchmarkFormat) -> ReadProblem:
-    """One row of an evaluation set. Raises RowError that says which fields were looked for."""
-    fields = how.fields
+def read_problem(row: Mapping[str, Any], row_format: BenchmarkFormat) -> ReadProblem:
+    """Return the content of one row of an evaluation set.
+
+    Raises RowError, with the fields that may hold it, if the question or the answer is missing.
+    """
+    fields = row_format.fields
     question = _first(row, fields.question)
     if not isinstance(question, str) or not question.strip():
         raise RowError(f"no question; expected text in one of the fields {', '.join(fields.question)}")
-    question = _matched(how.question_pattern, question.strip())
+    question = _matched(row_format.question_pattern, question.strip())
     options = _first(row, fields.options)
     answer = _first(row, fields.answer)
     if answer is None:
         raise RowError(f"no answer; expected the field {' or '.join(fields.answer)}")
     subject, reasoning = _text(_first(row, fields.subject)), _text(_first(row, fields.reasoning))
     return ReadProblem(
-        question=_with_options(_with_context(question, row, fields.context), options, how.options_style),
-        answer=_reference(answer, how.answer_pattern, lettered=options is not None),
+        question=_with_options(_with_context(question, row, fields.context), options, row_format.options_style),
+        answer=_reference(answer, row_format.answer_pattern, lettered=options is not None),
         level=_text(_first(row, fields.level)),
         subject=subject,
-        group=how.group_of(subject),
+        group=row_format.group_of(subject),
         reasoning=reasoning and _REASONING_START.sub("", reasoning.strip()),
     )
 
@@ -69,7 +78,7 @@ def _with_context(question: str, row: Mapping[str, Any], names: Sequence[str]) -
 
 
 def _with_options(question: str, options: Any, style: str) -> str:
-    """The question with its options, unless it lists them by itself."""
+    """Return the question with its options after it, unless the question lists them already."""
     if options is None or listed_options(question):
         return question
     if isinstance(options, str):
@@ -85,8 +94,11 @@ def _with_options(question: str, options: Any, style: str) -> str:
 
 
 def _reference(value: Any, pattern: str | None, *, lettered: bool) -> str:
-    """The answer that a reference gives: of a list all members, of an option's index its letter, of a solution what
-    its last box holds, else what the pattern finds, else the text."""
+    """Return the answer in a reference.
+
+    Of a list: all members. Of an option's index: its letter. Of a text: the content of the last box, otherwise the
+    match of the pattern, otherwise the text.
+    """
     if isinstance(value, list):
         return ", ".join(_reference(member, pattern, lettered=lettered) for member in value)
     if lettered and isinstance(value, int) and 0 <= value < len(LETTERS):
@@ -96,6 +108,6 @@ def _reference(value: Any, pattern: str | None, *, lettered: bool) -> str:
 
 
 def _matched(pattern: str | None, text: str) -> str:
-    """What the first group of `pattern` holds, or the whole text where there is none or it does not match."""
-    found = re.search(pattern, text) if pattern else None
-    return found[1].strip() if found and found[1] else text
+    """Return the first group of the pattern's match; the whole text without a pattern or a match."""
+    match = re.search(pattern, text) if pattern else None
+    return match[1].strip() if match and match[1] else text

@@ -1,9 +1,8 @@
-"""What is computed from graded responses: accuracies with intervals, by part of a benchmark, and how far votes can be
-trusted.
+"""Metrics of graded responses: accuracies with intervals, by slice of a benchmark, and the reliability of votes.
 
-All from one sampling pass of n responses: `pass1_sampled` (mean accuracy of one response, also called avg@n), `maj_k`
-(of the majority's answer among all n) and `maj@k` for smaller k, `pass_k` and `pass@k` (at least one of k is right). A
-response whose grading failed counts as wrong.
+One sampling pass of n responses gives `pass1_sampled` (mean accuracy of one response, also called avg@n), `maj_k`
+(accuracy of the majority answer of all n), `maj@k` for smaller k, and `pass_k` and `pass@k` (at least one of k is
+right). A response whose grading failed counts as wrong.
 """
 
 from collections import defaultdict
@@ -20,55 +19,59 @@ Responses = Sequence[Row]
 """Rows of `grades` of one problem and mode, by sample index."""
 
 WHOLE, UNSEEN = "all", "no_seed_overlap"
-"""Slices: the whole benchmark; what is left of it without the problems that overlap a seed question. The others are
+"""Names of slices: the whole benchmark, and the problems that do not overlap a seed question. Other slices are named
 "level=…", "subject=…" and "group=…"."""
 FAILED = ("timed_out", "too_large", "error")
-"""Statuses of a grading that came to no end."""
+"""Statuses of a grading that did not finish."""
 
 
 def summarise(
     grades: Sequence[Row], problems: Sequence[Row] = (), prompts: Mapping[str, str] | None = None
 ) -> list[dict[str, Any]]:
-    """Rows of `results` from rows of `grades` and `problems`; `prompts` says how each benchmark was asked."""
+    """Return the rows of `results` from rows of `grades` and `problems`.
+
+    `prompts`: benchmark -> short description of how it was asked.
+    """
     slices = {(row["benchmark"], row["problem_id"]): list(_slices(row)) for row in problems}
     rows = []
     for (benchmark, mode), responses in sorted(by_problem(grades).items()):
-        parts: dict[str, list[Responses]] = {WHOLE: list(responses.values())}
-        for problem, given in responses.items():
+        by_slice: dict[str, list[Responses]] = {WHOLE: list(responses.values())}
+        for problem, responses_to_problem in responses.items():
             for name in slices.get((benchmark, problem), ()):
-                parts.setdefault(name, []).append(given)
-        if len(parts.get(UNSEEN, ())) == len(responses):
-            del parts[UNSEEN]  # that is the whole
-        for name, held in parts.items():
+                by_slice.setdefault(name, []).append(responses_to_problem)
+        if len(by_slice.get(UNSEEN, ())) == len(responses):
+            del by_slice[UNSEEN]  # equal to the whole benchmark
+        for name, problems_of_slice in by_slice.items():
             rows += [
                 {"benchmark": benchmark, "slice": name, **row, "prompt": (prompts or {}).get(benchmark, "")}
-                for row in _metrics(held, mode)
+                for row in _metrics(problems_of_slice, mode)
                 if name == WHOLE or row["metric"] in (f"pass1_{mode}", "maj_k")
             ]
     return rows
 
 
 def by_problem(grades: Sequence[Row]) -> dict[tuple[str, str], dict[str, list[Row]]]:
-    """(benchmark, mode) -> problem -> its rows."""
-    found: dict[tuple[str, str], dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    """Return (benchmark, mode) -> problem -> its rows."""
+    grouped: dict[tuple[str, str], dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
     for row in grades:
-        found[row["benchmark"], row["mode"]][row["problem_id"]].append(row)
-    return found
+        grouped[row["benchmark"], row["mode"]][row["problem_id"]].append(row)
+    return grouped
 
 
 def accuracy(responses: Responses) -> float:
-    """Share of a problem's responses that are right."""
+    """Return the share of a problem's responses that are right."""
     return _share(responses, "status", "correct")
 
 
 def _slices(problem: Row) -> Iterator[str]:
+    """Yield the slices that a problem belongs to, except the whole benchmark."""
     yield from (f"{name}={problem[name]}" for name in ("level", "subject", "group") if problem[name] is not None)
     if not problem["seed_overlap"]:
         yield UNSEEN
 
 
 def _metrics(problems: Sequence[Responses], mode: str) -> Iterator[dict[str, Any]]:
-    """One row per metric, over problems."""
+    """Yield one row per metric over the problems."""
     samples = len(problems[0])
 
     def row(metric: str, values: Sequence[float], interval: tuple[float, float] | None = None) -> dict[str, Any]:
@@ -80,8 +83,8 @@ def _metrics(problems: Sequence[Responses], mode: str) -> Iterator[dict[str, Any
     def proportion(metric: str, values: Sequence[float]) -> dict[str, Any]:
         return row(metric, values, wilson_interval(float(np.mean(values)), len(values)))
 
-    one_each = proportion if samples == 1 else row
-    yield one_each(f"pass1_{mode}", [accuracy(responses) for responses in problems])
+    share_row = proportion if samples == 1 else row
+    yield share_row(f"pass1_{mode}", [accuracy(responses) for responses in problems])
     if samples > 1:
         correct = [round(accuracy(responses) * len(responses)) for responses in problems]
         for k in _powers_of_two(samples):
@@ -89,27 +92,29 @@ def _metrics(problems: Sequence[Responses], mode: str) -> Iterator[dict[str, Any
             yield row(f"pass{name}", [pass_at_k(samples, right, k) for right in correct])
             voted = [_majority_accuracy(responses, k) for responses in problems]
             yield (proportion if k == samples else row)(f"maj{name}", voted)
-    yield one_each(f"no_answer_{mode}", [_share(responses, "status", "no_answer") for responses in problems])
-    yield one_each(f"truncated_{mode}", [_share(responses, "finish_reason", "length") for responses in problems])
-    yield one_each(f"failed_{mode}", [sum(_share(r, "status", status) for status in FAILED) for r in problems])
+    yield share_row(f"no_answer_{mode}", [_share(responses, "status", "no_answer") for responses in problems])
+    yield share_row(f"truncated_{mode}", [_share(responses, "finish_reason", "length") for responses in problems])
+    yield share_row(f"failed_{mode}", [sum(_share(r, "status", status) for status in FAILED) for r in problems])
     yield row(f"length_{mode}", [float(np.mean([row["response_tokens"] for row in r])) for r in problems])
 
 
 def _powers_of_two(samples: int) -> list[int]:
-    """2, 4, 8, … below `samples`, and `samples`."""
+    """Return 2, 4, 8, … below `samples`, and `samples`."""
     return [*(2**power for power in range(1, samples.bit_length()) if 2**power < samples), samples]
 
 
 def _majority_accuracy(responses: Responses, k: int) -> float:
-    """Whether the top answer of k responses is right, as the mean over disjoint groups of k; where several answers tie
-    at the top, the chance that a random one of them is."""
+    """Return the chance that the most frequent answer of k responses is right, as the mean over disjoint groups of k.
+
+    If several answers have the most votes, a random one of them counts.
+    """
     groups = [responses[start : start + k] for start in range(0, max(1, len(responses) - k + 1), k)]
-    found = [list(_top_classes(group).values()) for group in groups]
-    return sum(sum(top) / len(top) if top else 0.0 for top in found) / len(groups)
+    top_answers = [list(_top_classes(group).values()) for group in groups]
+    return sum(sum(top) / len(top) if top else 0.0 for top in top_answers) / len(groups)
 
 
 def _top_classes(responses: Responses) -> dict[int, bool]:
-    """The class with most votes, or all that tie for it -> whether its answer is right; empty without any answer."""
+    """Return class -> whether its answer is right, for all classes with the most votes; empty without any answer."""
     votes: dict[int, int] = defaultdict(int)
     right: dict[int, bool] = {}
     for row in responses:
@@ -124,7 +129,7 @@ def _share(responses: Responses, column: str, value: str) -> float:
 
 
 def reliability_rows(grades: Sequence[Row]) -> list[dict[str, Any]]:
-    """Rows of `reliability` of each benchmark's sampled responses; a tie at the top has no majority and is left out."""
+    """Return the rows of `reliability` of each benchmark's sampled responses, without ties, which have no majority."""
     voted: dict[str, list[tuple[float, bool]]] = defaultdict(list)
     for (benchmark, mode), problems in by_problem(grades).items():
         for responses in problems.values() if mode == "sampled" else ():
@@ -137,23 +142,23 @@ def reliability_rows(grades: Sequence[Row]) -> list[dict[str, Any]]:
 
 
 def reliability(voted: Sequence[tuple[float, bool]]) -> list[dict[str, Any]]:
-    """How often a majority was right, by its share: one row for each fifth of the shares that occurs.
+    """Return how often a majority was right, by its share of the votes: a row for each fifth of the shares that occurs.
 
     `voted`: the majority's share and whether it is right, one pair per question. A reliable vote is right more often
-    where more agree; where a large majority is often wrong, the policy is being taught its own errors.
+    when more responses agree. If a large majority is often wrong, the update teaches the policy its own errors.
     """
     rows = []
     for fifth in range(5):
-        # The shares 0.2 and 0.8 are the ends of the published gate; each belongs to the fifth below it.
-        held = [(share, right) for share, right in voted if ceil(round(share * 5, 9)) - 1 == fifth]
-        if held:
+        # The shares 0.2 and 0.8 are the limits of the published gate; each counts in the fifth below it.
+        in_fifth = [(share, right) for share, right in voted if ceil(round(share * 5, 9)) - 1 == fifth]
+        if in_fifth:
             rows.append(
                 {
                     "share_from": fifth / 5,
                     "share_to": (fifth + 1) / 5,
-                    "questions": len(held),
-                    "mean_share": float(np.mean([share for share, _ in held])),
-                    "correct": float(np.mean([right for _, right in held])),
+                    "questions": len(in_fifth),
+                    "mean_share": float(np.mean([share for share, _ in in_fifth])),
+                    "correct": float(np.mean([right for _, right in in_fifth])),
                 }
             )
     return rows

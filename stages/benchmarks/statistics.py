@@ -1,4 +1,4 @@
-"""Intervals and estimators of an evaluation. All intervals are at 95 %."""
+"""Intervals and estimators for evaluations. All intervals are 95 % intervals."""
 
 from collections.abc import Iterator, Sequence
 from math import comb, sqrt
@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 
 BOOTSTRAP_DRAWS = 2_000
 _Z = 1.959963984540054  # 97.5 % quantile of the normal distribution
-_BLOCK = 4_000_000  # resampled values held at a time
+_BLOCK = 4_000_000  # most resampled values in memory at a time
 
 
 def wilson_interval(share: float, count: int) -> tuple[float, float]:
-    """Wilson's score interval (1927) of a proportion; it stays inside [0, 1] and has a width at 0 and 1 too.
+    """Return Wilson's score interval (1927) of a proportion, which stays inside [0, 1] and is not empty at 0 and 1.
 
-    Where a few of the `count` values lie between 0 and 1 (a tie that counts half) their variance is below that of a
-    proportion, and the interval errs on the wide side.
+    If some of the `count` values lie between 0 and 1 (a tie that counts half), their variance is smaller than that of a
+    proportion, and the interval is too wide rather than too narrow.
     """
     spread = _Z * _Z / count
     middle = (share + spread / 2) / (1 + spread)
@@ -24,9 +24,9 @@ def wilson_interval(share: float, count: int) -> tuple[float, float]:
 
 
 def bootstrap_interval(values: Sequence[float]) -> tuple[float, float]:
-    """Percentile bootstrap of the mean, resampling problems; the same for the same values.
+    """Return the percentile bootstrap interval of the mean. Equal values give equal intervals.
 
-    Problems are the unit: the k samples of one problem are not independent of each other.
+    `values`: one per problem. Problems are resampled, since the k samples of a problem depend on each other.
     """
     data = np.asarray(values, dtype=np.float64)
     if data.min() == data.max():
@@ -37,18 +37,18 @@ def bootstrap_interval(values: Sequence[float]) -> tuple[float, float]:
 
 
 def paired_difference(before: Sequence[float], after: Sequence[float]) -> tuple[float, float, float]:
-    """Mean of after - before over the same problems, with its bootstrap interval.
+    """Return the mean of after - before over the same problems, and the two ends of its bootstrap interval.
 
-    Pairing removes what two policies owe to the problems being easy or hard, which is most of each one's own interval.
+    Pairing removes the effect of easy and hard problems, which is most of the width of each policy's interval.
     """
-    gains = [after_one - before_one for before_one, after_one in zip(before, after, strict=True)]
+    gains = [value_after - value_before for value_before, value_after in zip(before, after, strict=True)]
     return float(np.mean(gains)), *bootstrap_interval(gains)
 
 
 def pass_at_k(samples: int, correct: int, k: int) -> float:
-    """Chance that at least one of `k` responses is right, from `correct` right ones among `samples` >= k.
+    """Return the chance that at least one of `k` responses is right, given `correct` right ones among `samples` >= k.
 
-    The unbiased estimator 1 - C(n - c, k) / C(n, k) (Chen et al. 2021, arXiv 2107.03374, equation 1).
+    This is the unbiased estimator 1 - C(n - c, k) / C(n, k) (Chen et al. 2021, arXiv 2107.03374, equation 1).
     """
     return 1.0 - comb(samples - correct, k) / comb(samples, k)
 

@@ -1,4 +1,4 @@
-"""Settings of evaluation sets: how the rows of a file are read, and what is known of a set that has a name."""
+"""Settings of evaluation sets: how the rows of a file are read, and the records of sets that have a name."""
 
 import re
 from typing import Annotated, Literal

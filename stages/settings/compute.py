@@ -14,7 +14,7 @@ class Compute(Settings):
     """Where and how stages run. Changing any of it recomputes nothing."""
 
     threads: PositiveInt = 1
-    """CPU threads of the engine; for a tiny policy one is fastest, two spin against each other on busy cores."""
+    """CPU threads of the engine; for a tiny policy one is fastest, as two wait for each other on busy cores."""
     max_batch_tokens: PositiveInt = 65_536
     """Tokens (prompt and response) that the engine holds in one batch."""
     shard_rows: PositiveInt = 1_024

@@ -1,4 +1,4 @@
-"""Settings of the engines that generate text: which there are, and where and how they run."""
+"""Settings of the engines that generate text: their names, and where and how they run."""
 
 from typing import Literal
 from urllib.parse import urlsplit

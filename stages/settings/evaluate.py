@@ -16,7 +16,7 @@ class EvaluateSettings(Settings):
     prompt: AnswerPrompt = AnswerPrompt(template="{question}\n")
     """plain, boxed, chat, chat_boxed, or a template with chat and system. A benchmark may set another prompt."""
     temperature: PositiveFloat = 1.0
-    """Of sampled responses; the greedy response has none."""
+    """Temperature of sampled responses; the greedy response has none."""
     top_p: PositiveFloat = Field(0.95, le=1)
     """Sample among the likeliest tokens that together have this probability."""
     max_tokens: PositiveInt = 1_024
@@ -28,7 +28,7 @@ class EvaluateSettings(Settings):
 
 
 class BenchmarkProtocol(Settings):
-    """How one benchmark's questions are put and its answers read."""
+    """How one benchmark's questions are asked and its answers read."""
 
     answers: AnswerConfig = AnswerConfig()
     """What counts as an answer."""

@@ -1,6 +1,6 @@
-"""Settings of the stages that bring in a run's inputs: questions, evaluation sets and models.
+"""Settings of the stages that import a run's inputs: questions, evaluation sets and models.
 
-What comes from outside enters by content: dumps hold the sha256 of a file or folder and leave out its path.
+Inputs are identified by content: dumps hold the sha256 of a file or folder and leave out its path.
 """
 
 from typing import Literal

@@ -1,4 +1,4 @@
-"""Settings of how a question is put to a model, and how responses are sampled."""
+"""Settings of how a model is asked a question, and how responses are sampled."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from stages.settings.base import Settings, StopStrings
 
 BOXED = "Please reason step by step, and put your final answer within \\boxed{}."
-"""The instruction that most models of mathematics are trained with."""
+"""The instruction that most mathematics models are trained with."""
 PROMPTS: dict[str, dict[str, Any]] = {
     "plain": {"template": "{question}\n"},
     "boxed": {"template": f"{{question}}\n{BOXED}\n"},
@@ -18,7 +18,7 @@ PROMPTS: dict[str, dict[str, Any]] = {
 
 
 class AnswerPrompt(Settings):
-    """How a question is put to a model. Part of what a result means, for rewards and for evaluation."""
+    """How a model is asked a question. The prompt is part of what a reward or a result means."""
 
     template: str = Field("{question}", pattern=r"\{question\}")
     """Text with {question} in it."""

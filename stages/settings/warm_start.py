@@ -1,4 +1,4 @@
-"""Settings of the warm start, which makes a tiny policy on the spot."""
+"""Settings of the warm start, which trains a tiny policy from scratch."""
 
 from pydantic import Field
 
@@ -8,7 +8,7 @@ from stages.settings.base import Settings
 class WarmStartConfig(Settings):
     """The recipe. Its defaults were chosen on held-out problems and seeds that no published number uses.
 
-    Worked answers have to be learned before the direct ones come in. With rates of 0.02 and 6e-3 that failed for four
+    Worked answers have to be learned before direct answers appear. With rates of 0.02 and 6e-3 that failed for four
     of eight seeds (a single sample was right in 12-22 % of problems instead of 24-49 %); with these rates it failed for
     none of twenty.
     """

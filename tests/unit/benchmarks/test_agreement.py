@@ -22,8 +22,8 @@ EXPLAINED = {"math_500": (("5", "x=5"),)}
 
 @pytest.fixture(scope="module")
 def verifier() -> Iterator[Verifier]:
-    with Verifier() as found:
-        yield found
+    with Verifier() as verifier:
+        yield verifier
 
 
 @pytest.mark.skipif(not FILES, reason="the sets' files are not there")
@@ -31,10 +31,10 @@ def verifier() -> Iterator[Verifier]:
 def test_every_reference_answer_of_a_public_set_equals_itself(name: str, verifier: Verifier) -> None:
     record = CATALOGUE[name]
     problems = problems_of(ProblemSet(name=name, path=str(FILES[name]), format=record.format))
-    found = agreement(problems, load_kind(answer_config(record.answers)), verifier)
-    assert found.unequal_to_itself == () and found.self_agreement == 1
-    assert found.false_positives == EXPLAINED.get(name, ())
-    assert found.problems == {"math_500": 500, "gsm8k": 1_319}.get(name, 25)
+    result = agreement(problems, load_kind(answer_config(record.answers)), verifier)
+    assert result.unequal_to_itself == () and result.self_agreement == 1
+    assert result.false_positives == EXPLAINED.get(name, ())
+    assert result.problems == {"math_500": 500, "gsm8k": 1_319}.get(name, 25)
 
 
 class Careless(AnswerKind):
@@ -47,8 +47,8 @@ class Careless(AnswerKind):
         return "".join(mark for mark in answer if mark in "3456789") or None
 
 
-def test_a_kind_that_does_not_fit_its_set_is_found_out(verifier: Verifier) -> None:
+def test_kind_that_does_not_fit_its_set_is_reported(verifier: Verifier) -> None:
     problems = [problem_row("b", "?", answer) for answer in ("3 m", "3 km", "2", "7")]
-    found = agreement(problems, Careless(), verifier)
-    assert found.unequal_to_itself == (("2", "unparsable"),) and found.self_agreement == 0.75
-    assert found.false_positives == (("3 m", "3 km"),)
+    result = agreement(problems, Careless(), verifier)
+    assert result.unequal_to_itself == (("2", "unparsable"),) and result.self_agreement == 0.75
+    assert result.false_positives == (("3 m", "3 km"),)

@@ -1,4 +1,4 @@
-"""Rows of public copies of evaluation sets, made by hand in each copy's form."""
+"""Rows of public copies of evaluation sets, written by hand in each copy's form."""
 
 from typing import Any
 
@@ -116,8 +116,8 @@ OLYMPIAD = {
     ],
 )
 def test_each_public_form_is_read(name: str, row: dict[str, Any], question: str, answer: str) -> None:
-    found = read_problem(row, CATALOGUE[name].format)
-    assert (found.question, found.answer) == (question, answer)
+    problem = read_problem(row, CATALOGUE[name].format)
+    assert (problem.question, problem.answer) == (question, answer)
 
 
 def test_the_groups_of_mmlu_pro() -> None:
@@ -134,16 +134,16 @@ def test_the_groups_of_mmlu_pro() -> None:
 def test_worked_examples_start_after_the_prompts_own_words() -> None:
     row = {"question": "Which?", "options": ["1", "2"], "answer": "B"}
     for text in ("A: Let's think step by step. It is 2. The answer is (B).", "It is 2. The answer is (B)."):
-        found = read_problem({**row, "cot_content": text}, CATALOGUE["mmlu_pro"].format)
-        assert found.reasoning == "It is 2. The answer is (B)."
+        problem = read_problem({**row, "cot_content": text}, CATALOGUE["mmlu_pro"].format)
+        assert problem.reasoning == "It is 2. The answer is (B)."
 
 
-def test_options_of_both_styles_are_found_again_by_the_answers_kind() -> None:
+def test_options_of_both_styles_are_read_by_the_choice_kind() -> None:
     row = {"question": "Which?", "options": ["Paris", "Rome", "Oslo"], "answer": 2}
     for style in ("inline", "lines"):
-        how = BenchmarkFormat.model_validate({"fields": {"options": "options"}, "options_style": style})
-        found = read_problem(row, how)
-        assert list(listed_options(found.question)) == ["A", "B", "C"] and found.answer == "C"
+        row_format = BenchmarkFormat.model_validate({"fields": {"options": "options"}, "options_style": style})
+        problem = read_problem(row, row_format)
+        assert list(listed_options(problem.question)) == ["A", "B", "C"] and problem.answer == "C"
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_options_of_both_styles_are_found_again_by_the_answers_kind() -> None:
         ({"q": "What?", "answer": ""}, "no answer; expected the field answer or key"),
     ],
 )
-def test_a_row_that_lacks_something_says_what_was_looked_for(row: dict[str, Any], message: str) -> None:
+def test_incomplete_row_is_an_error_with_the_expected_fields(row: dict[str, Any], message: str) -> None:
     with pytest.raises(RowError, match=message):
         read_problem(row, BenchmarkFormat(fields=Fields(question=("q", "problem"), answer=("answer", "key"))))
 

@@ -54,12 +54,12 @@ def test_accuracy_by_slice() -> None:
     assert {row["prompt"] for row in rows} == {"boxed"}
 
 
-def test_without_any_overlap_there_is_nothing_to_leave_out() -> None:
+def test_without_overlap_there_is_no_slice_of_unseen_problems() -> None:
     problems = [{**row, "seed_overlap": False} for row in PROBLEMS]
     assert "no_seed_overlap" not in values(summarise(graded("greedy", "c", "w", "w"), problems), "pass1_greedy")
 
 
-def test_a_proportion_has_wilsons_interval_and_a_mean_the_bootstraps() -> None:
+def test_proportions_get_wilson_and_means_bootstrap_intervals() -> None:
     rows = {row["metric"]: row for row in summarise(graded("greedy", "c", "c", "w"))}
     assert (rows["pass1_greedy"]["low"], rows["pass1_greedy"]["high"]) == wilson_interval(2 / 3, 3)
     rows = {row["metric"]: row for row in summarise(graded("sampled", "cc", "cw", "ww"))}

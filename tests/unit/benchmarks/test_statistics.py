@@ -19,8 +19,8 @@ def test_wilson_by_hand() -> None:
 
 @pytest.mark.parametrize(("right", "count"), [(0, 1), (1, 1), (3, 7), (250, 500), (499, 500), (12_000, 12_032)])
 def test_wilson_is_scipys(right: int, count: int) -> None:
-    found = binomtest(right, count).proportion_ci(0.95, "wilson")
-    assert wilson_interval(right / count, count) == pytest.approx((found.low, found.high), abs=1e-12)
+    interval = binomtest(right, count).proportion_ci(0.95, "wilson")
+    assert wilson_interval(right / count, count) == pytest.approx((interval.low, interval.high), abs=1e-12)
 
 
 @pytest.mark.parametrize("k", [1, 2, 3, 5])

@@ -1,4 +1,4 @@
-"""What is done is decided by manifests alone: computed once, found again, never half there."""
+"""Manifests alone decide what is done: a stage computes once, later calls find its outputs, and none is half done."""
 
 import threading
 from collections.abc import Callable
@@ -101,15 +101,17 @@ def test_a_stage_computes_once(context: Context) -> None:
         *("version", "name", "folders", "schema"),
     ],
 )  # fmt: skip
-def test_what_gives_meaning_enters_the_key(context: Context, change: Callable[..., Any]) -> None:
+def test_key_holds_what_gives_outputs_their_meaning(context: Context, change: Callable[..., Any]) -> None:
     before = (Counted().stage, {"a": ref()}, Config(), context)
     assert stage_key(*change(*before)) != stage_key(*before)
 
 
-def test_where_it_runs_does_not_enter_the_key(context: Context, tmp_path: Path) -> None:
+def test_key_ignores_where_a_stage_runs(context: Context, tmp_path: Path) -> None:
     body = Counted()
-    with Resources(Compute(shard_rows=1, threads=7, max_batch_tokens=9, scratch=tmp_path), "transformers") as others:
-        elsewhere = replace(context, store=Store(str(tmp_path)), resources=others, progress=lambda *_: None)
+    with Resources(
+        Compute(shard_rows=1, threads=7, max_batch_tokens=9, scratch=tmp_path), "transformers"
+    ) as other_resources:
+        elsewhere = replace(context, store=Store(str(tmp_path)), resources=other_resources, progress=lambda *_: None)
         assert stage_key(body.stage, {"a": ref()}, Config(), elsewhere) == stage_key(
             body.stage, {"a": ref(uri="s3://elsewhere")}, Config(), context
         )
@@ -118,7 +120,7 @@ def test_where_it_runs_does_not_enter_the_key(context: Context, tmp_path: Path) 
 def test_a_seed_depends_on_run_branch_iteration_stage_and_name(context: Context) -> None:
     stage = Counted().stage
     contexts = [context, *(replace(context, **{name: 9}) for name in ("seed", "branch", "iteration"))]
-    seeds = {Work(stage, "key", one).seed("row", 1) for one in contexts}
+    seeds = {Work(stage, "key", changed).seed("row", 1) for changed in contexts}
     seeds |= {
         Work(stage, "key", context).seed("row", 2),
         Work(replace(stage, name="other"), "key", context).seed("row", 1),
@@ -160,7 +162,7 @@ def test_an_interruption_changes_no_digest(context: Context, tmp_path: Path) -> 
     assert context.store.read(whole.refs["rows"].path) == disturbed.store.read(resumed.refs["rows"].path)
 
 
-def test_shares_begin_with_parts_of_their_own_and_meet_late() -> None:
+def test_shards_start_with_their_own_parts_and_meet_late() -> None:
     assert WorkerShard().order(4) == [0, 1, 2, 3]
     assert [WorkerShard(index, 2).order(5) for index in range(2)] == [[0, 1, 4, 3, 2], [2, 3, 4, 1, 0]]
     assert [WorkerShard(index, 3).order(3) for index in range(3)] == [[0, 2, 1], [1, 0, 2], [2, 1, 0]]
@@ -168,14 +170,14 @@ def test_shares_begin_with_parts_of_their_own_and_meet_late() -> None:
 
 
 @given(st.integers(1, 9), st.integers(0, 40))
-def test_every_share_goes_through_all_parts_and_no_two_begin_alike(of: int, parts: int) -> None:
+def test_shards_cover_all_parts_and_start_at_different_ones(of: int, parts: int) -> None:
     orders = [WorkerShard(index, of).order(parts) for index in range(of)]
     assert all(sorted(order) == list(range(parts)) for order in orders)
     if parts >= of:
         assert len({order[0] for order in orders}) == of
 
 
-def test_two_share_the_parts_of_a_stage(context: Context) -> None:
+def test_two_processes_share_the_parts_of_a_stage(context: Context) -> None:
     alone = run_stage(Counted(sharded=True).stage, {}, Config(), replace(context, store=memory_store()))
     bodies, together = [Counted(sharded=True), Counted(sharded=True)], threading.Barrier(2)
     results = []
@@ -214,8 +216,8 @@ def test_two_share_the_parts_of_a_stage(context: Context) -> None:
 
 
 def test_parts_are_cut_and_counted_by_hand(context: Context) -> None:
-    told: list[tuple[int, int]] = []
-    seen = replace(context, progress=lambda stage, done, total, note: told.append((done, total)))
+    reported: list[tuple[int, int]] = []
+    seen = replace(context, progress=lambda stage, done, total, note: reported.append((done, total)))
     with fake_resources(shard_rows=2) as resources:
         work = Work(Counted().stage, "key", replace(seen, resources=resources))
         shards = work.shards("rows", 5)
@@ -227,33 +229,31 @@ def test_parts_are_cut_and_counted_by_hand(context: Context) -> None:
         assert list(shards) == [(0, range(2)), (2, range(4, 5))]
         shards.counting(10)(3, 99)
         shards.counting([1, 2, 3, 4, 5])(3, 99)
-    assert told == [(20 + 3, 50), (3 + 4 + 3, 15)]
+    assert reported == [(20 + 3, 50), (3 + 4 + 3, 15)]
 
 
 def _done_by_another(stage: Stage, context: Context) -> None:
     run_stage(replace(stage, body=Counted()), {}, Config(), replace(context, shard=WorkerShard()))
 
 
-def test_who_shares_a_stage_stops_once_another_has_committed_it(
-    context: Context, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("stages.contract._SECONDS_BETWEEN_LOOKS", 0.0)
+def test_sharing_process_stops_when_another_has_committed(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stages.contract._SECONDS_BETWEEN_CHECKS", 0.0)
     shared = replace(context, shard=WorkerShard(1, 2))
 
     def body(config: Config, inputs: Inputs, work: Work) -> Metrics:
         work.progress(1, 5)
         _done_by_another(stage, context)
         work.progress(2, 5)
-        raise AssertionError("it went on")
+        raise AssertionError("the stage did not stop")
 
     stage = replace(Counted().stage, body=body)
     result = run_stage(stage, {}, Config(), shared)
     assert read_table(result.refs["rows"]).height == 5 and result.metrics == {"rows/count": 5}
-    # What it had spent is told all the same.
+    # The time that it spent is recorded all the same.
     assert len(context.store.names("timings/iteration=0001")) == 2
 
 
-def test_an_error_counts_unless_another_has_done_the_stage(context: Context) -> None:
+def test_error_is_ignored_if_another_process_has_committed(context: Context) -> None:
     def body(config: Config, inputs: Inputs, work: Work) -> Metrics:
         if calls.append(1) or len(calls) > 1:
             _done_by_another(stage, context)
@@ -266,7 +266,7 @@ def test_an_error_counts_unless_another_has_done_the_stage(context: Context) -> 
     assert run_stage(stage, {}, Config(), replace(context, shard=WorkerShard(1, 2))).metrics == {"rows/count": 5}
 
 
-def test_an_error_of_who_works_alone_counts_in_any_case(context: Context) -> None:
+def test_error_of_a_lone_process_is_always_raised(context: Context) -> None:
     def body(config: Config, inputs: Inputs, work: Work) -> Metrics:
         _done_by_another(stage, context)
         raise OSError("the disk is full")
@@ -304,7 +304,7 @@ def test_rows_of_another_schema_are_refused(context: Context) -> None:
     assert manifests(context) == []
 
 
-def test_a_metric_that_is_no_number_is_a_clear_error(context: Context) -> None:
+def test_metric_that_is_not_finite_is_a_clear_error(context: Context) -> None:
     """A diverged update reports NaN, which JSON has not: a bare ValueError after all the work was done."""
 
     def body(config: Config, inputs: Inputs, work: Work) -> Metrics:
@@ -315,7 +315,7 @@ def test_a_metric_that_is_no_number_is_a_clear_error(context: Context) -> None:
 
 
 def test_of_two_manifests_the_first_wins(context: Context) -> None:
-    """Both attempts pass the look-up before either commits; the outputs of the slower one count for nothing."""
+    """Both attempts pass the look-up before either commits; the outputs of the slower attempt do not count."""
     both_started = threading.Barrier(2)
     refs = []
 
@@ -355,7 +355,7 @@ def test_timings_lie_outside_the_manifest(context: Context) -> None:
     assert row["stage"] == "counted" and 0 <= row["seconds"] < 60 and row["peak_memory_mib"] > 1
 
 
-def test_scratch_is_gone_afterwards(context: Context) -> None:
+def test_scratch_is_removed_after_a_stage(context: Context) -> None:
     seen = []
 
     def body(config: Config, inputs: Inputs, work: Work) -> Metrics:

@@ -1,4 +1,4 @@
-"""Questions drawn from what is given: each once before any again, and none of an evaluation set."""
+"""Drawn questions: each is drawn once before any is drawn again, and none is from an evaluation set."""
 
 from dataclasses import replace
 from math import ceil
@@ -24,11 +24,11 @@ def draw(
         {
             "question_id": schemas.question_id(text),
             "question": text,
-            "answer": str(place) if place < answered else None,
+            "answer": str(index) if index < answered else None,
             "level": None,
             "subject": None,
         }
-        for place, text in enumerate(questions)
+        for index, text in enumerate(questions)
     ]
     inputs = {
         "given": put_table(context, "given", schemas.SEEDS, rows),
@@ -45,28 +45,28 @@ def drawn(context: Context, iteration: int, **changes: Any) -> list[str]:
 def test_every_question_is_drawn_once_before_any_again(context: Context) -> None:
     epoch = ceil(len(QUESTIONS) / 4)
     for first in (1, 1 + epoch):
-        found = [question for iteration in range(first, first + epoch) for question in drawn(context, iteration)]
-        assert sorted(found) == sorted(QUESTIONS)
+        questions = [question for iteration in range(first, first + epoch) for question in drawn(context, iteration)]
+        assert sorted(questions) == sorted(QUESTIONS)
     assert [drawn(context, iteration) for iteration in (1, 2, 3)] != [
         drawn(context, iteration) for iteration in (4, 5, 6)
     ]
     assert drawn(context, 1) != drawn(replace(context, branch=1), 1)
 
 
-def test_fewer_than_wanted_are_all_there_is(context: Context) -> None:
+def test_draw_takes_all_questions_if_there_are_too_few(context: Context) -> None:
     tables, metrics = draw(context, questions=QUESTIONS[:3])
     assert sorted(tables["accepted"]["question"]) == sorted(QUESTIONS[:3]) and metrics["draw/questions"] == 3
 
 
-def test_what_overlaps_an_evaluation_set_is_left_out_of_a_data_set(context: Context) -> None:
-    given = [*QUESTIONS[:3], f"Tell me: {EVALUATED}"]
-    tables, metrics = draw(context, questions=given)
+def test_draw_leaves_out_questions_that_overlap_a_benchmark(context: Context) -> None:
+    questions = [*QUESTIONS[:3], f"Tell me: {EVALUATED}"]
+    tables, metrics = draw(context, questions=questions)
     assert sorted(tables["accepted"]["question"]) == sorted(QUESTIONS[:3])
     assert metrics["draw/overlapping"] == 1 and metrics["draw/given"] == 4
-    assert len(drawn(context, 1, questions=given, drop_overlaps=False)) == 4  # seeds stay
+    assert len(drawn(context, 1, questions=questions, drop_overlaps=False)) == 4  # seeds stay
 
 
-def test_labels_go_beside_the_questions(context: Context) -> None:
+def test_draw_writes_labels_next_to_the_questions(context: Context) -> None:
     tables, _ = draw(context, answered=6, labelled_only=True)
     labels = dict(tables["labels"].rows())
     assert [QUESTIONS[int(labels[name])] for name in tables["accepted"]["question_id"]] == tables["accepted"][
@@ -76,7 +76,7 @@ def test_labels_go_beside_the_questions(context: Context) -> None:
     assert tables["labels"]["label"].null_count() == 4
 
 
-def test_nothing_to_draw_says_why(context: Context) -> None:
+def test_draw_says_why_there_is_nothing_to_draw(context: Context) -> None:
     with pytest.raises(InputError, match="none of the 10 given has an answer, which rewards: verified needs"):
         draw(context, answered=0, labelled_only=True)
     with pytest.raises(InputError, match="of 1 given, 1 have what is needed, and all of these overlap"):

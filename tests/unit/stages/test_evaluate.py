@@ -51,7 +51,7 @@ def values(tables: Tables) -> dict[str, float]:
     return dict(tables["results"].select("metric", "value").iter_rows())
 
 
-def test_figures_by_hand(context: Context) -> None:
+def test_metrics_equal_figures_by_hand(context: Context) -> None:
     tables, metrics = evaluate(context)
     assert values(tables) == pytest.approx(
         {
@@ -189,7 +189,7 @@ def test_each_benchmark_has_its_kind_of_answers(context: Context) -> None:
     ]
 
 
-def test_how_far_a_majority_can_be_trusted(context: Context) -> None:
+def test_reliability_of_the_majority(context: Context) -> None:
     # Eight? ties and has no majority; the others have shares of 2/4 and are right.
     rows = evaluate(context)[0]["reliability"].to_dicts()
     assert rows == [
@@ -211,7 +211,7 @@ def test_a_reliability_curve_by_hand() -> None:
     assert reliability([]) == []
 
 
-def test_worked_examples_stand_before_their_subjects_questions(context: Context) -> None:
+def test_worked_examples_precede_questions_of_their_subject(context: Context) -> None:
     rows = [
         problem_row("exam", "Two?", "B", "0", subject="law"),
         problem_row("exam", "Three?", "C", "1", subject="art"),
@@ -248,12 +248,12 @@ def test_worked_examples_stand_before_their_subjects_questions(context: Context)
     assert set(tables["results"]["prompt"]) == {"own, 2 examples"}
 
 
-def test_the_prompt_stands_beside_every_number_and_is_part_of_the_identity(context: Context) -> None:
+def test_results_name_the_prompt_and_the_key_holds_it(context: Context) -> None:
     script = {f"{question}\n{BOXED}\n": responses for question, responses in (("Seven?", [r"\boxed{7}"]),)}
     rows = [problem_row("b", "Seven?", "7")]
     keys = []
-    for prompt, asked in (("boxed", script), ("plain", {"Seven?\n": [r"\boxed{8}"]})):
-        with fake_resources(ScriptedEngine(asked)) as resources:
+    for prompt, responses in (("boxed", script), ("plain", {"Seven?\n": [r"\boxed{8}"]})):
+        with fake_resources(ScriptedEngine(responses)) as resources:
             here = replace(context, resources=resources)
             inputs = {"policy": put_policy(here), "problems": put_table(here, "problems", schemas.PROBLEMS, rows)}
             benchmarks = {"b": BenchmarkProtocol(prompt=AnswerPrompt.model_validate(prompt))}
@@ -266,7 +266,7 @@ def test_the_prompt_stands_beside_every_number_and_is_part_of_the_identity(conte
 
 
 class Brittle(AnswerKind):
-    """A kind of one's own with a bug."""
+    """A custom kind with a bug."""
 
     def extract(self, response: str, question: str) -> str | None:
         return response.split("=")[1]
@@ -300,7 +300,7 @@ def test_an_exception_in_grading_counts_as_wrong_and_is_listed(
     ]
 
 
-def test_a_gradings_failure_ends_the_stage(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failure_of_the_grader_ends_the_stage(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     """Grading runs beside the engine; what it raises must not be lost there."""
 
     def fail(*_: object) -> None:

@@ -60,7 +60,7 @@ def rouge_l(left: str, right: str) -> float:
     return float(RougeScorer(["rougeL"]).score(left, right)["rougeL"].fmeasure)
 
 
-def test_every_candidate_has_one_fate_and_the_funnel_adds_up(context: Context) -> None:
+def test_every_candidate_is_accepted_or_rejected_once(context: Context) -> None:
     questions = [FRESH, "Too short?", "Draw a graph of a straight line.", SEED, BANKED, FRESH, EVALUATED, OTHER]
     tables, metrics = run_filter(context, questions)
     assert tables["accepted"]["candidate_id"].to_list() == ["c0", "c7"]
@@ -154,7 +154,7 @@ def test_within_a_batch_the_first_one_stays(context: Context) -> None:
     assert tables["accepted"]["question"].to_list() == [again]
 
 
-def test_a_rejected_candidate_shadows_nobody(context: Context) -> None:
+def test_rejected_candidates_do_not_reject_later_ones(context: Context) -> None:
     """Only what was accepted is known: of eight words the second shares 6 with the first (F = 0.75, rejected), the
     third 6 with the second but 4 with the first (F = 0.5)."""
     first = "alpha beta gamma delta epsilon zeta eta theta"
@@ -174,7 +174,7 @@ def test_exactly_the_limit_is_accepted(context: Context) -> None:
     assert reasons(run_filter(context, [first, second], max_similarity=0.69)[0]) == {"c1": "similar"}
 
 
-def test_what_is_too_much_is_surplus_and_was_never_judged(context: Context) -> None:
+def test_surplus_is_rejected_without_being_judged(context: Context) -> None:
     tables, metrics = run_filter(context, [FRESH, OTHER, "Too short?", SEED], limit=1)
     assert reasons(tables) == {"c1": "surplus", "c2": "too_short", "c3": "surplus"}
     assert tables["rejected"].filter(reason="surplus")["similarity"].to_list() == [None, None]
@@ -190,10 +190,10 @@ def test_the_bank_grows_by_what_was_accepted(context: Context) -> None:
 
 def test_held_out_problems_of_the_domain_are_kept_apart(context: Context) -> None:
     held_out = arithmetic.problems("heldout", 1, 5)[0].question
-    own = arithmetic.problems("warm", 1, 5)[0].question
-    tables, _ = run_filter(context, [held_out, own], domain="arithmetic", max_similarity=0.99)
+    allowed = arithmetic.problems("warm", 1, 5)[0].question
+    tables, _ = run_filter(context, [held_out, allowed], domain="arithmetic", max_similarity=0.99)
     assert reasons(tables) == {"c0": "held_out_problem"}
-    assert reasons(run_filter(context, [held_out, own], max_similarity=0.99)[0]) == {}
+    assert reasons(run_filter(context, [held_out, allowed], max_similarity=0.99)[0]) == {}
 
 
 def test_overlap_with_an_evaluation_set_is_named(context: Context) -> None:
@@ -240,7 +240,7 @@ def test_without_a_number_of_words_equal_questions_only_overlap(context: Context
     assert reasons(tables) == {"c1": "evaluation_overlap"}
 
 
-def test_nothing_in_nothing_out(context: Context) -> None:
+def test_no_candidates_give_empty_tables(context: Context) -> None:
     tables, metrics = run_filter(context, [])
     assert tables["accepted"].height == tables["rejected"].height == 0
     assert metrics["filter/acceptance_rate"] is None

@@ -40,13 +40,13 @@ def generate(context: Context, *, pool: bool = True, **config: Any) -> Tables:
     return do(GENERATE, inputs(context, pool=pool), GenerateConfig(**{**SETTINGS, **config}), context)[0]
 
 
-def test_as_many_prompts_as_the_questions_wanted_need() -> None:
+def test_number_of_prompts_follows_from_the_questions() -> None:
     assert GenerateConfig(**SETTINGS).prompts == 9  # 12 * 1.5 / 2
     assert GenerateConfig(questions=10, over_generation=1.0, questions_per_prompt=3).prompts == 4  # 3.33 up
     assert GenerateConfig().prompts == 375  # the published setting: 2,000 * 1.5 / 8
 
 
-def test_a_prompt_shows_its_examples_and_ends_with_the_next_number(context: Context) -> None:
+def test_prompt_shows_examples_and_ends_with_the_next_number(context: Context) -> None:
     generations = generate(context)["generations"]
     engine = context.resources.engine()
     known = {schemas.question_id(text): text for text in (*SEED_QUESTIONS, *POOL)}
@@ -81,7 +81,7 @@ def test_an_example_that_never_fits_is_an_input_error(context: Context) -> None:
 
 
 def test_all_questions_of_a_generation_become_candidates(context: Context) -> None:
-    """The first, which carries no number, is kept; the one that the token limit cut is dropped."""
+    """The first question, which has no number, is kept. The question that the token limit cut is dropped."""
     prompt = "user\nMore:\n1. What is the tenth odd number?\n2.\nassistant\n"
     script = {
         prompt: [" What is 1+1?\n3. What is 2+2?\n4. What is 3+3"],
@@ -121,7 +121,7 @@ def test_the_engine_is_asked_with_the_settings_of_the_stage(context: Context) ->
 def test_randomness_follows_from_the_row_not_from_the_parts(context: Context) -> None:
     expected = generate(context)
     with fake_resources(shard_rows=2) as resources:
-        found = generate(replace(context, store=memory_store(), resources=resources))
-    assert all(found[name].equals(expected[name]) for name in expected)
+        tables = generate(replace(context, store=memory_store(), resources=resources))
+    assert all(tables[name].equals(expected[name]) for name in expected)
     other = generate(replace(context, store=memory_store(), iteration=2))
     assert not other["generations"].equals(expected["generations"])

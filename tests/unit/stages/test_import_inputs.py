@@ -1,4 +1,4 @@
-"""What comes from outside enters by content, and what cannot be used is named with file and line."""
+"""Inputs are identified by content; errors about unusable inputs name the file and the line."""
 
 import hashlib
 import json
@@ -16,9 +16,9 @@ from stages.domains import arithmetic
 from stages.import_inputs import (
     IMPORT_POLICY,
     IMPORT_SEEDS,
-    bring_policy,
     content_of_policy,
     import_voters_stage,
+    policy_settings,
     read_seeds,
 )
 from stages.import_problems import IMPORT_PROBLEMS, problems_of
@@ -99,10 +99,10 @@ GOOD = '{"question": "What is 1+1?"}\n'
 )
 def test_an_unusable_row_is_named_by_its_line(tmp_path: Path, content: str | bytes, message: str) -> None:
     path = text_file(tmp_path, content)
-    with pytest.raises(InputError) as found:
+    with pytest.raises(InputError) as error:
         read_seeds(str(path))
-    assert f"seed file {path}" in str(found.value) and message in str(found.value)
-    assert "\n" not in str(found.value)
+    assert f"seed file {path}" in str(error.value) and message in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -178,11 +178,11 @@ def test_the_labelled_seeds_can_be_an_evaluation_set(context: Context, tmp_path:
     ]
 
 
-def test_an_evaluation_set_of_seeds_without_answers_is_refused_before_the_run(tmp_path: Path) -> None:
+def test_benchmark_of_seeds_without_answers_is_refused(tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "seeds.jsonl", [{"question": "What is love?"}])
-    own = ProblemSet(name="own", seeds=True)
+    problem_set = ProblemSet(name="own", seeds=True)
     with pytest.raises(InputError, match="benchmark own is made of the seeds that have an answer, and no seed has one"):
-        problems_of(own, read_seeds(str(path)))
+        problems_of(problem_set, read_seeds(str(path)))
 
 
 def test_problems_of_the_domain_are_held_out_and_labelled(context: Context) -> None:
@@ -232,7 +232,7 @@ def test_a_missing_model_folder_is_refused(tmp_path: Path) -> None:
         content_of_policy(str(tmp_path / "model"))
 
 
-def test_a_policy_stays_where_it_is(context: Context, tmp_path: Path) -> None:
+def test_policy_folder_stays_in_place(context: Context, tmp_path: Path) -> None:
     context = replace(context, store=Store(str(tmp_path / "run")))
     folder = model_folder(tmp_path / "model")
     config = ImportPolicy(path=str(folder), sha256=content_of_policy(str(folder)))
@@ -249,7 +249,7 @@ def test_a_policy_is_copied_to_a_store_that_other_machines_read(context: Context
     assert content_of_policy(str(read_folder(policy))) == config.sha256
 
 
-def test_a_policy_is_known_by_its_files(tmp_path: Path) -> None:
+def test_policy_is_identified_by_its_files(tmp_path: Path) -> None:
     first, second = model_folder(tmp_path / "first"), model_folder(tmp_path / "else" / "second")
     os.utime(second / "config.json", (1, 1))
     assert content_of_policy(str(first)) == content_of_policy(str(second))
@@ -265,17 +265,17 @@ def test_traces_of_a_download_are_not_part_of_a_policy(tmp_path: Path) -> None:
     assert content_of_policy(str(first)) == content_of_policy(str(second))
 
 
-def test_a_policy_with_an_adapter_is_written_merged_and_known_by_both(context: Context, tmp_path: Path) -> None:
+def test_policy_with_an_adapter_is_merged_and_keyed_by_both(context: Context, tmp_path: Path) -> None:
     base = make_tiny_policy(tmp_path / "base")
     adapter = saved_adapter(tmp_path / "adapter", base)
-    config = bring_policy(str(base), str(adapter))
-    assert "adapter_sha256" not in bring_policy(str(base), None).model_dump()
+    config = policy_settings(str(base), str(adapter))
+    assert "adapter_sha256" not in policy_settings(str(base), None).model_dump()
     merged = read_folder(run_stage(IMPORT_POLICY, {}, config, context).refs["policy"])
     assert (merged / "tokenizer.json").read_bytes() == (base / "tokenizer.json").read_bytes()
     assert (merged / "model.safetensors").read_bytes() != (base / "model.safetensors").read_bytes()
     voters = ImportVoters(models={"teacher": config})
-    found = run_stage(import_voters_stage(["teacher"]), {}, voters, context).refs["voter_teacher"]
-    assert (read_folder(found) / "model.safetensors").read_bytes() == (merged / "model.safetensors").read_bytes()
+    voter = run_stage(import_voters_stage(["teacher"]), {}, voters, context).refs["voter_teacher"]
+    assert (read_folder(voter) / "model.safetensors").read_bytes() == (merged / "model.safetensors").read_bytes()
     (adapter / "adapter_model.safetensors").unlink()
     with pytest.raises(InputError, match=r"adapter .* has no adapter_model.safetensors; expected a folder that peft"):
-        bring_policy(str(base), str(adapter))
+        policy_settings(str(base), str(adapter))

@@ -15,26 +15,26 @@ def write(folder: Path, content: Any, name: str = "config.json") -> Path:
     return folder
 
 
-def test_a_language_model(tmp_path: Path) -> None:
+def test_language_model(tmp_path: Path) -> None:
     values = {"vocab_size": 9, "max_position_embeddings": 32, "eos_token_id": [3, 1], "dtype": "bfloat16"}
     config = read_model_config(write(tmp_path, values | {"_name_or_path": "lab/model-1.5B"}))
     assert (config.vocabulary, config.context, config.eos_token_ids) == (9, 32, [3, 1])
     assert config.bytes_per_weight == 2 and config.hub_name == "lab/model-1.5B"
 
 
-def test_a_model_that_also_sees(tmp_path: Path) -> None:
+def test_multimodal_model(tmp_path: Path) -> None:
     text = {"vocab_size": 9, "max_position_embeddings": 32, "eos_token_id": 3}
     config = read_model_config(write(tmp_path, {"text_config": text, "torch_dtype": "float16"}))
     assert (config.vocabulary, config.context, config.eos_token_ids, config.bytes_per_weight) == (9, 32, [3], 2)
 
 
-def test_what_is_not_recorded(tmp_path: Path) -> None:
+def test_entries_that_are_not_recorded(tmp_path: Path) -> None:
     config = read_model_config(write(tmp_path, {"_name_or_path": "/home/me/model"}))
     assert config.hub_name is None and config.eos_token_ids == [] and config.bytes_per_weight == 4
 
 
 @pytest.mark.parametrize(("content", "message"), [("{", "cannot be read"), ([1], "holds list, expected a JSON object")])
-def test_a_config_that_cannot_be_used(tmp_path: Path, content: Any, message: str) -> None:
+def test_unusable_config_is_an_input_error(tmp_path: Path, content: Any, message: str) -> None:
     with pytest.raises(InputError, match=f"model folder {tmp_path}: its config.json {message}"):
         read_model_config(write(tmp_path, content))
     with pytest.raises(InputError, match="cannot be read"):
@@ -46,7 +46,7 @@ def test_an_entry_is_removed(tmp_path: Path) -> None:
     assert (tmp_path / "config.json").read_text() == '{\n  "a": 2,\n  "b": 1\n}\n'
 
 
-def test_a_chat_template_is_found_in_any_of_its_places(tmp_path: Path) -> None:
+def test_chat_template_is_found_in_every_file_that_may_hold_it(tmp_path: Path) -> None:
     assert not has_chat_template(tmp_path)
     assert not has_chat_template(write(tmp_path, {}, "tokenizer_config.json"))
     assert has_chat_template(write(tmp_path, {"chat_template": "{{ x }}"}, "tokenizer_config.json"))

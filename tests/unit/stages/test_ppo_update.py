@@ -20,7 +20,7 @@ from tests.helpers import fake_resources, put_policy, put_table
 
 
 class RecordingTrainer(FakeTrainer):
-    """Keeps what it was asked to do."""
+    """Keeps the jobs that it was given."""
 
     def __init__(self) -> None:
         self.jobs: list[Job] = []
@@ -101,20 +101,20 @@ def test_the_rollout_holds_kept_responses_with_their_rewards(context: Context, t
 
 
 def test_the_job_names_its_weights(context: Context, trainer: RecordingTrainer) -> None:
-    given = inputs(context)
-    result = run_stage(PPO_UPDATE, given, config(0.7, learning_rate=1e-4), context)
+    refs = inputs(context)
+    result = run_stage(PPO_UPDATE, refs, config(0.7, learning_rate=1e-4), context)
     (job,) = trainer.jobs
-    assert job.policy_key == job.reference_key == f"policy:{given['policy'].key}"
+    assert job.policy_key == job.reference_key == f"policy:{refs['policy'].key}"
     assert job.output_policy_key == f"policy:{result.refs['policy'].key}"
     assert job.state is None and job.temperature == 0.7 and job.config.learning_rate == 1e-4
-    following = {**given, "policy": result.refs["policy"], "trainer_state": result.refs["trainer_state"]}
+    following = {**refs, "policy": result.refs["policy"], "trainer_state": result.refs["trainer_state"]}
     second = run_stage(PPO_UPDATE, following, config(0.7), replace(context, iteration=2))
     assert trainer.jobs[1].state_key == job.output_state_key
     assert trainer.jobs[1].policy_key == job.output_policy_key != trainer.jobs[1].reference_key
     assert second.metrics["train/schedule_step"] == 2
 
 
-def test_outputs_are_what_the_trainer_left(context: Context, trainer: RecordingTrainer) -> None:
+def test_outputs_are_the_files_of_the_trainer(context: Context, trainer: RecordingTrainer) -> None:
     result = run_stage(PPO_UPDATE, inputs(context), config(1.0), context)
     assert read_table(result.refs["train_metrics"])["reward_mean"].to_list() == [0.5]
     assert result.metrics["train/responses"] == 4 and result.metrics["train/reward_mean"] == 0.5
@@ -129,8 +129,8 @@ def test_no_label_is_an_input(context: Context, trainer: RecordingTrainer) -> No
 
 
 def test_placement_is_no_identity(context: Context, trainer: RecordingTrainer, tmp_path: Path) -> None:
-    given = inputs(context)
-    run_stage(PPO_UPDATE, given, config(1.0), context)
+    refs = inputs(context)
+    run_stage(PPO_UPDATE, refs, config(1.0), context)
     with fake_resources(trainer={"processes_per_node": 4, "dtype": "bfloat16"}) as resources:
         other = replace(context, resources=resources)
-        assert run_stage(PPO_UPDATE, given, config(1.0), other).skipped
+        assert run_stage(PPO_UPDATE, refs, config(1.0), other).skipped

@@ -1,4 +1,4 @@
-"""A process's scratch folder goes with it, or is found by the next when it was killed."""
+"""A process's scratch folder is removed with it, or by the next process if the first was killed."""
 
 import os
 import signal
@@ -19,13 +19,13 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_scratch_goes_with_its_owner(tmp_path: Path) -> None:
+def test_scratch_is_removed_with_its_owner(tmp_path: Path) -> None:
     with fake_resources(scratch=tmp_path) as resources:
         assert resources.scratch.parent == tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+def test_scratch_of_a_killed_process_alone_is_removed(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], cwd=REPOSITORY, check=False)
     assert done.returncode == -signal.SIGKILL
     (left,) = tmp_path.iterdir()

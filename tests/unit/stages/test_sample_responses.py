@@ -1,4 +1,4 @@
-"""Every accepted question gets n responses, each from a seed of its own."""
+"""Every accepted question gets n responses, and each response has another seed."""
 
 from dataclasses import replace
 from typing import Any
@@ -48,7 +48,7 @@ def test_the_token_limit_cuts_and_is_counted(context: Context) -> None:
     assert metrics["sample/truncated_share"] == 1.0 and metrics["sample/mean_length"] == 4
 
 
-def test_stop_strings_end_responses_and_are_no_part_of_an_identity_where_there_are_none(context: Context) -> None:
+def test_stop_strings_end_responses_and_only_then_enter_the_key(context: Context) -> None:
     free, stopped = sample(context)[0]["responses"], sample(context, stop=["="])[0]["responses"]
     for whole, cut in zip(free["response"], stopped["response"], strict=True):
         assert cut == whole.split("=")[0]
@@ -70,7 +70,7 @@ def test_a_prompt_that_is_too_long_gets_no_responses(context: Context) -> None:
     assert metrics["sample/prompts_too_long"] == 1
 
 
-def test_no_questions_no_responses(context: Context) -> None:
+def test_no_questions_give_no_responses(context: Context) -> None:
     tables, metrics = sample(context, questions=())
     assert tables["responses"].height == 0
     assert metrics["sample/mean_length"] == metrics["sample/truncated_share"] == 0.0
@@ -79,8 +79,8 @@ def test_no_questions_no_responses(context: Context) -> None:
 def test_responses_follow_from_the_question_not_from_the_parts(context: Context) -> None:
     expected, _ = sample(context)
     with fake_resources(shard_rows=2) as resources:
-        found, _ = sample(replace(context, store=memory_store(), resources=resources))
-    assert found["responses"].equals(expected["responses"])
+        tables, _ = sample(replace(context, store=memory_store(), resources=resources))
+    assert tables["responses"].equals(expected["responses"])
     alone, _ = sample(replace(context, store=memory_store()), questions=SEED_QUESTIONS[2:3])
     of_third = expected["responses"].filter(question_id=schemas.question_id(SEED_QUESTIONS[2]))
     assert alone["responses"].equals(of_third)

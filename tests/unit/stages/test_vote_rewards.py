@@ -35,7 +35,9 @@ def run_vote(
         {"question_id": schemas.question_id(text), "question": text, "candidate_id": f"c{row}", "similarity": 0.0}
         for row, text in enumerate(questions)
     ]
-    responses = [_response(text, index, given) for text in questions for index, given in enumerate(questions[text])]
+    responses = [
+        _response(text, index, response) for text in questions for index, response in enumerate(questions[text])
+    ]
     if shuffle is not None:
         random.Random(shuffle).shuffle(responses)
     inputs = {
@@ -129,7 +131,7 @@ def test_boxed_only_ignores_other_answers(context: Context) -> None:
     assert only_vote(context, texts, answers=AnswerConfig(boxed_only=True))[0]["majority_answer"] == "5"
 
 
-def test_every_response_says_what_became_of_its_answer(context: Context) -> None:
+def test_every_response_has_the_status_of_its_answer(context: Context) -> None:
     texts = [
         r"\boxed{n+1}",
         r"\boxed{1+n}",
@@ -147,13 +149,13 @@ def test_every_response_says_what_became_of_its_answer(context: Context) -> None
     assert (metrics["vote/unparsable_share"], metrics["vote/too_large_share"]) == (1 / 6, 1 / 6)
 
 
-def test_a_question_without_a_readable_answer_is_dropped_and_says_so(context: Context) -> None:
+def test_question_without_a_readable_answer_is_dropped(context: Context) -> None:
     vote, rewards = only_vote(context, [r"\boxed{\frac{1}{}}", r"\boxed{\frac{1}{}}", "no idea"])
     assert vote["decision"] == "unparsable" and vote["majority_answer"] is None
     assert rewards == [0, 0, 0]
 
 
-def test_a_thin_margin_abstains_when_asked_to(context: Context) -> None:
+def test_thin_margin_abstains_if_set(context: Context) -> None:
     texts = boxed(7, 7, 7, 5, 5, None, None, None)  # margin 1/8
     assert only_vote(context, texts)[0]["decision"] == "kept"
     assert only_vote(context, texts, abstain_below=0.125)[0]["decision"] == "kept"
@@ -166,11 +168,11 @@ def test_soft_votes_pay_the_share_of_each_class(context: Context) -> None:
     vote, rewards = only_vote(context, texts, soft=True)
     assert rewards == [0.5, 0.5, 0.5, 0.5, 0.25, 0.25, 0.125, 0]
     assert vote["mean_reward"] == pytest.approx(2.625 / 8)
-    # The gate goes by how often the majority is found (0.5), not by what that pays (0.33).
+    # The gate uses how often the majority answer is given (0.5), not the mean reward (0.33).
     assert only_vote(context, texts, soft=True, min_reward=0.4)[0]["decision"] == "kept"
 
 
-def test_low_agreement_is_penalised_when_asked_to(context: Context) -> None:
+def test_low_agreement_is_penalized_if_set(context: Context) -> None:
     texts = boxed(7, 7, 7, 7, 5, 5, 6, None)  # share 0.5
     assert only_vote(context, texts, low_agreement_penalty=1.0)[1] == [0.5] * 4 + [0] * 4
     assert only_vote(context, texts, low_agreement_penalty=0.2)[1] == pytest.approx([0.9] * 4 + [0] * 4)
@@ -196,7 +198,7 @@ def voter_rows(voter: str, questions: dict[str, Sequence[str]]) -> list[dict[str
     ]
 
 
-def test_voters_have_a_say_and_are_not_trained_on(context: Context) -> None:
+def test_voters_vote_and_are_not_trained_on(context: Context) -> None:
     texts = {"How many?": boxed(7, 7, 5, None), "And now?": boxed(1, 1, 1, 2)}
     rows = [
         *voter_rows("teacher", {"How many?": boxed(5, 5), "And now?": boxed(1, 3)}),
@@ -226,7 +228,7 @@ def test_voters_have_a_say_and_are_not_trained_on(context: Context) -> None:
     assert metrics["vote/agreement/older"] == 1 / 3
 
 
-def test_without_voters_nothing_is_said_of_them(context: Context) -> None:
+def test_without_voters_there_are_no_voter_metrics(context: Context) -> None:
     tables, metrics = run_vote(context, {"How many?": boxed(7, 7, 5)}, VoteConfig())
     assert tables["voter_answers"].height == 0
     assert not any(name.startswith("vote/agreement") for name in metrics)
@@ -265,8 +267,8 @@ def test_the_order_of_rows_does_not_matter(context: Context) -> None:
     questions = {"First?": boxed(7, 5, 7, None), "Second?": boxed(1, 2, 2, 3), "Third?": boxed(4, 4, 5, 5)}
     expected, _ = run_vote(context, questions, VoteConfig())
     for seed in range(3):
-        found, _ = run_vote(context, questions, VoteConfig(), shuffle=seed)
-        assert all(found[name].equals(expected[name]) for name in expected)
+        tables, _ = run_vote(context, questions, VoteConfig(), shuffle=seed)
+        assert all(tables[name].equals(expected[name]) for name in expected)
 
 
 def test_kept_questions_join_the_pool(context: Context) -> None:
@@ -306,7 +308,7 @@ LONG = boxed(*[7] * 8, *range(100, 108))
 """Sixteen responses, half of them the majority: 12,870 orders of rewards."""
 
 
-def test_random_rewards_are_the_majority_s_permuted_within_each_question(context: Context) -> None:
+def test_random_rewards_permute_those_of_the_majority(context: Context) -> None:
     questions = {"First?": LONG, "Second?": boxed(*[3] * 5, *range(50, 61)), "Easy?": boxed(*[1] * 16)}
     majority, _ = run_vote(context, questions, VoteConfig())
     permuted, _ = run_vote(context, questions, VoteConfig(rewards="random"))

@@ -102,7 +102,7 @@ def test_an_earlier_policy_of_the_run_votes(tmp_path: Path) -> None:
         assert 0 <= (done.metrics(iteration)["vote/agreement/before"] or 0) <= 1
 
 
-def test_policies_that_vote_later_are_not_let_go(tmp_path: Path) -> None:
+def test_retention_keeps_policies_that_vote_later(tmp_path: Path) -> None:
     voters = [{"name": "before", "iteration": -3, "responses": 1}]
     values = fake_values(tmp_path, iterations=6, voters=voters)
     values["evaluate"]["every"] = 100
@@ -125,40 +125,40 @@ def test_policies_that_vote_later_are_not_let_go(tmp_path: Path) -> None:
         ([{"name": "a", "iteration": 0, "wieght": 2}], "did you mean weight"),
     ],
 )
-def test_a_voter_that_cannot_be_is_said_so(voters: list[dict[str, Any]], message: str, tmp_path: Path) -> None:
+def test_impossible_voter_is_a_clear_error(voters: list[dict[str, Any]], message: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=message):
         parse_config(fake_values(tmp_path, voters=voters), "test.yaml")
 
 
-def test_a_voters_model_that_is_not_there_is_found_before_the_run(tmp_path: Path) -> None:
+def test_missing_model_of_a_voter_is_found_before_the_run(tmp_path: Path) -> None:
     config = parse_config(fake_values(tmp_path, voters=[{"name": "a", "model": str(tmp_path / "none")}]), "test.yaml")
     with pytest.raises(InputError, match=r"policy folder .*none does not exist"):
         check_inputs(config)
 
 
-def test_a_chat_with_a_model_that_has_no_template_is_found_before_the_run(tmp_path: Path) -> None:
+def test_missing_chat_template_is_found_before_the_run(tmp_path: Path) -> None:
     folder = make_tiny_policy(tmp_path / "model")
     template = (folder / "chat_template.jinja").read_text()
     voter = {"name": "a", "model": str(folder), "prompt": {"chat": True}}
-    asked = parse_config(fake_values(tmp_path, voters=[voter]), "test.yaml")
+    with_voter = parse_config(fake_values(tmp_path, voters=[voter]), "test.yaml")
     plain = parse_config(fake_values(tmp_path, voters=[{**voter, "prompt": None}]), "test.yaml")
-    own = fake_values(tmp_path, engine="transformers", policy={"model": str(folder)})
-    for config in (asked, plain, parse_config(own, "test.yaml")):
+    values = fake_values(tmp_path, engine="transformers", policy={"model": str(folder)})
+    for config in (with_voter, plain, parse_config(values, "test.yaml")):
         check_inputs(config)
     (folder / "chat_template.jinja").unlink()
     with pytest.raises(InputError, match=r"voter a: .*model has no chat template"):
-        check_inputs(asked)
+        check_inputs(with_voter)
     with pytest.raises(InputError, match=r"policy: .*model has no chat template"):
-        check_inputs(parse_config(own, "test.yaml"))
+        check_inputs(parse_config(values, "test.yaml"))
     check_inputs(plain)
-    check_inputs(parse_config({**own, "iterations": 0}, "test.yaml"))
+    check_inputs(parse_config({**values, "iterations": 0}, "test.yaml"))
     # Older folders have it inside the tokenizer's settings.
     settings = json.loads((folder / "tokenizer_config.json").read_text())
     (folder / "tokenizer_config.json").write_text(json.dumps({**settings, "chat_template": template}))
-    check_inputs(asked)
+    check_inputs(with_voter)
 
 
-def test_two_tiny_models_vote_beside_a_policy(tmp_path: Path) -> None:
+def test_two_tiny_models_vote_next_to_a_policy(tmp_path: Path) -> None:
     """Real models through the whole way: imported by content, sampled by the engine, voting with their weights."""
     folders = {name: tmp_path / name for name in ("one", "two")}
     for seed, folder in enumerate(folders.values()):
@@ -175,9 +175,9 @@ def test_two_tiny_models_vote_beside_a_policy(tmp_path: Path) -> None:
         sampled = run_stage(SAMPLE_VOTERS, {"accepted": questions, **voters}, config, context).refs["voter_responses"]
         rows = read_table(sampled)
         assert rows.group_by("voter", maintain_order=True).len().rows() == [("one", 6), ("two", 6)]
-        one, two = (rows.filter(voter=name)["response"].to_list() for name in models)
-        assert one != two  # different models, and different seeds
-        own = [
+        first, second = (rows.filter(voter=name)["response"].to_list() for name in models)
+        assert first != second  # different models, and different seeds
+        policy_rows = [
             {
                 "question_id": schemas.question_id(text),
                 "sample_index": index,
@@ -193,7 +193,7 @@ def test_two_tiny_models_vote_beside_a_policy(tmp_path: Path) -> None:
         ]
         inputs = {
             "accepted": questions,
-            "responses": put_table(context, "responses", schemas.RESPONSES, own),
+            "responses": put_table(context, "responses", schemas.RESPONSES, policy_rows),
             "voter_responses": sampled,
         }
         weights = tuple(VoterWeight(name=name, weight=0.5) for name in models)
@@ -201,6 +201,6 @@ def test_two_tiny_models_vote_beside_a_policy(tmp_path: Path) -> None:
     assert tables["rewards"].height == 4 and tables["voter_answers"].height == 12
     answered = tables["voter_answers"].filter(status="ok").group_by("question_id").len()
     for vote in tables["votes"].iter_rows(named=True):
-        others = dict(answered.iter_rows()).get(vote["question_id"], 0)
-        assert sum(vote["class_shares"]) == pytest.approx((2 + 0.5 * others) / (2 + 0.5 * 6))
+        voter_answers = dict(answered.iter_rows()).get(vote["question_id"], 0)
+        assert sum(vote["class_shares"]) == pytest.approx((2 + 0.5 * voter_answers) / (2 + 0.5 * 6))
     assert {"vote/agreement/policy", "vote/agreement/one", "vote/agreement/two"} <= set(metrics)
