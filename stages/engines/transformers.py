@@ -16,7 +16,7 @@ from transformers.utils import logging as transformers_logging
 
 from stages.engines.base import AnyBatch, Completion, Progress, Responses, cut_at_stop, find_stop
 from stages.engines.decode import Row, Sampled, plan_batches, sample_batch
-from stages.engines.feeding import Open
+from stages.engines.feeding import PartialBatch
 from stages.engines.tokenizer import PolicyTokenizer, TokenizingEngine, first_line
 from storage.errors import InputError
 
@@ -71,12 +71,12 @@ class TransformersEngine(TokenizingEngine):
                 progress(rows + finished, tokens)
 
         for batch in batches:
-            opened = Open(batch)
+            collected = PartialBatch(batch)
             for row, completion in self._answer(batch, report):
-                opened.put(row.prompt, row.response, completion)
+                collected.add(row.prompt, row.response, completion)
                 rows, tokens = rows + 1, tokens + len(completion.token_ids)
             report(0)
-            yield batch, opened.responses
+            yield batch, collected.responses
 
     def sleep(self) -> None:
         self._model = self._tokenizer = self._key = None

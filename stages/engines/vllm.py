@@ -147,7 +147,7 @@ class VllmEngine(TokenizingEngine):
 
         return feed(
             batches,
-            ahead=2 * self._placement.max_sequences,
+            max_requests=2 * self._placement.max_sequences,
             check=lambda batch: tokenizer.check(batch, longest),
             submit=submit,
             wait=wait,

@@ -26,8 +26,8 @@ from stages.settings.engines import VllmPlacement
 from storage.errors import InputError
 from storage.version import code_version
 
-PATH = "/serl/policy"
-HEADER = "x-serl-policy"
+POLICY_PATH = "/serl/policy"
+POLICY_HEADER = "x-serl-policy"
 API_KEY = "VLLM_API_KEY"
 """Environment variable with a secret that vLLM asks for; the gate asks for it too."""
 MODEL = "policy"
@@ -88,9 +88,9 @@ class Gate:
             await self._app(scope, receive, send)
             return
         request = Request(scope, receive)
-        if request.url.path == PATH:
+        if request.url.path == POLICY_PATH:
             await (await self._answer(request))(scope, receive, send)
-        elif (wanted := request.headers.get(HEADER)) is None:
+        elif (wanted := request.headers.get(POLICY_HEADER)) is None:
             await self._app(scope, receive, send)
         elif self._loading.locked() or wanted != self._key:
             await _refuse(409, f"it holds {self._key or 'no policy yet'}")(scope, receive, send)
