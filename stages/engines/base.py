@@ -1,7 +1,7 @@
-"""What every stage that generates text asks of an engine, and the few rules all engines share. No torch here.
+"""The protocol of engines, which generate text with a policy, and the rules that all engines keep. No torch here.
 
-An engine holds at most one policy, named by the key of its artifact. Stages hand it token ids, not text, and get
-token ids with their log-probabilities back, so that nothing is tokenised twice (docs/explanation/method.md, 4.11).
+An engine holds at most one policy, named by the key of its artifact. Stages pass token ids, not text, and get token
+ids with their log-probabilities back, so that nothing is tokenised twice (docs/explanation/method.md, 4.11).
 
 Rules that every engine keeps (tests/unit/engines/test_conformance.py):
 - A row is one wanted response. Its randomness comes from its own seed and nothing else: not from the other rows of
@@ -23,20 +23,20 @@ from typing import Literal, Protocol, TypeVar
 from stages.settings.sample import AnswerPrompt
 from storage.errors import InputError
 
-# Called with (responses finished, their tokens) since `generate` was called.
 Progress = Callable[[int, int], None]
+"""Called with the numbers of responses finished, and of their tokens, since `generate` was called."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SamplingParams:
-    """How to pick tokens. Raises ValueError on a value outside its range."""
+    """How tokens are picked. Raises ValueError if a value is outside its range."""
 
     temperature: float
-    """0 takes the most probable token."""
+    """0: always the most probable token."""
     top_p: float = 1.0
     """Sample from the smallest set of tokens whose probability reaches this; in (0, 1]."""
     presence_penalty: float = 0.0
-    """Taken from the logit of every token that already occurs in the response."""
+    """Subtracted from the logit of every token that already occurs in the response."""
     max_tokens: int
     """Longest response, in tokens, eos included."""
     stop: tuple[str, ...] = ()
@@ -63,86 +63,113 @@ class Completion:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Batch:
-    """Prompts that are answered alike, and whose responses are wanted together. Stages add fields of their own."""
+    """Prompts with the same sampling parameters, answered together. Stages derive classes with more fields."""
 
     prompts: Sequence[Sequence[int]]
     """Token ids."""
     seeds: Sequence[Sequence[int]]
-    """For each prompt one seed (0 <= seed < 2^63) for each response wanted."""
+    """For each prompt, one seed (0 <= seed < 2^63) for each requested response."""
     params: SamplingParams
 
 
 AnyBatch = TypeVar("AnyBatch", bound=Batch)
 Responses = list[list[Completion]]
-"""Of every prompt of a batch, in order: one completion for each of its seeds."""
+"""For each prompt of a batch, in order, one completion for each of its seeds."""
 
 
 @dataclass(kw_only=True, slots=True)
 class EngineUse:
-    """What an engine's readiness has cost so far."""
+    """Starts of an engine and loaded policies so far, with their seconds."""
 
     starts: int = 0
     start_seconds: float = 0.0
     loads: int = 0
-    """Policies loaded, those of a start included."""
+    """Loaded policies, those loaded by a start included."""
     load_seconds: float = 0.0
-    """Without those of a start."""
+    """Seconds of loads, without those that were part of a start."""
 
 
 class Engine(Protocol):
-    """Generates responses with one policy at a time."""
+    """Generate responses to prompts, with one policy at a time.
+
+    Example::
+
+        engine.load(folder, key)
+        params = SamplingParams(temperature=1.0, max_tokens=64)
+        batch = Batch(prompts=[engine.encode("1 + 1 =")], seeds=[[7, 8]], params=params)
+        for answered, responses in engine.generate([batch]):
+            first, second = responses[0]
+            print(first.text, second.text)
+        engine.sleep()
+    """
+
+    # Residency: the policy that the engine holds, and the memory for it.
 
     use: EngineUse
+    """Starts and loads so far."""
 
     @property
     def on_gpu(self) -> bool:
-        """Whether it holds memory of this machine's GPUs, which the trainer wants too."""
+        """Whether the engine holds memory of this machine's GPUs, which the trainer needs too."""
 
     @property
     def policy_key(self) -> str | None:
-        """Key of the policy whose weights are held, None before `load` and after `sleep`."""
+        """Key of the policy that the engine holds; None before `load` and after `sleep`."""
+
+    def load(self, folder: Path, key: str) -> None:
+        """Load a policy; do nothing if the engine already holds the policy of this key.
+
+        Raises InputError, naming the folder, if weights, configuration or tokenizer are missing or unusable.
+
+        Args:
+            folder: a Hugging Face model folder.
+            key: key of the policy's artifact.
+        """
+
+    def sleep(self) -> None:
+        """Drop the policy and give its memory back; the next `load` brings a policy in again."""
+
+    def close(self) -> None:
+        """Release everything; the engine must not be used afterwards."""
+
+    # Generation with that policy. RuntimeError is raised if one is needed and the engine holds none.
 
     @property
     def max_model_tokens(self) -> int:
         """Longest prompt + response, in tokens."""
 
-    def load(self, folder: Path, key: str) -> None:
-        """Load the Hugging Face model in `folder`; nothing happens when `key` is what the engine holds already.
-
-        Raises InputError, naming the folder, where weights, configuration or tokenizer are missing or unusable.
-        """
-
     def encode(self, text: str) -> list[int]:
-        """Token ids of `text`, no special tokens added."""
+        """Return the token ids of `text`, without special tokens."""
 
     def encode_chat(self, messages: list[dict[str, str]]) -> list[int]:
-        """Token ids of a chat in the policy's own template, ending where the answer starts.
+        """Return the token ids of a chat in the policy's own template, up to where the answer starts.
 
-        Raises InputError when the policy has no chat template.
+        Raises InputError if the policy has no chat template.
+
+        Args:
+            messages: each with the entries `role` ("system", "user" or "assistant") and `content`.
         """
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """Text of `token_ids`, special tokens left out."""
+        """Return the text of `token_ids`, without special tokens."""
 
     def generate(
         self, batches: Iterable[AnyBatch], progress: Progress | None = None
     ) -> Iterator[tuple[AnyBatch, Responses]]:
-        """Each batch with its responses, as soon as it is complete, in any order.
+        """Yield each batch with its responses as soon as the batch is complete, in any order.
 
-        Batches are taken while others are under way, so an engine that works on many responses at a time never waits
-        for the last ones of a batch. A response that reaches the end of the context is cut there. Raises InputError,
-        naming the prompt, when a prompt is empty or leaves no room for a token.
+        A response that reaches the end of the context is cut there. Raises InputError, naming the prompt, if a prompt
+        is empty or leaves no room for a token.
+
+        Args:
+            batches: read while earlier batches are under way, so that an engine which works on many responses at a
+                time never waits for the last ones of a batch.
+            progress: called now and then, and after the last response.
         """
-
-    def sleep(self) -> None:
-        """Give the memory back; the next `load` brings a policy in again."""
-
-    def close(self) -> None:
-        """Release everything; the engine is not used afterwards."""
 
 
 def encode_question(engine: Engine, prompt: AnswerPrompt, question: str, before: str = "") -> list[int]:
-    """Return the token ids of a question's prompt; `before` is text in front of the question (worked examples)."""
+    """Return the token ids of a question's prompt, with the text `before` (worked examples) in front of it."""
     text = before + prompt.template.replace("{question}", question)
     if not prompt.chat:
         return engine.encode(text)
@@ -151,7 +178,10 @@ def encode_question(engine: Engine, prompt: AnswerPrompt, question: str, before:
 
 
 def check_request(batch: Batch, max_model_tokens: int) -> None:
-    """Refuse, before any work is done, prompts that cannot be answered (InputError) and uneven lists (ValueError)."""
+    """Raise an error if a batch cannot be answered.
+
+    InputError: a prompt is empty, or leaves no room for a token. ValueError: prompts and seeds differ in number.
+    """
     if len(batch.prompts) != len(batch.seeds):
         raise ValueError(f"{len(batch.prompts)} prompts but {len(batch.seeds)} lists of seeds")
     for row, prompt in enumerate(batch.prompts):
@@ -165,15 +195,15 @@ def check_request(batch: Batch, max_model_tokens: int) -> None:
 
 
 def find_stop(text: str, stop: Sequence[str]) -> int | None:
-    """Where the earliest stop string starts in `text`, None when there is none."""
+    """Return the position of the earliest stop string in `text`, None if there is none."""
     return min((position for s in stop if (position := text.find(s)) >= 0), default=None)
 
 
 def cut_at_stop(completion: Completion, stop: Sequence[str], decode: Callable[[Sequence[int]], str]) -> Completion:
-    """The completion ended at the token that completes its first stop string, the text cut before the string.
+    """Return the completion, ended at the token that completes its first stop string, with the text before the string.
 
-    `decode` must be such that a prefix of the tokens gives (up to a broken last character) a prefix of the text: the
-    token is found by bisection, in log2(tokens) decodings.
+    The token is found by bisection, in log2(tokens) decodings. So a prefix of the tokens must decode to a prefix of the
+    text, up to a broken last character.
     """
     if find_stop(completion.text, stop) is None:
         return completion

@@ -1,8 +1,8 @@
 """The decode loop of the transformers engine: many samples of many prompts from any decoder-only model.
 
-Faster than transformers' `generate` for many samples of one prompt, because a prompt is read once and its cache
-repeated, the cache is allocated once instead of concatenated at every step, finished rows leave the batch, and a
-token costs one pass over the vocabulary (tests/benchmarks/decode.py measures it).
+The loop is faster than transformers' `generate` for many samples of one prompt (tests/benchmarks/decode.py measures
+it). A prompt is read once and its cache repeated; the cache is allocated once instead of concatenated at every step;
+finished rows leave the batch; and a token costs one pass over the vocabulary.
 
 Letters of the shapes: G prompts, R rows (responses), P padded prompt length, T most new tokens, V vocabulary.
 """
@@ -20,7 +20,8 @@ from stages.engines.base import SamplingParams
 
 # Rows are dropped once a quarter of the batch is finished: each drop copies the cache, which costs about one step.
 COMPACT_BELOW = 0.75
-# Steps between two looks for stop strings, which cost a decoding per row; the caller cuts what came after the string.
+# Steps from one search for stop strings to the next: a search decodes every row. The caller cuts a response at the
+# string.
 STOP_EVERY = 16
 
 
@@ -29,29 +30,32 @@ class Row:
     """One response to be sampled."""
 
     prompt: int
-    """Index of its prompt in the call."""
+    """Index of the prompt in the call."""
     response: int
     """Index of the response among those of its prompt."""
     seed: int
-    """Source of its randomness."""
+    """The only source of the response's randomness."""
     max_tokens: int
-    """Tokens it may have: the wanted number or what the context leaves."""
+    """Longest response, in tokens: the requested number, or less if the context leaves less."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sampled:
-    """What came of a batch, on the CPU."""
+    """Sampled responses of a batch, on the CPU."""
 
     tokens_RT: Tensor
-    """Token ids; columns at and after the row's length mean nothing."""
+    """Token ids (R, T); columns at and after the row's length mean nothing."""
     logprobs_RT: Tensor
-    """Log-probability of each token under softmax(logits / temperature)."""
+    """Log-probability of each token under softmax(logits / temperature), (R, T)."""
     lengths_R: Tensor
-    """Number of tokens, eos included."""
+    """Number of tokens of each row, eos included, (R,)."""
 
 
 class PreallocatedLayer(DynamicLayer):  # type: ignore[misc]  # transformers is untyped
-    """One layer's keys and values in a buffer as long as the batch can get, filled from the left."""
+    """One layer's keys and values, in a buffer for the longest response, filled from the left.
+
+    `prefilled` holds the layer after the prompts; `owners_R` is each row's index among them; `length` counts tokens.
+    """
 
     def __init__(self, prefilled: DynamicLayer, owners_R: Tensor, length: int) -> None:
         super().__init__()
@@ -76,17 +80,17 @@ class PreallocatedLayer(DynamicLayer):  # type: ignore[misc]  # transformers is 
         return self.used
 
     def keep(self, rows: Tensor) -> None:
-        """Drop every row but `rows`."""
+        """Keep the rows of these indices, in this order, and drop the others."""
         length = self.keys.shape[-2]
         self.keys = self._repeat(self.keys, rows, length)
         self.values = self._repeat(self.values, rows, length)
 
 
 def plan_batches(prompt_lengths: Sequence[int], rows: Sequence[Row], max_batch_tokens: int) -> Iterator[list[Row]]:
-    """Rows grouped so that rows x (longest prompt + longest response) stays within the budget, if a single row does.
+    """Yield groups of rows with rows x (longest prompt + longest response) <= `max_batch_tokens`.
 
-    Prompts are taken by length, which keeps padding low; rows of one prompt stay in order. The result depends on the
-    arguments alone.
+    A row that is longer than that forms a group alone. Prompts are taken by length, which keeps padding low; rows of
+    one prompt stay in order. The result depends on the arguments alone.
     """
     batch: list[Row] = []
     widest = 0
@@ -101,7 +105,7 @@ def plan_batches(prompt_lengths: Sequence[int], rows: Sequence[Row], max_batch_t
 
 
 def row_uniforms(rows: Sequence[Row]) -> Tensor:
-    """The rows' randomness, numbers in [0, 1), one for each token a row may have: (R, T) float64, 0 beyond."""
+    """Return the rows' randomness: a number in [0, 1) for each token that a row may have, 0 beyond; (R, T) float64."""
     uniforms_RT = np.zeros((len(rows), max(row.max_tokens for row in rows)))
     for i, row in enumerate(rows):
         uniforms_RT[i, : row.max_tokens] = np.random.Generator(np.random.Philox(key=row.seed)).random(row.max_tokens)
@@ -111,7 +115,7 @@ def row_uniforms(rows: Sequence[Row]) -> Tensor:
 def pick_tokens(
     logits_RV: Tensor, uniforms_R: Tensor, params: SamplingParams, seen_RV: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Next tokens, and their log-probabilities under softmax(logits / temperature), each of shape (R,).
+    """Return the next tokens, and their log-probabilities under softmax(logits / temperature), each of shape (R,).
 
     `seen_RV` is True at the tokens that a presence penalty applies to.
     """
@@ -127,11 +131,11 @@ def pick_tokens(
 
 
 def draw(logits_RV: Tensor, uniforms_R1: Tensor, top_p: float) -> Tensor:
-    """Tokens (R, 1) by inverse CDF: the first at which the cumulative probability passes the row's number.
+    """Return tokens (R, 1) by inverse CDF: the first at which the cumulative probability passes the row's number.
 
-    The sums run in float64: over a vocabulary of 150,000 float32 would move the borders between tokens. With `top_p`
+    The sums run in float64: over a vocabulary of 150,000, float32 would move the borders between tokens. With `top_p`
     below 1 the tokens are taken from the most probable on, and the numbers are scaled to the mass of the smallest set
-    that reaches it.
+    whose probability reaches `top_p`.
     """
     order = None
     if top_p < 1:
@@ -147,13 +151,16 @@ def draw(logits_RV: Tensor, uniforms_R1: Tensor, top_p: float) -> Tensor:
 
 
 def prefill(model: Any, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, list[DynamicLayer], Tensor]:
-    """Logits after each prompt (G, V), the cache's layers, the mask of real tokens (G, P). Padding is on the left."""
+    """Return the logits after each prompt (G, V), the cache's layers, and the mask of real tokens (G, P).
+
+    Padding is on the left.
+    """
     width = max(map(len, prompts))
     ids = torch.tensor([[0] * (width - len(prompt)) + list(prompt) for prompt in prompts], device=model.device)
     pads = torch.tensor([[width - len(prompt)] for prompt in prompts], device=model.device)
     columns = torch.arange(width, device=model.device)
     real = (columns >= pads).long()
-    # Without a config every layer keeps the whole sequence, also where the model slides a window: the mask does that.
+    # Without a config every layer keeps the whole sequence; in layers with a sliding window the mask cuts it.
     cache = DynamicCache()
     output = model(
         input_ids=ids,
@@ -176,15 +183,22 @@ def sample_batch(
     stopped: Callable[[list[int]], bool] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Sampled:
-    """Sample every row to its end. `prompts` are those of the call, of which the batch uses the ones its rows name.
+    """Sample every row to its end.
 
-    `stopped` says of a row's tokens so far whether they hold a stop string; `progress` gets the number of ended rows.
+    Args:
+        model: a causal language model of transformers.
+        prompts: token ids of all prompts of the call; `row.prompt` is an index into them.
+        rows: the responses to sample together.
+        params: how tokens are picked.
+        eos_ids: tokens that end a response.
+        stopped: returns whether a row's tokens so far hold a stop string.
+        progress: called with the number of rows that have ended.
     """
     device, steps = model.device, max(row.max_tokens for row in rows)
-    used = sorted({row.prompt for row in rows})
-    place = {prompt: i for i, prompt in enumerate(used)}
-    owners_R = torch.tensor([place[row.prompt] for row in rows], device=device)
-    logits_GV, prefilled, real_GP = prefill(model, [prompts[i] for i in used])
+    prompt_indices = sorted({row.prompt for row in rows})
+    owner_of = {prompt_index: i for i, prompt_index in enumerate(prompt_indices)}
+    owners_R = torch.tensor([owner_of[row.prompt] for row in rows], device=device)
+    logits_GV, prefilled, real_GP = prefill(model, [prompts[i] for i in prompt_indices])
     width = real_GP.shape[1]
 
     tokens_RT = torch.zeros((len(rows), steps), dtype=torch.long, device=device)

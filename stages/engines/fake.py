@@ -1,9 +1,9 @@
-"""An engine without a model, for tests of the pipeline: it plays a policy that writes questions and answers them.
+"""An engine without a model, for tests of the pipeline: the fake writes questions and answers them like a policy.
 
-Every response is a function of (prompt text, seed) alone, the same whichever policy is loaded. It misbehaves as real
-policies do: questions that repeat an example, are too short, ask for a picture or are cut by the token limit;
-responses without an answer; questions on which the samples agree from hardly to always, so that the difficulty gate
-has something to drop. Presence penalty and top-p have no effect.
+Every response is a function of (prompt text, seed) alone, whichever policy is loaded. The fake misbehaves as real
+policies do. Some questions repeat an example, are too short, ask for a picture or are cut by the token limit; some
+responses have no answer; and the samples agree on some questions hardly, on others always, so that the difficulty
+filter has something to drop. Presence penalty and top-p have no effect.
 """
 
 import random
@@ -22,9 +22,9 @@ from stages.engines.base import (
     cut_at_stop,
 )
 
-# Token ids: the 256 bytes of UTF-8, then these.
+# Token ids: first the 256 bytes of UTF-8.
 EOS, START = 256, 257
-# A numbered list that waits for its next item, with or without the opening of an assistant's turn behind it.
+# A numbered list that ends with the number of its next item; the start of an assistant's turn may follow.
 OPEN_LIST = re.compile(r"(?:^|\n)[ \t]*(\d{1,9})\.\s*(?:assistant\s*)?\Z")
 ITEM = re.compile(r"(?m)^[ \t]*\d{1,9}\.[ \t]*(\S.*)$")
 
@@ -53,7 +53,10 @@ class FakeEngine:
         return list(text.encode())
 
     def encode_chat(self, messages: list[dict[str, str]]) -> list[int]:
-        turns = ([START, *self.encode(f"{m['role']}\n{m['content']}"), EOS, *self.encode("\n")] for m in messages)
+        turns = (
+            [START, *self.encode(f"{message['role']}\n{message['content']}"), EOS, *self.encode("\n")]
+            for message in messages
+        )
         return [token for turn in turns for token in turn] + [START, *self.encode("assistant\n")]
 
     def decode(self, token_ids: Sequence[int]) -> str:
@@ -91,23 +94,23 @@ class FakeEngine:
         else:
             text = _answer(rng, question, greedy=params.temperature == 0)
         tokens = [*self.encode(text), EOS]
-        whole = len(tokens) <= limit
+        fits = len(tokens) <= limit
         tokens = tokens[:limit]
         completion = Completion(
             token_ids=tokens,
             logprobs=[-2.0 * rng.random() for _ in tokens],
-            finish_reason="stop" if whole else "length",
+            finish_reason="stop" if fits else "length",
             text=self.decode(tokens),
         )
         return cut_at_stop(completion, params.stop, self.decode)
 
 
 def _more_questions(rng: random.Random, number: int, examples: Sequence[str], limit: int) -> str:
-    """A list going on after "`number`.": one to four questions or, one time in seven, more than `limit` tokens."""
-    endless = rng.random() < 1 / 7
+    """Return the rest of a list after "`number`.": 1 to 4 questions or, one time in seven, more than `limit` tokens."""
+    too_long = rng.random() < 1 / 7
     count = rng.randint(1, 4)
     text = " " + _question(rng, examples)
-    while len(text) <= limit if endless else count > 1:
+    while len(text) <= limit if too_long else count > 1:
         number, count = number + 1, count - 1
         text += f"\n{number}. {_question(rng, examples)}"
     return text
@@ -127,9 +130,12 @@ def _question(rng: random.Random, examples: Sequence[str]) -> str:
 
 
 def _answer(rng: random.Random, question: str, *, greedy: bool) -> str:
-    """Worked steps and a boxed number: the question's usual one with a probability of its own (0.1-1, mean 0.6)."""
-    of_question = random.Random(question)
-    usual, agreement = of_question.randint(2, 60), of_question.triangular(0.1, 1.0, 0.7)
+    """Return worked steps and a boxed number, or a response without an answer.
+
+    Each question has a usual number, and a probability (0.1 to 1, 0.6 on average) with which a response gives it.
+    """
+    question_rng = random.Random(question)
+    usual, agreement = question_rng.randint(2, 60), question_rng.triangular(0.1, 1.0, 0.7)
     drawn = rng.random()
     if greedy or drawn < agreement:
         answer = usual

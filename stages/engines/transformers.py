@@ -1,7 +1,8 @@
-"""The light default engine: any decoder-only attention model through transformers, with the loop in `decode`.
+"""The default engine: any decoder-only attention model through transformers, with the loop in `decode`.
 
-Float32 on a CPU, where bfloat16 is several times slower, bfloat16 on a GPU. Only local safetensors are read, and no
-code from a model folder is run. Given the same prompts, seeds and weights a CPU returns the same bytes.
+The model runs in float32 on a CPU, where bfloat16 is several times slower, and in bfloat16 on a GPU. Only local
+safetensors are read, and no code from a model folder is run. Given the same prompts, seeds and weights, a CPU returns
+the same bytes.
 """
 
 import time
@@ -16,7 +17,7 @@ from transformers.utils import logging as transformers_logging
 
 from stages.engines.base import AnyBatch, Completion, Progress, Responses, cut_at_stop, find_stop
 from stages.engines.decode import Row, Sampled, plan_batches, sample_batch
-from stages.engines.feeding import Open
+from stages.engines.feeding import PartialBatch
 from stages.engines.tokenizer import PolicyTokenizer, TokenizingEngine, first_line
 from storage.errors import InputError
 
@@ -24,9 +25,10 @@ from storage.errors import InputError
 class TransformersEngine(TokenizingEngine):
     """An `Engine` (see base) in this process.
 
-    `device` is "auto" (a GPU if there is one) or a torch device; `threads` sets torch's threads for the whole process
-    (two threads on two busy cores are slower than one); `max_batch_tokens` bounds rows x (prompt + response) of a
-    batch, so memory.
+    Args:
+        device: "auto" (a GPU if there is one) or a torch device.
+        threads: torch's threads for the whole process; two threads on two busy cores are slower than one.
+        max_batch_tokens: bound on rows x (prompt + response) of a batch, in tokens, and so on its memory.
     """
 
     def __init__(self, *, device: str = "auto", threads: int | None = None, max_batch_tokens: int = 65_536) -> None:
@@ -71,12 +73,12 @@ class TransformersEngine(TokenizingEngine):
                 progress(rows + finished, tokens)
 
         for batch in batches:
-            opened = Open(batch)
+            collected = PartialBatch(batch)
             for row, completion in self._answer(batch, report):
-                opened.put(row.prompt, row.response, completion)
+                collected.add(row.prompt, row.response, completion)
                 rows, tokens = rows + 1, tokens + len(completion.token_ids)
             report(0)
-            yield batch, opened.responses
+            yield batch, collected.responses
 
     def sleep(self) -> None:
         self._model = self._tokenizer = self._key = None
@@ -87,7 +89,7 @@ class TransformersEngine(TokenizingEngine):
         self.sleep()
 
     def _answer(self, batch: AnyBatch, report: Callable[[int], None]) -> Iterator[tuple[Row, Completion]]:
-        """Every row with its completion, those that were decoded together at a time."""
+        """Yield every row with its completion, one group after another of rows that are decoded together."""
         model, tokenizer, context = self._held_model(), self.tokenizer, self.max_model_tokens
         tokenizer.check(batch, context)
         prompts, params = batch.prompts, batch.params
@@ -110,11 +112,11 @@ class TransformersEngine(TokenizingEngine):
         logprobs = [row[:n] for row, n in zip(sampled.logprobs_RT.tolist(), lengths, strict=True)]
         texts = self.tokenizer.decode_all(ids)
         eos = set(self.tokenizer.eos_ids)
-        whole = (
+        uncut = (
             Completion(token_ids=t, logprobs=p, finish_reason="stop" if t[-1] in eos else "length", text=text)
             for t, p, text in zip(ids, logprobs, texts, strict=True)
         )
-        return [cut_at_stop(completion, stop, self.decode) for completion in whole]
+        return [cut_at_stop(completion, stop, self.decode) for completion in uncut]
 
     def _held_model(self) -> Any:
         if self._model is None:
@@ -123,15 +125,18 @@ class TransformersEngine(TokenizingEngine):
 
 
 def load_model(folder: Path, device: torch.device) -> Any:
-    """The causal language model in `folder`, ready to run. Raises InputError where weights are missing or unusable."""
+    """Return the causal language model in `folder`, ready to run.
+
+    Raises InputError if weights are missing or unusable, or if the model is recurrent.
+    """
     dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
     transformers_logging.disable_progress_bar()
-    # The missing weights that transformers would fill at random, with a warning, are an error of ours.
+    # transformers fills missing weights at random, with a warning; here they are an error (`missing`).
     try:
         model, report = AutoModelForCausalLM.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, dtype=dtype, output_loading_info=True
         )
-    except Exception as error:  # the readers of foreign files, some in Rust, raise anything
+    except Exception as error:  # libraries that read files, some in Rust, raise anything
         raise InputError(f"model folder {folder}: its weights cannot be loaded ({first_line(error)})") from error
     missing = sorted(report["missing_keys"]) + sorted(map(str, report["mismatched_keys"]))
     if missing:
@@ -139,7 +144,7 @@ def load_model(folder: Path, device: torch.device) -> Any:
             f"model folder {folder} lacks {len(missing)} weights that its config.json asks for, e.g. {missing[0]}"
         )
     if getattr(model, "_is_stateful", False):
-        # A recurrent state would take in the padding on the left, and the results would be wrong without an error.
+        # Padding on the left would change a recurrent state, and the results would be wrong without an error.
         raise InputError(
             f"model folder {folder}: {model.config.model_type} is recurrent; expected an attention-only model"
         )

