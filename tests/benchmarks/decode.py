@@ -2,9 +2,9 @@
 
     python -m tests.benchmarks.decode
 
-A random Qwen2 of the quickstart's size, 64 prompts x 16 samples x 48 tokens, one thread. Nothing ends early in the
-main figure, so both do the same number of tokens; a second one lets rows end at random, as trained models do. The
-last line is one JSON object.
+A random Qwen2 of the quickstart's size, 64 prompts x 16 samples x 48 tokens, one thread. In the main figure no row ends
+early, so both sides compute the same number of tokens; in a second figure rows end at random, as those of trained
+models do. The last line is one JSON object.
 """
 
 import json
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def reference(model: Any, prompts: list[list[int]], eos: list[int]) -> int:
-    """The same work by `generate`, all prompts in one left-padded batch; returns the number of tokens."""
+    """Do the same work by `generate`, all prompts in one left-padded batch; return the number of tokens."""
     width = max(map(len, prompts))
     ids = torch.tensor([[0] * (width - len(p)) + p for p in prompts])
     mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts])
@@ -72,7 +72,7 @@ def reference(model: Any, prompts: list[list[int]], eos: list[int]) -> int:
 
 
 def best_rate(work: Callable[[], int], repeats: int = 3) -> float:
-    """Tokens per second of the fastest of `repeats` runs; other processes only ever slow a run down."""
+    """Return the tokens per second of the fastest of `repeats` runs; other processes can only slow a run down."""
     rates = []
     for _ in range(repeats):
         start = time.perf_counter()

@@ -1,9 +1,9 @@
-"""The sample stage on vLLM against a bare `LLM.generate`, weights in place, starts in a run, and all engines' speed.
+"""The sample stage on vLLM against a bare `LLM.generate`, the time of loads and starts, and all engines' speed.
 
     .venv-vllm/bin/python -m tests.benchmarks.engine     (made by `make test-vllm`)
 
 A random Qwen2 of the quickstart's size, 256 questions x 16 samples x 48 tokens, one thread. The bare call gets the same
-prompts, seeds and settings in the same vLLM and delivers the same: ids, log-probabilities, text. The last line is JSON:
+prompts, seeds and settings in the same vLLM and returns the same: ids, log-probabilities, text. The last line is JSON:
 
 ratio          tokens/s of the whole stage (encoding, generation, decoding, Parquet, manifest) over the bare call's
 reload_s       seconds until another policy of the same architecture is loaded into the running vLLM
@@ -64,10 +64,10 @@ def main() -> None:
 
 
 def against_bare_generate(folder: Path, policy: Path, resources: Resources) -> tuple[float, dict[str, float]]:
-    """Both in turn, several times; the medians' ratio."""
+    """Run both in turn, several times; return the ratio of the medians, and the medians in tokens per second."""
     engine: Any = resources.engine()
     sample = stage_of(folder / "run", policy, resources)
-    sample(0)  # vLLM starts, and both have been warm once
+    sample(0)  # starts vLLM
     stage, bare = [], []
     for seed in range(1, ROUNDS + 1):
         stage.append(rate(lambda seed=seed: sample(seed)))
@@ -78,19 +78,19 @@ def against_bare_generate(folder: Path, policy: Path, resources: Resources) -> t
 
 
 def server_rate(folder: Path, policy: Path) -> float:
-    """Tokens per second of the sample stage on a vLLM server on this machine, JSON over HTTP between the two."""
+    """Return the tokens per second of the sample stage with a vLLM server on this machine, JSON over HTTP between."""
     with VllmServer(policy, "compute.vllm.cache_gib=1") as server:
         compute = Compute(threads=1, shard_rows=64, server=ServerPlacement(urls=(server.url,)))
         with Resources(compute, "server") as resources:
             sample = stage_of(folder / "server", policy, resources)
             sample(0)
             rates = [rate(lambda seed=seed: sample(seed)) for seed in range(1, ROUNDS + 1)]
-    print("sample stage on a server", *(f"{found:8,.0f}" for found in rates), "tokens/s")
+    print("sample stage on a server", *(f"{each:8,.0f}" for each in rates), "tokens/s")
     return round(median(rates))
 
 
 def stage_of(folder: Path, policy: Path, resources: Resources) -> Callable[[int], int]:
-    """The sample stage: with a seed, it runs once more and returns its tokens."""
+    """Return a function that runs the sample stage with a seed and returns the number of sampled tokens."""
     context = Context(store=Store(str(folder)), seed=1, iteration=1, resources=resources)
     accepted = put_table(context, "accepted", schemas.ACCEPTED, questions())
     settings = ImportPolicy(path=str(policy), sha256=content_of_policy(str(policy)))
@@ -103,7 +103,7 @@ def stage_of(folder: Path, policy: Path, resources: Resources) -> Callable[[int]
 
 
 def bare_generate(engine: Any, seed: int) -> int:
-    """What a script without this software would do, in the engine's own vLLM."""
+    """Do the same work as a script without this software would, in the engine's vLLM; return the number of tokens."""
     from vllm import SamplingParams as VllmParams
 
     prompts = [{"prompt_token_ids": ids} for ids in prompt_ids(engine) for _ in range(SAMPLES)]
@@ -112,11 +112,11 @@ def bare_generate(engine: Any, seed: int) -> int:
         for n in range(len(prompts))
     ]
     engine._llm.reset_prefix_cache()
-    return sum(len(found.outputs[0].token_ids) for found in engine._llm.generate(prompts, params, use_tqdm=False))
+    return sum(len(output.outputs[0].token_ids) for output in engine._llm.generate(prompts, params, use_tqdm=False))
 
 
 def reload_seconds(engine: Engine, policies: Sequence[Path]) -> float:
-    """The slowest of several."""
+    """Return the seconds of the slowest of several loads."""
     seconds = []
     for turn in range(6):
         started = time.perf_counter()
@@ -126,7 +126,7 @@ def reload_seconds(engine: Engine, policies: Sequence[Path]) -> float:
 
 
 def transformers_rates(policy: Path) -> tuple[float, float]:
-    """Tokens per second of our transformers engine and of transformers' own `generate`."""
+    """Return the tokens per second of our transformers engine and of transformers' own `generate`."""
     engine = TransformersEngine(device="cpu", threads=1)
     engine.load(policy, "tiny")
     prompts = prompt_ids(engine)[:64]
@@ -134,15 +134,16 @@ def transformers_rates(policy: Path) -> tuple[float, float]:
     params = SamplingParams(temperature=1.0, max_tokens=NEW_TOKENS)
     ours, theirs = [], []
     for _ in range(ROUNDS):
-        found = rate(lambda: sum(len(c.token_ids) for row in generate(engine, prompts, params, seeds) for c in row))
-        ours.append(found)
+        ours.append(
+            rate(lambda: sum(len(c.token_ids) for row in generate(engine, prompts, params, seeds) for c in row))
+        )
         theirs.append(rate(lambda: reference(engine._held_model(), prompts, engine.tokenizer.eos_ids)))
         print(f"transformers engine {ours[-1]:8,.0f} tokens/s   its own generate {theirs[-1]:8,.0f}")
     return round(median(ours)), round(median(theirs))
 
 
 def start_share(root: Path, engine: EngineKind) -> float:
-    """Of a quickstart of two iterations after iteration 0."""
+    """Return the share of starts and loads in a quickstart of two iterations, without iteration 0."""
     config = load_config(Path("configs/quickstart.yaml"), (f"root={root}", f"engine={engine}", "iterations=2"))
     run_locally(config)
     run = open_run(config.uri)
@@ -164,7 +165,7 @@ def prompt_ids(engine: Any) -> list[list[int]]:
 
 
 def rate(work: Callable[[], Any]) -> float:
-    """Tokens per second of `work`, which returns how many it made."""
+    """Return the tokens per second of `work`, which returns its number of tokens."""
     started = time.perf_counter()
     return float(work()) / (time.perf_counter() - started)
 

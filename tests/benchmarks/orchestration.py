@@ -1,12 +1,12 @@
-"""What Prefect, start-up of processes and reports add to an iteration whose stages take a known time.
+"""The time that Prefect, starts of processes and reports add to an iteration whose stages take a known time.
 
     python -m tests.benchmarks.orchestration [--seconds 600]
 
-The fake engine sleeps for each response, so that the responses of an iteration take `--seconds` in all; whatever else
-passes from the start of the command to the end of its process counts as overhead, filters, votes and grading included.
-The same iteration is done by `serl run`, by the stages alone without Prefect (`flows.run_loop`), and by the deployment
-`serl/iteration` with its GPU stages on a worker of pool gpu, the server on PostgreSQL where it is installed. The last
-two take a tenth of the time, as what they add does not depend on it. The last line is JSON:
+The fake engine sleeps for each response, so that the responses of an iteration take `--seconds` in all. All other time
+from the start of the command to the end of its process counts as overhead, filters, votes and grading included. The
+same iteration runs in three ways: by `serl run`, by the stages alone without Prefect (`flows.run_loop`), and by the
+deployment `serl/iteration` with its GPU stages on a worker of pool gpu; the server uses PostgreSQL if it is installed.
+The last two ways get a tenth of the seconds, because their overhead does not depend on them. The last line is JSON:
 
 share          overhead of `serl run` over its time, for an iteration of `--seconds`
 inline_s       its overhead in seconds
@@ -32,7 +32,7 @@ from tests.prefect_server import POSTGRESQL, SLOW_FAKE, prefect_server
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=600.0, help="what the responses of the iteration take")
+    parser.add_argument("--seconds", type=float, default=600.0, help="time for all responses of the iteration")
     seconds = parser.parse_args().seconds
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -51,7 +51,7 @@ def _config(root: Path, **changes: object) -> RunConfig:
 
 
 def _responses(config: RunConfig) -> int:
-    """How many responses iteration 1 asks for."""
+    """Return the number of responses that iteration 1 requests."""
     run_locally(config)
     run = open_run(config.uri)
     return config.generate.prompts + run.table("responses", 1).height + run.table("grades", 1).height
@@ -62,7 +62,10 @@ def _slowed(responses: int, seconds: float) -> dict[str, str]:
 
 
 def _overhead(way: str, root: Path, responses: int, seconds: float) -> float:
-    """Of iteration 1, in a process of its own; iteration 0 is there already, and with it Prefect's database."""
+    """Return the overhead of iteration 1, in seconds, in a separate process.
+
+    Iteration 0, and with it Prefect's database, exists before.
+    """
     config = _config(root)
 
     def iterate(number: int, **env: str) -> None:
@@ -72,16 +75,16 @@ def _overhead(way: str, root: Path, responses: int, seconds: float) -> float:
             "serl run": ["-m", "flows.cli", "run", str(file)],
             "the stages alone": ["-c", _PLAIN, str(file)],
         }[way]
-        everything = environment(PREFECT_HOME=str(root / "prefect"), **env)
+        full_environment = environment(PREFECT_HOME=str(root / "prefect"), **env)
         subprocess.run(
-            [sys.executable, *command], cwd=REPOSITORY, env=everything, check=True, stdout=subprocess.DEVNULL
+            [sys.executable, *command], cwd=REPOSITORY, env=full_environment, check=True, stdout=subprocess.DEVNULL
         )
 
     iterate(0)
     started = time.monotonic()
     iterate(1, **_slowed(responses, seconds))
     overhead = time.monotonic() - started - seconds
-    print(f"{way}: {overhead:.1f} s beside {seconds:.0f} s of responses", flush=True)
+    print(f"{way}: {overhead:.1f} s on top of {seconds:.0f} s of responses", flush=True)
     return overhead
 
 
@@ -95,6 +98,7 @@ run_locally(RunConfig.model_validate_json(Path(sys.argv[1]).read_text()))
 
 
 def _deployment(folder: Path, responses: int, seconds: float) -> float:
+    """Return the overhead of iteration 1 in the deployment, in seconds, from the request to Completed."""
     config = _config(folder / "deployment", gpu="deployment")
     run_locally(config.model_copy(update={"iterations": 0}))
     (folder / "server").mkdir()
@@ -106,7 +110,7 @@ def _deployment(folder: Path, responses: int, seconds: float) -> float:
         server.wait_for(server.submit(config, iterations=1), seconds=seconds + 600)
         overhead = time.monotonic() - started - seconds
     database = "PostgreSQL" if POSTGRESQL else "SQLite"
-    print(f"deployment ({database}): {overhead:.1f} s beside {seconds:.0f} s of responses", flush=True)
+    print(f"deployment ({database}): {overhead:.1f} s on top of {seconds:.0f} s of responses", flush=True)
     return overhead
 
 

@@ -2,11 +2,11 @@
 
     python -m tests.benchmarks.similarity
 
-The text follows the MATH questions that lie beside the repository (without them: invented words with Zipf's
-frequencies): a made question follows one of them for four words on average, goes on in another after the same word,
-and has every twentieth word replaced by a number. The median candidate is then less like the nearest of 500 than a
-MATH-500 question is, so bounds leave out no more than on real text. A tenth of the 2,000 candidates are texts of the
-bank with every tenth word replaced.
+The texts are derived from the MATH questions in shared/data next to the repository; without them, from invented words
+with Zipf's frequencies. A derived question follows a MATH question for four words on average, continues in another
+after the same word, and has every twentieth word replaced by a number. The median candidate is then less like the
+nearest of 500 than a MATH-500 question is, so the bounds skip no more pairs than on real text. A tenth of the 2,000
+candidates are texts of the bank with every tenth word replaced.
 
 ratio                       pairs a second of nearest() on one core, over rouge_score's: 2,000 candidates x a bank of
                             100,000, in processor seconds of all threads; rouge_score scores a sample of those pairs
@@ -33,9 +33,11 @@ from stages.text.similarity import RougeLBank, tokenize
 
 DATA = Path(__file__).resolve().parents[2] / "../shared/data"
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
-RATIO_SIZE, SAMPLE = 100_000, 2_000  # texts of the bank; pairs that rouge_score scores
+RATIO_SIZE, SAMPLE = 100_000, 2_000
+"""Texts of the bank for `ratio`; pairs that rouge_score scores."""
 CANDIDATES, THRESHOLD = 2_000, 0.7
-CHUNK = 50_000  # texts made at a time
+CHUNK = 50_000
+"""Texts that are derived at a time."""
 
 
 def main() -> None:
@@ -86,6 +88,7 @@ def main() -> None:
 
 
 def one_by_one_us(texts: list[str]) -> float:
+    """Return the microseconds per text if each is searched for, then added."""
     bank, start = RougeLBank(), time.perf_counter()
     for text in texts:
         bank.nearest([text])
@@ -94,7 +97,10 @@ def one_by_one_us(texts: list[str]) -> float:
 
 
 def ratio_to_rouge_score(bank: RougeLBank, candidates: list[str], texts: list[str]) -> float:
-    """Pairs a processor second, ours over rouge_score's; the best of three runs each, in turn. The bank has `texts`."""
+    """Return the pairs per processor second, ours over rouge_score's; the bank's first texts are `texts`.
+
+    Each side counts with the best of three runs, in turn.
+    """
     scorer, rng = RougeScorer(["rougeL"], use_stemmer=False), np.random.default_rng(2)
     pairs = rng.integers((len(candidates), len(texts)), size=(SAMPLE, 2)).tolist()
     ours = theirs = float("inf")
@@ -111,7 +117,7 @@ def ratio_to_rouge_score(bank: RougeLBank, candidates: list[str], texts: list[st
 
 
 class Questions:
-    """Makes texts of the length, vocabulary and word order of MATH questions; the same for the same seed."""
+    """Derives texts with the length, vocabulary and word order of MATH questions; the same for the same seed."""
 
     def __init__(self) -> None:
         texts = _real_questions() or _invented_questions()
@@ -120,11 +126,13 @@ class Questions:
         self.words = np.array(list(ids), dtype=object)
         self.lengths = np.array([len(words) for words in texts])
         self.starts = self.lengths.cumsum() - self.lengths
-        self.places = self.corpus.argsort(kind="stable")  # where each word occurs, word after word
+        # Positions in the corpus of each word, word after word.
+        self.positions = self.corpus.argsort(kind="stable")
         self.counts = np.bincount(self.corpus)
         self.first = self.counts.cumsum() - self.counts
 
     def make(self, count: int, seed: int) -> list[str]:
+        """Return `count` new texts."""
         rng = np.random.default_rng(seed)
         lengths = rng.choice(self.lengths, count)
         at = rng.choice(self.starts, count)
@@ -134,11 +142,12 @@ class Questions:
             ids[live, column] = word = self.corpus[at[live]]
             leaves = rng.random(live.size) < 1 / 4
             left = word[leaves]
-            at[live[leaves]] = self.places[self.first[left] + rng.integers(self.counts[left])]
+            at[live[leaves]] = self.positions[self.first[left] + rng.integers(self.counts[left])]
             at[live] = (at[live] + 1) % len(self.corpus)
         return [self._replace(self.words[row[:length]], rng, 1 / 20) for row, length in zip(ids, lengths, strict=True)]
 
     def vary(self, text: str, seed: int) -> str:
+        """Return the text with every tenth word replaced."""
         return self._replace(np.array(text.split(), dtype=object), np.random.default_rng(seed), 1 / 10)
 
     @staticmethod

@@ -1,14 +1,14 @@
-"""What storing costs: the share of an iteration's time, deciding that a long run is finished, bytes and MB/s of tokens.
+"""The cost of storing: its share of an iteration's time, the look at a finished run, bytes and MB/s of token tables.
 
     python -m tests.benchmarks.storage
 
-share           of the seconds of the quickstart's iterations, the part spent on encoding, writing, syncing and
-                committing (tables, weights, manifests, revisions, timings)
-resume_s        a fresh look at a finished run of 100 iterations in a folder: how long until nothing is to be done
-resume_s3_s     the same on S3: Ceph's gateway where it is installed, moto else
-bytes_per_token of a responses table (ids, log-probabilities, text), with how many plain pyarrow needs
+share           share of the seconds of the quickstart's iterations spent on encoding, writing, syncing and committing
+                (tables, weights, manifests, revisions, timings)
+resume_s        seconds until a finished run of 100 iterations in a folder is recognized as finished
+resume_s3_s     the same on S3: Ceph's gateway if it is installed, otherwise moto
+bytes_per_token of a responses table (ids, log-probabilities, text), and its ratio to plain pyarrow's
 mb_s_ratio      our MB/s over plain pyarrow's (from_pylist, write_table, read_table), written and read back; ours also
-                checks the schema, syncs to disk, and holds the bytes against their digest
+                checks the schema, syncs to disk, and compares the bytes with their digest
 
 The last line is JSON.
 """
@@ -77,7 +77,7 @@ def main() -> None:
 
 
 def storing_share(folder: Path) -> float:
-    """Of two iterations of the quickstart, after its warm start."""
+    """Return the share in two iterations of the quickstart, after its warm start."""
     config = load_config(REPOSITORY / "configs" / "quickstart.yaml", (f"root={folder}", "iterations=2"))
     run_locally(config.model_copy(update={"iterations": 0}))
     with timed_storing() as clock:
@@ -89,15 +89,15 @@ def storing_share(folder: Path) -> float:
 
 @contextmanager
 def timed_storing() -> Iterator[dict[str, float]]:
-    """Adds up the time inside everything that stores; calls within calls count once."""
+    """Add up the seconds inside all functions that store; calls within calls count once."""
     clock, depth = {"seconds": 0.0}, [0]
 
     def timed(function: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*arguments: Any, **named: Any) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:
             depth[0] += 1
             start = time.perf_counter()
             try:
-                return function(*arguments, **named)
+                return function(*args, **kwargs)
             finally:
                 depth[0] -= 1
                 if depth[0] == 0:
@@ -105,25 +105,25 @@ def timed_storing() -> Iterator[dict[str, float]]:
 
         return call
 
-    places: list[tuple[Any, str]] = [
+    storing: list[tuple[Any, str]] = [
         *((Committer, name) for name in ("stage_table", "stage_folder", "plan", "write_part", "outputs")),
         *((Store, name) for name in ("create", "replace")),
         (stages.contract, "record_timing"),
         (flows.run_loop, "write_revision"),
         (flows.run_loop, "prune_weights"),
     ]
-    before = [getattr(owner, name) for owner, name in places]
-    for owner, name in places:
+    originals = [getattr(owner, name) for owner, name in storing]
+    for owner, name in storing:
         setattr(owner, name, timed(getattr(owner, name)))
     try:
         yield clock
     finally:
-        for (owner, name), function in zip(places, before, strict=True):
+        for (owner, name), function in zip(storing, originals, strict=True):
             setattr(owner, name, function)
 
 
 def hundred_iterations(folder: Path, root: str | None = None) -> RunConfig:
-    """A finished run of 100 iterations on the fake engine; small ones, since sizes of tables do not matter here."""
+    """Do a run of 100 small iterations on the fake engine; the sizes of tables do not matter here."""
     config = fake_config(
         folder,
         iterations=100,
@@ -137,13 +137,14 @@ def hundred_iterations(folder: Path, root: str | None = None) -> RunConfig:
 
 
 def resume_seconds(config: RunConfig) -> float:
+    """Return the seconds until a finished run is recognized as finished."""
     start = time.perf_counter()
     assert find_finished(config, Store(config.uri)).complete
     return time.perf_counter() - start
 
 
 def token_tables(folder: Path) -> tuple[tuple[float, float], float]:
-    """((bytes per token ours, plain), our MB/s over plain pyarrow's), each the best of three in turn."""
+    """Return ((bytes per token of ours, of plain pyarrow), our MB/s over plain pyarrow's), each the best of three."""
     rows = responses()
     tokens = sum(len(row["response_ids"]) for row in rows)
     best = {"ours": float("inf"), "plain": float("inf")}
@@ -174,7 +175,7 @@ def _plain(folder: Path, rows: list[dict[str, Any]]) -> int:
 
 
 def responses() -> list[dict[str, Any]]:
-    """Token ids as frequent as words are (Zipf), log-probabilities mostly near zero, 16 responses a prompt."""
+    """Return rows with Zipf's frequencies of tokens, log-probabilities mostly near zero, 16 responses per prompt."""
     rng = np.random.Generator(np.random.Philox(key=1))
     rows = []
     for index in range(RESPONSES):

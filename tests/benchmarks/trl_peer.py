@@ -28,7 +28,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 
 class Clock(transformers.TrainerCallback):
-    """Notes when each optimiser step ended."""
+    """Records when each optimizer step ended."""
 
     def __init__(self) -> None:
         self.ends: list[float] = []
@@ -40,7 +40,7 @@ class Clock(transformers.TrainerCallback):
 def trainer_of(
     folder: Path, prompts: list[str], rows: int, samples: int, batch: int, steps: int, rounds: int, **settings: Any
 ) -> tuple[GRPOTrainer, Clock]:
-    """A trainer that takes `steps` optimiser steps on each rollout of `rows` responses, `rounds` times."""
+    """Return a trainer that takes `steps` optimizer steps on each rollout of `rows` responses, `rounds` times."""
     if rows % (steps * batch):
         sys.exit(f"{rows} responses are not {steps} steps of whole batches of {batch}")
     rewards = settings.pop("reward_funcs")
@@ -81,7 +81,7 @@ def trainer_of(
         rollout_func=rollout_func,
         callbacks=[clock],
     )
-    # TRL takes the starting policy as its reference; here it is another model, which both sides have to run.
+    # TRL takes the starting policy as its reference; here the reference is another model, which both sides run.
     reference = transformers.AutoModelForCausalLM.from_pretrained(folder / "reference", dtype=torch.float32)
     trainer.ref_model.load_state_dict(reference.state_dict())
     trainer.remove_callback(transformers.PrinterCallback)
@@ -89,7 +89,7 @@ def trainer_of(
 
 
 def update(folder: Path, batch: int, steps: int, rounds: int) -> dict[str, Any]:
-    """Updates on given responses; generation takes no time."""
+    """Update on the responses of rollout.parquet; generation takes no time."""
     rows = pq.read_table(folder / "rollout.parquet").to_pylist()
     by_question: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
@@ -140,8 +140,11 @@ def whole_pass(folder: Path, batch: int, rounds: int) -> dict[str, Any]:
         for prompt, answer in zip(prompts, answers, strict=True):
             if answer is not None:
                 votes.setdefault(prompt, Counter())[answer] += 1
-        best = {prompt: found.most_common(1)[0][0] for prompt, found in votes.items()}
-        return [float(a is not None and a == best[p]) for p, a in zip(prompts, answers, strict=True)]
+        best = {prompt: counts.most_common(1)[0][0] for prompt, counts in votes.items()}
+        return [
+            float(answer is not None and answer == best[prompt])
+            for prompt, answer in zip(prompts, answers, strict=True)
+        ]
 
     trainer, clock = trainer_of(
         folder,
@@ -175,14 +178,14 @@ def main() -> None:
     parser.add_argument("--batch", type=int, required=True)
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=2)
-    given = parser.parse_args()
+    options = parser.parse_args()
     torch.set_num_threads(1)
-    if given.part == "update":
-        found = update(given.folder, given.batch, given.steps, given.rounds)
+    if options.part == "update":
+        results = update(options.folder, options.batch, options.steps, options.rounds)
     else:
-        found = whole_pass(given.folder, given.batch, given.rounds)
+        results = whole_pass(options.folder, options.batch, options.rounds)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({**found, "peak_memory_mib": peak}), file=sys.stdout, flush=True)
+    print(json.dumps({**results, "peak_memory_mib": peak}), file=sys.stdout, flush=True)
 
 
 if __name__ == "__main__":

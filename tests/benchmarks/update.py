@@ -2,18 +2,18 @@
 
     python -m tests.benchmarks.update [--quick] [--trl-environment FOLDER]
 
-TRL lives in a virtual environment of its own, which the first run makes (some minutes). Ends with one JSON line:
+TRL has a separate virtual environment, which the first run makes (some minutes). The last line is JSON:
 
     ratio               our response tokens per second over TRL's: log-probabilities under policy and reference, four
-                        optimiser steps of 64 responses of 20 to 512 tokens
+                        optimizer steps of 64 responses of 20 to 512 tokens
     memory_ratio        peak memory of our process over TRL's
     two_process_ratio   tokens per second of two processes over one
     pass_ratio          TRL's seconds for a pass of the quickstart's policy (64 questions x 16 responses sampled,
-                        scored, two steps) over those of our stages, commits included; ours are scaled up by the
-                        responses that we leave out (of questions whose vote is tied) and TRL trains on
+                        scored, two steps) over those of our stages, commits included; our seconds are scaled up,
+                        because TRL also trains on responses that we drop (of questions whose vote is tied)
     start_s             seconds until a worker is ready for its first job
 
-Before that both sides take one step on all responses, and their loss, KL and gradient norm have to agree.
+Before the timing, both sides take one step on all responses, and their loss, KL and gradient norm have to agree.
 """
 
 import argparse
@@ -45,16 +45,17 @@ from tests.unit.trainer.rollouts import SCHEMA
 
 ROOT = Path(__file__).parents[2]
 TRL = ("trl==1.16.*", "torch", "transformers")
-"""The last two as constraints.txt pins them for us."""
+"""Packages of TRL's environment; constraints.txt pins the last two."""
 QUESTIONS, SAMPLES = 32, 8
 TRL_UPDATE_BATCH = 8
+"""Responses that TRL computes at a time in an update: the fastest of 2 to 64."""
 TRL_PASS_BATCH = 128
-"""Responses that TRL computes at a time: the fastest of 2 to 64, and of 64 to 512."""
+"""Responses that TRL computes at a time in a pass: the fastest of 64 to 512."""
 MICRO_BATCH_TOKENS = 2048
 
 
 def make_work(folder: Path) -> int:
-    """Models and a rollout; returns its response tokens."""
+    """Write the models and a rollout; return the number of its response tokens."""
     sizes = {
         "hidden_size": 128,
         "intermediate_size": 352,
@@ -90,7 +91,7 @@ def make_work(folder: Path) -> int:
 
 
 def ours(process: TrainerProcess, folder: Path, name: str, *, steps: int, processes: int = 1) -> dict[str, Any]:
-    """One update from the starting policy."""
+    """Do one update from the starting policy with our trainer."""
     rows = QUESTIONS * SAMPLES
     config = UpdateConfig(
         algorithm="grpo",
@@ -132,19 +133,19 @@ def _peak(pid: int | None) -> float:
 
 
 def trl(python: Path, *arguments: str) -> dict[str, Any]:
-    """One run of the peer, with one thread."""
+    """Run the peer, with one thread; return its results."""
     command = [str(python), str(Path(__file__).with_name("trl_peer.py")), *arguments]
     done = subprocess.run(
         command, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False
     )
     if done.returncode:
         sys.exit(f"TRL failed:\n{done.stderr[-4000:]}")
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    results: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return results
 
 
 def environment(folder: Path) -> Path:
-    """TRL's interpreter; made where it is not there."""
+    """Return TRL's interpreter; make its environment if there is none."""
     python = folder / "bin/python"
     if not (folder / "made").exists():
         print(f"making TRL's environment in {folder} ...", flush=True)
@@ -157,7 +158,7 @@ def environment(folder: Path) -> Path:
 
 
 def check_agreement(process: TrainerProcess, python: Path, folder: Path) -> None:
-    """One step on all responses: no shuffle can differ."""
+    """Exit unless both sides agree on one step on all responses, whose order cannot differ then."""
     theirs = trl(python, "update", str(folder), "--batch", str(TRL_UPDATE_BATCH), "--steps", "1", "--rounds", "1")
     mine = ours(process, folder, "agree", steps=1)
     for name, tolerance in (("loss", 1e-4), ("grad_norm", 1e-4), ("kl", 1e-3)):
@@ -169,24 +170,24 @@ def check_agreement(process: TrainerProcess, python: Path, folder: Path) -> None
 def time_updates(python: Path, folder: Path, tokens: int, rounds: int) -> dict[str, float]:
     seconds: dict[str, list[float]] = {"ours": [], "trl": [], "two": []}
     memory: dict[str, list[float]] = {"ours": [], "trl": []}
-    with TrainerProcess(folder / "scratch") as one, TrainerProcess(folder / "scratch-2") as two:
-        check_agreement(one, python, folder)
-        ours(two, folder, "warm-up-2", steps=4, processes=2)
+    with TrainerProcess(folder / "scratch") as single, TrainerProcess(folder / "scratch-2") as double:
+        check_agreement(single, python, folder)
+        ours(double, folder, "warm-up-2", steps=4, processes=2)
         for number in range(rounds):
-            mine = ours(one, folder, f"one-{number}", steps=4)
+            mine = ours(single, folder, f"one-{number}", steps=4)
             theirs = trl(python, "update", str(folder), "--batch", str(TRL_UPDATE_BATCH))
-            both = ours(two, folder, f"two-{number}", steps=4, processes=2)
-            for name, found in (("ours", mine), ("trl", theirs), ("two", both)):
-                seconds[name].append(found["seconds"])
-                print(f"{name}: {found['seconds']:.2f} s, {tokens / found['seconds']:.0f} tokens/s", flush=True)
+            both = ours(double, folder, f"two-{number}", steps=4, processes=2)
+            for name, results in (("ours", mine), ("trl", theirs), ("two", both)):
+                seconds[name].append(results["seconds"])
+                print(f"{name}: {results['seconds']:.2f} s, {tokens / results['seconds']:.0f} tokens/s", flush=True)
             memory["ours"].append(mine["peak_memory_mib"])
             memory["trl"].append(theirs["peak_memory_mib"])
-    one_s, trl_s, two_s = (statistics.median(seconds[name]) for name in ("ours", "trl", "two"))
+    single_s, trl_s, double_s = (statistics.median(seconds[name]) for name in ("ours", "trl", "two"))
     return {
-        "ratio": trl_s / one_s,
+        "ratio": trl_s / single_s,
         "memory_ratio": statistics.median(memory["ours"]) / statistics.median(memory["trl"]),
-        "two_process_ratio": one_s / two_s,
-        "tokens_per_second": tokens / one_s,
+        "two_process_ratio": single_s / double_s,
+        "tokens_per_second": tokens / single_s,
         "trl_tokens_per_second": tokens / trl_s,
         "peak_memory_mib": statistics.median(memory["ours"]),
         "trl_peak_memory_mib": statistics.median(memory["trl"]),
@@ -194,7 +195,7 @@ def time_updates(python: Path, folder: Path, tokens: int, rounds: int) -> dict[s
 
 
 def time_pass(python: Path, folder: Path, rounds: int) -> dict[str, float]:
-    """The stages of the quickstart as they run, all questions kept, and TRL on the same policy and questions."""
+    """Time the stages of the quickstart, with all questions kept, and TRL on the same policy and questions."""
     mine, theirs = [], []
     settings = (
         f"root={folder / 'run'}",
@@ -206,7 +207,7 @@ def time_pass(python: Path, folder: Path, rounds: int) -> dict[str, float]:
     config = load_config(ROOT / "configs/quickstart.yaml", settings)
     store = Store(config.uri)
     with Resources(config.compute, config.engine) as resources:
-        # The first iteration has no optimiser state to carry, and warms the caches.
+        # The first iteration is not counted: it has no optimizer state to read, and fills the caches.
         for iteration in range(1, rounds + 2):
             longer = load_config(ROOT / "configs/quickstart.yaml", (*settings, f"iterations={iteration}"))
             run = Run(store, run_all(longer, store, resources).revision())
@@ -221,16 +222,18 @@ def time_pass(python: Path, folder: Path, rounds: int) -> dict[str, float]:
 
 
 def _seconds_of_stages(run: Run, iteration: int) -> float:
-    timings, asked = run.table("timings", iteration), run.table("responses", iteration).height
-    found = {
+    """Return the seconds of our stages, scaled to a training on all responses."""
+    timings, sampled = run.table("timings", iteration), run.table("responses", iteration).height
+    seconds = {
         name: timings.filter(stage=name)["seconds"].sum() for name in ("sample_responses", "vote_rewards", "ppo_update")
     }
     trained = run.manifests(iteration)["ppo_update"].metrics["train/responses"]
-    print(f"ours: {sum(found.values()):.2f} s {found}, {trained:.0f} of {asked} responses trained on", flush=True)
-    return float(sum(found.values()) * asked / trained)
+    print(f"ours: {sum(seconds.values()):.2f} s {seconds}, {trained:.0f} of {sampled} responses trained on", flush=True)
+    return float(sum(seconds.values()) * sampled / trained)
 
 
 def _trl_pass(python: Path, run: Run, iteration: int, folder: Path) -> float:
+    """Return TRL's seconds for a pass with the policy and the questions of an iteration."""
     folder.mkdir()
     (folder / "policy").symlink_to(run.policy(iteration - 1).resolve())
     (folder / "reference").symlink_to(run.policy(0).resolve())
@@ -244,6 +247,7 @@ def _trl_pass(python: Path, run: Run, iteration: int, folder: Path) -> float:
 
 
 def time_start(folder: Path) -> float:
+    """Return the seconds until a worker is ready for its first job."""
     with TrainerProcess(folder / "start") as process:
         started = time.perf_counter()
         process.start(TrainerPlacement())
@@ -256,17 +260,17 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true", help="one round instead of three")
     parser.add_argument("--trl-environment", type=Path, default=Path(tempfile.gettempdir()) / "serl-benchmark-trl")
-    given = parser.parse_args()
-    rounds = 1 if given.quick else 3
-    python = environment(given.trl_environment)
+    options = parser.parse_args()
+    rounds = 1 if options.quick else 3
+    python = environment(options.trl_environment)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         tokens = make_work(folder)
-        found = time_updates(python, folder, tokens, rounds)
-        found["start_s"] = statistics.median(time_start(folder / str(number)) for number in range(rounds))
+        results = time_updates(python, folder, tokens, rounds)
+        results["start_s"] = statistics.median(time_start(folder / str(number)) for number in range(rounds))
         (folder / "pass").mkdir()
-        found |= time_pass(python, folder / "pass", rounds)
-    print(json.dumps({key: round(value, 3) for key, value in found.items()}))
+        results |= time_pass(python, folder / "pass", rounds)
+    print(json.dumps({key: round(value, 3) for key, value in results.items()}))
 
 
 if __name__ == "__main__":

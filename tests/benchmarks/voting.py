@@ -2,13 +2,15 @@
 
     python -m tests.benchmarks.voting [FILE]
 
-Groups of 16 responses are made from questions with solutions, the MATH seeds where they lie beside the repository: the
-solution itself and respellings of its answer, answers of other questions, numbers that are near, no answer at all.
-Pairwise is the released code's way: 120 pairs, each parsed and verified by math-verify in both directions; a second
-figure spares it the repeated parsing. Both sides run on one core (the process and its worker are pinned to it). The
-last line is one JSON object; `agree` is the share of groups with equal rewards, where the pairwise relation is an
-equivalence and has one largest class; `scaling` is how much faster all cores are than one at what is left to
-math-verify: pairs of answers, compared by warm workers.
+FILE (default: the MATH seeds in shared/data next to the repository) has questions with solutions. Each group of 16
+responses is derived from one solution: some keep its answer, respelled; some have an answer of another question or a
+near number; some have no answer.
+
+The pairwise way is that of the released code: 120 pairs, each parsed and verified by math-verify in both directions; a
+second figure parses each response only once. Both sides run on one core (the process and its worker are pinned to it).
+The last line is one JSON object. `agree` is the share of groups with equal rewards, among those in which the pairwise
+relation is an equivalence with one largest class. `scaling` is how much faster all cores are than one at the part left
+to math-verify: pairs of answers, compared by warm workers.
 """
 
 import json
@@ -29,7 +31,7 @@ from stages.answers.voting import Ballot, Vote, vote
 SEEDS = Path(__file__).resolve().parents[2] / "../shared/data/seeds/math_seed_500.jsonl"
 RESPONSES = 16
 PAIRWISE_GROUPS = 100
-"""Enough of them: the pairwise way takes 0.2 s a group."""
+"""Few, because the pairwise way takes 0.2 s for a group."""
 
 
 def main() -> None:
@@ -42,24 +44,27 @@ def main() -> None:
     os.sched_setaffinity(0, cores[:1])
     sample = random.Random(1).sample(range(len(groups)), PAIRWISE_GROUPS)
 
-    ours, seconds = our_way([groups[place] for place in sample], workers=1)
+    ours, seconds = our_way([groups[index] for index in sample], workers=1)
     started = time.perf_counter()
-    sound = [pairwise(groups[place]) for place in sample]
+    pairwise_rewards = [pairwise(groups[index]) for index in sample]
     pairwise_seconds = time.perf_counter() - started
     started = time.perf_counter()
-    for place in sample:
-        pairwise(groups[place], parse_once=True)
+    for index in sample:
+        pairwise(groups[index], parse_once=True)
     parse_once_seconds = time.perf_counter() - started
-    theirs = [rewards for rewards in sound if rewards is not None]
-    mine = [rewards_of(found) for found, rewards in zip(ours, sound, strict=True) if rewards is not None]
-    agree = sum(one == other for one, other in zip(mine, theirs, strict=True)) / len(theirs)
+    comparable = [
+        (rewards_of(our_vote), rewards)
+        for our_vote, rewards in zip(ours, pairwise_rewards, strict=True)
+        if rewards is not None
+    ]
+    agree = sum(our_rewards == rewards for our_rewards, rewards in comparable) / len(comparable)
     ratio, parse_once_ratio = pairwise_seconds / seconds, parse_once_seconds / seconds
     print(f"one core, {PAIRWISE_GROUPS} groups: ours {1000 * seconds / PAIRWISE_GROUPS:8.1f} ms a group")
     print(f"                     pairwise {1000 * pairwise_seconds / PAIRWISE_GROUPS:8.1f} ms a group, {ratio:.0f} x")
     print(
         f"   pairwise, each parsed once {1000 * parse_once_seconds / PAIRWISE_GROUPS:8.1f} ms, {parse_once_ratio:.0f} x"
     )
-    print(f"                              equal rewards in {agree:.1%} of {len(theirs)} groups")
+    print(f"                              equal rewards in {agree:.1%} of {len(comparable)} groups")
 
     groups = make_groups(problems, times=10)
     _, many_seconds = our_way(groups, workers=1)
@@ -73,7 +78,7 @@ def main() -> None:
         "ratio": round(ratio, 1),
         "ratio_parsed_once": round(parse_once_ratio, 1),
         "agree": agree,
-        "groups_compared": len(theirs),
+        "groups_compared": len(comparable),
         "groups_per_second_per_core": round(len(groups) / many_seconds, 1),
         "cores": len(cores),
         "scaling": round(scaling, 2),
@@ -82,10 +87,10 @@ def main() -> None:
 
 
 def make_groups(problems: Sequence[dict[str, str]], times: int = 1) -> list[list[str]]:
-    """Sixteen solutions of each problem: agreement from a fifth to nearly all, as the difficulty gate sees it.
+    """Return groups of sixteen responses to one problem; from a fifth to nearly all of a group agree.
 
-    Each is the given solution with another final answer: the right one respelled, a near one, one of another problem;
-    some end before they come to one. `times`: groups of each problem.
+    Each response is the problem's solution with another final answer: the right answer respelled, a near number, or an
+    answer of another problem. Some end before their answer. Each problem gets `times` groups.
     """
     groups = []
     for index, problem in enumerate([*problems] * times):
@@ -96,16 +101,16 @@ def make_groups(problems: Sequence[dict[str, str]], times: int = 1) -> list[list
         finals = [_respelled(answer, rng) for _ in range(rng.randint(4, 14))]
         finals += [rng.choice(wrong) for _ in range(RESPONSES - len(finals))]
         responses = [head + final + tail for final in finals]
-        for place in range(RESPONSES):
+        for i in range(RESPONSES):
             if rng.random() < 0.05:
-                responses[place] = head[: len(head) // 2].rsplit("\\boxed", 1)[0]
+                responses[i] = head[: len(head) // 2].rsplit("\\boxed", 1)[0]
         rng.shuffle(responses)
         groups.append(responses)
     return groups
 
 
 def _respelled(answer: str, rng: random.Random) -> str:
-    ways = [
+    spellings = [
         answer,
         answer,
         answer.replace(" ", ""),
@@ -115,18 +120,18 @@ def _respelled(answer: str, rng: random.Random) -> str:
         f"{answer}.0" if answer.isdigit() else answer,
         answer.replace("+", " + ").replace(",", ", "),
     ]
-    return rng.choice(ways)
+    return rng.choice(spellings)
 
 
 def _near(answer: str, rng: random.Random) -> str:
-    return re.sub(r"\d+", lambda found: str(int(found[0]) + rng.randint(1, 3)), answer, count=1)
+    return re.sub(r"\d+", lambda match: str(int(match[0]) + rng.randint(1, 3)), answer, count=1)
 
 
 def our_way(groups: Sequence[Sequence[str]], workers: int) -> tuple[list[Vote], float]:
-    """The votes, and seconds from responses to votes; the workers' start is not counted."""
+    """Return the votes, and the seconds from responses to votes without the workers' start."""
     kind = MathAnswer()
     with Verifier(workers=workers) as verifier:
-        verifier.read([f"x+{place}" for place in range(200)])  # starts the workers
+        verifier.read([f"x+{number}" for number in range(200)])  # starts the workers
         started = time.perf_counter()
         ballots = [Ballot(question="?", answers=[kind.extract(text, "?") for text in group]) for group in groups]
         votes = vote(ballots, kind, verifier)
@@ -134,7 +139,7 @@ def our_way(groups: Sequence[Sequence[str]], workers: int) -> tuple[list[Vote], 
 
 
 def comparing(problems: Sequence[dict[str, str]], workers: int) -> float:
-    """Seconds for 2,000 pairs of different answers, by workers that have compared as many others before."""
+    """Return the seconds for 2,000 pairs of answers, by workers that have compared 2,000 other pairs before."""
     answers = sorted({problem["answer"] for problem in problems})
     rng = random.Random(1)
     warm_up, pairs = ([(rng.choice(answers), rng.choice(answers)) for _ in range(2_000)] for _ in range(2))
@@ -145,32 +150,32 @@ def comparing(problems: Sequence[dict[str, str]], workers: int) -> float:
         return time.perf_counter() - started
 
 
-def rewards_of(found: Vote) -> list[float]:
-    return [float(found.status == "majority" and number == 0) for number in found.class_ids]
+def rewards_of(our_vote: Vote) -> list[float]:
+    return [float(our_vote.status == "majority" and class_id == 0) for class_id in our_vote.class_ids]
 
 
 def pairwise(responses: Sequence[str], *, parse_once: bool = False) -> list[float] | None:
-    """Rewards by the pairwise way; None where its relation is no equivalence, or has no single largest class."""
+    """Return the rewards of the pairwise way, None if its relation is no equivalence or has no single largest class."""
     parsed = [parse(text) for text in responses] if parse_once else None
     size = len(responses)
     equal = [[False] * size for _ in range(size)]
-    for one in range(size):
-        for other in range(one + 1, size):
-            for left, right in ((one, other), (other, one)):
+    for i in range(size):
+        for j in range(i + 1, size):
+            for left, right in ((i, j), (j, i)):
                 gold, answer = (
                     (parsed[left], parsed[right]) if parsed else (parse(responses[left]), parse(responses[right]))
                 )
                 equal[left][right] = verify(gold, answer)
-    # Answerless responses are no part of the comparison: the pairwise way has no word for them.
-    answered = [place for place, text in enumerate(responses) if "boxed" in text]
-    classes = [frozenset([one, *(other for other in answered if equal[one][other])]) for one in answered]
+    # Responses without an answer are left out: the pairwise way has no rule for them.
+    answered = [index for index, text in enumerate(responses) if "boxed" in text]
+    classes = [frozenset([i, *(j for j in answered if equal[i][j])]) for i in answered]
     if any(a != b and a & b for a in classes for b in classes):
         return None
-    sizes = sorted((len(found) for found in set(classes)), reverse=True)
+    sizes = sorted(map(len, set(classes)), reverse=True)
     if len(sizes) > 1 and sizes[0] == sizes[1]:
         return None
     top = max(set(classes), key=len)
-    return [float(place in top) for place in range(size)]
+    return [float(index in top) for index in range(size)]
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""How much of a GPU the policy update uses: a Qwen2 of 1.5 B random weights, micro-batches of 4,096 tokens, bf16.
+"""The share of a GPU that the policy update uses: a Qwen2 of 1.5 B random weights, micro-batches of 4,096 tokens, bf16.
 
     python -m tests.gpu.test_utilisation
 
-Ends with one JSON line: `model_flops_utilisation` (median optimiser step but the first; 45 % is the aim on one H100),
-response tokens per second, peak memory. Without a GPU the same runs on a model of toy size, and utilisation is null.
+The last line is JSON: `model_flops_utilisation` (median of all optimizer steps but the first; the aim on one H100 is
+45 %), response tokens per second, peak memory. Without a GPU the model is of toy size, and the utilisation is null.
 """
 
 import json
@@ -45,21 +45,21 @@ TOY: dict[str, Any] = QWEN2_1_5B | {
 }
 STEPS, RESPONSES_PER_STEP = 5, 64
 PROMPT_TOKENS, RESPONSE_TOKENS = (64, 256), (256, 1024)
-"""Shortest and longest. On a toy a sixteenth of it."""
+"""Shortest and longest; a sixteenth of these with the toy model."""
 
 
 def measure(folder: Path, *, full: bool) -> dict[str, Any]:
-    """One update of `STEPS` steps; `full` at the size that the aim is set for."""
-    sizes, part = (QWEN2_1_5B, 1) if full else (TOY, 16)
+    """Do one update of `STEPS` steps, with `full` at the size that the aim is set for, otherwise with the toy model."""
+    sizes, divisor = (QWEN2_1_5B, 1) if full else (TOY, 16)
     policy = make_tiny_policy(folder / "policy", arch="qwen2", **sizes)
     rng = np.random.Generator(np.random.Philox(key=1))
     rows = []
-    for question in range(STEPS * RESPONSES_PER_STEP // part):
-        prompt, response = (int(rng.integers(*ends)) // part for ends in (PROMPT_TOKENS, RESPONSE_TOKENS))
+    for question in range(STEPS * RESPONSES_PER_STEP // divisor):
+        prompt, response = (int(rng.integers(*limits)) // divisor for limits in (PROMPT_TOKENS, RESPONSE_TOKENS))
         rows.append(
             {
                 "question_id": f"q{question}",
-                # One response each: prompts are then computed as often as the meter counts them.
+                # One response each, so that prompts are computed as often as the utilisation counts them.
                 "sample_index": 0,
                 "prompt_ids": rng.integers(5, sizes["vocab_size"], prompt).tolist(),
                 "response_ids": rng.integers(5, sizes["vocab_size"], response).tolist(),
@@ -69,7 +69,7 @@ def measure(folder: Path, *, full: bool) -> dict[str, Any]:
             }
         )
     config = UpdateConfig(
-        algorithm="reinforce_pp", learning_rate=1e-6, batch_responses=RESPONSES_PER_STEP // part, kl_coef=0.0
+        algorithm="reinforce_pp", learning_rate=1e-6, batch_responses=RESPONSES_PER_STEP // divisor, kl_coef=0.0
     )
     dtype = "bfloat16" if torch.cuda.is_available() else "float32"
     job = Job(
@@ -82,7 +82,7 @@ def measure(folder: Path, *, full: bool) -> dict[str, Any]:
         output_policy_key="next",
         output_state_key="next-state",
         config=config,
-        placement=TrainerPlacement(micro_batch_tokens=4096 // part, dtype=dtype),
+        placement=TrainerPlacement(micro_batch_tokens=4096 // divisor, dtype=dtype),
         temperature=1.0,
         max_tokens=RESPONSE_TOKENS[1],
         seed=1,

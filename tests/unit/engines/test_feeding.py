@@ -40,7 +40,7 @@ def test_the_engine_is_never_short_of_rows_at_the_end_of_a_batch() -> None:
         progress=lambda rows, tokens: calls.append((rows, tokens)),
     )
     first, responses = next(done)
-    # It reads no further ahead than it has to, and answers come in an order of their own.
+    # No more batches are read than are needed, and answers may come in any order.
     assert taken == [0, 1] and first.prompts[0] == [1]
     assert [[c.token_ids for c in row] for row in responses] == [[[1, 1], [1, 2]], [[11, 3]]]
     rest = list(done)
@@ -54,7 +54,7 @@ def test_a_batch_is_refused_when_it_is_reached() -> None:
     machine = Machine()
     checked: list[Batch] = []
     empty = Batch(prompts=[[1]], seeds=[[]], params=PARAMS)
-    found = feed(
+    answered = feed(
         [empty], max_requests=1, check=checked.append, submit=machine.under_way.append, wait=machine.wait, progress=None
     )
-    assert list(found) == [(empty, [[]])] and checked == [empty] and machine.seen == []
+    assert list(answered) == [(empty, [[]])] and checked == [empty] and machine.seen == []

@@ -1,4 +1,4 @@
-"""What a model folder says of itself."""
+"""Tokenizers and architectures of model folders."""
 
 import json
 from pathlib import Path
@@ -37,12 +37,12 @@ def test_an_updated_policy_has_the_architecture_of_the_hubs_folder(arch: str, tm
 
 def test_other_shapes_words_or_tokens_are_another_architecture(tmp_path: Path) -> None:
     folder = make_tiny_policy(tmp_path / "a")
-    found = architecture(folder)
-    assert found == architecture(make_tiny_policy(tmp_path / "b", seed=1))
-    assert found != architecture(make_tiny_policy(tmp_path / "c", num_hidden_layers=3))
-    assert found != architecture(
+    original = architecture(folder)
+    assert original == architecture(make_tiny_policy(tmp_path / "b", seed=1))
+    assert original != architecture(make_tiny_policy(tmp_path / "c", num_hidden_layers=3))
+    assert original != architecture(
         make_tiny_policy(tmp_path / "d", rope_parameters={"rope_type": "default", "rope_theta": 5e5})
     )
     tokens = json.loads((folder / "tokenizer.json").read_text())
     (folder / "tokenizer.json").write_text(json.dumps({**tokens, "model": {**tokens["model"], "merges": []}}))
-    assert found != architecture(folder)
+    assert original != architecture(folder)

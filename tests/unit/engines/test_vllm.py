@@ -47,8 +47,8 @@ def engine(request: pytest.FixtureRequest, policies: list[Path]) -> Iterator[Eng
 @pytest.mark.vllm
 def test_reloaded_weights_are_those_of_the_folder(engine: Engine, policies: list[Path]) -> None:
     """Three reloads in one engine: greedy tokens and all log-probabilities are those of transformers."""
-    for place, folder in enumerate([*policies, policies[0]]):
-        engine.load(folder, f"{folder}-{place}")
+    for index, folder in enumerate([*policies, policies[0]]):
+        engine.load(folder, f"{folder}-{index}")
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
         for settings in (
             {"temperature": 0.0},
@@ -88,7 +88,7 @@ def test_another_architecture_starts_vllm_anew(tmp_path: Path) -> None:
         (VllmPlacement(cache_gib=0.1, quantization="no_such"), "vLLM cannot run .*no_such"),
     ],
 )
-def test_what_vllm_refuses_is_told_on_one_line(tmp_path: Path, placement: VllmPlacement, message: str) -> None:
+def test_refusals_of_vllm_are_one_line(tmp_path: Path, placement: VllmPlacement, message: str) -> None:
     engine = VllmEngine(placement)
     with pytest.raises(InputError, match=message):
         engine.load(make_tiny_policy(tmp_path / "policy"), "k")
@@ -112,22 +112,22 @@ def test_vllm_that_is_not_installed_is_named() -> None:
 
 
 class SleepingLlm:
-    """Records what is asked of vLLM on a platform that can sleep."""
+    """Stands in for `vllm.LLM` on a platform that can sleep, and records the calls."""
 
     def __init__(self) -> None:
-        self.told: list[Any] = []
+        self.calls: list[Any] = []
 
     def sleep(self, level: int) -> None:
-        self.told.append(("sleep", level))
+        self.calls.append(("sleep", level))
 
     def wake_up(self, tags: list[str]) -> None:
-        self.told.append(("wake_up", *tags))
+        self.calls.append(("wake_up", *tags))
 
     def collective_rpc(self, method: str, args: tuple[str, ...]) -> None:
-        self.told.append((method, *args))
+        self.calls.append((method, *args))
 
     def reset_prefix_cache(self) -> None:
-        self.told.append("reset_prefix_cache")
+        self.calls.append("reset_prefix_cache")
 
 
 def test_a_gpu_is_lent_to_the_trainer_and_taken_back_with_new_weights(
@@ -141,11 +141,11 @@ def test_a_gpu_is_lent_to_the_trainer_and_taken_back_with_new_weights(
     engine.load(first, "a")
     engine.sleep()
     engine.sleep()
-    assert engine.policy_key is None and llm.told == [("sleep", 2)]
+    assert engine.policy_key is None and llm.calls == [("sleep", 2)]
     engine.load(second, "b")
     engine.load(first, "a")
     reloaded = [("serl_reload", str(second)), ("wake_up", "kv_cache"), "reset_prefix_cache"]
-    assert llm.told[1:] == [
+    assert llm.calls[1:] == [
         ("wake_up", "weights"),
         *reloaded,
         ("serl_reload", str(first)),
@@ -154,7 +154,7 @@ def test_a_gpu_is_lent_to_the_trainer_and_taken_back_with_new_weights(
     assert (engine.use.starts, engine.use.loads) == (1, 3)
 
 
-def test_where_vllm_cannot_sleep_it_is_closed_and_said_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_vllm_that_cannot_sleep_is_closed_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     engine = VllmEngine(SMALL)
     engine._llm = SleepingLlm()
     engine.sleep()

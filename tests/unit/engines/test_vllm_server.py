@@ -1,4 +1,4 @@
-"""What `serl serve` starts."""
+"""The command line that `serl serve` starts."""
 
 import sys
 from pathlib import Path
@@ -11,9 +11,9 @@ from tests.tiny_models import make_tiny_policy
 def test_a_servers_flags_say_what_the_settings_say(tmp_path: Path) -> None:
     folder = make_tiny_policy(tmp_path / "policy")
     placement = VllmPlacement(tensor_parallel=2, data_parallel=4, quantization="fp8", max_model_tokens=300)
-    program, *told = command(folder, placement, host="10.0.0.1", port=8001)
+    program, *words = command(folder, placement, host="10.0.0.1", port=8001)
     assert program == sys.executable
-    flags = dict(zip(told, [*told[1:], ""], strict=True))
+    flags = dict(zip(words, [*words[1:], ""], strict=True))
     for name, value in {
         "--model": str(folder),
         "--tensor-parallel-size": "2",
@@ -27,7 +27,7 @@ def test_a_servers_flags_say_what_the_settings_say(tmp_path: Path) -> None:
         "--middleware": "stages.engines.vllm_server.Gate",
     }.items():
         assert flags[name] == value
-    assert "--trust-remote-code" not in told and "--enable-prefix-caching" in told
+    assert "--trust-remote-code" not in words and "--enable-prefix-caching" in words
     assert "--quantization" not in command(folder, VllmPlacement(), host="h", port=1)
 
 
