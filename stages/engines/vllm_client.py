@@ -84,8 +84,10 @@ class ServerEngine(TokenizingEngine):
         )
 
     def sleep(self) -> None:
-        """Forget the policy; the servers keep what they hold."""
-        self._key = None
+        """Forget the policy, and drop requests that nobody waits for; the servers keep what they hold."""
+        if self._key is not None:
+            self._key = None
+            self._drop_requests()
 
     def close(self) -> None:
         self._key = None
