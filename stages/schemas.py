@@ -118,7 +118,8 @@ SEED_OVERLAPS = versioned(
 BANK = pa.schema([_column("question_id", TEXT), _column("question", TEXT), _column("added_in", COUNT)])
 
 # One row per response, in the order of `accepted` and within a question by sample. `votes` has one row per question in
-# the same order, so a reader finds a question's rows of `responses` by counting (see `flows.reporting.results`).
+# the same order, so a reader finds a question's rows of `responses` by counting (see
+# `flows.reporting.sample_questions`).
 RESPONSES = versioned(
     1,
     [
