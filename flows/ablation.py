@@ -1,10 +1,15 @@
-"""`make proof`: does the vote teach the policy anything, and is it the vote that does?
+"""`make proof`: does the policy learn from the vote, and is it really the vote that it learns from?
 
-Arms (`configs/arms`) over several seeds from the same warm starts: `majority` (the method), `verified` (labels instead
-of votes: what can be had at best), `random` (the majority's rewards permuted within each question: whatever is left is
-not the vote's doing), and others. Prints the gain of sampled pass@1 on held-out problems per seed and arm, the means
-with 95 % intervals, and whether the claims hold, and draws them; exits with 1 when a claim does not hold. Runs are
-ordinary runs under runs/proof: stopped, it goes on where it was.
+Runs several arms (`configs/arms`) over several seeds, from the same warm starts:
+
+- `majority`: the method.
+- `verified`: labels instead of votes, the best gain to be expected.
+- `random`: the majority's rewards, permuted within each question. A gain that is left does not come from the vote.
+- further arms, such as questions from a data set.
+
+Prints the sampled pass@1 on held-out problems per seed and arm, the mean gains with 95 % intervals, and whether the
+claims hold; draws a plot. The exit code is 1 if a claim does not hold. The runs are ordinary runs under runs/proof, so
+an interrupted proof resumes.
 
     python -m flows.ablation configs/arms/*.yaml --seeds 8
 """
@@ -33,6 +38,7 @@ from storage.errors import ConfigError, SerlError, StageFailed
 from storage.run import open_run
 
 ROOT = "runs/proof"
+"""Folder of the runs."""
 PLOT = f"{ROOT}/proof.png"
 T_QUANTILES = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306}
 """Student's t, two-sided 95 %, by degrees of freedom (the standard table)."""
@@ -40,11 +46,13 @@ T_QUANTILES = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Arm:
-    """One arm over all seeds; accuracies are shares of 1."""
+    """The results of one arm over all seeds; accuracies are shares of 1."""
 
     name: str
     before: tuple[float, ...]
+    """Accuracy of the warm start, by seed."""
     after: tuple[float, ...]
+    """Accuracy after the last iteration, by seed."""
 
     @property
     def gains(self) -> list[float]:
@@ -58,53 +66,56 @@ class Arm:
 
 
 def t_interval(values: Sequence[float]) -> tuple[float, float]:
-    """95 % interval of a mean: mean ± t(n-1) * s / sqrt(n)."""
-    half = T_QUANTILES[len(values) - 1] * stdev(values) / len(values) ** 0.5
-    return mean(values) - half, mean(values) + half
+    """Return the 95 % interval of a mean: mean ± t(n-1) * s / sqrt(n)."""
+    half_width = T_QUANTILES[len(values) - 1] * stdev(values) / len(values) ** 0.5
+    return mean(values) - half_width, mean(values) + half_width
 
 
 def claims(arms: dict[str, Arm]) -> dict[str, bool]:
-    """What the method claims about the arms that are there, and whether the figures bear it out."""
+    """Return the claims about the arms that were run, and whether each holds."""
     majority = arms["majority"]
-    found = {"majority gains at least 20 points with every seed": min(majority.gains) >= 20}
+    holds = {"majority gains at least 20 points with every seed": min(majority.gains) >= 20}
     if verified := arms.get("verified"):
-        close = mean(verified.gains) - mean(majority.gains) <= 5
-        found["majority's mean gain comes within 5 points of verified's"] = close
+        difference = mean(verified.gains) - mean(majority.gains)
+        holds["majority's mean gain comes within 5 points of verified's"] = difference <= 5
     if random := arms.get("random"):
-        found["random's interval lies wholly below majority's"] = random.interval[1] < majority.interval[0]
-        found["random's mean gain is under 5 points"] = mean(random.gains) < 5
-    return found
+        holds["random's interval lies wholly below majority's"] = random.interval[1] < majority.interval[0]
+        holds["random's mean gain is under 5 points"] = mean(random.gains) < 5
+    return holds
 
 
 def warm_config(config: RunConfig, seed: int) -> RunConfig:
-    """The shared start of one seed's arms: a warm start and its evaluation."""
+    """Return the config of the start that one seed's arms share: a warm start and its evaluation."""
     return config.model_copy(update={"root": ROOT, "name": f"warm-seed{seed}", "seed": seed, "iterations": 0})
 
 
 def arm_config(arm: RunConfig, seed: int) -> RunConfig:
-    """One arm of one seed, evaluated at its start and its end."""
+    """Return the config of one arm and seed, evaluated at its start and its end."""
     evaluate = arm.evaluate.model_copy(update={"every": arm.iterations})
     policy = Policy(run=f"{ROOT}/warm-seed{seed}", iteration=0)
-    names = {"root": ROOT, "name": f"{arm.name}-seed{seed}", "seed": seed}
-    return arm.model_copy(update={**names, "policy": policy, "evaluate": evaluate})
+    identity = {"root": ROOT, "name": f"{arm.name}-seed{seed}", "seed": seed}
+    return arm.model_copy(update={**identity, "policy": policy, "evaluate": evaluate})
 
 
 def check_comparable(arms: Sequence[RunConfig]) -> None:
-    """Raises ConfigError when the arms do not start from one policy, or are not measured alike."""
+    """Raise ConfigError unless `majority` is the first arm and all arms have the same policy, seeds and evaluation."""
     first = arms[0]
     if first.name != "majority":
         raise ConfigError(
-            f"the first arm is {first.name}; expected majority, the method that the others are held against"
+            f"the first arm is {first.name}; expected majority, the method that the others are compared with"
         )
     for arm in arms[1:]:
         for name in ("policy", "evaluate", "domain", "seeds"):
             if getattr(arm, name) != getattr(first, name):
-                raise ConfigError(f"arms {first.name} and {arm.name} differ in `{name}`, and could not be compared")
+                raise ConfigError(f"arms {first.name} and {arm.name} differ in `{name}` and cannot be compared")
 
 
-def _in_a_process(config: RunConfig) -> None:
-    """One thread per run: two busy runs on two cores would otherwise spin against each other."""
-    done = subprocess.run(
+def _run_in_process(config: RunConfig) -> None:
+    """Run a config in a process with one thread, because runs with more threads than cores slow each other down.
+
+    Raises StageFailed if the run fails.
+    """
+    process = subprocess.run(
         [sys.executable, "-m", "flows.ablation", "--one"],
         input=config.model_dump_json(),
         env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -112,8 +123,8 @@ def _in_a_process(config: RunConfig) -> None:
         text=True,
         check=False,
     )
-    if done.returncode:
-        raise StageFailed(f"{config.uri} failed; run again to go on. Its last words: {done.stderr[-2000:]}")
+    if process.returncode:
+        raise StageFailed(f"{config.uri} failed; run again to go on. End of its output: {process.stderr[-2000:]}")
 
 
 def _read_arm(arm: RunConfig, seeds: Sequence[int]) -> Arm:
@@ -125,41 +136,43 @@ def _read_arm(arm: RunConfig, seeds: Sequence[int]) -> Arm:
     return Arm(name=arm.name, before=tuple(before), after=tuple(after))
 
 
-def _run_all(configs: Sequence[RunConfig], workers: int, what: str) -> None:
+def _run_all(configs: Sequence[RunConfig], workers: int, label: str) -> None:
+    """Run configs, `workers` at a time, with a progress bar."""
     with (
         Progress(*Progress.get_default_columns(), TimeElapsedColumn(), MofNCompleteColumn()) as bars,
         ThreadPoolExecutor(workers) as pool,
     ):
-        task = bars.add_task(what, total=len(configs))
-        for _ in pool.map(_in_a_process, configs):
+        task = bars.add_task(label, total=len(configs))
+        for _ in pool.map(_run_in_process, configs):
             bars.advance(task)
 
 
 def _table(arms: Sequence[Arm], seeds: Sequence[int]) -> Table:
-    """A row per arm with its accuracy at the end for each seed, and its mean gain; fits into 80 columns."""
+    """Return a table of at most 80 columns: a row per arm with the accuracy at the end by seed, and the mean gain."""
     title = "Sampled pass@1 on held-out problems after self-play, by seed; mean gain in points, 95 %"
     table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
     for name in ("arm", *(f"{seed}" for seed in seeds), "gain", "95 %"):
         table.add_column(name, justify="left" if name == "arm" else "right", no_wrap=True)
     table.add_row("before", *(f"{value:.2f}" for value in arms[0].before))
     for arm in arms:
-        ends = "[{:+.1f}, {:+.1f}]".format(*arm.interval)
-        table.add_row(arm.name, *(f"{value:.2f}" for value in arm.after), f"{mean(arm.gains):+.1f}", ends)
+        interval = "[{:+.1f}, {:+.1f}]".format(*arm.interval)
+        table.add_row(arm.name, *(f"{value:.2f}" for value in arm.after), f"{mean(arm.gains):+.1f}", interval)
     return table
 
 
 def _plot(arms: Sequence[Arm], iterations: int, benchmark: str) -> bytes:
-    """Means over seeds, with intervals over seeds."""
+    """Draw accuracy and gain of each arm: means over seeds, with intervals over seeds."""
     curves, gains = {}, {}
     for arm in arms:
-        ends = [(0, arm.before), (iterations, arm.after)]
-        curves[arm.name] = [(number, mean(values), *t_interval(values)) for number, values in ends]
+        evaluations = [(0, arm.before), (iterations, arm.after)]
+        curves[arm.name] = [(number, mean(values), *t_interval(values)) for number, values in evaluations]
         low, high = arm.interval
         gains[arm.name] = (mean(arm.gains) / 100, low / 100, high / 100)
     return comparison(curves, gains, benchmark)
 
 
 def main() -> int:
+    """Run the command line and return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("arms", nargs="*", type=Path, help="configs of the arms, majority first")
     parser.add_argument("--seeds", type=int, default=8, choices=range(2, len(T_QUANTILES) + 2), help="seeds 1 to N")
@@ -177,6 +190,7 @@ def main() -> int:
 
 
 def _prove(configs: Sequence[RunConfig], seeds: Sequence[int], workers: int) -> int:
+    """Run all arms, print the results, and return the exit code."""
     configs = sorted(configs, key=lambda config: config.name != "majority")
     check_comparable(configs)
     _run_all([warm_config(configs[0], seed) for seed in seeds], workers, "warm starts")

@@ -1,8 +1,9 @@
-"""SIGTERM, as a preempted machine gets it: stop, tidy up, be gone within ten seconds.
+"""Shutdown on SIGTERM, which a preempted machine sends: clean up and end the process within ten seconds.
 
-Any moment is safe to stop at, since what is not committed whole does not exist. The time goes into tidying up: ending
-the trainer, removing scratch files, giving the lease back. Where that hangs (a Prefect server that the same signal
-ended is asked again and again) the process simply ends: its lease is free and its scratch folder is found by the next.
+A run may stop at any moment, because outputs that are not committed completely do not count. Cleanup means to end the
+trainer, remove scratch files and release the lease. If cleanup hangs, for example because the same signal ended the
+Prefect server and the client keeps retrying, the process ends without it. Its lease then expires, and the next process
+removes its scratch folder.
 """
 
 import os
@@ -12,18 +13,19 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-TIDY_UP_SECONDS = 8.0
+CLEANUP_SECONDS = 8.0
+"""Seconds between the signal and the end of a process whose cleanup hangs."""
 EXIT_CODE = 128 + signal.SIGTERM
 MESSAGE = "serl: stopped by SIGTERM; run the same command again to go on from here"
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM has come. Not an Exception: nothing that handles errors is to hold it up."""
+    """The process received SIGTERM. Not an Exception, so that no error handler catches it."""
 
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Raise Terminated in the main thread on SIGTERM, and end the process when that takes too long."""
+    """Raise Terminated in the main thread on SIGTERM, and end the process if cleanup takes too long."""
     with end_in_time():
         handler = signal.signal(signal.SIGTERM, _terminate)
         try:
@@ -34,30 +36,31 @@ def stoppable() -> Iterator[None]:
 
 @contextmanager
 def end_in_time() -> Iterator[None]:
-    """End the process when tidying up after SIGTERM takes too long, whoever handles the signal. Main thread only."""
-    reading, writing = os.pipe()
-    os.set_blocking(writing, False)
+    """End the process if cleanup after SIGTERM takes too long, whichever handler the signal has. Main thread only."""
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
     finished = threading.Event()
-    # Prefect puts its own handler in the place of ours while a flow runs; every signal's number comes through here.
-    wakeup = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    threading.Thread(target=_enforce, args=(reading, finished), daemon=True).start()
+    # Prefect replaces our signal handler while a flow runs, but Python still writes each signal's number to this pipe.
+    previous_fd = signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+    threading.Thread(target=_end_late_process, args=(read_end, finished), daemon=True).start()
     try:
         yield
     finally:
         finished.set()
-        signal.set_wakeup_fd(wakeup)
-        os.close(writing)  # ends the thread
+        signal.set_wakeup_fd(previous_fd)
+        os.close(write_end)  # ends the thread
 
 
 def _terminate(*_: object) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not break the tidying up
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second signal must not interrupt the cleanup
     raise Terminated
 
 
-def _enforce(reading: int, finished: threading.Event) -> None:
-    with os.fdopen(reading, "rb", buffering=0) as signals:
+def _end_late_process(read_end: int, finished: threading.Event) -> None:
+    """End the process if SIGTERM arrives and `finished` is not set within CLEANUP_SECONDS."""
+    with os.fdopen(read_end, "rb", buffering=0) as signals:
         while number := signals.read(1):
-            if number[0] == signal.SIGTERM and not finished.wait(TIDY_UP_SECONDS):
+            if number[0] == signal.SIGTERM and not finished.wait(CLEANUP_SECONDS):
                 show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
                 os.write(2, f"{show_cursor}{MESSAGE}\n".encode())
                 os._exit(EXIT_CODE)

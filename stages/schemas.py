@@ -119,7 +119,7 @@ BANK = pa.schema([_column("question_id", TEXT), _column("question", TEXT), _colu
 
 # One row per response: questions in the order of `accepted`, responses to one question by sample. `votes` has one row
 # per question in the same order, so a reader finds a question's responses by counting rows (see
-# `flows.reporting.results`).
+# `flows.reporting.sample_questions`).
 RESPONSES = versioned(
     1,
     [

@@ -1,4 +1,4 @@
-"""What the terminal shows while a run is under way: a progress bar, and a line per finished iteration."""
+"""Terminal output during a run: a progress bar, and a line per finished iteration."""
 
 from typing import Any
 
@@ -21,7 +21,10 @@ from stages.contract import Progress as StageProgress
 
 
 class _Rate(ProgressColumn):
+    """Column with the speed of a task."""
+
     def render(self, task: Task) -> Text:
+        """Return the finished steps per second."""
         speed = task.finished_speed or task.speed
         return Text(f"{speed:,.1f}/s" if speed else "", style="progress.data.speed")
 
@@ -50,13 +53,17 @@ class TerminalObserver:
 
     def __enter__(self) -> "TerminalObserver":
         self._bar.start()
-        self._task = self._bar.add_task("starting Prefect (10-40 s without a server of your own)", total=None, note="")
+        self._task = self._bar.add_task(
+            "starting Prefect (10-40 s unless a Prefect server is running)", total=None, note=""
+        )
         return self
 
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
     def stage_progress(self, iteration: int) -> StageProgress:
+        """Return a callback that updates the bar."""
+
         def show(stage: str, done: int, total: int, note: str) -> None:
             if self._shown != (iteration, stage, total):
                 self._shown = (iteration, stage, total)
@@ -70,14 +77,16 @@ class TerminalObserver:
         return show
 
     def iteration_done(self, results: dict[str, Any]) -> None:
+        """Print a line about a committed iteration."""
         self._console.print(iteration_line(results), highlight=False)
 
     def alarm(self, text: str) -> None:
+        """Print a warning."""
         self._console.print(f"watchdog: {text}", style="bold red", highlight=False, markup=False)
 
 
 def iteration_line(results: dict[str, Any]) -> str:
-    """One iteration on one line."""
+    """Return the accuracy, numbers of questions and seconds of an iteration on one line."""
     line = f"iteration {results['iteration']:>3}"
     if results["pass1_sampled"] is not None:
         low, high = results["pass1_sampled_interval"]

@@ -1,4 +1,4 @@
-"""What is asked of a Prefect server before it is relied on: whether it answers, its deployments, its workers."""
+"""Checks of a Prefect server before it is used: whether it answers, its deployments and its workers."""
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import WorkerStatus
@@ -9,11 +9,13 @@ from prefect.settings import get_current_settings
 from storage.errors import InputError
 
 CPU_POOL, GPU_POOL = "cpu", "gpu"
+"""Names of the work pools."""
 RUN_DEPLOYMENT, GPU_DEPLOYMENT = "serl/iteration", "serl-gpu/stages"
+"""Names of the deployments."""
 
 
 def check_server(*, needed: bool) -> None:
-    """Raises InputError where a server is set and does not answer, or none is set though it is `needed`."""
+    """Raise InputError if no server answers at PREFECT_API_URL, or if that is not set and a server is `needed`."""
     url = get_current_settings().api.url
     if url is None:
         if needed:
@@ -23,16 +25,16 @@ def check_server(*, needed: bool) -> None:
             )
         return
     with get_client(sync_client=True) as client:
-        trouble = client.api_healthcheck()
-    if trouble is not None:
+        error = client.api_healthcheck()
+    if error is not None:
         raise InputError(
-            f"no Prefect server answers at PREFECT_API_URL={url} ({type(trouble).__name__}); start it (prefect server "
+            f"no Prefect server answers at PREFECT_API_URL={url} ({type(error).__name__}); start it (prefect server "
             "start) or unset PREFECT_API_URL"
         )
 
 
 def check_deployment(name: str) -> DeploymentResponse:
-    """The deployment of this name. Raises InputError where there is none."""
+    """Return the deployment of this name. Raises InputError if the server does not have it."""
     check_server(needed=True)
     with get_client(sync_client=True) as client:
         try:
@@ -45,7 +47,7 @@ def check_deployment(name: str) -> DeploymentResponse:
 
 
 def online_workers(pool: str) -> int:
-    """Workers of a pool that have been heard of lately. Raises InputError where there is no such pool."""
+    """Return the number of workers of a pool that are online. Raises InputError if the pool does not exist."""
     with get_client(sync_client=True) as client:
         try:
             workers = client.read_workers_for_work_pool(pool)

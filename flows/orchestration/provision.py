@@ -1,4 +1,4 @@
-"""`serl setup-prefect`: work pools, their limits, and the automations that bring a lost run back. May be run again."""
+"""`serl setup-prefect`: create work pools and the automations that restart lost runs, or update existing ones."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -16,30 +16,36 @@ from prefect.exceptions import ObjectNotFound
 from flows.orchestration.prefect_server import CPU_POOL, GPU_POOL, check_server
 
 HEARTBEAT_SECONDS = 30
-"""What PREFECT_FLOWS_HEARTBEAT_FREQUENCY has to be for workers; Prefect allows no less."""
+"""Required value of PREFECT_FLOWS_HEARTBEAT_FREQUENCY for workers; the smallest that Prefect allows."""
 LOST_AFTER_SECONDS = 85
-"""Without a sign of life; two heartbeats may be missed. The server looks every few seconds: 95 s at most in all."""
+"""Seconds without a heartbeat after which a flow run counts as lost, so two heartbeats may be missed.
+
+The server checks every few seconds. A lost flow run is therefore noticed after at most 95 seconds.
+"""
 
 _FLOW_RUN = {"prefect.resource.id": "prefect.flow-run.*"}
-_ENDED = {f"prefect.flow-run.{name}" for name in ("Completed", "Failed", "Cancelled", "Crashed")}
+_END_EVENTS = {f"prefect.flow-run.{name}" for name in ("Completed", "Failed", "Cancelled", "Crashed")}
 
 
 def setup_prefect(limits: dict[str, int | None], say: Callable[[str], None]) -> None:
-    """Make what is missing on the server, and bring automations of ours up to date.
+    """Create the work pools and automations that the server lacks, and update existing automations of this project.
 
-    `limits`: for each pool, how many flow runs of it may run at once; None leaves that as it is. Raises InputError
-    where no server answers.
+    Args:
+        limits: For each pool, how many of its flow runs may run at once; None keeps the pool's limit.
+        say: Called with each line of output.
+
+    Raises InputError if no server answers.
     """
     check_server(needed=True)
     with get_client(sync_client=True) as client:
         for pool in (CPU_POOL, GPU_POOL):
-            say(_pool(client, pool, limits.get(pool)))
+            say(_set_up_pool(client, pool, limits.get(pool)))
         for automation in (lost_machine(), crashed_iteration()):
-            say(_automation(client, automation))
+            say(_set_up_automation(client, automation))
 
 
 def lost_machine() -> AutomationCore:
-    """A flow run that sends no heartbeats any more, and did not end, counts as crashed."""
+    """Return the automation that marks a flow run as crashed if it stops sending heartbeats and has not ended."""
     return Automation(
         name="serl: a lost machine",
         description=f"Marks a flow run as crashed {LOST_AFTER_SECONDS} s after its last sign of life.",
@@ -49,7 +55,7 @@ def lost_machine() -> AutomationCore:
             match_related=_of_flow(["serl", "serl-gpu"]),
             for_each={"prefect.resource.id"},
             after={"prefect.flow-run.heartbeat"},
-            expect={"prefect.flow-run.heartbeat", *_ENDED},
+            expect={"prefect.flow-run.heartbeat", *_END_EVENTS},
             within=timedelta(seconds=LOST_AFTER_SECONDS),
         ),
         actions=[
@@ -62,7 +68,10 @@ def lost_machine() -> AutomationCore:
 
 
 def crashed_iteration() -> AutomationCore:
-    """A crashed flow run of a run is started again; the flow itself counts, and fails after `restarts` times."""
+    """Return the automation that restarts a crashed flow run.
+
+    The flow counts its restarts itself, and fails after `restarts` of them.
+    """
     return Automation(
         name="serl: a crashed iteration goes on",
         description="Starts a crashed flow run of serl again. Its parameter `restarts` says how often at most.",
@@ -85,29 +94,31 @@ def _of_flow(names: list[str]) -> Any:
     return ResourceSpecification({"prefect.resource.role": "flow", "prefect.resource.name": names})
 
 
-def _pool(client: SyncPrefectClient, name: str, limit: int | None) -> str:
+def _set_up_pool(client: SyncPrefectClient, name: str, limit: int | None) -> str:
+    """Create a pool, or set its limit; return a line of output."""
     try:
         pool = client.read_work_pool(name)
     except ObjectNotFound:
         client.create_work_pool(WorkPoolCreate(name=name, type="process", concurrency_limit=limit))
-        return f"pool {name}: made (type process{_limited(limit)})"
+        return f"pool {name}: made (type process{_limit_text(limit)})"
     if limit is not None and limit != pool.concurrency_limit:
         client.update_work_pool(name, WorkPoolUpdate(concurrency_limit=limit))
-        return f"pool {name}: limit changed{_limited(limit)}"
-    return f"pool {name}: there already (type {pool.type}{_limited(pool.concurrency_limit)})"
+        return f"pool {name}: limit changed{_limit_text(limit)}"
+    return f"pool {name}: there already (type {pool.type}{_limit_text(pool.concurrency_limit)})"
 
 
-def _limited(limit: int | None) -> str:
+def _limit_text(limit: int | None) -> str:
     return "" if limit is None else f", at most {limit} flow runs at once"
 
 
-def _automation(client: SyncPrefectClient, wanted: AutomationCore) -> str:
-    found = client.read_automations_by_name(wanted.name)
-    core = AutomationCore(**wanted.model_dump(exclude={"id", "owner_resource"}))
-    if not found:
+def _set_up_automation(client: SyncPrefectClient, automation: AutomationCore) -> str:
+    """Create an automation, or update the existing one and delete duplicates; return a line of output."""
+    existing = client.read_automations_by_name(automation.name)
+    core = AutomationCore(**automation.model_dump(exclude={"id", "owner_resource"}))
+    if not existing:
         client.create_automation(core)
-        return f"automation {wanted.name!r}: made"
-    client.update_automation(found[0].id, core)
-    for double in found[1:]:
-        client.delete_automation(double.id)
-    return f"automation {wanted.name!r}: there already, brought up to date"
+        return f"automation {automation.name!r}: made"
+    client.update_automation(existing[0].id, core)
+    for duplicate in existing[1:]:
+        client.delete_automation(duplicate.id)
+    return f"automation {automation.name!r}: there already, brought up to date"

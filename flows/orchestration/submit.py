@@ -1,4 +1,4 @@
-"""`serl submit`: start the deployment `serl/iteration` with a config file, and say at once where nobody would do it."""
+"""`serl submit`: start the deployment `serl/iteration` with a config file, after checking that a worker is online."""
 
 import time
 from collections.abc import Callable
@@ -21,14 +21,20 @@ from flows.orchestration.prefect_server import (
 )
 from storage.errors import InputError, StageFailed
 
-_SECONDS_BETWEEN_LOOKS = 2.0
+_SECONDS_BETWEEN_POLLS = 2.0
 
 
 def submit(config: RunConfig, iterations: int, *, watch: bool, say: Callable[[str], None]) -> None:
-    """Create a flow run; with `watch`, tell its states until it ends.
+    """Create a flow run and, with `watch`, print its states until it ends.
 
-    Raises InputError where the server, a deployment, a pool or a worker is missing; StageFailed when a watched run
-    does not complete.
+    Args:
+        config: The settings of the run.
+        iterations: How many missing iterations to do.
+        watch: Whether to wait for the end.
+        say: Called with each line of output.
+
+    Raises InputError if the server, a deployment, a pool or a worker is missing, and StageFailed if a watched run does
+    not complete.
     """
     check_deployment(RUN_DEPLOYMENT)
     pools = [CPU_POOL]
@@ -54,17 +60,18 @@ def submit(config: RunConfig, iterations: int, *, watch: bool, say: Callable[[st
         _watch(run.id, say)
 
 
-def _watch(run: UUID, say: Callable[[str], None]) -> None:
-    told = ""
+def _watch(run_id: UUID, say: Callable[[str], None]) -> None:
+    """Print the states of a flow run until it ends. Raises StageFailed if it does not complete."""
+    printed_state = ""
     with get_client(sync_client=True) as client:
         while True:
-            found = client.read_flow_run(run)
-            state = found.state
-            if state is not None and state.name != told:
-                told = state.name or ""
-                say(f"{told}{f': {state.message}' if state.message else ''}")
+            run = client.read_flow_run(run_id)
+            state = run.state
+            if state is not None and state.name != printed_state:
+                printed_state = state.name or ""
+                say(f"{printed_state}{f': {state.message}' if state.message else ''}")
             if state is not None and state.is_final():
                 break
-            time.sleep(_SECONDS_BETWEEN_LOOKS)
+            time.sleep(_SECONDS_BETWEEN_POLLS)
     if not state.is_completed():
-        raise StageFailed(f"flow run {found.name} ended as {state.name}: {state.message}")
+        raise StageFailed(f"flow run {run.name} ended as {state.name}: {state.message}")

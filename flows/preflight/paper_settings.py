@@ -1,7 +1,7 @@
-"""The published settings of SeRL (arXiv 2505.20347 with its appendix and the authors' released code), beside a config.
+"""Comparison of a config with the published settings of SeRL.
 
-What the release does and this implementation does not, on purpose, is listed too: those are defects or losses, each
-with its remedy, and no setting brings them back.
+The settings are those of arXiv 2505.20347 with its appendix, and of the authors' released code. A second list names
+defects of the release that this implementation avoids on purpose; no setting brings them back.
 """
 
 from collections.abc import Iterator
@@ -25,8 +25,9 @@ class Published:
     """One published setting."""
 
     setting: str
-    # Dotted name of ours.
+    """Dotted name of the setting here."""
     value: Any
+    """The published value."""
     note: str = ""
 
 
@@ -90,7 +91,7 @@ SETTINGS: tuple[Published, ...] = (
 )
 
 BENCHMARKS = ("math_500", "math_hard", "asdiv", "college_math", "tabmwp", "mmlu_pro")
-"""Of the paper's main tables."""
+"""Benchmarks of the paper's main tables."""
 
 ON_PURPOSE: tuple[tuple[str, str], ...] = (
     ("votes on prompt + response, so an expression of the question counts", "votes on the response alone"),
@@ -106,31 +107,32 @@ ON_PURPOSE: tuple[tuple[str, str], ...] = (
     ("leaves failed gradings out of the denominator", "counts them as wrong and lists them"),
     ("starts the learning rate again after 2,000 steps; a restart loses state", "one schedule; resumes to the same"),
 )
-"""(the release, here)."""
+"""Intended differences, as (the authors' release, this implementation)."""
 
 
 def differing(config: RunConfig) -> list[str]:
-    """Names of the published settings in which a config differs."""
+    """Return the names of the published settings in which a config differs."""
     return [name for name, published, ours, _ in _rows(config) if published != ours]
 
 
 def against_paper(config: RunConfig) -> Group:
-    """Every published setting beside the config's, for a terminal."""
+    """Return the published settings next to those of a config, for a terminal."""
     table = plain_table("Published settings, and those of this config")
     for name in ("setting", "published", "here", "", "note"):
         table.add_column(name, overflow="fold", no_wrap=name == "setting")
     for name, published, ours, note in _rows(config):
-        same = published == ours
+        equal = published == ours
         table.add_row(
-            name, str(published), str(ours), "" if same else "DIFFERS", note, style="" if same else "bold red"
+            name, str(published), str(ours), "" if equal else "DIFFERS", note, style="" if equal else "bold red"
         )
-    other = differing(config)
-    summary = f"{len(other)} of {len(list(_rows(config)))} differ" + (f": {', '.join(other)}" if other else "")
-    return Group(table, Text(f"{summary}\n"), _on_purpose())
+    different = differing(config)
+    names = f": {', '.join(different)}" if different else ""
+    summary = f"{len(different)} of {len(list(_rows(config)))} differ{names}"
+    return Group(table, Text(f"{summary}\n"), _on_purpose_table())
 
 
 def _rows(config: RunConfig) -> Iterator[tuple[str, Any, Any, str]]:
-    """(name, published, ours, note)."""
+    """Return (name, published value, value of the config, note) of every published setting."""
     ours = flatten(config.model_dump(mode="json", by_alias=False))
     for item in SETTINGS:
         yield item.setting, item.value, ours.get(item.setting), item.note
@@ -140,7 +142,7 @@ def _rows(config: RunConfig) -> Iterator[tuple[str, Any, Any, str]]:
     yield "evaluate.benchmarks", list(BENCHMARKS), [name for name in BENCHMARKS if name in names], "main tables"
 
 
-def _on_purpose() -> Table:
+def _on_purpose_table() -> Table:
     table = plain_table("Different on purpose, whatever the settings")
     table.add_column("the authors' release", overflow="fold")
     table.add_column("here", overflow="fold")

@@ -1,4 +1,4 @@
-"""Two runs side by side: where their settings differ, what came out, and at which stage they part."""
+"""Comparison of two runs: settings that differ, results by iteration, and the first stage that differs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -28,114 +28,126 @@ MEASURES = (
     "kl",
     "seconds",
 )
-"""What is compared of each iteration, by its name in `flows.reporting.results.iteration_results`."""
+"""Names of the compared values of each iteration, as in `flows.reporting.results.iteration_results`."""
 
-OWN = ("name", "root")
-"""Settings that say where a run lies, not what it does."""
+LOCATION_SETTINGS = ("name", "root")
+"""Settings that say where a run lies; they are not compared."""
 
-
-Pair = tuple[Manifest, Manifest]
+ManifestPair = tuple[Manifest, Manifest]
+"""Manifests of the same stage and iteration, of the first and of the second run."""
 
 
 def compare(first: Run, second: Run) -> dict[str, Any]:
-    """Plain values; of every pair the first is of `first`, and None where that run has none.
+    """Return the differences of two runs as plain values.
 
-    `settings`: (dotted name, value, value) of what differs. `results`: a row per iteration of either run. `diverges`:
-    the first stage of both that has another key, with the reason. `unequal_outputs`: (iteration, stage) of equal keys
-    whose outputs still hold something else, as they may on another machine; empty where all are the same.
+    In every pair of values the first is that of `first`, and None stands for a value that a run does not have.
+
+    Returns:
+        `settings`: (dotted name, value, value) of each setting that differs.
+        `results`: a row for each iteration of either run.
+        `diverges`: the first stage of both runs that has another key, with the reason; None if there is none.
+        `unequal_outputs`: (iteration, stage) of the stages with equal keys and different outputs. Rounding on another
+        machine can cause these; usually there are none.
     """
-    made, others = _by_place(first), _by_place(second)
-    common = [(made[place], others[place]) for place in made if place in others]
+    first_manifests, second_manifests = _by_iteration_and_stage(first), _by_iteration_and_stage(second)
+    pairs = [(first_manifests[key], second_manifests[key]) for key in first_manifests if key in second_manifests]
     return {
         "settings": [list(change) for change in differences(_settings(first), _settings(second))],
         "results": _results(first, second),
-        "diverges": _divergence(common, first, second),
+        "diverges": _divergence(pairs, first, second),
         "unequal_outputs": [
-            [one.iteration, one.stage]
-            for one, other in common
-            if one.key == other.key and not _same_contents(one, first, other, second)
+            [manifest.iteration, manifest.stage]
+            for manifest, counterpart in pairs
+            if manifest.key == counterpart.key and not _same_contents(manifest, first, counterpart, second)
         ],
     }
 
 
-def _by_place(run: Run) -> dict[tuple[int, str], Manifest]:
+def draw_comparison(first: Run, second: Run) -> Group:
+    """Return the comparison for a terminal of 80 columns; of the results, accuracies and numbers of kept questions."""
+    comparison = compare(first, second)
+    settings, results = comparison["settings"], comparison["results"]
+    return Group(
+        Text(f"first   {first.store.uri}\nsecond  {second.store.uri}\n"),
+        _settings_table(settings) if settings else Text("The settings are the same."),
+        Text(),
+        _results_table(results),
+        Text("\n".join(["", _seconds_line(results), *_divergence_lines(comparison)])),
+    )
+
+
+def _by_iteration_and_stage(run: Run) -> dict[tuple[int, str], Manifest]:
     return {(manifest.iteration, manifest.stage): manifest for manifest in producers(run).values()}
 
 
 def _settings(run: Run) -> dict[str, Any]:
-    return flatten({name: value for name, value in run.config.items() if name not in OWN})
+    return flatten({name: value for name, value in run.config.items() if name not in LOCATION_SETTINGS})
 
 
 def _results(first: Run, second: Run) -> list[dict[str, Any]]:
-    none = dict.fromkeys(MEASURES)
+    nothing = dict.fromkeys(MEASURES)
     rows = []
     for number in sorted({*first.iterations, *second.iterations}):
-        one, other = (iteration_results(run, number) if number in run.iterations else none for run in (first, second))
-        rows.append({"iteration": number, **{name: [one[name], other[name]] for name in MEASURES}})
+        first_results, second_results = (
+            iteration_results(run, number) if number in run.iterations else nothing for run in (first, second)
+        )
+        rows.append({"iteration": number, **{name: [first_results[name], second_results[name]] for name in MEASURES}})
     return rows
 
 
-def _divergence(common: Sequence[Pair], first: Run, second: Run) -> dict[str, Any] | None:
-    for one, other in common:
-        if one.key != other.key:
+def _divergence(pairs: Sequence[ManifestPair], first: Run, second: Run) -> dict[str, Any] | None:
+    """Return the first stage that has another key in the second run, and the reason."""
+    for manifest, counterpart in pairs:
+        if manifest.key != counterpart.key:
             reasons = [
-                f"{name} is {was} in the first, {now} in the second"
-                for name, was, now in differences(flatten(one.config), flatten(other.config))
+                f"{name} is {first_value} in the first, {second_value} in the second"
+                for name, first_value, second_value in differences(
+                    flatten(manifest.config), flatten(counterpart.config)
+                )
             ]
-            reasons += _input_reasons(one, first, other, second)
-            if (one.seed, one.branch) != (other.seed, other.branch):
+            reasons += _input_reasons(manifest, first, counterpart, second)
+            if (manifest.seed, manifest.branch) != (counterpart.seed, counterpart.branch):
                 reasons.append("another seed" if reasons else "same settings, another seed")
             reason = "; ".join(reasons) or "same settings, another version of the stage"
-            return {"iteration": one.iteration, "stage": one.stage, "reason": reason}
+            return {"iteration": manifest.iteration, "stage": manifest.stage, "reason": reason}
     return None
 
 
-def _input_reasons(one: Manifest, first: Run, other: Manifest, second: Run) -> Iterator[str]:
-    for name, was, now in differences(one.inputs, other.inputs):
-        origins = _origin(was, first), _origin(now, second)
-        if origins[0] == origins[1]:
+def _input_reasons(manifest: Manifest, first: Run, counterpart: Manifest, second: Run) -> Iterator[str]:
+    for name, first_input, second_input in differences(manifest.inputs, counterpart.inputs):
+        first_origin, second_origin = _origin(first_input, first), _origin(second_input, second)
+        if first_origin == second_origin:
             yield f"its input {name} is another one"
         else:
-            yield f"its input {name} is from {origins[0]} in the first, from {origins[1]} in the second"
+            yield f"its input {name} is from {first_origin} in the first, from {second_origin} in the second"
 
 
 def _origin(identity: str | None, run: Run) -> str:
+    """Return the iteration and stage that wrote an input of a stage."""
     if identity is None:
         return "nowhere"
     producer = producers(run).get(split_input(identity)[1])
     return f"{producer.iteration} {producer.stage}" if producer else "another run"
 
 
-def _same_contents(one: Manifest, first: Run, other: Manifest, second: Run) -> bool:
-    for kind, output in one.outputs.items():
-        twin = other.outputs[kind]
-        if _digests(output) == _digests(twin):
+def _same_contents(manifest: Manifest, first: Run, counterpart: Manifest, second: Run) -> bool:
+    for kind, output in manifest.outputs.items():
+        other_output = counterpart.outputs[kind]
+        if _digests(output) == _digests(other_output):
             continue
-        if output.folder is not None or not _rows(first, output).equals(_rows(second, twin)):
+        if output.folder is not None or not _sorted_rows(first, output).equals(_sorted_rows(second, other_output)):
             return False
     return True
 
 
-def _rows(run: Run, table: Output) -> pl.DataFrame:
-    """In an order of their own: how a table is cut into parts changes bytes and the order of rows, but no row."""
+def _sorted_rows(run: Run, table: Output) -> pl.DataFrame:
+    """Return the rows sorted: how a table is cut into parts changes its bytes and the order of rows, but no row."""
     rows = read_parts(run.store, table)
     return rows.sort(rows.columns)
 
 
 def _digests(output: Output) -> list[str]:
     return sorted(file.sha256 for file in output.files)
-
-
-def draw_comparison(first: Run, second: Run) -> Group:
-    """The comparison for a terminal; fits into 80 columns. Of the results, accuracies and questions kept."""
-    found = compare(first, second)
-    return Group(
-        Text(f"first   {first.store.uri}\nsecond  {second.store.uri}\n"),
-        _settings_table(found["settings"]) if found["settings"] else Text("The settings are the same."),
-        Text(),
-        _results_table(found["results"]),
-        Text("\n".join(["", _seconds_line(found["results"]), *_parting_lines(found)])),
-    )
 
 
 def _settings_table(settings: Sequence[Sequence[Any]]) -> Table:
@@ -165,24 +177,25 @@ def _cells(row: Mapping[str, Any]) -> Iterator[str]:
     for accuracy, interval in zip(row["pass1_sampled"], row["pass1_sampled_interval"], strict=True):
         yield number_text(accuracy, ".3f")
         yield f"{interval[0]:.2f}–{interval[1]:.2f}" if interval else MISSING
-    before, after = row["pass1_sampled"]
-    yield MISSING if None in (before, after) else f"{100 * (after - before):+.1f}"
+    first_accuracy, second_accuracy = row["pass1_sampled"]
+    both_measured = None not in (first_accuracy, second_accuracy)
+    yield f"{100 * (second_accuracy - first_accuracy):+.1f}" if both_measured else MISSING
     for name, form in (("maj_k", ".3f"), ("kept", "d")):
         yield from (number_text(value, form) for value in row[name])
 
 
 def _seconds_line(results: Sequence[Mapping[str, Any]]) -> str:
-    sums = [sum(row["seconds"][side] or 0 for row in results) for side in (0, 1)]
-    return f"All stages together took {sums[0]:,.1f} s in the first, {sums[1]:,.1f} s in the second."
+    first_sum, second_sum = (sum(row["seconds"][side] or 0 for row in results) for side in (0, 1))
+    return f"All stages together took {first_sum:,.1f} s in the first, {second_sum:,.1f} s in the second."
 
 
-def _parting_lines(found: Mapping[str, Any]) -> Iterator[str]:
-    if place := found["diverges"]:
-        yield f"They part at iteration {place['iteration']}, {place['stage']}: {place['reason']}."
+def _divergence_lines(comparison: Mapping[str, Any]) -> Iterator[str]:
+    if divergence := comparison["diverges"]:
+        yield f"The runs diverge at iteration {divergence['iteration']}, {divergence['stage']}: {divergence['reason']}."
     else:
-        yield "They part nowhere: stages of both were made from the same settings and inputs."
-    if other := found["unequal_outputs"]:
-        (iteration, stage), more = other[0], f" and {len(other) - 1} more" if other[1:] else ""
-        yield f"Made from the same, but not the same (rounding on another machine?): {iteration} {stage}{more}."
+        yield "The runs do not diverge: stages of both had the same settings and inputs."
+    if unequal := comparison["unequal_outputs"]:
+        (iteration, stage), more = unequal[0], f" and {len(unequal) - 1} more" if unequal[1:] else ""
+        yield f"Same settings and inputs, but other outputs (rounding on another machine?): {iteration} {stage}{more}."
     else:
-        yield "What was made from the same settings and inputs is the same."
+        yield "Stages with the same settings and inputs have the same outputs."

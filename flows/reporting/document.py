@@ -1,7 +1,7 @@
 """The report of a run as a list of parts, which `flows.reporting.render` turns into Markdown or HTML.
 
-The newest iteration in full, and all iterations in one table. Questions and responses are a model's: they are shown
-cut, on one line and without control characters (`shown`), and escaped where they are rendered.
+A report shows the newest iteration in full, and all iterations in one table. A model wrote the questions and responses,
+so `excerpt` shortens them and removes line ends and control characters, and `render` escapes them.
 """
 
 import re
@@ -17,50 +17,60 @@ from flows.reporting.results import (
     evaluation_rows,
     funnel,
     measured_on,
-    sample_questions,
     slice_rows,
     stage_costs,
 )
+from flows.reporting.sample_questions import sample_questions
 from flows.reporting.tables import engine_line, result_cells
 from flows.reporting.text import MISSING, number_text
 from storage.run import Run
 
-_QUESTION, _RESPONSE, _ANSWER = 600, 400, 60
-"""Characters shown of each text."""
-_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
-"""Control characters, and those that turn the direction of text around or hide in it."""
+_QUESTION_LENGTH, _RESPONSE_LENGTH, _ANSWER_LENGTH = 600, 400, 60
+"""Characters that are shown of each text."""
+_UNSAFE_CHARACTERS = re.compile("[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+"""Control characters, invisible characters, and characters that change the direction of text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heading:
+    """A heading; level 1 is the title of the report."""
+
     level: int
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
+    """A paragraph."""
+
     text: str
     label: str = ""
-    # Stands before it, in bold type and with a colon.
+    """Printed in bold type before the text, with a colon."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
+    """A table of text cells."""
+
     names: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     left: tuple[str, ...] = ()
-    # Columns of words; the others are numbers, to the right.
+    """Names of the columns with words, aligned to the left. The other columns hold numbers, aligned to the right."""
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
+    """A picture."""
+
     text: str
-    # What it shows, for those who cannot see it.
+    """Description of the picture, for readers who cannot see it."""
     png: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Code:
+    """A block of text in a fixed-width font."""
+
     text: str
 
 
@@ -68,9 +78,12 @@ Part: TypeAlias = Heading | Text | Table | Image | Code
 
 
 def report(run: Run, iterations: Sequence[dict[str, Any]], curve: bytes) -> list[Part]:
-    """The report after the last of `iterations`, which are rows of `flows.reporting.results.iteration_results`.
+    """Return the parts of the report on the last of `iterations`.
 
-    `curve`: the learning curve up to there (`flows.reporting.plots.learning_curve`).
+    Args:
+        run: The run.
+        iterations: The results of each iteration up to the last one, from `flows.reporting.results.iteration_results`.
+        curve: The learning curve of these iterations as PNG, from `flows.reporting.plots.learning_curve`.
     """
     newest = iterations[-1]
     number = newest["iteration"]
@@ -87,23 +100,27 @@ def report(run: Run, iterations: Sequence[dict[str, Any]], curve: bytes) -> list
         *_training(run, iterations),
         *_samples(run, number),
         *_costs(iterations),
-        *_places(run, number),
+        *_files(run, number),
     ]
 
 
-def shown(text: str, limit: int) -> str:
-    """A model's text on one line: cut, line ends as ⏎, and � for what steers a terminal or turns text around."""
-    cut = re.sub(r"\s*\n\s*", " ⏎ ", text[:limit].strip()).replace("\t", " ")
+def excerpt(text: str, limit: int) -> str:
+    """Return the first `limit` characters of a model's text on one line.
+
+    Line ends become ⏎. Characters that control a terminal, are invisible or change the direction of text become �.
+    """
+    line = re.sub(r"\s*\n\s*", " ⏎ ", text[:limit].strip()).replace("\t", " ")
     rest = f" … ({len(text):,} characters)" if len(text) > limit else ""
-    return _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", cut) + rest
+    return _UNSAFE_CHARACTERS.sub("\N{REPLACEMENT CHARACTER}", line) + rest
 
 
 def _settings_line(run: Run, iteration: int) -> str:
     config = run.config
-    made_by = " and ".join(sorted({manifest.code for manifest in run.manifests(iteration).values()}))
+    versions = " and ".join(sorted({manifest.code for manifest in run.manifests(iteration).values()}))
     return (
         f"Rewards: {config['rewards']}. Questions: {config.get('instructions', 'self')}. "
-        f"Update: {config['update']['algorithm']}. Engine: {config['engine']}. Seed: {config['seed']}. Code: {made_by}."
+        f"Update: {config['update']['algorithm']}. Engine: {config['engine']}. Seed: {config['seed']}. "
+        f"Code: {versions}."
     )
 
 
@@ -119,7 +136,7 @@ def _benchmarks(newest: dict[str, Any]) -> Iterator[Part]:
 
 
 def _questions(run: Run, newest: dict[str, Any]) -> Iterator[Part]:
-    """What became of the questions, how the votes fell, and how far to trust them."""
+    """Return what became of the candidates, the vote shares, and how often a majority was right."""
     steps = funnel([newest])
     if steps:
         yield Heading(2, "What became of this iteration's candidates")
@@ -133,28 +150,28 @@ def _questions(run: Run, newest: dict[str, Any]) -> Iterator[Part]:
             yield Image("Candidates by step, and questions by their vote share", picture)
     if newest["agreement"]:
         yield Heading(2, "How often each voter's answer is the majority's")
-        agreed = [(voter, f"{share:.3f}") for voter, share in newest["agreement"].items()]
-        yield _table(("voter", "share of its responses"), agreed, left=("voter",))
-    trusted = [
+        agreement_rows = [(voter, f"{share:.3f}") for voter, share in newest["agreement"].items()]
+        yield _table(("voter", "share of its responses"), agreement_rows, left=("voter",))
+    reliability_rows = [
         (name, f"{row['share_from']:.1f}–{row['share_to']:.1f}", str(row["questions"]), f"{row['correct']:.3f}")
-        for name, found in newest["reliability"].items()
-        for row in found
+        for name, curve in newest["reliability"].items()
+        for row in curve
     ]
-    if trusted:
+    if reliability_rows:
         yield Heading(2, "How often the majority was right, by its share of the votes")
-        yield _table(("questions of", "share", "questions", "right"), trusted, left=("questions of",))
+        yield _table(("questions of", "share", "questions", "right"), reliability_rows, left=("questions of",))
 
 
 def _training(run: Run, iterations: Sequence[dict[str, Any]]) -> Iterator[Part]:
-    """KL and entropy over iterations, and over the newest update's steps."""
+    """Return KL and entropy by iteration and by step of the newest update, or why the policy was not updated."""
     newest = iterations[-1]
     updated = "ppo_update" in run.manifests(newest["iteration"])
     if newest["iteration"] > 0:
         yield Heading(2, "Policy update")
         if not updated:
             kept, needed = newest["kept"], run.config["min_kept"]
-            few = f": {kept} questions kept, at least {needed} needed" if kept is not None and kept < needed else ""
-            yield Text(f"The policy was not updated in iteration {newest['iteration']}{few}.")
+            reason = f": {kept} questions kept, at least {needed} needed" if kept is not None and kept < needed else ""
+            yield Text(f"The policy was not updated in iteration {newest['iteration']}{reason}.")
     if any(row["kl"] is not None for row in iterations):
         steps = run.table("train_metrics", newest["iteration"]) if updated else None
         picture = training_plot(iterations, steps)
@@ -166,27 +183,28 @@ def _samples(run: Run, iteration: int) -> Iterator[Part]:
     if questions:
         yield Heading(2, "Sample questions, from the most contested vote to the clearest")
     for row in questions:
-        majority = shown(row["majority_answer"], _ANSWER) if row["majority_answer"] is not None else MISSING
+        majority = excerpt(row["majority_answer"], _ANSWER_LENGTH) if row["majority_answer"] is not None else MISSING
         yield Heading(3, f"{row['decision']}: vote share {row['share']:.2f}")
-        yield Text(shown(row["question"], _QUESTION), label="Question")
+        yield Text(excerpt(row["question"], _QUESTION_LENGTH), label="Question")
         yield Text(f"{majority} ({row['answered']} of {row['responses']} responses have an answer)", label="Majority")
         for example in row["examples"]:
-            yield Text(_response(example), label=_ballot(example, row["majority_answer"] is not None))
+            yield Text(_response(example), label=_vote_text(example, row["majority_answer"] is not None))
 
 
-def _ballot(row: dict[str, Any], decided: bool) -> str:
-    """What a response voted for and earned."""
+def _vote_text(row: dict[str, Any], has_majority: bool) -> str:
+    """Return the vote and the reward of a response."""
     reward = f"reward {row['reward']:.3g}"
     if row["answer_class"] is None:
         return f"Response {row['sample_index']}, no vote ({row['status']}), {reward}"
-    majority = " (majority)" if decided and row["answer_class"] == 0 else ""
-    return f"Response {row['sample_index']}, votes for {shown(row['answer'] or '', _ANSWER)}{majority}, {reward}"
+    majority = " (majority)" if has_majority and row["answer_class"] == 0 else ""
+    return (
+        f"Response {row['sample_index']}, votes for {excerpt(row['answer'] or '', _ANSWER_LENGTH)}{majority}, {reward}"
+    )
 
 
 def _response(row: dict[str, Any]) -> str:
-    return shown(row["response"], _RESPONSE) + (
-        " (cut off at the token limit)" if row["finish_reason"] == "length" else ""
-    )
+    truncated = " (cut off at the token limit)" if row["finish_reason"] == "length" else ""
+    return excerpt(row["response"], _RESPONSE_LENGTH) + truncated
 
 
 def _costs(iterations: Sequence[dict[str, Any]]) -> Iterator[Part]:
@@ -199,11 +217,11 @@ def _costs(iterations: Sequence[dict[str, Any]]) -> Iterator[Part]:
     yield Text(engine_line(iterations))
 
 
-def _places(run: Run, iteration: int) -> Iterator[Part]:
-    """Where the newest artifacts lie, and how to look into them."""
+def _files(run: Run, iteration: int) -> Iterator[Part]:
+    """Return the paths of the newest artifacts, and commands that show them."""
     uri = run.store.uri
-    yield Heading(2, "Where it lies")
-    yield Text(f"Relative to {uri}; a manifest lists its stage's files with their digests.")
+    yield Heading(2, "Files of this iteration")
+    yield Text(f"Paths are relative to {uri}. A manifest lists the files of its stage with their digests.")
     rows = []
     for stage, path in run.revision.iterations[iteration].items():
         rows.append((f"{stage}, manifest", MISSING, path))

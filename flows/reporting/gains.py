@@ -1,4 +1,4 @@
-"""Several runs side by side: what each has gained, and how far they differ, on the same problems."""
+"""Comparison of any number of runs: the gain of each, and its lead over the first run, on the same problems."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,50 +14,72 @@ from storage.errors import InputError
 from storage.run import Run
 
 PICTURE = "reports/comparison.png"
-"""Where the plot of a comparison lies, relative to the first run."""
+"""Path of the plot of a comparison, relative to the first run."""
 
 Interval = tuple[float, float, float]
-"""Mean, and the ends of its 95 % interval; in shares of 1."""
+"""A mean and the two ends of its 95 % interval, as shares of 1."""
 
 
 def side_by_side(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """One row per run, as plain values, on the headline benchmark of the first.
+    """Return a row of plain values for each run, measured on the headline benchmark of the first run.
 
-    `curve`: (iteration, pass@1, low, high) of every evaluation. `gain`: of the last over the first evaluation, paired
-    by problem; `ahead`: of the last evaluation over that of the first run. None where there is nothing to compare.
-    Raises InputError when a run has not been evaluated on that benchmark.
+    `curve` holds (iteration, pass@1, low, high) of every evaluation. `gain` is the difference between the last and the
+    first evaluation, paired by problem. `ahead` is the difference between the last evaluation and that of the first
+    run. Both are None if there is nothing to compare.
+
+    Raises InputError if a run has not been evaluated on that benchmark.
     """
     benchmark = headline_benchmark(runs[0].config)
     return [_row(run, runs[0], benchmark) for run in runs]
 
 
 def evaluated(runs: Sequence[Run]) -> bool:
-    """Whether all runs have been evaluated on the headline benchmark of the first."""
+    """Return whether all runs have been evaluated on the headline benchmark of the first."""
     return all(_evaluations(run, headline_benchmark(runs[0].config)) for run in runs)
 
 
+def comparison_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Return the gains in points with their 95 % intervals, as a table of at most 80 columns."""
+    prompts = sorted({row["prompt"] or "not noted" for row in rows})
+    table = plain_table(
+        f"pass@1 on {rows[0]['benchmark']} (prompt: {' or '.join(prompts)}), gains and how far ahead of "
+        f"{rows[0]['name']}, in points, paired by problem"
+    )
+    for name in ("run", "start", "end", "gain, 95 %", "ahead, 95 %"):
+        table.add_column(name, justify="left" if name == "run" else "right", no_wrap=name != "run", overflow="fold")
+    for row in rows:
+        start, end = (f"{row['curve'][index][1]:.3f}" for index in (0, -1))
+        table.add_row(row["name"], start, end, points_text(row["gain"]), points_text(row["ahead"]))
+    return table
+
+
+def points_text(difference: Interval | None) -> str:
+    """Return a difference in points with its interval, or a dash for None."""
+    if difference is None:
+        return MISSING
+    return "{:+.1f} [{:+.1f}, {:+.1f}]".format(*(100 * value for value in difference))
+
+
 def _row(run: Run, first: Run, benchmark: str) -> dict[str, Any]:
-    measured = _evaluations(run, benchmark)
-    if not measured:
+    evaluations = _evaluations(run, benchmark)
+    if not evaluations:
         raise InputError(
             f"{run.store.uri} has no evaluation on {benchmark}, the benchmark of {first.store.uri}; compare runs that "
             "share one"
         )
-    start, end = measured[0]["iteration"], measured[-1]["iteration"]
-    of_first = _evaluations(first, benchmark)[-1]["iteration"]
-    metric = measured[-1]["benchmarks"][benchmark]
-    best = metric.get("pass1_sampled", metric["pass1_greedy"])
+    start, end = evaluations[0]["iteration"], evaluations[-1]["iteration"]
+    end_of_first = _evaluations(first, benchmark)[-1]["iteration"]
     return {
         "run": run.store.uri,
         "name": run.config["name"],
         "rewards": run.config["rewards"],
         "instructions": _instructions(run.config),
         "benchmark": benchmark,
-        "prompt": best.get("prompt", ""),
+        "prompt": _pass1(evaluations[-1], benchmark).get("prompt", ""),
         "iterations": [start, end],
-        "curve": [_point(row, benchmark) for row in measured],
+        "curve": [_point(row, benchmark) for row in evaluations],
         "gain": _difference((run, start), (run, end), benchmark) if end > start else None,
-        "ahead": _difference((first, of_first), (run, end), benchmark) if run is not first else None,
+        "ahead": _difference((first, end_of_first), (run, end), benchmark) if run is not first else None,
     }
 
 
@@ -67,52 +89,38 @@ def _instructions(config: Mapping[str, Any]) -> str:
 
 
 def _evaluations(run: Run, benchmark: str) -> list[dict[str, Any]]:
-    found = [iteration_results(run, number) for number in run.iterations]
-    return [row for row in found if benchmark in row["benchmarks"]]
+    """Return the results of all iterations that were evaluated on a benchmark."""
+    results = [iteration_results(run, number) for number in run.iterations]
+    return [row for row in results if benchmark in row["benchmarks"]]
 
 
-def _point(row: Mapping[str, Any], benchmark: str) -> tuple[int, float, float, float]:
-    metrics = row["benchmarks"][benchmark]
-    found = metrics.get("pass1_sampled", metrics["pass1_greedy"])
-    return row["iteration"], found["value"], found["low"], found["high"]
+def _pass1(results: Mapping[str, Any], benchmark: str) -> dict[str, Any]:
+    """Return pass@1 of an iteration: of sampled responses if there are any, else of greedy ones."""
+    metrics: dict[str, dict[str, Any]] = results["benchmarks"][benchmark]
+    return metrics.get("pass1_sampled", metrics["pass1_greedy"])
+
+
+def _point(results: Mapping[str, Any], benchmark: str) -> tuple[int, float, float, float]:
+    pass1 = _pass1(results, benchmark)
+    return results["iteration"], pass1["value"], pass1["low"], pass1["high"]
 
 
 def _difference(before: tuple[Run, int], after: tuple[Run, int], benchmark: str) -> Interval | None:
-    """Accuracy after - before, over the questions that both were asked."""
-    one, other = (_accuracies(run, iteration, benchmark) for run, iteration in (before, after))
-    common = sorted(one.keys() & other.keys())
+    """Return the difference in accuracy between two (run, iteration), over the questions that both answered."""
+    accuracies_before, accuracies_after = (_accuracies(run, iteration, benchmark) for run, iteration in (before, after))
+    common = sorted(accuracies_before.keys() & accuracies_after.keys())
     if not common:
         return None
-    return paired_difference([one[question] for question in common], [other[question] for question in common])
+    return paired_difference(
+        [accuracies_before[question] for question in common], [accuracies_after[question] for question in common]
+    )
 
 
 def _accuracies(run: Run, iteration: int, benchmark: str) -> dict[str, float]:
-    """Accuracy by question, of sampled responses where there are any."""
+    """Return the accuracy by question: of sampled responses if there are any, else of greedy ones."""
     grades = run.table("grades", iteration).filter(pl.col("benchmark") == benchmark)
     mode = "sampled" if "sampled" in grades["mode"] else "greedy"
-    right = (pl.col("status") == "correct").mean().alias("accuracy")
-    found = grades.filter(pl.col("mode") == mode).group_by("problem_id").agg(right)
+    accuracy = (pl.col("status") == "correct").mean().alias("accuracy")
+    by_problem = grades.filter(pl.col("mode") == mode).group_by("problem_id").agg(accuracy)
     problems = run.table("problems", 0).filter(pl.col("benchmark") == benchmark).select("problem_id", "question")
-    return dict(problems.join(found, on="problem_id").select("question", "accuracy").rows())
-
-
-def comparison_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Gains in points, each with its 95 % interval; fits into 80 columns."""
-    prompts = sorted({row["prompt"] or "not noted" for row in rows})
-    table = plain_table(
-        f"pass@1 on {rows[0]['benchmark']} (prompt: {' or '.join(prompts)}), gains and how far ahead of "
-        f"{rows[0]['name']}, in points, paired by problem"
-    )
-    for name in ("run", "start", "end", "gain, 95 %", "ahead, 95 %"):
-        table.add_column(name, justify="left" if name == "run" else "right", no_wrap=name != "run", overflow="fold")
-    for row in rows:
-        start, end = (f"{row['curve'][place][1]:.3f}" for place in (0, -1))
-        table.add_row(row["name"], start, end, points_text(row["gain"]), points_text(row["ahead"]))
-    return table
-
-
-def points_text(found: Interval | None) -> str:
-    """A difference in points, with its interval."""
-    if found is None:
-        return MISSING
-    return "{:+.1f} [{:+.1f}, {:+.1f}]".format(*(100 * value for value in found))
+    return dict(problems.join(by_problem, on="problem_id").select("question", "accuracy").rows())

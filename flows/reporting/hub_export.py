@@ -1,9 +1,9 @@
-"""`serl export`: a run's policy with a model card, and the questions that it wrote as a data set, ready for the hub.
+"""`serl export`: write a run's policy and its questions to a folder that can be uploaded to the Hugging Face hub.
 
-    FOLDER/policy/      weights, tokenizer, README.md (the card), run.yaml (the settings)
-    FOLDER/questions/   data/train.parquet, README.md (the card); where the policy wrote its own questions
+    FOLDER/policy/      weights, tokenizer, README.md (the model card), run.yaml (the settings)
+    FOLDER/questions/   data/train.parquet, README.md (the data set card); only if the policy wrote its own questions
 
-No label, no secret and no path of this machine gets into it; what a person should say (licence, language) is left out.
+The folder contains no label, no secret and no path of this machine. Licence and language are left for a person to add.
 """
 
 import os
@@ -24,15 +24,26 @@ from storage.errors import InputError
 from storage.run import Run, open_run
 
 PAPER = "[Fang et al. 2025 (arXiv 2505.20347)](https://arxiv.org/abs/2505.20347)"
-_OF_A_PLACE = {"root", "compute", "trackers", "keep", "gpu", "gpu_runs"}
+_LOCAL_SETTINGS = {"root", "compute", "trackers", "keep", "gpu", "gpu_runs"}
 """Settings that say where a run ran, and nothing about its policy."""
 
 
 def export(uri: str, iteration: int | None, output: Path | None, push: str | None, say: Callable[[str], None]) -> Path:
-    """Write the folder and, with `push` (OWNER/NAME), upload it; the folder.
+    """Write the policy, the questions and their cards to a folder, and upload them if `push` is set.
 
-    The questions go to OWNER/NAME-questions; repositories that are not there are made, private. Raises InputError for a
-    folder that has something in it, a run without weights, a name that is none, and an upload without HF_TOKEN.
+    Args:
+        uri: The run.
+        iteration: The iteration whose policy is exported; None for the newest good one.
+        output: The folder to make; None for NAME-ITERATION in the current folder.
+        push: OWNER/NAME of the hub's repository for the policy. The questions go to OWNER/NAME-questions. Repositories
+            that do not exist are created as private ones.
+        say: Called with each line of output.
+
+    Returns:
+        The folder.
+
+    Raises InputError if the folder is not empty, the run has no weights, `push` is not OWNER/NAME, or HF_TOKEN is not
+    set for an upload.
     """
     run = open_run(uri)
     number = run.newest_good if iteration is None else iteration
@@ -41,7 +52,7 @@ def export(uri: str, iteration: int | None, output: Path | None, push: str | Non
     token = _token(push) if push else None
     weights = run.policy(number)
     folder = output or Path(f"{run.config['name']}-{number:04d}")
-    with _whole_or_not(folder) as unfinished:
+    with _complete_or_absent(folder) as unfinished:
         shutil.copytree(weights, unfinished / "policy")
         _write_policy_files(run, number, unfinished / "policy")
         questions = _questions(run, number)
@@ -53,7 +64,7 @@ def export(uri: str, iteration: int | None, output: Path | None, push: str | Non
     say(
         f"{questions.height:,} questions: {folder / 'questions'}"
         if questions is not None
-        else "no questions of its own"
+        else "the policy wrote no questions, so none are exported"
     )
     if push and token:
         _upload(folder, push, token, with_questions=questions is not None, say=say)
@@ -61,8 +72,11 @@ def export(uri: str, iteration: int | None, output: Path | None, push: str | Non
 
 
 @contextmanager
-def _whole_or_not(folder: Path) -> Iterator[Path]:
-    """A folder to fill beside `folder`, which takes its name in the end. Raises InputError where something is there."""
+def _complete_or_absent(folder: Path) -> Iterator[Path]:
+    """Yield a temporary folder to fill, and rename it to `folder` if no error was raised.
+
+    Raises InputError if `folder` exists and is not empty.
+    """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} is there already and not empty; name another folder with --output")
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -79,17 +93,17 @@ def _whole_or_not(folder: Path) -> Iterator[Path]:
 
 
 def _write_policy_files(run: Run, iteration: int, folder: Path) -> None:
-    settings = {name: value for name, value in run.config.items() if name not in _OF_A_PLACE}
-    (folder / "run.yaml").write_text(yaml.safe_dump(_without_places(settings), sort_keys=False, allow_unicode=True))
+    settings = {name: value for name, value in run.config.items() if name not in _LOCAL_SETTINGS}
+    (folder / "run.yaml").write_text(yaml.safe_dump(_without_folders(settings), sort_keys=False, allow_unicode=True))
     (folder / "README.md").write_text(_policy_card(run, iteration, read_model_config(folder).hub_name))
 
 
-def _without_places(value: Any) -> Any:
-    """Absolute paths, which are somebody's machine, by their last part."""
+def _without_folders(value: Any) -> Any:
+    """Replace absolute paths by their last part, because folders belong to a machine."""
     if isinstance(value, Mapping):
-        return {name: _without_places(found) for name, found in value.items()}
+        return {name: _without_folders(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_places(found) for found in value]
+        return [_without_folders(item) for item in value]
     return Path(value).name if isinstance(value, str) and value.startswith(("/", "s3://", "~")) else value
 
 
@@ -113,15 +127,16 @@ def _policy_card(run: Run, iteration: int, base: str | None) -> str:
         "seed": config["seed"],
         "software": ", ".join(sorted({manifest.code for manifest in run.manifests(iteration).values()})),
     }
-    learned = sum(int(run.metrics(number).get("vote/kept") or 0) for number in run.iterations if number <= iteration)
+    trained_on = sum(int(run.metrics(number).get("vote/kept") or 0) for number in run.iterations if number <= iteration)
     lines = [
         f"# {config['name']}, iteration {iteration}",
         "",
-        f"A language model trained by reinforcement learning (SeRL, {PAPER}): {_WROTE[settings['questions']]}, "
-        f"answered each many times, and was rewarded {_REWARDED[settings['rewards']]}.",
+        f"A language model trained by reinforcement learning (SeRL, {PAPER}). "
+        f"{_QUESTIONS_TEXT[settings['questions']]}, gave many answers to each, and was rewarded "
+        f"{_REWARDS_TEXT[settings['rewards']]}.",
         "",
-        f"It was trained on {learned:,} questions that were kept after the vote. Settings are in `run.yaml`; those "
-        "that matter most:",
+        f"The model was trained on {trained_on:,} questions that were kept after the vote. Its settings are in "
+        "`run.yaml`. The most important ones:",
         "",
         *_table(("setting", "value"), [(name, str(value)) for name, value in settings.items()]),
         "",
@@ -131,46 +146,45 @@ def _policy_card(run: Run, iteration: int, base: str | None) -> str:
         "",
         "## Limits",
         "",
-        "Where rewards come from votes, training confirms what the model says often, also where it is wrong. Nothing "
-        "was done to make it safe or to keep other abilities. Results hold for the prompts beside them.",
+        "If rewards come from votes, training reinforces the answers that the model gives often, even if they are "
+        "wrong. Nothing was done to make the model safe or to preserve its other abilities. Each result holds only for "
+        "the prompt that is given with it.",
         *(f"\nThe watchdog noticed: {alarm}" for alarm in alarms(run)),
         "",
-        "## Doing it again",
+        "## Reproducing the run",
         "",
         "```\nserl run run.yaml\n```",
         "",
-        "with the files that `run.yaml` names at hand, and the same version of the software.",
+        "This needs the files that `run.yaml` names, and the same version of the software.",
         "",
     ]  # fmt: skip
     return _card(front, lines)
 
 
-_WROTE = {
-    "self": "it wrote questions from a few seed questions",
-    "seeds": "it took the seed questions",
-    "dataset": "it took questions of a data set",
+_QUESTIONS_TEXT = {
+    "self": "It wrote new questions, starting from a few seed questions",
+    "seeds": "It was given the seed questions",
+    "dataset": "It was given questions from a data set",
 }
-_REWARDED = {
+_REWARDS_TEXT = {
     "majority": "for agreeing with the majority of its own answers",
-    "verified": "for answers that labels confirm",
+    "verified": "for answers that agree with labels",
     "random": "at random, as a control",
 }
 
 
 def _results(run: Run, iteration: int) -> list[str]:
-    """Every benchmark with its intervals, of the newest evaluation of this policy or one before."""
+    """Return the benchmarks of the newest evaluation up to `iteration`, with their intervals, as lines of Markdown."""
     for number in range(iteration, -1, -1):
         if number in run.iterations and (rows := evaluation_rows(iteration_results(run, number))):
-            which = (
-                "" if number == iteration else f" of the policy after iteration {number}, the last that was evaluated"
-            )
-            said = f"Accuracy{which}, with 95 % intervals; shares are of greedy / sampled responses."
-            return [said, "", *_table(tuple(rows[0]), [tuple(row.values()) for row in rows])]
-    return ["It was not evaluated."]
+            earlier = f" of the policy after iteration {number}, the last one evaluated" if number < iteration else ""
+            caption = f"Accuracy{earlier}, with 95 % intervals. Shares are of greedy / sampled responses."
+            return [caption, "", *_table(tuple(rows[0]), [tuple(row.values()) for row in rows])]
+    return ["The model was not evaluated."]
 
 
 def _questions(run: Run, iteration: int) -> pl.DataFrame | None:
-    """One row per question that the policy wrote and the filters accepted; None where it wrote none."""
+    """Return a row for each question that the policy wrote and the filters accepted; None if it wrote none."""
     frames = [
         run.table("votes", number).select(
             pl.lit(number, pl.Int32).alias("iteration"),
@@ -197,25 +211,25 @@ def _question_card(run: Run, iteration: int, questions: pl.DataFrame) -> str:
         "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": "data/*.parquet"}]}],
     }
     columns = (
-        ("iteration", "in which the question was written"),
+        ("iteration", "iteration in which the question was written"),
         ("question_id", "digest of the question"),
-        ("question", "as the policy wrote it"),
-        ("majority_answer", "the answer that most of its responses gave; nobody has checked it"),
-        ("vote_share", "share of the responses with that answer"),
-        ("margin", "by how much it was ahead of the next"),
-        ("responses", "how many there were"),
-        ("mean_reward", "of these"),
-        ("decision", "`kept`, or why the question was not trained on"),
-        ("kept", "whether it was trained on"),
+        ("question", "text, as the policy wrote it"),
+        ("majority_answer", "the answer that most responses gave; nobody has checked it"),
+        ("vote_share", "share of the responses with the majority answer"),
+        ("margin", "vote share of the majority answer minus that of the next answer"),
+        ("responses", "number of responses"),
+        ("mean_reward", "mean reward of the responses"),
+        ("decision", "`kept`, or the reason why the question was not trained on"),
+        ("kept", "whether the question was trained on"),
     )
     lines = [
         f"# Questions of {run.config['name']}, up to iteration {iteration}",
         "",
-        f"{questions.height:,} questions that a language model wrote by itself during self-play reinforcement learning "
-        f"(SeRL, {PAPER}) and that passed its filters; {questions['kept'].sum():,} were trained on. They were written "
-        "from seed questions, which are not among them. Neither questions nor answers were read by a person.",
+        f"{questions.height:,} questions that a language model wrote during self-play reinforcement learning (SeRL, "
+        f"{PAPER}) and that passed the filters. The model was trained on {questions['kept'].sum():,} of them. They "
+        "were written from seed questions, which are not included. No person has read the questions or the answers.",
         "",
-        *_table(("column", "what it holds"), columns),
+        *_table(("column", "content"), columns),
         "",
         '```python\nfrom datasets import load_dataset\n\nload_dataset("OWNER/NAME", split="train")\n```',
         "",
@@ -248,7 +262,7 @@ def _upload(folder: Path, name: str, token: str, *, with_questions: bool, say: C
     parts = [("policy", name, "model"), *([("questions", f"{name}-questions", "dataset")] if with_questions else [])]
     for part, repository, kind in parts:
         try:
-            made = hub.create_repo(repository, repo_type=kind, private=True, exist_ok=True)
+            repository_url = hub.create_repo(repository, repo_type=kind, private=True, exist_ok=True)
             hub.upload_folder(repo_id=repository, repo_type=kind, folder_path=folder / part)
         except (HfHubHTTPError, OSError) as error:
             reason = " ".join(str(error).split())[:300]
@@ -256,4 +270,4 @@ def _upload(folder: Path, name: str, token: str, *, with_questions: bool, say: C
                 f"{repository} was not uploaded ({type(error).__name__}: {reason}); {folder} is whole: hf upload "
                 f"{repository} {folder / part} --repo-type {kind}"
             ) from None
-        say(f"{part}: {made}")
+        say(f"{part}: {repository_url}")

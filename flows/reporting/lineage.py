@@ -1,4 +1,4 @@
-"""Which artifact came from which, as the manifests of a run's newest revision say."""
+"""Lineage: which stage read which artifacts and wrote which, from the manifests of a run's newest revision."""
 
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -15,70 +15,77 @@ from storage.run import Run
 WIDTH = 110
 """Columns of the drawing."""
 
-_GLUE = "\N{NO-BREAK SPACE}"  # holds together what no line is to be broken at
+_UNBROKEN_SPACE = "\N{NO-BREAK SPACE}"
+"""Stands for a space at which no line may be broken."""
 
 
 def lineage(run: Run) -> dict[str, Any]:
-    """Every current stage execution in the order of the run: what it read, from whom, and what it wrote.
+    """Return the stages of the newest revision in the order of the run, each with its inputs and outputs.
 
-    `rows` is None for weights; `stage` and `iteration` of an input are None where the revision knows no such producer.
+    `rows` is None for weights. `stage` and `iteration` of an input are None if the revision has no producer of that
+    input.
     """
-    found = producers(run)
-    return {"run": run.store.uri, "nodes": [_node(manifest, found) for manifest in found.values()]}
+    manifests = producers(run)
+    return {"run": run.store.uri, "nodes": [_node(manifest, manifests) for manifest in manifests.values()]}
 
 
 def producers(run: Run) -> dict[str, Manifest]:
-    """The manifest behind every key of the newest revision, in the order in which an uninterrupted run writes them."""
+    """Return the manifests of the newest revision by key, in the order in which an uninterrupted run writes them."""
     return {manifest.key: manifest for number in run.iterations for manifest in _in_order(run.manifests(number))}
 
 
 def draw_lineage(run: Run) -> str:
-    """The lineage for a terminal: per stage its outputs, and below them, behind an arrow, what they were made from."""
+    """Return the lineage for a terminal: the outputs of each stage and, after an arrow, the inputs."""
     values = lineage(run)
-    names = max((len(node["stage"]) for node in values["nodes"]), default=0)
+    name_width = max((len(node["stage"]) for node in values["nodes"]), default=0)
     lines = [values["run"]]
     for iteration, nodes in groupby(values["nodes"], key=lambda node: node["iteration"]):
         lines += ["", f"iteration {iteration}"]
         for node in nodes:
-            lines += _stage_lines(node, names)
+            lines += _stage_lines(node, name_width)
     return "\n".join([*lines, *_version_lines(values["nodes"])])
 
 
 def split_input(identity: str) -> tuple[str, str]:
-    """(kind, key) of an input as a manifest holds it, `kind:key`."""
+    """Return (kind, key) of an input of a manifest, which is stored as `kind:key`."""
     kind, _, key = identity.partition(":")
     return kind, key
 
 
 def _in_order(manifests: Mapping[str, Manifest]) -> list[Manifest]:
-    """What a stage reads comes before it. A stored revision has the stages by name."""
+    """Sort the stages of an iteration so that each comes after the stages it reads from.
+
+    A stored revision has the stages sorted by name.
+    """
     stage_of = {manifest.key: stage for stage, manifest in sorted(manifests.items())}
-    reads = {
+    sources = {
         stage: [stage_of[key] for _, key in map(split_input, manifests[stage].inputs.values()) if key in stage_of]
         for stage in stage_of.values()
     }
     # After a skipped update the evaluation reads nothing of its iteration, but still comes last.
-    order = sorted(TopologicalSorter(reads).static_order(), key=lambda stage: stage == EVALUATE.name)
+    order = sorted(TopologicalSorter(sources).static_order(), key=lambda stage: stage == EVALUATE.name)
     return [manifests[stage] for stage in order]
 
 
-def _node(manifest: Manifest, found: Mapping[str, Manifest]) -> dict[str, Any]:
+def _node(manifest: Manifest, manifests: Mapping[str, Manifest]) -> dict[str, Any]:
     return {
         "stage": manifest.stage,
         "iteration": manifest.iteration,
         "key": short(manifest.key),
         "code": manifest.code,
-        "inputs": {name: _source(*split_input(identity), found) for name, identity in manifest.inputs.items()},
+        "inputs": {name: _source(*split_input(identity), manifests) for name, identity in manifest.inputs.items()},
         "outputs": {kind: _contents(output) for kind, output in manifest.outputs.items()},
     }
 
 
-def _source(kind: str, key: str, found: Mapping[str, Manifest]) -> dict[str, Any]:
-    producer = found.get(key)
-    place = (
-        {"stage": producer.stage, "iteration": producer.iteration} if producer else {"stage": None, "iteration": None}
-    )
-    return {"kind": kind, **place, "key": short(key)}
+def _source(kind: str, key: str, manifests: Mapping[str, Manifest]) -> dict[str, Any]:
+    producer = manifests.get(key)
+    return {
+        "kind": kind,
+        "stage": producer.stage if producer else None,
+        "iteration": producer.iteration if producer else None,
+        "key": short(key),
+    }
 
 
 def _contents(output: Output) -> dict[str, int | None]:
@@ -89,8 +96,8 @@ def _contents(output: Output) -> dict[str, int | None]:
     }
 
 
-def _stage_lines(node: Mapping[str, Any], names: int) -> list[str]:
-    first = f"  {node['stage']:<{names}}  {node['key']}  "
+def _stage_lines(node: Mapping[str, Any], name_width: int) -> list[str]:
+    first = f"  {node['stage']:<{name_width}}  {node['key']}  "
     margin = " " * len(first)
     outputs = [f"{kind} {_amount(contents)}" for kind, contents in node["outputs"].items()]
     sources = list(_sources(node["inputs"]))
@@ -98,10 +105,10 @@ def _stage_lines(node: Mapping[str, Any], names: int) -> list[str]:
 
 
 def _wrapped(parts: list[str], first: str, following: str) -> list[str]:
-    """The parts with commas between them, broken between parts alone."""
+    """Join the parts with commas and break lines between parts only."""
     wrapper = textwrap.TextWrapper(WIDTH, first, following, break_long_words=False, break_on_hyphens=False)
-    lines = wrapper.wrap(", ".join(part.replace(" ", _GLUE) for part in parts))
-    return [line.replace(_GLUE, " ") for line in lines]
+    lines = wrapper.wrap(", ".join(part.replace(" ", _UNBROKEN_SPACE) for part in parts))
+    return [line.replace(_UNBROKEN_SPACE, " ") for line in lines]
 
 
 def _amount(contents: Mapping[str, Any]) -> str:
@@ -109,7 +116,7 @@ def _amount(contents: Mapping[str, Any]) -> str:
 
 
 def _sources(inputs: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """`rewards + votes (1 vote_rewards)`: the inputs by their producer, what is nearest first."""
+    """Return the inputs by producer, such as `rewards + votes (1 vote_rewards)`, the latest iteration first."""
     by_producer: dict[str, list[str]] = {}
     for name, source in sorted(inputs.items(), key=lambda item: -(item[1]["iteration"] or 0)):
         if source["stage"]:
@@ -122,14 +129,14 @@ def _sources(inputs: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _version_lines(nodes: list[dict[str, Any]]) -> list[str]:
-    """Which versions of the code wrote what, where there was more than one."""
-    written: dict[str, list[str]] = {}
+    """Return which versions of the code wrote which stages, if there was more than one version."""
+    by_version: dict[str, list[str]] = {}
     for node in nodes:
-        written.setdefault(node["code"], []).append(f"{node['iteration']} {node['stage']}")
-    if len(written) < 2:
+        by_version.setdefault(node["code"], []).append(f"{node['iteration']} {node['stage']}")
+    if len(by_version) < 2:
         return []
     return [
         "",
-        f"written by {len(written)} versions of serl",
-        *(f"  {code}: {len(stages)} (first {stages[0]}, last {stages[-1]})" for code, stages in written.items()),
+        f"written by {len(by_version)} versions of serl",
+        *(f"  {code}: {len(stages)} (first {stages[0]}, last {stages[-1]})" for code, stages in by_version.items()),
     ]

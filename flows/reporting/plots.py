@@ -1,4 +1,4 @@
-"""Plots of a run, as PNG bytes. Colours are told apart by colour-blind readers (Okabe and Ito's palette)."""
+"""Plots of a run, as PNG bytes. Color-blind readers can distinguish the colors (the palette of Okabe and Ito)."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -24,15 +24,19 @@ LINES = (
     ("#56B4E9", "X", "-."),
     ("#000000", "*", ":"),
 )
-"""Colour, marker and dash of each line of a comparison; more lines start over."""
+"""Color, marker and dash of each line of a comparison; after the last entry the styles repeat."""
 _DPI = 110
-"""Of what is shown in a page about 900 pixels wide."""
+"""Resolution of plots for a page that is about 900 pixels wide."""
 
 
 def write_curve(run: Run, iterations: Sequence[dict[str, Any]]) -> bytes:
-    """Draw the learning curve into the run's folder, unless this very picture is there.
+    """Draw the learning curve, write the PNG into the run's folder if it is new, and return the PNG.
 
-    A view of what is committed, it may be drawn again at any time. `iterations`: from `run_results`.
+    The picture shows committed results only, so it can be drawn again at any time.
+
+    Args:
+        run: The run.
+        iterations: The results of each iteration, from `flows.reporting.results.run_results`.
     """
     png = learning_curve(iterations, headline_benchmark(run.config))
     if not run.store.exists(CURVE) or run.store.read(CURVE) != png:
@@ -41,7 +45,7 @@ def write_curve(run: Run, iterations: Sequence[dict[str, Any]]) -> bytes:
 
 
 def learning_curve(iterations: Sequence[dict[str, Any]], benchmark: str) -> bytes:
-    """Accuracy per iteration; questions accepted and kept, and the vote share; how far a vote can be trusted."""
+    """Draw accuracy, numbers of questions and vote share by iteration, and how often a majority was right."""
     curves = _reliability_curves(iterations, benchmark)
     figure = Figure(figsize=(9, 8), dpi=_DPI, layout="constrained")
     panels = figure.subplot_mosaic("aa;bc" if curves else "aa;bb")
@@ -53,14 +57,19 @@ def learning_curve(iterations: Sequence[dict[str, Any]], benchmark: str) -> byte
 
 
 def votes_plot(votes: pl.DataFrame, steps: Sequence[tuple[str, int]], bounds: tuple[float, float]) -> bytes:
-    """What became of an iteration's candidates, and its questions by vote share, with the difficulty gate's bounds.
+    """Draw what became of an iteration's candidates, and the questions by vote share with the gate's bounds.
 
-    `votes`: of one iteration, not empty. `steps`: from `flows.reporting.results.funnel`, empty if nothing was filtered.
-    The gate goes by mean rewards; where these are no vote shares they have a panel of their own.
+    The difficulty gate compares mean rewards with its bounds. If mean rewards differ from vote shares, a second panel
+    shows them.
+
+    Args:
+        votes: The table of one iteration; not empty.
+        steps: From `flows.reporting.results.funnel`; empty if no questions were filtered.
+        bounds: Lowest and highest mean reward of kept questions.
     """
     gated = votes.filter(pl.col("decision").is_in(["kept", "too_easy", "too_hard"]))
-    apart = np.abs((gated["share"] - gated["mean_reward"]).to_numpy())
-    measures = ["share", "mean_reward"] if (apart > 1e-9).any() else ["share"]
+    distances = np.abs((gated["share"] - gated["mean_reward"]).to_numpy())
+    measures = ["share", "mean_reward"] if (distances > 1e-9).any() else ["share"]
     heights = [0.3 * len(steps) + 0.9, 3.4] if steps else [3.4]
     figure = Figure(figsize=(9, sum(heights)), dpi=_DPI, layout="constrained")
     *above, below = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
@@ -73,20 +82,25 @@ def votes_plot(votes: pl.DataFrame, steps: Sequence[tuple[str, int]], bounds: tu
 
 
 def training_plot(iterations: Sequence[dict[str, Any]], steps: pl.DataFrame | None) -> bytes:
-    """KL and entropy over iterations, and over the steps of the newest update (`train_metrics`) if it had several."""
+    """Draw KL and entropy by iteration, and by step of the newest update if it had several steps.
+
+    Args:
+        iterations: The results of each iteration.
+        steps: The table `train_metrics` of the last of `iterations`; None if the policy was not updated in it.
+    """
     updated = [row for row in iterations if row["kl"] is not None]
-    over_iterations = pl.DataFrame([{name: row[name] for name in ("iteration", "kl", "entropy")} for row in updated])
-    tables = [("iteration", over_iterations)]
-    if steps is not None and steps.height > 1:  # the one step of an update is the iteration's own point
+    by_iteration = pl.DataFrame([{name: row[name] for name in ("iteration", "kl", "entropy")} for row in updated])
+    tables = [("iteration", by_iteration)]
+    if steps is not None and steps.height > 1:  # a single step would repeat the point of the iteration
         tables.append((f"optimiser step, in iteration {iterations[-1]['iteration']}", steps))
     figure = Figure(figsize=(9, 2.7 * len(tables)), dpi=_DPI, layout="constrained")
-    for row, (over, table) in zip(figure.subplots(len(tables), 2, squeeze=False), tables, strict=True):
-        for axes, measure, title, (colour, marker, dash) in zip(
-            row, ("kl", "entropy"), ("KL to the reference", "Entropy of the policy"), LINES[:2], strict=True
+    for panels, (x_label, table) in zip(figure.subplots(len(tables), 2, squeeze=False), tables, strict=True):
+        for axes, measure, title, (color, marker, dash) in zip(
+            panels, ("kl", "entropy"), ("KL to the reference", "Entropy of the policy"), LINES[:2], strict=True
         ):
-            dots = marker if table.height <= 40 else ""
-            axes.plot(table[table.columns[0]], table[measure].cast(pl.Float64), dots + dash, color=colour, markersize=5)
-            axes.set(title=title, xlabel=over)
+            style = (marker if table.height <= 40 else "") + dash
+            axes.plot(table[table.columns[0]], table[measure].cast(pl.Float64), style, color=color, markersize=5)
+            axes.set(title=title, xlabel=x_label)
             axes.set_ylim(bottom=0)
             axes.margins(x=0.04)
             axes.grid(alpha=0.3)
@@ -99,46 +113,49 @@ def comparison(
     gains: Mapping[str, tuple[float, float, float] | None],
     benchmark: str,
 ) -> bytes:
-    """Learning curves of several runs, and what each gained.
+    """Draw the learning curves and the gains of several runs.
 
-    `curves`: by name, (iteration, accuracy, low, high). `gains`: by name, mean and ends of the interval, shares of 1.
+    Args:
+        curves: By name of the run, (iteration, accuracy, low, high) of each evaluation.
+        gains: By name of the run, the mean gain and the two ends of its interval, as shares of 1.
+        benchmark: Name of the benchmark.
     """
     figure = Figure(figsize=(12, 0.35 * len(curves) + 3.4), dpi=130, layout="constrained")
-    lines, dots = figure.subplots(1, 2, width_ratios=[3, 2])
-    for place, (name, points) in enumerate(curves.items()):
-        colour, marker, dash = LINES[place % len(LINES)]
+    curve_axes, gain_axes = figure.subplots(1, 2, width_ratios=[3, 2])
+    for index, (name, points) in enumerate(curves.items()):
+        color, marker, dash = LINES[index % len(LINES)]
         numbers, values, low, high = zip(*points, strict=True)
-        lines.plot(numbers, values, marker + dash, color=colour, label=name)
-        lines.fill_between(numbers, low, high, color=colour, alpha=0.12, linewidth=0)
+        curve_axes.plot(numbers, values, marker + dash, color=color, label=name)
+        curve_axes.fill_between(numbers, low, high, color=color, alpha=0.12, linewidth=0)
         if (gain := gains.get(name)) is not None:
             mean, *ends = (100 * value for value in gain)
-            dots.plot(ends, [place, place], "-", color=colour, linewidth=2)
-            dots.plot([mean], [place], marker, color=colour)
-    lines.set(title=f"pass@1 on {benchmark}", xlabel="iteration", ylabel="share of problems solved", ylim=(0, 1))
-    lines.grid(alpha=0.3)
-    lines.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    lines.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, fontsize=8, frameon=False)
-    dots.axvline(0, color=GREY, linewidth=1)
-    dots.set(title="Gain, with its 95 % interval", xlabel="points", yticks=range(len(curves)))
-    dots.set_yticklabels(list(curves))
-    dots.invert_yaxis()
-    dots.grid(alpha=0.3, axis="x")
+            gain_axes.plot(ends, [index, index], "-", color=color, linewidth=2)
+            gain_axes.plot([mean], [index], marker, color=color)
+    curve_axes.set(title=f"pass@1 on {benchmark}", xlabel="iteration", ylabel="share of problems solved", ylim=(0, 1))
+    curve_axes.grid(alpha=0.3)
+    curve_axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    curve_axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, fontsize=8, frameon=False)
+    gain_axes.axvline(0, color=GREY, linewidth=1)
+    gain_axes.set(title="Gain, with its 95 % interval", xlabel="points", yticks=range(len(curves)))
+    gain_axes.set_yticklabels(list(curves))
+    gain_axes.invert_yaxis()
+    gain_axes.grid(alpha=0.3, axis="x")
     return _png(figure)
 
 
 def _png(figure: Figure) -> bytes:
     sink = io.BytesIO()
-    # No date or version in the file: the same results give the same picture.
+    # No date or version in the file, so that the same results give the same bytes.
     figure.savefig(sink, format="png", metadata={"Software": None})
     return sink.getvalue()
 
 
 _Curve: TypeAlias = tuple[str, tuple[str, str, str], list[dict[str, Any]]]
-"""Label, style as in `LINES`, and rows of the table `reliability`."""
+"""Label, style (as in `LINES`) and rows of the table `reliability`."""
 
 
 def _reliability_curves(iterations: Sequence[dict[str, Any]], benchmark: str) -> list[_Curve]:
-    """Of the first benchmark at its first and last evaluation, and of the newest votes."""
+    """Return the curves of the benchmark at its first and last evaluation, and of the newest votes."""
 
     def curve(row: dict[str, Any], name: str, style: tuple[str, str, str]) -> _Curve:
         return f"{name}, iteration {row['iteration']}", style, row["reliability"][name]
@@ -156,11 +173,11 @@ def _reliability_curves(iterations: Sequence[dict[str, Any]], benchmark: str) ->
 def _draw_reliability(axes: Axes, curves: Sequence[_Curve]) -> None:
     axes.plot([0, 1], [0, 1], "-", color=GREY, linewidth=0.8)
     most = max(row["questions"] for _, _, rows in curves for row in rows)
-    for label, (colour, marker, dash), rows in curves:
+    for label, (color, marker, dash), rows in curves:
         shares, correct = [row["mean_share"] for row in rows], [row["correct"] for row in rows]
-        axes.plot(shares, correct, marker + dash, color=colour, markersize=4, label=label)
+        axes.plot(shares, correct, marker + dash, color=color, markersize=4, label=label)
         sizes = [15 + 120 * row["questions"] / most for row in rows]
-        axes.scatter(shares, correct, s=sizes, color=colour, marker=marker)
+        axes.scatter(shares, correct, s=sizes, color=color, marker=marker)
     axes.set(
         title="Is the majority right?",
         xlabel="vote share of the top answer (larger: more questions)",
@@ -173,11 +190,11 @@ def _draw_reliability(axes: Axes, curves: Sequence[_Curve]) -> None:
 
 
 def _draw_funnel(axes: Axes, steps: Sequence[tuple[str, int]]) -> None:
-    for place, (_, number) in enumerate(steps):
-        lost = number < 0
-        (bar,) = axes.barh(place, abs(number), color="white" if lost else BLUE, edgecolor=GREY if lost else BLUE)
+    for index, (_, count) in enumerate(steps):
+        lost = count < 0
+        (bar,) = axes.barh(index, abs(count), color="white" if lost else BLUE, edgecolor=GREY if lost else BLUE)
         bar.set_hatch("///" if lost else "")
-        axes.text(abs(number), place, f" {number:+,d}" if lost else f" {number:,d}", va="center")
+        axes.text(abs(count), index, f" {count:+,d}" if lost else f" {count:,d}", va="center")
     axes.set_yticks(range(len(steps)), [name for name, _ in steps])
     axes.invert_yaxis()
     axes.margins(x=0.1, y=0.02)
@@ -185,22 +202,22 @@ def _draw_funnel(axes: Axes, steps: Sequence[tuple[str, int]]) -> None:
 
 
 def _draw_histogram(axes: Axes, votes: pl.DataFrame, measure: str, bounds: Sequence[float]) -> None:
-    """Kept and dropped questions by `measure`; each possible share of a small group is one bar."""
+    """Draw kept and dropped questions by `measure`; with at most 32 responses, each possible share is one bar."""
     most = int(votes["responses"].max() or 1)  # type: ignore[arg-type]
     edges = (np.arange(most + 2) - 0.5) / most if most <= 32 else np.linspace(0, 1, 21)
     kept, dropped = (
-        np.histogram(votes.filter((pl.col("decision") == "kept") == wanted)[measure], edges)[0]
-        for wanted in (True, False)
+        np.histogram(votes.filter((pl.col("decision") == "kept") == is_kept)[measure], edges)[0]
+        for is_kept in (True, False)
     )
-    centres, width = (edges[1:] + edges[:-1]) / 2, 0.85 * (edges[1] - edges[0])
-    axes.bar(centres, kept, width, color=BLUE, label=f"kept ({kept.sum():,})")
-    some = dropped > 0  # a bar of no height would still have its edge
+    centers, width = (edges[1:] + edges[:-1]) / 2, 0.85 * (edges[1] - edges[0])
+    axes.bar(centers, kept, width, color=BLUE, label=f"kept ({kept.sum():,})")
+    drawn = dropped > 0  # the edge of a bar of height 0 would be visible
     axes.bar(
-        centres[some], dropped[some], width, bottom=kept[some], color="white", edgecolor=ORANGE, hatch="///",
+        centers[drawn], dropped[drawn], width, bottom=kept[drawn], color="white", edgecolor=ORANGE, hatch="///",
         label=f"dropped ({dropped.sum():,})",
     )  # fmt: skip
-    for place, bound in enumerate(bounds):
-        label = f"kept from {bounds[0]:g} to {bounds[1]:g}" if place == 0 else None
+    for index, bound in enumerate(bounds):
+        label = f"kept from {bounds[0]:g} to {bounds[1]:g}" if index == 0 else None
         axes.axvline(bound, color="black", linestyle="--", linewidth=1.2, label=label)
     name = "vote share of the top answer" if measure == "share" else "mean reward, by which questions are kept"
     axes.set(title=f"Questions by {name.split(',')[0]}", xlabel=name, ylabel="questions", xlim=(-0.04, 1.04))
@@ -219,18 +236,17 @@ def _draw_accuracy(axes: Axes, iterations: Sequence[dict[str, Any]]) -> None:
         values = [row["pass1_sampled"] for row in sampled]
         axes.plot(numbers, values, "o-", color=BLUE, label="one sample (pass@1, 95 % interval)")
     voted = [row for row in measured if row["maj_k"] is not None]
-    axes.plot(
-        [r["iteration"] for r in voted], [r["maj_k"] for r in voted], "s--", color=ORANGE, label="majority of k samples"
-    )
-    greedy = [row["pass1_greedy"] for row in measured]
-    axes.plot([r["iteration"] for r in measured], greedy, "^:", color=GREEN, label="greedy")
+    numbers, values = [row["iteration"] for row in voted], [row["maj_k"] for row in voted]
+    axes.plot(numbers, values, "s--", color=ORANGE, label="majority of k samples")
+    numbers, values = [row["iteration"] for row in measured], [row["pass1_greedy"] for row in measured]
+    axes.plot(numbers, values, "^:", color=GREEN, label="greedy")
     axes.set(
         title=f"Accuracy on {measured_on(iterations)}",
         xlabel="iteration",
         ylabel="share of problems solved",
         ylim=(0, 1),
     )
-    _finish(axes)
+    _add_grid_and_legend(axes)
 
 
 def _draw_questions(axes: Axes, iterations: Sequence[dict[str, Any]]) -> None:
@@ -238,16 +254,18 @@ def _draw_questions(axes: Axes, iterations: Sequence[dict[str, Any]]) -> None:
     axes.bar(numbers, [row["accepted"] for row in iterations], color=GREY, alpha=0.5, label="accepted")
     axes.bar(numbers, [row["kept"] for row in iterations], color=BLUE, alpha=0.7, label="kept after the vote")
     axes.set(title="Questions of each iteration", xlabel="iteration", ylabel="questions")
-    share = axes.twinx()
-    share.plot(numbers, [row["vote_share"] for row in iterations], "o-", color=ORANGE, label="mean vote share (right)")
-    share.set(ylim=(0, 1))
-    lines = [*axes.get_legend_handles_labels()[0], *share.get_legend_handles_labels()[0]]
+    share_axes = axes.twinx()
+    share_axes.plot(
+        numbers, [row["vote_share"] for row in iterations], "o-", color=ORANGE, label="mean vote share (right)"
+    )
+    share_axes.set(ylim=(0, 1))
+    lines = [*axes.get_legend_handles_labels()[0], *share_axes.get_legend_handles_labels()[0]]
     labels = [str(line.get_label()) for line in lines]
     axes.legend(lines, labels, loc="upper center", bbox_to_anchor=(0.5, -0.17), fontsize=9, frameon=False)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
-def _finish(axes: Axes) -> None:
+def _add_grid_and_legend(axes: Axes) -> None:
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right", fontsize=9)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

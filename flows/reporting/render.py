@@ -1,4 +1,4 @@
-"""Reports as Markdown (Prefect's UI) and as one HTML file that needs nothing else. All text is escaped here."""
+"""Rendering of reports as Markdown, for Prefect's UI, and as one HTML file. All text is escaped here."""
 
 import base64
 import html
@@ -22,11 +22,11 @@ th { background: var(--soft); vertical-align: bottom; } .left { text-align: left
 td:not(.left) { white-space: nowrap; } td.left { min-width: 5rem; }
 pre { padding: 0.75rem; background: var(--soft); border-radius: 6px; white-space: pre-wrap; }
 """
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+_SECURITY_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def as_markdown(parts: Sequence[Part]) -> str:
-    """GitHub's dialect, with images as data URIs, which Prefect's UI shows."""
+    """Return the report in GitHub's dialect of Markdown, with images as data URIs, as Prefect's UI shows them."""
     return "\n\n".join(_markdown(part) for part in parts)
 
 
@@ -37,35 +37,34 @@ def _markdown(part: Part) -> str:
         case Text(text, label):
             return f"**{_escaped(label)}:** {_escaped(text)}" if label else _paragraph(text)
         case Table(names, rows, left):
-            marks = (":---" if name in left else "---:" for name in names)
-            lines = [names, *rows]
-            head, *body = (f"| {' | '.join(_escaped(cell) for cell in line)} |" for line in lines)
-            return "\n".join([head, f"|{'|'.join(marks)}|", *body])
+            alignments = (":---" if name in left else "---:" for name in names)
+            head, *body = (f"| {' | '.join(_escaped(cell) for cell in row)} |" for row in (names, *rows))
+            return "\n".join([head, f"|{'|'.join(alignments)}|", *body])
         case Image(text, png):
             return f"![{_escaped(text)}]({_data_uri(png)})"
         case Code(text):
-            # A fence that is longer than any in the text.
+            # The fence has to be longer than any run of backticks in the text.
             fence = "`" * max([2, *(len(run) for run in re.findall("`+", text))]) + "`"
             return f"{fence}\n{text}\n{fence}"
 
 
 def _escaped(text: str) -> str:
-    """Text that stays text: no markup, no HTML, and no address becomes a link by itself."""
+    """Escape a text so that no part of it becomes markup, HTML or a link."""
     line = re.sub(r"([\\`*_\[\]<>&|~!#@$])", r"\\\1", " ".join(text.splitlines()))
     return re.sub(r"(?i)(:|www)(//|\.)", r"\1\\\2", line)
 
 
 def _paragraph(text: str) -> str:
-    """The same where a line begins, which makes no list or rule."""
+    """Escape a text at the beginning of a line, so that it becomes no list and no rule either."""
     return re.sub(r"^(\d*)([-+=.)])", r"\1\\\2", _escaped(text).lstrip())
 
 
 def as_html(parts: Sequence[Part]) -> str:
-    """One file: style and images inside, no script, and nothing that a browser would fetch."""
+    """Return the report as one HTML file with style and images inside, without scripts or anything to fetch."""
     title = next((part.text for part in parts if isinstance(part, Heading)), "")
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_SECURITY_POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{html.escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
         + "\n".join(_html(part) for part in parts)
@@ -81,8 +80,8 @@ def _html(part: Part) -> str:
             bold = f"<strong>{html.escape(label)}:</strong> " if label else ""
             return f"<p>{bold}{html.escape(text)}</p>"
         case Table(names, rows, left):
-            kinds = [' class="left"' if name in left else "" for name in names]
-            lines = [_row("th", names, kinds), *(_row("td", row, kinds) for row in rows)]
+            classes = [' class="left"' if name in left else "" for name in names]
+            lines = [_row("th", names, classes), *(_row("td", row, classes) for row in rows)]
             return f'<div class="wide"><table>\n{chr(10).join(lines)}\n</table></div>'
         case Image(text, png):
             return f'<p><img alt="{html.escape(text)}" src="{_data_uri(png)}"></p>'
@@ -90,9 +89,9 @@ def _html(part: Part) -> str:
             return f"<pre>{html.escape(text)}</pre>"
 
 
-def _row(tag: str, cells: Sequence[str], kinds: Sequence[str]) -> str:
-    inside = (f"<{tag}{kind}>{html.escape(cell)}</{tag}>" for cell, kind in zip(cells, kinds, strict=True))
-    return f"<tr>{''.join(inside)}</tr>"
+def _row(tag: str, cells: Sequence[str], classes: Sequence[str]) -> str:
+    elements = (f"<{tag}{kind}>{html.escape(cell)}</{tag}>" for cell, kind in zip(cells, classes, strict=True))
+    return f"<tr>{''.join(elements)}</tr>"
 
 
 def _data_uri(png: bytes) -> str:

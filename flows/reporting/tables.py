@@ -13,11 +13,12 @@ from stages.benchmarks.catalogue import CATALOGUE
 
 
 def plain_table(title: str) -> Table:
+    """Return an empty table without borders."""
     return Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
 
 
 def results_table(iterations: Sequence[dict[str, Any]]) -> Table:
-    """All iterations, one row each; fits into 80 columns."""
+    """Return the results of all iterations, a row for each."""
     table = plain_table(f"Accuracy on {measured_on(iterations)}, votes and costs")
     rows = [result_cells(row) for row in iterations]
     for name in rows[0] if rows else ():
@@ -28,7 +29,7 @@ def results_table(iterations: Sequence[dict[str, Any]]) -> Table:
 
 
 def result_cells(row: dict[str, Any]) -> dict[str, str]:
-    """One iteration's headline numbers as text, by column name."""
+    """Return the headline numbers of an iteration as text, by column name."""
     interval = row["pass1_sampled_interval"]
     return {
         "it": str(row["iteration"]),
@@ -47,7 +48,7 @@ def result_cells(row: dict[str, Any]) -> dict[str, str]:
 
 
 def evaluation_table(results: dict[str, Any]) -> Group:
-    """Every benchmark of one iteration, each number with its interval and how it was asked; fits into 80 columns."""
+    """Return all benchmarks of one iteration: a table of numbers with intervals, and a line about each benchmark."""
     table = plain_table(f"All benchmarks after iteration {results['iteration']}, with 95 % intervals")
     for name in ("benchmark", *(columns := ("greedy pass@1", "avg@k", "maj@k", "pass@k"))):
         table.add_column(name, justify="left" if name == "benchmark" else "right", no_wrap=name != "benchmark")
@@ -55,9 +56,8 @@ def evaluation_table(results: dict[str, Any]) -> Group:
     for row in evaluation_rows(results):
         table.add_row(row["benchmark"], *(row[name] for name in columns))
         rates = ", ".join(f"{row[name]} {name}" for name in ("no answer", "cut off", "failed"))
-        note = (
-            f"{row['benchmark']}: prompt {row['prompt'] or 'not noted'}, {row['problems']} problems, k = {row['k']}; "
-        )
+        prompt = row["prompt"] or "not noted"
+        note = f"{row['benchmark']}: prompt {prompt}, {row['problems']} problems, k = {row['k']}; "
         note += f"{rates} (greedy / sampled), {row['tokens']} tokens"
         if row["without seed overlap"] != MISSING:
             note += f"; greedy without seed overlap {row['without seed overlap']}"
@@ -66,26 +66,26 @@ def evaluation_table(results: dict[str, Any]) -> Group:
 
 
 def seconds_table(iterations: Sequence[dict[str, Any]]) -> Table:
-    """Seconds of each stage, over all iterations."""
-    totals: dict[str, list[float]] = {}
+    """Return how often each stage ran and how long it took, over all iterations."""
+    seconds_by_stage: dict[str, list[float]] = {}
     for row in iterations:
         for stage, seconds in row["seconds_per_stage"].items():
-            totals.setdefault(stage, []).append(seconds)
+            seconds_by_stage.setdefault(stage, []).append(seconds)
     table = plain_table("Seconds per stage")
     for name in ("stage", "times", "mean", "sum"):
         table.add_column(name, justify="left" if name == "stage" else "right")
-    for stage, seconds in totals.items():
+    for stage, seconds in seconds_by_stage.items():
         table.add_row(stage, str(len(seconds)), f"{sum(seconds) / len(seconds):.2f}", f"{sum(seconds):.1f}")
     return table
 
 
 def engine_line(iterations: Sequence[dict[str, Any]]) -> str:
-    """How often the run's engine was started and its weights were loaded, and what of the time that took."""
-    used = [row["engine"] for row in iterations if row["engine"]]
-    if not used:
+    """Return how often the engine was started and a policy was loaded, and the share of time that this took."""
+    engine_rows = [row["engine"] for row in iterations if row["engine"]]
+    if not engine_rows:
         return "Starts of the engine were not noted."
-    starts, loads = (sum(int(row[name]) for row in used) for name in ("starts", "loads"))
-    starting, loading = (sum(row[name] for row in used) for name in ("start_seconds", "load_seconds"))
+    starts, loads = (sum(int(row[name]) for row in engine_rows) for name in ("starts", "loads"))
+    starting, loading = (sum(row[name] for row in engine_rows) for name in ("start_seconds", "load_seconds"))
     share = (starting + loading) / max(1e-9, sum(row["seconds"] for row in iterations))
     return (
         f"Engine: {starts} starts took {starting:.1f} s, {loads - starts} later policies {loading:.1f} s; together "
@@ -94,20 +94,20 @@ def engine_line(iterations: Sequence[dict[str, Any]]) -> str:
 
 
 def funnel_table(iterations: Sequence[dict[str, Any]]) -> Table:
-    """What became of all candidates: what each step lost, and what was left."""
+    """Return what became of all candidates: how many questions each step removed, and how many were left."""
     table = plain_table("What became of the candidates")
     table.add_column("step")
     table.add_column("questions", justify="right")
     table.add_column("of candidates", justify="right")
     steps = funnel(iterations)
-    for step, number in steps:
-        lost = number < 0
-        table.add_row(f"  {step}" if lost else step, f"{number:,d}", f"{abs(number) / max(1, steps[0][1]):.1%}")
+    for step, count in steps:
+        lost = count < 0
+        table.add_row(f"  {step}" if lost else step, f"{count:,d}", f"{abs(count) / max(1, steps[0][1]):.1%}")
     return table
 
 
 def benchmarks_table() -> Table:
-    """The evaluation sets that have a name."""
+    """Return the evaluation sets that have a name."""
     table = plain_table("Evaluation sets by name (evaluate.benchmarks: [NAME, …], files under evaluate.data)")
     for name in ("name", "problems", "answers", "asked", "from the Hugging Face hub, or a file"):
         table.add_column(name, justify="right" if name == "problems" else "left", overflow="fold")

@@ -1,4 +1,4 @@
-"""The proof's arithmetic, and that a figure outside a claim's bound is noticed."""
+"""The ablation: intervals, claims and their bounds, and configs of the arms."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def _arms(majority: tuple[float, ...], verified: tuple[float, ...], random: tupl
 GOOD = ((0.70, 0.72, 0.74), (0.72, 0.73, 0.74), (0.28, 0.30, 0.33))
 
 
-def test_t_interval_by_hand() -> None:
+def test_t_interval_equals_hand_computation() -> None:
     # mean 4, s = 2, n = 3: 4 ± 4.303 * 2 / sqrt(3) = 4 ± 4.9687
     low, high = t_interval([2.0, 4.0, 6.0])
     assert (low, high) == pytest.approx((-0.9687, 8.9687), abs=1e-4)
@@ -34,7 +34,7 @@ def test_all_claims_hold_on_good_figures() -> None:
 
 
 @pytest.mark.parametrize(
-    ("broken", "arms"),
+    ("claim_part", "arms"),
     [
         ("majority gains at least 20 points", ((0.49, 0.72, 0.74), GOOD[1], GOOD[2])),
         ("within 5 points of verified", (GOOD[0], (0.80, 0.81, 0.82), GOOD[2])),
@@ -42,12 +42,12 @@ def test_all_claims_hold_on_good_figures() -> None:
         ("random's mean gain", (GOOD[0], GOOD[1], (0.36, 0.36, 0.36))),
     ],
 )
-def test_a_figure_outside_its_bound_breaks_its_claim(broken: str, arms: tuple[tuple[float, ...], ...]) -> None:
+def test_claim_fails_outside_its_bound(claim_part: str, arms: tuple[tuple[float, ...], ...]) -> None:
     outcome = claims(_arms(*arms))
-    assert [claim for claim, holds in outcome.items() if not holds and broken in claim]
+    assert [claim for claim, holds in outcome.items() if not holds and claim_part in claim]
 
 
-def test_claims_are_about_the_arms_that_are_there() -> None:
+def test_claims_are_about_the_given_arms() -> None:
     arms = _arms(*GOOD)
     del arms["random"]
     assert len(claims(arms)) == 2
@@ -55,17 +55,17 @@ def test_claims_are_about_the_arms_that_are_there() -> None:
     assert len(claims(arms)) == 1
 
 
-def test_arms_share_the_warm_start_and_the_seed() -> None:
+def test_arms_share_warm_start_and_seed() -> None:
     configs = [load_config(path) for path in sorted(ARMS.glob("*.yaml"))]
-    warm = warm_config(configs[0], 3)
+    warm_start = warm_config(configs[0], 3)
     arms = [arm_config(config, 3) for config in configs]
     assert len({arm.uri for arm in arms}) == len(arms) == 6
-    assert {arm.policy.run for arm in arms if arm.policy} == {warm.uri}
-    assert {arm.seed for arm in arms} == {warm.seed} == {3}
+    assert {arm.policy.run for arm in arms if arm.policy} == {warm_start.uri}
+    assert {arm.seed for arm in arms} == {warm_start.seed} == {3}
     assert {arm.evaluate.every for arm in arms} == {arms[0].iterations}
 
 
-def test_arms_that_cannot_be_compared_are_refused() -> None:
+def test_incomparable_arms_are_refused() -> None:
     majority, verified = (load_config(ARMS / f"{name}.yaml") for name in ("majority", "verified"))
     check_comparable([majority, verified])
     other = verified.model_copy(update={"seeds": verified.seeds.model_copy(update={"count": 5})})

@@ -1,6 +1,6 @@
-"""A run that an earlier version made (`tests/golden/format-2`, never made again) is resumed, shown and repaired.
+"""A run of an earlier version (`tests/golden/format-2`, never regenerated) is resumed, shown and repaired.
 
-Nothing is computed anew. When a stage's version is raised, the resume test changes to: refused with one line.
+Nothing is computed again. When a stage's version is raised, the resume test changes to: refused with one line.
 """
 
 import json
@@ -25,14 +25,14 @@ WEIGHTS = {"policy", "trainer_state"}
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder that the run was made in, with its config and inputs."""
+    """Return a copy of the folder in which the run was made, with its config and inputs."""
     shutil.copytree(GOLDEN, tmp_path / "copy")
     monkeypatch.chdir(tmp_path / "copy")
     return tmp_path / "copy"
 
 
 def outputs(folder: Path) -> dict[str, int]:
-    """Every file that a stage has written, and every manifest, with its time of modification."""
+    """Return the time of modification of every manifest and every file that a stage has written."""
     return {
         path: time
         for path, time in tree(folder / RUN).items()
@@ -44,18 +44,18 @@ def test_nothing_is_pending(folder: Path) -> None:
     config = load_config(folder / "config.yaml")
     progress = find_finished(config, Store(config.uri))
     assert (progress.finished, progress.pending, progress.complete) == (3, None, True)
-    # The dump of settings in a revision has kept its names, so the newest revision is still the newest.
+    # The names of settings in a revision are unchanged, so no new revision is written.
     assert progress.revision() == open_run(RUN).revision
 
 
-def test_resume_recognises_it_as_finished(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_resume_recognises_a_finished_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = outputs(folder)
     assert main(["resume", RUN]) == 0
     assert "is finished; nothing to do" in capsys.readouterr().out
     assert outputs(folder) == before
 
 
-def test_a_longer_run_keeps_what_was_done(folder: Path) -> None:
+def test_longer_run_keeps_finished_iterations(folder: Path) -> None:
     before = outputs(folder)
     run_locally(load_config(folder / "config.yaml", ["iterations=3", "keep.policies.last=9"]))
     after = outputs(folder)
@@ -70,34 +70,34 @@ def test_a_longer_run_keeps_what_was_done(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["show", "show votes", "show --lineage", "report"])
-def test_it_is_shown(folder: Path, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_run_is_shown(folder: Path, command: str, capsys: pytest.CaptureFixture[str]) -> None:
     name, *options = command.split()
     assert main([name, RUN, *options]) == 0
     assert capsys.readouterr().out
 
 
-def test_a_damaged_table_is_computed_again_and_nothing_else(
+def test_repair_computes_only_the_damaged_table_again(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import flows.cli.run
 
     monkeypatch.setattr(flows.cli.run, "run_flow", lambda config, console: run_locally(config))
-    before, digests = outputs(folder), open_run(RUN).table("votes").to_dicts()
-    (votes,) = (folder / RUN).glob("votes/iteration=0002/*/part-*.parquet")
-    votes.write_bytes(votes.read_bytes()[:-1])
+    before, votes_before = outputs(folder), open_run(RUN).table("votes").to_dicts()
+    (part,) = (folder / RUN).glob("votes/iteration=0002/*/part-*.parquet")
+    part.write_bytes(part.read_bytes()[:-1])
     assert main(["repair", RUN]) == 0
     assert "damaged" in capsys.readouterr().out
-    assert open_run(RUN).table("votes").to_dicts() == digests
+    assert open_run(RUN).table("votes").to_dicts() == votes_before
     after = outputs(folder)
-    again = {path for path in before if after.get(path) != before[path] and not path.startswith("damaged/")}
-    assert again and all("iteration=0002" in path for path in again)
+    changed = {path for path in before if after.get(path) != before[path] and not path.startswith("damaged/")}
+    assert changed and all("iteration=0002" in path for path in changed)
 
 
-def test_the_update_s_settings_keep_their_names(folder: Path) -> None:
-    """The dump that enters key and manifest is flat, under the names of that time."""
+def test_update_settings_keep_their_names(folder: Path) -> None:
+    """The settings in keys and manifests are flat and keep their first names."""
     config: dict[str, Any] = open_run(RUN).manifests(1)["ppo_update"].config
     from flows.plan import update_settings
 
-    now = update_settings(load_config(folder / "config.yaml")).model_dump(mode="json")
-    assert json.loads(json.dumps(now, sort_keys=True)) == config
-    assert now["kl_place"] == "reward" and now["normalisation"] == "sequence" and now["tis_cap"] == 3.0
+    current = update_settings(load_config(folder / "config.yaml")).model_dump(mode="json")
+    assert json.loads(json.dumps(current, sort_keys=True)) == config
+    assert current["kl_place"] == "reward" and current["normalisation"] == "sequence" and current["tis_cap"] == 3.0

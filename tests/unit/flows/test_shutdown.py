@@ -1,4 +1,4 @@
-"""SIGTERM ends the process soon, with one line and its exit code, whatever it is busy with."""
+"""Shutdown: SIGTERM ends the process in time, with one line and its exit code, whatever the process does."""
 
 import os
 import signal
@@ -15,10 +15,10 @@ from tests.commands import HANG_SECONDS, REPOSITORY
 HANGING = """
 import signal, sys, time
 import flows.shutdown
-flows.shutdown.TIDY_UP_SECONDS = 0.5
+flows.shutdown.CLEANUP_SECONDS = 0.5
 with flows.shutdown.stoppable():
     if sys.argv[1] == "another handler":
-        signal.signal(signal.SIGTERM, lambda *_: None)  # as a library does that means to tidy up first
+        signal.signal(signal.SIGTERM, lambda *_: None)  # as a library does that cleans up first
     try:
         print("ready", flush=True)
         time.sleep(60)
@@ -27,7 +27,7 @@ with flows.shutdown.stoppable():
 """
 
 
-def test_it_is_raised_in_the_main_thread_and_handlers_come_back() -> None:
+def test_sigterm_raises_and_handlers_are_restored() -> None:
     before = signal.getsignal(signal.SIGTERM), threading.active_count()
     with pytest.raises(Terminated), stoppable():
         os.kill(os.getpid(), signal.SIGTERM)
@@ -38,13 +38,13 @@ def test_it_is_raised_in_the_main_thread_and_handlers_come_back() -> None:
         time.sleep(0.01)
 
 
-def test_nothing_happens_without_it() -> None:
+def test_nothing_happens_without_a_signal() -> None:
     with stoppable():
         pass
 
 
-@pytest.mark.parametrize("how", ["tidying up hangs", "another handler"])
-def test_a_process_that_hangs_is_ended(how: str) -> None:
+@pytest.mark.parametrize("how", ["cleanup hangs", "another handler"])
+def test_hanging_process_is_ended(how: str) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", HANGING, how], cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

@@ -1,4 +1,4 @@
-"""What a user gets wrong is one line on stderr and exit code 2: no traceback, nothing written, Prefect not started."""
+"""The command line: a user's mistake is one line on stderr and exit code 2, without traceback, files or Prefect."""
 
 import json
 from collections.abc import Callable
@@ -31,7 +31,7 @@ Change = Callable[[dict[str, Any], Path], object]
 @pytest.fixture(autouse=True)
 def no_prefect(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
-        pytest.fail("Prefect was started (20-40 s) for what could be said at once")
+        pytest.fail("Prefect was started (20-40 s) for a result that needs no Prefect")
 
     monkeypatch.setattr(flows.cli.run, "run_flow", refuse)
 
@@ -44,19 +44,19 @@ def config_file(folder: Path, change: Change = lambda values, folder: None) -> P
     return path
 
 
-def finished(folder: Path, *, revision: bool = True) -> Path:
-    """The config of a run with one iteration that is finished."""
+def finished_run(folder: Path, *, revision: bool = True) -> Path:
+    """Make a finished run of one iteration and return its config file."""
     path = config_file(folder, lambda values, _: values.update(iterations=1))
     config = load_config(path)
     with fake_resources() as resources:
-        ledger = run_all(config, Store(config.uri), resources)
+        progress = run_all(config, Store(config.uri), resources)
     if revision:
-        write_revision(Store(config.uri), ledger.revision())
+        write_revision(Store(config.uri), progress.revision())
     return path
 
 
 def fails(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    """The one line that the command printed; asserts exit code 2 and nothing else said."""
+    """Run a command, assert exit code 2 and a single line of output, and return the line."""
     assert main([str(argument) for argument in arguments]) == 2
     output = capsys.readouterr()
     assert output.out == ""
@@ -73,7 +73,7 @@ def setting(name: str, value: Any) -> Change:
 
 
 def incomplete_model(values: dict[str, Any], folder: Path) -> None:
-    """A model folder without tokenizer loads, in some libraries, as one that encodes nothing."""
+    """Some libraries load a model folder without tokenizer and then encode every text as nothing."""
     (folder / "model").mkdir()
     (folder / "model" / "config.json").write_text("{}")
     (folder / "model" / "model.safetensors").write_text("")
@@ -122,7 +122,7 @@ MISTAKES: dict[str, tuple[Change, str]] = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_one_line_and_nothing_is_written(
+def test_mistake_is_one_line_and_writes_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], mistake: str
 ) -> None:
     change, message = MISTAKES[mistake]
@@ -134,35 +134,35 @@ def test_a_mistake_is_one_line_and_nothing_is_written(
 
 
 @pytest.mark.parametrize("command", ["run", "check"])
-def test_a_missing_config(tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str) -> None:
+def test_missing_config_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str) -> None:
     assert "my.yaml does not exist; expected a YAML file" in fails(capsys, command, tmp_path / "my.yaml")
 
 
-def test_a_wrong_override(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_override_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = config_file(tmp_path)
     assert "seed: Input should be" in fails(capsys, "run", path, "--set", "seed=-1")
 
 
-def test_show_and_resume_of_what_is_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_and_resume_need_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for folder in (tmp_path, tmp_path / "nowhere"):
         for command in ("show", "resume"):
             assert f"{folder} is not a run" in fails(capsys, command, folder)
     assert tree(tmp_path) == {}
 
 
-def test_show_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`serl show config.yaml`: NotADirectoryError."""
+def test_show_refuses_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`serl show config.yaml` used to raise NotADirectoryError."""
     assert "is not a run" in fails(capsys, "show", config_file(tmp_path))
 
 
-def test_show_of_a_table_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = load_config(finished(tmp_path)).uri
+def test_show_names_the_existing_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = load_config(finished_run(tmp_path)).uri
     assert "has no table vote; it has accepted" in fails(capsys, "show", run, "vote")
     assert "has no votes at iteration 7; finished: [0, 1]" in fails(capsys, "show", run, "votes", "--iteration", "7")
 
 
-def test_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = load_config(finished(tmp_path)).uri
+def test_show_prints_results_and_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = load_config(finished_run(tmp_path)).uri
     assert main(["show", run]) == 0
     assert "pass@1" in capsys.readouterr().out
     assert main(["show", run, "--json"]) == 0
@@ -176,7 +176,7 @@ def test_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert votes[0]["question"][:40] in capsys.readouterr().out
 
 
-def test_check_says_what_would_run_and_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_describes_a_run_and_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = config_file(tmp_path)
     assert main(["check", str(path)]) == 0
     out = capsys.readouterr().out
@@ -184,29 +184,26 @@ def test_check_says_what_would_run_and_writes_nothing(tmp_path: Path, capsys: py
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_finished_run_is_recognised_without_prefect(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = finished(tmp_path)
+def test_finished_run_is_recognised_without_prefect(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = finished_run(tmp_path)
     assert main(["run", str(path)]) == 0
     assert "nothing to do" in capsys.readouterr().out
     assert main(["resume", load_config(path).uri]) == 0
 
 
-def test_a_run_killed_before_its_last_revision_is_shown_whole(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """All manifests there, the revision not: "finished; nothing to do", and then results without the last iteration
-    (or, where there was no revision at all, "is not a run")."""
-    path = finished(tmp_path, revision=False)
+def test_run_killed_before_its_last_revision_is_shown_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All manifests exist, but not the last revision: the results used to lack the last iteration."""
+    path = finished_run(tmp_path, revision=False)
     assert main(["run", str(path)]) == 0
     run = open_run(load_config(path).uri)
     assert run.iterations == [0, 1]
-    assert run.store.exists(CURVE), "the curve that the output names was never drawn"
+    assert run.store.exists(CURVE), "the curve that the output names was not drawn"
     capsys.readouterr()
 
 
-def test_going_back_to_earlier_settings_shows_their_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Run with one gate, then with another, then with the first again: the other's results were printed."""
-    path = finished(tmp_path)
+def test_return_to_earlier_settings_shows_their_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """After runs with one gate, another one and the first again, the results of the other used to be printed."""
+    path = finished_run(tmp_path)
     config = load_config(path)
     other = load_config(path, ("vote.max_reward=1.0",))
     with fake_resources() as resources:
@@ -218,15 +215,13 @@ def test_going_back_to_earlier_settings_shows_their_results(tmp_path: Path, caps
 
 @pytest.fixture
 def inline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the command line would hand to Prefect is done here."""
+    """Run in this process without Prefect."""
     monkeypatch.setattr(flows.cli.run, "run_flow", lambda config, console: run_locally(config))
 
 
 @pytest.mark.usefixtures("inline")
-def test_repair_names_the_damage_and_computes_just_that_again(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    uri = load_config(finished(tmp_path)).uri
+def test_repair_computes_only_the_damage_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    uri = load_config(finished_run(tmp_path)).uri
     manifest = open_run(uri).manifests(1)["sample_responses"]
     part = Path(uri) / manifest.outputs["responses"].files[0].path
     part.write_bytes(part.read_bytes()[:-1])
@@ -243,36 +238,36 @@ def test_repair_names_the_damage_and_computes_just_that_again(
 
 
 @pytest.mark.usefixtures("inline")
-def test_repair_finds_a_model_folder_that_moved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The manifest holds its old place, the key its content: only the import is done again."""
-    path = finished(tmp_path)
+def test_repair_finds_a_moved_model_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The manifest contains the old path and the key only the content, so only the import runs again."""
+    path = finished_run(tmp_path)
     run = open_run(load_config(path).uri)
-    moved = run.policy(0).rename(tmp_path / "elsewhere")
+    new_folder = run.policy(0).rename(tmp_path / "elsewhere")
     run.policy(1)
     with pytest.raises(MissingArtifact, match="serl repair"):
         run.policy(0)
     assert main(["repair", run.store.uri]) == 0
-    assert "again    iteration=0000/fake_policy" in capsys.readouterr().out and moved.is_dir()
+    assert "again    iteration=0000/fake_policy" in capsys.readouterr().out and new_folder.is_dir()
     assert open_run(run.store.uri).policy(0).is_dir()
 
 
-def test_gc_shows_first_and_removes_when_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    uri = load_config(finished(tmp_path)).uri
+def test_gc_removes_only_with_yes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    uri = load_config(finished_run(tmp_path)).uri
     assert main(["gc", uri]) == 0
     assert "nothing to remove" in capsys.readouterr().out
-    left = Path(uri) / ".tmp" / "left"
-    left.parent.mkdir(exist_ok=True)
-    left.write_bytes(b"123")
+    leftover = Path(uri) / ".tmp" / "left"
+    leftover.parent.mkdir(exist_ok=True)
+    leftover.write_bytes(b"123")
     assert main(["gc", uri]) == 0
     out = capsys.readouterr().out
     assert "3 B" in out and "a temporary file of a killed process" in out and "nothing was removed" in out
-    assert left.exists()
+    assert leftover.exists()
     assert main(["gc", uri, "--yes"]) == 0
-    assert not left.exists() and "removed" in capsys.readouterr().out
+    assert not leftover.exists() and "removed" in capsys.readouterr().out
 
 
-def test_a_run_that_somebody_works_on_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = finished(tmp_path)
+def test_busy_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = finished_run(tmp_path)
     uri = load_config(path).uri
     with hold_lease(Store(uri)):
         for command in (["gc", uri], ["repair", uri], ["run", path, "--set", "iterations=2"]):
@@ -282,7 +277,7 @@ def test_a_run_that_somebody_works_on_is_left_alone(tmp_path: Path, capsys: pyte
 
 
 def test_lineage_and_comparison_are_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    uri = load_config(finished(tmp_path)).uri
+    uri = load_config(finished_run(tmp_path)).uri
     assert main(["show", uri, "--lineage"]) == 0
     assert "accepted (1 filter_instructions)" in capsys.readouterr().out
     assert main(["show", uri, "--lineage", "--json"]) == 0
@@ -293,10 +288,10 @@ def test_lineage_and_comparison_are_printed(tmp_path: Path, capsys: pytest.Captu
     assert json.loads(capsys.readouterr().out)["settings"] == []
 
 
-def test_code_that_would_throw_the_run_away_is_refused(
+def test_incompatible_code_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = finished(tmp_path)
+    path = finished_run(tmp_path)
     monkeypatch.setattr(flows.iteration, "VOTE", replace(VOTE, version=9))
     assert f"vote_rewards has version 9 instead of {VOTE.version}" in fails(capsys, "run", path)
     assert open_run(load_config(path).uri).iterations == [0, 1]
@@ -305,12 +300,12 @@ def test_code_that_would_throw_the_run_away_is_refused(
 def test_resume_from_another_folder_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = Path(load_config(finished(tmp_path)).uri)
+    run = Path(load_config(finished_run(tmp_path)).uri)
     run.rename(tmp_path / "moved")
     assert "was made as" in fails(capsys, "resume", tmp_path / "moved")
 
 
-def test_stopping_says_how_to_go_on(
+def test_keyboard_interrupt_names_the_way_to_resume(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stop(*_: object) -> None:
@@ -321,11 +316,11 @@ def test_stopping_says_how_to_go_on(
     assert capsys.readouterr().err == "serl: stopped; run the same command again to go on from here\n"
 
 
-def test_serve_takes_the_newest_policy_and_says_where_there_is_none(
+def test_serve_takes_the_newest_policy(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[Path] = []
-    monkeypatch.setattr("stages.engines.vllm_server.serve", lambda folder, *_, **__: told.append(folder))
+    served: list[Path] = []
+    monkeypatch.setattr("stages.engines.vllm_server.serve", lambda folder, *_, **__: served.append(folder))
     monkeypatch.setattr("stages.engines.loader.check_installed", lambda kind: None)
     model, root = make_tiny_policy(tmp_path / "model"), tmp_path / "runs"
     quickstart = ("serve", "configs/quickstart.yaml", "--set", f"root={root}")
@@ -333,7 +328,7 @@ def test_serve_takes_the_newest_policy_and_says_where_there_is_none(
     assert "made by its warm start; run it first" in capsys.readouterr().err
     assert main((*quickstart, "--model", str(model))) == 0
     assert main((*quickstart, "--set", f"policy={{model: {model}}}", "--port", "8001")) == 0
-    assert told == [model, model] and f"server for {model} at http://127.0.0.1:8001" in capsys.readouterr().out
+    assert served == [model, model] and f"server for {model} at http://127.0.0.1:8001" in capsys.readouterr().out
     config = fake_config(tmp_path, iterations=1)
     run_locally(config)
     assert newest_policy_folder(config) == open_run(config.uri).policy(1)

@@ -1,4 +1,4 @@
-"""Every config of the repository loads; what is wrong in one is said in one line, with the place."""
+"""Configs: those of the repository load, and a mistake is one line with file and setting."""
 
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ MINIMAL: dict[str, Any] = {
 }
 
 
-def test_there_are_configs() -> None:
+def test_expected_configs_exist() -> None:
     arms = {"majority.yaml", "verified.yaml", "random.yaml", "seeds_only.yaml", "dataset.yaml", "frozen_generator.yaml"}
     papers = {"paper-llama3.2-3b.yaml", "paper-qwen2.5-7b.yaml"}
     assert {"quickstart.yaml", *papers, *arms} <= {path.name for path in CONFIGS}
@@ -45,7 +45,7 @@ def test_every_config_loads(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["paper-llama3.2-3b", "paper-qwen2.5-7b"])
-def test_the_paper_s_setting(name: str) -> None:
+def test_paper_configs_have_the_published_settings(name: str) -> None:
     """arXiv 2505.20347, section 4 and appendix."""
     config = load_config(Path(__file__).parents[4] / "configs" / f"{name}.yaml")
     assert (config.sample.responses, config.sample.temperature) == (16, 1.0)
@@ -57,7 +57,7 @@ def test_the_paper_s_setting(name: str) -> None:
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:
-    """`MINIMAL` with the setting at the dotted path."""
+    """Return `MINIMAL` with a setting changed, given by its dotted path."""
     *parents, last = path.split(".")
     values: dict[str, Any] = {name: dict(part) if isinstance(part, dict) else part for name, part in MINIMAL.items()}
     group = values
@@ -147,29 +147,29 @@ BENCHMARK = {"name": "b", "path": "b.jsonl"}
         ("sample.prompt", {"template": "no place"}, r"sample\.prompt\.template: .*pattern"),
     ],
 )
-def test_a_wrong_setting_is_one_line_with_its_place(path: str, value: Any, message: str) -> None:
-    with pytest.raises(ConfigError, match=message) as found:
+def test_wrong_setting_is_one_line_with_its_name(path: str, value: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
         parse_config(changed(path, value), "my.yaml")
-    assert str(found.value).startswith("my.yaml: ")
-    assert "\n" not in str(found.value) and "http" not in str(found.value)
+    assert str(caught.value).startswith("my.yaml: ")
+    assert "\n" not in str(caught.value) and "http" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
     "path", ["sample.temperature", "update.importance_weight_cap", "update.kl_coef", "update.max_grad_norm"]
 )
-def test_infinity_is_no_setting(path: str) -> None:
-    """`.inf` passed the bounds and then failed in the key, where JSON has no such number: a bare ValueError."""
+def test_infinity_is_refused(path: str) -> None:
+    """`.inf` used to pass the bounds and then fail in the stage key, because JSON has no such number."""
     with pytest.raises(ConfigError, match=path.rsplit(".", 1)[1]):
         parse_config(changed(path, float("inf")), "my.yaml")
 
 
-def test_an_empty_root_is_no_root() -> None:
-    """It read as the root of the file system: `root: ""` wrote to /x."""
+def test_empty_root_is_refused() -> None:
+    """`root: ""` used to mean the root of the file system."""
     with pytest.raises(ConfigError, match="root"):
         parse_config(changed("root", ""), "my.yaml")
 
 
-def test_a_missing_setting_is_named() -> None:
+def test_missing_setting_is_named() -> None:
     with pytest.raises(ConfigError, match=r"my\.yaml: seeds: Field required"):
         parse_config({name: part for name, part in MINIMAL.items() if name != "seeds"}, "my.yaml")
 
@@ -184,15 +184,15 @@ def test_a_missing_setting_is_named() -> None:
         (b"name: !!python/object/apply:os.system ['true']", "is not YAML: could not determine a constructor"),
     ],
 )
-def test_an_unusable_file_is_named(tmp_path: Path, content: bytes, message: str) -> None:
+def test_unusable_file_is_named(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "my.yaml"
     path.write_bytes(content)
-    with pytest.raises(ConfigError, match=message) as found:
+    with pytest.raises(ConfigError, match=message) as caught:
         load_config(path)
-    assert str(path) in str(found.value) and "\n" not in str(found.value)
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
+def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"my\.yaml does not exist; expected a YAML file such as configs/quickstart"):
         load_config(tmp_path / "my.yaml")
     with pytest.raises(ConfigError, match="cannot be read"):
@@ -228,7 +228,7 @@ def test_overrides_are_yaml_values_by_dotted_name() -> None:
         ("iterations=-3", "iterations: .*greater than or equal to 0"),
     ],
 )
-def test_a_wrong_override_is_one_line(override: str, message: str) -> None:
+def test_wrong_override_is_one_line(override: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_config(QUICKSTART, (override,))
 
@@ -239,7 +239,7 @@ def test_settings_survive_the_revision(tmp_path: Path) -> None:
         assert parse_config(config.model_dump(mode="json"), "revision") == config
 
 
-def test_where_a_run_lives() -> None:
+def test_uri_is_root_and_name() -> None:
     assert parse_config(changed("root", "s3://bucket/runs/"), "x").uri == "s3://bucket/runs/x"
     assert parse_config(MINIMAL, "x").uri == "runs/x"
 
@@ -258,7 +258,7 @@ def test_inputs_enter_by_content(tmp_path: Path) -> None:
     assert resolve(config).import_policy[0] is FAKE_POLICY
 
 
-def test_a_missing_input_is_named(tmp_path: Path) -> None:
+def test_missing_input_is_named(tmp_path: Path) -> None:
     config = RunConfig.model_validate(fake_values(tmp_path, seeds={"path": "nowhere.jsonl"}))
     with pytest.raises(InputError, match=r"seed file nowhere\.jsonl does not exist"):
         resolve(config)
@@ -267,28 +267,28 @@ def test_a_missing_input_is_named(tmp_path: Path) -> None:
         problem_settings(config)
 
 
-def test_each_benchmark_may_have_its_kind_of_answers() -> None:
+def test_benchmark_may_have_its_kind_of_answers() -> None:
     benchmarks = [BENCHMARK, BENCHMARK | {"name": "exam", "answers": {"kind": "choice"}}]
     values = changed("evaluate.benchmarks", benchmarks) | {"answers": {"kind": "text", "boxed_only": True}}
     config = parse_config(values, "my.yaml")
-    found = evaluation_settings(config).benchmarks
-    kinds = {name: (protocol.answers.kind, protocol.answers.boxed_only) for name, protocol in found.items()}
+    protocols = evaluation_settings(config).benchmarks
+    kinds = {name: (protocol.answers.kind, protocol.answers.boxed_only) for name, protocol in protocols.items()}
     assert kinds == {BENCHMARK["name"]: ("text", True), "exam": ("choice", False)}
     assert vote_settings(config).answers.kind == "text"
 
 
-def test_voters_have_no_say_where_labels_decide() -> None:
+def test_voters_are_refused_with_verified_rewards() -> None:
     values = changed("rewards", "verified") | {"domain": "arithmetic", "voters": [{"name": "a", "iteration": 0}]}
     with pytest.raises(ConfigError, match="voters have no say with rewards: verified"):
         parse_config(values, "my.yaml")
 
 
-def test_the_labelled_seeds_are_no_evaluation_set_to_the_filter() -> None:
+def test_filter_excludes_labelled_seeds_from_overlap() -> None:
     values = changed("evaluate.benchmarks", [BENCHMARK, {"name": "own", "seeds": True}])
     assert filter_settings(parse_config(values, "my.yaml")).seed_sets == ("own",)
 
 
-def test_copies_of_the_model_belong_to_servers(tmp_path: Path) -> None:
+def test_model_copies_need_engine_server(tmp_path: Path) -> None:
     policy = {"model": str(make_tiny_policy(tmp_path / "policy"))}
     several = {"vllm": {"data_parallel": 2}}
     with pytest.raises(ConfigError, match="one copy of the model; set engine: server"):
@@ -304,29 +304,29 @@ def test_copies_of_the_model_belong_to_servers(tmp_path: Path) -> None:
         ([], "at least 1 item"),
     ],
 )
-def test_addresses_of_servers_are_checked(urls: list[str], message: str, tmp_path: Path) -> None:
+def test_server_urls_are_checked(urls: list[str], message: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=message):
         fake_config(tmp_path, compute={"server": {"urls": urls}})
 
 
-def test_servers_are_asked_before_anything_is_computed(tmp_path: Path) -> None:
-    first, other = make_tiny_policy(tmp_path / "policy"), make_tiny_policy(tmp_path / "other", num_hidden_layers=1)
+def test_servers_are_checked_before_the_run(tmp_path: Path) -> None:
+    policy, other = make_tiny_policy(tmp_path / "policy"), make_tiny_policy(tmp_path / "other", num_hidden_layers=1)
     with PolicyServer(other) as server:
         settings = {
-            "policy": {"model": str(first)},
+            "policy": {"model": str(policy)},
             "compute": {"server": {"urls": [server.url]}},
             "sample": {"max_prompt_tokens": 100, "max_tokens": 100},
             "generate": {"questions": 8, "max_prompt_tokens": 100, "max_tokens": 100},
         }
-        with pytest.raises(InputError, match=f"no server runs the model of policy, {first}: {server.url}: it runs"):
+        with pytest.raises(InputError, match=f"no server runs the model of policy, {policy}: {server.url}: it runs"):
             check_inputs(fake_config(tmp_path, engine="server", **settings))
-        server.model = first
+        server.model = policy
         check_inputs(fake_config(tmp_path, engine="server", **settings))
     with pytest.raises(InputError, match="no server answers"):
         check_inputs(fake_config(tmp_path, engine="server", **settings))
 
 
-def test_an_adapter_goes_with_a_model(tmp_path: Path) -> None:
+def test_adapter_needs_a_model(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="`adapter` goes with `model`"):
         fake_config(tmp_path, engine="transformers", policy={"run": "runs/other", "adapter": "a"})
     with pytest.raises(ConfigError, match="voter old: `adapter` goes with `model`"):
@@ -337,41 +337,41 @@ def with_benchmarks(folder: Path, *benchmarks: Any, **evaluate: Any) -> RunConfi
     return fake_config(folder, evaluate={"data": str(folder), "benchmarks": list(benchmarks), **evaluate})
 
 
-def test_a_named_benchmark_needs_its_file_only(tmp_path: Path) -> None:
+def test_named_benchmark_needs_only_its_file(tmp_path: Path) -> None:
     write_jsonl(tmp_path / "gsm8k.jsonl", [{"question": "How many?", "answer": "9*2=18\n#### 18"}])
     config = with_benchmarks(tmp_path, "gsm8k")
-    (found,) = problem_settings(config).sets
-    assert found.path == str(tmp_path / "gsm8k.jsonl")
-    assert [row["answer"] for row in problems_of(found)] == ["18"]
-    # Another place, the same content: the same identity.
-    elsewhere = problem_settings(with_benchmarks(tmp_path, {"name": "gsm8k", "path": found.path}, data="none"))
-    assert elsewhere.model_dump() == problem_settings(config).model_dump()
+    (problem_set,) = problem_settings(config).sets
+    assert problem_set.path == str(tmp_path / "gsm8k.jsonl")
+    assert [row["answer"] for row in problems_of(problem_set)] == ["18"]
+    # The same content in another folder has the same identity.
+    from_path = problem_settings(with_benchmarks(tmp_path, {"name": "gsm8k", "path": problem_set.path}, data="none"))
+    assert from_path.model_dump() == problem_settings(config).model_dump()
 
 
-def test_a_named_benchmark_that_is_missing_says_how_to_get_it(tmp_path: Path) -> None:
+def test_missing_named_benchmark_names_its_source(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"math_500.jsonl \(or .parquet\) does not exist; set its `path`, or: python"):
         problem_settings(with_benchmarks(tmp_path, "math_500"))
     with pytest.raises(InputError, match=r"math_500.jsonl .*; and .*gsm8k.jsonl .*'openai/gsm8k', 'main'"):
         problem_settings(with_benchmarks(tmp_path, "math_500", "gsm8k"))
 
 
-def test_a_benchmark_with_worked_examples_needs_both_files(tmp_path: Path) -> None:
+def test_benchmark_with_examples_needs_both_files(tmp_path: Path) -> None:
     row = {"question": "Which?", "options": ["1", "2"], "answer": "B", "category": "law"}
     write_jsonl(tmp_path / "mmlu_pro.jsonl", [row])
     config = with_benchmarks(tmp_path, "mmlu_pro")
     with pytest.raises(InputError, match=r"mmlu_pro_examples.jsonl .* split='validation'"):
         problem_settings(config)
     write_jsonl(tmp_path / "mmlu_pro_examples.jsonl", [{**row, "cot_content": "A: Let's think step by step. It is 2."}])
-    (found,) = problem_settings(config).sets
-    assert [shot["reasoning"] for shot in shots_of(found)] == ["It is 2."]
+    (problem_set,) = problem_settings(config).sets
+    assert [shot["reasoning"] for shot in shots_of(problem_set)] == ["It is 2."]
     protocol = evaluation_settings(config).benchmarks["mmlu_pro"]
     assert protocol.answers.kind == "choice" and protocol.label == "own, 5 examples"
 
 
-def test_a_benchmark_of_ones_own_is_written_in_the_same_terms(tmp_path: Path) -> None:
+def test_custom_benchmark_has_fields_and_groups(tmp_path: Path) -> None:
     rows = [{"stem": "Which?", "choices": ["tax", "duty"], "key": 1, "area": "civil"}]
     path = write_jsonl(tmp_path / "bar.jsonl", rows)
-    own = {
+    benchmark = {
         "name": "bar",
         "path": str(path),
         "answers": {"kind": "choice"},
@@ -381,14 +381,14 @@ def test_a_benchmark_of_ones_own_is_written_in_the_same_terms(tmp_path: Path) ->
             "groups": {"private": ["civil", "commercial"]},
         },
     }
-    config = with_benchmarks(tmp_path, own)
+    config = with_benchmarks(tmp_path, benchmark)
     (row,) = problems_of(problem_settings(config).sets[0])
     assert row["question"] == "Which?\nAnswer Choices: (A) tax (B) duty"
     assert (row["answer"], row["subject"], row["group"]) == ("B", "civil", "private")
     assert evaluation_settings(config).benchmarks["bar"].label == "chat_boxed"
 
 
-def test_an_unknown_name_or_prompt_says_what_there_is(tmp_path: Path) -> None:
+def test_unknown_name_or_prompt_lists_the_known(tmp_path: Path) -> None:
     with pytest.raises(
         ConfigError, match=r"benchmark gsm9k, no named one, needs exactly one of path, domain, seeds; found none"
     ):
@@ -408,14 +408,14 @@ def test_an_unknown_name_or_prompt_says_what_there_is(tmp_path: Path) -> None:
         ("frozen_generator", {"generator": "initial"}),
     ],
 )
-def test_an_arm_differs_from_the_method_in_one_switch(arm: str, switch: dict[str, str]) -> None:
+def test_arm_differs_from_the_method_in_one_switch(arm: str, switch: dict[str, str]) -> None:
     method, config = load_config(FOLDER / "quickstart.yaml"), load_config(FOLDER / "arms" / f"{arm}.yaml")
     differing = {name for name in RunConfig.model_fields if getattr(method, name) != getattr(config, name)}
     assert differing - {"name", "dataset", "watchdog"} == set(switch)
     assert {name: getattr(config, name) for name in switch} == switch
 
 
-def test_a_config_may_extend_another(tmp_path: Path) -> None:
+def test_config_may_extend_another(tmp_path: Path) -> None:
     base = tmp_path / "base.yaml"
     base.write_text(yaml.safe_dump({**MINIMAL, "sample": {"responses": 8, "top_p": 0.9}}))
     (tmp_path / "sub").mkdir()
@@ -428,7 +428,7 @@ def test_a_config_may_extend_another(tmp_path: Path) -> None:
     assert [benchmark.name for benchmark in load_config(child).evaluate.benchmarks] == ["c"]
 
 
-def test_what_cannot_be_extended_says_why(tmp_path: Path) -> None:
+def test_failed_extension_names_the_reason(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("extends: b.yaml\n")
     with pytest.raises(ConfigError, match=r"b.yaml, which .*a.yaml extends, does not exist"):
         load_config(tmp_path / "a.yaml")
@@ -447,6 +447,6 @@ def test_what_cannot_be_extended_says_why(tmp_path: Path) -> None:
         ({"instructions": "dataset", "dataset": {}}, "dataset needs exactly one of path, domain; found none"),
     ],
 )
-def test_switches_of_arms_that_do_not_fit(changes: dict[str, Any], message: str) -> None:
+def test_inconsistent_arm_switches_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         parse_config({**MINIMAL, **changes}, "my.yaml")

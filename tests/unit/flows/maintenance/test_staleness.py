@@ -1,4 +1,4 @@
-"""A setting that changed is said; code that gives a stage another meaning is refused."""
+"""Staleness: changed settings are reported, and code that gives a stage another meaning is refused."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -47,13 +47,13 @@ def changed(config: RunConfig, group: str, **values: object) -> RunConfig:
     return config.model_copy(update={group: getattr(config, group).model_copy(update=values)})
 
 
-def test_a_run_that_goes_on_has_nothing_to_say(config: RunConfig, store: Store) -> None:
+def test_plain_resume_has_no_notes(config: RunConfig, store: Store) -> None:
     assert notes(config, store) == []
     assert notes(config.model_copy(update={"iterations": 2}), store) == []
     assert notes(config, memory_store()) == []
 
 
-def test_a_changed_setting_is_named_with_what_is_computed_again(config: RunConfig, store: Store) -> None:
+def test_changed_setting_is_named_with_its_consequence(config: RunConfig, store: Store) -> None:
     assert notes(changed(config, "vote", max_reward=0.9), store) == [
         "iteration 1: vote_rewards and what depends on it is computed again, since max_reward was 0.8 and is 0.9; what "
         "was there is kept"
@@ -61,19 +61,17 @@ def test_a_changed_setting_is_named_with_what_is_computed_again(config: RunConfi
     assert "since responses was 8 and is 9" in notes(changed(config, "sample", responses=9), store)[0]
 
 
-def test_a_changed_input_is_named(config: RunConfig, store: Store, tmp_path: Path) -> None:
+def test_changed_input_is_named(config: RunConfig, store: Store, tmp_path: Path) -> None:
     write_jsonl(tmp_path / "seeds.jsonl", [{"question": "What is the sum of all numbers from 1 to 100?"}])
     assert notes(config, store)[0].startswith("iteration 0: import_seeds and what depends on it is computed again")
     assert "sha256 was" in notes(config, store)[0]
 
 
-def test_another_seed_is_said(config: RunConfig, store: Store) -> None:
+def test_changed_seed_is_named(config: RunConfig, store: Store) -> None:
     assert "since the seed was 3 and is 4" in notes(config.model_copy(update={"seed": 4}), store)[0]
 
 
-def test_another_version_of_a_stage_is_refused(
-    config: RunConfig, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_stage_version_is_refused(config: RunConfig, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flows.iteration, "VOTE", replace(VOTE, version=9))
     with pytest.raises(
         IncompatibleCode, match=r"vote_rewards has version 9 instead of \d: .* give the run another `name`"
@@ -81,24 +79,20 @@ def test_another_version_of_a_stage_is_refused(
         notes(config, store)
 
 
-def test_another_version_of_a_table_is_refused(
-    config: RunConfig, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_table_version_is_refused(config: RunConfig, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     votes = versioned(9, list(VOTE.tables["votes"]))
     monkeypatch.setattr(flows.iteration, "VOTE", replace(VOTE, tables={**VOTE.tables, "votes": votes}))
     with pytest.raises(IncompatibleCode, match="vote_rewards writes another table votes"):
         notes(config, store)
-    now = version_of(VOTE.tables["votes"])
-    more = versioned(now, [*VOTE.tables["votes"], pa.field("entropy", pa.float64())])
-    monkeypatch.setattr(flows.iteration, "VOTE", replace(VOTE, tables={**VOTE.tables, "votes": more}))
+    version = version_of(VOTE.tables["votes"])
+    longer = versioned(version, [*VOTE.tables["votes"], pa.field("entropy", pa.float64())])
+    monkeypatch.setattr(flows.iteration, "VOTE", replace(VOTE, tables={**VOTE.tables, "votes": longer}))
     with pytest.raises(IncompatibleCode, match="vote_rewards writes another table votes"):
         notes(config, store)
 
 
-def test_a_new_setting_of_later_code_is_refused(
-    config: RunConfig, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its default enters the key, so a new version would compute all again without having been asked."""
+def test_new_setting_of_later_code_is_refused(config: RunConfig, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The default of a new setting changes the key, so a new version would silently compute everything again."""
 
     class Later(VoteConfig):
         patience: float = Field(0.0)
@@ -110,10 +104,10 @@ def test_a_new_setting_of_later_code_is_refused(
         notes(config, store)
 
 
-def test_a_run_whose_identities_were_computed_otherwise_is_refused(tmp_path: Path) -> None:
-    """Manifests of format 1 have keys without the versions of tables: "the seed is another one", and all again."""
+def test_run_with_other_identities_is_refused(tmp_path: Path) -> None:
+    """Keys of format 1 do not contain the versions of tables, so every stage has another key."""
     values = open_run(GOLDEN).config
-    # The settings of today that mean the same.
+    # Leave out the settings that do not exist any more; the others mean the same.
     del values["vote"]["boxed_only"], values["evaluate"]["protocol"]["boxed_only"]
     for name in ("reject_leading_punctuation", "reject_leading_non_ascii"):
         del values["filter"]["rules"][name]
@@ -128,12 +122,12 @@ def test_a_run_whose_identities_were_computed_otherwise_is_refused(tmp_path: Pat
         notes(changed_paths.model_copy(update={"evaluate": evaluate}), Store(GOLDEN))
 
 
-def test_a_run_whose_settings_are_not_known_any_more_says_so() -> None:
+def test_run_with_unknown_settings_is_refused() -> None:
     with pytest.raises(IncompatibleCode, match=r"unknown setting.* made by another version: its tables can be read"):
         config_of_run(open_run(GOLDEN))
 
 
-def test_a_manifest_that_was_set_aside_is_no_change(config: RunConfig, store: Store) -> None:
+def test_removed_manifest_is_no_change(config: RunConfig, store: Store) -> None:
     path = next(path for path in store.listing("manifests") if "vote_rewards" in path)
     store.remove([path])
     assert notes(config, store) == []

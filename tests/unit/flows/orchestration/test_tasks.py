@@ -1,4 +1,4 @@
-"""What the UI is told of a stage that lasts: not often, with speed and time left, and never at the work's expense."""
+"""Progress of long stages in the UI: rare updates with speed and time left, which never stop the work."""
 
 import uuid
 from typing import Any
@@ -26,71 +26,69 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float, str]]:
-    """What was made and updated: (how, per cent, text)."""
-    found: list[tuple[str, float, str]] = []
+def shown(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float, str]]:
+    """Record the created and updated artifacts as (action, percent, text)."""
+    calls: list[tuple[str, float, str]] = []
     artifact = uuid.uuid4()
 
     def create(progress: float, description: str) -> uuid.UUID:
-        found.append(("create", progress, description))
+        calls.append(("create", progress, description))
         return artifact
 
-    def update(which: uuid.UUID, progress: float, description: str) -> None:
-        assert which == artifact
-        found.append(("update", progress, description))
+    def update(artifact_id: uuid.UUID, progress: float, description: str) -> None:
+        assert artifact_id == artifact
+        calls.append(("update", progress, description))
 
     monkeypatch.setattr(flows.orchestration.tasks, "create_progress_artifact", create)
     monkeypatch.setattr(flows.orchestration.tasks, "update_progress_artifact", update)
-    return found
+    return calls
 
 
-def test_a_short_stage_has_no_progress_artifact(clock: Clock, told: list[Any]) -> None:
-    shown = _ProgressInUi(no_progress)
+def test_short_stage_has_no_progress_artifact(clock: Clock, shown: list[Any]) -> None:
+    progress = _ProgressInUi(no_progress)
     for done in range(10):
-        shown("vote_rewards", done, 10, "")
+        progress("vote_rewards", done, 10, "")
         clock.now += 0.4
-    shown.finish()
-    assert told == []
+    progress.finish()
+    assert shown == []
 
 
-def test_a_long_one_has_one_that_is_updated_every_few_seconds(clock: Clock, told: list[Any]) -> None:
-    heard: list[int] = []
-    shown = _ProgressInUi(lambda stage, done, total, note: heard.append(done))
-    # An earlier attempt had done 100 of 500; this one does 10 a second and tells every second.
+def test_long_stage_has_an_artifact_with_updates(clock: Clock, shown: list[Any]) -> None:
+    passed_on: list[int] = []
+    progress = _ProgressInUi(lambda stage, done, total, note: passed_on.append(done))
+    # An earlier attempt did 100 of 500. This one does 10 a second and reports every second.
     for second in range(21):
-        shown("sample_responses", 100 + 10 * second, 500, "900 tokens/s")
+        progress("sample_responses", 100 + 10 * second, 500, "900 tokens/s")
         clock.now += 1
-    shown.finish()
-    assert heard == [100 + 10 * second for second in range(21)]
-    assert [how for how, _, _ in told] == ["create", "update", "update", "update", "update"]
-    # After 5 s: 50 of the 400 that were left are done, so the other 350 take 35 s.
-    assert told[0] == ("create", 30.0, "150 of 500 · 900 tokens/s · 35 s left")
-    assert told[3] == ("update", 60.0, "300 of 500 · 900 tokens/s · 20 s left")
-    assert told[-1] == ("update", 100.0, "done in 21 s")
+    progress.finish()
+    assert passed_on == [100 + 10 * second for second in range(21)]
+    assert [action for action, _, _ in shown] == ["create", "update", "update", "update", "update"]
+    # After 5 s, 50 of the remaining 400 are done, so the other 350 take 35 s.
+    assert shown[0] == ("create", 30.0, "150 of 500 · 900 tokens/s · 35 s left")
+    assert shown[3] == ("update", 60.0, "300 of 500 · 900 tokens/s · 20 s left")
+    assert shown[-1] == ("update", 100.0, "done in 21 s")
 
 
-def test_the_longer_it_takes_the_fewer_updates(clock: Clock, told: list[Any]) -> None:
-    shown = _ProgressInUi(no_progress)
+def test_updates_become_rarer_with_time(clock: Clock, shown: list[Any]) -> None:
+    progress = _ProgressInUi(no_progress)
     for second in range(3_600):
-        shown("sample_responses", second, 3_600, "")
+        progress("sample_responses", second, 3_600, "")
         clock.now += 1
-    # Every 5 s in the first five minutes; after that a minute apart at most.
-    assert 60 < len(told) < 240
+    # Every 5 s in the first five minutes; after that at least once a minute.
+    assert 60 < len(shown) < 240
 
 
-def test_a_server_that_does_not_answer_stops_no_work(
-    clock: Clock, told: list[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tried = []
+def test_silent_server_stops_no_work(clock: Clock, shown: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    attempts = []
 
     def fails(**_: Any) -> None:
-        tried.append(clock.now)
+        attempts.append(clock.now)
         raise httpx.ConnectError("refused")
 
     monkeypatch.setattr(flows.orchestration.tasks, "create_progress_artifact", fails)
-    shown = _ProgressInUi(no_progress)
+    progress = _ProgressInUi(no_progress)
     for _ in range(10):
         clock.now += 10
-        shown("evaluate", 1, 2, "")
-    shown.finish()
-    assert told == [] and tried == [1_010, 1_080]
+        progress("evaluate", 1, 2, "")
+    progress.finish()
+    assert shown == [] and attempts == [1_010, 1_080]

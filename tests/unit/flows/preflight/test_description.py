@@ -1,4 +1,4 @@
-"""What `serl check` says before anything runs."""
+"""The description of a config that `serl check` prints."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ def overlaps(config: RunConfig) -> list[str]:
 
 
 def with_benchmarks(folder: Path, **changes: object) -> RunConfig:
-    """Two evaluation sets: one holds two seeds, in other letters, the other one of these two."""
+    """Return a config with two evaluation sets: one has two of the seeds, slightly changed, the other one of them."""
     sets = {"first": [SEED_QUESTIONS[1].upper(), f"Well, {SEED_QUESTIONS[0]}"], "second": [SEED_QUESTIONS[0]]}
     benchmarks = []
     for name, questions in sets.items():
@@ -25,35 +25,35 @@ def with_benchmarks(folder: Path, **changes: object) -> RunConfig:
     return fake_config(folder, evaluate={"benchmarks": benchmarks}, **changes)
 
 
-def test_seeds_that_overlap_an_evaluation_set_are_counted(tmp_path: Path) -> None:
+def test_seeds_that_overlap_evaluation_sets_are_counted(tmp_path: Path) -> None:
     lines = describe(with_benchmarks(tmp_path)).splitlines()
-    (place,) = (number for number, line in enumerate(lines) if line.startswith("overlap"))
-    assert lines[place - 1].startswith("seeds ")
-    assert lines[place] == (
+    (index,) = (number for number, line in enumerate(lines) if line.startswith("overlap"))
+    assert lines[index - 1].startswith("seeds ")
+    assert lines[index] == (
         "overlap      2 of 6 seeds share 13 words in a row, or all, with an evaluation set (first: 2, second: 1)"
     )
 
 
-def test_equal_questions_alone_count_without_a_number_of_words(tmp_path: Path) -> None:
+def test_only_equal_questions_count_without_overlap_words(tmp_path: Path) -> None:
     assert overlaps(with_benchmarks(tmp_path, filter={"overlap_words": 0})) == [
         "overlap      2 of 6 seeds share all words with an evaluation set (second: 1, first: 1)"
     ]
 
 
-def test_nothing_is_said_where_none_overlap(tmp_path: Path) -> None:
+def test_no_line_without_overlap(tmp_path: Path) -> None:
     assert overlaps(fake_config(tmp_path)) == []
     seeds = {"domain": "arithmetic", "count": 3}
     assert overlaps(with_benchmarks(tmp_path, seeds=seeds)) == []
 
 
-def test_a_malformed_file_is_named(tmp_path: Path) -> None:
+def test_malformed_file_is_named(tmp_path: Path) -> None:
     config = fake_config(tmp_path)
     (tmp_path / "sums.jsonl").write_text('{"question": "What is 1+1?"}\n')
     with pytest.raises(InputError, match=r"benchmark sums .*line 1: no answer"):
         describe(config)
 
 
-def test_voters_are_named_and_their_responses_counted(tmp_path: Path) -> None:
+def test_voters_and_their_responses_are_listed(tmp_path: Path) -> None:
     voters = [
         {"name": "first", "iteration": 0, "responses": 4, "weight": 0.5},
         {"name": "before", "iteration": -2, "responses": 8},
@@ -65,11 +65,13 @@ def test_voters_are_named_and_their_responses_counted(tmp_path: Path) -> None:
     assert "answers      choice" in lines
 
 
-def test_voters_for_whom_vllm_has_to_be_started_anew_are_named(tmp_path: Path) -> None:
-    policy, alike = (str(make_tiny_policy(tmp_path / name, seed=seed)) for seed, name in enumerate(("policy", "alike")))
+def test_voters_that_restart_vllm_are_named(tmp_path: Path) -> None:
+    policy, similar = (
+        str(make_tiny_policy(tmp_path / name, seed=seed)) for seed, name in enumerate(("policy", "similar"))
+    )
     deeper = str(make_tiny_policy(tmp_path / "deeper", num_hidden_layers=3))
     words = str(make_tiny_policy(tmp_path / "words", vocab_texts=["Other words make other tokens."]))
-    models = {"alike": alike, "deeper": deeper, "words": words}
+    models = {"similar": similar, "deeper": deeper, "words": words}
     voters = [{"name": name, "model": model} for name, model in models.items()]
 
     def restarts(engine: str, voters: list[dict[str, str]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The published settings, pinned: docs/explanation/method.md, 2, and the presets that reproduce them."""
+"""The published settings (docs/explanation/method.md, section 2), and the presets that reproduce them."""
 
 from pathlib import Path
 
@@ -13,17 +13,17 @@ CONFIGS = Path(__file__).parents[4] / "configs"
 PAPER = {item.setting: item.value for item in SETTINGS}
 
 
-def paper(*changes: str) -> RunConfig:
+def paper_config(*changes: str) -> RunConfig:
     return load_config(CONFIGS / "paper-llama3.2-3b.yaml", changes)
 
 
 @pytest.mark.parametrize("name", ["paper-llama3.2-3b", "paper-qwen2.5-7b"])
-def test_the_presets_differ_nowhere(name: str) -> None:
+def test_presets_have_the_published_settings(name: str) -> None:
     assert differing(load_config(CONFIGS / f"{name}.yaml")) == []
 
 
-def test_what_was_published() -> None:
-    """arXiv 2505.20347, section 4, the appendix and the released code's defaults, written down a second time."""
+def test_published_values() -> None:
+    """Check against a second list, from arXiv 2505.20347, section 4, its appendix, and the defaults of the release."""
     few_shot = ("examples", "examples_from_pool", "temperature", "top_p", "presence_penalty", "max_tokens")
     assert [PAPER[f"generate.{name}"] for name in few_shot] == [8, 2, 0.8, 0.95, 2.0, 1_024]
     assert [PAPER[f"filter.rules.{name}_words"] for name in ("min", "max")] == [4, 150]
@@ -39,14 +39,14 @@ def test_what_was_published() -> None:
     assert [PAPER[f"evaluate.protocol.{name}"] for name in ("samples", "temperature", "top_p")] == [16, 1.0, 0.95]
 
 
-def test_every_published_setting_is_one_of_ours() -> None:
+def test_every_published_setting_exists_here() -> None:
     from flows.config.diff import flatten
 
-    assert PAPER.keys() <= flatten(paper().model_dump(mode="json")).keys()
+    assert PAPER.keys() <= flatten(paper_config().model_dump(mode="json")).keys()
 
 
 @pytest.mark.parametrize(
-    ("change", "named"),
+    ("change", "name"),
     [
         ("update.kl_coef=1e-4", "update.kl_coef"),
         ("filter.rules.banned_words=[graph]", "filter.rules.banned_words"),
@@ -55,11 +55,11 @@ def test_every_published_setting_is_one_of_ours() -> None:
         ("evaluate.protocol.prompt=chat_boxed", "evaluate.protocol.prompt.template"),
     ],
 )
-def test_what_differs_is_named(change: str, named: str) -> None:
-    assert named in differing(paper(change))
+def test_different_settings_are_named(change: str, name: str) -> None:
+    assert name in differing(paper_config(change))
 
 
-def test_the_command_prints_each_beside_ours(
+def test_check_against_paper_prints_each_setting(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "160")
@@ -72,7 +72,9 @@ def test_the_command_prints_each_beside_ours(
     assert "1 of 52 differ: vote.max_reward" in capsys.readouterr().out
 
 
-def test_the_named_benchmarks_are_listed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_benchmarks_command_lists_named_sets(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COLUMNS", "160")
     assert main(["benchmarks"]) == 0
     printed = capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""Runs side by side: gains paired by problem, a table, a plot."""
+"""Comparison of several runs: gains paired by problem, the table and the plot."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ from storage.store import Store
 from tests.helpers import fake_config, fake_resources, run_all
 
 
-def finished(folder: Path, name: str, **changes: Any) -> Run:
+def finished_run(folder: Path, name: str, **changes: Any) -> Run:
     config = fake_config(folder, name=name, **changes)
     with fake_resources() as resources:
         run_all(config, Store(config.uri), resources)
@@ -31,14 +31,16 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
         "random": {"rewards": "random", "seed": 5},
         "seeds": {"instructions": "seeds"},
     }
-    return [finished(folder, name, **change) for name, change in changes.items()]
+    return [finished_run(folder, name, **change) for name, change in changes.items()]
 
 
 def accuracies(run: Run, iteration: int) -> list[float]:
-    """Sampled accuracy of each of the five problems."""
+    """Return the sampled accuracy of each of the five problems."""
     grades = run.table("grades", iteration).filter(mode="sampled")
-    right = grades.group_by("problem_id").agg((pl.col("status") == "correct").mean().alias("right")).sort("problem_id")
-    return right["right"].to_list()
+    by_problem = (
+        grades.group_by("problem_id").agg((pl.col("status") == "correct").mean().alias("right")).sort("problem_id")
+    )
+    return by_problem["right"].to_list()
 
 
 def test_gains_are_paired_by_problem(runs: list[Run]) -> None:
@@ -58,14 +60,14 @@ def test_problems_are_paired_by_their_text(runs: list[Run], tmp_path: Path) -> N
     questions = [f"What is {n} plus {n + 3}? Answer with one number." for n in (4, 2)]
     path = tmp_path / "some.jsonl"
     path.write_text("".join(json.dumps({"question": text, "answer": 1}) + "\n" for text in questions))
-    other = finished(tmp_path, "other", evaluate={"benchmarks": [{"name": "sums", "path": str(path)}]})
+    other = finished_run(tmp_path, "other", evaluate={"benchmarks": [{"name": "sums", "path": str(path)}]})
     row = side_by_side([runs[0], other])[1]
-    mine, theirs = accuracies(runs[0], 2), accuracies(other, 2)
-    assert row["ahead"] == pytest.approx(paired_difference([mine[4], mine[2]], theirs))
+    of_first, of_other = accuracies(runs[0], 2), accuracies(other, 2)
+    assert row["ahead"] == pytest.approx(paired_difference([of_first[4], of_first[2]], of_other))
 
 
 def test_runs_without_a_common_benchmark_are_refused(runs: list[Run], tmp_path: Path) -> None:
-    other = finished(
+    other = finished_run(
         tmp_path,
         "other",
         domain="arithmetic",
@@ -77,7 +79,7 @@ def test_runs_without_a_common_benchmark_are_refused(runs: list[Run], tmp_path: 
         side_by_side([runs[0], other])
 
 
-def test_the_command_draws_any_number_of_runs(runs: list[Run], capsys: pytest.CaptureFixture[str]) -> None:
+def test_compare_command_draws_any_number_of_runs(runs: list[Run], capsys: pytest.CaptureFixture[str]) -> None:
     uris = [run.store.uri for run in runs]
     assert main(["compare", *uris]) == 0
     printed = capsys.readouterr().out
@@ -90,7 +92,7 @@ def test_the_command_draws_any_number_of_runs(runs: list[Run], capsys: pytest.Ca
     assert "Settings that differ" in capsys.readouterr().out
 
 
-def test_the_table_says_what_is_missing(runs: list[Run]) -> None:
+def test_missing_gains_are_a_dash(runs: list[Run]) -> None:
     assert comparison_table(side_by_side(runs[:1])).row_count == 1
     assert points_text(None) == "–"
     assert points_text((0.123, -0.004, 0.25)) == "+12.3 [-0.4, +25.0]"

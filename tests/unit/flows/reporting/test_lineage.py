@@ -1,4 +1,4 @@
-"""Which artifact came from which: producers by hand, rows as the tables have them, a drawing that fits a terminal."""
+"""Lineage: producers of inputs, sizes of outputs, and a drawing that fits a terminal."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ START = ["fake_policy", "import_seeds", "import_problems", "evaluate"]
 
 
 def run_of(config: RunConfig) -> Run:
-    """The run as a reader opens it, with the stages of its revision by name."""
+    """Make a run and open it as a reader does, with the stages of its revision sorted by name."""
     store = memory_store()
     with fake_resources() as resources:
         run_all(config, store, resources)
@@ -25,13 +25,13 @@ def run_of(config: RunConfig) -> Run:
 
 
 def sources(run: Run, iteration: int, stage: str) -> dict[str, str]:
-    """Input name -> `kind of iteration stage`."""
+    """Return `kind of iteration stage` by name of the input."""
     inputs = node_of(run, iteration, stage)["inputs"]
-    return {name: f"{one['kind']} of {one['iteration']} {one['stage']}" for name, one in inputs.items()}
+    return {name: f"{source['kind']} of {source['iteration']} {source['stage']}" for name, source in inputs.items()}
 
 
 def node_of(run: Run, iteration: int, stage: str) -> dict[str, Any]:
-    (node,) = (one for one in lineage(run)["nodes"] if (one["iteration"], one["stage"]) == (iteration, stage))
+    (node,) = (node for node in lineage(run)["nodes"] if (node["iteration"], node["stage"]) == (iteration, stage))
     return node
 
 
@@ -40,7 +40,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run_of(fake_config(tmp_path_factory.mktemp("lineage")))
 
 
-def test_the_stages_are_in_the_order_of_the_run(run: Run) -> None:
+def test_stages_are_in_the_order_of_the_run(run: Run) -> None:
     nodes = lineage(run)["nodes"]
     expected = [(0, stage) for stage in START] + [(number, stage) for number in (1, 2) for stage in STAGES]
     assert [(node["iteration"], node["stage"]) for node in nodes] == expected
@@ -80,11 +80,11 @@ def test_every_input_has_its_producer(run: Run) -> None:
 def test_an_input_has_the_key_of_its_producer(run: Run) -> None:
     keys = {(node["iteration"], node["stage"]): node["key"] for node in lineage(run)["nodes"]}
     assert len(set(keys.values())) == len(keys) and all(len(key) == 13 and key[0] == "k" for key in keys.values())
-    inputs = [one for node in lineage(run)["nodes"] for one in node["inputs"].values()]
-    assert inputs and all(one["key"] == keys[one["iteration"], one["stage"]] for one in inputs)
+    inputs = [source for node in lineage(run)["nodes"] for source in node["inputs"].values()]
+    assert inputs and all(source["key"] == keys[source["iteration"], source["stage"]] for source in inputs)
 
 
-def test_outputs_have_the_sizes_of_what_is_stored(run: Run) -> None:
+def test_outputs_have_the_sizes_of_their_files(run: Run) -> None:
     for node in lineage(run)["nodes"]:
         for kind, contents in node["outputs"].items():
             stored = run.manifests(node["iteration"])[node["stage"]].outputs[kind].files
@@ -94,18 +94,18 @@ def test_outputs_have_the_sizes_of_what_is_stored(run: Run) -> None:
             assert contents["rows"] == (None if weights else run.table(kind, node["iteration"]).height)
 
 
-def test_the_values_are_json(run: Run) -> None:
+def test_values_are_json(run: Run) -> None:
     assert json.loads(json.dumps(lineage(run))) == lineage(run)
 
 
-def test_after_a_skipped_update_the_evaluation_is_still_last(tmp_path: Path) -> None:
+def test_evaluation_is_last_after_a_skipped_update(tmp_path: Path) -> None:
     run = run_of(fake_config(tmp_path, min_kept=1_000))
     skipped = [stage for stage in STAGES if stage != "ppo_update"]
     assert [node["stage"] for node in lineage(run)["nodes"]] == [*START, *skipped, *skipped]
     assert sources(run, 2, "evaluate")["policy"] == "policy of 0 fake_policy"
 
 
-def test_a_producer_that_the_revision_does_not_know(run: Run) -> None:
+def test_input_without_producer_has_no_stage(run: Run) -> None:
     later = {number: stages for number, stages in run.revision.iterations.items() if number > 0}
     cut = Run(run.store, Revision(config=run.config, iterations=later))
     policy = node_of(cut, 1, "sample_responses")["inputs"]["policy"]
@@ -114,12 +114,12 @@ def test_a_producer_that_the_revision_does_not_know(run: Run) -> None:
     assert f"policy ({key}, not of this run)" in draw_lineage(cut)
 
 
-def test_a_run_without_iterations_has_no_lineage() -> None:
+def test_run_without_iterations_has_no_lineage() -> None:
     empty = Run(memory_store(), Revision(config={}, iterations={}))
     assert lineage(empty) == {"run": empty.store.uri, "nodes": []} and draw_lineage(empty) == empty.store.uri
 
 
-def test_the_drawing_fits_a_terminal_and_breaks_no_item(run: Run) -> None:
+def test_drawing_fits_a_terminal_and_breaks_no_item(run: Run) -> None:
     lines = draw_lineage(run).splitlines()
     assert max(map(len, lines)) <= WIDTH
     assert [line for line in lines if line.startswith("iteration")] == [f"iteration {number}" for number in range(3)]
@@ -130,7 +130,7 @@ def test_the_drawing_fits_a_terminal_and_breaks_no_item(run: Run) -> None:
     assert lines[start + 2].startswith(" " * (arrow + 3)) and "<-" not in lines[start + 2]
 
 
-def test_the_drawing_says_what_came_from_where(run: Run) -> None:
+def test_drawing_names_the_sources(run: Run) -> None:
     drawn = draw_lineage(run)
     node = node_of(run, 1, "vote_rewards")
     rows = ", ".join(f"{kind} {contents['rows']}" for kind, contents in node["outputs"].items())
@@ -139,9 +139,7 @@ def test_the_drawing_says_what_came_from_where(run: Run) -> None:
     assert "policy + policy as reference (0 fake_policy)" in drawn and "rewards + votes (2 vote_rewards)" in drawn
 
 
-def test_versions_of_the_code_are_named_where_there_are_several(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_drawing_names_several_code_versions(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "versions of serl" not in draw_lineage(run)
     store = memory_store()
     for iterations in (1, 2):
@@ -155,7 +153,7 @@ def test_versions_of_the_code_are_named_where_there_are_several(
     ]
 
 
-def test_a_run_of_an_earlier_format_has_its_lineage() -> None:
+def test_run_of_earlier_format_has_lineage() -> None:
     run = open_run(str(GOLDEN))
     start = ["fake_policy", "import_problems", "import_seeds", "evaluate"]
     assert [node["stage"] for node in lineage(run)["nodes"]] == [*start, *STAGES]

@@ -1,4 +1,4 @@
-"""What the plots draw: numbers worked out by hand are looked for in the figures."""
+"""Plots: the figures contain numbers that were computed by hand."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,13 +17,16 @@ Draw = Callable[..., list[Axes]]
 
 @pytest.fixture
 def draw(monkeypatch: pytest.MonkeyPatch) -> Draw:
-    """Draws a picture for good (so that what cannot be laid out warns, which is an error here) and returns its axes."""
+    """Return a function that draws a plot and returns its axes.
+
+    The plot is really drawn, because a layout that does not fit causes a warning, which fails the test.
+    """
     figures: list[Figure] = []
     png = flows.reporting.plots._png
     monkeypatch.setattr(flows.reporting.plots, "_png", lambda figure: figures.append(figure) or png(figure))
 
-    def axes_of(plot: Callable[..., bytes], *given: Any) -> list[Axes]:
-        assert plot(*given).startswith(b"\x89PNG")
+    def axes_of(plot: Callable[..., bytes], *arguments: Any) -> list[Axes]:
+        assert plot(*arguments).startswith(b"\x89PNG")
         return figures.pop().axes
 
     return axes_of
@@ -31,17 +34,21 @@ def draw(monkeypatch: pytest.MonkeyPatch) -> Draw:
 
 def votes(*rows: tuple[float, float, str]) -> pl.DataFrame:
     return pl.DataFrame(
-        [{"share": share, "mean_reward": reward, "decision": why, "responses": 4} for share, reward, why in rows]
+        [
+            {"share": share, "mean_reward": reward, "decision": decision, "responses": 4}
+            for share, reward, decision in rows
+        ]
     )
 
 
 def heights(axes: Axes, label: str) -> dict[float, float]:
-    """Bars that are not empty, by their centre."""
-    bars = next(found for found in axes.containers if found.get_label().startswith(label))
+    """Return the heights of the bars that are not empty, by their center."""
+    bars = next(group for group in axes.containers if group.get_label().startswith(label))
     return {round(bar.get_center()[0], 6): bar.get_height() for bar in bars if bar.get_height()}
 
 
-def upright(axes: Axes) -> list[float]:
+def bound_lines(axes: Axes) -> list[float]:
+    """Return the positions of the vertical dashed lines."""
     return [line.get_xdata()[0] for line in axes.lines if line.get_linestyle() == "--"]
 
 
@@ -52,25 +59,25 @@ VOTES = votes(
 STEPS = [("candidates", 9), ("similar", -3), ("accepted", 6), ("tie", -1), ("kept", 3)]
 
 
-def test_shares_of_a_small_group_have_a_bar_each(draw: Draw) -> None:
+def test_each_share_of_a_small_group_has_a_bar(draw: Draw) -> None:
     funnel, shares = draw(votes_plot, VOTES, STEPS, (0.2, 0.8))
     assert heights(shares, "kept") == {0.25: 1, 0.5: 2}
     assert heights(shares, "dropped") == {0.0: 1, 0.5: 1, 1.0: 1}
-    assert [found.get_label() for found in shares.containers] == ["kept (3)", "dropped (3)"]
-    assert upright(shares) == [0.2, 0.8]  # a tie earns nothing, whatever its share: no reason for a second panel
+    assert [group.get_label() for group in shares.containers] == ["kept (3)", "dropped (3)"]
+    assert bound_lines(shares) == [0.2, 0.8]  # a tie earns nothing whatever its share, so no second panel
     assert [bar.get_width() for bar in funnel.patches] == [9, 3, 6, 1, 3]
     assert [bool(bar.get_hatch()) for bar in funnel.patches] == [False, True, False, True, False]
     assert [text.get_text().strip() for text in funnel.texts] == ["9", "-3", "6", "-1", "3"]
 
 
-def test_rewards_that_are_no_shares_have_the_gate_in_a_panel_of_their_own(draw: Draw) -> None:
+def test_rewards_that_differ_from_shares_have_a_panel(draw: Draw) -> None:
     soft = votes((0.5, 0.375, "kept"), (1.0, 0.9, "too_easy"))
     shares, rewards = draw(votes_plot, soft, [], (0.2, 0.8))
-    assert upright(shares) == [] and upright(rewards) == [0.2, 0.8]
+    assert bound_lines(shares) == [] and bound_lines(rewards) == [0.2, 0.8]
     assert heights(shares, "kept") == {0.5: 1}
 
 
-def test_nothing_that_was_voted_on_is_missing_from_a_large_group(draw: Draw) -> None:
+def test_histogram_of_a_large_group_is_complete(draw: Draw) -> None:
     many = pl.DataFrame(
         {"share": [0.0, 0.2, 0.8, 1.0], "mean_reward": [0.0, 0.2, 0.8, 1.0],
          "decision": ["no_answer", "kept", "kept", "too_easy"], "responses": [64] * 4}
@@ -79,7 +86,7 @@ def test_nothing_that_was_voted_on_is_missing_from_a_large_group(draw: Draw) -> 
     assert sum(heights(shares, "kept").values()) == sum(heights(shares, "dropped").values()) == 2
 
 
-def test_updates_that_were_skipped_leave_no_point(draw: Draw) -> None:
+def test_skipped_updates_have_no_point(draw: Draw) -> None:
     rows = [
         {"iteration": number, "kl": kl, "entropy": kl and 2 * kl} for number, kl in enumerate((None, 0.1, None, 0.3))
     ]
@@ -92,7 +99,7 @@ def test_updates_that_were_skipped_leave_no_point(draw: Draw) -> None:
     assert len(draw(training_plot, rows, None)) == len(draw(training_plot, rows, steps.head(1))) == 2
 
 
-def test_lines_of_the_curve_differ_by_more_than_colour(draw: Draw) -> None:
+def test_lines_differ_by_more_than_color(draw: Draw) -> None:
     bins = [{"mean_share": 0.5, "correct": 0.4, "questions": 3}, {"mean_share": 0.9, "correct": 1.0, "questions": 9}]
     rows = [
         {

@@ -1,4 +1,4 @@
-"""What a report says of questions and votes: the funnel, and how far a majority can be trusted."""
+"""Results and the report: the funnel, reliability of votes, agreement of voters, engine costs, alarms, benchmarks."""
 
 import io
 import random
@@ -32,7 +32,7 @@ from tests.helpers import fake_config, fake_resources, memory_store, run_all
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    # The fake engine's questions are not the domain's; its usual answer to a question is this.
+    # The domain cannot solve the fake engine's questions, so it gets the answers that the engine usually gives.
     monkeypatch.setattr(arithmetic, "solve", lambda text: SimpleNamespace(answer=random.Random(text).randint(2, 60)))
     store = memory_store()
     benchmarks = [{"name": "heldout", "domain": "arithmetic", "count": 30}]
@@ -43,29 +43,33 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         evaluate={"benchmarks": benchmarks, "protocol": {"samples": 8}},
     )
     with fake_resources() as resources:
-        ledger = run_all(config, store, resources)
-    return Run(store, ledger.revision())
+        progress = run_all(config, store, resources)
+    return Run(store, progress.revision())
 
 
 def _markdown(run: Run, rows: Sequence[dict[str, Any]]) -> str:
     return as_markdown(report(run, rows, b""))
 
 
-def test_the_funnel_loses_nobody(run: Run) -> None:
+def test_funnel_counts_add_up(run: Run) -> None:
     rows = run_results(run)["iterations"]
     steps = funnel(rows)
     names = [name for name, _ in steps]
     assert names[0] == "candidates" and names[-1] == "kept"
-    at = names.index("accepted")
+    accepted_at = names.index("accepted")
     counts = [number for _, number in steps]
-    assert sum(counts[:at]) == counts[at] == sum(run.table("accepted", number).height for number in (1, 2))
-    assert sum(counts[at:-1]) == counts[-1] == run.table("votes").filter(decision="kept").height
+    assert (
+        sum(counts[:accepted_at])
+        == counts[accepted_at]
+        == sum(run.table("accepted", number).height for number in (1, 2))
+    )
+    assert sum(counts[accepted_at:-1]) == counts[-1] == run.table("votes").filter(decision="kept").height
     rejected = run.table("rejected").group_by("reason").len()
-    assert {name: -number for name, number in steps[1:at]} == dict(rejected.iter_rows())
+    assert {name: -number for name, number in steps[1:accepted_at]} == dict(rejected.iter_rows())
     assert funnel(rows[:1]) == []
 
 
-def test_reasons_come_in_the_order_in_which_they_are_looked_at() -> None:
+def test_funnel_is_in_the_order_of_the_pipeline() -> None:
     metrics = {
         "filter/candidates": 10, "filter/accepted": 5, "vote/kept": 3,
         "filter/rejected/similar": 2, "filter/rejected/too_long": 1, "filter/rejected/empty": 2,
@@ -77,7 +81,7 @@ def test_reasons_come_in_the_order_in_which_they_are_looked_at() -> None:
     ]  # fmt: skip
 
 
-def test_reliability_stands_beside_what_the_tables_say(run: Run) -> None:
+def test_reliability_equals_the_tables(run: Run) -> None:
     rows = run_results(run)["iterations"]
     table = run.table("reliability", iteration=1).drop("benchmark").to_dicts()
     assert rows[1]["reliability"]["heldout"] == table
@@ -88,22 +92,22 @@ def test_reliability_stands_beside_what_the_tables_say(run: Run) -> None:
     assert SELF_WRITTEN not in rows[0]["reliability"]
 
 
-def test_the_report_shows_both(run: Run) -> None:
+def test_report_shows_funnel_and_reliability(run: Run) -> None:
     rows = run_results(run)["iterations"]
     text = _markdown(run, rows)
     assert "## What became of this iteration's candidates" in text
     assert "## How often the majority was right, by its share of the votes" in text
-    found = rows[-1]["reliability"]["heldout"][0]
-    assert f"| heldout | {found['share_from']:.1f}–{found['share_to']:.1f} | {found['questions']} |" in text
+    bin_row = rows[-1]["reliability"]["heldout"][0]
+    assert f"| heldout | {bin_row['share_from']:.1f}–{bin_row['share_to']:.1f} | {bin_row['questions']} |" in text
     assert "What became" not in _markdown(run, rows[:1])
     assert "each voter" not in text  # there is none but the policy
 
 
-def test_the_report_says_how_far_voters_agree(tmp_path: Path) -> None:
+def test_report_shows_agreement_of_voters(tmp_path: Path) -> None:
     store = memory_store()
     with fake_resources() as resources:
-        ledger = run_all(fake_config(tmp_path, voters=[{"name": "first", "iteration": 0}]), store, resources)
-    run = Run(store, ledger.revision())
+        progress = run_all(fake_config(tmp_path, voters=[{"name": "first", "iteration": 0}]), store, resources)
+    run = Run(store, progress.revision())
     rows = run_results(run)["iterations"]
     assert set(rows[-1]["agreement"]) == {"policy", "first"} and rows[0]["agreement"] == {}
     text = _markdown(run, rows)
@@ -111,16 +115,16 @@ def test_the_report_says_how_far_voters_agree(tmp_path: Path) -> None:
     assert f"| first | {rows[-1]['agreement']['first']:.3f} |" in text
 
 
-def test_the_curve_is_drawn_with_and_without_reliability(run: Run) -> None:
+def test_curve_is_drawn_with_and_without_reliability(run: Run) -> None:
     rows = run_results(run)["iterations"]
-    bare = [{**row, "reliability": {}} for row in rows]
-    three, two = learning_curve(rows, "heldout"), learning_curve(bare, "heldout")
+    without_curves = [{**row, "reliability": {}} for row in rows]
+    three, two = learning_curve(rows, "heldout"), learning_curve(without_curves, "heldout")
     assert three != two
     # The width of a PNG stands at byte 16: a page is about 900 pixels wide.
     assert {int.from_bytes(png[16:20], "big") for png in (three, two)} == {990}
 
 
-def test_what_an_engine_costs_is_shown(run: Run) -> None:
+def test_report_shows_engine_costs(run: Run) -> None:
     rows = run_results(run)["iterations"]
     # One policy of the fake engine for iteration 0, and after each update another.
     assert [row["engine"]["loads"] for row in rows] == [1, 1, 1]
@@ -131,19 +135,22 @@ def test_what_an_engine_costs_is_shown(run: Run) -> None:
     assert engine_line([{**row, "engine": {}} for row in rows]) == "Starts of the engine were not noted."
 
 
-def test_what_the_watchdog_found_is_in_the_report(run: Run) -> None:
+def test_report_shows_breaches(run: Run) -> None:
     rows = run_results(run)["iterations"]
     assert "Watchdog" not in _markdown(run, rows)
     breach = {
         "bound": "kl", "iteration": 1, "branch": 0, "message": "KL is 3", "action": "rollback", "last_good": 0
     }  # fmt: skip
-    told = Run(run.store, run.revision.model_copy(update={"breaches": (breach, {**breach, "branch": 1})}))
-    assert "**Watchdog:** iteration 1: KL is 3; went back to iteration 0" in _markdown(told, rows)
-    assert alarms(told)[1] == "iteration 1 of branch 1: KL is 3; went back to iteration 0"
-    assert iteration_results(told, 1)["alarms"] == alarms(told) and iteration_results(told, 2)["alarms"] == []
+    with_breaches = Run(run.store, run.revision.model_copy(update={"breaches": (breach, {**breach, "branch": 1})}))
+    assert "**Watchdog:** iteration 1: KL is 3; went back to iteration 0" in _markdown(with_breaches, rows)
+    assert alarms(with_breaches)[1] == "iteration 1 of branch 1: KL is 3; went back to iteration 0"
+    assert (
+        iteration_results(with_breaches, 1)["alarms"] == alarms(with_breaches)
+        and iteration_results(with_breaches, 2)["alarms"] == []
+    )
 
 
-def test_every_benchmark_is_shown_with_its_prompt_and_intervals(run: Run) -> None:
+def test_benchmarks_have_prompt_and_intervals(run: Run) -> None:
     results = iteration_results(run, 2)
     ((name, metrics),) = results["benchmarks"].items()
     (row,) = evaluation_rows(results)
@@ -154,12 +161,12 @@ def test_every_benchmark_is_shown_with_its_prompt_and_intervals(run: Run) -> Non
     assert (row["benchmark"], row["prompt"], row["problems"], row["k"]) == (name, "plain", str(count), "8")
     assert row["without seed overlap"] == "–" and row["failed"] == "0.0% / 0.0%"
     clean = {"pass1_greedy": {**greedy, "value": 0.5, "low": 0.1, "high": 0.9, "problems": 4}}
-    cut = {**results, "slices": {name: {"no_seed_overlap": clean, "level=5": clean}}}
-    assert evaluation_rows(cut)[0]["without seed overlap"] == "0.500 0.10–0.90 of 4"
-    assert [found["part"] for found in slice_rows(cut)] == ["level=5", "no_seed_overlap"]
-    markdown = _markdown(run, [cut])
+    with_slices = {**results, "slices": {name: {"no_seed_overlap": clean, "level=5": clean}}}
+    assert evaluation_rows(with_slices)[0]["without seed overlap"] == "0.500 0.10–0.90 of 4"
+    assert [row["part"] for row in slice_rows(with_slices)] == ["level=5", "no_seed_overlap"]
+    markdown = _markdown(run, [with_slices])
     assert f"| {name} | {count} | plain |" in markdown and f"| {name} | level=5 | 4 | 0.500 0.10–0.90 |" in markdown
     console = Console(width=80, record=True, file=io.StringIO())
-    console.print(evaluation_table(cut))
+    console.print(evaluation_table(with_slices))
     printed = " ".join(console.export_text().split())
     assert f"prompt plain, {count} problems, k = 8" in printed and "greedy without seed overlap 0.500" in printed

@@ -1,4 +1,4 @@
-"""All trackers are told the same numbers, each once, and none of them stops a run."""
+"""All trackers receive the same numbers, each once, and none of them stops a run."""
 
 import importlib.util
 import struct
@@ -17,7 +17,7 @@ from storage.errors import InputError
 from storage.run import Run, open_run
 from tests.helpers import fake_config
 
-Told = dict[tuple[str, int], float]
+Numbers = dict[tuple[str, int], float]
 SECRET = "5ecre7" * 6 + "abcd"
 
 
@@ -34,47 +34,48 @@ def run(config: RunConfig) -> Run:
 
 @pytest.fixture
 def wandb_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where W&B keeps what it would send."""
+    """Return the folder to which W&B writes in offline mode."""
     pytest.importorskip("wandb")
     for name, value in (("WANDB_MODE", "offline"), ("WANDB_DIR", str(tmp_path)), ("WANDB_API_KEY", SECRET)):
         monkeypatch.setenv(name, value)
     return tmp_path / "wandb"
 
 
-def everything(run: Run) -> Told:
-    """(name, step) -> value of all iterations."""
-    told = [one for number in run.iterations for one in scalars(run, number)]
-    return {(name, one.step): value for one in told for name, value in one.values.items()}
+def expected_numbers(run: Run) -> Numbers:
+    """Return the values of all iterations by (name, step)."""
+    items = [item for number in run.iterations for item in scalars(run, number)]
+    return {(name, item.step): value for item in items for name, value in item.values.items()}
 
 
-def in_tensorboard(run: Run) -> Told:
-    """What TensorBoard itself reads from all event files; it holds single precision."""
+def in_tensorboard(run: Run) -> Numbers:
+    """Return the values that TensorBoard reads from all event files; these have single precision."""
     multiplexer = pytest.importorskip("tensorboard.backend.event_processing.event_multiplexer")
-    found = multiplexer.EventMultiplexer().AddRunsFromDirectory(f"{run.store.uri}/{EVENTS}")
-    found.Reload()
-    told: Told = {}
-    for name, tags in found.Runs().items():
+    events = multiplexer.EventMultiplexer().AddRunsFromDirectory(f"{run.store.uri}/{EVENTS}")
+    events.Reload()
+    numbers: Numbers = {}
+    for name, tags in events.Runs().items():
         for tag in tags["scalars"]:
-            for event in found.Scalars(name, tag):
-                assert (tag, event.step) not in told, "told twice"
-                told[tag, event.step] = event.value
-    return told
+            for event in events.Scalars(name, tag):
+                assert (tag, event.step) not in numbers, "logged twice"
+                numbers[tag, event.step] = event.value
+    return numbers
 
 
 def log_records(data: bytes) -> Iterator[bytes]:
-    """What a log in LevelDB's format holds: blocks of 32 KiB, of records with checksum, length and type before them.
+    """Return the records of a log in LevelDB's format.
 
-    W&B has 7 bytes of its own in front, which count to the first block.
+    A log consists of blocks of 32 KiB. Before each record are its checksum, length and type. The first block begins
+    with 7 bytes of W&B.
     """
     whole, first, middle, last = 1, 2, 3, 4
-    place, parts = 7, b""
-    while len(data) - place >= 7:
-        if 32_768 - place % 32_768 < 7:  # no room for another in this block
-            place += 32_768 - place % 32_768
+    offset, parts = 7, b""
+    while len(data) - offset >= 7:
+        if 32_768 - offset % 32_768 < 7:  # no further record fits into this block
+            offset += 32_768 - offset % 32_768
             continue
-        _, length, kind = struct.unpack_from("<IHB", data, place)
-        parts += data[place + 7 : place + 7 + length]
-        place += 7 + length
+        _, length, kind = struct.unpack_from("<IHB", data, offset)
+        parts += data[offset + 7 : offset + 7 + length]
+        offset += 7 + length
         assert kind in (whole, first, middle, last)
         if kind in (whole, last):
             yield parts
@@ -82,7 +83,7 @@ def log_records(data: bytes) -> Iterator[bytes]:
 
 
 def in_wandb(folder: Path) -> Iterator[dict[str, float]]:
-    """Every row that the offline runs in `folder` hold, in the order in which they were logged."""
+    """Return the rows of all offline runs in `folder`, in the order in which they were logged."""
     from wandb.proto.wandb_internal_pb2 import Record
 
     for file in sorted(folder.glob("offline-run-*/*.wandb")):
@@ -94,69 +95,69 @@ def in_wandb(folder: Path) -> Iterator[dict[str, float]]:
                 yield {name: value for name, value in names.items() if not name.startswith("_")}
 
 
-def in_mlflow(uri: str) -> Told:
+def in_mlflow(uri: str) -> Numbers:
     mlflow = pytest.importorskip("mlflow")
     client = mlflow.MlflowClient(uri)
-    (found,) = client.search_runs([client.get_experiment_by_name("serl").experiment_id])
-    told: Told = {}
-    for name in found.data.metrics:
-        for metric in client.get_metric_history(found.info.run_id, name):
-            assert (name, metric.step) not in told, "told twice"
-            told[name, metric.step] = metric.value
-    return told
+    (mlflow_run,) = client.search_runs([client.get_experiment_by_name("serl").experiment_id])
+    numbers: Numbers = {}
+    for name in mlflow_run.data.metrics:
+        for metric in client.get_metric_history(mlflow_run.info.run_id, name):
+            assert (name, metric.step) not in numbers, "logged twice"
+            numbers[name, metric.step] = metric.value
+    return numbers
 
 
-def test_an_iteration_tells_metrics_intervals_seconds_and_steps(run: Run) -> None:
+def test_scalars_have_metrics_intervals_and_steps(run: Run) -> None:
     steps, iterations = ([], [])  # type: ignore[var-annotated]
     for number in run.iterations:
         *before, last = scalars(run, number)
-        assert all(one.axis == OPTIMISER_STEP for one in before) and last.axis == ITERATION
+        assert all(item.axis == OPTIMISER_STEP for item in before) and last.axis == ITERATION
         steps += before
         iterations.append(last)
-    assert [one.step for one in iterations] == [0, 1, 2]
-    assert [one.step for one in steps] == list(range(1, len(steps) + 1)) and len(steps) >= 2
+    assert [item.step for item in iterations] == [0, 1, 2]
+    assert [item.step for item in steps] == list(range(1, len(steps) + 1)) and len(steps) >= 2
     values = iterations[2].values
     for name, value in run.metrics(2).items():
         assert value is None or values[name.replace("@", "_")] == value
     (row,) = run.table("results", 2).filter(metric="pass1_greedy", slice="all").iter_rows(named=True)
-    found = [values[f"eval/sums/pass1_greedy{end}"] for end in ("", "/low", "/high")]
-    assert found == [row["value"], row["low"], row["high"]] and row["low"] < row["high"]
+    interval = [values[f"eval/sums/pass1_greedy{end}"] for end in ("", "/low", "/high")]
+    assert interval == [row["value"], row["low"], row["high"]] and row["low"] < row["high"]
     assert values["engine/loads"] >= 1 and values["seconds/vote_rewards"] > 0
     losses = run.table("train_metrics").sort("iteration", "step")["loss"].to_list()
-    assert [one.values["update/loss"] for one in steps] == losses
-    times = [one.wall_time for one in iterations]
+    assert [item.values["update/loss"] for item in steps] == losses
+    times = [item.wall_time for item in iterations]
     assert times == sorted(times)
 
 
-def test_three_trackers_are_told_the_same(run: Run, wandb_folder: Path, tmp_path: Path) -> None:
+def test_three_trackers_receive_the_same(run: Run, wandb_folder: Path, tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     settings = TrackerSettings(wandb=WandbSettings(project="self-play"), mlflow=MlflowSettings(uri=uri))
     trackers = Trackers(settings)
     assert trackers.report(run) == []
     trackers.close()
-    expected = everything(run)
+    expected = expected_numbers(run)
     assert len(expected) > 150
     assert in_tensorboard(run) == pytest.approx(expected, rel=1e-6)
     assert in_mlflow(uri) == expected
     rows = list(in_wandb(wandb_folder))
-    told = {
+    logged = {
         (name, int(row[axis])): value
         for row in rows
         for axis in {ITERATION, OPTIMISER_STEP} & row.keys()
         for name, value in row.items()
         if name != axis
     }
-    assert told == expected
-    # A process that goes on tells nothing again, and the runs elsewhere stay the same.
-    again = Trackers(settings)
-    assert again.report(open_run(run.store.uri)) == []
-    again.close()
+    assert logged == expected
+    # A second process logs nothing again, and the runs of the trackers stay the same.
+    resumed = Trackers(settings)
+    assert resumed.report(open_run(run.store.uri)) == []
+    resumed.close()
     assert len(in_mlflow(uri)) == len(expected) and list(in_wandb(wandb_folder)) == rows
     for file in Path(run.store.uri).rglob("*"):
         assert not file.is_file() or SECRET.encode() not in file.read_bytes()
 
 
-def test_what_is_new_is_told_and_what_was_done_again(config: RunConfig) -> None:
+def test_new_and_repeated_iterations_are_logged(config: RunConfig) -> None:
     run_locally(config.model_copy(update={"iterations": 1}))
     assert Trackers(config.trackers).report(open_run(config.uri)) == []
     folder = Path(config.uri) / EVENTS
@@ -173,15 +174,15 @@ def test_what_is_new_is_told_and_what_was_done_again(config: RunConfig) -> None:
     assert names == [f"events.out.tfevents.{number:06d}" for number in (0, 1, 1, 2, 2)]
 
 
-def test_a_tracker_that_fails_warns_once_and_is_told_later(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[int] = []
+def test_failing_tracker_warns_once_and_is_tried_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
 
     class Flaky:
-        def tell(self, scalars: list[flows.reporting.trackers.Scalars]) -> bytes:
-            if len(told) < 3:
-                told.append(-1)
+        def log(self, scalars: list[flows.reporting.trackers.Scalars]) -> bytes:
+            if len(calls) < 3:
+                calls.append(-1)
                 raise ConnectionError("no route\nto host")
-            told.append(scalars[-1].step)
+            calls.append(scalars[-1].step)
             return b""
 
         def close(self) -> None:
@@ -190,21 +191,21 @@ def test_a_tracker_that_fails_warns_once_and_is_told_later(run: Run, monkeypatch
     monkeypatch.setattr(flows.reporting.trackers, "_Mlflow", lambda run, settings: Flaky())
     trackers = Trackers(TrackerSettings(tensorboard=False, mlflow=MlflowSettings(uri="http://nowhere")))
     (warning,) = trackers.report(run)
-    assert warning == "mlflow was not told (ConnectionError: no route to host); it will be tried again"
-    assert trackers.report(run) == [] and trackers.report(run) == [] and told == [-1, -1, -1]
-    assert trackers.report(run) == [] and told[3:] == [0, 1, 2]
+    assert warning == "mlflow was not updated (ConnectionError: no route to host); it will be tried again"
+    assert trackers.report(run) == [] and trackers.report(run) == [] and calls == [-1, -1, -1]
+    assert trackers.report(run) == [] and calls[3:] == [0, 1, 2]
     trackers.close()
 
 
-def test_a_password_in_an_address_is_refused() -> None:
+def test_password_in_an_address_is_refused() -> None:
     with pytest.raises(ValueError, match="MLFLOW_TRACKING_PASSWORD"):
         MlflowSettings(uri="https://me:secret@mlflow.example")
 
 
-def test_a_missing_package_is_told_before_the_run_starts(config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    there = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "wandb" else there(name))
-    wanted = config.model_copy(update={"trackers": TrackerSettings(wandb=WandbSettings(project="p"))})
+def test_missing_package_is_reported_before_the_run(config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "wandb" else find_spec(name))
+    with_wandb = config.model_copy(update={"trackers": TrackerSettings(wandb=WandbSettings(project="p"))})
     with pytest.raises(InputError, match=r"trackers.wandb: wandb is not installed here; pip install 'serl\[wandb\]'"):
-        check_inputs(wanted)
+        check_inputs(with_wandb)
     check_inputs(config)
