@@ -1,1 +1,1 @@
-"""The policy update in a process of its own: a launcher that keeps it alive, and the worker it starts."""
+"""The policy update in a separate process: a launcher that keeps the process alive, and the worker in it."""

@@ -1,4 +1,4 @@
-"""Low-rank adapters (arXiv 2106.09685) by peft: put in, merged, written for others, read back, brought in merged."""
+"""Low-rank adapters (arXiv 2106.09685) by peft: add them to a model, merge them, save and load them."""
 
 import warnings
 from collections.abc import Mapping
@@ -22,9 +22,11 @@ _PREFIX = "base_model.model."
 
 
 def add(model: PreTrainedModel, config: LoraConfig, saved: Path, seed: int) -> None:
-    """Give the model adapters, those `saved` or, where none are, new ones that change nothing yet.
+    """Add adapters to the model: those in the folder `saved`, or new ones if there is no such folder.
 
-    Raises InputError where the model has no layer of a given name, or the saved ones do not fit.
+    New adapters change no output yet; `seed` decides their first weights.
+
+    Raises InputError if the model has no layer with a name in `config.modules`, or if the saved adapters do not fit.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -47,34 +49,39 @@ def add(model: PreTrainedModel, config: LoraConfig, saved: Path, seed: int) -> N
 
 
 def merge(weights: Mapping[str, Tensor], config: LoraConfig) -> dict[str, Tensor]:
-    """Weights of the model without adapters whose outputs are those of the model with them."""
+    """Return weights of a model without adapters that has the same outputs as the model with adapters.
+
+    Each adapted weight becomes `W + up @ down * alpha / rank` (arXiv 2106.09685, section 4.1).
+    """
     merged: dict[str, Tensor] = {}
     for name, weight in weights.items():
         if ".base_layer." in name:
-            layer, rest = name.split(".base_layer.")
-            if rest == "weight":
+            layer, suffix = name.split(".base_layer.")
+            if suffix == "weight":
                 down, up = (weights[f"{layer}.{part}.default.weight"] for part in ("lora_A", "lora_B"))
                 weight = weight + (up @ down) * (config.alpha / config.rank)
-            merged[f"{layer}.{rest}"] = weight
+            merged[f"{layer}.{suffix}"] = weight
         elif ".lora_" not in name:
             merged[name] = weight
     return merged
 
 
 def merge_folder(model: Path, adapter: Path, target: Path) -> None:
-    """Write the model of folder `model` with peft's adapter of folder `adapter` merged into it, in its own precision.
+    """Merge the peft adapter in folder `adapter` into the model in folder `model` and write the result to `target`.
 
-    Raises InputError where the adapter is none, or was made for another model.
+    The weights keep the precision of the model.
+
+    Raises InputError if the folder holds no adapter, or an adapter for another model.
     """
     try:
         base = AutoModelForCausalLM.from_pretrained(model, local_files_only=True, use_safetensors=True, dtype="auto")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # what does not fit is an error below
+            warnings.simplefilter("ignore", UserWarning)  # weights that do not fit are an error below
             adapted = peft.PeftModel.from_pretrained(base, str(adapter), local_files_only=True)
         with safe_open(adapter / "adapter_model.safetensors", "pt") as file:
-            strange = sorted(set(file.keys()) ^ peft.get_peft_model_state_dict(adapted).keys())
-        if strange:
-            raise ValueError(f"{len(strange)} weights are in only one of the two, such as {strange[0]}")
+            unmatched = sorted(set(file.keys()) ^ peft.get_peft_model_state_dict(adapted).keys())
+        if unmatched:
+            raise ValueError(f"{len(unmatched)} weights are in only one of the two, such as {unmatched[0]}")
         merged = adapted.merge_and_unload(safe_merge=True)
     except (ValueError, RuntimeError, KeyError, TypeError, OSError, SafetensorError) as error:
         raise InputError(
@@ -84,8 +91,8 @@ def merge_folder(model: Path, adapter: Path, target: Path) -> None:
 
 
 def save(weights: Mapping[str, Tensor], config: LoraConfig, folder: Path) -> None:
-    """Write the adapter in peft's format."""
-    tensors = {_PREFIX + name.replace(".default.", "."): w for name, w in weights.items() if ".lora_" in name}
+    """Write the adapters among `weights` to `folder` in peft's format."""
+    tensors = {_PREFIX + name.replace(".default.", "."): weight for name, weight in weights.items() if ".lora_" in name}
     _peft_config(config).save_pretrained(str(folder))
     save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
 

@@ -1,10 +1,16 @@
 """Attention over packed sequences, for transformers' attention interface.
 
-A micro-batch is one sequence of packed tokens: prompts, each once, and behind each the responses to it. Everything but
-attention treats tokens one by one, so it computes no padding and no prompt twice. Attention gathers the rows (a prompt
-and one response) from the packed tokens, and puts the outputs back.
+A micro-batch is one sequence of packed tokens: each prompt once, followed by the responses to it. Every layer but
+attention treats tokens one by one, so those layers compute no padding and no prompt twice. Attention gathers the rows
+(a prompt and one response) from the packed tokens, and scatters the outputs back.
 
-Letters: M packed tokens, F gathered tokens, R rows, S the longest row, others as in `stages.rl`.
+The names of tensors end in their shapes, as in `stages.rl`, with these letters in addition:
+
+    M  packed tokens
+    F  gathered tokens
+    R  rows
+    S  tokens of the longest row
+    D  width of an attention head
 """
 
 from dataclasses import dataclass
@@ -19,28 +25,38 @@ from stages.trainer.batches import Packing
 
 NAME = "serl_packed"
 _BLOCK = 64
+"""Queries per block."""
 _LONGEST_IN_BLOCKS = 1024
-"""In longer rows the kept probabilities would take too much memory."""
+"""Longest row (tokens) that is computed in blocks. For longer rows, the saved probabilities take too much memory."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rows:
-    """How attention finds its rows; made once for a micro-batch, used by every layer."""
+    """How attention finds its rows: computed once for a micro-batch, used by every layer."""
 
     gather_F: Tensor
-    """The packed token at each place of the rows: laid end to end, or padded to [R, S] with token 0."""
+    """For each token of the rows its index among the packed tokens. The rows lie end to end, or are padded to [R, S]
+    with index 0."""
     scatter_M: Tensor
-    """The place among the gathered of each packed token (of a prompt, in its first row)."""
+    """For each packed token its index among the gathered tokens; for a token of a prompt, in the first row of it."""
     boundaries: Tensor | None
-    """Where each row begins, and the last ends [R + 1], int32; None where rows are padded."""
+    """Start of each row and end of the last row among the gathered tokens, [R + 1], int32; None if rows are padded."""
     rows: int
+    """Number of rows, R."""
     longest: int
+    """Tokens of the longest row, S."""
 
 
 def lay_out(packing: Packing, device: torch.device, dtype: torch.dtype, *, end_to_end: bool | None = None) -> Rows:
-    """Rows end to end for the variable-length kernel (CUDA, 16 bits), padded for all else.
+    """Lay out the rows of a micro-batch: end to end for the variable-length kernel (CUDA, 16 bits), else padded.
 
-    Padding stands to the right, and attention is causal: no real token sees it.
+    Padding is on the right and attention is causal, so no real token sees padding.
+
+    Args:
+        packing: the micro-batch.
+        device: device of the model and of the returned tensors.
+        dtype: type of the matrix products.
+        end_to_end: True or False to choose the layout; None to let `device` and `dtype` decide.
     """
     lengths_R = torch.tensor([len(row) for row in packing.rows])
     longest = int(lengths_R.max())
@@ -52,7 +68,7 @@ def lay_out(packing: Packing, device: torch.device, dtype: torch.dtype, *, end_t
     gather_F = torch.zeros(int(lengths_R.sum()) if end_to_end else len(lengths_R) * longest, dtype=torch.long)
     gather_F[offsets] = tokens
     scatter_M = torch.empty(len(packing.tokens), dtype=torch.long)
-    # Backwards, so that the first row of those that share a prompt has the last word.
+    # Assign from the last row to the first: if rows share a prompt, the index in the first row stays.
     scatter_M[tokens.flip(0)] = offsets.flip(0)
     boundaries = functional.pad(lengths_R.cumsum(0), (1, 0)).int() if end_to_end else None
     return Rows(
@@ -76,10 +92,13 @@ def packed_attention(
     sliding_window: int | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
-    """Causal attention within each row. Query, key and value are [1, heads, M, D]; returns [1, M, heads, D]."""
+    """Compute causal attention within each row.
+
+    Query is [1, heads, M, D], key and value are [1, key heads, M, D]; the output is [1, M, heads, D].
+    """
     heads, key_heads = query.shape[1], key.shape[1]
     packed = torch.cat((query, key, value), dim=1)[0].transpose(0, 1)
-    # As an embedding, because its backward pass is the fastest of all ways to gather, and deterministic.
+    # Gather by an embedding: its backward pass is deterministic and the fastest of all ways to gather.
     gathered = functional.embedding(packed_rows.gather_F, packed.flatten(1)).view(-1, *packed.shape[1:])
     q, k, v = torch.split(gathered, [heads, key_heads, key_heads], dim=1)
     attend = _padded if packed_rows.boundaries is None else _end_to_end
@@ -94,9 +113,9 @@ def _padded(q: Tensor, k: Tensor, v: Tensor, rows: Rows, scaling: float | None, 
         return attention_in_blocks(q, k, v, scaling).transpose(1, 2).flatten(0, 1)
     mask = None
     if window is not None:
-        place = torch.arange(rows.longest, device=q.device)
-        back = place[:, None] - place[None]
-        mask = (back >= 0) & (back < window)
+        position = torch.arange(rows.longest, device=q.device)
+        distance = position[:, None] - position[None]
+        mask = (distance >= 0) & (distance < window)
     out = functional.scaled_dot_product_attention(
         q, k, v, attn_mask=mask, is_causal=mask is None, scale=scaling, enable_gqa=q.shape[1] != k.shape[1]
     )
@@ -104,9 +123,9 @@ def _padded(q: Tensor, k: Tensor, v: Tensor, rows: Rows, scaling: float | None, 
 
 
 def attention_in_blocks(q: Tensor, k: Tensor, v: Tensor, scaling: float | None = None) -> Tensor:
-    """Causal attention as matrix products over blocks of queries: torch's own CPU kernel takes 1.5 times as long.
+    """Compute causal attention as matrix products over blocks of queries; torch's CPU kernel takes 1.5 times as long.
 
-    Query is [R, heads, S, D], key and value [R, key heads, S, D]; returns [R, heads, S, D].
+    Query is [R, heads, S, D], key and value are [R, key heads, S, D]; the output is [R, heads, S, D].
     """
     groups = q.shape[1] // k.shape[1]
     if groups > 1:
@@ -118,35 +137,37 @@ def attention_in_blocks(q: Tensor, k: Tensor, v: Tensor, scaling: float | None =
 
 
 class _Blocks(torch.autograd.Function):
-    """A block of queries sees no key behind its last query, so about half of the products are never made.
+    """Causal attention in blocks of queries, forward and backward.
 
-    Its probabilities are kept for the backward pass: they weigh less than a layer's other activations while S < 28 D.
+    A block of queries sees no key after its last query, so about half of the products are not computed. The
+    probabilities are saved for the backward pass; they take less memory than a layer's other activations while
+    S < 28 D.
     """
 
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, scaling: float) -> Tensor:
         longest = q.shape[1]
-        hidden = torch.full((_BLOCK, _BLOCK), -torch.inf).triu(1)
-        out, kept = torch.empty_like(q), []
+        causal_mask = torch.full((_BLOCK, _BLOCK), -torch.inf).triu(1)
+        out, saved_probabilities = torch.empty_like(q), []
         for start in range(0, longest, _BLOCK):
             end = min(start + _BLOCK, longest)
             scores = q.new_empty(len(q), end - start, end)
             torch.baddbmm(scores, q[:, start:end], k[:, :end].mT, beta=0, alpha=scaling, out=scores)
-            scores[:, :, start:] += hidden[: end - start, : end - start]
+            scores[:, :, start:] += causal_mask[: end - start, : end - start]
             probabilities = torch.softmax(scores, -1, out=scores)
             out[:, start:end] = torch.bmm(probabilities, v[:, :end])
-            kept.append(probabilities)
+            saved_probabilities.append(probabilities)
         ctx.scaling = scaling
-        ctx.save_for_backward(q, k, v, out, *kept)
+        ctx.save_for_backward(q, k, v, out, *saved_probabilities)
         return out
 
     @staticmethod
     def backward(ctx: Any, out_gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        q, k, v, out, *kept = ctx.saved_tensors
+        q, k, v, out, *saved_probabilities = ctx.saved_tensors
         dq, dk, dv = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
-        # The softmax's gradient subtracts each query's mean of the gradient: sum_j p_j dp_j, which is do · o.
+        # The gradient of the softmax subtracts the mean gradient of each query: sum_j p_j dp_j, which is do · o.
         mean = (out_gradient * out).sum(-1, keepdim=True)
-        for index, probabilities in enumerate(kept):
+        for index, probabilities in enumerate(saved_probabilities):
             start, end = index * _BLOCK, probabilities.shape[2]
             d_out = out_gradient[:, start:end]
             dv[:, :end].baddbmm_(probabilities.mT, d_out)
@@ -178,7 +199,7 @@ def _end_to_end(q: Tensor, k: Tensor, v: Tensor, rows: Rows, scaling: float | No
 
 
 def _no_mask(*_: Any, **__: Any) -> None:
-    """Which tokens see each other is decided above."""
+    """Return no mask: `packed_attention` decides which tokens see each other."""
 
 
 AttentionInterface.register(NAME, packed_attention)

@@ -1,4 +1,4 @@
-"""A rollout as tensors, and how it is cut: into optimiser steps by seed, into packed micro-batches by length."""
+"""A rollout as tensors, cut into optimizer steps (by seed) and into packed micro-batches (by length)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,25 +17,25 @@ from storage.errors import InputError
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rollout:
-    """Responses of one update; shapes as in `stages.rl`."""
+    """The responses of one update. Shapes: see `stages.rl`."""
 
     prompts: list[list[int]]
-    """Token ids of each prompt."""
+    """Token ids of the prompt of each response."""
     responses: list[list[int]]
     """Token ids of each response."""
     rewards_B: Tensor
-    """Float32."""
+    """Rewards, float32."""
     group_B: Tensor
-    """Number of the question, from 0."""
+    """Number of the question of each response, from 0."""
     truncated_B: Tensor
-    """True where the response was cut off at the token limit."""
+    """True if the response was cut off at the token limit."""
     behaviour_logprobs_BT: Tensor
-    """Log-probabilities under the engine that sampled; 0 on padding."""
+    """Log-probabilities (nats) under the engine that sampled the responses; 0 on padding."""
     response_mask_BT: Tensor
     """True on response tokens."""
 
     def only(self, rows: Sequence[int]) -> "Rollout":
-        """These rows; groups keep their numbers."""
+        """Return a rollout of these rows; groups keep their numbers."""
         index = torch.tensor(rows)
         return Rollout(
             prompts=[self.prompts[row] for row in rows],
@@ -49,37 +49,40 @@ class Rollout:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Packing:
-    """One micro-batch as the model reads it: prompts, each once, and behind each the responses to it."""
+    """One micro-batch as the model reads it: each prompt once, followed by the responses to it."""
 
     tokens: list[int]
-    """All tokens, end to end."""
+    """All token ids, end to end."""
     positions: list[int]
-    """Position of each token in its own sequence."""
+    """Position of each token in the sequence of prompt and response."""
     rows: list[list[int]]
-    """For each response where its prompt's tokens and its own stand among `tokens`."""
+    """For each response the indices in `tokens` of its prompt's tokens, then of its response tokens."""
     predictors: list[int]
-    """For each response token the place in `tokens` whose output predicts it; responses in the order of `rows`."""
+    """For each response token the index in `tokens` whose output predicts it; responses in the order of `rows`."""
     targets: list[int]
-    """The response tokens."""
+    """Ids of the response tokens, in the order of `predictors`."""
 
 
 def read_rollout(path: Path) -> Rollout:
-    """Read and check a rollout. Raises InputError naming the first unusable row."""
+    """Read and check a rollout.
+
+    Raises InputError if a column is missing, or naming the first row that cannot be used.
+    """
     table = pq.read_table(path)
     if missing := [name for name in ROLLOUT_COLUMNS if name not in table.column_names]:
         raise InputError(f"{path}: rollout has no column {missing[0]!r}, found {table.column_names}")
     if table.num_rows == 0:
         raise InputError(f"{path}: the rollout has no rows; an update without kept questions has to be skipped")
     prompts, responses = table["prompt_ids"].to_pylist(), table["response_ids"].to_pylist()
-    behaviour, rewards = table["behaviour_logprobs"].to_pylist(), table["reward"].to_numpy()
-    for row, (prompt, response, logprobs) in enumerate(zip(prompts, responses, behaviour, strict=True)):
+    behaviour_logprobs, rewards = table["behaviour_logprobs"].to_pylist(), table["reward"].to_numpy()
+    for row, (prompt, response, logprobs) in enumerate(zip(prompts, responses, behaviour_logprobs, strict=True)):
         if not prompt or not response or logprobs is None or len(response) != len(logprobs):
             raise InputError(
                 f"{path}: row {row} has {len(prompt or ())} prompt tokens, {len(response or ())} response tokens and "
                 f"{len(logprobs or ())} behaviour log-probabilities; expected one or more, as many of the last two"
             )
-    mask_BT, behaviour_BT = _pad(behaviour)
-    if not (np.isfinite(rewards).all() and torch.isfinite(behaviour_BT).all()):
+    mask_BT, behaviour_logprobs_BT = _pad(behaviour_logprobs)
+    if not (np.isfinite(rewards).all() and torch.isfinite(behaviour_logprobs_BT).all()):
         raise InputError(f"{path}: a reward or a behaviour log-probability is not a finite number")
     return Rollout(
         prompts=prompts,
@@ -87,25 +90,31 @@ def read_rollout(path: Path) -> Rollout:
         rewards_B=torch.tensor(rewards, dtype=torch.float32),
         group_B=torch.tensor(_group_numbers(table["question_id"])),
         truncated_B=torch.tensor([reason == "length" for reason in table["finish_reason"].to_pylist()]),
-        behaviour_logprobs_BT=behaviour_BT,
+        behaviour_logprobs_BT=behaviour_logprobs_BT,
         response_mask_BT=mask_BT,
     )
 
 
 def check_groups(rollout: Rollout, path: Path, algorithm: str) -> None:
-    """Raises InputError where a question has a single response, which cannot be compared with others."""
+    """Raise InputError if a question has a single response, which `algorithm` cannot compare with other responses."""
     sizes = torch.bincount(rollout.group_B)
-    if lonely := int((sizes == 1).sum()):
+    if single_response := int((sizes == 1).sum()):
         raise InputError(
-            f"{path}: {lonely} of {len(sizes)} questions have one response; {algorithm} compares the responses to a "
-            "question, so it needs two or more (sample.responses), or use algorithm: reinforce_pp"
+            f"{path}: {single_response} of {len(sizes)} questions have one response; {algorithm} compares the "
+            "responses to a question, so it needs two or more (sample.responses), or use algorithm: reinforce_pp"
         )
 
 
 def minibatches(rows: int, batch_responses: int, epochs: int, seed: int) -> list[list[int]]:
-    """Rows of each optimiser step: every epoch a shuffle, cut into equal steps of at most `batch_responses`.
+    """Return the rows of each optimizer step. Every epoch is a shuffle, cut into equal steps.
 
-    Equal, so that what does not divide evenly is neither thrown away nor left as one small, noisy step.
+    The steps are equal, so that a remainder is neither dropped nor left as one small, noisy step.
+
+    Args:
+        rows: number of responses in the rollout.
+        batch_responses: most responses per step.
+        epochs: passes over the rollout.
+        seed: decides the order of every epoch.
     """
     steps = -(-rows // batch_responses)
     batches: list[list[int]] = []
@@ -116,13 +125,14 @@ def minibatches(rows: int, batch_responses: int, epochs: int, seed: int) -> list
 
 
 def micro_batches(rollout: Rollout, rows: Sequence[int], *, tokens: int, world_size: int) -> list[list[int]]:
-    """Cut `rows` into micro-batches of at most `tokens` packed tokens (one response alone may exceed it).
+    """Cut `rows` into micro-batches of at most `tokens` packed tokens; a single response may exceed the limit.
 
-    Responses to one question stay together, as their prompt is computed once; neighbours have similar lengths. The
-    number of micro-batches is a multiple of `world_size`, and all have nearly the same number of tokens; where rows
-    are too few, some are empty.
+    Responses to one question stay together, because their prompt is then computed once. Neighbouring responses have
+    similar lengths. The number of micro-batches is a multiple of `world_size`, and all have nearly the same number of
+    tokens. If there are too few rows, some micro-batches are empty.
     """
-    units = _units(rollout, rows, tokens if world_size == 1 else _fine(rollout, rows, tokens, world_size))
+    unit_tokens = tokens if world_size == 1 else _small_unit_tokens(rollout, rows, tokens, world_size)
+    units = _units(rollout, rows, unit_tokens)
     costs = np.array([_cost(rollout, unit) for unit in units])
     count = world_size * -(-int(costs.sum()) // (tokens * world_size))
     while not all(len(part) == 1 or costs[part].sum() <= tokens for part in _even_cuts(costs, count)):
@@ -132,62 +142,66 @@ def micro_batches(rollout: Rollout, rows: Sequence[int], *, tokens: int, world_s
 
 
 def pack(rollout: Rollout, rows: Sequence[int]) -> Packing:
-    """Tokens of `rows` end to end; a prompt that follows itself is not repeated."""
+    """Lay the tokens of `rows` end to end; neighbouring rows of one question share one copy of their prompt."""
     packing = Packing(tokens=[], positions=[], rows=[], predictors=[], targets=[])
     group: int | None = None
-    prompt_places: list[int] = []
+    prompt_indices: list[int] = []
     for row in rows:
         prompt, response = rollout.prompts[row], rollout.responses[row]
         if group != (group := int(rollout.group_B[row])):
-            prompt_places = list(range(len(packing.tokens), len(packing.tokens) + len(prompt)))
+            prompt_indices = list(range(len(packing.tokens), len(packing.tokens) + len(prompt)))
             packing.tokens.extend(prompt)
             packing.positions.extend(range(len(prompt)))
         start = len(packing.tokens)
-        places = list(range(start, start + len(response)))
+        response_indices = list(range(start, start + len(response)))
         packing.tokens.extend(response)
         packing.positions.extend(range(len(prompt), len(prompt) + len(response)))
-        packing.rows.append(prompt_places + places)
-        packing.predictors.extend([prompt_places[-1], *places[:-1]])
+        packing.rows.append(prompt_indices + response_indices)
+        packing.predictors.extend([prompt_indices[-1], *response_indices[:-1]])
         packing.targets.extend(response)
     return packing
 
 
 def _units(rollout: Rollout, rows: Sequence[int], tokens: int) -> list[list[int]]:
-    """Rows that share a prompt, long ones first, cut where they exceed `tokens`; the longest response first."""
+    """Return groups of rows that share a prompt, each of at most `tokens` packed tokens.
+
+    Within a group the longest response is first; the group with the longest sequence is first.
+    """
     lengths = {row: len(rollout.responses[row]) for row in rows}
     groups: dict[int, list[int]] = {}
     for row in sorted(rows, key=lambda row: (-lengths[row], row)):
         groups.setdefault(int(rollout.group_B[row]), []).append(row)
     units: list[list[int]] = []
     for members in groups.values():
-        room = 0
+        remaining = 0
         for row in members:
-            if room < lengths[row]:
+            if remaining < lengths[row]:
                 units.append([])
-                room = tokens - len(rollout.prompts[row])
+                remaining = tokens - len(rollout.prompts[row])
             units[-1].append(row)
-            room -= lengths[row]
+            remaining -= lengths[row]
     return sorted(units, key=lambda unit: (-len(rollout.prompts[unit[0]]) - lengths[unit[0]], unit[0]))
 
 
-def _fine(rollout: Rollout, rows: Sequence[int], tokens: int, world_size: int) -> int:
-    """Size of units small enough to be shared out evenly."""
+def _small_unit_tokens(rollout: Rollout, rows: Sequence[int], tokens: int, world_size: int) -> int:
+    """Return a size of units, in tokens, that is small enough for an even share per process."""
     return min(tokens, sum(len(rollout.prompts[row]) + len(rollout.responses[row]) for row in rows) // (8 * world_size))
 
 
 def _cost(rollout: Rollout, unit: Sequence[int]) -> int:
-    """Packed tokens of a unit."""
+    """Return the packed tokens of a unit."""
     return len(rollout.prompts[unit[0]]) + sum(len(rollout.responses[row]) for row in unit)
 
 
 def _even_cuts(costs: "np.ndarray[Any, np.dtype[np.int_]]", count: int) -> list[list[int]]:
-    """Neighbouring units in at most `count` parts of nearly equal cost, none empty."""
+    """Cut the units, in order, into at most `count` parts of nearly equal cost; no part is empty."""
     middles = np.cumsum(costs) - costs / 2
     part_of = (middles * count / costs.sum()).astype(int)
     return [np.flatnonzero(part_of == part).tolist() for part in np.unique(part_of)]
 
 
 def _pad(values: list[list[float]]) -> tuple[Tensor, Tensor]:
+    """Return the mask of real values and the values padded with 0, both [B, T]."""
     width = max(map(len, values))
     mask_BT = torch.arange(width)[None, :] < torch.tensor([len(row) for row in values])[:, None]
     flat = torch.tensor([value for row in values for value in row], dtype=torch.float32)

@@ -1,4 +1,4 @@
-"""DeepSpeed's settings file: what it may hold, and the ZeRO stage in it. No torch here."""
+"""DeepSpeed's settings file: reading, checks, and the ZeRO stage in it. No torch here."""
 
 import json
 from typing import Any
@@ -6,7 +6,6 @@ from typing import Any
 from stages.settings.trainer import TrainerPlacement
 from storage.errors import ConfigError, InputError
 
-# DeepSpeed's setting -> the run's setting that decides it.
 _DECIDED_BY_THE_RUN = {
     "train_batch_size": "update.batch_responses",
     "train_micro_batch_size_per_gpu": "compute.trainer.micro_batch_tokens",
@@ -20,12 +19,14 @@ _DECIDED_BY_THE_RUN = {
     "torch_autocast": "compute.trainer.dtype",
     "activation_checkpointing": "compute.trainer.gradient_checkpointing",
 }
+"""A setting of DeepSpeed -> the setting of the run that decides it."""
 
 
 def read_deepspeed_settings(placement: TrainerPlacement) -> dict[str, Any]:
     """Return the settings in the placement's DeepSpeed file, {} without a file.
 
-    Raises InputError when the file cannot be read, ConfigError naming a setting that the run's own config decides.
+    Raises InputError if the file cannot be read, and ConfigError naming a setting that the run's config decides or a
+    ZeRO stage that does not exist.
     """
     path = placement.deepspeed
     if path is None:
@@ -36,9 +37,9 @@ def read_deepspeed_settings(placement: TrainerPlacement) -> dict[str, Any]:
         raise InputError(f"{path}: DeepSpeed settings cannot be read ({error})") from error
     if not isinstance(settings, dict):
         raise InputError(f"{path}: expected a JSON object of DeepSpeed settings, found {type(settings).__name__}")
-    for name, ours in _DECIDED_BY_THE_RUN.items():
+    for name, run_setting in _DECIDED_BY_THE_RUN.items():
         if name in settings:
-            raise ConfigError(f"{path}: {name} is decided by {ours}; take it out of the file")
+            raise ConfigError(f"{path}: {name} is decided by {run_setting}; take it out of the file")
     stage = settings.get("zero_optimization", {}).get("stage", 0)
     if stage not in (0, 1, 2, 3):
         raise ConfigError(f"{path}: zero_optimization.stage is {stage!r}, expected 0, 1, 2 or 3")

@@ -1,7 +1,6 @@
-"""The trainer without a model: for trials of the pipeline with `engine: fake`, where nothing heavy may be imported.
+"""A trainer without a model, for trials of the pipeline with `engine: fake`. No heavy imports here.
 
-It writes a policy folder and a trainer state that depend on what went in, so that lineage and resume are exercised for
-real.
+Its policy folder and trainer state depend on its inputs, so that lineage and resume are tested as in a real run.
 """
 
 import hashlib
@@ -18,16 +17,17 @@ from stages.trainer.job import METRIC_COLUMNS, SPEED_COLUMNS, Job, JobResult, Pr
 
 
 class FakeTrainer:
-    """Same calls as `TrainerProcess`."""
+    """A stand-in for `TrainerProcess` with the same methods."""
 
     def start(self, placement: TrainerPlacement) -> None:
-        """Nothing to start."""
+        """Do nothing: there is no process to start."""
 
     def run(self, job: Job, progress: Progress) -> JobResult:
+        """Fill the job's output folder from a digest of policy, rewards and seed."""
         rewards = pq.read_table(job.rollout)["reward"].to_pylist()
-        before = json.loads((job.policy / "policy.json").read_text())
+        policy = json.loads((job.policy / "policy.json").read_text())
         steps = 0 if job.state is None else json.loads((job.state / "state.json").read_text())["steps"]
-        content = hashlib.sha256(json.dumps([before, rewards, job.seed]).encode()).hexdigest()
+        content = hashlib.sha256(json.dumps([policy, rewards, job.seed]).encode()).hexdigest()
         _write(job.output / "policy" / "policy.json", {"content": content})
         _write(job.output / "trainer_state" / "state.json", {"steps": steps + 1})
         metrics: dict[str, float | None] = {
@@ -46,10 +46,11 @@ class FakeTrainer:
         )
 
     def close(self) -> None:
-        """Nothing to end."""
+        """Do nothing: there is no process to end."""
 
 
 def fake_policy(config: Settings, inputs: Inputs, work: Work) -> Metrics:
+    """Write the starting policy of a run with `engine: fake`."""
     _write(work.scratch / "policy" / "policy.json", {"content": "start"})
     work.write_folder("policy", work.scratch / "policy")
     return {}

@@ -1,7 +1,4 @@
-"""What the parent and the trainer process say to each other: one job, its result. No torch here.
-
-A job and its result travel as JSON files.
-"""
+"""A job for the trainer process and the result it returns; both travel as JSON files. No torch here."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +10,7 @@ from stages.settings.trainer import TrainerPlacement
 from stages.settings.update import UpdateConfig
 
 Progress = Callable[[int, int, str], None]
-"""Called with units done, units in all, and what is being done."""
+"""Called with the steps done, the steps in total, and a short note."""
 
 ROLLOUT_COLUMNS = (
     "question_id",
@@ -24,7 +21,7 @@ ROLLOUT_COLUMNS = (
     "finish_reason",
     "reward",
 )
-
+"""Columns of the rollout, one row per response."""
 METRIC_COLUMNS = (
     "loss",
     "policy_loss",
@@ -56,45 +53,50 @@ METRIC_COLUMNS = (
     "explained_variance",
     "critic_grad_norm",
 )
-"""Float columns of metrics.parquet, beside the integer `step` (1 is the first ever).
+"""Float columns of metrics.parquet, in addition to the integer `step` (the run's first optimizer step is 1).
 
-Means are over response tokens of the optimiser step. `kl` is k3 against the reference, `approx_kl` k3 against the
-policy before the update; `tis_capped` the share of tokens whose weight was cut; `behaviour_gap` the mean
-|trainer's - engine's log-probability| of the sampled tokens; `truncated` the share of responses cut off at the token
-limit; `skipped` 1 for a step that was not taken, whose losses may be null. The last five are the critic's, null
-without one; `explained_variance` is 1 - var(return - value) / var(return), of the values before the update.
+Means are over the response tokens of the optimizer step.
+
+- `kl`: estimator k3 against the reference; `approx_kl`: k3 against the policy before the update.
+- `tis_capped`: share of tokens whose importance weight was capped.
+- `behaviour_gap`: mean |trainer's - engine's log-probability| of the sampled tokens (nats).
+- `truncated`: share of responses cut off at the token limit.
+- `skipped`: 1 for a step that was not taken, whose losses may be null.
+- the last five are of the critic, null without a critic; `explained_variance` is
+  1 - var(return - value) / var(return), with the values before the update.
 """
 
 SPEED_COLUMNS = ("seconds", "tokens_per_second", "sequence_tokens", "peak_memory_mib", "model_flops_utilisation")
-"""Float columns of speed.parquet, beside `step`: what differs between two equal updates, so outside every digest.
+"""Float columns of speed.parquet, in addition to `step`. Two equal updates differ in them, so no digest covers them.
 
-`tokens_per_second` counts response tokens; `sequence_tokens` prompts too, each once for every response to it,
-and utilisation goes by them;
-`peak_memory_mib` is the first process's (of its GPU, or of its main memory); utilisation is null on a CPU.
+- `tokens_per_second` counts response tokens.
+- `sequence_tokens` counts prompt tokens too, each prompt once for every response to it; `model_flops_utilisation` is
+  computed from this number and is null on a CPU.
+- `peak_memory_mib` is of the first process: memory of its GPU, or main memory.
 """
 
 
 class Job(Settings):
-    """One update: what goes in, where it goes out."""
+    """One update: inputs, settings and the output folder."""
 
     rollout: Path
     """Parquet with `ROLLOUT_COLUMNS`, rows of kept questions only."""
     policy: Path
     """Hugging Face folder of the policy to update."""
     policy_key: str
-    """Names the policy's weights; a worker that holds them does not load."""
+    """Key of the policy's weights; a worker that holds weights of this key does not load them again."""
     reference: Path
     """Hugging Face folder of the reference policy."""
     reference_key: str
-    """Names the reference's weights; equal to `policy_key` when they are the same."""
+    """Key of the reference's weights; equal to `policy_key` if the reference is the policy."""
     state: Path | None = None
-    """Trainer state left by the previous update, None for the first."""
+    """Trainer state that the previous update wrote; None for the first update."""
     state_key: str | None = None
-    """Names that state."""
+    """Key of that state."""
     base: Path | None = None
-    """Hugging Face folder of the policy that low-rank adapters are trained on top of; None without them."""
+    """Hugging Face folder of the policy that low-rank adapters are trained on; None without adapters."""
     checkpoint: Path | None = None
-    """Folder of this update's own checkpoints; None keeps none. What is found there is gone on from."""
+    """Folder for checkpoints of this update, which resumes from the newest; None: no checkpoints."""
     output: Path
     """Folder to fill: policy/, trainer_state/, metrics.parquet, speed.parquet and, last, done.json."""
     output_policy_key: str
@@ -102,27 +104,30 @@ class Job(Settings):
     output_state_key: str
     """Key that output/trainer_state will have."""
     config: UpdateConfig
+    """Settings of the update."""
     placement: TrainerPlacement = TrainerPlacement()
+    """Where and how the update runs."""
     temperature: float = Field(gt=0)
-    """Temperature the responses were sampled at; log-probabilities are of softmax(logits / temperature)."""
+    """Temperature that the responses were sampled at; log-probabilities are of softmax(logits / temperature)."""
     max_tokens: int = Field(ge=1)
     """Most tokens that a response could have."""
     seed: int = Field(ge=0, lt=2**64)
-    """Decides which responses share an optimiser step."""
+    """Decides which responses share an optimizer step."""
 
 
 class JobResult(Settings):
-    """The worker's answer, also kept as output/done.json."""
+    """Result of one update; the worker also writes it to done.json in the output folder."""
 
     optimiser_steps: int
-    """Steps taken by this update."""
+    """Optimizer steps of this update, skipped steps included."""
     schedule_step: int
-    """Steps taken in all: the position in the learning-rate schedule."""
+    """Optimizer steps of all updates so far: the position in the learning-rate schedule."""
     responses: int
+    """Responses that the update trained on."""
     tokens: int
-    """Response tokens of the rollout."""
+    """Response tokens that the update trained on."""
     metrics: dict[str, float | None]
-    """`METRIC_COLUMNS` over the whole update: token-weighted means over the steps taken, extremes of the ratio, last
-    `learning_rate`, the number of skipped steps."""
+    """`METRIC_COLUMNS` over the whole update: token-weighted means over the steps taken, extremes of the ratio, the
+    last `learning_rate`, and the number of skipped steps."""
     seconds: dict[str, float]
-    """Wall-clock time of each part of the update; outside every digest."""
+    """Wall-clock time of each part of the update; no digest covers it."""

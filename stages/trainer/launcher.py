@@ -1,7 +1,7 @@
-"""Starts the trainer process, hands it jobs, and notices when it dies; lends a machine to another's. No torch here.
+"""The trainer process: start it, give it jobs, notice its death; join the update of another node. No torch here.
 
-The process stays alive between updates: starting it takes longer than a small update. The two sides talk through files
-in a scratch folder (`stages.trainer.worker` lists them), each put in place by one rename.
+The process stays alive between updates, because starting it takes longer than a small update. Launcher and worker
+exchange files in a scratch folder (`stages.trainer.worker` lists them); each file appears by one rename.
 """
 
 import atexit
@@ -26,17 +26,18 @@ _POLL_SECONDS = 0.02
 _CLOSE_SECONDS = 5.0
 _LOG_LINES = 15
 _SECONDS_BETWEEN_JOINS = 1.0
-_SECONDS_BETWEEN_REPORTS = 1.0  # also where nothing has changed: whoever is told may want to stop the update
+_SECONDS_BETWEEN_REPORTS = 1.0
+"""Progress is reported this often even if it has not changed, because the callback may want to stop the update."""
 
 
 class TrainerProcess:
-    """One trainer process (or one group of them), started when first needed and again after an error.
+    """One trainer process (or one group of processes), started when first needed and again after an error.
 
-    Use it as a context manager or call `close`; it also ends with the interpreter, however that ends.
+    Use it as a context manager or call `close`. The process also ends with the interpreter, however that ends.
     """
 
     def __init__(self, scratch: Path) -> None:
-        """`scratch` is a folder for logs and messages; every start uses a fresh one inside it."""
+        """Use the folder `scratch` for logs and messages; every start makes a new folder in it."""
         self._scratch = scratch
         self._process: subprocess.Popen[bytes] | None = None
         self._placement: TrainerPlacement | None = None
@@ -44,7 +45,10 @@ class TrainerProcess:
         self._jobs = 0
 
     def start(self, placement: TrainerPlacement) -> None:
-        """Start the process without waiting for it, so that it loads while something else runs."""
+        """Start the process without waiting for it, so that it loads while something else runs.
+
+        Does nothing if a process with this placement is alive.
+        """
         if self._process is not None and self._process.poll() is None and placement == self._placement:
             return
         self.close()
@@ -57,23 +61,26 @@ class TrainerProcess:
 
     @property
     def pid(self) -> int | None:
-        """Id of the process, None when there is none."""
+        """Id of the process; None if there is no process."""
         return None if self._process is None else self._process.pid
 
     def run(self, job: Job, progress: Progress | None = None) -> JobResult:
-        """Do one update and wait for it. Raises TrainerError when it fails or the process dies."""
+        """Do one update and wait for it.
+
+        Raises TrainerError if the update fails or the process dies.
+        """
         self.start(job.placement)
         self._jobs += 1
         try:
             _write(self._folder / f"job-{self._jobs:06d}.json", job.model_dump_json())
             return JobResult.model_validate(self._wait(progress)["result"])
         except BaseException:
-            # Whatever happened, the weights the process holds are unknown now.
+            # After any error the weights that the process holds are unknown.
             self.close()
             raise
 
     def close(self) -> None:
-        """End the process, at once if it is idle or not. Does nothing when there is none."""
+        """End the process at once, even during an update. Does nothing if there is no process."""
         process, self._process = self._process, None
         atexit.unregister(self.close)
         if process is not None:
@@ -88,42 +95,43 @@ class TrainerProcess:
         self.close()
 
     def _wait(self, progress: Progress | None) -> dict[str, Any]:
-        """Poll for the answer to the latest job, passing progress on."""
-        seen: dict[str, Any] = {}
-        told = 0.0
-        others = 0 if self._placement is None else self._placement.nodes - 1
+        """Poll for the result of the latest job and pass its progress on."""
+        last_state: dict[str, Any] = {}
+        last_report = 0.0
+        other_nodes = 0 if self._placement is None else self._placement.nodes - 1
         if progress is not None and not (self._folder / "ready.json").exists():
-            progress(0, 1, f"starting the trainer{f', waiting for {others} machine(s) to join' if others else ''}")
+            waiting = f", waiting for {other_nodes} machine(s) to join" if other_nodes else ""
+            progress(0, 1, f"starting the trainer{waiting}")
         while True:
             alive = self._process is not None and self._process.poll() is None
-            # Asked for after `alive`: a process that answered and then ended has answered.
-            answer = _read(self._folder / f"result-{self._jobs:06d}.json")
-            # Asked for after the answer: a job that has answered has told all its progress.
+            # Read after `alive`: if the process wrote its result and then ended, the result counts.
+            result = _read(self._folder / f"result-{self._jobs:06d}.json")
+            # Read after the result: a job that has a result has written all its progress.
             state = _read(self._folder / "progress.json")
-            told_of = state != seen or time.monotonic() > told + _SECONDS_BETWEEN_REPORTS
-            if progress is not None and told_of and state.get("job") == self._jobs:
-                seen, told = state, time.monotonic()
-                progress(state["done"], state["total"], state["what"])
-            if "error" in answer:
-                raise TrainerError(f"the policy update failed: {answer['error']} (traceback: {answer['traceback']})")
-            if answer:
-                return answer
+            report_due = state != last_state or time.monotonic() > last_report + _SECONDS_BETWEEN_REPORTS
+            if progress is not None and report_due and state.get("job") == self._jobs:
+                last_state, last_report = state, time.monotonic()
+                progress(state["done"], state["total"], state["note"])
+            if "error" in result:
+                raise TrainerError(f"the policy update failed: {result['error']} (traceback: {result['traceback']})")
+            if result:
+                return result
             if not alive:
-                raise TrainerError(self._obituary())
+                raise TrainerError(self._death_message())
             time.sleep(_POLL_SECONDS)
 
-    def _obituary(self) -> str:
+    def _death_message(self) -> str:
         code = None if self._process is None else self._process.returncode
         several = self._placement is not None and self._placement.world_size > 1
-        # The others usually say so themselves, unless they were ended before they could.
-        what = "a process of the trainer was lost, and the others ended" if several else "the trainer process died"
-        return f"{what} with exit code {code} before it answered; end of {_end_of_log(self._folder)}"
+        # The surviving processes usually report the loss themselves, unless they ended before they could.
+        death = "a process of the trainer was lost, and the others ended" if several else "the trainer process died"
+        return f"{death} with exit code {code} before it answered; end of {_end_of_log(self._folder)}"
 
 
 def join(placement: TrainerPlacement, node_rank: int, say: Callable[[str], None]) -> None:
-    """Lend this machine, number `node_rank` from 1, to the updates of machine 0, one after the other; never returns.
+    """Take part in the updates of node 0, one after the other, as node `node_rank` (from 1). Never returns.
 
-    What happens is told to `say`, a line at a time.
+    Each event is reported to `say`, one line at a time.
     """
     while True:
         with tempfile.TemporaryDirectory(prefix="serl-join-") as name:
@@ -144,7 +152,7 @@ def join(placement: TrainerPlacement, node_rank: int, say: Callable[[str], None]
 
 
 def _start(placement: TrainerPlacement, folder: Path, node_rank: int) -> subprocess.Popen[bytes]:
-    """Start the workers of one machine, which end when their standard input closes."""
+    """Start the workers of one node; they end when their standard input closes."""
     with open(folder / "worker.log", "wb") as log:
         return subprocess.Popen(
             _command(placement, folder, node_rank),
@@ -157,7 +165,7 @@ def _start(placement: TrainerPlacement, folder: Path, node_rank: int) -> subproc
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the workers of this machine, which may have ended already."""
+    """End the workers of this node; they may have ended already."""
     if process.stdin is not None:
         process.stdin.close()
     process.terminate()
@@ -173,13 +181,13 @@ def _command(placement: TrainerPlacement, folder: Path, node_rank: int) -> list[
     worker = ["stages.trainer.worker", str(folder)]
     if placement.world_size == 1:
         return [sys.executable, "-m", *worker]
-    where = ["--standalone"]
+    meeting_point = ["--standalone"]
     if placement.rendezvous:
         host, port = placement.rendezvous.rsplit(":", 1)
         nodes = ["--nnodes", str(placement.nodes), "--node-rank", str(node_rank)]
-        where = [*nodes, "--master-addr", host, "--master-port", port]
-    run = ["-m", "torch.distributed.run", *where, "--nproc-per-node", str(placement.processes_per_node), "--module"]
-    return [sys.executable, *run, *worker]
+        meeting_point = [*nodes, "--master-addr", host, "--master-port", port]
+    processes = ["--nproc-per-node", str(placement.processes_per_node)]
+    return [sys.executable, "-m", "torch.distributed.run", *meeting_point, *processes, "--module", *worker]
 
 
 def _end_of_log(folder: Path) -> str:
@@ -198,19 +206,21 @@ def _environment(placement: TrainerPlacement) -> dict[str, str]:
         "PYTHONPATH": f"{root}{os.pathsep}{path}" if path else root,
         "OMP_NUM_THREADS": str(placement.threads),
         "MKL_NUM_THREADS": str(placement.threads),
-        # Threads that spin while they wait made an update 20 times slower on two busy cores.
+        # With threads that spin while they wait, an update was 20 times slower on two busy cores.
         "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
         "HF_HUB_OFFLINE": "1",
     }
 
 
 def _write(path: Path, text: str) -> None:
+    """Write a file that other processes see either whole or not at all."""
     partial = path.with_name(f"{path.name}.partial")
     partial.write_text(text)
     partial.rename(path)
 
 
 def _read(path: Path) -> dict[str, Any]:
+    """Return the content of a JSON file, {} if there is no file."""
     try:
         content: dict[str, Any] = json.loads(path.read_text())
     except FileNotFoundError:

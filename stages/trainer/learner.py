@@ -1,9 +1,10 @@
-"""One model in training, policy or critic: a DeepSpeed engine, its AdamW, and both to and from disk.
+"""One model in training, policy or critic: a DeepSpeed engine and its AdamW, with their state to save and restore.
 
-DeepSpeed runs with `managed_gradient_accumulation` off: `backward` only adds to the gradient, and `step` is the
-boundary, because the number of micro-batches of an optimiser step follows from the lengths of its responses.
+DeepSpeed runs with `managed_gradient_accumulation` off: `backward` only adds to the gradient and `step` takes the
+step, because the number of micro-batches of an optimizer step depends on the lengths of its responses.
 
-What is written does not depend on ZeRO's stage or the number of processes, so another placement can go on from it.
+Weights and moments have the same form at every ZeRO stage and number of processes, so an update with another placement
+can continue from them.
 """
 
 import math
@@ -25,18 +26,20 @@ from stages.trainer.deepspeed_config import zero_stage
 from stages.trainer.models import TokenModel, full_shape
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
-
+"""Names of AdamW's first and second moment."""
 M = TypeVar("M", bound=TokenModel)
 
 
 class _ClippedAdamW(torch.optim.AdamW):
-    """AdamW that clips first, keeps the norm, and does nothing where that is no number.
+    """AdamW that clips the gradient, keeps its norm, and skips the step if the norm is infinite or no number.
 
-    For ZeRO stage 0 only, where DeepSpeed clips but forgets the norm, and checks nothing.
+    For ZeRO stage 0 only: there DeepSpeed clips, but does not keep the norm and does not check it.
     """
 
     max_norm = 1.0
+    """The gradient is scaled down to this norm."""
     norm = 0.0
+    """Norm of the latest gradient before clipping."""
 
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         parameters = [parameter for group in self.param_groups for parameter in group["params"]]
@@ -46,22 +49,23 @@ class _ClippedAdamW(torch.optim.AdamW):
 
 
 class Learner(Generic[M]):
-    """A model, its gradient and its optimiser. Every process of the group has to make the same calls."""
+    """A model, its gradient and its optimizer. Every process of the group has to make the same calls."""
 
     def __init__(self, module: M, deepspeed_settings: dict[str, Any]) -> None:
         self.stage = zero_stage(deepspeed_settings)
+        """ZeRO stage."""
         self.applied_steps = 0
-        """Optimiser steps that changed the weights; Adam's bias correction goes by it."""
+        """Optimizer steps that changed the weights; Adam's bias correction uses this number."""
         self.module = module
         trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
-        kind = torch.optim.AdamW if self.stage else _ClippedAdamW
+        optimizer_class = torch.optim.AdamW if self.stage else _ClippedAdamW
         self._world_size = dist.get_world_size()
-        self.optimizer: Any = kind(trained, lr=0.0)
+        self.optimizer: Any = optimizer_class(trained, lr=0.0)
         self.engine, *_ = deepspeed.initialize(
             model=module,
             optimizer=self.optimizer,
             config={
-                # Else offloading the optimiser demands DeepSpeed's own Adam, which is compiled on first use.
+                # Without this setting, offloading requires DeepSpeed's own Adam, which is compiled on first use.
                 "zero_force_ds_cpu_optimizer": False,
                 **deepspeed_settings,
                 "train_micro_batch_size_per_gpu": 1,
@@ -72,7 +76,7 @@ class Learner(Generic[M]):
         )
 
     def configure(self, config: UpdateConfig) -> None:
-        """Take over settings that may differ between two updates."""
+        """Apply the settings that may differ between two updates."""
         for group in self.optimizer.param_groups:
             group |= {"betas": config.betas, "weight_decay": config.weight_decay}
         if self.stage:
@@ -81,13 +85,16 @@ class Learner(Generic[M]):
             self.optimizer.max_norm = config.max_grad_norm
 
     def backward(self, loss: Tensor) -> None:
-        """Add the gradient of this process's share of the loss. DeepSpeed averages over processes; we want the sum."""
+        """Add the gradient of this process's share of the loss.
+
+        The gradient of all processes is the sum of the shares. DeepSpeed averages, so the loss is scaled up.
+        """
         self.engine.backward(loss * self._world_size, scale_wrt_gas=False)
 
     def step(self, learning_rate: float) -> float:
-        """One optimiser step with the gradient so far; returns the gradient's norm before clipping.
+        """Take one optimizer step with the gradient so far; return the gradient's norm before clipping.
 
-        Where that is infinite or no number, nothing is changed and the gradient is thrown away.
+        If the norm is infinite or no number, the weights stay as they are and the gradient is dropped.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
@@ -100,27 +107,35 @@ class Learner(Generic[M]):
 
     @torch.no_grad()
     def weights(self) -> dict[str, Tensor]:
-        """All weights by their name in the Hugging Face model, whole, on the CPU of the first process; {} elsewhere."""
-        found: dict[str, Tensor] = {}
+        """Return all weights, whole and on the CPU, by their name in the Hugging Face model.
+
+        Only the first process returns them; the other processes return {}.
+        """
+        weights: dict[str, Tensor] = {}
         for name, parameter in self.module.model.named_parameters():
             with deepspeed.zero.GatheredParameters([parameter], enabled=hasattr(parameter, "ds_id")):
                 if dist.get_rank() == 0:
-                    found[name] = parameter.detach().cpu().clone()
-        return found
+                    weights[name] = parameter.detach().cpu().clone()
+        return weights
 
     def moments(self) -> Iterator[tuple[str, Tensor]]:
-        """AdamW's moments, `<moment>.<parameter>` and whole, one at a time; none before the first step."""
+        """Yield AdamW's moments, whole, as (`<moment>.<parameter>`, tensor); none before the first step."""
         for name, parameter in self._trained():
             for moment in MOMENTS:
                 if self.applied_steps:
                     yield f"{moment}.{name}", self._moment(parameter, moment)
 
     def restore(self, moments: Callable[[str], Tensor], applied_steps: int) -> None:
-        """Put moments and the number of steps back; `moments` returns one by name."""
+        """Set the moments and the number of steps.
+
+        Args:
+            moments: returns a moment by its name, `<moment>.<parameter>`.
+            applied_steps: number of steps that changed the weights; with 0 there are no moments to restore.
+        """
         self.applied_steps = applied_steps
         if not applied_steps:
             return
-        # Stage 3 lends AdamW its flat parameters for the time of a step only.
+        # At stage 3 AdamW's parameter groups hold the flat parameters only during a step.
         groups = (
             self.optimizer.param_groups
             if self.stage < 3
@@ -128,27 +143,27 @@ class Learner(Generic[M]):
         )
         for flat in (parameter for group in groups for parameter in group["params"]):
             self.optimizer.state[flat] = {
-                # A float32 scalar on the CPU, as AdamW makes it.
+                # A float32 scalar on the CPU, as in AdamW itself.
                 "step": torch.tensor(float(applied_steps)),
                 **{moment: torch.zeros_like(flat) for moment in MOMENTS},
             }
         if self.stage in (1, 2):
-            # Otherwise done by the first step: lets each parameter find its part of the flat moments.
+            # Links each parameter to its part of the flat moments; otherwise only the first step does that.
             self.engine.optimizer._lazy_init_hp_params_optimizer_state()
         for name, parameter in self._trained():
             for moment in MOMENTS:
                 self._set_moment(parameter, moment, moments(f"{moment}.{name}").to(parameter.device))
 
     def shapes(self) -> dict[str, torch.Size]:
-        """Shape of each trained parameter."""
+        """Return the whole shape of each trained parameter."""
         return {name: full_shape(parameter) for name, parameter in self._trained()}
 
     def _trained(self) -> list[tuple[str, nn.Parameter]]:
         return [(name, p) for name, p in self.module.model.named_parameters() if p.requires_grad]
 
     def _moment(self, parameter: nn.Parameter, moment: str) -> Tensor:
-        whole = safe_get_full_optimizer_state if self.stage else lambda p, name: self.optimizer.state[p][name]
-        value: Tensor = whole(parameter, moment)
+        read_whole = safe_get_full_optimizer_state if self.stage else lambda p, name: self.optimizer.state[p][name]
+        value: Tensor = read_whole(parameter, moment)
         return value.cpu()
 
     def _set_moment(self, parameter: nn.Parameter, moment: str, value: Tensor) -> None:
@@ -157,7 +172,7 @@ class Learner(Generic[M]):
         elif self.stage < 3:
             safe_set_full_optimizer_state(parameter, value, moment)
         else:
-            # DeepSpeed's own setter for whole values cannot cut one whose size the processes do not divide.
+            # DeepSpeed's setter for whole values fails if the size is not a multiple of the number of processes.
             size = -(-value.numel() // self._world_size)
             padded = nn.functional.pad(value.flatten(), (0, size * self._world_size - value.numel()))
             safe_set_local_optimizer_state(parameter, padded[dist.get_rank() * size :][:size], moment)

@@ -1,4 +1,4 @@
-"""Hugging Face folders in, log-probabilities (or values) of sampled tokens, Hugging Face folders out."""
+"""Models in training: load and save Hugging Face folders; log-probabilities or values of response tokens."""
 
 import shutil
 from collections.abc import Mapping
@@ -16,10 +16,11 @@ from stages.trainer.batches import Packing
 from storage.errors import InputError
 
 _WEIGHTS = (".safetensors", ".safetensors.index.json", ".bin", ".bin.index.json", ".pt", ".pth", ".gguf")
+"""Endings of files that hold weights."""
 
 
 class TokenModel(nn.Module):
-    """A language model that says something of each response token (a module, so that an engine can wrap it)."""
+    """A language model with one output per response token; a module, so that a DeepSpeed engine can wrap it."""
 
     def __init__(self, model: PreTrainedModel, dtype: torch.dtype) -> None:
         super().__init__()
@@ -27,7 +28,7 @@ class TokenModel(nn.Module):
         self.dtype = dtype
 
     def _hidden(self, packing: Packing) -> Tensor:
-        """Hidden states that the response tokens are predicted from [N, H]."""
+        """Return the hidden states that predict the response tokens, [N, H]."""
         device = self.model.device
         hidden_1MH = self.model.base_model(
             input_ids=torch.tensor([packing.tokens], device=device),
@@ -42,12 +43,18 @@ class TokenModel(nn.Module):
 
 
 class TokenLogprobs(TokenModel):
-    """A causal language model whose output is the log-probability of given next tokens."""
+    """A causal language model whose outputs are log-probabilities of the response tokens."""
 
     def forward(
         self, packing: Packing, temperature: float, entropy: Literal["none", "measured", "trained"] = "measured"
     ) -> tuple[Tensor, Tensor]:
-        """Log-probability of each response token and entropy of its distribution, float32 [N] (see `stages.rl`)."""
+        """Return the log-probability of each response token and the entropy of its distribution (nats), float32 [N].
+
+        Args:
+            packing: the micro-batch.
+            temperature: divides the logits.
+            entropy: see `stages.rl.logprobs.chosen_logprobs`.
+        """
         with self._autocast():
             return chosen_logprobs(
                 self._hidden(packing),
@@ -60,9 +67,10 @@ class TokenLogprobs(TokenModel):
 
 
 class _ValueHead(nn.Linear):
-    """A linear layer of one output whose sums do not depend on where its weight stands in memory.
+    """A linear layer with one output, whose sums do not depend on the memory address of its weight.
 
-    BLAS's product of a matrix and a vector does, and then a restored critic differs from a live one in the last bits.
+    The sums of BLAS's matrix-vector product do depend on it, so a restored critic would differ from a live critic in
+    the last bits.
     """
 
     def forward(self, hidden: Tensor) -> Tensor:
@@ -70,25 +78,30 @@ class _ValueHead(nn.Linear):
 
 
 class TokenValues(TokenModel):
-    """PPO's critic: a token classifier of one class, whose output is the value before each response token."""
+    """PPO's critic: a token classifier with one class, whose output is the value before each response token."""
 
     def forward(self, packing: Packing) -> Tensor:
-        """Float32 [N] (see `stages.rl`)."""
+        """Return the values, float32 [N]."""
         with self._autocast():
             values_N1: Tensor = self.model.score(self._hidden(packing))
         return values_N1[:, 0].float()
 
 
 def load_policy(folder: Path, *, dtype: torch.dtype, device: torch.device) -> TokenLogprobs:
-    """Load weights in float32, dropout off (the ratio of new to old probabilities has to start at 1).
+    """Load a policy: weights in float32, matrix products in `dtype`, dropout off.
 
-    Raises InputError naming the folder where it holds no causal language model.
+    Dropout is off because the ratio of new to old probabilities has to start at 1.
+
+    Raises InputError naming the folder if it holds no causal language model.
     """
     return TokenLogprobs(_load(AutoModelForCausalLM, folder, device), dtype)
 
 
 def load_critic(folder: Path, *, new: bool, dtype: torch.dtype, device: torch.device) -> TokenValues:
-    """A critic that was saved, or a `new` one on the body of a policy, all of whose values are 0."""
+    """Load a saved critic, or make a `new` critic from the body of a policy; all values of a new critic are 0.
+
+    Raises InputError if the architecture has no token classifier with a linear `score` and a bias.
+    """
     model = _load(AutoModelForTokenClassification, folder, device, num_labels=1)
     if not isinstance(getattr(model, "score", None), nn.Linear):
         raise InputError(
@@ -103,7 +116,8 @@ def load_critic(folder: Path, *, new: bool, dtype: torch.dtype, device: torch.de
     return TokenValues(model, dtype)
 
 
-def _load(kind: Any, folder: Path, device: torch.device, **settings: Any) -> PreTrainedModel:
+def _load(auto_class: Any, folder: Path, device: torch.device, **settings: Any) -> PreTrainedModel:
+    """Load a model with one of transformers' Auto classes; `settings` replace fields of its config."""
     if not has_model_config(folder):
         raise InputError(f"{folder}: not a Hugging Face model folder, config.json is missing")
     config = AutoConfig.from_pretrained(folder, local_files_only=True, **settings)
@@ -111,7 +125,7 @@ def _load(kind: Any, folder: Path, device: torch.device, **settings: Any) -> Pre
         if ("dropout" in name or name.endswith("pdrop")) and isinstance(value, float):
             setattr(config, name, 0.0)
     try:
-        model: PreTrainedModel = kind.from_pretrained(
+        model: PreTrainedModel = auto_class.from_pretrained(
             folder,
             config=config,
             dtype=torch.float32,
@@ -126,15 +140,17 @@ def _load(kind: Any, folder: Path, device: torch.device, **settings: Any) -> Pre
 
 
 def save_model(model: PreTrainedModel, weights: Mapping[str, Tensor], source: Path | None, target: Path) -> None:
-    """Write `weights` and the configuration of `model` to `target`, and everything else (tokenizer, chat template,
-    licence) as it stands in `source`: without its tokenizer a folder loads as a model that encodes nothing, silently.
+    """Write `weights` and the config of `model` to `target`, and copy every other file of `source`.
+
+    The other files are tokenizer, chat template and license. Without a tokenizer, a folder would silently load as a
+    model that encodes nothing.
     """
     target.mkdir(parents=True)
     if model.config.tie_word_embeddings:
-        # The output layer is the embedding: written once, under the embedding's name.
+        # The output layer is the embedding; write it once, under the name of the embedding.
         weights = {name: value for name, value in weights.items() if not name.endswith("lm_head.weight")}
     model.save_pretrained(target, state_dict=dict(weights))
-    # The name of our attention means nothing to others.
+    # Other software does not know the name of our attention.
     remove_from_model_config(target, "_attn_implementation")
     for path in [] if source is None else sorted(source.iterdir()):
         if path.is_file() and not path.name.endswith(_WEIGHTS) and path.name != "config.json":
@@ -142,13 +158,13 @@ def save_model(model: PreTrainedModel, weights: Mapping[str, Tensor], source: Pa
 
 
 def full_shape(parameter: nn.Parameter) -> torch.Size:
-    """Shape of a parameter, also of one that ZeRO 3 has cut up."""
+    """Return the whole shape of a parameter, even if ZeRO stage 3 has partitioned it."""
     return torch.Size(getattr(parameter, "ds_shape", parameter.shape))
 
 
 @torch.no_grad()
 def set_weight(parameter: nn.Parameter, value: Tensor) -> None:
-    """Overwrite a parameter, also one that ZeRO 3 has cut up."""
+    """Overwrite a parameter, even if ZeRO stage 3 has partitioned it."""
     if not hasattr(parameter, "ds_id"):
         parameter.copy_(value)
         return
@@ -160,10 +176,10 @@ def set_weight(parameter: nn.Parameter, value: Tensor) -> None:
 
 @torch.no_grad()
 def check_model(policy: TokenLogprobs, folder: Path) -> None:
-    """Raises InputError unless packed log-probabilities are those of the model's own logits.
+    """Raise InputError unless the packed log-probabilities agree with the model's own logits.
 
-    Some architectures scale or cap their logits after the head (Gemma 2, Cohere, Granite), mix tokens outside of
-    attention, or attend in ways that ours does not know (sinks): they would be silently wrong.
+    Some architectures would be silently wrong: they scale or cap logits after the head (Gemma 2, Cohere, Granite), mix
+    tokens outside of attention, or have attention that packed attention does not know (sinks).
     """
     model, vocabulary = policy.model, policy.model.config.vocab_size
     prompt, first, second = ([(7 * i + k) % vocabulary for i in range(n)] for k, n in ((1, 5), (2, 4), (3, 6)))
@@ -177,15 +193,15 @@ def check_model(policy: TokenLogprobs, folder: Path) -> None:
     )
     packed_N, _ = policy(packing, 1.0)
     model.set_attn_implementation("eager")
-    plain = []
+    plain_logprobs = []
     for response in (first, second):
         tokens = torch.tensor([prompt + response], device=model.device)
         with policy._autocast():
             logprobs_SV = model(tokens, use_cache=False).logits[0].float().log_softmax(-1)
-        plain.append(logprobs_SV[len(prompt) - 1 : -1].gather(1, tokens[0, len(prompt) :, None])[:, 0])
+        plain_logprobs.append(logprobs_SV[len(prompt) - 1 : -1].gather(1, tokens[0, len(prompt) :, None])[:, 0])
     model.set_attn_implementation(attention.NAME)
     tolerance = 1e-3 if policy.dtype == torch.float32 else 0.1
-    if not torch.allclose(packed_N, torch.cat(plain), atol=tolerance, rtol=tolerance):
+    if not torch.allclose(packed_N, torch.cat(plain_logprobs), atol=tolerance, rtol=tolerance):
         raise InputError(
             f"{folder}: {type(model).__name__} cannot be trained here: it changes logits after its output layer, or "
             "its tokens see each other in ways other than causal attention; use another model"

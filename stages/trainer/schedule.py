@@ -1,4 +1,4 @@
-"""The learning rate over a run: warm-up, decay, floor."""
+"""The learning rate over a run."""
 
 import math
 
@@ -6,16 +6,17 @@ from stages.settings.update import UpdateConfig
 
 
 def learning_rate_at(config: UpdateConfig, step: int) -> float:
-    """Return the learning rate of optimizer step `step` (0 is the first ever): warm-up, decay, then the floor.
+    """Return the learning rate of optimizer step `step` (0 is the first of the run): warm-up, decay, then the floor.
 
-    Departs from the usual warm-up, which starts at 0 and so wastes the first step: this starts at one part of it.
+    Departs from the usual warm-up, which starts at 0 and so wastes the first step: here the first step has
+    `1 / warm-up steps` of the rate.
     """
     warmup = math.ceil(config.warmup_fraction * config.schedule_steps)
     if step < warmup:
         return config.learning_rate * (step + 1) / warmup
     if config.schedule == "constant":
         return config.learning_rate
-    done = min(1.0, (step - warmup) / max(1, config.schedule_steps - warmup))
-    height = 0.5 * (1 + math.cos(math.pi * done)) if config.schedule == "cosine" else 1 - done
+    progress = min(1.0, (step - warmup) / max(1, config.schedule_steps - warmup))
+    decay = 0.5 * (1 + math.cos(math.pi * progress)) if config.schedule == "cosine" else 1 - progress
     floor = config.min_learning_rate_ratio
-    return config.learning_rate * (floor + (1 - floor) * height)
+    return config.learning_rate * (floor + (1 - floor) * decay)

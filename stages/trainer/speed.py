@@ -1,4 +1,4 @@
-"""How fast optimiser steps are, and what memory they need."""
+"""Speed and memory of optimizer steps."""
 
 import resource
 import time
@@ -8,11 +8,11 @@ import torch
 from transformers import PreTrainedModel
 
 _PEAK_FLOPS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "L4": 121e12}
-"""Dense 16-bit tensor throughput by a part of the device's name (makers' data sheets)."""
+"""Dense 16-bit floating-point operations per second, by a part of the device's name (vendors' data sheets)."""
 
 
 class Meter:
-    """One row per optimiser step, see `SPEED_COLUMNS`."""
+    """Measures optimizer steps: one row per step, see `SPEED_COLUMNS`."""
 
     def __init__(self, model: PreTrainedModel, device: torch.device, world_size: int) -> None:
         self.rows: list[dict[str, float | None]] = []
@@ -22,30 +22,38 @@ class Meter:
         shapes = [getattr(parameter, "ds_shape", parameter.shape) for parameter in model.parameters()]
         embeddings = 1 if config.tie_word_embeddings else 2
         self._body_weights = sum(shape.numel() for shape in shapes) - embeddings * self._vocabulary_weights
-        self._attention = config.num_hidden_layers * config.hidden_size
+        self._layer_widths = config.num_hidden_layers * config.hidden_size
         self._last = time.perf_counter()
 
     def lap(self, *, step: int, lengths: Sequence[tuple[int, int]]) -> None:
-        """The step has ended; `lengths` are prompt and response tokens of its responses."""
+        """Record that a step has ended.
+
+        Args:
+            step: number of the step over all updates.
+            lengths: (prompt tokens, response tokens) of each response of the step.
+        """
         now = time.perf_counter()
         seconds, self._last = now - self._last, now
-        responses = sum(response for _, response in lengths)
-        tokens = sum(prompt + response for prompt, response in lengths)
+        response_tokens = sum(response for _, response in lengths)
+        sequence_tokens = sum(prompt + response for prompt, response in lengths)
         self.rows.append(
             {
                 "step": step,
                 "seconds": seconds,
-                "tokens_per_second": responses / seconds,
-                "sequence_tokens": float(tokens),
+                "tokens_per_second": response_tokens / seconds,
+                "sequence_tokens": float(sequence_tokens),
                 "peak_memory_mib": self._peak_memory() / 2**20,
                 "model_flops_utilisation": self._utilisation(lengths, seconds),
             }
         )
 
     def _utilisation(self, lengths: Sequence[tuple[int, int]], seconds: float) -> float | None:
-        """Useful floating-point operations per second over what the device could do (PaLM, arXiv 2204.02311,
-        appendix B): 6 per weight and token, of the output layer for response tokens only, and attention's, of which
-        causal masking leaves half. Recomputed activations do not count."""
+        """Return useful floating-point operations per second as a share of the device's peak; None if it is unknown.
+
+        The count is that of PaLM (arXiv 2204.02311, appendix B): 6 operations per weight and token, with the output
+        layer for response tokens only, plus those of attention, of which causal masking leaves half. Recomputed
+        activations do not count.
+        """
         if self._device.type != "cuda":
             return None
         name = torch.cuda.get_device_name(self._device)
@@ -55,12 +63,13 @@ class Meter:
         flops: int = sum(
             6 * self._body_weights * (prompt + response)
             + 6 * self._vocabulary_weights * response
-            + 6 * self._attention * (prompt + response) ** 2
+            + 6 * self._layer_widths * (prompt + response) ** 2
             for prompt, response in lengths
         )
         return float(flops / (seconds * peak * self._world_size))
 
     def _peak_memory(self) -> int:
+        """Return the peak memory of this process in bytes."""
         if self._device.type == "cuda":
             return torch.cuda.max_memory_allocated(self._device)
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,6 +1,7 @@
-"""A trainer between two updates, on disk: AdamW's moments as safetensors, counters as JSON, the critic as a model.
+"""Files of the trainer state between two updates: AdamW's moments as safetensors, counters as JSON.
 
-Weights are float32 and live in the policy folder, so policy + state restore the trainer to the bit (on a CPU).
+The folder also holds the critic as a model. The policy's weights are in the policy folder, in float32, so that policy
+and state together restore the trainer bit for bit (on a CPU).
 """
 
 import json
@@ -16,15 +17,19 @@ from torch import Tensor
 from storage.errors import InputError
 
 _FILE_BYTES = 2**32
+"""A file of tensors is written when it holds this many bytes."""
 
 
 def save_counters(folder: Path, counters: dict[str, Any]) -> None:
-    """Write counters and other small values."""
+    """Write counters and other small values to state.json."""
     (folder / "state.json").write_text(json.dumps(counters, indent=1) + "\n")
 
 
 def load_counters(folder: Path) -> dict[str, Any]:
-    """Raises InputError when the folder holds no trainer state."""
+    """Return the counters of state.json.
+
+    Raises InputError if the folder holds no trainer state.
+    """
     try:
         counters: dict[str, Any] = json.loads((folder / "state.json").read_text())
         return {"optimiser_steps": int(counters["optimiser_steps"]), **counters}
@@ -33,35 +38,39 @@ def load_counters(folder: Path) -> dict[str, Any]:
 
 
 def save_tensors(folder: Path, name: str, tensors: Iterable[tuple[str, Tensor]], write: bool) -> None:
-    """Write tensors to files of about 4 GiB, one after the other, so that never all are in memory.
+    """Write tensors to files of about 4 GiB, one after the other, so that they are never all in memory.
 
-    Every process goes through them, as making one takes all; only the one that is to `write` does.
+    Every process has to iterate over `tensors`, because gathering a tensor takes all processes. Only the process with
+    `write` writes files.
     """
-    held: dict[str, Tensor] = {}
+    pending: dict[str, Tensor] = {}
     number = 0
 
-    def put() -> None:
-        nonlocal held, number
+    def write_file() -> None:
+        nonlocal pending, number
         number += 1
-        save_file(held, folder / f"{name}-{number:05d}.safetensors")
-        held = {}
+        save_file(pending, folder / f"{name}-{number:05d}.safetensors")
+        pending = {}
 
     for key, tensor in tensors:
         if write:
-            held[key] = tensor.contiguous()
-            if sum(value.nbytes for value in held.values()) >= _FILE_BYTES:
-                put()
-    if held:
-        put()
+            pending[key] = tensor.contiguous()
+            if sum(value.nbytes for value in pending.values()) >= _FILE_BYTES:
+                write_file()
+    if pending:
+        write_file()
 
 
 def open_tensors(folder: Path, name: str, shapes: dict[str, torch.Size]) -> Callable[[str], Tensor]:
-    """A function that reads one tensor by its key. Raises InputError unless there is one of each shape."""
+    """Return a function that reads one tensor by its key.
+
+    Raises InputError unless the files hold a tensor of each key and shape in `shapes`.
+    """
     files: dict[str, Any] = {}
     try:
         for path in sorted(folder.glob(f"{name}-*.safetensors")):
-            opened = safe_open(path, framework="pt")
-            files |= dict.fromkeys(opened.keys(), opened)  # type: ignore[no-untyped-call]
+            file = safe_open(path, framework="pt")
+            files |= dict.fromkeys(file.keys(), file)  # type: ignore[no-untyped-call]
     except (OSError, SafetensorError) as error:
         raise InputError(f"{folder}: not a trainer state ({error})") from error
     for key, shape in shapes.items():

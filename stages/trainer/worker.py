@@ -1,11 +1,13 @@
-"""The trainer process: takes jobs from a folder until its parent closes or dies.
+"""The trainer process: it does the jobs that appear in a folder until its parent closes it or dies.
 
     python -m stages.trainer.worker FOLDER      (started by `stages.trainer.launcher`)
 
-FOLDER holds placement.json from the start; the parent puts in job-000001.json, job-000002.json, ... and reads
-progress.json and result-000001.json, ... Of several processes, on one machine or more, the first reads and answers,
-and the others hear of a job through torch.distributed's store. After a failed job the process ends: its weights are
-neither the old policy nor the new one.
+FOLDER holds placement.json from the start. The parent writes job-000001.json, job-000002.json, ... and reads
+progress.json and result-000001.json, ...
+
+Of several processes, on one node or more, the first reads jobs and writes results; the other processes receive each
+job through torch.distributed's store. After a failed job the process ends, because its weights are neither the old
+policy nor the new one.
 """
 
 import contextlib
@@ -23,16 +25,16 @@ from pathlib import Path
 from typing import Any
 
 _POLL_SECONDS = 0.01
-_FOR_EVER = timedelta(days=3650)
+_NO_TIMEOUT = timedelta(days=3650)
 
 
 def main(folder: Path) -> int:
-    """Serve jobs; returns the exit code."""
+    """Do jobs until one fails; return the exit code."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     number = 0
     store = None
     try:
-        store, rank, world_size = _meet()
+        store, rank, world_size = _connect()
         trainer = _start(store, rank, world_size, folder)
         _write(folder / "ready.json", {"pid": os.getpid()})
         while True:
@@ -43,23 +45,23 @@ def main(folder: Path) -> int:
         return 1
 
 
-def _meet() -> tuple[Any, int, int]:
-    """The store that all processes share, this one's rank, and how many there are.
+def _connect() -> tuple[Any, int, int]:
+    """Return the store that all processes share, the rank of this process, and the number of processes.
 
-    Imports are in functions so that the parent's death is watched meanwhile.
+    Imports are inside functions, so that the parent is watched while they run.
     """
     import torch.distributed as dist
 
     if "WORLD_SIZE" in os.environ:  # set by torchrun
-        found: tuple[Any, int, int] = next(dist.rendezvous("env://"))  # type: ignore[attr-defined]
-        return found
-    # An own store: no port is opened, no network is needed.
-    os.environ["LOCAL_RANK"] = "0"  # DeepSpeed insists
+        connection: tuple[Any, int, int] = next(dist.rendezvous("env://"))  # type: ignore[attr-defined]
+        return connection
+    # A store within this process opens no port and needs no network.
+    os.environ["LOCAL_RANK"] = "0"  # DeepSpeed requires it
     return dist.HashStore(), 0, 1  # type: ignore[attr-defined]
 
 
 def _start(store: Any, rank: int, world_size: int, folder: Path) -> Any:
-    """Bring up torch.distributed and DeepSpeed, with the placement that the first process was given."""
+    """Initialize torch.distributed and DeepSpeed with the placement that the first process reads; return a Trainer."""
     import torch
     import transformers
 
@@ -73,12 +75,12 @@ def _start(store: Any, rank: int, world_size: int, folder: Path) -> Any:
     transformers.utils.logging.disable_progress_bar()
     device = _device(torch)
 
-    # For its autotuner, which has no part here, DeepSpeed would import the whole of mlflow when installed: seconds.
+    # DeepSpeed imports mlflow, if it is installed, for its autotuner, which is not used here. That takes seconds.
     sys.modules["mlflow"] = None  # type: ignore[assignment]
     import deepspeed
 
     del sys.modules["mlflow"]
-    # On a CPU init_distributed would compile a shared-memory operator for two to three minutes.
+    # On a CPU, init_distributed would compile a shared-memory operator for two to three minutes.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     deepspeed.utils.logger.setLevel(logging.WARNING)
     backend = "gloo" if device.type == "cpu" or world_size == 1 else "cpu:gloo,cuda:nccl"
@@ -91,6 +93,7 @@ def _start(store: Any, rank: int, world_size: int, folder: Path) -> Any:
 
 
 def _device(torch: Any) -> Any:
+    """Return this process's GPU, or the CPU with deterministic algorithms."""
     if not torch.cuda.is_available():
         torch.use_deterministic_algorithms(True)
         torch.utils.deterministic.fill_uninitialized_memory = False
@@ -101,6 +104,7 @@ def _device(torch: Any) -> Any:
 
 
 def _serve(trainer: Any, store: Any, folder: Path, number: int) -> None:
+    """Wait for job `number`, do it and write its result."""
     from stages.trainer.job import Job
     from stages.trainer.update import run_update
 
@@ -110,12 +114,12 @@ def _serve(trainer: Any, store: Any, folder: Path, number: int) -> None:
         while not path.exists():
             time.sleep(_POLL_SECONDS)
         store.set(key, path.read_text())
-    store.wait([key], _FOR_EVER)
+    store.wait([key], _NO_TIMEOUT)
     job = Job.model_validate_json(store.get(key))
 
-    def progress(done: int, total: int, what: str) -> None:
+    def progress(done: int, total: int, note: str) -> None:
         if trainer.rank == 0:
-            _write(folder / "progress.json", {"job": number, "done": done, "total": total, "what": what})
+            _write(folder / "progress.json", {"job": number, "done": done, "total": total, "note": note})
 
     result = run_update(trainer, job, progress)
     trainer.hold(job.output_policy_key, job.output_state_key)
@@ -124,20 +128,24 @@ def _serve(trainer: Any, store: Any, folder: Path, number: int) -> None:
 
 
 def _fail(folder: Path, number: int, error: Exception, store: Any) -> None:
-    """Leave the reason in one line and the traceback beside it; the first process to fail is the one heard."""
-    trace = folder / f"traceback-{number:06d}.txt"
-    target = folder / f"result-{number:06d}.json"
-    if not target.exists():
-        trace.write_text(traceback.format_exc())
-        failure = {"error": _reason(error), "traceback": f"{socket.gethostname()}:{trace}"}
-        with contextlib.suppress(Exception):  # the store's own machine may be the one that is lost
-            # The processes of another machine have not seen a file here, and fail for want of this one.
+    """Write the reason in one line as the result, and the traceback to a file; the first process to fail counts."""
+    traceback_path = folder / f"traceback-{number:06d}.txt"
+    result_path = folder / f"result-{number:06d}.json"
+    if not result_path.exists():
+        traceback_path.write_text(traceback.format_exc())
+        failure = {"error": _reason(error), "traceback": f"{socket.gethostname()}:{traceback_path}"}
+        with contextlib.suppress(Exception):  # the node that holds the store may be the lost one
+            # Processes of other nodes do not see files here and fail only because this process ends. All nodes
+            # report the failure that is first in the store.
             failure = json.loads(store.compare_set("serl/failure", "", json.dumps(failure)))
-        _write(target, failure)
+        _write(result_path, failure)
 
 
 def _reason(error: Exception) -> str:
-    """The error on one line; what to lower where memory ran out (a MemoryError or one of several RuntimeErrors)."""
+    """Return the error on one line; if memory ran out, with the settings to change.
+
+    Out of memory is a MemoryError or one of several RuntimeErrors.
+    """
     reason = " ".join(f"{type(error).__name__}: {error}".split())[:2000]
     if any(words in reason for words in ("MemoryError", "out of memory", "not enough memory", "can't allocate memory")):
         return (
@@ -154,9 +162,10 @@ def _reason(error: Exception) -> str:
 
 
 def _end_with_parent() -> None:
-    """End at once when the launcher closes its end of our standard input, which its death does too.
+    """End this process at once when the launcher closes the other end of standard input or dies.
 
-    The parent id is looked at as well: a process forked from the launcher may hold the other end open for longer.
+    The death of the launcher closes that end too, but a process forked from the launcher may hold it open for longer,
+    so the parent's id is compared as well.
     """
     parent = os.getppid()
     while os.getppid() == parent:
@@ -167,6 +176,7 @@ def _end_with_parent() -> None:
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
+    """Write a JSON file that the launcher sees either whole or not at all."""
     partial = path.with_name(f"{path.name}.{os.getpid()}")
     partial.write_text(json.dumps(content))
     partial.rename(path)
