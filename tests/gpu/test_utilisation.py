@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
+import pytest
 import torch
 
 from stages.settings.trainer import TrainerPlacement
@@ -101,6 +102,7 @@ def measure(folder: Path, *, full: bool) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_it_runs_small(tmp_path: Path) -> None:
     measured = measure(tmp_path, full=False)
     assert measured["steps"] == STEPS - 1

@@ -26,6 +26,7 @@ def _can_cut_off() -> bool:
     return tools and subprocess.run([*CUT_OFF, "true"], capture_output=True, check=False).returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not _can_cut_off(), reason="needs the right to make a network namespace, and iproute2")
 def test_a_run_without_a_network_calls_nobody(tmp_path: Path) -> None:
     attempts = tmp_path / "attempts"

@@ -11,6 +11,7 @@ from tests.helpers import fake_config
 from tests.notebooks import executed
 
 
+@pytest.mark.slow
 def test_notebook_of_a_run_on_s3(prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = fake_config(tmp_path).model_copy(update={"root": prefix})
     run_locally(config)

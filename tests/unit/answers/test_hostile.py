@@ -41,7 +41,7 @@ def test_every_hostile_answer_gets_a_status_in_the_vote(tmp_path: Path, count: i
     assert not (tmp_path / CANARY).exists()
 
 
-@pytest.mark.parametrize("count", [100, pytest.param(300, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [40, pytest.param(300, marks=pytest.mark.slow)])
 def test_hostile_answers_are_graded(count: int) -> None:
     answers = hostile_answers(count, seed=2)
     rows = [Graded(question="?", answer=answer[:2_000], gold="\\frac{1}{2}") for answer in answers]
