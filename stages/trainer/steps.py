@@ -1,6 +1,6 @@
-"""Optimiser steps of policy and critic, with what is measured on the way.
+"""Optimizer steps of policy and critic, with their metrics. Shapes: see `stages.rl`.
 
-Departure from the authors' release: every loss is divided by totals of the whole optimiser step, on all processes, so
+Departs from the authors' release: every loss is divided by totals of the whole optimizer step, over all processes, so
 neither the size of a micro-batch nor the number of processes changes the gradient.
 """
 
@@ -24,47 +24,56 @@ from stages.trainer.worker_state import Trainer
 
 Metrics = dict[str, float | None]
 
-_MEASURED = ("kl", "approx_kl", "entropy", "clip_fraction", "ratio_mean")
+_TOKEN_MEANS = ("kl", "approx_kl", "entropy", "clip_fraction", "ratio_mean")
+"""Metrics that are means over response tokens, measured in every micro-batch."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Columns:
-    """What is fixed before the first optimiser step, one value per response token [B, T], 0 on padding."""
+class TokenTargets:
+    """Values of every response token [B, T] that are fixed before the first optimizer step; 0 on padding.
+
+    Checkpoints hold them under the names of the fields.
+    """
 
     old_logprobs_BT: Tensor
-    """Under the policy before the update."""
+    """Log-probabilities (nats) under the policy before the update."""
     reference_logprobs_BT: Tensor
-    """Under the reference policy."""
+    """Log-probabilities (nats) under the reference policy."""
     advantages_BT: Tensor
-    """Over the whole rollout."""
+    """Advantages, computed over the whole rollout."""
     weights_BT: Tensor
-    """Truncated importance weights; 1 where they are switched off."""
+    """Truncated importance weights; 1 on every response token if they are switched off."""
     values_BT: Tensor
-    """The critic's, before the update; 0 without one."""
+    """The critic's values before the update; 0 without a critic."""
     returns_BT: Tensor
-    """What the critic should have said; 0 without one."""
+    """The targets of the critic's values; 0 without a critic."""
 
-    def cut(self, rows: list[int], width: int, device: torch.device) -> "Columns":
-        """Some rows up to a length, on the device they are needed on."""
+    def cut(self, rows: list[int], width: int, device: torch.device) -> "TokenTargets":
+        """Return the first `width` tokens of some rows, in float32 on `device`."""
         values = {f.name: getattr(self, f.name)[rows, :width].to(device, torch.float32) for f in fields(self)}
-        return Columns(**values)
+        return TokenTargets(**values)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One optimiser step: its responses and the totals that losses are divided by."""
+    """One optimizer step: its responses and the totals that losses are divided by."""
 
     rollout: Rollout
-    columns: Columns
+    """The responses of the whole update."""
+    targets: TokenTargets
+    """The fixed values of the whole update."""
     rows: list[int]
+    """Rows of the rollout that this step trains on."""
     job: Job
+    """The job of the update."""
 
     @cached_property
     def tokens(self) -> int:
-        """Response tokens; asked for by every micro-batch."""
+        """Response tokens of the step. Cached, because every micro-batch needs the number."""
         return int(self.rollout.response_mask_BT[self.rows].sum())
 
     def weights(self, mask_BT: Tensor) -> Tensor:
+        """Return the weight of each token of a micro-batch in the step's loss, [B, T], 0 on padding."""
         return losses.token_weights(
             mask_BT,
             self.job.config.loss_aggregation,
@@ -75,15 +84,15 @@ class Step:
 
 
 def unpack(mask_BT: Tensor, values_N: Tensor) -> Tensor:
-    """Values of response tokens laid end to end, as [B, T] with 0 on padding."""
+    """Return values of response tokens that lie end to end, [N], as [B, T] with 0 on padding."""
     return torch.zeros(mask_BT.shape, dtype=values_N.dtype, device=values_N.device).masked_scatter(mask_BT, values_N)
 
 
 def policy_step(trainer: Trainer, step: Step) -> Metrics:
-    """One step of the policy; its metrics."""
+    """Take one optimizer step of the policy; return its metrics."""
     job, config = step.job, step.job.config
-    sums, losses_sum = torch.zeros(len(_MEASURED), dtype=torch.float64), torch.zeros(2, dtype=torch.float64)
-    # The largest ratio, and the negative of the smallest.
+    token_sums, losses_sum = torch.zeros(len(_TOKEN_MEANS), dtype=torch.float64), torch.zeros(2, dtype=torch.float64)
+    # The largest ratio and the negative of the smallest, so that both are maxima over processes.
     extremes = torch.full((2,), -math.inf)
 
     entropy = "trained" if config.entropy_coef else "measured"
@@ -91,13 +100,13 @@ def policy_step(trainer: Trainer, step: Step) -> Metrics:
     def loss_of(rows: list[int], real: bool) -> Tensor:
         packing = pack(step.rollout, rows)
         logprobs_N, entropy_N = trainer.policy.engine(packing, job.temperature, entropy)
-        mask_BT, columns = _cut(step, rows, logprobs_N.device)
-        loss, policy_loss, measured, ratio_BT = _policy_loss(
-            config, columns, mask_BT, unpack(mask_BT, logprobs_N), unpack(mask_BT, entropy_N), step, trainer.kl_coef
+        mask_BT, targets = _cut(step, rows, logprobs_N.device)
+        loss, policy_loss, sums, ratio_BT = _policy_loss(
+            config, targets, mask_BT, unpack(mask_BT, logprobs_N), unpack(mask_BT, entropy_N), step, trainer.kl_coef
         )
         if real:
             ratios = ratio_BT[mask_BT]
-            sums.add_(measured.double().cpu())
+            token_sums.add_(sums.double().cpu())
             losses_sum.add_(torch.stack([loss.detach(), policy_loss]).double().cpu())
             torch.maximum(extremes, torch.stack([ratios.max(), -ratios.min()]).cpu(), out=extremes)
         return loss
@@ -105,62 +114,65 @@ def policy_step(trainer: Trainer, step: Step) -> Metrics:
     learning_rate = learning_rate_at(config, trainer.steps)
     grad_norm = _accumulate_and_step(trainer, trainer.policy, step, loss_of, learning_rate)
     loss, policy_loss = trainer.sum_over_processes(losses_sum).tolist()
-    high, negative_low = trainer.max_over_processes(extremes).tolist()
-    means = (trainer.sum_over_processes(sums) / step.tokens).tolist()
+    ratio_max, negative_ratio_min = trainer.max_over_processes(extremes).tolist()
+    means = (trainer.sum_over_processes(token_sums) / step.tokens).tolist()
     return {
         "loss": loss,
         "policy_loss": policy_loss,
-        **dict(zip(_MEASURED, means, strict=True)),
+        **dict(zip(_TOKEN_MEANS, means, strict=True)),
         "kl_coef": trainer.kl_coef,
-        "ratio_min": -negative_low,
-        "ratio_max": high,
+        "ratio_min": -negative_ratio_min,
+        "ratio_max": ratio_max,
         "grad_norm": grad_norm,
         "learning_rate": learning_rate,
         "skipped": float(not math.isfinite(grad_norm)),
-        **_known_before(step),
+        **_data_metrics(step),
     }
 
 
 def critic_step(trainer: Trainer, critic: Learner[TokenValues], step: Step) -> Metrics:
-    """One step of the critic; its metrics."""
+    """Take one optimizer step of the critic; return its metrics."""
     job, settings = step.job, step.job.config.critic
     loss_sum = torch.zeros(1, dtype=torch.float64)
 
     def loss_of(rows: list[int], real: bool) -> Tensor:
         values_N = critic.engine(pack(step.rollout, rows))
-        mask_BT, columns = _cut(step, rows, values_N.device)
+        mask_BT, targets = _cut(step, rows, values_N.device)
         loss_BT = losses.value_loss(
-            unpack(mask_BT, values_N), columns.values_BT, columns.returns_BT, settings.value_clip
+            unpack(mask_BT, values_N), targets.values_BT, targets.returns_BT, settings.value_clip
         )
         loss = (loss_BT * step.weights(mask_BT)).sum()
         if real:
             loss_sum.add_(loss.detach().double().cpu())
         return loss
 
-    share = learning_rate_at(job.config, trainer.steps) / job.config.learning_rate
-    grad_norm = _accumulate_and_step(trainer, critic, step, loss_of, share * settings.learning_rate)
+    share_of_highest_rate = learning_rate_at(job.config, trainer.steps) / job.config.learning_rate
+    grad_norm = _accumulate_and_step(trainer, critic, step, loss_of, share_of_highest_rate * settings.learning_rate)
     mask_BT = step.rollout.response_mask_BT[step.rows]
-    returns_N = step.columns.returns_BT[step.rows][mask_BT].double()
-    values_N = step.columns.values_BT[step.rows][mask_BT].double()
-    spread = returns_N.var(correction=0)
+    returns_N = step.targets.returns_BT[step.rows][mask_BT].double()
+    values_N = step.targets.values_BT[step.rows][mask_BT].double()
+    variance = returns_N.var(correction=0)
     return {
         "value_loss": trainer.sum_over_processes(loss_sum).item(),
         "value_mean": values_N.mean().item(),
         "return_mean": returns_N.mean().item(),
-        "explained_variance": (1 - (returns_N - values_N).var(correction=0) / spread).item() if spread > 0 else 0.0,
+        "explained_variance": (1 - (returns_N - values_N).var(correction=0) / variance).item() if variance > 0 else 0.0,
         "critic_grad_norm": grad_norm,
         "skipped": float(not math.isfinite(grad_norm)),
     }
 
 
-def share_of(trainer: Trainer, rollout: Rollout, rows: list[int], job: Job) -> Iterator[tuple[list[int], bool]]:
-    """This process's micro-batches of `rows`, and whether they count.
+def local_micro_batches(
+    trainer: Trainer, rollout: Rollout, rows: list[int], job: Job
+) -> Iterator[tuple[list[int], bool]]:
+    """Yield the micro-batches of `rows` that this process computes, each with whether its results count.
 
-    A process left without rows computes one for nothing, as all have to take part in every collective.
+    For an empty micro-batch the process computes the first row and its result does not count, because every process
+    has to take part in every collective operation.
     """
-    cut = micro_batches(rollout, rows, tokens=job.placement.micro_batch_tokens, world_size=trainer.world_size)
-    for part in trainer.share(cut):
-        yield part or rows[:1], bool(part)
+    tokens = job.placement.micro_batch_tokens
+    for micro_batch in trainer.share(micro_batches(rollout, rows, tokens=tokens, world_size=trainer.world_size)):
+        yield micro_batch or rows[:1], bool(micro_batch)
 
 
 def _accumulate_and_step(
@@ -170,15 +182,19 @@ def _accumulate_and_step(
     loss_of: Callable[[list[int], bool], Tensor],
     learning_rate: float,
 ) -> float:
-    """Add up the gradient over micro-batches and take the step; returns the gradient's norm, infinite if skipped."""
-    parts = list(share_of(trainer, step.rollout, step.rows, step.job))
-    total = torch.zeros(1, dtype=torch.float64)
-    for number, (rows, real) in enumerate(parts, 1):
+    """Add up the gradient over micro-batches and take the step.
+
+    Returns the gradient's norm before clipping. The step was skipped if the norm is infinite or no number.
+    """
+    batches = list(local_micro_batches(trainer, step.rollout, step.rows, step.job))
+    total_loss = torch.zeros(1, dtype=torch.float64)
+    for number, (rows, real) in enumerate(batches, 1):
         loss = loss_of(rows, real)
         if real:
-            total += loss.detach().double().cpu()
-        if number == len(parts) and not abs(trainer.sum_over_processes(total).item()) <= step.job.config.max_loss:
-            # The way to throw away a gradient at every stage of ZeRO: one that is no number is not applied.
+            total_loss += loss.detach().double().cpu()
+        is_last = number == len(batches)
+        if is_last and not abs(trainer.sum_over_processes(total_loss).item()) <= step.job.config.max_loss:
+            # Drops the gradient at every stage of ZeRO: a gradient that is no number is not applied.
             loss = loss * math.nan
         learner.backward(loss * float(real) if not loss.isnan() else loss)
     return learner.step(learning_rate)
@@ -186,18 +202,18 @@ def _accumulate_and_step(
 
 def _policy_loss(
     config: UpdateConfig,
-    columns: Columns,
+    targets: TokenTargets,
     mask_BT: Tensor,
     logprobs_BT: Tensor,
     entropy_BT: Tensor,
     step: Step,
     kl_coef: float,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Loss to differentiate, the part of it that is the policy's, sums over tokens of `_MEASURED`, ratios."""
+    """Return the loss to differentiate, its policy part, the sums over tokens of `_TOKEN_MEANS`, and the ratios."""
     loss_BT, ratio_BT, clipped_BT = losses.policy_loss(
         logprobs_BT,
-        columns.old_logprobs_BT,
-        columns.advantages_BT,
+        targets.old_logprobs_BT,
+        targets.advantages_BT,
         mask_BT,
         kind=config.loss,
         clip=config.clip,
@@ -205,35 +221,37 @@ def _policy_loss(
         dual_clip=config.dual_clip,
     )
     weights_BT = step.weights(mask_BT)
-    policy_loss = (loss_BT * columns.weights_BT * weights_BT).sum()
+    policy_loss = (loss_BT * targets.weights_BT * weights_BT).sum()
     loss = policy_loss
     if config.kl_in == "loss":
-        penalty_BT = kl.ESTIMATORS[config.kl_estimator](logprobs_BT, columns.reference_logprobs_BT)
+        penalty_BT = kl.ESTIMATORS[config.kl_estimator](logprobs_BT, targets.reference_logprobs_BT)
         loss = loss + kl_coef * (penalty_BT * weights_BT).sum()
     if config.entropy_coef:
         loss = loss - config.entropy_coef * (entropy_BT * weights_BT).sum()
     with torch.no_grad():
         measured = (
-            kl.k3(logprobs_BT, columns.reference_logprobs_BT),
-            kl.k3(columns.old_logprobs_BT, logprobs_BT),
+            kl.k3(logprobs_BT, targets.reference_logprobs_BT),
+            kl.k3(targets.old_logprobs_BT, logprobs_BT),
             entropy_BT,
             clipped_BT,
             ratio_BT,
         )
-        return loss, policy_loss.detach(), torch.stack([(v * mask_BT).sum() for v in measured]), ratio_BT.detach()
+        sums = torch.stack([(value_BT * mask_BT).sum() for value_BT in measured])
+        return loss, policy_loss.detach(), sums, ratio_BT.detach()
 
 
-def _cut(step: Step, rows: list[int], device: torch.device) -> tuple[Tensor, Columns]:
+def _cut(step: Step, rows: list[int], device: torch.device) -> tuple[Tensor, TokenTargets]:
+    """Return mask and targets of a micro-batch, [B, T] with the length of its longest response as T."""
     width = max(len(step.rollout.responses[row]) for row in rows)
-    return step.rollout.response_mask_BT[rows, :width].to(device), step.columns.cut(rows, width, device)
+    return step.rollout.response_mask_BT[rows, :width].to(device), step.targets.cut(rows, width, device)
 
 
-def _known_before(step: Step) -> Metrics:
-    """What is known of the step's responses without the model."""
-    rollout, columns, rows = step.rollout, step.columns, step.rows
+def _data_metrics(step: Step) -> Metrics:
+    """Return the metrics of the step's responses that are known before the first optimizer step."""
+    rollout, targets, rows = step.rollout, step.targets, step.rows
     mask_BT, cap = rollout.response_mask_BT[rows], step.job.config.importance_weight_cap
-    gap_N = (columns.old_logprobs_BT[rows] - rollout.behaviour_logprobs_BT[rows])[mask_BT].abs().double()
-    weights_N, advantages_N = columns.weights_BT[rows][mask_BT].double(), columns.advantages_BT[rows][mask_BT].double()
+    gap_N = (targets.old_logprobs_BT[rows] - rollout.behaviour_logprobs_BT[rows])[mask_BT].abs().double()
+    weights_N, advantages_N = targets.weights_BT[rows][mask_BT].double(), targets.advantages_BT[rows][mask_BT].double()
     return {
         "tis_mean": weights_N.mean().item(),
         "tis_capped": 0.0 if cap is None else (weights_N >= cap).double().mean().item(),

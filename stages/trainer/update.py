@@ -1,7 +1,7 @@
-"""One policy update, from a rollout with rewards to the next policy (docs/explanation/method.md, 1).
+"""One policy update, from a rollout with rewards to the next policy (docs/explanation/method.md, section 1).
 
-The order: advantages need rewards, baselines and, for a penalty in the reward or a critic, what the models say of the
-rollout before anything changes; then optimiser steps, each over its own share of the responses.
+First the models compute log-probabilities and values of the rollout, and from them the advantages, before any weight
+changes. Then come the optimizer steps, each over a part of the responses. Shapes: see `stages.rl`.
 """
 
 import json
@@ -22,42 +22,48 @@ from stages.settings.update import UpdateConfig
 from stages.trainer import speed
 from stages.trainer.batches import Packing, Rollout, check_groups, minibatches, pack, read_rollout
 from stages.trainer.job import METRIC_COLUMNS, SPEED_COLUMNS, Job, JobResult, Progress
-from stages.trainer.steps import Columns, Metrics, Step, critic_step, policy_step, share_of, unpack
+from stages.trainer.steps import Metrics, Step, TokenTargets, critic_step, local_micro_batches, policy_step, unpack
 from stages.trainer.worker_state import Trainer
 from storage.errors import InputError, TrainerError
 
 
 def run_update(trainer: Trainer, job: Job, progress: Progress) -> JobResult:
-    """Do one job and fill its output folder; done.json is written last."""
+    """Do one job and fill its output folder; done.json is written last.
+
+    The update resumes from the newest checkpoint of the job if there is one.
+
+    Raises InputError if the rollout or a folder of the job cannot be used, and TrainerError if too many steps are
+    skipped.
+    """
     clock = _Clock()
     _check_paths(trainer, job)
     rollout, scores_B = _read(job)
-    checkpoint = None if job.checkpoint is None else _latest(trainer, job.checkpoint)
+    checkpoint = None if job.checkpoint is None else _newest_checkpoint(trainer, job.checkpoint)
     trainer.prepare(job, checkpoint)
     _check_tokens(rollout, trainer.policy.module.model.config.vocab_size, job)
     clock.lap("load")
     if checkpoint is None:
-        columns = _columns(trainer, rollout, scores_B, job, progress)
+        targets = _token_targets(trainer, rollout, scores_B, job, progress)
         metrics: list[Metrics] = []
     else:
-        columns = Columns(**load_file(checkpoint / "columns.safetensors"))
+        targets = TokenTargets(**load_file(checkpoint / "columns.safetensors"))
         metrics = json.loads((checkpoint / "metrics.json").read_text())
     clock.lap("logprobs")
     batches = minibatches(len(rollout.prompts), job.config.batch_responses, job.config.epochs, job.seed)
     meter = speed.Meter(trainer.policy.module.model, trainer.device, trainer.world_size)
     for done in range(len(metrics), len(batches)):
         progress(done, len(batches), _note(metrics))
-        step = Step(rollout=rollout, columns=columns, rows=batches[done], job=job)
+        step = Step(rollout=rollout, targets=targets, rows=batches[done], job=job)
         metrics.append(_step(trainer, step))
         lengths = [(len(rollout.prompts[row]), len(rollout.responses[row])) for row in step.rows]
         meter.lap(step=trainer.steps, lengths=lengths)
         _check_skipped(metrics, job.config.max_skipped_steps)
         every = job.placement.save_every_steps
         if job.checkpoint is not None and every and (done + 1) % every == 0 and done + 1 < len(batches):
-            _save_checkpoint(trainer, job, job.checkpoint, columns, metrics)
+            _save_checkpoint(trainer, job, job.checkpoint, targets, metrics)
     clock.lap("steps")
     summary = _summary(metrics)
-    _adapt(trainer, job.config, rollout, columns)
+    _adapt_kl_coefficient(trainer, job.config, rollout, targets)
     trainer.save(job, job.output)
     clock.lap("save")
     result = JobResult(
@@ -77,9 +83,12 @@ def run_update(trainer: Trainer, job: Job, progress: Progress) -> JobResult:
 
 
 def token_values(trainer: Trainer, rollout: Rollout, job: Job, module: Callable[[Packing], Tensor]) -> Tensor:
-    """What `module` says of every response token [B, T], 0 on padding; shared out over the processes."""
+    """Return the outputs of `module` for every response token, [B, T], 0 on padding.
+
+    Each process computes a part of the responses; every process returns all outputs.
+    """
     values_BT = torch.zeros(rollout.response_mask_BT.shape)
-    for rows, real in share_of(trainer, rollout, list(range(len(rollout.prompts))), job):
+    for rows, real in local_micro_batches(trainer, rollout, list(range(len(rollout.prompts))), job):
         with torch.no_grad():
             values_N = module(pack(rollout, rows))
         if real:
@@ -88,7 +97,10 @@ def token_values(trainer: Trainer, rollout: Rollout, job: Job, module: Callable[
 
 
 def score(config: UpdateConfig, rollout: Rollout, max_tokens: int) -> Tensor:
-    """What the last token of each response earns [B]: its reward, less a penalty for length, less a baseline."""
+    """Return the reward of each response minus a penalty for its length and a baseline, [B], float64.
+
+    The baseline is that of the algorithm; ppo has none. `max_tokens` is the largest length of a response.
+    """
     rewards_B = rollout.rewards_B.double()
     if config.overlong == "penalise":
         rewards_B = rewards_B + advantages.overlong_penalty(
@@ -105,7 +117,15 @@ def score(config: UpdateConfig, rollout: Rollout, max_tokens: int) -> Tensor:
 def compute_advantages(
     config: UpdateConfig, scores_B: Tensor, mask_BT: Tensor, penalty_BT: Tensor, values_BT: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Advantages and, for ppo, the critic's targets [B, T], 0 on padding; `penalty_BT` is taken from every reward."""
+    """Return advantages and, for ppo, the critic's targets (else 0); both [B, T], float32, 0 on padding.
+
+    Args:
+        config: settings of the update.
+        scores_B: see `score`; they are the reward of the last token of each response.
+        mask_BT: True on response tokens.
+        penalty_BT: subtracted from the reward of every token.
+        values_BT: the critic's values; ppo only.
+    """
     rewards_BT = advantages.token_rewards(scores_B, penalty_BT, mask_BT)
     if config.algorithm == "ppo":
         raw_BT = advantages.gae(rewards_BT, values_BT, mask_BT, gamma=config.gamma, lam=config.gae_lambda)
@@ -117,46 +137,50 @@ def compute_advantages(
 
 
 def _read(job: Job) -> tuple[Rollout, Tensor]:
-    """The responses to train on, and what the last token of each earns: filtered first, whitened later."""
+    """Return the responses to train on and their scores.
+
+    Scores are computed before truncated responses are masked, so that these still count in their group's mean.
+    """
     rollout = read_rollout(job.rollout)
     if job.config.needs_groups:
         check_groups(rollout, job.rollout, job.config.algorithm)
     scores_B = score(job.config, rollout, job.max_tokens)
     if job.config.overlong != "mask":
         return rollout, scores_B
-    whole = torch.nonzero(~rollout.truncated_B)[:, 0].tolist()
-    if not whole:
+    complete = torch.nonzero(~rollout.truncated_B)[:, 0].tolist()
+    if not complete:
         raise InputError(
             f"{job.rollout}: every response was cut off at {job.max_tokens} tokens and update.overlong is mask, so "
             "there is nothing to train on; raise sample.max_tokens"
         )
-    return rollout.only(whole), scores_B[whole]
+    return rollout.only(complete), scores_B[complete]
 
 
-def _columns(trainer: Trainer, rollout: Rollout, scores_B: Tensor, job: Job, progress: Progress) -> Columns:
+def _token_targets(trainer: Trainer, rollout: Rollout, scores_B: Tensor, job: Job, progress: Progress) -> TokenTargets:
+    """Compute the values that are fixed before the first optimizer step."""
     progress(0, 1, "log-probabilities")
     config, mask_BT = job.config, rollout.response_mask_BT
 
     def logprobs(model: Callable[..., tuple[Tensor, Tensor]]) -> Tensor:
         return token_values(trainer, rollout, job, lambda packing: model(packing, job.temperature, "none")[0])
 
-    old_BT = logprobs(trainer.policy.engine)
-    reference_BT = trainer.with_reference(job, logprobs)
-    if reference_BT is None:
-        reference_BT = old_BT
-    values_BT = torch.zeros_like(old_BT)
+    old_logprobs_BT = logprobs(trainer.policy.engine)
+    reference_logprobs_BT = trainer.with_reference(job, logprobs)
+    if reference_logprobs_BT is None:
+        reference_logprobs_BT = old_logprobs_BT
+    values_BT = torch.zeros_like(old_logprobs_BT)
     if trainer.critic is not None:
         values_BT = token_values(trainer, rollout, job, trainer.critic.engine)
-    penalty_BT = torch.zeros_like(old_BT)
+    penalty_BT = torch.zeros_like(old_logprobs_BT)
     if config.kl_in == "reward":
-        penalty_BT = trainer.kl_coef * kl.ESTIMATORS[config.kl_estimator](old_BT, reference_BT)
+        penalty_BT = trainer.kl_coef * kl.ESTIMATORS[config.kl_estimator](old_logprobs_BT, reference_logprobs_BT)
     advantages_BT, returns_BT = compute_advantages(config, scores_B, mask_BT, penalty_BT, values_BT)
-    weights_BT = torch.ones_like(old_BT)
+    weights_BT = torch.ones_like(old_logprobs_BT)
     if (cap := config.importance_weight_cap) is not None:
-        weights_BT = losses.truncated_importance_weights(old_BT, rollout.behaviour_logprobs_BT, cap)
-    return Columns(
-        old_logprobs_BT=old_BT,
-        reference_logprobs_BT=reference_BT,
+        weights_BT = losses.truncated_importance_weights(old_logprobs_BT, rollout.behaviour_logprobs_BT, cap)
+    return TokenTargets(
+        old_logprobs_BT=old_logprobs_BT,
+        reference_logprobs_BT=reference_logprobs_BT,
         advantages_BT=advantages_BT,
         weights_BT=weights_BT * mask_BT,
         values_BT=values_BT,
@@ -165,6 +189,7 @@ def _columns(trainer: Trainer, rollout: Rollout, scores_B: Tensor, job: Job, pro
 
 
 def _step(trainer: Trainer, step: Step) -> Metrics:
+    """Take one step of the critic, if there is one, and of the policy; return their metrics."""
     metrics: Metrics = dict.fromkeys(METRIC_COLUMNS)
     if trainer.critic is not None:
         metrics |= critic_step(trainer, trainer.critic, step)
@@ -176,25 +201,27 @@ def _step(trainer: Trainer, step: Step) -> Metrics:
 
 
 def _finite(value: float | None) -> float | None:
+    """Return the value, or None if it is infinite or no number."""
     return value if value is not None and abs(value) < float("inf") else None
 
 
-def _check_skipped(metrics: Sequence[Metrics], most: int) -> None:
+def _check_skipped(metrics: Sequence[Metrics], max_skipped: int) -> None:
+    """Raise TrainerError if more than `max_skipped` steps were skipped."""
     skipped = sum(int(row["skipped"] or 0) for row in metrics)
-    if skipped > most:
+    if skipped > max_skipped:
         last = metrics[-1]
         raise TrainerError(
             f"{skipped} optimiser steps of this update had a loss or gradient that is no number or too large (the last "
             f"one: loss {last['loss']}, gradient norm {last['grad_norm']}), more than update.max_skipped_steps "
-            f"{most}; no policy was written, the one before is as it was; lower update.learning_rate"
+            f"{max_skipped}; no policy was written, the one before is as it was; lower update.learning_rate"
         )
 
 
-def _adapt(trainer: Trainer, config: UpdateConfig, rollout: Rollout, columns: Columns) -> None:
-    """Steer the weight of the KL for the next update, by the KL of the policy that sampled this rollout."""
+def _adapt_kl_coefficient(trainer: Trainer, config: UpdateConfig, rollout: Rollout, targets: TokenTargets) -> None:
+    """Set the weight of the KL for the next update, from the KL of the policy that sampled this rollout."""
     if config.kl_target is None:
         return
-    kl_BT = kl.ESTIMATORS[config.kl_estimator](columns.old_logprobs_BT, columns.reference_logprobs_BT)
+    kl_BT = kl.ESTIMATORS[config.kl_estimator](targets.old_logprobs_BT, targets.reference_logprobs_BT)
     measured = kl_BT[rollout.response_mask_BT].double().mean().item()
     trainer.kl_coef = kl.adapted_coefficient(
         trainer.kl_coef,
@@ -205,16 +232,18 @@ def _adapt(trainer: Trainer, config: UpdateConfig, rollout: Rollout, columns: Co
     )
 
 
-def _save_checkpoint(trainer: Trainer, job: Job, folder: Path, columns: Columns, metrics: Sequence[Metrics]) -> None:
-    """Everything the rest of the update needs, put in place by one rename; the one before is removed then."""
-    partial, final = folder / "partial", _after(folder, len(metrics))
+def _save_checkpoint(
+    trainer: Trainer, job: Job, folder: Path, targets: TokenTargets, metrics: Sequence[Metrics]
+) -> None:
+    """Write everything that the rest of the update needs; one rename completes it. Then remove earlier checkpoints."""
+    partial, final = folder / "partial", _checkpoint_path(folder, len(metrics))
     if trainer.rank == 0:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
     trainer.wait_for_all()
     trainer.save(job, partial)
     if trainer.rank == 0:
-        save_file({f.name: getattr(columns, f.name) for f in fields(columns)}, partial / "columns.safetensors")
+        save_file({f.name: getattr(targets, f.name) for f in fields(targets)}, partial / "columns.safetensors")
         (partial / "metrics.json").write_text(json.dumps(metrics))
         earlier = sorted(folder.glob("after-*"))
         partial.rename(final)
@@ -223,34 +252,37 @@ def _save_checkpoint(trainer: Trainer, job: Job, folder: Path, columns: Columns,
     trainer.wait_for_all()
 
 
-def _latest(trainer: Trainer, folder: Path) -> Path | None:
-    """The newest checkpoint as the first process sees it; None without any. Shared folders lag behind elsewhere."""
+def _newest_checkpoint(trainer: Trainer, folder: Path) -> Path | None:
+    """Return the newest checkpoint that the first process sees; None if there is none.
+
+    On other nodes a shared folder may lag behind, so all processes use the answer of the first.
+    """
     steps = torch.zeros(1)
     if trainer.rank == 0 and (newest := max(folder.glob("after-*"), default=None)):
         steps[0] = int(newest.name.removeprefix("after-"))
     done = int(trainer.sum_over_processes(steps))
-    return _after(folder, done) if done else None
+    return _checkpoint_path(folder, done) if done else None
 
 
-def _after(folder: Path, steps: int) -> Path:
+def _checkpoint_path(folder: Path, steps: int) -> Path:
     return folder / f"after-{steps:06d}"
 
 
 def _note(metrics: Sequence[Metrics]) -> str:
-    """What progress says of the latest step."""
+    """Return progress's note on the latest step."""
     if not metrics or metrics[-1]["loss"] is None:
         return "optimiser step"
     return f"optimiser step (loss {metrics[-1]['loss']:.4g}, KL {metrics[-1]['kl']:.4g})"
 
 
 def _summary(metrics: Sequence[Metrics]) -> Metrics:
-    """Over the steps taken: token-weighted means, extremes of the ratio, the last learning rate, totals."""
+    """Return the metrics of the whole update, over the steps taken (see `JobResult.metrics`)."""
     taken = [row for row in metrics if not row["skipped"]]
     totals = {name: sum(row[name] or 0.0 for row in taken) for name in ("tokens", "responses")}
     summary: Metrics = {}
     for name in METRIC_COLUMNS:
         known = [(row[name], row["tokens"]) for row in taken if row[name] is not None]
-        summary[name] = sum(v * n for v, n in known) / sum(n for _, n in known) if known else None  # type: ignore[operator, misc]
+        summary[name] = sum(value * n for value, n in known) / sum(n for _, n in known) if known else None  # type: ignore[operator, misc]
     if taken:
         summary["ratio_min"] = min(row["ratio_min"] or 0.0 for row in taken)
         summary["ratio_max"] = max(row["ratio_max"] or 0.0 for row in taken)
@@ -267,24 +299,26 @@ def _summary(metrics: Sequence[Metrics]) -> Metrics:
 
 
 def _write_table(rows: Sequence[Metrics], columns: Sequence[str], path: Path) -> None:
+    """Write rows as Parquet with an integer `step` and float columns."""
     schema = pa.schema([("step", pa.int64()), *((name, pa.float64()) for name in columns)])
     pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), path)
 
 
 def _check_paths(trainer: Trainer, job: Job) -> None:
-    """Raises InputError where some processes see what the job names and others do not."""
+    """Raise InputError if some processes see a file or folder of the job and other processes do not."""
     paths = [path for path in (job.rollout, job.policy, job.reference, job.state, job.base) if path is not None]
     missing = trainer.sum_over_processes(torch.tensor([float(not path.exists()) for path in paths]))
-    for path, blind in zip(paths, missing.tolist(), strict=True):
-        if 0 < blind < trainer.world_size:
+    for path, processes in zip(paths, missing.tolist(), strict=True):
+        if 0 < processes < trainer.world_size:
             raise InputError(
-                f"{path}: {blind:.0f} of the trainer's {trainer.world_size} processes do not see it; with several "
+                f"{path}: {processes:.0f} of the trainer's {trainer.world_size} processes do not see it; with several "
                 "compute.trainer.nodes, the run's folder ($SERL_CACHE, on S3) and compute.scratch have to lie on "
                 "disks that they share"
             )
 
 
 def _check_tokens(rollout: Rollout, vocabulary: int, job: Job) -> None:
+    """Raise InputError if a token id is not in the policy's vocabulary."""
     largest = max(max(tokens) for tokens in (*rollout.prompts, *rollout.responses))
     if largest >= vocabulary:
         raise InputError(
@@ -294,12 +328,13 @@ def _check_tokens(rollout: Rollout, vocabulary: int, job: Job) -> None:
 
 
 class _Clock:
-    """Seconds of each named part."""
+    """Measures the seconds of each named part of an update."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self._last = time.perf_counter()
 
     def lap(self, name: str) -> None:
+        """End the part `name`, which began at the end of the part before it."""
         now = time.perf_counter()
         self.seconds[name], self._last = round(now - self._last, 3), now

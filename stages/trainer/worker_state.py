@@ -1,4 +1,4 @@
-"""What a worker holds between two jobs: policy and critic with their optimisers, the reference, counters."""
+"""The state of a worker between two jobs: policy and critic with their optimizers, the reference, counters."""
 
 import gc
 from collections.abc import Callable, Sequence
@@ -28,56 +28,68 @@ from storage.errors import InputError
 
 
 class Trainer:
-    """Policy, critic, optimisers and reference of one process of the trainer. The process group has to be up."""
+    """Policy, critic, optimizers and reference of one process of the trainer.
+
+    The process group of torch.distributed has to be initialized. Every process of the group has to make the same calls.
+    """
 
     policy: Learner[TokenLogprobs]
     critic: Learner[TokenValues] | None
+    """PPO's critic; None for the other algorithms."""
 
     def __init__(self, placement: TrainerPlacement, device: torch.device) -> None:
         self.rank, self.world_size = dist.get_rank(), dist.get_world_size()
         self.device = device
         self.steps = 0
-        """Optimiser steps over all updates, skipped ones too: the position in the learning-rate schedule."""
+        """Optimizer steps over all updates, skipped steps included: the position in the learning-rate schedule."""
         self.kl_coef = 0.0
         """Weight of the KL to the reference in this update."""
         self._placement = placement
         self._deepspeed = read_deepspeed_settings(placement)
         self._dtype: torch.dtype = getattr(torch, placement.dtype)
-        self._held: tuple[str, str | None] | None = None
-        self._kind: tuple[bool, LoraConfig | None] | None = None
+        self._loaded_keys: tuple[str, str | None] | None = None
+        """Keys of policy and state that are loaded; None if the weights have no key."""
+        self._loaded_parts: tuple[bool, LoraConfig | None] | None = None
+        """See `_parts`."""
         self._reference: TokenLogprobs | None = None
         self._reference_key: str | None = None
 
     def prepare(self, job: Job, checkpoint: Path | None) -> None:
-        """Hold exactly the policy and state that the job names, or a checkpoint of it, under the job's settings."""
+        """Load the policy and state of the job, or those of a checkpoint, unless they are loaded; apply its settings.
+
+        Raises InputError if a folder cannot be used.
+        """
         if checkpoint is not None:
             self._load(job, checkpoint / "policy", checkpoint / "trainer_state")
-        elif self._held != (job.policy_key, job.state_key) or self._kind != _kind(job):
+        elif self._loaded_keys != (job.policy_key, job.state_key) or self._loaded_parts != _parts(job):
             self._load(job, job.policy, job.state)
         if job.config.kl_target is None:
             self.kl_coef = job.config.kl_coef
         for learner in self._learners().values():
             learner.configure(job.config)
-        # From here the weights are neither the old nor the new policy, until `hold` names them.
-        self._held = None
+        # From here on the weights are neither the old nor the new policy, until `hold` sets their keys.
+        self._loaded_keys = None
 
     def with_reference(self, job: Job, use: Callable[[TokenLogprobs], Tensor]) -> Tensor | None:
-        """What `use` makes of the reference policy; None where that is the policy itself."""
+        """Return the result of `use` on the reference policy; None if the reference is the policy itself."""
         if job.reference_key == job.policy_key:
             return None
         if job.reference_key != self._reference_key:
             self._reference = load_policy(job.reference, dtype=self._dtype, device=self.device)
             self._reference_key = job.reference_key
         assert self._reference is not None
-        found = use(self._reference)
+        result = use(self._reference)
         if self.device.type == "cuda":
-            # A GPU has no room for weights that are used once in an update.
+            # Weights that are used once per update would take up GPU memory.
             self._reference = self._reference_key = None
             torch.cuda.empty_cache()
-        return found
+        return result
 
     def share(self, micro_batches: Sequence[list[int]]) -> list[list[int]]:
-        """This process's micro-batches; their number is the same for all, and some may be empty."""
+        """Return the micro-batches of this process.
+
+        Their number is the same for every process, and some may be empty.
+        """
         return list(micro_batches[self.rank :: self.world_size])
 
     def save(self, job: Job, folder: Path) -> None:
@@ -100,8 +112,8 @@ class Trainer:
             save_counters(state, {"optimiser_steps": self.steps, "applied_steps": applied, "kl_coef": self.kl_coef})
 
     def hold(self, policy_key: str, state_key: str) -> None:
-        """Name the weights and state that are held now, or let them go where memory is wanted back."""
-        self._held = (policy_key, state_key)
+        """Set the keys of the loaded weights and state, or release their memory if the placement says so."""
+        self._loaded_keys = (policy_key, state_key)
         on_gpu = self.device.type == "cuda"
         if on_gpu if self._placement.free_memory is None else self._placement.free_memory:
             self._drop()
@@ -110,42 +122,43 @@ class Trainer:
                 torch.cuda.empty_cache()
 
     def sum_over_processes(self, values: Tensor) -> Tensor:
-        """Sum of a CPU tensor over all processes."""
+        """Return the sum of a CPU tensor over all processes; the tensor itself may be overwritten."""
         if self.world_size > 1:
             dist.all_reduce(values)
         return values
 
     def max_over_processes(self, values: Tensor) -> Tensor:
-        """Largest of each element of a CPU tensor over all processes."""
+        """Return the largest value of each element of a CPU tensor over all processes; it may be overwritten."""
         if self.world_size > 1:
             dist.all_reduce(values, op=dist.ReduceOp.MAX)
         return values
 
     def wait_for_all(self) -> None:
-        """Return when every process is here."""
+        """Return when every process has made this call."""
         if self.world_size > 1:
             dist.barrier()
 
     def _learners(self) -> dict[str, Learner[Any]]:
-        """By the name of the file of their moments."""
+        """Return policy and critic, by the name of the file that holds their moments."""
         return {"optimizer": self.policy} | ({"critic_optimizer": self.critic} if self.critic is not None else {})
 
     def _drop(self) -> None:
-        """Free weights, gradients and moments."""
+        """Release the memory of weights, gradients and moments."""
         if hasattr(self, "policy"):
             for learner in self._learners().values():
                 learner.engine.destroy()
             del self.policy
             self.critic = None
-        self._held = None
+        self._loaded_keys = None
         gc.collect()
 
     def _load(self, job: Job, policy: Path, state: Path | None) -> None:
+        """Load policy, critic, moments and counters from folders, under the settings of the job."""
         self._drop()
-        self._kind = _kind(job)
+        self._loaded_parts = _parts(job)
         lora = job.config.lora
         counters: dict[str, Any] = {"optimiser_steps": 0} if state is None else load_counters(state)
-        with _LoadedInParts(self._deepspeed):
+        with _PartitionedLoading(self._deepspeed):
             if lora is None:
                 module = load_policy(policy, dtype=self._dtype, device=self.device)
             else:
@@ -161,7 +174,7 @@ class Trainer:
             saved = None if state is None else state / "critic"
             if saved is not None and not saved.is_dir():
                 raise InputError(f"{state}: the trainer state has no critic; it was not left by algorithm: ppo")
-            with _LoadedInParts(self._deepspeed):
+            with _PartitionedLoading(self._deepspeed):
                 critic = load_critic(
                     policy if saved is None else saved, new=saved is None, dtype=self._dtype, device=self.device
                 )
@@ -175,28 +188,33 @@ class Trainer:
         if state is not None:
             for name, learner in self._learners().items():
                 applied = int(counters["applied_steps"][name])
-                shapes = {f"{m}.{key}": shape for key, shape in learner.shapes().items() for m in MOMENTS if applied}
+                shapes = {
+                    f"{moment}.{parameter}": shape
+                    for parameter, shape in learner.shapes().items()
+                    for moment in MOMENTS
+                    if applied
+                }
                 learner.restore(open_tensors(state, name, shapes), applied)
 
 
-def _kind(job: Job) -> tuple[bool, LoraConfig | None]:
-    """What has to be loaded anew when it changes, though the weights are the same: critic or not, which adapters."""
+def _parts(job: Job) -> tuple[bool, LoraConfig | None]:
+    """Return whether there is a critic, and the settings of adapters; a change of either requires loading again."""
     return job.config.algorithm == "ppo", job.config.lora
 
 
-class _LoadedInParts:
-    """Inside, transformers gives each process only its own part of a model, where ZeRO stage 3 cuts it up."""
+class _PartitionedLoading:
+    """A context in which transformers loads a model already partitioned over the processes, for ZeRO stage 3."""
 
     def __init__(self, deepspeed_settings: dict[str, Any]) -> None:
         self._settings = deepspeed_settings
-        self._mark: object = None
+        self._config: object = None
 
     def __enter__(self) -> None:
         if zero_stage(self._settings) == 3:
             from transformers.integrations import HfDeepSpeedConfig
 
-            # In force for as long as the object lives.
-            self._mark = HfDeepSpeedConfig(self._settings | {"train_micro_batch_size_per_gpu": 1})
+            # In effect for as long as the object lives.
+            self._config = HfDeepSpeedConfig(self._settings | {"train_micro_batch_size_per_gpu": 1})
 
     def __exit__(self, *_: object) -> None:
-        self._mark = None
+        self._config = None

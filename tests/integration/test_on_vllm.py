@@ -42,7 +42,7 @@ def test_a_run_killed_while_vllm_samples_keeps_every_part(tmp_path: Path) -> Non
     run = Path(config.uri)
     with Attempt(config) as attempt:
         for event in attempt.events():
-            if event.place.stage == "sample_responses" and len(list(run.glob(PARTS))) == 2:
+            if event.stage_run.stage == "sample_responses" and len(list(run.glob(PARTS))) == 2:
                 attempt.kill()
         assert attempt.wait() == -signal.SIGKILL, (tmp_path / "errors.txt").read_text()[-2_000:]
     before = {path: path.read_bytes() for path in run.glob(PARTS)}

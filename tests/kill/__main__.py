@@ -1,6 +1,6 @@
-"""`python -m tests.kill`: hundreds of kills, a table of where they hit, and exit code 1 on any difference.
+"""`python -m tests.kill`: hundreds of kills, a table of the stages they hit, and exit code 1 on any difference.
 
-The fake and the transformers engine are disturbed side by side. The folder of a run that differs is kept.
+Runs with the fake and the transformers engine are killed at the same time. The folder of a run that differs is kept.
 """
 
 import argparse
@@ -24,12 +24,12 @@ def main() -> int:
     parser.add_argument("--real", type=int, default=40, help="of these with the transformers engine (default 40)")
     parser.add_argument("--inside", type=int, default=20, help="least inside each of the six stages (default 20)")
     parser.add_argument("--seed", type=int, default=1, help="decides where kills are aimed (default 1)")
-    given = parser.parse_args()
+    options = parser.parse_args()
     started = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="serl-kill-"))
-    tallies = disturb(folder, {"fake": given.kills - given.real, "transformers": given.real}, given.seed)
+    tallies = disturb(folder, {"fake": options.kills - options.real, "transformers": options.real}, options.seed)
     inside = sum((tally.inside for tally in tallies.values()), Counter())
-    found = [line for tally in tallies.values() for line in tally.differences]
+    differences = [line for tally in tallies.values() for line in tally.differences]
     _print_table(tallies, inside)
     summary = {
         "kills": inside.total(),
@@ -40,29 +40,35 @@ def main() -> int:
             for name, tally in tallies.items()
         },
         "seconds": round(time.monotonic() - started, 1),
-        "differences": len(found),
+        "differences": len(differences),
     }
     print(json.dumps(summary))
-    for line in found:
+    for line in differences:
         print(line, file=sys.stderr)
-    if not found:
+    if not differences:
         shutil.rmtree(folder)
-    return int(bool(found) or any(inside[stage] < given.inside for stage in SIX))
+    return int(bool(differences) or any(inside[stage] < options.inside for stage in SIX))
 
 
 def disturb(folder: Path, kills: Mapping[str, int], seed: int) -> dict[str, Tally]:
-    """A campaign per engine, side by side; an engine without kills is left out."""
+    """Run one campaign per engine, all at the same time; skip engines without kills.
+
+    Args:
+        folder: parent of the folders of the runs.
+        kills: number of kills by engine.
+        seed: decides where kills are aimed.
+    """
     started = time.monotonic()
 
     def say(line: str) -> None:
         print(f"{time.monotonic() - started:5.0f} s  {line}", flush=True)
 
     def campaign(engine: str) -> Tally:
-        home = folder / engine
-        config = fake_case(home) if engine == "fake" else real_case()
-        return Campaign(config, home, seed, say).kill(kills[engine])
+        engine_folder = folder / engine
+        config = fake_case(engine_folder) if engine == "fake" else real_case()
+        return Campaign(config, engine_folder, seed, say).kill(kills[engine])
 
-    engines = [engine for engine, wanted in kills.items() if wanted > 0]
+    engines = [engine for engine, count in kills.items() if count > 0]
     with ThreadPoolExecutor(len(engines)) as pool:
         return dict(zip(engines, pool.map(campaign, engines), strict=True))
 

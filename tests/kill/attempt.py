@@ -1,4 +1,4 @@
-"""One attempt at a run as its driver sees it: a process group of its own, its events, its death."""
+"""One attempt at a run as its driver sees it: a separate process group, its events, its death."""
 
 import os
 import select
@@ -16,16 +16,16 @@ from tests.commands import REPOSITORY, environment
 from tests.kill.events import Event
 
 SILENCE_SECONDS = 600.0
-"""A run that tells nothing for this long hangs."""
+"""A run without an event for this long counts as hanging."""
 MARK = "SERL_KILL_TEST"
-"""Environment variable that all processes of a run inherit: the trainer and the verifier lead groups of their own."""
+"""Environment variable that all processes of a run inherit, as trainer and verifier are in other process groups."""
 
 
 class Attempt:
-    """Use as a context manager: whatever happens, the group is dead at the end."""
+    """One attempt at a run, as a context manager: on leaving, the process group is killed."""
 
     def __init__(self, config: RunConfig) -> None:
-        """`config.root` gets the run, its scratch folders and the log `errors.txt` of all its attempts."""
+        """Write the run, its scratch folders and the log `errors.txt` of all its attempts to `config.root`."""
         self.root = Path(config.root)
         self._config = config
         self._received = b""
@@ -34,14 +34,14 @@ class Attempt:
         scratch, settings = self.root / "scratch", self.root / "config.json"
         scratch.mkdir(parents=True, exist_ok=True)
         settings.write_text(self._config.model_dump_json())
-        self._pipe, theirs = os.pipe()
+        self._pipe, write_end = os.pipe()
         with (self.root / "errors.txt").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.kill.child", str(settings), str(theirs)],
-                cwd=REPOSITORY, env=environment(TMPDIR=str(scratch), **{MARK: str(self.root)}), pass_fds=[theirs],
+                [sys.executable, "-m", "tests.kill.child", str(settings), str(write_end)],
+                cwd=REPOSITORY, env=environment(TMPDIR=str(scratch), **{MARK: str(self.root)}), pass_fds=[write_end],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log, start_new_session=True,
             )  # fmt: skip
-        os.close(theirs)
+        os.close(write_end)
         return self
 
     def __exit__(
@@ -52,7 +52,10 @@ class Attempt:
         os.close(self._pipe)
 
     def events(self) -> Iterator[Event]:
-        """Every event, as it comes, until the process is gone. Raises TimeoutError when it hangs."""
+        """Yield every event as it arrives, until the process has ended.
+
+        Raises TimeoutError if there is no event for `SILENCE_SECONDS`.
+        """
         while True:
             *lines, self._received = self._received.split(b"\n")
             yield from map(Event.from_line, lines)
@@ -64,22 +67,22 @@ class Attempt:
             self._received += chunk
 
     def kill(self) -> None:
-        """SIGKILL to the whole group."""
-        if self._process.returncode is None:  # else the number may be another process's by now
+        """Send SIGKILL to the whole process group."""
+        if self._process.returncode is None:  # after the end, another process may have the same id
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def wait(self) -> int:
-        """The exit code, -9 of a killed one."""
+        """Wait for the end of the process and return its exit code, -9 if it was killed."""
         return self._process.wait()
 
 
 def living(root: Path) -> list[int]:
-    """Processes that belong to a run, of whichever attempt."""
+    """Return the ids of all living processes of a run, of any attempt."""
     mark = f"{MARK}={root}".encode()
-    found = []
+    processes = []
     for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # another user's, or gone
+        with suppress(OSError):  # the process has another user, or has ended
             if mark in (folder / "environ").read_bytes().split(b"\0"):
-                found.append(int(folder.name))
-    return found
+                processes.append(int(folder.name))
+    return processes

@@ -1,4 +1,4 @@
-"""The runs that are disturbed."""
+"""Configs of the runs that are killed."""
 
 from pathlib import Path
 
@@ -9,13 +9,13 @@ from tests.helpers import fake_config
 
 
 def fake_case(folder: Path) -> RunConfig:
-    """Three iterations without a model, the first ones' optimiser states let go."""
+    """Return a run of three iterations without a model; it keeps one trainer state, so earlier states are pruned."""
     folder.mkdir(parents=True, exist_ok=True)
     return fake_config(folder, iterations=3, keep={"trainer_states": 1})
 
 
 def real_case(*settings: str, iterations: int = 2) -> RunConfig:
-    """The quickstart with real warm start, engine and trainer, smaller still than in the other tests."""
+    """Return the quickstart with real warm start, engine and trainer, even smaller than in the other tests."""
     smaller = (
         f"iterations={iterations}",
         "policy.warm_start.steps=20",

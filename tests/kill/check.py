@@ -1,4 +1,4 @@
-"""Whether a run that was killed many times holds exactly what an undisturbed one holds. Reads files, trusts no code."""
+"""Compare a run that was killed many times with an undisturbed run, from files alone, without the software's code."""
 
 import hashlib
 import json
@@ -22,52 +22,55 @@ ROW_KEYS = {
     "votes": ["question_id"],
     "grades": ["benchmark", "problem_id", "mode", "sample_index"],
 }
-"""Columns that tell the rows of a table apart."""
+"""Columns that identify a row of each table."""
 
 _ARTIFACT_FILE = re.compile(r"(?P<home>[^/]+/iteration=\d{4}/key=(?P<key>k[0-9a-f]{12}))/(?P<name>.+)")
 
 
-def differences(expected: Path, found: Path) -> list[str]:
-    """One line for each thing wrong with the finished run `found`, the same settings having led to `expected`."""
+def differences(expected: Path, actual: Path) -> list[str]:
+    """Return one line for each fault of a finished run and for each difference from an undisturbed run.
+
+    Both runs have the same settings; `expected` is the undisturbed run.
+    """
     return [
-        *_different_manifests(expected, found),
-        *_different_lists(expected, found),
-        *faults(found),
+        *_different_manifests(expected, actual),
+        *_different_lists(expected, actual),
+        *faults(actual),
     ]
 
 
 def faults(run: Path) -> list[str]:
-    """One line for each thing that is wrong with a finished run, whatever another one holds."""
+    """Return one line for each fault of a finished run, without a comparison."""
     return [*_damaged_files(run), *_unreferenced_files(run), *_wrong_rows(run)]
 
 
 def manifests(run: Path) -> dict[str, dict[str, Any]]:
-    """Every manifest by its path below the run."""
+    """Return every manifest by its path below the run."""
     return {path.relative_to(run).as_posix(): json.loads(path.read_bytes()) for path in run.glob("manifests/*/*.json")}
 
 
-def _different_manifests(expected: Path, found: Path) -> Iterator[str]:
-    left, right = manifests(expected), manifests(found)
-    yield from (f"{path}: missing" for path in sorted(left.keys() - right.keys()))
-    yield from (f"{path}: not in the undisturbed run" for path in sorted(right.keys() - left.keys()))
-    for path in sorted(left.keys() & right.keys()):
+def _different_manifests(expected_run: Path, actual_run: Path) -> Iterator[str]:
+    expected, actual = manifests(expected_run), manifests(actual_run)
+    yield from (f"{path}: missing" for path in sorted(expected.keys() - actual.keys()))
+    yield from (f"{path}: not in the undisturbed run" for path in sorted(actual.keys() - expected.keys()))
+    for path in sorted(expected.keys() & actual.keys()):
         for field in COMPARED:
-            if left[path][field] != right[path][field]:
-                yield f"{path}: other {field}: {left[path][field]} / {right[path][field]}"
+            if expected[path][field] != actual[path][field]:
+                yield f"{path}: other {field}: {expected[path][field]} / {actual[path][field]}"
 
 
-def _different_lists(expected: Path, found: Path) -> Iterator[str]:
-    """What the run says it is, and what it let go."""
-    if _newest_revision(expected) != _newest_revision(found):
+def _different_lists(expected_run: Path, actual_run: Path) -> Iterator[str]:
+    """Compare the newest revisions and the tombstones of pruned weights."""
+    if _newest_revision(expected_run) != _newest_revision(actual_run):
         yield "the newest revision names other manifests"
-    left, right = _tombstones(expected), _tombstones(found)
-    yield from (f"{path}: missing, so weights were not let go" for path in sorted(left - right))
-    yield from (f"{path}: not in the undisturbed run" for path in sorted(right - left))
+    expected, actual = _tombstones(expected_run), _tombstones(actual_run)
+    yield from (f"{path}: missing, so weights were not let go" for path in sorted(expected - actual))
+    yield from (f"{path}: not in the undisturbed run" for path in sorted(actual - expected))
 
 
 def _newest_revision(run: Path) -> Any:
-    names = sorted(run.glob("revisions/*.json"))
-    return json.loads(names[-1].read_bytes())["iterations"] if names else None
+    paths = sorted(run.glob("revisions/*.json"))
+    return json.loads(paths[-1].read_bytes())["iterations"] if paths else None
 
 
 def _tombstones(run: Path) -> set[str]:
@@ -75,9 +78,9 @@ def _tombstones(run: Path) -> set[str]:
 
 
 def _damaged_files(run: Path) -> Iterator[str]:
-    gone = _tombstones(run)
+    tombstones = _tombstones(run)
     for path, kind, file in _listed(run):
-        pruned = f"{path.replace('manifests/', 'tombstones/').removesuffix('.json')}-{kind}.json" in gone
+        pruned = f"{path.replace('manifests/', 'tombstones/').removesuffix('.json')}-{kind}.json" in tombstones
         stored = run / file["path"]
         if pruned and stored.exists():
             yield f"{file['path']}: let go and still there"
@@ -90,7 +93,7 @@ def _damaged_files(run: Path) -> Iterator[str]:
 def _unreferenced_files(run: Path) -> Iterator[str]:
     listed = [(values["key"], file["path"]) for values, _, file in _listed_with_values(run)]
     files = {path for _, path in listed}
-    homes = {found["home"] for path in files if (found := _ARTIFACT_FILE.fullmatch(path))}
+    homes = {match["home"] for path in files if (match := _ARTIFACT_FILE.fullmatch(path))}
     committed = {f"k{key[:12]}" for key, _ in listed}
     for path in sorted(path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()):
         match = _ARTIFACT_FILE.fullmatch(path)
@@ -113,12 +116,13 @@ def _wrong_rows(run: Path) -> Iterator[str]:
 
 
 def _listed(run: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """(manifest's path, output, file) of every listed file."""
+    """Yield (path of the manifest, name of the output, entry of the file) for every listed file."""
     for path, values in manifests(run).items():
         for kind, output in values["outputs"].items():
             yield from ((path, kind, file) for file in output["files"])
 
 
 def _listed_with_values(run: Path) -> Iterator[tuple[dict[str, Any], str, dict[str, Any]]]:
-    found = manifests(run)
-    return ((found[path], kind, file) for path, kind, file in _listed(run))
+    """Return (values of the manifest, name of the output, entry of the file) for every listed file."""
+    values_by_path = manifests(run)
+    return ((values_by_path[path], kind, file) for path, kind, file in _listed(run))

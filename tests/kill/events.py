@@ -1,31 +1,35 @@
-"""What a run tells its driver while it works."""
+"""Events that a run reports to its driver."""
 
 from typing import NamedTuple
 
 
-class Place(NamedTuple):
+class StageRun(NamedTuple):
     """A stage of an iteration."""
 
     stage: str
     iteration: int
 
 
-BETWEEN = Place("between", 0)
-"""Outside of every stage: lease, revisions, letting weights go."""
+BETWEEN = StageRun("between", 0)
+"""Outside of every stage: lease, revisions, pruning of weights."""
 
 
 class Event(NamedTuple):
-    """One step of a run; `what` is start, end, progress, before or after (a file's creation)."""
+    """One event of a run."""
 
-    place: Place
-    what: str
+    stage_run: StageRun
+    """The stage that was running, or `BETWEEN`."""
+    kind: str
+    """start, end or progress of a stage; before or after the creation of a file."""
     time: float
-    # Of the machine's monotonic clock.
+    """Seconds of the machine's monotonic clock."""
 
     def to_line(self) -> bytes:
-        return f"{self.place.stage} {self.place.iteration} {self.what} {self.time:.6f}\n".encode()
+        """Return the event as a line of the pipe."""
+        return f"{self.stage_run.stage} {self.stage_run.iteration} {self.kind} {self.time:.6f}\n".encode()
 
     @classmethod
     def from_line(cls, line: bytes) -> "Event":
-        stage, iteration, what, seconds = line.decode().split()
-        return cls(Place(stage, int(iteration)), what, float(seconds))
+        """Return the event of a line, given without its line break."""
+        stage, iteration, kind, seconds = line.decode().split()
+        return cls(StageRun(stage, int(iteration)), kind, float(seconds))

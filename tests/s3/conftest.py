@@ -1,4 +1,4 @@
-"""Every test here runs against moto, and against a real server (`make test-s3`) where Ceph is installed."""
+"""Fixtures of the S3 tests: each runs against moto, and against a real server (`make test-s3`) if Ceph is installed."""
 
 import uuid
 from collections.abc import Iterator
@@ -19,12 +19,12 @@ def server(request: pytest.FixtureRequest) -> Iterator[S3Server]:
 
 @pytest.fixture
 def prefix(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """An empty prefix of the server's bucket, `s3://bucket/…`; the environment leads to the server."""
+    """An empty prefix of the server's bucket, `s3://bucket/…`; environment variables point to the server."""
     yield from reach(server, monkeypatch)
 
 
 def reach(server: S3Server, monkeypatch: pytest.MonkeyPatch, endpoint: str | None = None) -> Iterator[str]:
-    """Set the environment for `server`, or for a proxy in front of it at `endpoint`."""
+    """Set environment variables for `server`, or for a proxy in front of it at `endpoint`; yield an empty prefix."""
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     for name, value in server.environment.items():

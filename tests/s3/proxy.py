@@ -1,7 +1,7 @@
-"""A proxy before an S3 server that makes a share of the requests fail, in the ways in which networks and services do.
+"""A proxy in front of an S3 server that makes a share of the requests fail, as networks and services do.
 
-It copies bytes and parses only what tells where a message ends: a signature covers the path, the query and the headers
-as they were sent, so a proxy that decodes and writes them anew breaks it.
+It copies bytes and parses only enough to know where a message ends. A signature covers path, query and headers as they
+were sent, so a proxy that decodes and rewrites them would break it.
 """
 
 import asyncio
@@ -17,20 +17,31 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 FAULTS: tuple[str, ...] = ("500", "503", "reset_before", "reset_after", "slow", "cut")
-"""An error answer of the service (500, 503) or a lost connection without a request to the server; a lost connection
-after the server has done its work (the client cannot tell it from the one before); a late answer; half an answer."""
+"""Kinds of faults:
+
+- 500, 503: an error response of the service; the server gets no request.
+- reset_before: a lost connection; the server gets no request.
+- reset_after: a connection that is lost after the server has done its work; to the client it looks like reset_before.
+- slow: a late response.
+- cut: half a response.
+"""
 
 ERRORS = {
     "500": ("500 Internal Server Error", "InternalError", "We encountered an internal error. Please try again."),
     "503": ("503 Slow Down", "SlowDown", "Please reduce your request rate."),
 }
 SLOW_SECONDS = (0.5, 2.0)
+"""Shortest and longest delay of a late response."""
 PIECE = 1 << 18
+"""Bytes that are copied at a time."""
 
 
 class FaultProxy:
-    """A running proxy. `share` (0 to 1) and `faults` (the kinds to draw from) can be changed at any time; a share of 0
-    turns the faults off."""
+    """A proxy with faults.
+
+    `share` (0 to 1, share of requests with a fault) and `faults` (the kinds to draw from) can be changed at any time;
+    a share of 0 turns the faults off.
+    """
 
     def __init__(self, target: str, share: float, seed: int) -> None:
         address = urlsplit(target)
@@ -51,15 +62,15 @@ class FaultProxy:
         connections: set[asyncio.Task[None]] = set()
 
         def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            # A plain function with tasks of its own: asyncio would log the ones that end with the proxy as errors.
+            # A plain function that starts a task: asyncio would log its own tasks as errors if the proxy ends them.
             task = asyncio.ensure_future(self._connection(reader, writer))
             connections.add(task)
 
-            def ended(_: object) -> None:
+            def end_connection(_: object) -> None:
                 connections.discard(task)
-                _reset(writer)  # Here and not in the task: one that is cancelled before its first step runs no line.
+                _reset(writer)  # Not in the task, because a task that is cancelled before its first step runs no line.
 
-            task.add_done_callback(ended)
+            task.add_done_callback(end_connection)
 
         server = await asyncio.start_server(accept, "127.0.0.1", 0, limit=4 * PIECE, backlog=1024)
         self.endpoint = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
@@ -73,7 +84,7 @@ class FaultProxy:
             await asyncio.gather(*connections, return_exceptions=True)
 
     def stop(self) -> None:
-        """End `serve` and every connection; from another thread."""
+        """End `serve` and every connection; callable from another thread."""
         self._loop.call_soon_threadsafe(self._stop.set)
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -83,13 +94,13 @@ class FaultProxy:
                 pass
             await _close(writer)
         except (ConnectionError, asyncio.IncompleteReadError):
-            pass  # Of either side: the other one learns of it by the reset that follows.
+            pass  # One side ended the connection; the reset that follows tells the other side.
         except Exception as error:
-            # The client would take an error of the proxy for a fault that was injected, and try again.
+            # Kept and raised at the end: the client would take the proxy's error for an injected fault, and retry.
             self._error = self._error or error
 
     async def _exchange(self, request: "Head", client: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """Answer one request; False where the connection ends with it."""
+        """Answer one request; return whether the connection stays open."""
         self.requests += 1
         fault = self._random.choice(self.faults) if self._random.random() < self.share else None
         if fault:
@@ -99,51 +110,52 @@ class FaultProxy:
             return False
         body = _body(request, client)
         if fault in ERRORS:
-            # The client reads the answer only after it has sent everything.
+            # The client reads the response only after it has sent everything.
             if request.headers.get("expect"):
                 writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             async for _ in body:
                 pass
-            writer.write(_error_answer(fault, request))
+            writer.write(_error_response(fault, request))
             await writer.drain()
             return True
 
-        # A connection for each request: one that is kept could be ended by the server just as it is used again.
+        # A new connection for each request: the server could end a kept connection just as it is used again.
         server, server_writer = await asyncio.open_connection(*self._target, limit=4 * PIECE)
         server_writer.write(request.raw)
         sending = asyncio.ensure_future(_send(body, server_writer))
         try:
-            while (answer := await _need_head(server)).status < 200:
-                writer.write(answer.raw)
+            while (response := await _require_head(server)).status < 200:
+                writer.write(response.raw)
             if fault == "slow":
                 await asyncio.sleep(self._random.uniform(*SLOW_SECONDS))
-            if fault == "reset_after" or (fault == "cut" and _is_empty(answer, request)):
-                # Read to its end: then the server has done its work.
-                async for _ in _body(answer, server, request):
+            if fault == "reset_after" or (fault == "cut" and _is_empty(response, request)):
+                # At the end of the response the server has done its work.
+                async for _ in _body(response, server, request):
                     pass
                 _reset(writer)
                 return False
             if fault == "cut":
-                await _send_half(answer, _body(answer, server, request), writer)
+                await _send_half(response, _body(response, server, request), writer)
                 _reset(writer)
                 return False
-            # An answer before the request's end (a refusal without "100 Continue"): what follows on the client's
-            # connection may be the rest of this request or the next one.
-            ends = not sending.done() or answer.ends_connection
-            writer.write(answer.raw if sending.done() else answer.raw[:-2] + b"Connection: close\r\n\r\n")
-            await _send(_body(answer, server, request), writer)
+            # If the response comes before the request's end (a refusal without "100 Continue"), the next bytes on the
+            # client's connection may be the rest of this request or the next request, so the connection has to end.
+            ends = not sending.done() or response.ends_connection
+            writer.write(response.raw if sending.done() else response.raw[:-2] + b"Connection: close\r\n\r\n")
+            await _send(_body(response, server, request), writer)
             return not ends
         finally:
             sending.cancel()
-            _reset(server_writer)  # Before the wait, which a stop of the proxy may cut short.
+            _reset(server_writer)  # Before the wait, because a stop of the proxy may cut the wait short.
             await asyncio.gather(sending, return_exceptions=True)
 
 
 @contextmanager
 def fault_proxy(target: str, share: float, seed: int) -> Iterator[FaultProxy]:
-    """A proxy before the server at `target`, in a thread of its own, that spoils `share` of the requests.
+    """Run a proxy in front of the server at `target` in a separate thread; it makes `share` of the requests fail.
 
-    The same seed draws the same faults for the same order of requests; clients that send several at once have none.
+    The same seed draws the same faults for the same order of requests. Clients that send several requests at once have
+    no fixed order.
     """
     proxy = FaultProxy(target, share, seed)
     thread = threading.Thread(target=lambda: asyncio.run(proxy.serve()), name="fault-proxy", daemon=True)
@@ -161,11 +173,14 @@ def fault_proxy(target: str, share: float, seed: int) -> Iterator[FaultProxy]:
 
 @dataclass(frozen=True)
 class Head:
-    """The first lines of a request or an answer: as they came, and their fields by lower-case name."""
+    """The head of a request or a response."""
 
     raw: bytes
+    """The bytes as received, with the empty line at the end."""
     first: str
+    """The first line."""
     headers: dict[str, str]
+    """Values of the fields by lower-case name."""
 
     @property
     def method(self) -> str:
@@ -177,7 +192,7 @@ class Head:
 
     @property
     def length(self) -> int | None:
-        """The body's bytes where they are announced."""
+        """Announced length of the body in bytes; None if there is none."""
         if "transfer-encoding" in self.headers or "content-length" not in self.headers:
             return None
         return int(self.headers["content-length"])
@@ -188,13 +203,13 @@ class Head:
 
     @property
     def ends_connection(self) -> bool:
-        """Of an answer: no other one follows on the connection."""
+        """For a response: whether the connection ends after it."""
         announced = self.headers.get("connection", "").lower() == "close" or self.first.startswith("HTTP/1.0")
         return announced or (self.length is None and not self.chunked and self.status not in (204, 304))
 
 
 async def _read_head(reader: asyncio.StreamReader) -> Head | None:
-    """The next head; None where the connection ended orderly before it."""
+    """Read the next head; return None if the connection ended in order before it."""
     try:
         raw = await reader.readuntil(b"\r\n\r\n")
     except asyncio.IncompleteReadError as error:
@@ -206,19 +221,24 @@ async def _read_head(reader: asyncio.StreamReader) -> Head | None:
     return Head(raw, first, {name.strip().lower(): value.strip() for name, value in pairs})
 
 
-async def _need_head(reader: asyncio.StreamReader) -> Head:
+async def _require_head(reader: asyncio.StreamReader) -> Head:
+    """Read the next head; raise ConnectionResetError if there is none."""
     head = await _read_head(reader)
     if head is None:
         raise ConnectionResetError("the server ended the connection without an answer")
     return head
 
 
-def _is_empty(answer: Head, request: Head) -> bool:
-    return request.method == "HEAD" or answer.status in (204, 304) or answer.length == 0
+def _is_empty(response: Head, request: Head) -> bool:
+    """Return whether a response has no body."""
+    return request.method == "HEAD" or response.status in (204, 304) or response.length == 0
 
 
 async def _body(head: Head, reader: asyncio.StreamReader, request: Head | None = None) -> AsyncIterator[bytes]:
-    """A message's body in pieces, with the marks between chunks as they came; an answer needs its request."""
+    """Yield the body of a message in pieces, with the marks between chunks as received.
+
+    `request` is the request of a response; for the body of a request it is None.
+    """
     if request is not None and _is_empty(head, request):
         return
     if head.chunked:
@@ -238,12 +258,13 @@ async def _body(head: Head, reader: asyncio.StreamReader, request: Head | None =
         async for piece in _exactly(head.length, reader):
             yield piece
     elif request is not None:
-        # An answer that says nothing ends with its connection.
+        # A response without an announced length ends with its connection.
         while piece := await reader.read(PIECE):
             yield piece
 
 
 async def _exactly(size: int, reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    """Yield `size` bytes in pieces; raise IncompleteReadError if the connection ends before."""
     while size > 0:
         piece = await reader.read(min(size, PIECE))
         if not piece:
@@ -253,31 +274,36 @@ async def _exactly(size: int, reader: asyncio.StreamReader) -> AsyncIterator[byt
 
 
 async def _send(body: AsyncIterator[bytes], writer: asyncio.StreamWriter) -> None:
+    """Write a whole body."""
     async for piece in body:
         writer.write(piece)
         await writer.drain()
     await writer.drain()
 
 
-async def _send_half(answer: Head, body: AsyncIterator[bytes], writer: asyncio.StreamWriter) -> None:
-    """The head and the first half of the body. Half of what length is only known at the end of chunks: those are
-    listings, which fit into memory."""
-    writer.write(answer.raw)
-    if answer.length is None:
-        whole = b"".join([piece async for piece in body])
-        writer.write(whole[: len(whole) // 2])
+async def _send_half(response: Head, body: AsyncIterator[bytes], writer: asyncio.StreamWriter) -> None:
+    """Write the head and the first half of the body.
+
+    A body in chunks is read whole, because its length is known only at its end. Such bodies are listings, which fit
+    into memory.
+    """
+    writer.write(response.raw)
+    if response.length is None:
+        whole_body = b"".join([piece async for piece in body])
+        writer.write(whole_body[: len(whole_body) // 2])
         await writer.drain()
         return
-    left = answer.length // 2
+    remaining = response.length // 2
     async for piece in body:
-        writer.write(piece[:left])
+        writer.write(piece[:remaining])
         await writer.drain()
-        left -= len(piece)
-        if left <= 0:
+        remaining -= len(piece)
+        if remaining <= 0:
             return
 
 
-def _error_answer(kind: str, request: Head) -> bytes:
+def _error_response(kind: str, request: Head) -> bytes:
+    """Return an error response of S3, in bytes."""
     status, code, message = ERRORS[kind]
     body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>'
     if request.method == "HEAD":
@@ -286,8 +312,10 @@ def _error_answer(kind: str, request: Head) -> bytes:
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
-    """End the connection at once; the other side's next read fails, where an orderly end would look like an answer's
-    end. Without effect on a connection that has ended."""
+    """End the connection at once, so that the other side's next read fails.
+
+    An orderly end would look like the end of a response. On a connection that has ended, this does nothing.
+    """
     if not writer.transport.is_closing():
         connection: socket.socket = writer.get_extra_info("socket")
         with contextlib.suppress(OSError):
@@ -296,6 +324,6 @@ def _reset(writer: asyncio.StreamWriter) -> None:
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:
-    """End the connection after what was written has gone."""
+    """End the connection after all written bytes are sent."""
     writer.close()
     await writer.wait_closed()

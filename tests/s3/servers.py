@@ -1,7 +1,7 @@
 """S3 servers for tests, on loopback: moto (a simulation) and Ceph's radosgw (a real server).
 
-Moto checks that requests are right, and is there wherever the development packages are. What a server does when
-requests race each other is only seen on a real one: radosgw is the one that Debian packages.
+Moto checks that requests are right, and comes with the development packages. Only a real server shows what happens
+when requests race each other; radosgw is the server that Debian packages.
 """
 
 import os
@@ -32,7 +32,7 @@ RADOSGW_PACKAGES = "apt-get install --no-install-recommends radosgw ceph-mon cep
 
 @dataclass(frozen=True)
 class S3Server:
-    """A running server with one empty bucket, and what a client needs to reach it."""
+    """A running server with one empty bucket, and the address and keys that a client needs."""
 
     endpoint: str
     bucket: str
@@ -41,19 +41,20 @@ class S3Server:
 
     @property
     def uri(self) -> str:
+        """Address of the bucket."""
         return f"s3://{self.bucket}"
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables by which s3fs, Polars, boto3 and PyArrow (for `s3://` addresses only) find the server."""
+        """Variables from which s3fs, Polars, boto3 and PyArrow (for `s3://` addresses only) take address and keys."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": self.access_key,
             "AWS_SECRET_ACCESS_KEY": self.secret_key,
             "AWS_DEFAULT_REGION": REGION,
-            # Rust's object_store, which Polars reads by, documents it for plain http; Polars 2.1 gets by without.
+            # Documented for plain http by Rust's object_store, which Polars reads with; Polars 2.1 works without it.
             "AWS_ALLOW_HTTP": "true",
-            # A developer's own settings never enter, and no client waits for an address that only EC2 machines have.
+            # Keeps a developer's settings out, and keeps clients from waiting for an address that only EC2 has.
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
@@ -62,7 +63,7 @@ class S3Server:
 
 @contextmanager
 def moto_server() -> Iterator[S3Server]:
-    """Moto's server in a process of its own; its objects lie in that process and go with it."""
+    """Run moto's server in a separate process; its objects are in the memory of that process."""
     port = free_port()
     server = S3Server(f"http://127.0.0.1:{port}", BUCKET, ACCESS_KEY, SECRET_KEY)
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
@@ -72,24 +73,26 @@ def moto_server() -> Iterator[S3Server]:
 
 
 def radosgw_missing() -> str | None:
-    """Why `radosgw_server` cannot run here; None where it can."""
+    """Return why `radosgw_server` cannot run here; None if it can."""
     missing = [program for program in RADOSGW_PROGRAMS if shutil.which(program) is None]
     return f"{', '.join(missing)} not installed; on Debian: {RADOSGW_PACKAGES}" if missing else None
 
 
 @contextmanager
 def radosgw_server() -> Iterator[S3Server]:
-    """The smallest Ceph that serves S3: one monitor, one OSD that keeps objects in memory, one radosgw.
+    """Run the smallest Ceph that serves S3: one monitor, one OSD that keeps objects in memory, one radosgw.
 
-    It has no manager daemon: only statistics are missing without one. It differs from AWS in three ways that tests
-    meet: completing a multipart upload ignores conditions, an If-Match is only right without the ETag's quotes, and an
-    upload without a Content-Length (PyArrow's over plain http) is refused.
+    There is no manager daemon, so only statistics are missing. Three differences from AWS matter to tests: completing
+    a multipart upload ignores conditions, an If-Match only works without the quotes of the ETag, and an upload without
+    a Content-Length (PyArrow's over plain http) is refused.
+
+    Raises RuntimeError if Ceph is not installed.
     """
     if reason := radosgw_missing():
         raise RuntimeError(reason)
     port = free_port()
     server = S3Server(f"http://127.0.0.1:{port}", BUCKET, ACCESS_KEY, SECRET_KEY)
-    # The daemons' sockets lie here, and a socket's path has 107 characters at most: not under pytest's long tmp_path.
+    # The daemons' sockets are in this folder, and a socket's path has at most 107 characters: tmp_path is too long.
     with tempfile.TemporaryDirectory(prefix="ceph-") as name, ExitStack() as running:
         folder = Path(name)
         config = folder / "ceph.conf"
@@ -145,7 +148,7 @@ log_to_stderr = true
 err_to_stderr = true
 debug_rocksdb = 0
 
-# One copy on one OSD: what Ceph would warn of, or refuse, on a cluster that is to keep data.
+# One copy on one OSD; on a cluster that has to keep data, Ceph would warn of this or refuse it.
 osd_objectstore = memstore
 memstore_device_bytes = 4294967296
 osd_pool_default_size = 1
@@ -165,7 +168,7 @@ rgw_enable_apis = s3
 rgw_data = {folder}
 
 [mon]
-# By its address the monitor finds itself in mon_host; left to itself it passes loopback over.
+# With this address the monitor finds itself in mon_host; by default it skips loopback addresses.
 public_addrv = {monitor}
 
 [osd]
@@ -182,19 +185,19 @@ class Daemon:
     log: Path
 
     def check(self) -> None:
-        """Raise with the end of its output if it has ended."""
+        """Raise RuntimeError with the end of the output if the process has ended."""
         if (code := self.process.poll()) is not None:
             raise RuntimeError(f"{self.process.args!r} ended with {code}:\n{self.output()}")
 
     def output(self) -> str:
-        """The end of what it has said."""
+        """Return the last 4,000 characters of the output."""
         return self.log.read_text(errors="replace")[-4000:]
 
 
 @contextmanager
 def _process(command: Sequence[str], log: Path) -> Iterator[Daemon]:
-    """A running command, killed on leaving: nothing that these servers hold is worth an orderly end."""
-    # Where the system can do it, a killed test run takes its servers along.
+    """Run a command and kill it on leaving; these servers hold nothing that needs an orderly end."""
+    # If the system has setpriv, the servers of a killed test run are killed too.
     with_parent = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -208,13 +211,15 @@ def _process(command: Sequence[str], log: Path) -> Iterator[Daemon]:
 
 
 def _call(command: Sequence[str]) -> None:
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600, check=False)
-    if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}:\n{(done.stdout + done.stderr)[-4000:]}")
+    """Run a command to its end; raise RuntimeError with the end of its output if it fails."""
+    result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600, check=False)
+    if result.returncode != 0:
+        output = result.stdout + result.stderr
+        raise RuntimeError(f"{' '.join(command)} ended with {result.returncode}:\n{output[-4000:]}")
 
 
 def _make_bucket(server: S3Server, daemon: Daemon, seconds: float = 600) -> None:
-    """Create the bucket as soon as the server answers."""
+    """Create the bucket as soon as the server answers; raise RuntimeError after `seconds`."""
     client = boto3.client(
         "s3",
         endpoint_url=server.endpoint,
@@ -223,7 +228,7 @@ def _make_bucket(server: S3Server, daemon: Daemon, seconds: float = 600) -> None
         aws_secret_access_key=server.secret_key,
         config=Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=60),
     )
-    end = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds
     with closing(client):
         while True:
             daemon.check()
@@ -231,13 +236,13 @@ def _make_bucket(server: S3Server, daemon: Daemon, seconds: float = 600) -> None
                 client.create_bucket(Bucket=server.bucket)
                 return
             except (BotoCoreError, ClientError) as error:
-                if time.monotonic() > end:
+                if time.monotonic() > deadline:
                     raise RuntimeError(f"no bucket after {seconds} s:\n{daemon.output()}") from error
                 time.sleep(0.1)
 
 
 def free_port() -> int:
-    """A port of loopback that nothing listens on now."""
+    """Return a port of loopback that nothing listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -16,15 +16,15 @@ def test_notebook_of_a_run_on_s3(prefix: str, tmp_path: Path, monkeypatch: pytes
     config = fake_config(tmp_path).model_copy(update={"root": prefix})
     run_locally(config)
     monkeypatch.setenv("SERL_RUN", config.uri)
-    told = executed("read_from_s3")
-    assert f"{config.uri}: iterations [0, 1, 2]" in told.text and len(told.pictures) == 1
+    output = executed("read_from_s3")
+    assert f"{config.uri}: iterations [0, 1, 2]" in output.text and len(output.pictures) == 1
     run = open_run(config.uri)
-    assert run.files("responses", 2)[0] in told.text
-    # What Polars counted through its own reader, by what this software reads.
-    found = run.table("responses").join(run.table("rewards"), on=["iteration", "question_id", "sample_index"])
-    count = found.group_by("iteration", "status").agg(pl.len(), pl.col("response").str.len_chars().mean())
-    for iteration, status, rows, _ in count.rows():
+    assert run.files("responses", 2)[0] in output.text
+    # The notebook counts with Polars' own reader; the expected counts come from this software's reader.
+    rewarded = run.table("responses").join(run.table("rewards"), on=["iteration", "question_id", "sample_index"])
+    counts = rewarded.group_by("iteration", "status").agg(pl.len(), pl.col("response").str.len_chars().mean())
+    for iteration, status, rows, _ in counts.rows():
         assert any(
             [cell.strip() for cell in line.split("┆")][:3] == [f"│ {iteration}", status, str(rows)]
-            for line in told.text.splitlines()
+            for line in output.text.splitlines()
         ), (iteration, status)

@@ -1,4 +1,4 @@
-"""Whole runs on S3: the same digests as in a folder, whatever the network does, and one of two racing runs."""
+"""Whole runs on S3: the same digests as in a folder, with a faulty network, and with two processes that race."""
 
 import json
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from tests.s3.servers import S3Server
 
 
 def outputs(uri: str) -> dict[str, Any]:
-    """Digests and rows of everything that a run made, by iteration and stage."""
+    """Return names, rows and digests of all output files of a run, by iteration and stage."""
     run = open_run(uri)
     return {
         f"{number} {stage}": _digests(manifest)
@@ -31,7 +31,10 @@ def outputs(uri: str) -> dict[str, Any]:
 
 
 def _digests(manifest: Manifest) -> dict[str, list[tuple[str, int, str]]]:
-    """Folders are stored under the same names, except imported ones, which a folder run does not copy."""
+    """Return (name, rows, digest) of each file of each output.
+
+    Only names are compared, not paths, because a run in a folder does not copy imported folders.
+    """
     return {
         kind: [(Path(file.path).name, file.rows or 0, file.sha256) for file in output.files]
         for kind, output in manifest.outputs.items()
@@ -49,7 +52,7 @@ def on_s3(config: RunConfig, prefix: str) -> RunConfig:
     return config.model_copy(update={"root": prefix})
 
 
-def test_a_run_on_s3_has_the_digests_of_one_in_a_folder(local: RunConfig, prefix: str) -> None:
+def test_a_run_on_s3_has_the_digests_of_a_run_in_a_folder(local: RunConfig, prefix: str) -> None:
     config = on_s3(local, prefix)
     run_locally(config)
     assert outputs(config.uri) == outputs(local.uri)
@@ -63,12 +66,12 @@ def test_a_run_on_s3_has_the_digests_of_one_in_a_folder(local: RunConfig, prefix
 
 @pytest.mark.slow
 def test_the_cut_quickstart_runs_on_s3(cut_quickstart: Path, prefix: str) -> None:
-    """The main job, as a user runs it: warm start, engine, trainer, Prefect, a kept policy, the curve."""
+    """The main job as a user runs it: warm start, engine, trainer, Prefect, a kept policy, the learning curve."""
     serl("run", "configs/quickstart.yaml", *CUT, "--set", f"root={prefix}", expect=0)
     uri = f"{prefix}/quickstart"
     assert outputs(uri) == outputs(str(cut_quickstart))
-    shown = json.loads(serl("show", uri, "--json").stdout)
-    assert [row["iteration"] for row in shown["iterations"]] == [0, 1, 2]
+    summary = json.loads(serl("show", uri, "--json").stdout)
+    assert [row["iteration"] for row in summary["iterations"]] == [0, 1, 2]
     assert open_run(uri).store.read("reports/learning_curve.png")[:4] == b"\x89PNG"
     again = serl("run", "configs/quickstart.yaml", *CUT, "--set", f"root={prefix}", expect=0)
     assert "nothing to do" in again.stdout
@@ -83,9 +86,7 @@ def faulty(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[
             yield prefix, proxy
 
 
-def test_a_run_through_a_network_that_fails_a_fifth_of_the_requests(
-    local: RunConfig, faulty: tuple[str, FaultProxy]
-) -> None:
+def test_a_run_survives_failures_of_a_fifth_of_all_requests(local: RunConfig, faulty: tuple[str, FaultProxy]) -> None:
     prefix, proxy = faulty
     config = on_s3(local, prefix)
     run_locally(config)
@@ -100,7 +101,7 @@ def test_three_pairs_start_the_same_run(local: RunConfig, prefix: str, lease: bo
     with racers(2, lease=lease) as pair:
         for number in range(3):
             config = on_s3(local, f"{prefix}/{number}")
-            said = pair.race(config)
-            assert "done" in said
-            assert all(line == "done" or "is being worked on by" in line for line in said)
+            outcomes = pair.race(config)
+            assert "done" in outcomes
+            assert all(outcome == "done" or "is being worked on by" in outcome for outcome in outcomes)
             assert outputs(config.uri) == outputs(local.uri)

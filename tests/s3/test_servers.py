@@ -1,4 +1,4 @@
-"""The servers and the proxy that the other S3 tests stand on."""
+"""The servers and the proxy that the other S3 tests use."""
 
 import errno
 import filecmp
@@ -29,7 +29,7 @@ def file_system(server: S3Server, endpoint: str | None = None, attempts: int = 1
 
 
 def client(server: S3Server, endpoint: str) -> Any:
-    """One that tries nothing twice."""
+    """Return a client that retries nothing."""
     return boto3.client(
         "s3",
         endpoint_url=endpoint,
@@ -65,7 +65,7 @@ def test_create_only_refuses_the_second_writer(server: S3Server) -> None:
     files.pipe_file(path, b"first", mode="create")
     with pytest.raises(OSError) as refused:
         files.pipe_file(path, b"second", mode="create")
-    # s3fs knows the refusal by the text that AWS sends with it; radosgw sends only the status, 412.
+    # s3fs recognizes the refusal by the text that AWS sends; radosgw sends only the status, 412.
     assert isinstance(refused.value, FileExistsError) or refused.value.errno == errno.EINVAL
     assert files.cat_file(path) == b"first"
 
@@ -86,7 +86,7 @@ def test_large_file_passes_the_proxy_unchanged(server: S3Server, tmp_path: Path)
     assert filecmp.cmp(sent, received, shallow=False)
 
 
-def test_retries_get_small_files_through_every_fault(server: S3Server) -> None:
+def test_retries_transfer_small_files_despite_every_fault(server: S3Server) -> None:
     with fault_proxy(server.endpoint, share=0.2, seed=1) as proxy:
         files = file_system(server, proxy.endpoint, attempts=10)
         contents = {f"{server.bucket}/small/{number}": str(number).encode() * 50 for number in range(200)}
@@ -94,9 +94,9 @@ def test_retries_get_small_files_through_every_fault(server: S3Server) -> None:
         assert files.cat(list(contents)) == contents
         assert set(proxy.injected) == set(FAULTS)
         proxy.share = 0
-        before = proxy.injected.total()
+        faults = proxy.injected.total()
         assert len(files.ls(f"{server.bucket}/small")) == 200
-        assert proxy.injected.total() == before
+        assert proxy.injected.total() == faults
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What `storage` promises holds on S3: create-only writes, whole reads of any size, clear refusals."""
+"""The promises of `storage` hold on S3: create-only writes, whole reads of any size, clear errors."""
 
 import os
 import threading
@@ -28,25 +28,25 @@ def test_the_first_create_wins(store: Store) -> None:
 
 
 def test_a_race_has_one_content_and_at_most_one_winner(store: Store) -> None:
-    won: list[int] = []
+    winners: list[int] = []
     barrier = threading.Barrier(8)
 
     def race(number: int) -> None:
         barrier.wait()
         if store.create("manifests/one.json", f"{number}".encode() * 10_000):
-            won.append(number)
+            winners.append(number)
 
-    racing = [threading.Thread(target=race, args=(number,)) for number in range(8)]
-    for thread in racing:
+    threads = [threading.Thread(target=race, args=(number,)) for number in range(8)]
+    for thread in threads:
         thread.start()
-    for thread in racing:
+    for thread in threads:
         thread.join()
     content = store.read("manifests/one.json")
-    assert len(won) <= 1  # none when the winner's answer was lost and it asked again
-    assert content in {f"{number}".encode() * 10_000 for number in (won or range(8))}
+    assert len(winners) <= 1  # none if the winner's response was lost and the winner retried
+    assert content in {f"{number}".encode() * 10_000 for number in (winners or range(8))}
 
 
-def test_what_is_there(store: Store) -> None:
+def test_names_listings_and_sizes_follow_every_write(store: Store) -> None:
     assert store.names("t") == [] and store.listing() == {} and not store.exists("t/a")
     for path in ("t/b.json", "t/a.json", "t/deep/c.json"):
         store.create(path, b"1")
@@ -62,22 +62,22 @@ def test_what_is_there(store: Store) -> None:
         store.read("t/a.json")
 
 
-def test_a_listing_while_another_process_writes_the_first_file(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """s3fs finds nothing, asks once more what the path is, and is told that it is a folder."""
+def test_a_listing_while_another_process_writes_a_first_file(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """s3fs finds nothing, requests the kind of the path, and by then the path is a folder."""
     file_system = s3._file_system(attempts=10)
-    asked = []
+    requested_paths = []
 
     async def info(path: str, **options: object) -> dict[str, object]:
-        asked.append(path)
+        requested_paths.append(path)
         await file_system._pipe_file(f"{path}/v1/part", b"1")
         return dict(await type(file_system)._info(file_system, path, **options))
 
     monkeypatch.setattr(file_system, "_info", info)
-    assert store.listing("policy") == {} and len(asked) == 1
-    assert store.listing("policy") == {"policy/v1/part": 1} and len(asked) == 1
+    assert store.listing("policy") == {} and len(requested_paths) == 1
+    assert store.listing("policy") == {"policy/v1/part": 1} and len(requested_paths) == 1
 
 
-def test_folders_made_in_a_console_are_no_files(prefix: str) -> None:
+def test_folders_made_in_a_console_are_not_files(prefix: str) -> None:
     """They are empty objects whose names end with a slash."""
     store = Store(prefix)
     file_system = s3._file_system(attempts=10)
@@ -92,14 +92,14 @@ def test_folders_made_in_a_console_are_no_files(prefix: str) -> None:
 def test_a_snapshot_stays_as_it_was(store: Store) -> None:
     store.create("manifests/a.json", b"a")
     store.create("votes/part", b"12")
-    now = store.snapshot("manifests")
+    snapshot = store.snapshot("manifests")
     store.create("manifests/b.json", b"b")
     store.remove(["manifests/a.json"])
-    assert now.read("manifests/a.json") == b"a" and not now.exists("manifests/b.json")
-    assert now.size("votes/part") == 2 and now.names("") == ["manifests", "votes"]
+    assert snapshot.read("manifests/a.json") == b"a" and not snapshot.exists("manifests/b.json")
+    assert snapshot.size("votes/part") == 2 and snapshot.names("") == ["manifests", "votes"]
 
 
-def test_large_files_go_up_and_down_in_parallel_pieces(
+def test_large_files_are_transferred_in_parallel_pieces(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(storage.store, "RANGE_BYTES", 2**22)
@@ -117,15 +117,15 @@ def test_large_files_go_up_and_down_in_parallel_pieces(
     assert [path.name for path in (tmp_path / "there").iterdir()] == ["weights"]
 
 
-def test_an_empty_file_comes_down(store: Store, tmp_path: Path) -> None:
-    """A range request on an empty object is refused by S3."""
+def test_an_empty_file_can_be_downloaded(store: Store, tmp_path: Path) -> None:
+    """S3 refuses a range request on an empty object."""
     (tmp_path / "merges.txt").touch()
     store.create_from_file("policy/abc/merges.txt", tmp_path / "merges.txt")
     store.download("policy/abc/merges.txt", tmp_path / "there", 0)
     assert (tmp_path / "there").read_bytes() == b""
 
 
-def test_unfinished_uploads_are_found_and_given_up(store: Store) -> None:
+def test_unfinished_uploads_are_listed_and_aborted(store: Store) -> None:
     backend = store._backend
     assert isinstance(backend, s3.S3Prefix)
     key = f"{backend.prefix}/policy/abc/weights"
@@ -138,13 +138,13 @@ def test_unfinished_uploads_are_found_and_given_up(store: Store) -> None:
     assert store.unfinished_uploads() == []
 
 
-def test_the_root_can_be_written_and_nothing_stays(store: Store) -> None:
+def test_checks_of_the_root_leave_nothing_behind(store: Store) -> None:
     store.check_reachable()
     store.check_writable()
     assert store.listing() == {}
 
 
-def test_a_store_that_ignores_conditions_is_found_out(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_ignores_conditions_is_refused(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     pipe = store._backend._fs.pipe_file  # type: ignore[attr-defined]
     ignoring = lambda path, data, mode="overwrite", **more: pipe(path, data, **more)  # noqa: E731
     monkeypatch.setattr(store._backend._fs, "pipe_file", ignoring)  # type: ignore[attr-defined]
@@ -157,16 +157,16 @@ def test_no_such_bucket(store: Store) -> None:
         open_run("s3://nowhere/runs/quickstart")
 
 
-def test_wrong_credentials_are_refused_in_one_line_without_the_secret(
+def test_the_error_for_wrong_credentials_hides_the_secret(
     store: Store, server: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if "moto" in os.environ.get("PYTEST_CURRENT_TEST", ""):
-        pytest.skip("moto lets everybody in")
+        pytest.skip("moto accepts any credentials")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not-the-secret")
     s3._file_system.cache_clear()
-    with pytest.raises(StorageError, match="check the credentials") as found:
+    with pytest.raises(StorageError, match="check the credentials") as error:
         Store(store.uri).check_reachable()
-    assert "not-the-secret" not in str(found.value) and "\n" not in str(found.value)
+    assert "not-the-secret" not in str(error.value) and "\n" not in str(error.value)
 
 
 def test_no_credentials(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,9 +177,7 @@ def test_no_credentials(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         Store(store.uri).check_reachable()
 
 
-def test_an_endpoint_that_nobody_listens_at_is_said_within_seconds(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_dead_endpoint_is_reported_within_seconds(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     s3._file_system.cache_clear()
     with pytest.raises(StorageError, match="check the network and AWS_ENDPOINT_URL"):
@@ -193,7 +191,7 @@ def test_a_lease_on_s3(store: Store) -> None:
         assert store.names("lease") == ["000002.json"]
 
 
-def test_tables_are_read_by_polars_and_pyarrow_themselves(prefix: str) -> None:
+def test_polars_and_pyarrow_read_tables_by_themselves(prefix: str) -> None:
     import polars as pl
 
     from storage.tables import encode, versioned
@@ -203,6 +201,6 @@ def test_tables_are_read_by_polars_and_pyarrow_themselves(prefix: str) -> None:
     Store(prefix).create("votes/iteration=0001/key=kabc/part-00000.parquet", encode(table))
     uri = f"{prefix}/votes/iteration=0001/key=kabc/part-00000.parquet"
     assert pl.read_parquet(uri).to_arrow().equals(table.cast(pl.read_parquet(uri).to_arrow().schema))
-    whole = pl.scan_parquet(f"{prefix}/votes/", hive_partitioning=True).collect()
-    assert whole["iteration"].to_list() == [1, 1]
+    all_votes = pl.scan_parquet(f"{prefix}/votes/", hive_partitioning=True).collect()
+    assert all_votes["iteration"].to_list() == [1, 1]
     assert pyarrow.dataset.dataset(uri).to_table().equals(table)

@@ -1,4 +1,4 @@
-"""The container side, as far as its files alone can tell: images, the compose set-up, the Kubernetes job template."""
+"""Container files, checked without a container: images, the compose services, the Kubernetes job template."""
 
 import fnmatch
 import json
@@ -32,26 +32,28 @@ every_dockerfile = pytest.mark.parametrize("file", DOCKERFILES, ids=lambda file:
 
 
 def instructions(file: Path) -> list[tuple[str, str]]:
-    """Keyword and arguments of each instruction; comments and line ends are taken out."""
+    """Return (keyword, arguments) of each instruction, without comments and line breaks."""
     text = re.sub(r"^\s*#.*\n", "", file.read_text(), flags=re.MULTILINE).replace("\\\n", " ")
     lines = [line.split(maxsplit=1) for line in text.splitlines() if line.strip()]
-    return [(keyword.upper(), " ".join(rest.split())) for keyword, rest in lines]
+    return [(keyword.upper(), " ".join(arguments.split())) for keyword, arguments in lines]
 
 
-def of(file: Path, keyword: str) -> list[str]:
-    return [rest for found, rest in instructions(file) if found == keyword]
+def arguments_of(file: Path, keyword: str) -> list[str]:
+    """Return the arguments of each instruction with this keyword."""
+    return [arguments for name, arguments in instructions(file) if name == keyword]
 
 
 def is_pinned(image: str) -> bool:
-    """Whether the tag names a version down to its last number: one that nobody moves on to other software."""
+    """Return whether the image's tag is a full version, which does not move to other software."""
     name, _, tag = image.rpartition(":")
     return bool(name) and re.match(r"\d+\.\d+", tag) is not None and "latest" not in tag
 
 
 def services() -> dict[str, dict[str, Any]]:
-    found = yaml.safe_load(COMPOSE)["services"]
-    assert isinstance(found, dict)
-    return found
+    """Return the services of the compose file by name."""
+    services = yaml.safe_load(COMPOSE)["services"]
+    assert isinstance(services, dict)
+    return services
 
 
 def test_both_images_are_described() -> None:
@@ -66,25 +68,25 @@ def test_both_images_are_described() -> None:
         ("python:latest", False), ("python:slim", False), ("localhost:5000/python", False),
     ],
 )  # fmt: skip
-def test_what_counts_as_pinned(image: str, pinned: bool) -> None:
+def test_only_a_full_version_counts_as_pinned(image: str, pinned: bool) -> None:
     assert is_pinned(image) == pinned
 
 
 @every_dockerfile
-def test_images_start_from_a_version_and_end_as_nobody_special(file: Path) -> None:
-    assert all(is_pinned(image) for image in of(file, "FROM"))
-    users = of(file, "USER")
+def test_images_start_from_a_version_and_run_without_root(file: Path) -> None:
+    assert all(is_pinned(image) for image in arguments_of(file, "FROM"))
+    users = arguments_of(file, "USER")
     assert users[-1] == f"{UID}:{UID}"  # a number, since Kubernetes asks whether it is root
-    assert f"--uid {UID}" in " ".join(of(file, "RUN"))
+    assert f"--uid {UID}" in " ".join(arguments_of(file, "RUN"))
     assert [keyword for keyword, _ in instructions(file)][-2:] == ["ENTRYPOINT", "CMD"]
-    assert json.loads(of(file, "ENTRYPOINT")[-1]) == ["tini", "--"]
-    assert json.loads(of(file, "CMD")[-1])[:5] == ["prefect", "worker", "start", "--pool", file.stem]
+    assert json.loads(arguments_of(file, "ENTRYPOINT")[-1]) == ["tini", "--"]
+    assert json.loads(arguments_of(file, "CMD")[-1])[:5] == ["prefect", "worker", "start", "--pool", file.stem]
 
 
 @every_dockerfile
-def test_nothing_is_fetched_past_the_package_managers_nor_kept(file: Path) -> None:
-    assert of(file, "ADD") == []
-    runs = of(file, "RUN")
+def test_only_package_managers_fetch_and_no_cache_is_kept(file: Path) -> None:
+    assert arguments_of(file, "ADD") == []
+    runs = arguments_of(file, "RUN")
     assert not any(re.search(r"\b(curl|wget|git clone)\b|https?://", run) for run in runs)
     for run in runs:
         assert ("apt-get install" in run) == ("rm -rf /var/lib/apt/lists/*" in run)
@@ -94,80 +96,80 @@ def test_nothing_is_fetched_past_the_package_managers_nor_kept(file: Path) -> No
 
 
 @every_dockerfile
-def test_all_that_is_copied_exists_and_reaches_the_builder(file: Path) -> None:
-    kept = [line[1:] for line in (REPOSITORY / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+def test_every_copied_path_exists_and_reaches_the_builder(file: Path) -> None:
+    sent = [line[1:] for line in (REPOSITORY / ".dockerignore").read_text().splitlines() if line.startswith("!")]
     sources = [
         source
-        for copy in of(file, "COPY")
+        for copy in arguments_of(file, "COPY")
         for source in [word for word in shlex.split(copy) if not word.startswith("--")][:-1]
     ]
     assert all((REPOSITORY / source).exists() for source in sources)
-    assert all(source in kept for source in sources)
+    assert all(source in sent for source in sources)
     packages = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
     assert {name.partition(".")[0] for name in packages} <= set(sources)
 
 
-def test_the_builder_gets_what_is_copied_and_no_more() -> None:
-    first, *others = [
+def test_the_builder_gets_the_copied_paths_and_no_more() -> None:
+    first, *exceptions = [
         line for line in (REPOSITORY / ".dockerignore").read_text().split("\n") if line[:1] not in ("", "#")
     ]
-    copied = {source for file in DOCKERFILES for copy in of(file, "COPY") for source in shlex.split(copy)}
+    copied = {source for file in DOCKERFILES for copy in arguments_of(file, "COPY") for source in shlex.split(copy)}
     assert first == "*"
-    assert all(line[1:] in copied for line in others if line.startswith("!"))
-    assert not any(fnmatch.fnmatch("docker/.env", line[1:]) for line in others if line.startswith("!"))
+    assert all(line[1:] in copied for line in exceptions if line.startswith("!"))
+    assert not any(fnmatch.fnmatch("docker/.env", line[1:]) for line in exceptions if line.startswith("!"))
 
 
 @every_dockerfile
-def test_a_change_of_code_installs_no_dependency_anew(file: Path) -> None:
-    rest = [rest for _, rest in instructions(file)]
-    installed = next(index for index, words in enumerate(rest) if "--requirement" in words)
-    assert "--constraint" in rest[installed] and "constraints.txt" in rest[installed]
-    before = {word for keyword, words in instructions(file)[:installed] if keyword == "COPY" for word in words.split()}
-    assert before == {"pyproject.toml", "constraints.txt", "./"}
-    assert any("--no-deps --editable ." in words for words in rest[installed:])
+def test_a_change_of_code_does_not_reinstall_dependencies(file: Path) -> None:
+    steps = instructions(file)
+    install = next(index for index, (_, arguments) in enumerate(steps) if "--requirement" in arguments)
+    assert "--constraint" in steps[install][1] and "constraints.txt" in steps[install][1]
+    copied = {word for keyword, arguments in steps[:install] if keyword == "COPY" for word in arguments.split()}
+    assert copied == {"pyproject.toml", "constraints.txt", "./"}
+    assert any("--no-deps --editable ." in arguments for _, arguments in steps[install:])
 
 
 @every_dockerfile
 def test_the_requirements_are_those_of_the_package(file: Path, tmp_path: Path) -> None:
-    """The line of Python that reads them out of pyproject.toml, run as the builder runs it."""
-    run = next(run for run in of(file, "RUN") if "tomllib" in run)
+    """The test runs the line of Python that reads them from pyproject.toml as the builder does."""
+    run = next(run for run in arguments_of(file, "RUN") if "tomllib" in run)
     program = shlex.split(run.split(">")[0])
     assert program[:2] == ["python", "-c"]
     shutil.copy(REPOSITORY / "pyproject.toml", tmp_path)
     python = shutil.which("python3") or "python3"
-    done = subprocess.run([python, *program[1:]], cwd=tmp_path, capture_output=True, text=True, check=True)
+    result = subprocess.run([python, *program[1:]], cwd=tmp_path, capture_output=True, text=True, check=True)
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     extra = project["optional-dependencies"]["gpu"] if file.stem == "gpu" else []
-    assert done.stdout.splitlines() == [*project["dependencies"], *extra]
+    assert result.stdout.splitlines() == [*project["dependencies"], *extra]
 
 
 @every_dockerfile
-def test_an_image_knows_its_commit_and_none_is_made_without(file: Path) -> None:
-    found = instructions(file)
-    assert ("ARG", 'SERL_COMMIT=""') in found
-    after = found[found.index(("ARG", 'SERL_COMMIT=""')) :]
-    assert not any("pip install" in rest for _, rest in after)  # a new commit alone changes no layer of packages
-    (check,) = [rest for keyword, rest in after if keyword == "RUN"]
+def test_an_image_knows_its_commit_and_needs_one(file: Path) -> None:
+    steps = instructions(file)
+    assert ("ARG", 'SERL_COMMIT=""') in steps
+    after = steps[steps.index(("ARG", 'SERL_COMMIT=""')) :]
+    assert not any("pip install" in arguments for _, arguments in after)  # a new commit changes no layer of packages
+    (check,) = [arguments for keyword, arguments in after if keyword == "RUN"]
     for commit, code in (("", 1), ("1a2b3c4d", 0)):
-        done = subprocess.run(["sh", "-c", check], env={**os.environ, "SERL_COMMIT": commit}, capture_output=True)
-        assert done.returncode == code
-    assert any("SERL_COMMIT=$SERL_COMMIT" in rest for keyword, rest in after if keyword == "ENV")
-    labels = " ".join(of(file, "LABEL"))
+        result = subprocess.run(["sh", "-c", check], env={**os.environ, "SERL_COMMIT": commit}, capture_output=True)
+        assert result.returncode == code
+    assert any("SERL_COMMIT=$SERL_COMMIT" in arguments for keyword, arguments in after if keyword == "ENV")
+    labels = " ".join(arguments_of(file, "LABEL"))
     for name in ("title", "description", "licenses", "revision"):
         assert f"org.opencontainers.image.{name}=" in labels
 
 
-def test_the_gpu_image_has_the_constraints_that_vllm_leaves() -> None:
-    run = next(run for run in of(DOCKER / "gpu.Dockerfile", "RUN") if "sed " in run)
+def test_the_gpu_image_drops_only_the_numpy_constraint() -> None:
+    run = next(run for run in arguments_of(DOCKER / "gpu.Dockerfile", "RUN") if "sed " in run)
     (expression,) = re.findall(r"sed '([^']*)'", run)
     constraints = (REPOSITORY / "constraints.txt").read_text()
-    left = subprocess.run(["sed", expression], input=constraints, capture_output=True, text=True, check=True).stdout
-    assert set(constraints.splitlines()) - set(left.splitlines()) == set(re.findall(r"^numpy==.*$", constraints, re.M))
+    kept = subprocess.run(["sed", expression], input=constraints, capture_output=True, text=True, check=True).stdout
+    assert set(constraints.splitlines()) - set(kept.splitlines()) == set(re.findall(r"^numpy==.*$", constraints, re.M))
 
 
 @pytest.fixture
 def on_own_gpus(tmp_path: Path) -> Iterator[Any]:
-    """Starts the script of that name as a replica on a machine with three GPUs, whose numbers a stand-in tells."""
+    """A function that starts on_own_gpus.sh as one replica; a stand-in for nvidia-smi reports three GPUs."""
     smi = tmp_path / "nvidia-smi"
     smi.write_text("#!/bin/sh\nprintf '0\\n1\\n2\\n'\n")
     smi.chmod(0o755)
@@ -190,31 +192,32 @@ def on_own_gpus(tmp_path: Path) -> Iterator[Any]:
         process.communicate()
 
 
-def _got(process: subprocess.Popen[str]) -> str:
+def _gpus(process: subprocess.Popen[str]) -> str:
+    """Return the line that names the GPUs of a replica."""
     assert process.stdout is not None
     return [process.stdout.readline().strip() for _ in range(2)][1]
 
 
 @pytest.mark.skipif(shutil.which("flock") is None, reason="flock is of util-linux")
-def test_replicas_get_gpus_of_their_own_and_leave_them_when_killed(on_own_gpus: Any) -> None:
+def test_replicas_share_no_gpu_and_free_theirs_when_killed(on_own_gpus: Any) -> None:
     first, second = on_own_gpus(1), on_own_gpus(2)
-    assert {_got(first), _got(second)} in ({"got 0", "got 1,2"}, {"got 2", "got 0,1"}, {"got 1", "got 0,2"})
+    assert {_gpus(first), _gpus(second)} in ({"got 0", "got 1,2"}, {"got 2", "got 0,1"}, {"got 1", "got 0,2"})
     third = on_own_gpus(1)
     assert "0 of 3 GPUs are free, expected 1" in third.communicate(timeout=HANG_SECONDS)[1]
     assert third.returncode == 1
     second.kill()
     second.wait()
-    assert len(_got(on_own_gpus(2)).split(",")) == 2
+    assert len(_gpus(on_own_gpus(2)).split(",")) == 2
 
 
-def test_services_are_made_of_what_is_there() -> None:
+def test_services_refer_to_existing_files_and_volumes() -> None:
     compose = yaml.safe_load(COMPOSE)
     for name, service in services().items():
         if "build" in service:
             build = service["build"]
             context = (DOCKER / build["context"]).resolve()
             assert context == REPOSITORY.resolve() and (context / build["dockerfile"]) in DOCKERFILES
-            declared = {argument.partition("=")[0] for argument in of(context / build["dockerfile"], "ARG")}
+            declared = {argument.partition("=")[0] for argument in arguments_of(context / build["dockerfile"], "ARG")}
             assert set(build["args"]) <= declared
             assert re.fullmatch(rf"serl-{Path(build['dockerfile']).stem}:\$\{{SERL_COMMIT:\?.+\}}", service["image"])
         else:
@@ -226,34 +229,35 @@ def test_services_are_made_of_what_is_there() -> None:
     assert set(compose["volumes"]) <= used
 
 
-def test_the_services_are_what_the_compose_specification_takes() -> None:
+def test_the_services_conform_to_the_compose_specification() -> None:
     check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
-    done = subprocess.run([*check, DOCKER / "compose.yaml"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
+    result = subprocess.run([*check, DOCKER / "compose.yaml"], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout
 
 
-def test_what_waits_for_health_can_see_it() -> None:
+def test_services_that_others_wait_for_have_a_health_check() -> None:
     for service in services().values():
-        for other, how in service.get("depends_on", {}).items():
-            if how["condition"] == "service_healthy":
-                assert "healthcheck" in services()[other]
+        for name, dependency in service.get("depends_on", {}).items():
+            condition = dependency["condition"]
+            if condition == "service_healthy":
+                assert "healthcheck" in services()[name]
             else:
-                assert how["condition"] == "service_completed_successfully" and services()[other]["restart"] == "no"
+                assert condition == "service_completed_successfully" and services()[name]["restart"] == "no"
     for name in ("postgres", "server", "s3"):
         assert services()[name]["healthcheck"]["test"][0] == "CMD"
     assert all("restart" in service and service["stop_grace_period"] == "30s" for service in services().values())
 
 
-def test_ports_are_open_to_this_machine_alone() -> None:
+def test_ports_are_open_to_this_machine_only() -> None:
     ports = [port for service in services().values() for port in service.get("ports", [])]
     assert ports and all(port.startswith("127.0.0.1:") for port in ports)
 
 
-def test_every_variable_is_explained_in_the_example_and_none_has_a_secret() -> None:
+def test_the_example_has_every_variable_and_no_secret() -> None:
     used = dict(re.findall(r"\$\{([A-Z_]+)(:\?|[^}]*)", re.sub(r"^\s*#.*$", "", COMPOSE, flags=re.MULTILINE)))
     example = dict(re.findall(r"^([A-Z_]+)=(.*)$", (DOCKER / "example.env").read_text(), flags=re.MULTILINE))
     assert set(used) == set(example)
-    assert {name for name, rest in used.items() if not rest.startswith(":?")} == {
+    assert {name for name, suffix in used.items() if not suffix.startswith(":?")} == {
         "PIP_EXTRA_INDEX_URL", "SERL_GPUS_PER_WORKER",
     }  # fmt: skip
     secret = re.compile("PASSWORD|SECRET|AUTH|KEY")
@@ -263,31 +267,31 @@ def test_every_variable_is_explained_in_the_example_and_none_has_a_secret() -> N
             assert not secret.search(name) or re.fullmatch(r"\$\{[A-Z_]+:\?.+\}", value), name
 
 
-def test_workers_take_from_the_pools_and_tell_nobody_else() -> None:
-    found = services()
+def test_workers_serve_the_pools_and_send_no_telemetry() -> None:
+    by_name = services()
     worker = ["prefect", "worker", "start", "--pool"]
-    assert found["cpu"]["command"] == [*worker, CPU_POOL]
-    assert found["gpu"]["command"][-7:] == [*worker, GPU_POOL, "--limit", "1"]
+    assert by_name["cpu"]["command"] == [*worker, CPU_POOL]
+    assert by_name["gpu"]["command"][-7:] == [*worker, GPU_POOL, "--limit", "1"]
     for name in ("server", "setup", "cpu", "gpu"):
-        environment = found[name]["environment"]
+        environment = by_name[name]["environment"]
         assert environment["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false" and environment["DO_NOT_TRACK"] == "1"
     for name in ("cpu", "gpu"):
-        assert found[name]["environment"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == str(HEARTBEAT_SECONDS)
-        assert found[name]["environment"]["PREFECT_WORKER_QUERY_SECONDS"] == "2"
-        (cache,) = re.findall(r"SERL_CACHE=(\S+)", " ".join(of(DOCKER / f"{name}.Dockerfile", "ENV")))
-        assert any(cache.startswith(f"{volume.split(':')[1]}/") for volume in found[name]["volumes"])
-    assert "-master.telemetry=false" in found["s3"]["command"]
-    assert found["gpu"]["profiles"] == ["gpu"]
-    (device,) = found["gpu"]["deploy"]["resources"]["reservations"]["devices"]
+        assert by_name[name]["environment"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == str(HEARTBEAT_SECONDS)
+        assert by_name[name]["environment"]["PREFECT_WORKER_QUERY_SECONDS"] == "2"
+        (cache,) = re.findall(r"SERL_CACHE=(\S+)", " ".join(arguments_of(DOCKER / f"{name}.Dockerfile", "ENV")))
+        assert any(cache.startswith(f"{volume.split(':')[1]}/") for volume in by_name[name]["volumes"])
+    assert "-master.telemetry=false" in by_name["s3"]["command"]
+    assert by_name["gpu"]["profiles"] == ["gpu"]
+    (device,) = by_name["gpu"]["deploy"]["resources"]["reservations"]["devices"]
     assert (device["driver"], device["capabilities"]) == ("nvidia", ["gpu"])
 
 
-def test_the_template_has_a_variable_for_every_placeholder_and_no_other() -> None:
+def test_the_templates_variables_are_its_placeholders() -> None:
     placeholders = set(re.findall(r"\{\{\s*(\w+)\s*\}\}", json.dumps(TEMPLATE["job_configuration"])))
     assert placeholders == set(TEMPLATE["variables"]["properties"])
 
 
-def test_the_variables_are_a_schema_that_takes_its_own_defaults() -> None:
+def test_the_variables_are_a_schema_that_fits_the_defaults() -> None:
     schema = TEMPLATE["variables"]
     jsonschema.Draft202012Validator.check_schema(schema)
     properties = schema["properties"]
@@ -302,19 +306,19 @@ def test_the_variables_are_a_schema_that_takes_its_own_defaults() -> None:
 
 
 def filled_in(value: Any, variables: dict[str, Any]) -> Any:
-    """`value` as Prefect fills it in: a text that is nothing but a placeholder becomes what the variable holds."""
+    """Replace placeholders as Prefect does: a text that is a single placeholder becomes the value of the variable."""
     if isinstance(value, dict):
         return {key: filled_in(inner, variables) for key, inner in value.items()}
     if isinstance(value, list):
         return [filled_in(inner, variables) for inner in value]
-    if isinstance(value, str) and (whole := re.fullmatch(r"\{\{ (\w+) \}\}", value)):
-        return variables[whole[1]]
+    if isinstance(value, str) and (placeholder := re.fullmatch(r"\{\{ (\w+) \}\}", value)):
+        return variables[placeholder[1]]
     return (
-        re.sub(r"\{\{ (\w+) \}\}", lambda found: str(variables[found[1]]), value) if isinstance(value, str) else value
+        re.sub(r"\{\{ (\w+) \}\}", lambda match: str(variables[match[1]]), value) if isinstance(value, str) else value
     )
 
 
-def test_the_job_is_one_that_kubernetes_takes() -> None:
+def test_the_job_is_valid_for_kubernetes() -> None:
     properties = TEMPLATE["variables"]["properties"]
     variables = {name: value.get("default") for name, value in properties.items()}
     variables |= {
@@ -327,7 +331,7 @@ def test_the_job_is_one_that_kubernetes_takes() -> None:
     }
     job = filled_in(TEMPLATE["job_configuration"]["job_manifest"], variables)
     assert (job["apiVersion"], job["kind"], job["metadata"]["generateName"]) == ("batch/v1", "Job", "run-")
-    # The flow run itself knows what is lost and goes on: a second pod would be in its way.
+    # The flow run itself resumes after a loss; a second pod would run next to it.
     assert job["spec"]["backoffLimit"] == 0 and job["spec"]["ttlSecondsAfterFinished"] > 0
     pod = job["spec"]["template"]["spec"]
     assert pod["restartPolicy"] == "Never" and pod["terminationGracePeriodSeconds"] == 30
@@ -350,18 +354,18 @@ def test_the_job_is_one_that_kubernetes_takes() -> None:
     assert environment["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == str(HEARTBEAT_SECONDS)
     assert environment["DO_NOT_TRACK"] == "1"
     assert container["envFrom"] == [{"secretRef": {"name": "serl"}}]
-    # Prefect's worker makes a list of the environment before it asks for the job.
+    # Prefect's worker turns the environment into a list before it creates the job.
     container["env"] = [{"name": name, "value": value} for name, value in container["env"].items()]
     kubernetes_validate.validate(_without_none(job), "1.31", strict=True)
 
 
 def _without_none(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _without_none(found) for name, found in value.items() if found is not None}
-    return [_without_none(found) for found in value] if isinstance(value, list) else value
+        return {name: _without_none(inner) for name, inner in value.items() if inner is not None}
+    return [_without_none(inner) for inner in value] if isinstance(value, list) else value
 
 
-def test_nothing_names_a_host_of_packages() -> None:
+def test_no_file_names_a_host_of_packages() -> None:
     files = [*DOCKERFILES, DOCKER / "compose.yaml", DOCKER / "example.env"]
     text = "\n".join(file.read_text() for file in files) + json.dumps(TEMPLATE)
     assert not re.search(r"pypi|pythonhosted|download\.pytorch|deb\.debian", text)

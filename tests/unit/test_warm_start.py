@@ -1,4 +1,4 @@
-"""The embedded policy: it loads from its folder alone, its prompts are the pipeline's, and it is made to the byte."""
+"""The embedded policy: it loads from its folder, knows the pipeline's prompts, and is reproducible byte for byte."""
 
 import random
 import subprocess
@@ -44,7 +44,7 @@ def test_module_loads_without_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
 
 
-def test_same_seed_same_bytes_and_the_callers_torch_is_left_as_it_was(folder: Path, tmp_path: Path) -> None:
+def test_training_is_reproducible_and_keeps_torchs_state(folder: Path, tmp_path: Path) -> None:
     threads = torch.get_num_threads()
     torch.manual_seed(123)
     state = torch.get_rng_state()
@@ -90,23 +90,23 @@ def test_tokenizer_keeps_digits_single_and_words_whole(tokenizer: Any) -> None:
     assert answer[-1] == tokenizer.eos_token_id
 
 
-def test_tokenizer_takes_text_it_has_never_seen(tokenizer: Any) -> None:
-    """A byte-level vocabulary has no unknown token, so the MATH seeds pass through it too."""
+def test_tokenizer_encodes_text_it_was_not_trained_on(tokenizer: Any) -> None:
+    """A byte-level vocabulary has no unknown token, so it encodes the MATH seeds too."""
     text = "Find $\\frac{x^2}{3}$ for x = −7 é \U0001f600\n\n\tDone."
     assert tokenizer.decode(tokenizer(text, add_special_tokens=False)["input_ids"]) == text
 
 
-def test_list_prompt_is_what_the_chat_template_renders(tokenizer: Any) -> None:
-    prompt, written = warm_start._list_task(["Q1", "Q2", "Q3", "Q4"], shown=2)
+def test_list_prompt_is_that_of_the_chat_template(tokenizer: Any) -> None:
+    prompt, completion = warm_start._list_task(["Q1", "Q2", "Q3", "Q4"], shown=2)
     request = "Come up with a series of questions:\n1. Q1\n2. Q2\n3."
     rendered = tokenizer.apply_chat_template(
         [{"role": "user", "content": request}], add_generation_prompt=True, tokenize=False
     )
     assert prompt == rendered
-    assert written == " Q3\n4. Q4<|im_end|>"
+    assert completion == " Q3\n4. Q4<|im_end|>"
 
 
-def test_answers_are_worked_until_the_switch_then_half_direct(tokenizer: Any) -> None:
+def test_answers_have_steps_until_the_switch_then_half_do(tokenizer: Any) -> None:
     config = WarmStartConfig(steps=10, direct_from_step=5, questions_per_step=200, lists_per_step=1)
 
     def direct_share(step: int) -> float:
@@ -119,19 +119,19 @@ def test_answers_are_worked_until_the_switch_then_half_direct(tokenizer: Any) ->
 
 def test_orthogonal_brings_singular_values_near_one() -> None:
     matrix = torch.randn(96, 256, generator=torch.Generator().manual_seed(0))
-    for one in (matrix, matrix.T):
-        values = torch.linalg.svdvals(warm_start._orthogonal(one))
-        assert one.shape == warm_start._orthogonal(one).shape
+    for oriented in (matrix, matrix.T):
+        values = torch.linalg.svdvals(warm_start._orthogonal(oriented))
+        assert oriented.shape == warm_start._orthogonal(oriented).shape
         assert values.min() > 0.6 and values.max() < 1.3
 
 
-def test_rate_rises_stays_and_falls() -> None:
+def test_learning_rate_rises_stays_and_falls() -> None:
     config = WarmStartConfig(steps=100, warm_up_steps=10, decay_share=0.2, final_rate=0.1)
     rates = [warm_start._rate(config, step) for step in (0, 4, 9, 50, 80, 90, 99)]
     assert rates == pytest.approx([0.1, 0.5, 1, 1, 1, 0.5, 0.1])
 
 
 @pytest.mark.parametrize("wrong", [{"steps": 0}, {"head_size": 16}, {"direct_share": 1.5}, {"stepz": 3}])
-def test_config_refuses_what_makes_no_sense(wrong: dict[str, float]) -> None:
+def test_config_refuses_invalid_values(wrong: dict[str, float]) -> None:
     with pytest.raises(ValidationError):
         WarmStartConfig.model_validate(wrong)

@@ -1,6 +1,6 @@
-"""Makes trl.json beside it from TRL's own functions, for tests/unit/rl/test_against_trl.py.
+"""Write trl.json to this folder with TRL's own functions, for tests/unit/rl/test_against_trl.py.
 
-Run from the root of the repository, with the interpreter of an environment that has trl 1.16 and nothing of ours:
+Run it from the root of the repository, in an environment that has trl 1.16 and is not that of this project:
 
     PYTHONPATH=. python tests/golden/trl/make.py
 """
@@ -24,7 +24,7 @@ MAX_TOKENS = 6
 
 
 def fixed_inputs() -> dict[str, torch.Tensor]:
-    """Three responses of 4, 2 and 3 tokens, with ratios well inside and far outside of every clip."""
+    """Return three responses of 4, 2 and 3 tokens, with ratios well inside and far outside of every clip."""
     generator = torch.Generator().manual_seed(7)
     logprobs, noise, far, sampled = (torch.randn(3, 4, generator=generator, dtype=torch.float64) for _ in range(4))
     return {
@@ -38,7 +38,7 @@ def fixed_inputs() -> dict[str, torch.Tensor]:
 
 
 class _Alone:
-    """The parts of an Accelerator that a loss asks for, in one process."""
+    """The parts of an Accelerator that a loss uses, for a single process."""
 
     num_processes = 1
     sync_gradients = True
@@ -51,7 +51,7 @@ class _Alone:
 
 
 def loss_and_gradient(given: dict[str, torch.Tensor], **settings: Any) -> dict[str, Any]:
-    """GRPOTrainer._compute_loss, with the model's answer put in its place."""
+    """Return loss and gradient of GRPOTrainer._compute_loss, with fixed log-probabilities instead of a model."""
     logprobs = given["logprobs"].clone().requires_grad_()
     trainer: Any = GRPOTrainer.__new__(GRPOTrainer)
     cap = settings.pop("tis_cap", None)
@@ -95,7 +95,7 @@ def loss_and_gradient(given: dict[str, torch.Tensor], **settings: Any) -> dict[s
 
 
 def advantages(folder: Path, kind: str, **settings: Any) -> list[float]:
-    """Advantages that a real trainer gives two prompts with four responses each, for the rewards above."""
+    """Return the advantages that a real trainer computes for `REWARDS`: two prompts with four responses each."""
     trainer_class, config_class = {
         "grpo": (trl.GRPOTrainer, trl.GRPOConfig),
         "rloo": (trl.RLOOTrainer, trl.RLOOConfig),
@@ -128,7 +128,7 @@ def write(
     settings: dict[str, dict[str, Any]],
     estimators: dict[str, dict[str, Any]],
 ) -> None:
-    """Put losses and advantages of TRL for these settings, and what went in, into a file beside this one."""
+    """Write TRL's losses and advantages for these settings, with their inputs, to the file `name` in this folder."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         make_tiny_policy(folder / "policy")

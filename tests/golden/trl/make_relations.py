@@ -1,6 +1,7 @@
-"""Makes relations.json beside it from TRL's own functions, for tests/unit/rl/test_relations_to_trl.py.
+"""Write relations.json to this folder with TRL's own functions, for tests/unit/rl/test_relations_to_trl.py.
 
-What make.py leaves out: combinations of settings, and what TRL defines in another way than we do. Run as that:
+The file holds cases that make.py leaves out: combinations of settings, and values that TRL defines differently. Run it
+as make.py:
 
     PYTHONPATH=. python tests/golden/trl/make_relations.py
 """
@@ -13,7 +14,7 @@ from tests.golden.trl.make import write
 
 
 def fixed_inputs() -> dict[str, torch.Tensor]:
-    """Ratios between and beyond 1.1, 1.2 and 1.28, for good and bad responses; no ratio lies on one of them."""
+    """Return ratios between and beyond 1.1, 1.2 and 1.28, for good and bad responses; no ratio equals a bound."""
     ratios = torch.tensor([[1.15, 1.25, 1.6, 0.5], [1.15, 1.25, 1.6, 0.5], [1.3, 1.4, 0.9, 1.0]], dtype=torch.float64)
     old = torch.tensor([[-1.0, -2.0, -0.5, -3.0], [-0.7, -1.1, -2.2, -0.4], [-1.5, -0.9, -0.6, 0.0]]).double()
     return {

@@ -26,7 +26,16 @@ SCHEMA = pa.schema(
 
 
 def make_rows(questions: int, samples: int, *, vocabulary: int, seed: int = 0) -> list[dict[str, Any]]:
-    """Random tokens of unequal lengths with random rewards; the log-probabilities are near those of random weights."""
+    """Return random responses of 1 to 11 tokens with random rewards.
+
+    The log-probabilities are near those of random weights.
+
+    Args:
+        questions: number of questions.
+        samples: responses to each question.
+        vocabulary: token ids are below this number.
+        seed: seed of all random values.
+    """
     rng = np.random.Generator(np.random.Philox(key=seed))
     rows: list[dict[str, Any]] = []
     for question in range(questions):
@@ -48,12 +57,16 @@ def make_rows(questions: int, samples: int, *, vocabulary: int, seed: int = 0) -
 
 
 def write_rollout(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
+    """Write rows as a rollout; return the path."""
     pq.write_table(pa.Table.from_pylist(list(rows), schema=SCHEMA), path)
     return path
 
 
 def make_job(folder: Path, policy: Path, *, name: str = "out", **changes: Any) -> Job:
-    """First update of `policy`, which is its own reference, on folder/rollout.parquet, with two threads at most."""
+    """Return the job of a first update of `policy` on folder/rollout.parquet; the reference is the policy itself.
+
+    `changes` replace fields of the job.
+    """
     job = Job(
         rollout=folder / "rollout.parquet",
         policy=policy,

@@ -36,7 +36,7 @@ def test_packing_by_hand(tmp_path: Path) -> None:
     assert packing.tokens == [6, 7, 1, 2, 3, 4, 5, 8, 9]
     assert packing.positions == [0, 1, 0, 1, 2, 3, 4, 2, 3]
     assert packing.rows == [[0, 1], [2, 3, 4, 5, 6], [2, 3, 7, 8]]
-    # 7 is predicted after 6 (place 0); 3 and 8 both after 2 (place 3), which ends their prompt.
+    # 7 is predicted after 6 (index 0); 3 and 8 both after 2 (index 3), which ends their prompt.
     assert packing.predictors == [0, 3, 4, 5, 3, 7]
     assert packing.targets == [7, 3, 4, 5, 8, 9]
 
@@ -80,7 +80,7 @@ def test_empty_and_incomplete_rollouts_are_refused(tmp_path: Path) -> None:
 
 
 def test_every_row_once_an_epoch_in_equal_steps() -> None:
-    """The remainder used to be thrown away in the authors' release."""
+    """The authors' release drops the remainder."""
     batches = minibatches(35, 16, 2, seed=1)
     assert [len(batch) for batch in batches] == [12, 12, 11] * 2
     epochs = [[row for batch in half for row in batch] for half in (batches[:3], batches[3:])]
@@ -97,7 +97,7 @@ def test_order_follows_from_the_seed_alone() -> None:
 
 
 def _rollout(folder: Path, groups: dict[str, tuple[int, list[int]]]) -> Any:
-    """Questions with a prompt of some length and responses of some lengths."""
+    """Return a rollout of questions, given as name -> (tokens of the prompt, tokens of each response)."""
     rows = [
         {
             "question_id": name,
@@ -114,15 +114,15 @@ def _rollout(folder: Path, groups: dict[str, tuple[int, list[int]]]) -> Any:
     return read_rollout(write_rollout(folder / "r.parquet", rows))
 
 
-def test_micro_batches_hold_the_budget_and_share_prompts(tmp_path: Path) -> None:
-    # Packed: 3 + 5 + 4 = 12 for a, 2 + 1 + 1 = 4 for b, 2 + 6 = 8 for c: long rows first, 24 tokens in two halves.
+def test_micro_batches_keep_to_the_limit_and_share_prompts(tmp_path: Path) -> None:
+    # Packed tokens: 3 + 5 + 4 = 12 for a, 2 + 1 + 1 = 4 for b, 2 + 6 = 8 for c. Long rows come first; two halves of 12.
     rollout = _rollout(tmp_path, {"a": (3, [4, 5]), "b": (2, [1, 1]), "c": (2, [6])})
     assert micro_batches(rollout, range(5), tokens=12, world_size=1) == [[1, 0], [4, 2, 3]]
     # 8 tokens hold 3 + 5, then 3 + 4 of a.
     assert micro_batches(rollout, range(5), tokens=8, world_size=1) == [[1], [4], [0], [2, 3]]
 
 
-def test_one_long_row_may_exceed_the_budget(tmp_path: Path) -> None:
+def test_one_long_row_may_exceed_the_limit(tmp_path: Path) -> None:
     rollout = _rollout(tmp_path, {"a": (1, [49]), "b": (1, [2])})
     assert micro_batches(rollout, [0, 1], tokens=10, world_size=1) == [[0], [1]]
 
@@ -133,16 +133,16 @@ def test_every_row_is_in_one_micro_batch_and_the_load_is_even(tmp_path: Path, wo
     generator = torch.Generator().manual_seed(1)
     lengths = torch.randint(1, 60, (12, 8), generator=generator).tolist()
     rollout = _rollout(tmp_path, {f"q{n}": (n + 1, row) for n, row in enumerate(lengths)})
-    cut = micro_batches(rollout, range(96), tokens=tokens, world_size=world_size)
-    assert sorted(row for part in cut for row in part) == list(range(96))
-    assert len(cut) % world_size == 0
-    sizes = [len(pack(rollout, part).tokens) for part in cut]
-    assert all(size <= tokens or len(part) == 1 for size, part in zip(sizes, cut, strict=True))
+    batches = micro_batches(rollout, range(96), tokens=tokens, world_size=world_size)
+    assert sorted(row for batch in batches for row in batch) == list(range(96))
+    assert len(batches) % world_size == 0
+    sizes = [len(pack(rollout, batch).tokens) for batch in batches]
+    assert all(size <= tokens or len(batch) == 1 for size, batch in zip(sizes, batches, strict=True))
     if tokens == 10_000:
-        shares = [sum(sizes[rank::world_size]) for rank in range(world_size)]
-        assert max(shares) <= 1.3 * sum(sizes) / world_size
+        process_sizes = [sum(sizes[rank::world_size]) for rank in range(world_size)]
+        assert max(process_sizes) <= 1.3 * sum(sizes) / world_size
 
 
-def test_few_rows_leave_empty_micro_batches_for_the_other_processes(tmp_path: Path) -> None:
+def test_processes_without_rows_get_empty_micro_batches(tmp_path: Path) -> None:
     rollout = _rollout(tmp_path, {"a": (1, [3])})
     assert micro_batches(rollout, [0], tokens=100, world_size=3) == [[0], [], []]

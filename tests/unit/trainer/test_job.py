@@ -1,4 +1,4 @@
-"""Settings and schedule, without torch."""
+"""Settings, learning-rate schedule and DeepSpeed's settings file, without torch."""
 
 import subprocess
 import sys
@@ -39,7 +39,7 @@ def test_learning_rate_by_hand(schedule: str, step: int, expected: float) -> Non
     assert learning_rate_at(_config(schedule=schedule), step) == pytest.approx(expected)
 
 
-def test_a_schedule_without_warmup_starts_at_the_top() -> None:
+def test_a_schedule_without_warmup_starts_at_the_highest_rate() -> None:
     assert learning_rate_at(_config(warmup_fraction=0.0), 0) == 1.0
 
 
@@ -73,15 +73,17 @@ def test_bad_settings_are_refused(bad: dict[str, object]) -> None:
         ("dr_grpo", "constant", "loss", "k3"),
     ],
 )
-def test_what_the_algorithm_decides_is_filled_in(algorithm: str, aggregation: str, kl_in: str, estimator: str) -> None:
+def test_fields_that_the_algorithm_decides_are_filled_in(
+    algorithm: str, aggregation: str, kl_in: str, estimator: str
+) -> None:
     config = _config(algorithm=algorithm)
     assert (config.loss_aggregation, config.kl_in, config.kl_estimator) == (aggregation, kl_in, estimator)
     for undecided in (None, "usual"):
         names = ("loss_aggregation", "kl_in", "kl_estimator")
         assert _config(algorithm=algorithm, **dict.fromkeys(names, undecided)) == config
     assert UpdateConfig.model_validate(config.model_dump()) == config
-    other = _config(algorithm=algorithm, kl_in="reward", loss_aggregation="sequence")
-    assert (other.loss_aggregation, other.kl_in, other.kl_estimator) == ("sequence", "reward", "k1")
+    explicit = _config(algorithm=algorithm, kl_in="reward", loss_aggregation="sequence")
+    assert (explicit.loss_aggregation, explicit.kl_in, explicit.kl_estimator) == ("sequence", "reward", "k1")
 
 
 @pytest.mark.parametrize(
@@ -95,7 +97,7 @@ def test_what_the_algorithm_decides_is_filled_in(algorithm: str, aggregation: st
         ('{"zero_optimization": {"stage": 4}}', ConfigError, "stage is 4, expected 0, 1, 2 or 3"),
     ],
 )
-def test_deepspeed_settings_that_contradict_ours_are_refused(
+def test_deepspeed_settings_that_the_run_decides_are_refused(
     tmp_path: Path, content: str, error: type[Exception], message: str
 ) -> None:
     path = tmp_path / "ds.json"
@@ -104,7 +106,7 @@ def test_deepspeed_settings_that_contradict_ours_are_refused(
         read_deepspeed_settings(TrainerPlacement(deepspeed=path))
 
 
-def test_the_deepspeed_files_that_come_with_the_project_are_fine() -> None:
+def test_the_projects_deepspeed_files_are_accepted() -> None:
     files = sorted((Path(__file__).parents[3] / "configs/deepspeed").glob("*.json"))
     stages = [zero_stage(read_deepspeed_settings(TrainerPlacement(deepspeed=path))) for path in files]
     assert stages == [0, 1, 2, 3, 3]

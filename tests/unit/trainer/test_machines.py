@@ -1,4 +1,4 @@
-"""Several machines in one update: here two launchers on one, which meet by host and port as two would."""
+"""Several nodes in one update: two launchers on this machine, which connect by host and port as two nodes do."""
 
 import json
 import os
@@ -37,17 +37,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def placement() -> TrainerPlacement:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
     return TrainerPlacement(nodes=2, rendezvous=f"127.0.0.1:{port}", micro_batch_tokens=64)
 
 
 class Machine:
-    """Machine 1: `serl join` with what it says."""
+    """Node 1: `serl join` in a process, and its output."""
 
     def __init__(self, folder: Path, placement: TrainerPlacement) -> None:
-        self._output = folder / "join.txt"
+        self._output_path = folder / "join.txt"
         compute = {"scratch": str(folder), "trainer": placement.model_dump(mode="json")}
         command = [
             "join",
@@ -57,7 +57,7 @@ class Machine:
             "--set",
             f"compute={json.dumps(compute)}",
         ]
-        with self._output.open("w") as output:
+        with self._output_path.open("w") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "flows.cli", *command],
                 cwd=ROOT,
@@ -65,20 +65,23 @@ class Machine:
                 env=os.environ | {"GLOO_SOCKET_IFNAME": "lo"},
             )
 
-    def said(self) -> str:
-        return self._output.read_text()
+    def output(self) -> str:
+        """Return the output so far."""
+        return self._output_path.read_text()
 
-    def times_said(self, pattern: str) -> int:
-        return len(re.findall(pattern, self.said()))
+    def count(self, pattern: str) -> int:
+        """Return how many times the output matches a pattern."""
+        return len(re.findall(pattern, self.output()))
 
-    def await_said(self, pattern: str, times: int = 1) -> None:
+    def wait_for(self, pattern: str, times: int = 1) -> None:
+        """Wait until the output matches a pattern `times` times."""
         deadline = time.monotonic() + SECONDS
-        while self.times_said(pattern) < times:
-            assert time.monotonic() < deadline and self.process.poll() is None, self.said()
+        while self.count(pattern) < times:
+            assert time.monotonic() < deadline and self.process.poll() is None, self.output()
             time.sleep(0.1)
 
     def workers(self) -> list[int]:
-        """Ids of its processes that compute: children of torchrun's, which is a child of ours."""
+        """Return the ids of the worker processes: children of torchrun, which is a child of `serl join`."""
         return [worker for launcher in _children(self.process.pid) for worker in _children(launcher)]
 
 
@@ -91,34 +94,34 @@ def machine(folder: Path, placement: TrainerPlacement) -> Iterator[Machine]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GLOO_SOCKET_IFNAME", "lo")
         machine = Machine(folder, placement)
-        machine.await_said("machine 1 of 2: waiting for the update at 127")
+        machine.wait_for("machine 1 of 2: waiting for the update at 127")
         yield machine
         machine.process.terminate()
-        assert machine.process.wait(SECONDS) == 143, machine.said()
+        assert machine.process.wait(SECONDS) == 143, machine.output()
 
 
 @pytest.fixture(scope="module")
 def trainer(folder: Path, machine: Machine) -> Iterator[TrainerProcess]:
-    """Machine 0, which meets the other at its first update."""
+    """Node 0, which connects to node 1 at its first update."""
     with TrainerProcess(folder / "scratch") as process:
         yield process
 
 
 @pytest.mark.slow
-def test_two_machines_compute_what_two_processes_do(
+def test_two_nodes_compute_the_same_as_two_processes(
     folder: Path, placement: TrainerPlacement, trainer: TrainerProcess
 ) -> None:
-    """Twice, as the second job finds the weights that the first one left in both."""
-    said: list[str] = []
+    """Two jobs, because the second continues with the weights that the first left in both nodes."""
+    notes: list[str] = []
 
-    def second_policy(process: TrainerProcess, name: str, where: TrainerPlacement) -> bytes:
-        first = make_job(folder, folder / "policy", name=f"{name}-1", placement=where)
-        process.run(first, lambda done, total, what: said.append(what))
+    def second_policy(process: TrainerProcess, name: str, placement: TrainerPlacement) -> bytes:
+        first = make_job(folder, folder / "policy", name=f"{name}-1", placement=placement)
+        process.run(first, lambda done, total, note: notes.append(note))
         second = make_job(
             folder,
             first.output / "policy",
             name=f"{name}-2",
-            placement=where,
+            placement=placement,
             policy_key=first.output_policy_key,
             state=first.output / "trainer_state",
             state_key=first.output_state_key,
@@ -126,41 +129,43 @@ def test_two_machines_compute_what_two_processes_do(
         process.run(second)
         return (second.output / "policy/model.safetensors").read_bytes()
 
-    on_machines = second_policy(trainer, "machines", placement)
-    assert said[0] == "starting the trainer, waiting for 1 machine(s) to join"
-    with TrainerProcess(folder / "scratch") as here:
-        assert second_policy(here, "here", TrainerPlacement(processes_per_node=2, micro_batch_tokens=64)) == on_machines
+    on_two_nodes = second_policy(trainer, "nodes", placement)
+    assert notes[0] == "starting the trainer, waiting for 1 machine(s) to join"
+    one_node = TrainerPlacement(processes_per_node=2, micro_batch_tokens=64)
+    with TrainerProcess(folder / "scratch") as process:
+        assert second_policy(process, "processes", one_node) == on_two_nodes
 
 
 @pytest.mark.slow
-def test_a_machine_that_is_lost_ends_the_update_and_may_come_back(
+def test_a_lost_node_ends_the_update_and_may_join_again(
     folder: Path, placement: TrainerPlacement, machine: Machine, trainer: TrainerProcess
 ) -> None:
-    long = UpdateConfig(learning_rate=1e-4, batch_responses=6, epochs=100)
-    ended, killed = machine.times_said("ended: "), []
+    many_steps = UpdateConfig(learning_rate=1e-4, batch_responses=6, epochs=100)
+    ended = machine.count("ended: ")
+    kill_times: list[float] = []
 
-    def kill(done: int, total: int, what: str) -> None:
-        if total > 1 and done >= 2 and not killed:
+    def kill(done: int, total: int, note: str) -> None:
+        if total > 1 and done >= 2 and not kill_times:
             os.kill(machine.workers()[-1], signal.SIGKILL)
-            killed.append(time.monotonic())
+            kill_times.append(time.monotonic())
 
     with pytest.raises(TrainerError, match="a process of the trainer was lost"):
-        trainer.run(make_job(folder, folder / "policy", name="lost", placement=placement, config=long), kill)
-    assert time.monotonic() - killed[0] < SECONDS
-    machine.await_said("ended: ", times=ended + 1)
-    joined = machine.times_said("joined")
+        trainer.run(make_job(folder, folder / "policy", name="lost", placement=placement, config=many_steps), kill)
+    assert time.monotonic() - kill_times[0] < SECONDS
+    machine.wait_for("ended: ", times=ended + 1)
+    joined = machine.count("joined")
     trainer.run(make_job(folder, folder / "policy", name="again", placement=placement))
-    machine.await_said("joined", times=joined + 1)
+    machine.wait_for("joined", times=joined + 1)
 
 
 @pytest.mark.slow
-def test_a_failure_is_told_on_every_machine(
+def test_every_node_reports_a_failure(
     folder: Path, placement: TrainerPlacement, machine: Machine, trainer: TrainerProcess
 ) -> None:
     job = make_job(folder, folder / "other", name="failed", placement=placement)
     with pytest.raises(TrainerError, match="not in the vocabulary"):
         trainer.run(job)
-    machine.await_said("ended: .*not in the vocabulary")
+    machine.wait_for("ended: .*not in the vocabulary")
 
 
 @pytest.mark.parametrize(
@@ -176,12 +181,12 @@ def test_a_failure_is_told_on_every_machine(
         ),
     ],
 )
-def test_machines_that_could_not_meet_are_refused(settings: dict[str, object], message: str) -> None:
+def test_nodes_that_could_not_connect_are_refused(settings: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Compute.model_validate(settings)
 
 
-def test_a_machine_has_a_number_of_its_own() -> None:
+def test_a_node_number_that_the_config_does_not_have_is_refused() -> None:
     command = [sys.executable, "-m", "flows.cli", "join", "configs/quickstart.yaml", "--machine", "1"]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert ended.returncode == 2 and "compute.trainer.nodes is 1" in ended.stderr
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 2 and "compute.trainer.nodes is 1" in result.stderr

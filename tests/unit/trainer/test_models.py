@@ -1,4 +1,4 @@
-"""Loading and saving models and the trainer's state, and packed attention against the plain one."""
+"""Models and trainer state on disk, and packed attention compared with plain attention."""
 
 import json
 import re
@@ -26,7 +26,7 @@ def _load(folder: Path) -> Any:
 
 
 @pytest.mark.parametrize("tied", [True, False])
-def test_weights_survive_a_round_trip_and_every_other_file_is_kept(tmp_path: Path, tied: bool) -> None:
+def test_saving_a_loaded_model_keeps_weights_and_other_files(tmp_path: Path, tied: bool) -> None:
     source = make_tiny_policy(tmp_path / "source", tied=tied)
     (source / "chat_template.jinja").write_text("template")
     (source / "LICENSE").write_text("licence")
@@ -41,19 +41,19 @@ def test_weights_survive_a_round_trip_and_every_other_file_is_kept(tmp_path: Pat
 
 @pytest.mark.parametrize(("longest", "heads", "key_heads"), [(1, 2, 2), (64, 2, 2), (130, 4, 2)])
 def test_attention_in_blocks_is_attention(longest: int, heads: int, key_heads: int) -> None:
-    """Outputs and gradients against torch's own, for one block, a whole one, and several with a remainder."""
+    """Outputs and gradients are those of torch: part of a block, one whole block, several blocks with a remainder."""
     generator = torch.Generator().manual_seed(longest)
-    given = [torch.randn(3, n, longest, 8, generator=generator) for n in (heads, key_heads, key_heads)]
+    inputs = [torch.randn(3, n, longest, 8, generator=generator) for n in (heads, key_heads, key_heads)]
     weight = torch.randn(3, heads, longest, 8, generator=generator)
-    found = []
+    outputs_and_gradients = []
     for attend in (
         lambda q, k, v: attention.attention_in_blocks(q, k, v, 0.3),
         lambda q, k, v: scaled_dot_product_attention(q, k, v, is_causal=True, scale=0.3, enable_gqa=heads > key_heads),
     ):
-        leaves = [x.clone().requires_grad_() for x in given]
+        leaves = [x.clone().requires_grad_() for x in inputs]
         out = attend(*leaves)
-        found.append([out.detach(), *torch.autograd.grad((out * weight).sum(), leaves)])
-    torch.testing.assert_close(*found, atol=2e-6, rtol=2e-5)
+        outputs_and_gradients.append([out.detach(), *torch.autograd.grad((out * weight).sum(), leaves)])
+    torch.testing.assert_close(*outputs_and_gradients, atol=2e-6, rtol=2e-5)
 
 
 def test_dropout_is_off(tmp_path: Path) -> None:
@@ -70,8 +70,8 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
-def test_packed_rows_see_what_rows_of_their_own_see(tmp_path: Path, arch: str) -> None:
-    """Log-probabilities and gradients of three responses to two prompts, against one plain pass for each."""
+def test_packed_rows_see_the_same_tokens_as_separate_rows(tmp_path: Path, arch: str) -> None:
+    """Log-probabilities and gradients of three responses to two prompts are those of one plain pass per response."""
     policy = _load(make_tiny_policy(tmp_path / "policy", arch=arch, **ARCHITECTURES[arch]))
     prompts, responses = [[5, 6, 7], [5, 6, 7], [9, 8]], [[1, 2, 3, 4, 5, 6], [3], [7, 8, 9]]
     packing = Packing(
@@ -81,8 +81,8 @@ def test_packed_rows_see_what_rows_of_their_own_see(tmp_path: Path, arch: str) -
         predictors=[2, 3, 4, 5, 6, 7, 2, 11, 12, 13],
         targets=[1, 2, 3, 4, 5, 6, 3, 7, 8, 9],
     )
-    got, entropy = policy(packing, 0.7)
-    got.square().sum().backward()
+    logprobs, entropy = policy(packing, 0.7)
+    logprobs.square().sum().backward()
     gradients = {name: parameter.grad.clone() for name, parameter in policy.model.named_parameters()}
     policy.model.zero_grad()
     policy.model.set_attn_implementation("eager")
@@ -91,7 +91,7 @@ def test_packed_rows_see_what_rows_of_their_own_see(tmp_path: Path, arch: str) -
         logits = policy.model(torch.tensor([prompt + response]), use_cache=False).logits[0, len(prompt) - 1 : -1] / 0.7
         expected.append(-torch.nn.functional.cross_entropy(logits, torch.tensor(response), reduction="none"))
         entropies.append(torch.distributions.Categorical(logits=logits).entropy())
-    torch.testing.assert_close(got, torch.cat(expected), atol=2e-5, rtol=2e-5)
+    torch.testing.assert_close(logprobs, torch.cat(expected), atol=2e-5, rtol=2e-5)
     torch.testing.assert_close(entropy, torch.cat(entropies), atol=2e-5, rtol=2e-5)
     torch.cat(expected).square().sum().backward()
     for name, parameter in policy.model.named_parameters():
@@ -100,7 +100,7 @@ def test_packed_rows_see_what_rows_of_their_own_see(tmp_path: Path, arch: str) -
 
 
 def test_rows_end_to_end_hold_the_same_tokens_as_padded_ones() -> None:
-    """The layout for the GPU's kernel, which this machine may not have."""
+    """The layout for the kernel of a GPU, tested without a GPU."""
     packing = Packing(
         tokens=[5, 6, 1, 2, 3], positions=[0, 1, 2, 3, 2], rows=[[0, 1, 2, 3], [0, 1, 4]], predictors=[], targets=[]
     )
@@ -114,18 +114,18 @@ def test_rows_end_to_end_hold_the_same_tokens_as_padded_ones() -> None:
 
 @pytest.mark.parametrize(("arch", "settings"), [("granite", {"logits_scaling": 8.0}), ("mamba", {})])
 def test_a_model_that_would_be_silently_wrong_is_refused(tmp_path: Path, arch: str, settings: dict[str, Any]) -> None:
-    """One scales its logits after the output layer, the other mixes tokens outside of attention."""
+    """Granite scales its logits after the output layer; Mamba mixes tokens outside of attention."""
     folder = make_tiny_policy(tmp_path / "policy", arch=arch, **settings)
     with pytest.raises(InputError, match="cannot be trained here"):
         check_model(_load(folder), folder)
 
 
-def test_a_model_that_fits_is_not_refused(tmp_path: Path) -> None:
+def test_a_supported_model_is_accepted(tmp_path: Path) -> None:
     folder = make_tiny_policy(tmp_path / "policy")
     check_model(_load(folder), folder)
 
 
-def test_a_new_critic_has_the_policys_body_and_says_nothing(tmp_path: Path) -> None:
+def test_a_new_critic_has_the_policys_body_and_values_of_0(tmp_path: Path) -> None:
     folder = make_tiny_policy(tmp_path / "policy")
     critic = load_critic(folder, new=True, dtype=torch.float32, device=CPU)
     packing = Packing(tokens=[1, 2, 3], positions=[0, 1, 2], rows=[[0, 1, 2]], predictors=[0, 1], targets=[2, 3])
@@ -134,7 +134,7 @@ def test_a_new_critic_has_the_policys_body_and_says_nothing(tmp_path: Path) -> N
     assert all(torch.equal(body[name], weight) for name, weight in critic.model.base_model.named_parameters())
 
 
-def test_merged_adapters_are_the_model_with_adapters(tmp_path: Path) -> None:
+def test_a_merged_model_computes_like_the_model_with_adapters(tmp_path: Path) -> None:
     folder, config = make_tiny_policy(tmp_path / "policy"), LoraConfig(rank=3, alpha=6)
     policy = _load(folder)
     adapters.add(policy.model, config, tmp_path / "none", seed=1)
@@ -171,7 +171,7 @@ def test_adapters_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         adapters.add(_load(folder).model, LoraConfig(rank=4), tmp_path / "saved", seed=1)
 
 
-def test_tensors_are_found_again_over_several_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tensors_are_read_back_from_several_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stages.trainer.state._FILE_BYTES", 40)
     tensors = {f"t{number}": torch.full((4,), float(number)) for number in range(7)}
     save_tensors(tmp_path, "moments", iter(tensors.items()), write=True)
@@ -196,7 +196,7 @@ def test_a_broken_state_is_refused(tmp_path: Path, content: str | None) -> None:
 
 
 @pytest.mark.parametrize("settings", [{}, {"use_rslora": True}, {"target_modules": ["q_proj"], "use_dora": True}])
-def test_an_adapter_is_brought_in_merged(settings: dict[str, Any], tmp_path: Path) -> None:
+def test_an_adapter_is_merged_into_its_base_model(settings: dict[str, Any], tmp_path: Path) -> None:
     import peft
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -220,8 +220,8 @@ def test_an_adapter_of_another_model_is_refused(tmp_path: Path) -> None:
     sizes: dict[str, int]
     for sizes in ({"hidden_size": 32}, {"num_hidden_layers": 1}, {"num_hidden_layers": 3}):
         (name,) = map(str, sizes.items())
-        other = make_tiny_policy(tmp_path / name, **sizes)
-        adapter = saved_adapter(tmp_path / f"{name} adapter", other, target_modules=["q_proj"])
+        other_model = make_tiny_policy(tmp_path / name, **sizes)
+        adapter = saved_adapter(tmp_path / f"{name} adapter", other_model, target_modules=["q_proj"])
         with pytest.raises(InputError, match=re.escape(f"adapter {adapter} cannot be merged into {base}: ")):
             adapters.merge_folder(base, adapter, tmp_path / "merged")
         assert not (tmp_path / "merged").exists()

@@ -1,4 +1,4 @@
-"""Whole updates in real trainer processes: the gradient, what is carried over, and how failures are told."""
+"""Whole updates in real trainer processes: gradients, state carried to the next update, and failures."""
 
 import json
 import os
@@ -39,28 +39,30 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Trainers:
-    """Living trainer processes by placement: to start one takes far longer than an update."""
+    """Running trainer processes by placement, because starting a process takes far longer than an update."""
 
     MOST = 3
-    """More are not alive at a time: each takes half a gigabyte."""
+    """Largest number of processes; each takes half a gigabyte."""
 
     def __init__(self, scratch: Path) -> None:
         self._scratch = scratch
-        self._living: dict[TrainerPlacement, TrainerProcess] = {}
+        self._processes: dict[TrainerPlacement, TrainerProcess] = {}
 
     def at(self, placement: TrainerPlacement) -> TrainerProcess:
-        """Return the process of a placement; the one that was not asked for the longest makes room."""
-        process = self._living.pop(placement, None) or TrainerProcess(self._scratch)
-        self._living[placement] = process
-        if len(self._living) > self.MOST:
-            self._living.pop(next(iter(self._living))).close()
+        """Return the process of a placement; if there are too many, the least recently used process is closed."""
+        process = self._processes.pop(placement, None) or TrainerProcess(self._scratch)
+        self._processes[placement] = process
+        if len(self._processes) > self.MOST:
+            self._processes.pop(next(iter(self._processes))).close()
         return process
 
     def run(self, job: Job, progress: Callable[[int, int, str], None] | None = None) -> JobResult:
+        """Run a job in the process of its placement."""
         return self.at(job.placement).run(job, progress)
 
     def close(self) -> None:
-        for process in self._living.values():
+        """End all processes."""
+        for process in self._processes.values():
             process.close()
 
 
@@ -73,14 +75,14 @@ def trainers(folder: Path) -> Iterator[Trainers]:
 
 @pytest.fixture(scope="module")
 def trainer(folder: Path) -> Iterator[TrainerProcess]:
-    """For the placement that `make_job` has by default: one process for all tests that leave it alive."""
+    """One process with the default placement of `make_job`, for all tests that leave it alive."""
     with TrainerProcess(folder / "scratch") as process:
         yield process
 
 
 @pytest.fixture(scope="module")
 def fresh(folder: Path) -> Iterator[TrainerProcess]:
-    """A process that has not done the update that its next job follows: weights and state come from files."""
+    """A process that has not done the previous update, so it loads weights and state from files."""
     with TrainerProcess(folder / "scratch") as process:
         yield process
 
@@ -88,26 +90,27 @@ def fresh(folder: Path) -> Iterator[TrainerProcess]:
 def _one_step(
     folder: Path, name: str, algorithm: str, settings: Mapping[str, Any] = MappingProxyType({}), **changes: Any
 ) -> Job:
-    """A single optimiser step without clipping of the gradient: the first moment is a tenth of the gradient."""
-    given = {
+    """Return a job of one optimizer step without gradient clipping: the first moment is a tenth of the gradient."""
+    defaults = {
         "learning_rate": 1e-3,
         "batch_responses": 24,
         "max_grad_norm": 1e9,
         "kl_coef": 0.05,
         "importance_weight_cap": 1.5,
     }
-    config = UpdateConfig.model_validate({"algorithm": algorithm, **given, **settings})
+    config = UpdateConfig.model_validate({"algorithm": algorithm, **defaults, **settings})
     reference = {"reference": folder / "reference", "reference_key": "reference"}
     return make_job(folder, folder / "policy", name=name, config=config, **(reference | changes))
 
 
 def _gradient(job: Job) -> dict[str, np.ndarray[Any, Any]]:
     moments = load_file(job.output / "trainer_state" / "optimizer-00001.safetensors")
-    return {k.removeprefix("exp_avg."): v / 0.1 for k, v in moments.items() if k.startswith("exp_avg.")}
+    prefix = "exp_avg."
+    return {name.removeprefix(prefix): value / 0.1 for name, value in moments.items() if name.startswith(prefix)}
 
 
 def _expected_gradient(job: Job) -> dict[str, np.ndarray[Any, Any]]:
-    """The same step, the plain way: one sequence at a time, the whole softmax, advantages in numpy."""
+    """Compute the same step plainly: one sequence at a time, the whole softmax, advantages in numpy."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -121,45 +124,49 @@ def _expected_gradient(job: Job) -> dict[str, np.ndarray[Any, Any]]:
         response = torch.tensor(row["response_ids"])
         return all_logprobs.gather(1, response[:, None])[:, 0], -(all_logprobs.exp() * all_logprobs).sum(-1)
 
-    now, entropies = zip(*(logprobs(policy, row) for row in rows), strict=True)
+    policy_logprobs, entropies = zip(*(logprobs(policy, row) for row in rows), strict=True)
     with torch.no_grad():
-        past = [logprobs(reference, row)[0] for row in rows]
+        reference_logprobs = [logprobs(reference, row)[0] for row in rows]
     config = job.config
     rewards, group = np.array([row["reward"] for row in rows]), np.array([row["question_id"] for row in rows])
     if config.overlong == "penalise":
-        # Of 11 tokens at most, 4 are the buffer: nothing up to 7 tokens, a quarter more with each, 1 when cut off.
+        # Responses have 11 tokens at most, and 4 of them are the buffer: no penalty up to 7 tokens, then a quarter
+        # more with each token, and 1 for a response that was cut off.
         penalties = {8: 0.25, 9: 0.5, 10: 0.75, 11: 1.0}
         rewards = rewards - np.array([penalties.get(len(row["response_ids"]), 0.0) for row in rows])
     centred = rewards - np.array([rewards[group == g].mean() for g in group])
-    others = np.array(
+    mean_of_rest = np.array(
         [(rewards[group == g].sum() - r) / ((group == g).sum() - 1) for r, g in zip(rewards, group, strict=True)]
     )
-    spread = np.array([rewards[group == g].std(ddof=1) for g in group])
+    deviation = np.array([rewards[group == g].std(ddof=1) for g in group])
     scores = {
         "reinforce_pp_baseline": centred,
         "dr_grpo": centred,
-        "rloo": rewards - others,
-        "grpo": centred / (spread + job.config.advantage_eps),
-    }.get(job.config.algorithm, rewards)  # a new critic says 0 everywhere
+        "rloo": rewards - mean_of_rest,
+        "grpo": centred / (deviation + job.config.advantage_eps),
+    }.get(job.config.algorithm, rewards)  # the values of a new critic are 0
     in_reward = job.config.algorithm in ("ppo", "reinforce_pp", "rloo")
-    coefs = [job.config.kl_coef * in_reward * (n.detach() - p).double().numpy() for n, p in zip(now, past, strict=True)]
-    flat = np.concatenate([r - k[::-1].cumsum()[::-1] for r, k in zip(scores, coefs, strict=True)])
+    penalties_of_rows = [
+        job.config.kl_coef * in_reward * (new.detach() - old).double().numpy()
+        for new, old in zip(policy_logprobs, reference_logprobs, strict=True)
+    ]
+    advantages = np.concatenate([r - k[::-1].cumsum()[::-1] for r, k in zip(scores, penalties_of_rows, strict=True)])
     if job.config.algorithm not in ("grpo", "dr_grpo"):
-        flat = (flat - flat.mean()) / (flat.std() + job.config.advantage_eps)
-    logprobs_N, reference_N = torch.cat(now), torch.cat(past)
+        advantages = (advantages - advantages.mean()) / (advantages.std() + job.config.advantage_eps)
+    logprobs_N, reference_N = torch.cat(policy_logprobs), torch.cat(reference_logprobs)
     behaviour_N = torch.tensor([value for row in rows for value in row["behaviour_logprobs"]])
     weights_N = (logprobs_N.detach() - behaviour_N).exp().clamp(max=job.config.importance_weight_cap)
     # At ratio 1 the clipped surrogate has the gradient of -weight * A * logprob.
-    losses_N = -weights_N * torch.tensor(flat) * logprobs_N - config.entropy_coef * torch.cat(entropies)
+    losses_N = -weights_N * torch.tensor(advantages) * logprobs_N - config.entropy_coef * torch.cat(entropies)
     if not in_reward:
         difference = reference_N - logprobs_N
         k3 = difference.exp() - difference - 1
         losses_N = losses_N + config.kl_coef * (difference.square() / 2 if config.kl_estimator == "k2" else k3)
     lengths = [len(row["response_ids"]) for row in rows]
     if config.overlong == "mask":
-        whole = [row["finish_reason"] == "stop" for row in rows]
-        assert 0 < sum(whole) < len(whole)
-        losses_N = losses_N[np.repeat(whole, lengths)]
+        complete = [row["finish_reason"] == "stop" for row in rows]
+        assert 0 < sum(complete) < len(complete)
+        losses_N = losses_N[np.repeat(complete, lengths)]
     if config.loss_aggregation == "sequence":
         torch.stack([part.mean() for part in losses_N.split(lengths)]).mean().backward()
     elif config.algorithm == "dr_grpo":
@@ -169,18 +176,18 @@ def _expected_gradient(job: Job) -> dict[str, np.ndarray[Any, Any]]:
     return {name: parameter.grad.numpy() for name, parameter in policy.named_parameters()}
 
 
-def _assert_close(got: dict[str, np.ndarray[Any, Any]], expected: dict[str, np.ndarray[Any, Any]]) -> None:
-    assert got.keys() == expected.keys()
+def _assert_close(actual: dict[str, np.ndarray[Any, Any]], expected: dict[str, np.ndarray[Any, Any]]) -> None:
+    assert actual.keys() == expected.keys()
     for name, value in expected.items():
         scale = np.abs(value).max()
-        np.testing.assert_allclose(got[name], value, rtol=0, atol=1e-5 * scale, err_msg=name)
+        np.testing.assert_allclose(actual[name], value, rtol=0, atol=1e-5 * scale, err_msg=name)
 
 
 @pytest.mark.parametrize(
     ("algorithm", "settings"),
     [
         *((algorithm, {}) for algorithm in ALGORITHMS),
-        # At the first step every ratio is 1, where all three losses have one gradient.
+        # At the first step every ratio is 1, and all three losses have the same gradient.
         ("grpo", {"loss": "gspo"}),
         ("rloo", {"loss": "cispo"}),
         ("grpo", {"loss_aggregation": "sequence"}),
@@ -246,8 +253,8 @@ def test_gradient_does_not_depend_on_how_a_step_is_cut(
     assert result.tokens == sum(len(row["response_ids"]) for row in pq.read_table(job.rollout).to_pylist())
 
 
-def test_gradient_is_clipped_once_and_its_norm_reported_unclipped(folder: Path, trainer: TrainerProcess) -> None:
-    """DeepSpeed clips to 1 unless told otherwise, before anyone can look."""
+def test_gradient_is_clipped_once_after_its_norm_is_measured(folder: Path, trainer: TrainerProcess) -> None:
+    """By default DeepSpeed clips to 1 before the norm can be read."""
     job = _one_step(folder, "clipped", "grpo")
     job = job.model_copy(update={"config": job.config.model_copy(update={"max_grad_norm": 1.5})})
     expected = np.sqrt(sum((value**2).sum() for value in _expected_gradient(job).values()))
@@ -257,6 +264,7 @@ def test_gradient_is_clipped_once_and_its_norm_reported_unclipped(folder: Path, 
 
 
 def _second(folder: Path, first: Job, name: str) -> Job:
+    """Return the update that follows `first`, with the default settings."""
     changes = {
         "policy_key": first.output_policy_key,
         "reference": first.reference,
@@ -269,6 +277,7 @@ def _second(folder: Path, first: Job, name: str) -> Job:
 
 
 def _digests(job: Job) -> dict[str, bytes]:
+    """Return the content of every output file that a digest covers."""
     return {
         str(path.relative_to(job.output)): path.read_bytes()
         for path in sorted(job.output.rglob("*"))
@@ -277,7 +286,7 @@ def _digests(job: Job) -> dict[str, bytes]:
 
 
 def _started(process: TrainerProcess, job: Job) -> int:
-    """Id of the process, which has not been given the job yet."""
+    """Start the process of a job, without the job; return the id of the process."""
     process.start(job.placement)
     assert process.pid is not None
     return process.pid
@@ -298,15 +307,15 @@ def test_restored_state_continues_to_the_same_bytes(
     first = make_job(folder, folder / "policy", name="first")
     trainer.run(first)
     live = _second(folder, first, "live")
-    seen: list[tuple[int, int, str]] = []
-    result = trainer.run(live, lambda *step: seen.append(step))
+    reports: list[tuple[int, int, str]] = []
+    result = trainer.run(live, lambda *report: reports.append(report))
     restored = _second(folder, first, "restored")
     fresh.run(restored)
     assert _digests(live) == _digests(restored)
     assert _digests(live)["policy/model.safetensors"] != _digests(first)["policy/model.safetensors"]
     assert (result.optimiser_steps, result.schedule_step) == (2, 4)
     assert pq.read_table(live.output / "metrics.parquet")["step"].to_pylist() == [3, 4]
-    assert seen[-1] == (2, 2, "done")
+    assert reports[-1] == (2, 2, "done")
 
 
 def test_output_is_a_policy_folder_with_its_tokenizer(folder: Path, trainer: TrainerProcess) -> None:
@@ -321,12 +330,12 @@ def test_output_is_a_policy_folder_with_its_tokenizer(folder: Path, trainer: Tra
     assert after.chat_template == before.chat_template is not None
     assert after.eos_token_id == before.eos_token_id is not None
     done = json.loads((job.output / "done.json").read_text())
-    # The policy has moved away from the reference, not yet from itself.
+    # The policy differs from the reference, but at the first step not yet from the policy before the update.
     assert done["metrics"]["kl"] > 0
     assert done["metrics"]["ratio_mean"] == pytest.approx(1.0, abs=1e-5)
 
 
-def test_a_failed_update_says_why_and_the_next_one_works(folder: Path, fresh: TrainerProcess) -> None:
+def test_a_failed_update_gives_the_reason_and_the_next_works(folder: Path, fresh: TrainerProcess) -> None:
     good = make_job(folder, folder / "policy", name="after-failure")
     bad = good.model_copy(update={"policy": folder / "nowhere", "policy_key": "nowhere"})
     with pytest.raises(TrainerError, match=r"nowhere: not a Hugging Face model folder.*traceback: .*\.txt"):
@@ -335,12 +344,13 @@ def test_a_failed_update_says_why_and_the_next_one_works(folder: Path, fresh: Tr
 
 
 def _trained(folder: Path, name: str, config: UpdateConfig, **changes: Any) -> Job:
-    """The first of two updates, with a reference of its own."""
-    given = {"reference": folder / "reference", "reference_key": "reference", "base": folder / "policy"}
-    return make_job(folder, folder / "policy", name=name, config=config, **(given | changes))
+    """Return the first of two updates, with a reference that is not the policy."""
+    defaults = {"reference": folder / "reference", "reference_key": "reference", "base": folder / "policy"}
+    return make_job(folder, folder / "policy", name=name, config=config, **(defaults | changes))
 
 
 def _next(folder: Path, first: Job, name: str, **changes: Any) -> Job:
+    """Return the update that follows `first`, with the same settings."""
     job = _second(folder, first, name)
     return job.model_copy(update={"config": first.config, "base": first.base, **changes})
 
@@ -353,7 +363,7 @@ def _next(folder: Path, first: Job, name: str, **changes: Any) -> Job:
     ],
     ids=["critic", "adapters"],
 )
-def test_critic_and_adapters_are_carried_over_to_the_same_bytes(
+def test_critic_and_adapters_are_restored_to_the_same_bytes(
     folder: Path,
     trainer: TrainerProcess,
     fresh: TrainerProcess,
@@ -383,7 +393,7 @@ def test_critic_and_adapters_are_carried_over_to_the_same_bytes(
 
 
 @pytest.mark.slow
-def test_memory_given_back_changes_nothing(folder: Path, trainer: TrainerProcess) -> None:
+def test_released_memory_changes_no_result(folder: Path, trainer: TrainerProcess) -> None:
     config = UpdateConfig(algorithm="ppo", learning_rate=1e-3, critic=CriticConfig(learning_rate=1e-3))
     first = _trained(folder, "held-first", config)
     trainer.run(first)
@@ -398,10 +408,10 @@ def test_memory_given_back_changes_nothing(folder: Path, trainer: TrainerProcess
     assert _digests(again) == _digests(second)
 
 
-def test_a_critic_is_loaded_when_the_algorithm_asks_for_one(
+def test_a_critic_is_loaded_when_the_algorithm_needs_it(
     folder: Path, trainer: TrainerProcess, fresh: TrainerProcess
 ) -> None:
-    """The process holds the policy already, but has no critic for it."""
+    """The process has loaded the policy already, but without a critic."""
     trainer.run(_trained(folder, "no-critic", UpdateConfig(algorithm="grpo")))
     held = _trained(folder, "now-critic", UpdateConfig(algorithm="ppo"))
     first = _next(folder, _trained(folder, "no-critic", UpdateConfig(algorithm="grpo")), "to-ppo")
@@ -412,10 +422,10 @@ def test_a_critic_is_loaded_when_the_algorithm_asks_for_one(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", [1, 3])
-def test_another_placement_goes_on_from_a_state(
+def test_another_placement_continues_from_a_state(
     folder: Path, trainers: Trainers, trainer: TrainerProcess, stage: int
 ) -> None:
-    """What is written depends neither on ZeRO's stage nor on the number of processes."""
+    """The files of a state depend neither on the ZeRO stage nor on the number of processes."""
     config = UpdateConfig(algorithm="ppo", learning_rate=1e-3, critic=CriticConfig(learning_rate=1e-3))
     first = _trained(folder, f"placed-{stage}-first", config)
     trainer.run(first)
@@ -429,7 +439,7 @@ def test_another_placement_goes_on_from_a_state(
         assert result.metrics[name] == pytest.approx(expected.metrics[name], rel=1e-4, abs=1e-6), name
     weights, expected_weights = (load_file(job.output / "policy/model.safetensors") for job in (moved, same))
     for name, weight in expected_weights.items():
-        # Adam divides a tiny gradient by its own size, which rounding decides: one part in a hundred of a step.
+        # Adam divides a tiny gradient by its size, which rounding decides. The tolerance is a hundredth of a step.
         np.testing.assert_allclose(weights[name], weight, rtol=0, atol=1e-5, err_msg=name)
 
 
@@ -445,7 +455,7 @@ def test_steps_that_explode_are_skipped_and_counted(
     job = _trained(folder, f"explodes-{zero}", config, placement=placement)
     result = process.run(job)
     rows = pq.read_table(job.output / "metrics.parquet").to_pylist()
-    # The first step is taken with a rate of 1, which makes the loss of every later one huge or no number.
+    # The first step has a rate of 1, so the loss of every later step is huge or no number.
     assert [row["skipped"] for row in rows] == [0, 1, 1, 1] and rows[0]["loss"] is not None
     assert result.metrics["skipped"] == 3 and result.metrics["loss"] == pytest.approx(rows[0]["loss"])
     assert all(np.isfinite(w).all() for w in load_file(job.output / "policy/model.safetensors").values())
@@ -457,48 +467,49 @@ def test_steps_that_explode_are_skipped_and_counted(
     assert not strict.output.exists()
 
 
-def test_a_killed_update_goes_on_from_its_checkpoint(folder: Path, trainer: TrainerProcess) -> None:
+def test_a_killed_update_resumes_from_its_checkpoint(folder: Path, trainer: TrainerProcess) -> None:
     config = UpdateConfig(algorithm="ppo", learning_rate=1e-4, batch_responses=6, epochs=15)
-    whole = _trained(folder, "undisturbed", config)  # without checkpoints, which change nothing
-    trainer.run(whole)
+    undisturbed = _trained(folder, "undisturbed", config)  # without checkpoints, which change nothing
+    trainer.run(undisturbed)
     placement = _placed(save_every_steps=7)
     killed = _trained(folder, "killed-half-way", config, placement=placement, checkpoint=folder / "checkpoints")
     with TrainerProcess(folder / "scratch") as process:
 
-        def kill(done: int, total: int, what: str) -> None:
+        def kill(done: int, total: int, note: str) -> None:
             if done >= 25 and process.pid is not None:
                 os.kill(process.pid, signal.SIGKILL)
 
         with pytest.raises(TrainerError, match="died with exit code -9"):
             process.run(killed, kill)
-        (left,) = [path.name for path in (folder / "checkpoints").glob("after-*")]
-        assert not killed.output.exists() and int(left.removeprefix("after-")) >= 21
-        seen: list[int] = []
-        process.run(killed, lambda done, total, what: seen.append(done) if total > 1 else None)
-    assert min(seen) >= int(left.removeprefix("after-"))
-    assert _digests(killed) == _digests(whole)
+        (checkpoint,) = [path.name for path in (folder / "checkpoints").glob("after-*")]
+        steps_in_checkpoint = int(checkpoint.removeprefix("after-"))
+        assert not killed.output.exists() and steps_in_checkpoint >= 21
+        steps_done: list[int] = []
+        process.run(killed, lambda done, total, note: steps_done.append(done) if total > 1 else None)
+    assert min(steps_done) >= steps_in_checkpoint
+    assert _digests(killed) == _digests(undisturbed)
 
 
 def test_a_lost_process_ends_the_others(folder: Path, trainers: Trainers) -> None:
-    """The other would wait in a collective for half an hour."""
+    """Without this, the other process would wait in a collective operation for half an hour."""
     config = UpdateConfig(learning_rate=1e-4, batch_responses=6, epochs=100)
     process = trainers.at(TWO_PROCESSES)
-    killed: list[float] = []
+    kill_times: list[float] = []
 
-    def kill(done: int, total: int, what: str) -> None:
-        if done >= 2 and not killed:
+    def kill(done: int, total: int, note: str) -> None:
+        if done >= 2 and not kill_times:
             children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
             os.kill(int(children[-1]), signal.SIGKILL)
-            killed.append(time.monotonic())
+            kill_times.append(time.monotonic())
 
     with pytest.raises(TrainerError, match="a process of the trainer was lost"):
         process.run(_trained(folder, "lost", config, placement=TWO_PROCESSES), kill)
-    assert time.monotonic() - killed[0] < 300
+    assert time.monotonic() - kill_times[0] < 300
 
 
 @pytest.mark.slow
 def test_out_of_memory_names_the_setting_to_lower(folder: Path) -> None:
-    """The process may take 300 MB more than after a small update, and is given 80,000 tokens to compute at once."""
+    """The process may use 300 MB more than after a small update, and its job computes 80,000 tokens at once."""
     vocabulary = json.loads((folder / "policy/config.json").read_text())["vocab_size"]
     rows = make_rows(20, 10, vocabulary=vocabulary)
     for row in rows:
@@ -523,10 +534,10 @@ def test_out_of_memory_names_the_setting_to_lower(folder: Path) -> None:
 
 
 def test_a_killed_process_is_noticed(folder: Path, fresh: TrainerProcess) -> None:
-    """Waiting for the answer of a dead process would never end."""
+    """Without this, the wait for the result of a dead process would never end."""
     job = make_job(folder, folder / "policy", name="killed")
     pid = _started(fresh, job)
-    os.kill(pid, signal.SIGSTOP)  # alive, and without an answer, when it is asked
+    os.kill(pid, signal.SIGSTOP)  # the process is alive when the job is sent, and does not start it
     killer = threading.Timer(0.5, os.kill, (pid, signal.SIGKILL))
     killer.start()
     with pytest.raises(TrainerError, match="died with exit code -9"):
@@ -535,7 +546,7 @@ def test_a_killed_process_is_noticed(folder: Path, fresh: TrainerProcess) -> Non
 
 
 def test_the_process_ends_with_its_parent(folder: Path) -> None:
-    """A trainer left behind by a killed parent would hold the GPU."""
+    """A trainer that outlives its killed parent would hold the GPU."""
     import subprocess
     import sys
 
