@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import flows.run_loop
+import flows.run_state
 from flows.config.run import RunConfig
 from stages.contract import Context, Result, Stage, run_stage
 from stages.settings import Settings
@@ -59,7 +60,7 @@ def main(config: Path, pipe: int) -> None:
     reporter = Reporter(pipe)
     Store.create = reporter.around(Store.create)  # type: ignore[method-assign]
     Store.create_from_file = reporter.around(Store.create_from_file)  # type: ignore[method-assign]
-    flows.run_loop.run_stage = reporter.run_stage  # type: ignore[attr-defined]
+    flows.run_state.run_stage = reporter.run_stage  # type: ignore[attr-defined]
     flows.run_loop.run_locally(RunConfig.model_validate_json(config.read_text()), reporter.progress)
 
 
