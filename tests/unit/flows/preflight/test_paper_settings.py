@@ -42,7 +42,7 @@ def test_published_values() -> None:
 def test_every_published_setting_exists_here() -> None:
     from flows.config.diff import flatten
 
-    assert PAPER.keys() <= flatten(paper_config().model_dump(mode="json")).keys()
+    assert PAPER.keys() <= flatten(paper_config().model_dump(mode="json", by_alias=False)).keys()
 
 
 @pytest.mark.parametrize(
