@@ -24,10 +24,12 @@ def run_iterations(
     after_iteration: Callable[[Run, bool], None] = lambda run, finished: None,
     trainer_is_here: bool = True,
 ) -> None:
-    """Do the missing iterations until `until` are finished, with a revision and a pruning of weights after each.
+    """Run iterations until `until` of them are finished.
+
+    After each iteration, write a revision (what the run holds now) and delete the weights that are not needed.
 
     Args:
-        progress: How far the run has come; it advances.
+        progress: How far the run has come. Each iteration advances it.
         store: The run's store, under a lease that the caller holds.
         resources: Engine, trainer and verifier of this process.
         until: Number of finished iterations to reach, iteration 0 included.
@@ -35,22 +37,23 @@ def run_iterations(
         stage_progress: Returns the progress callback for the stages of one iteration.
         after_iteration: Called with a snapshot of the run and whether an iteration was finished (False after a
             rollback or stop).
-        trainer_is_here: Whether this process updates the policy, so that its trainer starts early.
+        trainer_is_here: Whether this process runs the policy update. If so, its trainer is started before each
+            iteration, to load while other stages run.
 
     Raises Collapsed if the watchdog has stopped the run.
     """
-    _record(progress, store)  # a kill may have come before the last revision or pruning
+    _record(progress, store)  # an earlier process may have been killed before it did this
     while progress.finished < until:
         progress.check_not_stopped()
         if trainer_is_here:
             resources.trainer().start(progress.config.compute.trainer)  # it loads while the other stages run
-        number = progress.finished
-        progress.advance(make_runner(next_context(progress, store, resources, stage_progress(number))))
-        after_iteration(_record(progress, store), progress.finished > number)
+        iteration = progress.finished
+        progress.advance(make_runner(next_context(progress, store, resources, stage_progress(iteration))))
+        after_iteration(_record(progress, store), progress.finished > iteration)
 
 
 def run_locally(config: RunConfig, stage_progress: Progress = no_progress) -> None:
-    """Do every missing iteration of a run in this process, without Prefect.
+    """Run every missing iteration of a run in this process, without Prefect.
 
     Raises RunBusy if another process works on the run, Collapsed if the watchdog stops it.
     """

@@ -8,7 +8,7 @@ under-trained would not do, because its votes are noise. Self-play makes this mo
 teaches no new arithmetic.
 
 Nothing is downloaded. torch is imported only inside functions. `AutoModelForCausalLM` and `AutoTokenizer` load the
-written folder without further code.
+folder without `trust_remote_code`.
 """
 
 import random
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Progress = Callable[[int, int, str], None]
-"""Called with the steps done, the steps in total, and a short text."""
+"""Called with the number of steps done, the number of all steps, and a short text."""
 Example = tuple[list[int], list[int]]
 """Token ids of a prompt, and of the text to learn after it."""
 
@@ -37,8 +37,9 @@ CHAT_TEMPLATE = (
 )
 MAX_POSITIONS = 1024
 
-# Each word is one token and each digit is one token. A word includes the space before it and, if a digit follows, the
-# space after it.
+# Text is split into pieces, and BPE merges bytes only within a piece. A piece is one digit; or one word, with the space
+# and the backslash before it and the `{` or (if a digit follows) the space after it; or one other sign, with the space
+# before it; or one white space.
 _PIECES = r"[0-9]| ?\\?[A-Za-z]+(?:\{| (?=[0-9]))?| ?[^\sA-Za-z0-9]|\s"
 _TOKENIZER_PROBLEMS = 3000
 _REPORT_EVERY = 10
@@ -64,7 +65,7 @@ def train_policy(config: WarmStartConfig, seed: int, folder: Path, progress: Pro
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # the pipeline shows its own progress bar
-    data = random.Random(seed)
+    rng = random.Random(seed)
     with _one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         tokenizer = build_tokenizer(config)
@@ -73,13 +74,13 @@ def train_policy(config: WarmStartConfig, seed: int, folder: Path, progress: Pro
         momenta = [torch.zeros_like(matrix) for matrix in matrices]
         adam = torch.optim.Adam(other_weights, betas=(0.9, 0.98), foreach=True)
         for step in range(config.steps):
-            losses = _losses(config, model, _batch(config, tokenizer, data, step))
+            losses = _losses(config, model, _batch(config, tokenizer, rng, step))
             total = losses["answer"] + config.question_loss * losses["question"] + config.list_loss * losses["list"]
             torch.autograd.backward(total)
             torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
-            adam.param_groups[0]["lr"] = config.learning_rate * _rate(config, step)
+            adam.param_groups[0]["lr"] = config.learning_rate * _rate_factor(config, step)
             adam.step()
-            _muon_step(matrices, momenta, config.matrix_learning_rate * _rate(config, step))
+            _muon_step(matrices, momenta, config.matrix_learning_rate * _rate_factor(config, step))
             model.zero_grad()
             if (step + 1) % _REPORT_EVERY == 0 or step + 1 == config.steps:
                 progress(step + 1, config.steps, f"answer loss {losses['answer'].item():.3f}")
@@ -89,9 +90,10 @@ def train_policy(config: WarmStartConfig, seed: int, folder: Path, progress: Pro
 
 
 def build_tokenizer(config: WarmStartConfig) -> Any:
-    """Return a transformers tokenizer: byte-level BPE trained on the domain's text, single digits, a chat template.
+    """Return a transformers tokenizer with a chat template: byte-level BPE, trained on text of the domain.
 
-    The tokenizer depends only on the domain and the size of the vocabulary, so policies of all seeds have the same one.
+    Each digit is its own token. The tokenizer depends only on the domain and the size of the vocabulary, so it is the
+    same for every seed of a run.
     """
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
@@ -110,11 +112,11 @@ def build_tokenizer(config: WarmStartConfig) -> Any:
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    data = random.Random(0)
+    rng = random.Random(0)
     texts = (
         f"user\n{LIST_REQUEST}\n1. {problem.question}\nassistant\n{problem.question}\n"
         f"{worked_response(problem)}\n{direct_response(problem)}"
-        for problem in (make_problem(data, "warm") for _ in range(_TOKENIZER_PROBLEMS))
+        for problem in (make_problem(rng, "warm") for _ in range(_TOKENIZER_PROBLEMS))
     )
     bpe.train_from_iterator(texts, trainer)
     return PreTrainedTokenizerFast(
@@ -131,7 +133,7 @@ def build_tokenizer(config: WarmStartConfig) -> Any:
 def _build_model(config: WarmStartConfig, tokenizer: Any) -> Any:
     """Return an untrained Llama.
 
-    A `qwen2` model would not do: AutoTokenizer replaces the splitting rule in its folder by another one.
+    A `qwen2` model would not do: for its folder, AutoTokenizer ignores the saved splitting rule and uses that of Qwen2.
     """
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -155,29 +157,32 @@ def _build_model(config: WarmStartConfig, tokenizer: Any) -> Any:
     return model.train()
 
 
-def _batch(config: WarmStartConfig, tokenizer: Any, data: random.Random, step: int) -> tuple[list[Example], ...]:
+def _batch(config: WarmStartConfig, tokenizer: Any, rng: random.Random, step: int) -> tuple[list[Example], ...]:
     """Return the examples of one step: questions with answers, and lists of questions."""
     direct_share = config.direct_share if step >= config.direct_from_step else 0.0
-    problems = [make_problem(data, "warm") for _ in range(config.questions_per_step)]
+    problems = [make_problem(rng, "warm") for _ in range(config.questions_per_step)]
     lists = [
-        [make_problem(data, "warm").question for _ in range(config.examples_in + config.examples_out)]
+        [make_problem(rng, "warm").question for _ in range(config.examples_in + config.examples_out)]
         for _ in range(config.lists_per_step)
     ]
-    texts = [(f"{problem.question}\n", _answer(data, problem, direct_share)) for problem in problems]
+    texts = [(f"{problem.question}\n", _answer(rng, problem, direct_share)) for problem in problems]
     texts += [_list_task(questions, config.examples_in) for questions in lists]
     ids = tokenizer([text for pair in texts for text in pair], add_special_tokens=False)["input_ids"]
     sequences = list(zip(ids[::2], ids[1::2], strict=True))
     return sequences[: len(problems)], sequences[len(problems) :]
 
 
-def _answer(data: random.Random, problem: Problem, direct_share: float) -> str:
-    write = direct_response if data.random() < direct_share else worked_response
-    return write(problem) + END
+def _answer(rng: random.Random, problem: Problem, direct_share: float) -> str:
+    make_response = direct_response if rng.random() < direct_share else worked_response
+    return make_response(problem) + END
 
 
 def _list_task(questions: list[str], shown: int) -> tuple[str, str]:
-    """Return a prompt and its continuation: a list that ends at a number, as the chat template renders it, and the
-    questions from that number on."""
+    """Return (prompt, text to learn).
+
+    The prompt is a chat that asks for a list of questions and shows the first ones and the next number. The text is the
+    remaining questions.
+    """
     numbered = [f"{number}. {question}" for number, question in enumerate(questions, start=1)]
     request = "\n".join([LIST_REQUEST, *numbered[:shown], f"{shown + 1}."])
     prompt = f"{START}user\n{request}{END}\n{START}assistant\n"
@@ -216,8 +221,12 @@ def _token_losses(model: Any, sequences: list[Example]) -> tuple["Tensor", "Tens
     return losses[is_learned].mean(), losses[~is_learned].mean()
 
 
-def _rate(config: WarmStartConfig, step: int) -> float:
-    """Return the factor of the learning rates at a step, counted from 0: it rises, stays at 1, and falls."""
+def _rate_factor(config: WarmStartConfig, step: int) -> float:
+    """Return the factor by which both learning rates are multiplied at `step`, counted from 0.
+
+    The factor rises to 1 over `warm_up_steps`, stays there, and falls to `final_rate` over the last `decay_share` of
+    the steps.
+    """
     rise = min(1.0, (step + 1) / max(1, config.warm_up_steps))
     fall = min(1.0, (config.steps - step) / (config.decay_share * config.steps))
     return rise * max(config.final_rate, fall)
@@ -234,9 +243,9 @@ def _split_weights(model: Any) -> tuple[list["Tensor"], list["Tensor"]]:
 def _muon_step(matrices: list["Tensor"], momenta: list["Tensor"], rate: float) -> None:
     """Do one step of Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon), in float32.
 
-    Muon replaces the averaged gradient by the nearest orthogonal matrix. In a minute of training, 50-77 % of worked
-    answers became right; with AdamW for all weights, 35-47 %. Torch's own Muon computes in bfloat16, which takes three
-    times as long on a CPU that supports it and longer on others.
+    Muon replaces the averaged gradient by an approximation of the nearest orthogonal matrix. After a minute of
+    training, 50-77 % of worked answers were right; with AdamW for all weights, 35-47 %. Torch's own Muon computes in
+    bfloat16, which takes three times as long on a CPU that supports it and longer on others.
     """
     import torch
 
@@ -249,7 +258,10 @@ def _muon_step(matrices: list["Tensor"], momenta: list["Tensor"], rate: float) -
 
 
 def _orthogonal(matrix: "Tensor") -> "Tensor":
-    """Return the matrix after five Newton-Schulz steps, which bring each singular value to between 0.7 and 1.2."""
+    """Return the matrix after five Newton-Schulz steps.
+
+    They bring singular values that are not close to zero to roughly 1 (between 0.7 and 1.2 for most).
+    """
     if matrix.shape[0] > matrix.shape[1]:
         return _orthogonal(matrix.T).T
     result: Tensor = matrix / (matrix.norm() + 1e-7)
@@ -263,7 +275,7 @@ def _orthogonal(matrix: "Tensor") -> "Tensor":
 def _one_thread() -> Iterator[None]:
     """Limit torch to one thread.
 
-    On matrices this small two threads wait for each other, and sums would depend on the number of threads.
+    Two threads are slower than one on matrices this small, and results would depend on the number of threads.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Identity by content: canonical JSON, digests of bytes, files and folders, and seeds derived from names."""
+"""Functions that identify data by content (canonical JSON, digests of bytes, files and folders), and derived seeds."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 SHORT = 12
-"""Hex digits of a key in a path. The manifest holds all 64, so a collision is noticed."""
+"""Number of a key's hex digits in a path. The manifest holds all 64, so a collision is noticed."""
 
 
 def canonical_json(value: Any) -> bytes:
@@ -45,19 +45,24 @@ def _digest_file(path: Path, size: int, modified: int) -> str:
 
 
 def digest_files(digests: Sequence[tuple[str, str]]) -> str:
-    """Return the identity of a folder with these (file name, sha256). It does not depend on where the folder lies."""
+    """Return the identity of a folder, from the (file name, sha256) pairs of its files.
+
+    The identity does not depend on the folder's path.
+    """
     return fingerprint(sorted(digests))
 
 
 def derive_seed(*names: str | int) -> int:
     """Return a 63-bit seed that depends on `names` alone, such as (run seed, branch, iteration, stage, row).
 
-    All random numbers of a run start from such seeds. A generator that is passed along would lose its state in
-    a restart.
+    Stages take their seeds from here, so a restart needs no saved state of a random generator.
     """
     return int.from_bytes(hashlib.sha256(canonical_json(names)).digest()[:8], "big") >> 1
 
 
 def short(key: str) -> str:
-    """Return a key as it stands in paths. Its first letter keeps readers of Hive paths from taking it for a number."""
+    """Return the form of a key in paths.
+
+    It starts with a `k`, so that tools that read `key=VALUE` folders never take a key of digits for a number.
+    """
     return f"k{key[:SHORT]}"

@@ -2,14 +2,15 @@
 
 A lease is a numbered, create-only file, `lease/000007.json`. The file with the highest number counts. Of several
 processes that try to take a lease over, exactly one creates the next file. The owner renews its lease every 15 seconds;
-a lease that was not renewed for a minute has expired. If the owner ran on this machine, the process list tells whether
-it is alive, so the lease of a killed process is free at once.
+a lease that was not renewed for a minute has expired. If the owner ran in this machine's current boot and process
+namespace, /proc tells whether the owner is alive, so the lease of a killed process is free at once.
 
-There is one lease on the whole run. If several processes share the GPU stages of a run (see
-`flows.orchestration.gpu_runs`), there is also one lease on each stage that only one of them can do.
+There is one lease on the whole run. GPU workers (`flows.gpu_stages`) also take a lease `lease-STAGE` while they run a
+stage whose parts cannot be shared, such as the policy update.
 
-A lease saves work; it does not protect data. If two owners ever work at once (clocks an hour apart, a machine that was
-suspended), the create-only writes of parts and manifests still let only one of them win.
+Leases only prevent the same work from being done twice; data are safe without them. If two owners ever work at once
+(because clocks differ or a machine was suspended), create-only writes let only one of them write each part and
+manifest.
 """
 
 import os
@@ -45,16 +46,17 @@ class Owner(BaseModel):
     process: int
     """Process number."""
     born: str
-    """Start time of the process. A later process of the same number has another."""
+    """Start time of the process in clock ticks since boot, as text. A later process of the same number has another."""
     since: float
     renewed: float
     released: bool = False
 
     @property
     def works(self) -> bool:
-        """Whether the owner still works.
+        """Whether the owner is still at work.
 
-        If it ran on this machine, its process decides; else whether it renewed its lease within the last minute.
+        If the owner ran in this machine's current boot and process namespace: whether its process is alive. Otherwise:
+        whether it renewed its lease within the last minute.
         """
         if self.released:
             return False
@@ -77,7 +79,10 @@ class Lease:
         self._thread.start()
 
     def check(self) -> None:
-        """Raise RunBusy if another process has taken the lease, as after an hour in which this machine slept."""
+        """Raise RunBusy if another process has taken the lease.
+
+        For example, this machine was suspended for more than a minute.
+        """
         if self._taken_by:
             raise _busy(self._store, self._name, self._taken_by)
 
@@ -93,7 +98,7 @@ class Lease:
 
     def _renew(self) -> None:
         while not self._ended.wait(RENEW_SECONDS):
-            with suppress(StorageError):  # the next renewal may succeed, and the lease lasts for four of them
+            with suppress(StorageError):  # the lease expires only after four missed renewals
                 self._write(renewed=time.time())
                 number, owner = _newest(self._store, self._name)
                 if number > self._number:
@@ -131,7 +136,7 @@ def check_free(store: Store) -> None:
 
 
 def owner_of_run(store: Store) -> Owner | None:
-    """Return the process that works on the run, or was the last to do so; None if no lease says."""
+    """Return the process that works on the run, or was the last to do so; None if no lease file can be read."""
     return _newest(store, RUN)[1]
 
 
@@ -180,13 +185,13 @@ def _busy(store: Store, name: str, owner: Owner) -> RunBusy:
     return RunBusy(
         f"{leased} is being worked on by {owner.host} (process {owner.process}) since "
         f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(owner.since))}; its lease is {now - owner.since:.0f} s "
-        f"old, renewed {now - owner.renewed:.0f} s ago. Wait for it or stop it; should that machine be gone, the lease "
+        f"old, renewed {now - owner.renewed:.0f} s ago. Wait for it or stop it; if that machine has failed, the lease "
         f"expires {EXPIRES_SECONDS:.0f} s after it was last renewed"
     )
 
 
 def _place() -> str:
-    """Return boot id and process namespace of this machine (see `Owner.place`); empty if /proc does not tell."""
+    """Return boot id and process namespace of this machine (see `Owner.place`); empty if /proc cannot be read."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot} {os.readlink('/proc/self/ns/pid')}"

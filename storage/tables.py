@@ -10,23 +10,24 @@ import pyarrow.parquet as pq
 
 from storage.errors import SchemaMismatch
 
-_VERSION = b"serl.version"
+_VERSION_KEY = b"serl.version"
 
 
 def versioned(version: int, columns: Sequence[pa.Field]) -> pa.Schema:
     """Return a schema with its version. Every file of the table has the version in its metadata."""
-    return pa.schema(columns, metadata={_VERSION: str(version).encode()})
+    return pa.schema(columns, metadata={_VERSION_KEY: str(version).encode()})
 
 
 def version_of(schema: pa.Schema) -> int:
     """Return the version of a schema; 1 if it has none, as in files of manifest format 1."""
-    return int((schema.metadata or {}).get(_VERSION, b"1"))
+    return int((schema.metadata or {}).get(_VERSION_KEY, b"1"))
 
 
 def make_table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
     """Return rows as an Arrow table of exactly `schema`.
 
-    Raises SchemaMismatch when a row lacks a column, has one too many, or holds a value of another type.
+    Raises SchemaMismatch if a row lacks a column, has one too many, holds a float for an integer, or holds a value that
+    Arrow cannot convert to the column's type. `check_schema` refuses nulls.
     """
     expected = set(schema.names)
     for index, row in enumerate(rows):
@@ -45,7 +46,7 @@ def make_table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table
 
 
 def check_schema(table: pa.Table, schema: pa.Schema) -> None:
-    """Raise SchemaMismatch unless `table` has exactly the columns and types of `schema`, without forbidden nulls."""
+    """Raise SchemaMismatch unless `table` has exactly the columns and types of `schema`, and only allowed nulls."""
     if not table.schema.equals(schema):
         raise SchemaMismatch(f"found columns {columns(table.schema)}, expected {columns(schema)}")
     for field in schema:
@@ -61,8 +62,9 @@ def columns(schema: pa.Schema) -> dict[str, str]:
 def encode(table: pa.Table) -> bytes:
     """Return a table as Parquet bytes, compressed with zstd. The same table gives the same bytes.
 
-    Columns of floats are split by byte, because log-probabilities hardly ever repeat but their leading bytes do.
-    Dictionaries are off: on tables of tokens and text they take a third of the time and save nothing beyond zstd.
+    Float columns use BYTE_STREAM_SPLIT: whole log-probabilities rarely repeat, but their leading bytes do, so zstd can
+    compress those. Dictionary encoding is off: on tables of tokens and text, it took a third of the writing time and
+    saved no space beyond zstd.
     """
     float_columns = [name for name, kind in _leaves(table.schema) if pa.types.is_floating(kind)]
     sink = io.BytesIO()
@@ -72,13 +74,13 @@ def encode(table: pa.Table) -> bytes:
         compression="zstd",
         use_dictionary=False,
         column_encoding=dict.fromkeys(float_columns, "BYTE_STREAM_SPLIT"),
-        write_page_checksum=True,  # no manifest holds the digest of a part before its stage has finished
+        write_page_checksum=True,  # the only check of a part until the manifest, written last, holds its digest
     )
     return sink.getvalue()
 
 
 def _leaves(schema: pa.Schema) -> list[tuple[str, pa.DataType]]:
-    """Return (name in Parquet, type of the values) of every column."""
+    """Return (path inside Parquet, type of the values or of the list elements) of every column."""
     return [
         (f"{field.name}.list.element", field.type.value_type)
         if pa.types.is_list(field.type)
@@ -107,7 +109,10 @@ def count_rows(data: bytes, *, check: bool = False) -> int:
 
 
 def parse_plan(data: bytes) -> tuple[int, list[tuple[int, int]]]:
-    """Return (rows, row range of each part) from the bytes of a `plan.json`. Raises ValueError when it is damaged."""
+    """Return (rows, row range of each part) from the bytes of a `plan.json`, which cuts a stage's table into parts.
+
+    Raises ValueError if the plan is damaged.
+    """
     try:
         plan = json.loads(data)
         return int(plan["rows"]), [(int(start), int(stop)) for start, stop in plan["ranges"]]

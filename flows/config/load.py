@@ -1,4 +1,4 @@
-"""Load a `RunConfig` from YAML, with overrides, and explain in one line what is wrong with it."""
+"""Loads a `RunConfig` from YAML, with overrides, and reports the first invalid setting in one line."""
 
 import difflib
 from collections.abc import Callable, Sequence
@@ -20,7 +20,8 @@ def load_config(
 
     A file may extend another one (`extends: other.yaml`, relative to itself) and contain only the differences; groups
     of settings are merged, lists are not. `note` receives a line for each setting that is given under its old name.
-    Raises ConfigError that names the file, the setting, what was found and what was expected.
+    Raises ConfigError with one line about the first fault. The line names the setting and what was expected. An invalid
+    setting is reported under `path` even if an override or an extended file set it.
     """
     values = _read_yaml(path, (), note)
     for override in overrides:
@@ -29,21 +30,24 @@ def load_config(
 
 
 def parse_config(values: dict[str, Any], source: str) -> RunConfig:
-    """Return the settings in plain values. Raises ConfigError with one line about the first problem."""
+    """Return `values` (dicts, lists, numbers and text) as a RunConfig.
+
+    Raises ConfigError with one line about the first problem, which starts with `source`.
+    """
     try:
         return RunConfig.model_validate(values)
     except ValidationError as error:
         raise ConfigError(_explain(error, source)) from None
 
 
-def _read_yaml(path: Path, extending: tuple[Path, ...], note: Callable[[str], None]) -> dict[str, Any]:
-    """Read a file and the file that it extends; `extending` are the files that led here."""
-    if path.resolve() in extending:
-        raise ConfigError(f"{path} extends itself, through {' and '.join(map(str, extending))}")
+def _read_yaml(path: Path, extended_by: tuple[Path, ...], note: Callable[[str], None]) -> dict[str, Any]:
+    """Read a file and the file that it extends. `extended_by` has the files that extend it, the outermost first."""
+    if path.resolve() in extended_by:
+        raise ConfigError(f"{path} extends itself, through {' and '.join(map(str, extended_by))}")
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        missing = f"{path}, which {extending[-1]} extends," if extending else str(path)
+        missing = f"{path}, which {extended_by[-1]} extends," if extended_by else str(path)
         raise ConfigError(f"{missing} does not exist; expected a YAML file such as configs/quickstart.yaml") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from None
@@ -52,16 +56,17 @@ def _read_yaml(path: Path, extending: tuple[Path, ...], note: Callable[[str], No
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
-        raise ConfigError(f"{path} holds {type(values).__name__}, expected settings by name")
+        state = "is empty" if values is None else f"holds {type(values).__name__}"
+        raise ConfigError(f"{path} {state}; expected settings such as `name: my-run`")
     base = values.pop("extends", None)
     values = _rename(values, str(path), note)
     if base is None:
         return values
-    return _merge(_read_yaml(path.parent / str(base), (*extending, path.resolve()), note), values)
+    return _merge(_read_yaml(path.parent / str(base), (*extended_by, path.resolve()), note), values)
 
 
 def _rename(values: dict[str, Any], source: str, note: Callable[[str], None]) -> dict[str, Any]:
-    """Return `values` under the new names of all settings, and note each old name."""
+    """Return `values` under the new names of all settings, and call `note` once for each old name."""
     for old, new in old_names(values, RunConfig):
         note(f"{source}: {old} is now called {new}; the old name still works")
     return with_new_names(values, RunConfig)
@@ -97,14 +102,14 @@ def _apply_override(values: dict[str, Any], override: str, note: Callable[[str],
 
 def _explain(error: ValidationError, source: str) -> str:
     """Return one line about the first problem; pydantic's own report has several and links to web pages."""
-    first, *others = error.errors()
-    setting = ".".join(str(part) for part in first["loc"])
-    more = f" (and {len(others)} more)" if others else ""
-    if first["type"] == "extra_forbidden":
-        return f"{source}: {setting}: unknown setting{_did_you_mean(first['loc'])}{more}"
-    value = "" if first["type"] in ("missing", "value_error") else f", found {str(first['input'])[:80]!r}"
-    message = first["msg"].removeprefix("Value error, ")
-    return f"{source}: {setting + ': ' if setting else ''}{message}{value}{more}"
+    problem, *other_problems = error.errors()
+    setting = ".".join(str(part) for part in problem["loc"])
+    others_text = f" (and {len(other_problems)} more)" if other_problems else ""
+    if problem["type"] == "extra_forbidden":
+        return f"{source}: {setting}: unknown setting{_did_you_mean(problem['loc'])}{others_text}"
+    found_text = "" if problem["type"] in ("missing", "value_error") else f", found {str(problem['input'])[:80]!r}"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{source}: {setting + ': ' if setting else ''}{message}{found_text}{others_text}"
 
 
 def _did_you_mean(location: tuple[int | str, ...]) -> str:

@@ -1,4 +1,4 @@
-"""`serl gc`: show the files that no manifest refers to, and remove them."""
+"""`serl gc`: shows the files that stages left behind and nothing needs (see `storage.garbage`), and removes them."""
 
 from collections.abc import Sequence
 
@@ -14,11 +14,11 @@ from storage.store import Store
 
 
 def collect_garbage(store: Store, console: Console, *, yes: bool) -> None:
-    """Show what no manifest refers to, and remove it if `yes` or if the person at the terminal agrees."""
+    """Show the files that nothing needs; remove them if `yes`, or if the person at the terminal agrees."""
     with hold_lease(store):
         garbage = find_garbage(store, _pending_key(store))
         if not garbage:
-            console.print("nothing to remove: every file is listed by a manifest")
+            console.print("nothing to remove")
             return
         console.print(_summary(garbage))
         for item in garbage[:20]:
@@ -33,7 +33,7 @@ def collect_garbage(store: Store, console: Console, *, yes: bool) -> None:
 
 
 def _pending_key(store: Store) -> str | None:
-    """Return the key of the stage that a resumed run does next: its finished parts are no garbage."""
+    """Return the key of the stage that a resumed run does next. Its finished parts must be kept."""
     revision = newest_revision(store)
     if revision is None:
         return None

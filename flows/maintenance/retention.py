@@ -1,8 +1,8 @@
 """Prune the weights that a run no longer needs, after each iteration.
 
-Old optimiser states go, and policies that no rule of `keep.policies` keeps and that are no voter, no reference and no
-target of a rollback. A 7B policy has 30 GB and its optimiser state 60 GB, so a run of a hundred iterations cannot keep
-them all. Tables are always kept. If pruned weights are needed later, `serl repair` computes them again.
+Deletes old optimiser states, and policies that neither `keep.policies` nor the run needs (as voter, as reference, or as
+the watchdog's last good policy). A 7B policy has 30 GB and its optimiser state 60 GB, so a run of a hundred iterations
+cannot keep them all. Tables are always kept. If pruned weights are needed later, `serl repair` computes them again.
 """
 
 from flows.config.retention import KeepBest
@@ -17,12 +17,13 @@ from storage.store import Store
 
 
 def prune_weights(progress: RunProgress, store: Store) -> int:
-    """Remove the weights that the settings (`keep`) do not keep; return the number of bytes."""
+    """Remove the weights that neither `keep` nor the run needs; return the number of bytes freed."""
     update = PPO_UPDATE.name
-    # An iteration whose update was skipped continues with the weights of the one before.
+    # An iteration whose update was skipped continues with the weights of the iteration before.
     updated = [number for number, stages in sorted(progress.stages.items()) if update in stages]
     kept_by_kind = _iterations_to_keep(progress, store, updated)
-    # Includes what a kill left between the tombstone and the removal.
+    # Keys whose folders still have files. A process may have been killed after it wrote the tombstone of a folder and
+    # before it deleted the files.
     existing = {kind: {path.split("/")[2] for path in store.listing(kind)} for kind in kept_by_kind}
     freed = 0
     for number in updated:
@@ -39,13 +40,13 @@ def prune_weights(progress: RunProgress, store: Store) -> int:
 
 
 def best_policies(run: Run, best: KeepBest) -> set[int]:
-    """Return the iterations whose policies are the best so far; of equal ones the earlier."""
+    """Return the iterations whose policies are the best so far; among equal ones, the earliest."""
     measured: list[tuple[float, int]] = []
     for number in run.iterations:
         if best.signal is None:
             value, policy = _validation_accuracy(run, number, best.benchmark), number
         else:
-            # The responses of an iteration were sampled by the policy that the iteration before ended with.
+            # Iteration k samples with the policy that iteration k - 1 ended with, so its signal measures that policy.
             value, policy = run.metrics(number).get(best.signal), number - 1
         if value is not None:
             measured.append((-value, policy))
@@ -53,22 +54,24 @@ def best_policies(run: Run, best: KeepBest) -> set[int]:
 
 
 def _iterations_to_keep(progress: RunProgress, store: Store, updated: list[int]) -> dict[str, set[int]]:
-    """Return, by kind of weights, the iterations of `updated` whose weights stay."""
+    """Return the iterations whose weights are kept, for each kind of weights."""
     config, keep = progress.config, progress.config.keep
     last = progress.finished - 1
-    oldest_voter = min((voter.iteration or 0 for voter in config.voters), default=0)
-    voting = set(range(last + oldest_voter, last + 1))
+    oldest_voter_offset = min((voter.iteration or 0 for voter in config.voters), default=0)
+    voter_iterations = set(range(last + oldest_voter_offset, last + 1))
     refresh = config.refresh_reference
     reference = {last // refresh * refresh if refresh else 0}
-    every = set(range(0, last + 1, keep.policies.every)) if keep.policies.every else set()
+    every_nth = set(range(0, last + 1, keep.policies.every)) if keep.policies.every else set()
     best = best_policies(Run(store, progress.revision()), keep.policies.best) if keep.policies.best else set()
     on_breach = config.watchdog.on_breach
-    good = set()  # what the watchdog may name as the last good policy, or roll back to
+    last_good = set()  # the policies that the watchdog may name as the last good one, or roll back to
     if on_breach != "warn" and progress.states:
-        good = _producers(updated, progress.states[-1].health.rollback_targets(last + 1))
+        last_good = _producers(updated, progress.states[-1].health.rollback_targets(last + 1))
     return {
-        "trainer_state": set(updated[-keep.trainer_states :]) | (good if on_breach == "rollback" else set()),
-        "policy": set(updated[-keep.policies.last :]) | _producers(updated, every | best | voting | reference) | good,
+        "trainer_state": set(updated[-keep.trainer_states :]) | (last_good if on_breach == "rollback" else set()),
+        "policy": set(updated[-keep.policies.last :])
+        | _producers(updated, every_nth | best | voter_iterations | reference)
+        | last_good,
     }
 
 
@@ -90,5 +93,8 @@ def _validation_accuracy(run: Run, iteration: int, benchmark: str | None) -> flo
 
 
 def _producers(updated: list[int], iterations: set[int]) -> set[int]:
-    """Return the iterations whose updates produced the policies that `iterations` ended with."""
-    return {max((update for update in updated if update <= number), default=0) for number in iterations}
+    """Return, for each of `iterations`, the last iteration up to it that updated the policy.
+
+    0 (the starting policy) if there was no update.
+    """
+    return {max((update for update in updated if update <= iteration), default=0) for iteration in iterations}

@@ -1,8 +1,9 @@
 """Sizes and times of a run before it starts: parameters, disk, seconds per iteration.
 
-Sizes follow from the settings and are upper bounds: every response has its greatest length. Times are measured if the
-run has finished iterations; otherwise they are estimated from floating-point operations, to within a factor of three
-or so.
+Sizes follow from the settings and assume that every response has its greatest length. They leave out all tables but
+those of questions and responses, and weights that are kept only as voters, as reference or for a rollback. Times are
+measured if the run has finished iterations. Otherwise they are estimated from floating-point operations, and may be
+wrong by a factor of three.
 """
 
 import shutil
@@ -17,17 +18,21 @@ from storage.run import newest_revision, open_run
 from storage.store import Store
 
 CPU_FLOPS_PER_THREAD = 1.5e10
-"""Assumption: floating-point operations per second that small matrices reach on one thread of a recent server."""
+"""Assumed floating-point operations per second on one thread of a recent server, for small matrices."""
 GPU_FLOPS_DECODE, GPU_FLOPS_TRAIN = 2e13, 2e14
-"""Assumptions for one H100: memory bandwidth limits batched decoding; training reaches about a fifth of the peak."""
+"""Assumed floating-point operations per second of one H100. Decoding is far below the peak, because memory bandwidth
+limits it; training reaches about a fifth of the peak."""
 BYTES_OF_STATE = 8
 """AdamW's two float32 moments, per parameter."""
 TABLE_BYTES_PER_TOKEN = 9
-"""Token id, log-probability and text in compressed Parquet."""
+"""Assumed bytes per generated token: its id, log-probability and text, in compressed Parquet."""
 
 
 def generated_tokens(config: RunConfig) -> int:
-    """Return the most tokens of an iteration's new questions; 0 if the policy writes none."""
+    """Return the largest number of tokens that the policy can write for new questions in one iteration.
+
+    0 if the policy writes no questions.
+    """
     return config.generate.prompts * config.generate.max_tokens if config.instructions == "self" else 0
 
 
@@ -37,12 +42,15 @@ def responses_per_question(config: RunConfig) -> int:
 
 
 def sampled_tokens(config: RunConfig) -> int:
-    """Return the most tokens of an iteration's responses."""
+    """Return the largest number of tokens that the responses of one iteration can have."""
     return config.generate.questions * responses_per_question(config) * config.sample.max_tokens
 
 
 def count_parameters(config: RunConfig) -> int:
-    """Return the policy's parameters: from the file sizes of a folder, or from the settings of a warm start."""
+    """Return the number of the policy's parameters; 0 if the run has no model (fake engine).
+
+    The number follows from the file sizes of a folder, or from the settings of a warm start.
+    """
     if config.policy is None:
         return 0
     if warm := config.policy.warm_start:
@@ -65,7 +73,7 @@ def disk_line(config: RunConfig, parameters: int) -> str:
     whole = policy * (1 + policies) + state * states + tables * config.iterations
     text = (
         f"about {size_text(policy + state + tables)} per iteration (policy, trainer state, tables), {size_text(whole)} "
-        f"in all with what `keep` keeps ({policies} policies, {states} trainer states)"
+        f"for the whole run (`keep` leaves {policies} policies, {states} trainer states)"
     )
     if not Store(config.uri).is_local:
         return text
@@ -74,7 +82,7 @@ def disk_line(config: RunConfig, parameters: int) -> str:
 
 
 def time_line(config: RunConfig, store: Store, parameters: int) -> str:
-    """Return the time of an iteration: measured if the run has finished one, else a rough upper bound."""
+    """Return the time of an iteration: measured if the run has finished one, else a rough estimate."""
     if newest_revision(store) is not None:
         run = open_run(config.uri)
         seconds = [
@@ -90,10 +98,14 @@ def time_line(config: RunConfig, store: Store, parameters: int) -> str:
     on_gpu = config.compute.trainer.dtype == "bfloat16"
     decode = GPU_FLOPS_DECODE if on_gpu else CPU_FLOPS_PER_THREAD * config.compute.threads
     train = GPU_FLOPS_TRAIN if on_gpu else CPU_FLOPS_PER_THREAD * config.compute.trainer.threads
-    # Two operations per parameter and token forward; the update adds old and reference log-probs and the backward pass.
+    # A forward pass takes 2 operations per parameter and token. An update of one epoch takes 10: old log-probabilities
+    # (2), reference log-probabilities (2), forward pass (2) and backward pass (4).
     estimate = 2 * parameters * (generated + sampled) / decode + 10 * parameters * sampled / train
     device = "one H100" if on_gpu else "this CPU"
-    return f"at most {duration_text(estimate)} per iteration on {device} (rough), evaluation and start apart"
+    return (
+        f"about {duration_text(estimate)} per iteration on {device} if every response has full length, without "
+        "evaluation and start-up (rough: may be wrong by a factor of three)"
+    )
 
 
 def _nearest_existing(folder: Path) -> Path:

@@ -1,9 +1,10 @@
-"""Readings of answers: enough about an answer to say without algebra that two answers are different.
+"""Computes the numerical values of LaTeX answers, to rule out quickly that two answers are equal.
 
-Most answers of mathematics are expressions, or points, intervals, lists, equations and matrices made of expressions. A
-reading takes microseconds, where math-verify's parser takes milliseconds. It holds the values of these expressions (see
-`stages.answers.expressions`), and answers that are equal have equal values. An answer that could be read in more than
-one way (1/2x, 2(3), 3 m) is left to math-verify, and so is every pair of answers whose values are close.
+Most mathematical answers are expressions, or points, intervals, lists, equations and matrices made of expressions. The
+`Reading` of an answer holds the values of these expressions (see `stages.answers.expressions`). Equal answers have
+equal values. Making a reading takes microseconds, while math-verify's parser takes milliseconds. An answer that could
+be read in more than one way (1/2x, 2(3), 3 m) is left to math-verify, and so is every pair of answers whose values are
+close.
 """
 
 import math
@@ -17,31 +18,32 @@ from typing import Literal
 from stages.answers.expressions import Term, UnsupportedExpressionError, evaluate, letters_of, rounded_term
 
 MAX_ANSWER = 300
-"""Characters. A longer answer is too large: the time of math-verify's parser grows faster than the answer."""
+"""Longest answer that is read, in characters. math-verify's parser takes more than proportionally longer on longer
+answers."""
 
 _MAX_ERROR = 1e-11
 """A value with a larger rounding error, relative to the larger of the value and 1, is not used."""
 
-# math-verify drops a unit at the end ("3 m", "3ab"). Of single letters, these are not units.
+# math-verify drops a unit at the end ("3 m", "3ab"). A single letter counts as a unit unless it is in the class below.
 _ENDS_IN_UNIT = re.compile(r"[\d}\s](?![abijknpqruvwxyzA-Z]\Z)[a-zA-Z]+\Z")
-_IN_THOUSANDS = re.compile(r"\d,\d{3}(?!\d)")
+_HAS_THOUSANDS_COMMA = re.compile(r"\d,\d{3}(?!\d)")
 _INEQUALITY = re.compile(r"[<>]|\\(?:le|ge|lt|gt|ne)(?![a-zA-Z])")
 _UNION = re.compile(r"\\cup(?![a-zA-Z])")
 _MATRIX = re.compile(r"\\begin\{([pbv]?matrix)\}(.*)\\end\{\1\}")
 _MIXED = re.compile(r"(\d{1,9})\\frac\{(\d{1,9})\}\{(\d{1,9})\}")
-_IN_BASE = re.compile(r"(\d{1,15})_(?:\d|\{\d+\})")
+_NUMBER_IN_BASE = re.compile(r"(\d{1,15})_(?:\d|\{\d+\})")
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What is known about one answer, from `read_latex` or from math-verify."""
+    """What is known about one answer before it is compared with another."""
 
     status: Literal["ok", "unparsable", "timed_out", "too_large"]
     shape: Literal["value", "several", "union", "inequality", "matrix"] | None = None
     """None if unknown. "several" is a point, a list, a set or an interval."""
     numbers: tuple[float, ...] = ()
-    """Of a value, its possible values (50% is 50 or 0.5). Of several and of a matrix, the value of each member. Of an
-    interval or union, the values of its ends. Every letter stands for its `letter_value`."""
+    """Value: its possible values (50% is 50 or 0.5). Several and matrix: the value of each member. Interval and union:
+    the values of the ends. Every letter has a fixed value (`stages.answers.expressions.letter_value`)."""
     letters_only: bool = False
     """Whether the answer has no other characters than letters. math-verify compares such answers as words."""
     sides: tuple[str, ...] = ()
@@ -49,7 +51,10 @@ class Reading:
     because math-verify takes x=5 for 5."""
 
     def may_equal(self, other: "Reading") -> bool:
-        """Return False only if the two answers are certainly different, because their values are."""
+        """Return False only if the two answers are certainly different.
+
+        That is so if their values differ, or if math-verify never calls answers of their two shapes equal.
+        """
         shapes = {self.shape, other.shape}
         if None in shapes or (self.letters_only and other.letters_only):
             return True
@@ -60,10 +65,13 @@ class Reading:
         if shapes == {"matrix"}:
             return len(self.numbers) == len(other.numbers) and all(map(_close, self.numbers, other.numbers))
         if shapes == {"value", "several"} or (shapes <= {"several", "union"} and self.numbers and other.numbers):
+            # Each number of a list, interval or union must be close to a number of the other answer. A value may have
+            # numbers that are close to none, because they are alternatives.
             return (self.shape == "value" or other._has_all_of(self)) and (
                 other.shape == "value" or self._has_all_of(other)
             )
-        # math-verify, asked in both directions, never calls answers of two of the remaining shapes equal.
+        # Answers of the same shape are left to math-verify, and so are a list or interval and a union without known
+        # ends. For all other pairs of shapes math-verify says "different", whichever of the two answers comes first.
         return len(shapes) == 1 or shapes == {"several", "union"}
 
     def _has_all_of(self, other: "Reading") -> bool:
@@ -72,7 +80,11 @@ class Reading:
 
 
 def _may_have_same_solutions(equation: Reading, other: Reading) -> bool:
-    """Return False if a point that solves `equation` clearly does not solve `other`."""
+    """Return False if a solution of `equation` clearly does not solve `other`.
+
+    For each letter in turn, `equation` is solved for that letter, which works if it is linear in it; the other letters
+    have their fixed values. The first solution decides. Returns True if there is none.
+    """
     if not len(equation.sides) == len(other.sides) == 2 or not all(equation.sides + other.sides):
         return True
     for letter in sorted(letters_of(equation.sides[0]) | letters_of(equation.sides[1])):
@@ -145,7 +157,7 @@ def _list(answer: str) -> Reading:
     """Return the reading of an answer with commas: a list, a point or an interval."""
     parts = (answer[1:-1] if _bracketed(answer) else answer).split(",")
     if not _bracketed(answer):
-        if _IN_THOUSANDS.search(answer):
+        if _HAS_THOUSANDS_COMMA.search(answer):
             raise UnsupportedExpressionError
         return _several(parts)
     reading = _several(parts)
@@ -184,7 +196,7 @@ def _value(text: str, values: Mapping[str, Term] | None = None) -> float:
     text = text.strip().removesuffix("^\\circ")
     if infinite := re.fullmatch(r"([-+]?)\\infty", text):
         return -math.inf if infinite[1] == "-" else math.inf
-    if in_base := _IN_BASE.fullmatch(text):  # math-verify ignores the base of a number
+    if in_base := _NUMBER_IN_BASE.fullmatch(text):  # math-verify ignores the base of a number
         return float(in_base[1])
     if mixed := _MIXED.fullmatch(text):
         return int(mixed[1]) + int(mixed[2]) / int(mixed[3])

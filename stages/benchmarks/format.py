@@ -1,7 +1,8 @@
 """Reads the rows of an evaluation set: which field holds what, and which form the reference answer has.
 
-Public copies of one set differ. GSM8K's answer is a solution that ends in "#### 18", or "18", or "\\boxed{18}". ASDiv's
-question includes its first half in some copies only. One declared format per set reads all copies.
+Public copies of one set differ. GSM8K's answer is a solution that ends in "#### 18", or "18", or "\\boxed{18}". Some
+copies of ASDiv have the story in a field of its own, others in the question. One declared format per set reads all
+copies.
 """
 
 import re
@@ -26,11 +27,11 @@ class ReadProblem:
     answer: str
     """The reference answer."""
     level: str | None
-    """The difficulty."""
+    """Difficulty of the problem, as the set gives it."""
     subject: str | None
-    """The subject."""
+    """Subject of the problem, as the set gives it."""
     group: str | None
-    """The group that the subject counts in."""
+    """Name of the group of subjects that results are summed up in."""
     reasoning: str | None
     """The reasoning of a worked example."""
 
@@ -42,33 +43,33 @@ class RowError(ValueError):
 def read_problem(row: Mapping[str, Any], row_format: BenchmarkFormat) -> ReadProblem:
     """Return the content of one row of an evaluation set.
 
-    Raises RowError, with the fields that may hold it, if the question or the answer is missing.
+    Raises RowError if the question or the answer is missing; the message lists the fields that may hold it.
     """
     fields = row_format.fields
-    question = _first(row, fields.question)
+    question = _first_filled(row, fields.question)
     if not isinstance(question, str) or not question.strip():
         raise RowError(f"no question; expected text in one of the fields {', '.join(fields.question)}")
-    question = _matched(row_format.question_pattern, question.strip())
-    options = _first(row, fields.options)
-    answer = _first(row, fields.answer)
+    question = _first_group(row_format.question_pattern, question.strip())
+    options = _first_filled(row, fields.options)
+    answer = _first_filled(row, fields.answer)
     if answer is None:
         raise RowError(f"no answer; expected the field {' or '.join(fields.answer)}")
-    subject, reasoning = _text(_first(row, fields.subject)), _text(_first(row, fields.reasoning))
+    subject, reasoning = _as_text(_first_filled(row, fields.subject)), _as_text(_first_filled(row, fields.reasoning))
     return ReadProblem(
         question=_with_options(_with_context(question, row, fields.context), options, row_format.options_style),
-        answer=_reference(answer, row_format.answer_pattern, lettered=options is not None),
-        level=_text(_first(row, fields.level)),
+        answer=_reference_answer(answer, row_format.answer_pattern, lettered=options is not None),
+        level=_as_text(_first_filled(row, fields.level)),
         subject=subject,
         group=row_format.group_of(subject),
         reasoning=reasoning and _REASONING_START.sub("", reasoning.strip()),
     )
 
 
-def _first(row: Mapping[str, Any], names: Iterable[str]) -> Any:
+def _first_filled(row: Mapping[str, Any], names: Iterable[str]) -> Any:
     return next((row[name] for name in names if row.get(name) not in (None, "", [])), None)
 
 
-def _text(value: Any) -> str | None:
+def _as_text(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
@@ -93,21 +94,24 @@ def _with_options(question: str, options: Any, style: str) -> str:
     return f"{question}\nAnswer Choices: {listed}"
 
 
-def _reference(value: Any, pattern: str | None, *, lettered: bool) -> str:
+def _reference_answer(value: Any, pattern: str | None, *, lettered: bool) -> str:
     """Return the answer in a reference.
 
-    Of a list: all members. Of an option's index: its letter. Of a text: the content of the last box, otherwise the
-    match of the pattern, otherwise the text.
+    A list: its members, joined by commas. The index of an option (if `lettered`): its letter. A text: the content of
+    its last box, else the first group of the pattern's match, else the text itself.
     """
     if isinstance(value, list):
-        return ", ".join(_reference(member, pattern, lettered=lettered) for member in value)
+        return ", ".join(_reference_answer(member, pattern, lettered=lettered) for member in value)
     if lettered and isinstance(value, int) and 0 <= value < len(LETTERS):
         return LETTERS[value]
     text = str(value).strip()
-    return last_boxed(text) or _matched(pattern, text)
+    return last_boxed(text) or _first_group(pattern, text)
 
 
-def _matched(pattern: str | None, text: str) -> str:
-    """Return the first group of the pattern's match; the whole text without a pattern or a match."""
+def _first_group(pattern: str | None, text: str) -> str:
+    """Return the first group of the pattern's match.
+
+    If there is no pattern, no match or an empty group, return the whole text.
+    """
     match = re.search(pattern, text) if pattern else None
     return match[1].strip() if match and match[1] else text

@@ -5,8 +5,9 @@
 The paper starts from 500 MATH questions. This domain takes their place, so that the whole method runs on a laptop.
 
 A hash of the numbers of a problem, in their order and without signs, decides its split. So a question that a model
-wrote has a split even if it is not well formed, and two problems that differ only in the direction of a step are in the
-same split. The last sentence names neither a person nor a thing, so that a small model cannot contradict itself in it.
+wrote has a split even if it is not well formed, and two problems that differ only in whether a step adds or subtracts
+are in the same split. The final question names neither the person nor the item, so that a small model that writes
+questions cannot name another one there.
 """
 
 import hashlib
@@ -17,15 +18,18 @@ from itertools import accumulate
 from typing import Literal
 
 Split = Literal["warm", "seed", "heldout"]
+"""warm: for the warm start; seed: for the run's seed questions; heldout: for evaluation."""
 
+# Ranges (least, greatest) of problems made here.
 STEPS = (2, 4)
 STARTS = (15, 45)
 OPERANDS = (2, 9)
 TOTALS = (2, 60)
-"""Bounds of every running total in a problem made here."""
+"""Range of every running total."""
+# Ranges (least, greatest) that are accepted in questions that a model wrote.
 READ_STEPS = (1, 6)
 READ_TOTALS = (0, 99)
-"""Bounds in a question that a model wrote. They are wider: the question only has to make sense."""
+"""Wider than `TOTALS`: any question that makes sense is accepted."""
 
 # fmt: off
 NAMES = (
@@ -95,7 +99,10 @@ def is_held_out(question: str) -> bool:
 
 
 def make_problem(rng: random.Random, split: Split | None) -> Problem:
-    """Return a random problem of a split, or with None of any split. It depends on the state of `rng` alone."""
+    """Return a random problem of a split; of any split if `split` is None.
+
+    The same state of `rng` and the same `split` give the same problem.
+    """
     chain = _make_chain(rng)
     while split is not None and split_of(chain) != split:
         chain = _make_chain(rng)
@@ -105,7 +112,8 @@ def make_problem(rng: random.Random, split: Split | None) -> Problem:
 def problems(split: Split, count: int, seed: int) -> list[Problem]:
     """Return `count` problems of a split with different chains, hence different questions; the same for one seed.
 
-    The smallest split, "heldout", has over 50,000 chains, and `count` must not be larger than the number of chains.
+    The smallest split, "heldout", has over 50,000 chains. `count` must not be larger than the number of chains, or
+    the function never returns.
     """
     rng = random.Random(seed)
     by_chain: dict[tuple[int, ...], Problem] = {}

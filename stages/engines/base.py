@@ -4,11 +4,11 @@ An engine holds at most one policy, named by the key of its artifact. Stages pas
 ids with their log-probabilities back, so that nothing is tokenised twice (docs/explanation/method.md, 4.11).
 
 Rules that every engine keeps (tests/unit/engines/test_conformance.py):
-- A row is one wanted response. Its randomness comes from its own seed and nothing else: not from the other rows of
-  the call, nor from their order. (Batched float arithmetic may still differ in the last bits between batch sizes.)
+- The randomness of each response comes from its own seed alone: not from the other responses of the call, nor from
+  their order. (Batched float arithmetic may still differ in the last bits between batch sizes.)
 - The same call to an engine that holds the same policy gives the same responses. From `fake` and `transformers`, whose
-  batches follow from the call alone, every byte is the same. `vllm` and `server` compute together what happens to be
-  there: log-probabilities agree within 1e-5 in float32, and token ids, text and finish reason are the same unless two
+  batches follow from the call alone, every byte is the same. `vllm` and `server` group responses by
+  arrival: log-probabilities agree within 1e-5 in float32, and token ids, text and finish reason are the same unless two
   tokens are so close that the last bits decide between them.
 - `logprobs` are taken from softmax(logits / temperature) before the presence penalty and the top-p cut: the
   distribution the trainer recomputes. With temperature 0 (greedy) they are taken at temperature 1.
@@ -63,7 +63,7 @@ class Completion:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Batch:
-    """Prompts with the same sampling parameters, answered together. Stages derive classes with more fields."""
+    """Prompts with the same sampling parameters, answered together. Stages subclass it to add fields."""
 
     prompts: Sequence[Sequence[int]]
     """Token ids."""
@@ -79,7 +79,7 @@ Responses = list[list[Completion]]
 
 @dataclass(kw_only=True, slots=True)
 class EngineUse:
-    """Starts of an engine and loaded policies so far, with their seconds."""
+    """How often the engine was started and loaded a policy, and how many seconds that took."""
 
     starts: int = 0
     start_seconds: float = 0.0
@@ -97,13 +97,13 @@ class Engine(Protocol):
         engine.load(folder, key)
         params = SamplingParams(temperature=1.0, max_tokens=64)
         batch = Batch(prompts=[engine.encode("1 + 1 =")], seeds=[[7, 8]], params=params)
-        for answered, responses in engine.generate([batch]):
+        for batch, responses in engine.generate([batch]):
             first, second = responses[0]
             print(first.text, second.text)
         engine.sleep()
     """
 
-    # Residency: the policy that the engine holds, and the memory for it.
+    # Loading and unloading a policy.
 
     use: EngineUse
     """Starts and loads so far."""
@@ -132,7 +132,7 @@ class Engine(Protocol):
     def close(self) -> None:
         """Release everything; the engine must not be used afterwards."""
 
-    # Generation with that policy. RuntimeError is raised if one is needed and the engine holds none.
+    # Generation with that policy. Whatever needs a policy raises RuntimeError if none is loaded.
 
     @property
     def max_model_tokens(self) -> int:
@@ -158,12 +158,12 @@ class Engine(Protocol):
     ) -> Iterator[tuple[AnyBatch, Responses]]:
         """Yield each batch with its responses as soon as the batch is complete, in any order.
 
-        A response that reaches the end of the context is cut there. Raises InputError, naming the prompt, if a prompt
-        is empty or leaves no room for a token.
+        A response that reaches the end of the context is cut there. Raises InputError if a prompt is empty or leaves no
+        room for a token; the message gives the prompt's position in its batch.
 
         Args:
-            batches: read while earlier batches are under way, so that an engine which works on many responses at a
-                time never waits for the last ones of a batch.
+            batches: may be read before earlier batches are complete, so that an engine which works on many responses at
+                a time stays busy.
             progress: called now and then, and after the last response.
         """
 
@@ -184,13 +184,13 @@ def check_request(batch: Batch, max_model_tokens: int) -> None:
     """
     if len(batch.prompts) != len(batch.seeds):
         raise ValueError(f"{len(batch.prompts)} prompts but {len(batch.seeds)} lists of seeds")
-    for row, prompt in enumerate(batch.prompts):
+    for index, prompt in enumerate(batch.prompts):
         if not prompt:
-            raise InputError(f"prompt {row} is empty: expected at least one token")
+            raise InputError(f"prompt {index} is empty: expected at least one token")
         if len(prompt) >= max_model_tokens:
             raise InputError(
-                f"prompt {row} has {len(prompt)} tokens, but the policy's context is {max_model_tokens} for prompt and "
-                "response together: shorten the prompt or use a policy with a longer context"
+                f"prompt {index} has {len(prompt)} tokens, but the policy's context is {max_model_tokens} for prompt "
+                "and response together: shorten the prompt or use a policy with a longer context"
             )
 
 
@@ -200,10 +200,11 @@ def find_stop(text: str, stop: Sequence[str]) -> int | None:
 
 
 def cut_at_stop(completion: Completion, stop: Sequence[str], decode: Callable[[Sequence[int]], str]) -> Completion:
-    """Return the completion, ended at the token that completes its first stop string, with the text before the string.
+    """Return the completion, cut at its first stop string.
 
-    The token is found by bisection, in log2(tokens) decodings. So a prefix of the tokens must decode to a prefix of the
-    text, up to a broken last character.
+    The tokens end with the one that completes the string; the text ends before the string. That token is found by
+    bisection, with about log2(tokens) decodings. Bisection requires that every prefix of the tokens decodes to a prefix
+    of the text, except for an incomplete last character.
     """
     if find_stop(completion.text, stop) is None:
         return completion

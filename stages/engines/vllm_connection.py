@@ -1,4 +1,4 @@
-"""The connection to one vLLM server (`serl serve`): its requests, and the errors that its answers stand for."""
+"""Requests to one vLLM server (`serl serve`), and the exceptions for its error responses."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ from stages.engines.vllm_server import MODEL, POLICY_HEADER, POLICY_PATH, header
 from storage.errors import StageFailed
 
 _SECONDS_TO_DESCRIBE = 60.0
-"""A server that takes longer to describe itself counts as lost. A load has no limit."""
+"""Time limit of `ServerConnection.describe`. `load` has no time limit."""
 
 
 class ServerRefused(Exception):
@@ -31,7 +31,7 @@ class HoldsOtherPolicy(ServerRefused):
 
 
 class ServerUnfit(Exception):
-    """The server can never hold the policy."""
+    """The server, as it was started, cannot serve the policy. A retry would not help."""
 
 
 CONNECTION_ERRORS = (ServerRefused, aiohttp.ClientError, OSError, TimeoutError)
@@ -62,18 +62,19 @@ class ServerConnection:
     ready: bool = False
     """Whether the server holds the requested policy."""
     unfit: bool = False
-    """Whether the server was given up: it can never hold the requested policy, or failed to load it too often."""
+    """Whether the server was given up: it cannot serve the requested policy, or failed to load a policy too often."""
     trouble: str = ""
     """Why the server is not ready, in its own or the network's words; empty before the first try."""
     epoch: int = 0
-    """How often the server became ready. An error of an earlier epoch says nothing about the present one."""
+    """How often the server became ready. A request that began in an earlier epoch must not mark the server as lost."""
     lost: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the server is lost, cleared when it is ready again. The server's supervisor waits for this event."""
     requests: "set[asyncio.Task[Completion]]" = field(default_factory=set)
     """Requests that the server works on."""
 
     @property
     def occupancy(self) -> float:
-        """Requests under way per response that the server computes at the same time."""
+        """Requests under way, divided by how many responses the server computes at once. Above 1, some wait."""
         return len(self.requests) / float(self.description["sequences"])
 
     async def describe(self) -> dict[str, Any]:
@@ -94,8 +95,8 @@ class ServerConnection:
     async def complete(self, request: Request[Any], policy: Policy, max_model_tokens: int) -> Completion:
         """Return the response to one request.
 
-        Raises StageFailed if the server calls the request itself wrong, HoldsOtherPolicy, or another of
-        CONNECTION_ERRORS.
+        Raises StageFailed for status 400, 401, 404 and 422, because a retry would not help; HoldsOtherPolicy for 409;
+        ServerRefused for other errors and for a response that cannot be read; or another of CONNECTION_ERRORS.
         """
         params = request.params
         content = {
@@ -130,14 +131,18 @@ def open_session() -> aiohttp.ClientSession:
     """Return a session for all servers. Call it in the event loop that is to use the session."""
     return aiohttp.ClientSession(
         headers=headers(),
-        # vLLM closes connections that were idle for 5 s: a connection that is just being closed is never used.
+        # vLLM closes connections after 5 idle seconds. The session drops them after 3, so that no request is sent on a
+        # connection that is being closed.
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=3),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=10),
     )
 
 
 async def _read_description(response: aiohttp.ClientResponse) -> dict[str, Any]:
-    """Return the description in a response; raise the error that the response stands for if there is none."""
+    """Return the server's description of itself from a response.
+
+    Raises ServerUnfit, LoadFailed or ServerRefused if the response holds none.
+    """
     if response.status == 404:
         raise ServerUnfit("it was not started by `serl serve`")
     text = await response.text()
@@ -174,7 +179,7 @@ def _parse_completion(text: str, request: Request[Any], tokenizer: PolicyTokeniz
 
 
 def _parse_json(text: str) -> Any:
-    """Return the value that JSON holds, None if the text is no JSON."""
+    """Return the value of a JSON text, None if the text is not JSON."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Settings of the machines: where and how all stages run."""
+"""Settings that say where and how stages run."""
 
 from pathlib import Path
 from typing import Self
@@ -14,11 +14,11 @@ class Compute(Settings):
     """Where and how stages run. Changing any of it recomputes nothing."""
 
     threads: PositiveInt = 1
-    """CPU threads of the engine; for a tiny policy one is fastest, as two wait for each other on busy cores."""
+    """CPU threads of the engine; one is fastest for a tiny policy."""
     max_batch_tokens: PositiveInt = 65_536
-    """Tokens (prompt and response) that the engine holds in one batch."""
+    """Transformers engine: largest responses x (longest prompt + longest response) of one batch, in tokens."""
     shard_rows: PositiveInt = 1_024
-    """Rows of prompts per committed part: a killed stage loses at most the part in flight."""
+    """Prompts per part of a table. A killed stage loses only the parts that it had not finished."""
     scratch: Path | None = None
     """Folder for temporary files; null: the system's temporary folder."""
     vllm: VllmPlacement = VllmPlacement()
@@ -31,5 +31,5 @@ class Compute(Settings):
     @model_validator(mode="after")
     def _nodes_share_files(self) -> Self:
         if self.trainer.nodes > 1 and self.scratch is None:
-            raise ValueError("with several trainer.nodes, set `scratch` to a folder that all of them see")
+            raise ValueError("with several trainer.nodes, set `compute.scratch` to a folder that all of them see")
         return self

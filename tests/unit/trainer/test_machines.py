@@ -174,7 +174,7 @@ def test_every_node_reports_a_failure(
         ({"trainer": {"nodes": 2}}, "`rendezvous` .* goes with several nodes; found nodes 2"),
         ({"trainer": {"rendezvous": "a:1"}}, "found nodes 1 and rendezvous a:1"),
         ({"trainer": {"nodes": 2, "rendezvous": "a"}}, "rendezvous"),
-        ({"trainer": {"nodes": 2, "rendezvous": "a:1"}}, "set `scratch` to a folder that all of them see"),
+        ({"trainer": {"nodes": 2, "rendezvous": "a:1"}}, "set `compute.scratch` to a folder that all of them see"),
         (
             {"scratch": "s", "trainer": {"nodes": 2, "rendezvous": "a:1", "save_every_steps": 5}},
             "save_every_steps needs `checkpoints`",

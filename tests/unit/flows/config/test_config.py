@@ -178,8 +178,8 @@ def test_missing_setting_is_named() -> None:
     ("content", "message"),
     [
         (b"name: [", "is not YAML: while parsing"),
-        (b"- a\n- b\n", "holds list, expected settings by name"),
-        (b"", "holds NoneType, expected settings by name"),
+        (b"- a\n- b\n", "holds list; expected settings such as `name: my-run`"),
+        (b"", "is empty; expected settings such as `name: my-run`"),
         (b"\xff\xfe\x00", "cannot be read"),
         (b"name: !!python/object/apply:os.system ['true']", "is not YAML: could not determine a constructor"),
     ],
