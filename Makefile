@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 # Tests of different groups (tests/conftest.py) run side by side, each with one thread.
 WORKERS ?= 2
-TOGETHER := --numprocesses $(WORKERS)
+TOGETHER := --numprocesses $(WORKERS) --max-worker-restart 0
 
 .PHONY: help install run test test-all test-s3 test-kill test-vllm check proof
 help:

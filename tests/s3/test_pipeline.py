@@ -86,6 +86,7 @@ def faulty(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[
             yield prefix, proxy
 
 
+@pytest.mark.slow
 def test_a_run_survives_failures_of_a_fifth_of_all_requests(local: RunConfig, faulty: tuple[str, FaultProxy]) -> None:
     prefix, proxy = faulty
     config = on_s3(local, prefix)
@@ -96,10 +97,11 @@ def test_a_run_survives_failures_of_a_fifth_of_all_requests(local: RunConfig, fa
     assert proxy.injected.total() > 0.1 * proxy.requests
 
 
+@pytest.mark.parametrize("pairs", [1, pytest.param(3, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("lease", [True, False], ids=["lease", "no lease"])
-def test_three_pairs_start_the_same_run(local: RunConfig, prefix: str, lease: bool) -> None:
+def test_pairs_start_the_same_run(local: RunConfig, prefix: str, lease: bool, pairs: int) -> None:
     with racers(2, lease=lease) as pair:
-        for number in range(3):
+        for number in range(pairs):
             config = on_s3(local, f"{prefix}/{number}")
             outcomes = pair.race(config)
             assert "done" in outcomes

@@ -102,6 +102,7 @@ def test_an_endless_comparison_is_killed_and_the_next_is_made() -> None:
         assert verifier.counts == {"equal": 2, "timeout": 1}
 
 
+@pytest.mark.slow
 def test_endless_answers_of_a_group_cost_few_timeouts() -> None:
     towers = [ENDLESS.replace("9^9", f"9^{n}") for n in range(3, 9)]
     group = [(left, right) for left, right in combinations([*towers, "n+1", "1+n"], 2)]
@@ -155,6 +156,7 @@ def test_a_worker_killed_from_outside_is_replaced(which: int) -> None:
         assert verifier.counts == {"equal": 2, "different": 1}
 
 
+@pytest.mark.slow
 def test_workers_that_are_killed_repeatedly_lose_no_answer() -> None:
     with Verifier(workers=2) as verifier:
         done = threading.Event()
