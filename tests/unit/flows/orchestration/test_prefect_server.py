@@ -7,7 +7,7 @@ import pytest
 
 from tests.commands import serl
 
-COMMANDS = ["run", "submit", "setup-prefect"]
+COMMANDS = ["run", *(pytest.param(command, marks=pytest.mark.slow) for command in ("submit", "setup-prefect"))]
 
 
 def arguments(command: str, root: Path) -> list[str]:
