@@ -127,7 +127,7 @@ def test_orthogonal_brings_singular_values_near_one() -> None:
 
 def test_learning_rate_rises_stays_and_falls() -> None:
     config = WarmStartConfig(steps=100, warm_up_steps=10, decay_share=0.2, final_rate=0.1)
-    rates = [warm_start._rate(config, step) for step in (0, 4, 9, 50, 80, 90, 99)]
+    rates = [warm_start._rate_factor(config, step) for step in (0, 4, 9, 50, 80, 90, 99)]
     assert rates == pytest.approx([0.1, 0.5, 1, 1, 1, 0.5, 0.1])
 
 
