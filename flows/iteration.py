@@ -212,7 +212,7 @@ def _evaluate(plan: Plan, number: int, branch: int, state: IterationState, runne
 def _reference_is_due(plan: Plan, number: int) -> bool:
     """Return whether the reference becomes the policy that iteration `number` starts from."""
     refresh = plan.config.refresh_reference
-    return bool(refresh) and number > 1 and (number - 1) % (refresh or 1) == 0
+    return refresh is not None and number > 1 and (number - 1) % refresh == 0
 
 
 def _voter_policies(plan: Plan, state: IterationState) -> dict[str, ArtifactRef]:

@@ -1,4 +1,4 @@
-"""Resolve a `RunConfig` into the settings of every stage, once per process.
+"""Resolve a `RunConfig` into the settings of every stage.
 
 What comes from outside enters a stage's settings by content, so files are hashed here, folders are digested, and a
 policy of another run is looked up.
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.config.evaluation import Benchmark, Evaluation
-from flows.config.inputs import Policy, Seeds
+from flows.config.inputs import Seeds
 from flows.config.run import RunConfig
 from stages.answers.kinds import answer_config
 from stages.contract import Stage
@@ -169,9 +169,10 @@ def evaluation_settings(config: RunConfig) -> EvaluateConfig:
     return EvaluateConfig(**protocol.model_dump(), benchmarks=benchmarks)
 
 
-def policy_folder(policy: Policy) -> Path | None:
-    """Return the local folder of the starting policy; None for a warm start, which has yet to make one."""
-    if policy.warm_start:
+def policy_folder(config: RunConfig) -> Path | None:
+    """Return the local folder of the starting policy; None without one, or for a warm start that has yet to run."""
+    policy = config.policy
+    if policy is None or policy.warm_start:
         return None
     return Path(policy.model) if policy.model else open_run(policy.run or "").policy(policy.iteration)
 
@@ -180,7 +181,7 @@ def newest_policy_folder(config: RunConfig) -> Path | None:
     """Return the folder of the run's newest policy, or of the policy it starts from; None if neither exists yet."""
     if newest_revision(Store(config.uri)) is not None and (run := open_run(config.uri)).iterations:
         return run.policy()
-    return policy_folder(config.policy) if config.policy else None
+    return policy_folder(config)
 
 
 def _import_seeds(seeds: Seeds, label: str) -> ImportSeeds:
@@ -193,7 +194,7 @@ def _import_policy(config: RunConfig) -> tuple[Stage, Settings]:
         return FAKE_POLICY, Settings()
     if config.policy.warm_start:
         return WARM_START, config.policy.warm_start
-    return IMPORT_POLICY, policy_settings(str(policy_folder(config.policy)), config.policy.adapter)
+    return IMPORT_POLICY, policy_settings(str(policy_folder(config)), config.policy.adapter)
 
 
 def _import_voters(config: RunConfig) -> tuple[Stage, ImportVoters] | None:

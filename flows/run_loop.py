@@ -42,14 +42,22 @@ def run_iterations(
 
     Raises Collapsed if the watchdog has stopped the run.
     """
-    _record(progress, store)  # an earlier process may have been killed before it did this
+    record(progress, store)  # an earlier process may have been killed before it did this
     while progress.finished < until:
         progress.check_not_stopped()
         if trainer_is_here:
             resources.trainer().start(progress.config.compute.trainer)  # it loads while the other stages run
         iteration = progress.finished
         progress.advance(make_runner(next_context(progress, store, resources, stage_progress(iteration))))
-        after_iteration(_record(progress, store), progress.finished > iteration)
+        after_iteration(record(progress, store), progress.finished > iteration)
+
+
+def record(progress: RunProgress, store: Store) -> Run:
+    """Write the newest revision, prune weights, and return a snapshot of the run."""
+    revision = progress.revision()
+    write_revision(store, revision)
+    prune_weights(progress, store)
+    return Run(store, revision)
 
 
 def run_locally(config: RunConfig, stage_progress: Progress = no_progress) -> None:
@@ -62,11 +70,3 @@ def run_locally(config: RunConfig, stage_progress: Progress = no_progress) -> No
         progress = find_finished(config, store)
         until = config.iterations + 1
         run_iterations(progress, store, resources, until=until, stage_progress=lambda iteration: stage_progress)
-
-
-def _record(progress: RunProgress, store: Store) -> Run:
-    """Write the newest revision, prune weights, and return a snapshot of the run."""
-    revision = progress.revision()
-    write_revision(store, revision)
-    prune_weights(progress, store)
-    return Run(store, revision)

@@ -55,7 +55,7 @@ def serl(
             until = min(progress.finished + iterations, config.iterations + 1)
             name_flow_run(progress, until)
             if not progress.complete:
-                check_inputs(config)
+                check_inputs(progress.plan)
             observer, report = OBSERVER.get(), Report(progress.revision())
             with _gpu_runs(config, restarts) as gpu_runs, closing(Trackers(config.trackers)) as trackers:
 

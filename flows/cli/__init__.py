@@ -46,12 +46,20 @@ def parser() -> argparse.ArgumentParser:
         epilog=_commands_by_group(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"serl {code_version()}")
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND", help="one of the commands below")
     for group in GROUPS:
         for command in group.commands:
             command.add_to(subparsers)
     return parser
+
+
+class _Version(argparse.Action):
+    """Prints the version when asked: to find it runs git, which no other command should wait for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        print(f"{parser.prog} {code_version()}")
+        parser.exit()
 
 
 def _commands_by_group() -> str:

@@ -9,16 +9,16 @@ from flows.cli.inspect import print_results
 from flows.config.run import RunConfig
 from flows.orchestration.environment import quiet_prefect
 from storage.errors import InputError
-from storage.run import open_run, write_revision
+from storage.run import open_run
 from storage.store import Store
 
 
 def do_run(config: RunConfig) -> None:
     """Run what is missing and print the results; a finished run is recognised without starting Prefect."""
-    from flows.maintenance.retention import prune_weights
     from flows.maintenance.staleness import explain_recomputation
     from flows.preflight.checks import check_inputs
     from flows.reporting.results import run_results
+    from flows.run_loop import record
     from flows.run_state import find_finished
     from storage.lease import check_free
 
@@ -28,7 +28,7 @@ def do_run(config: RunConfig) -> None:
     progress = find_finished(config, store)
     progress.check_not_stopped()
     if not progress.complete:
-        check_inputs(config)
+        check_inputs(progress.plan)
         store.check_writable()
         check_free(store)  # before the wait for Prefect
         for note in explain_recomputation(progress, store):
@@ -36,8 +36,7 @@ def do_run(config: RunConfig) -> None:
         run_flow(config, console)
     else:
         # A kill after the last manifest, or a return to earlier settings, leaves another revision the newest.
-        write_revision(store, progress.revision())
-        prune_weights(progress, store)
+        record(progress, store)
         console.print(f"{config.uri} is finished; nothing to do", soft_wrap=True)
     run = open_run(config.uri)
     iterations = run_results(run)["iterations"]
@@ -127,7 +126,7 @@ GROUP = CommandGroup(
             (
                 *ON_A_CONFIG,
                 option("--iterations", type=int, default=1, help="number of missing iterations to do (default 1)"),
-                option("--watch", action="store_true", help="wait for the end; exit code 1 if it is not reached"),
+                option("--watch", action="store_true", help="wait for the end; exit code 2 if the run fails"),
             ),
         ),
         Command(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from flows.config.run import RunConfig
 from flows.config.tracking import TrackerSettings
-from flows.plan import policy_folder, resolve
+from flows.plan import Plan, policy_folder
 from stages.engines.loader import check_chat_template, check_installed
 from stages.import_inputs import read_seeds
 from stages.import_problems import problems_of, shots_of
@@ -13,9 +13,9 @@ from stages.trainer.deepspeed_config import read_deepspeed_settings
 from storage.errors import InputError
 
 
-def check_inputs(config: RunConfig) -> None:
-    """Raise InputError if an engine, package, file or model folder is missing or cannot be used."""
-    plan = resolve(config)
+def check_inputs(plan: Plan) -> None:
+    """Raise InputError if an engine, package or file that a resolved plan needs is missing or cannot be used."""
+    config = plan.config
     seeds = read_seeds(config.seeds.path) if config.seeds.path else []
     if config.dataset and config.dataset.path:
         read_seeds(config.dataset.path, "data set")
@@ -33,7 +33,7 @@ def check_engine(config: RunConfig) -> None:
     """Raise InputError if the engine is missing, or is known not to run the model of the policy or of a voter."""
     check_installed(config.engine)
     models = {f"voter {voter.name}": Path(voter.model) for voter in config.voters if voter.model}
-    if config.policy and (folder := policy_folder(config.policy)):
+    if folder := policy_folder(config):
         models["policy"] = folder  # later policies have the same architecture
     if config.engine == "vllm":
         from stages.engines.vllm import check_models
@@ -54,7 +54,7 @@ def _check_chat_templates(config: RunConfig) -> None:
 
     New questions are always requested in a chat.
     """
-    folder = policy_folder(config.policy) if config.policy else None
+    folder = policy_folder(config)
     if folder is not None and config.iterations:
         check_chat_template("policy", folder)
     for voter in config.voters:

@@ -56,7 +56,7 @@ def count_parameters(config: RunConfig) -> int:
     if warm := config.policy.warm_start:
         attention = 4 * warm.width * warm.heads * warm.head_size
         return warm.vocabulary * warm.width + warm.layers * (attention + 3 * warm.width * warm.feed_forward)
-    folder = policy_folder(config.policy)
+    folder = policy_folder(config)
     assert folder is not None  # only a warm start has none
     weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     return weights // read_model_config(folder).bytes_per_weight

@@ -38,9 +38,11 @@ class Settings(BaseModel):
         if not isinstance(values, dict):
             return values
         for name, old in _old_names_of(cls).items():
-            if old in values and name in values:
-                raise ValueError(f"{old} is the old name of {name}, and both are set; keep {name}")
-        return {_new_name(cls, key): value for key, value in values.items()}
+            if old in values:
+                if name in values:
+                    raise ValueError(f"{old} is the old name of {name}, and both are set; keep {name}")
+                values = {name if key == old else key: value for key, value in values.items()}
+        return values
 
 
 def renamed(old: str, *, default: Any, **constraints: Any) -> Any:

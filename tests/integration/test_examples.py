@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from flows.config.load import load_config
+from flows.plan import resolve
 from flows.preflight.checks import check_inputs
 from stages.engines.base import Completion
 from stages.engines.fake import ITEM, OPEN_LIST, FakeEngine
@@ -61,7 +62,7 @@ FIELDS: dict[str, Callable[[random.Random], str]] = {
 def test_an_example_runs_as_configured(field: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(EXAMPLES.parents[1])
     config = load_config(EXAMPLES / f"{field}.yaml", SMALL)
-    check_inputs(config)
+    check_inputs(resolve(config))
     store = memory_store()
     with fake_resources(Expert(FIELDS[field], "I am sorry, I cannot answer this.")) as resources:
         ledger = run_all(config, store, resources)

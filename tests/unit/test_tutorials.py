@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from flows.config.load import load_config
+from flows.plan import resolve
 from flows.preflight.checks import check_inputs
 from flows.preflight.description import describe
 from flows.run_loop import run_locally
@@ -48,7 +49,7 @@ def test_own_questions_run_as_the_tutorial_builds_them(tmp_path: Path, monkeypat
     runpy.run_path("doses/try_it.py")
     del sys.modules["doses"]
     config = load_config(Path("doses/doses.yaml"), ("engine=fake", "policy=null", "name=doses-fake"))
-    check_inputs(config)
+    check_inputs(resolve(config))
     assert "exam: 2 of 2 answers equal themselves" in describe(config)
     run_locally(config)
     run = open_run("runs/doses-fake")

@@ -11,6 +11,7 @@ import pytest
 
 from flows.config.load import parse_config
 from flows.config.run import RunConfig
+from flows.plan import resolve
 from flows.preflight.checks import check_inputs
 from flows.run_state import RunProgress
 from stages import schemas
@@ -133,7 +134,7 @@ def test_impossible_voter_is_a_clear_error(voters: list[dict[str, Any]], message
 def test_missing_model_of_a_voter_is_found_before_the_run(tmp_path: Path) -> None:
     config = parse_config(fake_values(tmp_path, voters=[{"name": "a", "model": str(tmp_path / "none")}]), "test.yaml")
     with pytest.raises(InputError, match=r"policy folder .*none does not exist"):
-        check_inputs(config)
+        check_inputs(resolve(config))
 
 
 def test_missing_chat_template_is_found_before_the_run(tmp_path: Path) -> None:
@@ -144,18 +145,18 @@ def test_missing_chat_template_is_found_before_the_run(tmp_path: Path) -> None:
     plain = parse_config(fake_values(tmp_path, voters=[{**voter, "prompt": None}]), "test.yaml")
     values = fake_values(tmp_path, engine="transformers", policy={"model": str(folder)})
     for config in (with_voter, plain, parse_config(values, "test.yaml")):
-        check_inputs(config)
+        check_inputs(resolve(config))
     (folder / "chat_template.jinja").unlink()
     with pytest.raises(InputError, match=r"voter a: .*model has no chat template"):
-        check_inputs(with_voter)
+        check_inputs(resolve(with_voter))
     with pytest.raises(InputError, match=r"policy: .*model has no chat template"):
-        check_inputs(parse_config(values, "test.yaml"))
-    check_inputs(plain)
-    check_inputs(parse_config({**values, "iterations": 0}, "test.yaml"))
+        check_inputs(resolve(parse_config(values, "test.yaml")))
+    check_inputs(resolve(plain))
+    check_inputs(resolve(parse_config({**values, "iterations": 0}, "test.yaml")))
     # Older folders have it inside the tokenizer's settings.
     settings = json.loads((folder / "tokenizer_config.json").read_text())
     (folder / "tokenizer_config.json").write_text(json.dumps({**settings, "chat_template": template}))
-    check_inputs(with_voter)
+    check_inputs(resolve(with_voter))
 
 
 def test_two_tiny_models_vote_next_to_a_policy(tmp_path: Path) -> None:

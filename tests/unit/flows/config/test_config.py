@@ -319,11 +319,11 @@ def test_servers_are_checked_before_the_run(tmp_path: Path) -> None:
             "generate": {"questions": 8, "max_prompt_tokens": 100, "max_tokens": 100},
         }
         with pytest.raises(InputError, match=f"no server runs the model of policy, {policy}: {server.url}: it runs"):
-            check_inputs(fake_config(tmp_path, engine="server", **settings))
+            check_inputs(resolve(fake_config(tmp_path, engine="server", **settings)))
         server.model = policy
-        check_inputs(fake_config(tmp_path, engine="server", **settings))
+        check_inputs(resolve(fake_config(tmp_path, engine="server", **settings)))
     with pytest.raises(InputError, match="no server answers"):
-        check_inputs(fake_config(tmp_path, engine="server", **settings))
+        check_inputs(resolve(fake_config(tmp_path, engine="server", **settings)))
 
 
 def test_adapter_needs_a_model(tmp_path: Path) -> None:

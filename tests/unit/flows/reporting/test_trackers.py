@@ -10,6 +10,7 @@ import pytest
 import flows.reporting.trackers
 from flows.config.run import RunConfig
 from flows.config.tracking import MlflowSettings, TrackerSettings, WandbSettings
+from flows.plan import resolve
 from flows.preflight.checks import check_inputs
 from flows.reporting.trackers import EVENTS, ITERATION, OPTIMISER_STEP, Trackers, scalars
 from flows.run_loop import run_locally
@@ -207,5 +208,5 @@ def test_missing_package_is_reported_before_the_run(config: RunConfig, monkeypat
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "wandb" else find_spec(name))
     with_wandb = config.model_copy(update={"trackers": TrackerSettings(wandb=WandbSettings(project="p"))})
     with pytest.raises(InputError, match=r"trackers.wandb: wandb is not installed here; pip install 'serl\[wandb\]'"):
-        check_inputs(with_wandb)
-    check_inputs(config)
+        check_inputs(resolve(with_wandb))
+    check_inputs(resolve(config))
