@@ -17,15 +17,16 @@ from flows.config.run import RunConfig
 from flows.iteration import Inputs, present
 from flows.orchestration.tasks import run_as_task
 from flows.preflight.checks import check_engine
-from flows.run_state import LocalRunner, find_finished, next_context
+from flows.run_progress import find_finished, next_context
+from flows.runners import LocalRunner
 from flows.shutdown import end_in_time
 from stages.contract import Context, Result, Stage, WorkerShard, run_stage
-from stages.resources import Resources
 from stages.settings import Settings
+from stages.shared_resources import Resources
+from storage.code_version import code_version
 from storage.errors import IncompatibleCode, RunBusy, SerlError
 from storage.lease import RUN, hold_lease, owner_of_run
 from storage.store import Store
-from storage.version import code_version
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 _SECONDS_BETWEEN_CHECKS = 2.0

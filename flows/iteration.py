@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from flows.plan import Plan
+from flows.stage_settings import StageSettings
 from flows.watchdog import Health
 from stages.contract import Metrics, Result, Stage
 from stages.draw_instructions import DRAW
@@ -67,18 +67,18 @@ class IterationState:
     """What the watchdog has seen so far."""
 
 
-def start(plan: Plan, runner: Runner) -> IterationState:
+def start(resolved: StageSettings, runner: Runner) -> IterationState:
     """Run iteration 0: import seeds, problems and the starting policy, and evaluate the policy."""
-    seeds = runner.run(IMPORT_SEEDS, {}, plan.import_seeds).refs["seeds"]
-    problems = runner.run(IMPORT_PROBLEMS, {"seeds": seeds}, plan.import_problems).refs
-    stage, settings = plan.import_policy
+    seeds = runner.run(IMPORT_SEEDS, {}, resolved.import_seeds).refs["seeds"]
+    problems = runner.run(IMPORT_PROBLEMS, {"seeds": seeds}, resolved.import_problems).refs
+    stage, settings = resolved.import_policy
     policy = runner.run(stage, {}, settings).refs["policy"]
     dataset = None
-    if plan.import_dataset:
-        dataset = runner.run(IMPORT_DATASET, {}, plan.import_dataset).refs["dataset"]
+    if resolved.import_dataset:
+        dataset = runner.run(IMPORT_DATASET, {}, resolved.import_dataset).refs["dataset"]
     voters: dict[str, ArtifactRef] = {}
-    if plan.import_voters:
-        voters_stage, voters_settings = plan.import_voters
+    if resolved.import_voters:
+        voters_stage, voters_settings = resolved.import_voters
         voters = runner.run(voters_stage, {}, voters_settings).refs
     state = IterationState(
         seeds=seeds,
@@ -90,21 +90,21 @@ def start(plan: Plan, runner: Runner) -> IterationState:
         dataset=dataset,
         voters=voters,
     )
-    return _evaluate(plan, 0, 0, state, runner)
+    return _evaluate(resolved, 0, 0, state, runner)
 
 
-def iterate(plan: Plan, number: int, branch: int, state: IterationState, runner: Runner) -> IterationState:
+def iterate(resolved: StageSettings, number: int, branch: int, state: IterationState, runner: Runner) -> IterationState:
     """Run one pass of the six stages (docs/explanation/method.md, section 1).
 
     Raises Breached if the watchdog ends the iteration.
     """
-    config = plan.config
+    config = resolved.config
 
     # 1 and 2. Write new questions and filter them.
-    state, questions = _questions(plan, state, runner)
+    state, questions = _questions(resolved, state, runner)
 
     # 3. Sample responses, of the policy and of other voters.
-    sampled = runner.run(SAMPLE, {"policy": state.policy, "accepted": questions.accepted}, plan.sample)
+    sampled = runner.run(SAMPLE, {"policy": state.policy, "accepted": questions.accepted}, resolved.sample)
     ballots = {
         **questions.labels,
         "accepted": questions.accepted,
@@ -112,16 +112,16 @@ def iterate(plan: Plan, number: int, branch: int, state: IterationState, runner:
         "pool": state.pool,
     }
     if config.voters:
-        voted_by = {"accepted": questions.accepted, **_voter_policies(plan, state)}
-        ballots["voter_responses"] = runner.run(SAMPLE_VOTERS, voted_by, plan.sample_voters).refs["voter_responses"]
+        voted_by = {"accepted": questions.accepted, **_voter_policies(resolved, state)}
+        ballots["voter_responses"] = runner.run(SAMPLE_VOTERS, voted_by, resolved.sample_voters).refs["voter_responses"]
 
     # 4. Vote: majority answers become rewards, and questions that are too easy or too hard are dropped.
-    voted = runner.run(VOTE, ballots, plan.vote)
+    voted = runner.run(VOTE, ballots, resolved.vote)
     metrics = {**questions.metrics, **sampled.metrics, **voted.metrics}
     state = replace(
         state,
         health=state.health.before_update(config.watchdog, number, branch, metrics),
-        reference=state.policy if _reference_is_due(plan, number) else state.reference,
+        reference=state.policy if _reference_is_due(resolved, number) else state.reference,
         pool=voted.refs["pool"],
         earlier=(*state.earlier, state.policy),
     )
@@ -139,7 +139,7 @@ def iterate(plan: Plan, number: int, branch: int, state: IterationState, runner:
                 "rewards": voted.refs["rewards"],
                 "votes": voted.refs["votes"],
             },
-            plan.update,
+            resolved.update,
         )
         state = replace(
             state,
@@ -149,7 +149,7 @@ def iterate(plan: Plan, number: int, branch: int, state: IterationState, runner:
         )
 
     # 6. Evaluate the policy on the benchmarks.
-    return _evaluate(plan, number, branch, state, runner)
+    return _evaluate(resolved, number, branch, state, runner)
 
 
 def present(inputs: Inputs) -> dict[str, ArtifactRef]:
@@ -167,12 +167,14 @@ class _Questions:
     metrics: Metrics
 
 
-def _questions(plan: Plan, state: IterationState, runner: Runner) -> tuple[IterationState, _Questions]:
+def _questions(resolved: StageSettings, state: IterationState, runner: Runner) -> tuple[IterationState, _Questions]:
     """Let the policy write questions and filter them; or (comparison arms) draw them from the seeds or a data set."""
-    config = plan.config
+    config = resolved.config
     if config.instructions == "self":
         writer = state.initial if config.generator == "initial" else state.policy
-        generated = runner.run(GENERATE, {"policy": writer, "seeds": state.seeds, "pool": state.pool}, plan.generate)
+        generated = runner.run(
+            GENERATE, {"policy": writer, "seeds": state.seeds, "pool": state.pool}, resolved.generate
+        )
         filtered = runner.run(
             FILTER,
             {
@@ -181,26 +183,28 @@ def _questions(plan: Plan, state: IterationState, runner: Runner) -> tuple[Itera
                 "bank": state.bank,
                 "problems": state.problems,
             },
-            plan.filter,
+            resolved.filter,
         )
         metrics = {**generated.metrics, **filtered.metrics}
         questions = _Questions(accepted=filtered.refs["accepted"], labels={}, metrics=metrics)
         return replace(state, bank=filtered.refs["bank"]), questions
     source = state.seeds if config.instructions == "seeds" else state.dataset
-    drawn = runner.run(DRAW, {"given": source, "problems": state.problems}, plan.draw)
+    drawn = runner.run(DRAW, {"given": source, "problems": state.problems}, resolved.draw)
     labels = {"labels": drawn.refs["labels"] if config.rewards == "verified" else None}
     return state, _Questions(accepted=drawn.refs["accepted"], labels=labels, metrics=drawn.metrics)
 
 
-def _evaluate(plan: Plan, number: int, branch: int, state: IterationState, runner: Runner) -> IterationState:
+def _evaluate(
+    resolved: StageSettings, number: int, branch: int, state: IterationState, runner: Runner
+) -> IterationState:
     """Evaluate the state's policy and let the watchdog judge its accuracy on validation sets.
 
     An evaluation that is not due counts if it exists: it was the last one of the run when the run was shorter.
     """
-    config = plan.config
+    config = resolved.config
     run = runner.run if config.evaluated(number) else runner.find
     inputs = {"policy": state.policy, "problems": state.problems, "shots": state.shots}
-    evaluated = run(EVALUATE, inputs, plan.evaluate)
+    evaluated = run(EVALUATE, inputs, resolved.evaluate)
     if evaluated is None or not config.validation:
         return state
     health = state.health.after_evaluation(
@@ -209,17 +213,17 @@ def _evaluate(plan: Plan, number: int, branch: int, state: IterationState, runne
     return replace(state, health=health)
 
 
-def _reference_is_due(plan: Plan, number: int) -> bool:
+def _reference_is_due(resolved: StageSettings, number: int) -> bool:
     """Return whether the reference becomes the policy that iteration `number` starts from."""
-    refresh = plan.config.refresh_reference
+    refresh = resolved.config.refresh_reference
     return refresh is not None and number > 1 and (number - 1) % refresh == 0
 
 
-def _voter_policies(plan: Plan, state: IterationState) -> dict[str, ArtifactRef]:
+def _voter_policies(resolved: StageSettings, state: IterationState) -> dict[str, ArtifactRef]:
     """Return the policy of each voter, by the name of the stage input."""
     policies = [*state.earlier, state.policy]
     voters = dict(state.voters)
-    for voter in plan.config.voters:
+    for voter in resolved.config.voters:
         if voter.iteration is not None:
             index = 0 if voter.iteration == 0 else max(0, len(policies) - 1 + voter.iteration)
             voters[f"voter_{voter.name}"] = policies[index]

@@ -5,9 +5,10 @@ from collections.abc import Callable
 from flows.config.run import RunConfig
 from flows.iteration import Runner
 from flows.maintenance.retention import prune_weights
-from flows.run_state import LocalRunner, RunProgress, find_finished, next_context
+from flows.run_progress import RunProgress, find_finished, next_context
+from flows.runners import LocalRunner
 from stages.contract import Context, Progress, no_progress
-from stages.resources import Resources
+from stages.shared_resources import Resources
 from storage.lease import hold_lease
 from storage.run import Run, write_revision
 from storage.store import Store

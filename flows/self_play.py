@@ -10,18 +10,18 @@ from pydantic import Field
 
 from flows.config.run import RunConfig
 from flows.maintenance.staleness import explain_recomputation
+from flows.observer import OBSERVER
 from flows.orchestration.artifacts import Report
-from flows.orchestration.attempts import explain_how_to_go_on, name_flow_run, wait_after_crash
 from flows.orchestration.gpu_runs import GpuRuns
+from flows.orchestration.restarts import explain_how_to_go_on, name_flow_run, wait_after_crash
 from flows.orchestration.tasks import PrefectRunner
 from flows.preflight.checks import check_inputs
-from flows.progress import OBSERVER
 from flows.reporting.trackers import Trackers
 from flows.run_loop import run_iterations
-from flows.run_state import find_finished
+from flows.run_progress import find_finished
 from flows.shutdown import end_in_time
 from stages.contract import Context
-from stages.resources import Resources
+from stages.shared_resources import Resources
 from storage.lease import hold_lease
 from storage.run import Run
 from storage.store import Store
@@ -55,7 +55,7 @@ def serl(
             until = min(progress.finished + iterations, config.iterations + 1)
             name_flow_run(progress, until)
             if not progress.complete:
-                check_inputs(progress.plan)
+                check_inputs(progress.resolved)
             observer, report = OBSERVER.get(), Report(progress.revision())
             with _gpu_runs(config, restarts) as gpu_runs, closing(Trackers(config.trackers)) as trackers:
 

@@ -20,15 +20,15 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from stages.resources import Resources
 from stages.settings import Settings
+from stages.shared_resources import Resources
 from storage.artifact import ArtifactRef, Manifest, manifest_path, read_manifest
+from storage.code_version import code_version
 from storage.errors import CorruptArtifact, StageFailed
 from storage.fingerprint import derive_seed, fingerprint
 from storage.reader import check_sizes, read_folder, read_table
 from storage.store import Store
 from storage.tables import columns, version_of
-from storage.version import code_version
 from storage.writer import Committer, Rows, record_speed, record_timing
 
 _SECONDS_BETWEEN_CHECKS = 2.0
@@ -302,7 +302,7 @@ def _input_identity(ref: ArtifactRef) -> str:
 def find_stage(stage: Stage, inputs: Mapping[str, ArtifactRef], config: Settings, context: Context) -> Result | None:
     """Return the committed outputs of this execution, or None. Checks the manifest and the size of every file.
 
-    Outputs that retention has removed (see `storage.retention`) count as present. Raises MissingArtifact or
+    Outputs that retention has removed (see `storage.prune`) count as present. Raises MissingArtifact or
     CorruptArtifact if another file is missing or differs in size from its manifest's record.
     """
     key = stage_key(stage, inputs, config, context)

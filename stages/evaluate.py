@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from stages import schemas
 from stages.answers.kinds import AnswerKind, extract_answer, load_kind
-from stages.answers.latex_values import MAX_ANSWER
+from stages.answers.readings import MAX_ANSWER
 from stages.answers.voting import Ballot, Comparer, Graded, grade, vote
 from stages.benchmarks.metrics import FAILED, WHOLE, reliability_rows, summarise
 from stages.contract import Inputs, Metrics, Shards, Stage, Work

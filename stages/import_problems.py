@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from stages import schemas
-from stages.benchmarks.format import ReadProblem, RowError, read_problem
+from stages.benchmarks.read_rows import ReadProblem, RowError, read_problem
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.domains import arithmetic
 from stages.input_files import read_rows

@@ -19,7 +19,7 @@ from typing import Any
 
 from stages import schemas
 from stages.answers.kinds import AnswerKind, extract_answer, load_kind
-from stages.answers.latex_values import MAX_ANSWER
+from stages.answers.readings import MAX_ANSWER
 from stages.answers.voting import Ballot, Comparer, Graded, GradeStatus, Vote, grade, vote
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.domains import arithmetic

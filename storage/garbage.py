@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from storage.artifact import read_manifest
 from storage.fingerprint import short
-from storage.retention import tombstone_path
+from storage.prune import tombstone_path
 from storage.store import Store
 
 _STAGE_OUTPUT = re.compile(r"[a-z_]+/iteration=\d{4}/key=(k[0-9a-f]{12})/")

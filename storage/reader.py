@@ -11,7 +11,7 @@ from storage import cache, tables
 from storage.artifact import ArtifactRef, Manifest, Output, StoredFile, read_manifest, repair_hint
 from storage.errors import CorruptArtifact, MissingArtifact, Pruned, StorageError
 from storage.fingerprint import digest, digest_file, digest_files
-from storage.retention import is_pruned
+from storage.prune import is_pruned
 from storage.store import Store
 
 

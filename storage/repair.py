@@ -12,8 +12,8 @@ from storage import tables
 from storage.artifact import Manifest, read_manifest
 from storage.errors import CorruptArtifact, StorageError, UnknownFormat
 from storage.fingerprint import short
+from storage.prune import is_pruned, tombstone_path
 from storage.reader import check_output
-from storage.retention import is_pruned, tombstone_path
 from storage.store import Store
 
 Progress = Callable[[int, int, str], None]

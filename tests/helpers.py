@@ -12,14 +12,14 @@ import pyarrow as pa
 from flows.config.load import parse_config
 from flows.config.run import RunConfig
 from flows.run_loop import run_iterations
-from flows.run_state import RunProgress, find_finished
+from flows.run_progress import RunProgress, find_finished
 from stages.contract import Context, Inputs, Metrics, Stage, Work, no_progress, run_stage
 from stages.contract import Progress as StageProgress
 from stages.engines.base import Batch, Completion, Engine, Progress, Responses, SamplingParams
 from stages.engines.fake import FakeEngine
-from stages.resources import Resources
 from stages.settings import Settings
 from stages.settings.compute import Compute
+from stages.shared_resources import Resources
 from stages.trainer.fake import FAKE_POLICY
 from storage.artifact import ArtifactRef
 from storage.fingerprint import fingerprint

@@ -1,4 +1,4 @@
-"""The command line, `serl` (see `serl --help`). One module per group of commands: run, inspect, maintain, serve.
+"""The command line, `serl` (see `serl --help`). One module per group of commands: run, inspect, maintain, servers.
 
 Errors that a user can act on print as one line and exit with code 2. Heavy imports (Prefect, torch) happen inside the
 commands that need them, so that `serl show` answers at once.
@@ -9,13 +9,13 @@ import os
 import sys
 from collections.abc import Sequence
 
-from flows.cli import inspect, maintain, run, serve
-from flows.cli.commands import CommandGroup
+from flows.cli import inspect, maintain, run, servers
+from flows.cli.arguments import CommandGroup
 from flows.shutdown import EXIT_CODE, MESSAGE, Terminated, stoppable
+from storage.code_version import code_version
 from storage.errors import SerlError
-from storage.version import code_version
 
-GROUPS: tuple[CommandGroup, ...] = (run.GROUP, inspect.GROUP, maintain.GROUP, serve.GROUP)
+GROUPS: tuple[CommandGroup, ...] = (run.GROUP, inspect.GROUP, maintain.GROUP, servers.GROUP)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from flows.cli.commands import ON_A_RUN, Command, CommandGroup, option, print_line
+from flows.cli.arguments import ON_A_RUN, Command, CommandGroup, option, print_line
 from storage.errors import InputError
 from storage.run import Run, open_run
 
@@ -18,7 +18,13 @@ from storage.run import Run, open_run
 def print_results(run: Run, iterations: Sequence[dict[str, Any]], console: Console) -> None:
     """Print the results of all iterations as tables, and what to look at next."""
     from flows.reporting.results import CURVE, alarms
-    from flows.reporting.tables import engine_line, evaluation_table, funnel_table, results_table, seconds_table
+    from flows.reporting.terminal_tables import (
+        engine_line,
+        evaluation_table,
+        funnel_table,
+        results_table,
+        seconds_table,
+    )
 
     uri = run.store.uri
     console.print(results_table(iterations))
@@ -139,7 +145,7 @@ def _export(options: argparse.Namespace) -> None:
 
 
 def _benchmarks(options: argparse.Namespace) -> None:
-    from flows.reporting.tables import benchmarks_table
+    from flows.reporting.terminal_tables import benchmarks_table
 
     Console(highlight=False).print(benchmarks_table())
 

@@ -4,7 +4,7 @@ import argparse
 
 from rich.console import Console
 
-from flows.cli.commands import ON_A_RUN, Command, CommandGroup, config_of, option
+from flows.cli.arguments import ON_A_RUN, Command, CommandGroup, config_of, option
 from flows.cli.run import do_run
 from storage.run import open_run
 from storage.store import Store

@@ -4,7 +4,7 @@ import argparse
 
 from rich.console import Console
 
-from flows.cli.commands import ON_A_CONFIG, ON_A_RUN, Command, CommandGroup, config_of, load, option, print_line
+from flows.cli.arguments import ON_A_CONFIG, ON_A_RUN, Command, CommandGroup, config_of, load, option, print_line
 from flows.cli.inspect import print_results
 from flows.config.run import RunConfig
 from flows.orchestration.environment import quiet_prefect
@@ -19,7 +19,7 @@ def do_run(config: RunConfig) -> None:
     from flows.preflight.checks import check_inputs
     from flows.reporting.results import run_results
     from flows.run_loop import record
-    from flows.run_state import find_finished
+    from flows.run_progress import find_finished
     from storage.lease import check_free
 
     console = Console()
@@ -28,7 +28,7 @@ def do_run(config: RunConfig) -> None:
     progress = find_finished(config, store)
     progress.check_not_stopped()
     if not progress.complete:
-        check_inputs(progress.plan)
+        check_inputs(progress.resolved)
         store.check_writable()
         check_free(store)  # before the wait for Prefect
         for note in explain_recomputation(progress, store):
@@ -49,11 +49,11 @@ def do_run(config: RunConfig) -> None:
 
 def run_flow(config: RunConfig, console: Console) -> None:
     """Run the Prefect flow in this process, with a progress bar."""
-    from flows.cli.terminal import TerminalObserver
-    from flows.progress import OBSERVER
+    from flows.cli.progress_bar import TerminalObserver
+    from flows.observer import OBSERVER
 
     quiet_prefect()
-    from flows.orchestration.prefect_server import check_server
+    from flows.orchestration.server_checks import check_server
 
     check_server(needed=config.gpu == "deployment")
     with TerminalObserver(console, config.iterations) as observer:
@@ -88,7 +88,7 @@ def _check(options: argparse.Namespace) -> None:
 
 def _submit(options: argparse.Namespace) -> None:
     quiet_prefect()
-    from flows.orchestration.submit import submit
+    from flows.orchestration.submit_run import submit
 
     submit(load(options), options.iterations, watch=options.watch, say=print_line)
 

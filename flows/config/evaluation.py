@@ -4,7 +4,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from flows.config.checks import require_exactly_one
+from flows.config.exactly_one import require_exactly_one
 from flows.config.inputs import Domain
 from stages.benchmarks.catalogue import CATALOGUE
 from stages.settings import Settings

@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from flows.config.checks import require_exactly_one
+from flows.config.exactly_one import require_exactly_one
 from stages.settings import Settings
 from stages.settings.sample import AnswerPrompt
 from stages.settings.vote import POLICY

@@ -1,7 +1,7 @@
 """`RunConfig`: every setting of a run, checked when it is loaded.
 
 A YAML file holds exactly these fields. What several stages share (number of questions, rewards, domain) is set once
-here; `flows.plan` passes it on to the stages' own settings.
+here; `flows.stage_settings` passes it on to the stages' own settings.
 """
 
 from typing import Literal, Self

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from flows.reporting.text import size_text
-from flows.run_state import config_of_run, find_finished
+from flows.reporting.number_format import size_text
+from flows.run_progress import config_of_run, find_finished
 from storage.garbage import Garbage, find_garbage, remove_garbage
 from storage.lease import hold_lease
 from storage.run import Run, newest_revision

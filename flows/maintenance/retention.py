@@ -6,12 +6,12 @@ cannot keep them all. Tables are always kept. If pruned weights are needed later
 """
 
 from flows.config.retention import KeepBest
-from flows.run_state import RunProgress
+from flows.run_progress import RunProgress
 from stages.benchmarks.metrics import WHOLE
 from stages.evaluate import EVALUATE
 from stages.ppo_update import PPO_UPDATE
 from storage.artifact import read_manifest
-from storage.retention import prune
+from storage.prune import prune
 from storage.run import Run
 from storage.store import Store
 

@@ -7,13 +7,14 @@ gives a stage another meaning would, with the same settings, recompute weeks of 
 from typing import Any
 
 from flows.config.diff import differences, flatten
-from flows.run_state import PendingStage, RunProgress
+from flows.run_progress import RunProgress
+from flows.runners import PendingStage
 from storage.artifact import Manifest, parse_manifest
+from storage.code_version import code_version
 from storage.errors import IncompatibleCode
 from storage.run import newest_revision
 from storage.store import Store
 from storage.tables import columns, version_of
-from storage.version import code_version
 
 
 def explain_recomputation(progress: RunProgress, store: Store) -> list[str]:

@@ -21,10 +21,10 @@ from prefect.logging import get_run_logger
 from prefect.states import Cancelling
 
 from flows.config.run import RunConfig
-from flows.orchestration.prefect_server import GPU_DEPLOYMENT, GPU_POOL, check_deployment, online_workers
+from flows.orchestration.server_checks import GPU_DEPLOYMENT, GPU_POOL, check_deployment, online_workers
 from stages.contract import Result
+from storage.code_version import code_version
 from storage.errors import InputError, StageFailed
-from storage.version import code_version
 
 _START_A_WORKER = f"prefect worker start --pool {GPU_POOL} --limit 1"
 _SECONDS_BETWEEN_LOOKS = 0.5

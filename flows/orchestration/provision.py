@@ -13,7 +13,7 @@ from prefect.events.schemas.automations import AutomationCore, EventTrigger, Pos
 from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import ObjectNotFound
 
-from flows.orchestration.prefect_server import CPU_POOL, GPU_POOL, check_server
+from flows.orchestration.server_checks import CPU_POOL, GPU_POOL, check_server
 
 HEARTBEAT_SECONDS = 30
 """Required value of PREFECT_FLOWS_HEARTBEAT_FREQUENCY for workers; the smallest that Prefect allows."""

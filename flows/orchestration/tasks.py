@@ -20,7 +20,7 @@ from prefect.states import Completed
 
 from flows.iteration import Inputs, present
 from flows.orchestration.gpu_runs import GpuRuns
-from flows.run_state import LocalRunner
+from flows.runners import LocalRunner
 from stages.contract import Context, Progress, Result, Stage, run_stage
 from stages.settings import Settings
 from storage.lease import Lease

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from flows.config.run import RunConfig
 from flows.config.tracking import TrackerSettings
-from flows.plan import Plan, policy_folder
+from flows.stage_settings import StageSettings, policy_folder
 from stages.engines.loader import check_chat_template, check_installed
 from stages.import_inputs import read_seeds
 from stages.import_problems import problems_of, shots_of
@@ -13,13 +13,13 @@ from stages.trainer.deepspeed_config import read_deepspeed_settings
 from storage.errors import InputError
 
 
-def check_inputs(plan: Plan) -> None:
-    """Raise InputError if an engine, package or file that a resolved plan needs is missing or cannot be used."""
-    config = plan.config
+def check_inputs(resolved: StageSettings) -> None:
+    """Raise InputError if an engine, package or file that a run needs is missing or cannot be used."""
+    config = resolved.config
     seeds = read_seeds(config.seeds.path) if config.seeds.path else []
     if config.dataset and config.dataset.path:
         read_seeds(config.dataset.path, "data set")
-    for problem_set in plan.import_problems.sets:
+    for problem_set in resolved.import_problems.sets:
         problems_of(problem_set, seeds)
         shots_of(problem_set)
     _check_chat_templates(config)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from flows.config.inputs import Voter
 from flows.config.run import RunConfig
-from flows.plan import Plan, policy_folder
 from flows.preflight.estimates import (
     count_parameters,
     disk_line,
@@ -15,10 +14,11 @@ from flows.preflight.estimates import (
     sampled_tokens,
     time_line,
 )
-from flows.run_state import find_finished
+from flows.run_progress import find_finished
+from flows.stage_settings import StageSettings, policy_folder
 from stages.answers.kinds import load_kind
 from stages.answers.verifier import Verifier
-from stages.benchmarks.agreement import agreement
+from stages.benchmarks.reference_check import check_references
 from stages.import_inputs import read_seeds
 from stages.import_problems import problems_of
 from stages.settings.trainer import TrainerPlacement
@@ -31,14 +31,14 @@ def describe(config: RunConfig) -> str:
     store = Store(config.uri)
     store.check_reachable()
     progress = find_finished(config, store)
-    plan = progress.plan
+    resolved = progress.resolved
     parameters = count_parameters(config)
     trained = config.generate.questions * (config.vote.train_responses or config.sample.responses)
     lines = [
         f"run          {config.uri} (seed {config.seed}, rewards: {config.rewards}, engine: {config.engine})",
         f"policy       {_policy(config)}, {parameters / 1e6:,.1f} M parameters",
         f"seeds        {config.seeds.path or f'{config.seeds.count} of the built-in domain {config.seeds.domain}'}",
-        *_overlap(plan),
+        *_overlap(resolved),
         f"iterations   {config.iterations} after the starting policy; {progress.finished} of {config.iterations + 1} "
         "finished",
         *([f"stopped      {progress.stopped}"] if progress.stopped else []),
@@ -50,8 +50,8 @@ def describe(config: RunConfig) -> str:
         f"update       {config.update.algorithm}, at most "
         f"{math.ceil(trained / config.update.batch_responses):,} optimiser steps of "
         f"{config.update.batch_responses} responses, {_processes(config.compute.trainer)}",
-        f"evaluate     every {config.evaluate.every}: {', '.join(_benchmarks(plan))}",
-        *_grading(plan),
+        f"evaluate     every {config.evaluate.every}: {', '.join(_benchmarks(resolved))}",
+        *_grading(resolved),
         f"watchdog     {_watchdog(config)}",
         f"disk         {disk_line(config, parameters)}",
         f"time         {time_line(config, store, parameters)}",
@@ -69,13 +69,13 @@ def _policy(config: RunConfig) -> str:
     return config.policy.model or f"iteration {config.policy.iteration} of {config.policy.run}"
 
 
-def _overlap(plan: Plan) -> list[str]:
+def _overlap(resolved: StageSettings) -> list[str]:
     """Return a line about seeds that share text with an evaluation set; none if there are no such seeds."""
-    config = plan.config
+    config = resolved.config
     if config.seeds.path is None:
         return []
     words = config.filter.overlap_words
-    sets = [problem_set for problem_set in plan.import_problems.sets if not problem_set.seeds]
+    sets = [problem_set for problem_set in resolved.import_problems.sets if not problem_set.seeds]
     problems = [(problem_set.name, row["question"]) for problem_set in sets for row in problems_of(problem_set)]
     overlap = EvaluationOverlap(problems, words)
     seeds = [row["question"] for row in read_seeds(config.seeds.path)]
@@ -132,14 +132,14 @@ def _processes(placement: TrainerPlacement) -> str:
     return text if placement.nodes == 1 else f"{text} on each of {placement.nodes} machines"
 
 
-def _benchmarks(plan: Plan) -> list[str]:
+def _benchmarks(resolved: StageSettings) -> list[str]:
     """Return each benchmark with its source and its prompt."""
     texts = []
-    paths = {problem_set.name: problem_set.path for problem_set in plan.import_problems.sets}
-    for benchmark in plan.config.evaluate.benchmarks:
+    paths = {problem_set.name: problem_set.path for problem_set in resolved.import_problems.sets}
+    for benchmark in resolved.config.evaluate.benchmarks:
         source = "labelled seeds" if benchmark.seeds else paths[benchmark.name] or f"{benchmark.count} problems"
         validation = ", validation" if benchmark.validation else ""
-        prompt = plan.evaluate.benchmarks[benchmark.name].label
+        prompt = resolved.evaluate.benchmarks[benchmark.name].label
         texts.append(f"{benchmark.name} ({source}, prompt: {prompt}{validation})")
     return texts
 
@@ -153,15 +153,15 @@ def _watchdog(config: RunConfig) -> str:
     )
 
 
-def _grading(plan: Plan) -> list[str]:
+def _grading(resolved: StageSettings) -> list[str]:
     """Return a line per evaluation set from a file: whether its own answers pass its own grading."""
     lines = []
     with Verifier() as verifier:
-        for problem_set in plan.import_problems.sets:
+        for problem_set in resolved.import_problems.sets:
             if not problem_set.path:
                 continue
-            kind = load_kind(plan.evaluate.benchmarks[problem_set.name].answers)
-            result = agreement(problems_of(problem_set), kind, verifier)
+            kind = load_kind(resolved.evaluate.benchmarks[problem_set.name].answers)
+            result = check_references(problems_of(problem_set), kind, verifier)
             equal = result.problems - len(result.unequal_to_itself)
             line = f"grading      {problem_set.name}: {equal:,} of {result.problems:,} answers equal themselves"
             if result.unequal_to_itself:

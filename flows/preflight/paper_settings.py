@@ -14,7 +14,7 @@ from rich.text import Text
 
 from flows.config.diff import flatten
 from flows.config.run import RunConfig
-from flows.reporting.tables import plain_table
+from flows.reporting.terminal_tables import plain_table
 
 PUBLISHED_QUESTIONS = 6_000
 """Three published iterations of 2,000 kept questions each."""

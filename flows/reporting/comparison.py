@@ -10,9 +10,9 @@ from rich.text import Text
 
 from flows.config.diff import differences, flatten
 from flows.reporting.lineage import producers, split_input
+from flows.reporting.number_format import MISSING, number_text
 from flows.reporting.results import iteration_results
-from flows.reporting.tables import plain_table
-from flows.reporting.text import MISSING, number_text
+from flows.reporting.terminal_tables import plain_table
 from storage.artifact import Manifest, Output
 from storage.reader import read_parts
 from storage.run import Run

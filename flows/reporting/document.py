@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, TypeAlias
 
+from flows.reporting.number_format import MISSING, number_text
 from flows.reporting.plots import training_plot, votes_plot
 from flows.reporting.results import (
     alarms,
@@ -21,8 +22,7 @@ from flows.reporting.results import (
     stage_costs,
 )
 from flows.reporting.sample_questions import sample_questions
-from flows.reporting.tables import engine_line, result_cells
-from flows.reporting.text import MISSING, number_text
+from flows.reporting.terminal_tables import engine_line, result_cells
 from storage.run import Run
 
 _QUESTION_LENGTH, _RESPONSE_LENGTH, _ANSWER_LENGTH = 600, 400, 60

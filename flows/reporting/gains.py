@@ -6,9 +6,9 @@ from typing import Any
 import polars as pl
 from rich.table import Table
 
+from flows.reporting.number_format import MISSING
 from flows.reporting.results import headline_benchmark, iteration_results
-from flows.reporting.tables import plain_table
-from flows.reporting.text import MISSING
+from flows.reporting.terminal_tables import plain_table
 from stages.benchmarks.statistics import paired_difference
 from storage.errors import InputError
 from storage.run import Run

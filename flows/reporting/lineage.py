@@ -6,7 +6,7 @@ from graphlib import TopologicalSorter
 from itertools import groupby
 from typing import Any
 
-from flows.reporting.text import size_text
+from flows.reporting.number_format import size_text
 from stages.evaluate import EVALUATE
 from storage.artifact import Manifest, Output
 from storage.fingerprint import short

@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from flows.reporting.text import MISSING
+from flows.reporting.number_format import MISSING
 from stages.benchmarks.metrics import UNSEEN, WHOLE, reliability
 from stages.evaluate import EVALUATE
 from stages.filter_instructions import REASONS_AFTER_RULES

@@ -21,8 +21,8 @@ import unicodedata
 from pathlib import Path
 from typing import Literal
 
-from stages.answers.latex_values import Reading
 from stages.answers.marks import MAX_TAIL, anchored_line, gold_answer, last_boxed
+from stages.answers.readings import Reading
 from stages.settings.answers import BUILT_IN, AnswerConfig, AnswerSettings
 from storage.errors import InputError
 from storage.fingerprint import digest_file

@@ -11,8 +11,8 @@ from fractions import Fraction
 from functools import lru_cache
 
 from stages.answers.kinds import AnswerKind
-from stages.answers.latex_values import Reading, read_latex
 from stages.answers.marks import MAX_TAIL, anchored_line, last_boxed
+from stages.answers.readings import Reading, read_latex
 
 MAX_GOLD = 1_200
 """Characters. A longer text is compared as it is; no answer of any benchmark is so long."""

@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from stages.answers import verifier_worker
-from stages.answers.latex_values import MAX_ANSWER, Reading
+from stages.answers.readings import MAX_ANSWER, Reading
 from stages.answers.verifier_worker import DIED
 from storage.errors import StageFailed
 

@@ -22,7 +22,7 @@ from itertools import combinations
 from typing import Literal, Protocol
 
 from stages.answers.kinds import AnswerKind, AnswerStatus, Raised
-from stages.answers.latex_values import MAX_ANSWER, Reading
+from stages.answers.readings import MAX_ANSWER, Reading
 
 GradeStatus = Literal["correct", "wrong", "no_answer", "unparsable", "timed_out", "too_large", "error"]
 

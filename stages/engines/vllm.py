@@ -38,7 +38,7 @@ def set_environment(more: Mapping[str, str]) -> None:
         "DO_NOT_TRACK": "1",
         "HF_HUB_OFFLINE": "1",
         "VLLM_LOGGING_LEVEL": "ERROR",
-        # stages.engines.vllm_worker hooks into this one.
+        # stages.engines.vllm_extension hooks into this one.
         "VLLM_USE_V2_MODEL_RUNNER": "0",
     } | ({} if _on_gpu() else {"VLLM_CPU_OMP_THREADS_BIND": "nobind"})
     for name, value in {**defaults, **more}.items():
@@ -57,7 +57,7 @@ def arguments(placement: VllmPlacement, folder: Path) -> dict[str, Any]:
         "load_format": "safetensors",
         "enable_prefix_caching": True,
         "generation_config": "vllm",
-        "worker_extension_cls": "stages.engines.vllm_worker.Worker",
+        "worker_extension_cls": "stages.engines.vllm_extension.Worker",
         "logprobs_mode": "raw_logprobs",
         "disable_log_stats": True,
         "use_tqdm_on_load": False,

@@ -2,7 +2,7 @@
 
 Prompts and responses travel as token ids over the OpenAI-compatible API: one request per response, each with its own
 seed. Every request names the policy that it is meant for, and a server that holds another policy refuses the request
-(see `stages.engines.vllm_server`). `stages.engines.vllm_pool` spreads the requests and copes with lost servers.
+(see `stages.engines.vllm_server`). `stages.engines.vllm_server_pool` spreads the requests and copes with lost servers.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from stages.engines.base import AnyBatch, Completion, Progress, Responses
 from stages.engines.feeding import Request, feed
 from stages.engines.tokenizer import PolicyTokenizer, TokenizingEngine, architecture
 from stages.engines.vllm_connection import Policy
-from stages.engines.vllm_pool import Results, ServerPool
+from stages.engines.vllm_server_pool import Results, ServerPool
 from stages.model_folder import read_model_config
 from stages.settings.engines import ServerPlacement
 from storage.errors import InputError

@@ -23,8 +23,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stages.engines.tokenizer import architecture
 from stages.settings.engines import VllmPlacement
+from storage.code_version import code_version
 from storage.errors import InputError
-from storage.version import code_version
 
 POLICY_PATH = "/serl/policy"
 POLICY_HEADER = "x-serl-policy"

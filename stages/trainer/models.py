@@ -11,7 +11,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForTokenClas
 
 from stages.model_folder import has_model_config, remove_from_model_config
 from stages.rl.logprobs import chosen_logprobs
-from stages.trainer import attention
+from stages.trainer import packed_attention
 from stages.trainer.batches import Packing
 from storage.errors import InputError
 
@@ -34,7 +34,7 @@ class TokenModel(nn.Module):
             input_ids=torch.tensor([packing.tokens], device=device),
             position_ids=torch.tensor([packing.positions], device=device),
             use_cache=False,
-            packed_rows=attention.lay_out(packing, device, self.dtype),
+            packed_rows=packed_attention.lay_out(packing, device, self.dtype),
         ).last_hidden_state
         return nn.functional.embedding(torch.tensor(packing.predictors, device=device), hidden_1MH[0])
 
@@ -129,7 +129,7 @@ def _load(auto_class: Any, folder: Path, device: torch.device, **settings: Any) 
             folder,
             config=config,
             dtype=torch.float32,
-            attn_implementation=attention.NAME,
+            attn_implementation=packed_attention.NAME,
             local_files_only=True,
             use_safetensors=True,
         )
@@ -199,7 +199,7 @@ def check_model(policy: TokenLogprobs, folder: Path) -> None:
         with policy._autocast():
             logprobs_SV = model(tokens, use_cache=False).logits[0].float().log_softmax(-1)
         plain_logprobs.append(logprobs_SV[len(prompt) - 1 : -1].gather(1, tokens[0, len(prompt) :, None])[:, 0])
-    model.set_attn_implementation(attention.NAME)
+    model.set_attn_implementation(packed_attention.NAME)
     tolerance = 1e-3 if policy.dtype == torch.float32 else 0.1
     if not torch.allclose(packed_N, torch.cat(plain_logprobs), atol=tolerance, rtol=tolerance):
         raise InputError(

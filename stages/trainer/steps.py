@@ -20,7 +20,7 @@ from stages.trainer.job import Job
 from stages.trainer.learner import Learner
 from stages.trainer.models import TokenValues
 from stages.trainer.schedule import learning_rate_at
-from stages.trainer.worker_state import Trainer
+from stages.trainer.trainer import Trainer
 
 Metrics = dict[str, float | None]
 

@@ -23,7 +23,7 @@ from stages.trainer import speed
 from stages.trainer.batches import Packing, Rollout, check_groups, minibatches, pack, read_rollout
 from stages.trainer.job import METRIC_COLUMNS, SPEED_COLUMNS, Job, JobResult, Progress
 from stages.trainer.steps import Metrics, Step, TokenTargets, critic_step, local_micro_batches, policy_step, unpack
-from stages.trainer.worker_state import Trainer
+from stages.trainer.trainer import Trainer
 from storage.errors import InputError, TrainerError
 
 

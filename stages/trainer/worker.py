@@ -87,7 +87,7 @@ def _start(store: Any, rank: int, world_size: int, folder: Path) -> Any:
     torch.distributed.init_process_group(backend, store=store, rank=rank, world_size=world_size)
     deepspeed.init_distributed(dist_backend="gloo" if device.type == "cpu" else "nccl", verbose=False)
 
-    from stages.trainer.worker_state import Trainer
+    from stages.trainer.trainer import Trainer
 
     return Trainer(placement, device)
 

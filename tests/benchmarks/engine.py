@@ -31,12 +31,12 @@ from stages.domains.arithmetic import problems
 from stages.engines.base import Engine, SamplingParams
 from stages.engines.transformers import TransformersEngine
 from stages.import_inputs import IMPORT_POLICY, content_of_policy
-from stages.resources import Resources
 from stages.sample_responses import SAMPLE
 from stages.settings.compute import Compute
 from stages.settings.engines import EngineKind, ServerPlacement
 from stages.settings.inputs import ImportPolicy
 from stages.settings.sample import AnswerPrompt, SampleConfig
+from stages.shared_resources import Resources
 from storage.run import open_run
 from storage.store import Store
 from tests.benchmarks.decode import reference

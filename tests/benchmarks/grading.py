@@ -23,8 +23,8 @@ from math_verify.metric import math_metric
 from stages.answers.kinds import answer_config, load_kind
 from stages.answers.marks import gold_answer
 from stages.answers.verifier import Verifier
-from stages.benchmarks.agreement import Agreement, agreement
 from stages.benchmarks.catalogue import CATALOGUE
+from stages.benchmarks.reference_check import ReferenceCheck, check_references
 from stages.engines.base import Completion
 from stages.evaluate import _Completed, _grade
 from stages.import_problems import problems_of
@@ -43,10 +43,8 @@ def main() -> None:
     if not seeds.is_file():
         raise SystemExit(f"{seeds} does not exist; expected a JSONL file with the fields problem, solution and answer")
     with Verifier() as verifier:
-        agreements = {
-            name: reference_agreement(name, path, verifier) for name, path in files(folder / "benchmarks").items()
-        }
-        for name, result in agreements.items():
+        checks = {name: reference_check(name, path, verifier) for name, path in files(folder / "benchmarks").items()}
+        for name, result in checks.items():
             print(
                 f"{name:15} {result.problems - len(result.unequal_to_itself):5} of {result.problems:5} equal themselves"
             )
@@ -84,8 +82,8 @@ def main() -> None:
                 "seconds_per_100k": round(per_100k, 1),
                 "ratio": round(ratio, 1),
                 "agree": round(agree, 4),
-                "self_agreement": {name: result.self_agreement for name, result in agreements.items()},
-                "false_positives": {name: len(result.false_positives) for name, result in agreements.items()},
+                "self_agreement": {name: result.self_agreement for name, result in checks.items()},
+                "false_positives": {name: len(result.false_positives) for name, result in checks.items()},
             }
         )
     )
@@ -98,11 +96,11 @@ def files(folder: Path) -> dict[str, Path]:
     }
 
 
-def reference_agreement(name: str, path: Path, verifier: Verifier) -> Agreement:
+def reference_check(name: str, path: Path, verifier: Verifier) -> ReferenceCheck:
     """Compare the reference answers of a benchmark with themselves, and each with that of the next problem."""
     record = CATALOGUE[name]
     rows = problems_of(ProblemSet(name=name, path=str(path), format=record.format))
-    return agreement(rows, load_kind(answer_config(record.answers)), verifier)
+    return check_references(rows, load_kind(answer_config(record.answers)), verifier)
 
 
 def completions(problems: list[dict[str, Any]]) -> list[_Completed]:

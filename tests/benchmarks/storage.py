@@ -31,7 +31,7 @@ import stages.contract
 from flows.config.load import load_config
 from flows.config.run import RunConfig
 from flows.run_loop import run_locally
-from flows.run_state import find_finished
+from flows.run_progress import find_finished
 from stages import schemas
 from storage import s3
 from storage.reader import read_parts

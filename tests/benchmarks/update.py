@@ -32,9 +32,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from flows.config.load import load_config
-from stages.resources import Resources
 from stages.settings.trainer import TrainerPlacement
 from stages.settings.update import UpdateConfig
+from stages.shared_resources import Resources
 from stages.trainer.job import Job
 from stages.trainer.launcher import TrainerProcess
 from storage.run import Run

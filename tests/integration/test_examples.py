@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 from flows.config.load import load_config
-from flows.plan import resolve
 from flows.preflight.checks import check_inputs
+from flows.stage_settings import resolve
 from stages.engines.base import Completion
 from stages.engines.fake import ITEM, OPEN_LIST, FakeEngine
 from storage.run import Run

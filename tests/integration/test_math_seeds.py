@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from flows.config.load import parse_config
-from stages.resources import Resources
+from stages.shared_resources import Resources
 from storage.run import Run, open_run, write_revision
 from storage.store import Store
 from tests.helpers import run_all

@@ -13,12 +13,12 @@ from stages import schemas
 from stages.contract import Context, run_stage
 from stages.domains.arithmetic import problems
 from stages.import_inputs import IMPORT_POLICY, content_of_policy
-from stages.resources import Resources
 from stages.sample_responses import SAMPLE
 from stages.settings.compute import Compute
 from stages.settings.engines import ServerPlacement
 from stages.settings.inputs import ImportPolicy
 from stages.settings.sample import SampleConfig
+from stages.shared_resources import Resources
 from storage.store import Store
 from tests.helpers import put_table
 from tests.kill.attempt import Attempt, living

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from flows.config.run import RunConfig
-from flows.run_state import RunProgress
-from stages.resources import Resources
+from flows.run_progress import RunProgress
+from stages.shared_resources import Resources
 from storage.run import Run
 from storage.store import Store
 from tests.commands import environment, python
@@ -24,7 +24,7 @@ import os, signal, sys
 from fnmatch import fnmatch
 from flows.config.run import RunConfig
 from tests.helpers import run_all
-from stages.resources import Resources
+from stages.shared_resources import Resources
 from storage.store import Store
 
 when, where = sys.argv[1:3]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import flows.run_loop
-import flows.run_state
+import flows.runners
 from flows.config.run import RunConfig
 from stages.contract import Context, Result, Stage, run_stage
 from stages.settings import Settings
@@ -62,7 +62,7 @@ def main(config: Path, pipe: int) -> None:
     reporter = Reporter(pipe)
     Store.create = reporter.reporting(Store.create)  # type: ignore[method-assign]
     Store.create_from_file = reporter.reporting(Store.create_from_file)  # type: ignore[method-assign]
-    flows.run_state.run_stage = reporter.run_stage  # type: ignore[attr-defined]
+    flows.runners.run_stage = reporter.run_stage  # type: ignore[attr-defined]
     flows.run_loop.run_locally(RunConfig.model_validate_json(config.read_text()), reporter.progress)
 
 

@@ -18,8 +18,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from flows.orchestration.prefect_server import CPU_POOL, GPU_POOL
 from flows.orchestration.provision import HEARTBEAT_SECONDS
+from flows.orchestration.server_checks import CPU_POOL, GPU_POOL
 from tests.commands import HANG_SECONDS, REPOSITORY
 
 DOCKER = REPOSITORY / "docker"

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from flows.config.load import load_config
-from flows.plan import resolve
 from flows.preflight.checks import check_inputs
 from flows.preflight.description import describe
 from flows.run_loop import run_locally
+from flows.stage_settings import resolve
 from storage.run import open_run
 from tests.commands import REPOSITORY
 

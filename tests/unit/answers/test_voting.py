@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from stages.answers.choice import ChoiceAnswer
 from stages.answers.kinds import AnswerKind, AnswerStatus
-from stages.answers.latex_values import Reading
 from stages.answers.marks import gold_answer
 from stages.answers.math import MathAnswer, extract_math_answer
+from stages.answers.readings import Reading
 from stages.answers.verifier import Verifier
 from stages.answers.voting import Ballot, Graded, GradeStatus, Vote, grade, vote
 

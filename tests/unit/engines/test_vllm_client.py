@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from starlette.responses import JSONResponse, Response
 
-from stages.engines import vllm_connection, vllm_pool
+from stages.engines import vllm_connection, vllm_server_pool
 from stages.engines.base import Batch, Responses, SamplingParams
 from stages.engines.transformers import TransformersEngine
 from stages.engines.vllm_client import ServerEngine
@@ -36,7 +36,7 @@ def policies(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vllm_pool, "_SECONDS_BETWEEN_TRIES", 0.05)
+    monkeypatch.setattr(vllm_server_pool, "_SECONDS_BETWEEN_TRIES", 0.05)
 
 
 @pytest.fixture
@@ -328,7 +328,7 @@ def test_a_server_that_falls_silent_is_noticed(
     pair: tuple[PolicyServer, PolicyServer], policies: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A machine that vanishes closes no connection."""
-    monkeypatch.setattr(vllm_pool, "_SECONDS_BETWEEN_CHECKS", 0.1)
+    monkeypatch.setattr(vllm_server_pool, "_SECONDS_BETWEEN_CHECKS", 0.1)
     monkeypatch.setattr(vllm_connection, "_SECONDS_TO_DESCRIBE", 0.5)
     first, second = pair
     silent = threading.Event()

@@ -23,7 +23,7 @@ def test_a_servers_flags_say_what_the_settings_say(tmp_path: Path) -> None:
         "--host": "10.0.0.1",
         "--port": "8001",
         "--load-format": "safetensors",
-        "--worker-extension-cls": "stages.engines.vllm_worker.Worker",
+        "--worker-extension-cls": "stages.engines.vllm_extension.Worker",
         "--middleware": "stages.engines.vllm_server.Gate",
     }.items():
         assert flags[name] == value

@@ -13,7 +13,7 @@ import pytest
 from flows.cli import main
 from flows.config.load import load_config
 from flows.run_loop import run_locally
-from flows.run_state import find_finished
+from flows.run_progress import find_finished
 from storage.run import open_run
 from storage.store import Store
 from tests.helpers import tree
@@ -96,7 +96,7 @@ def test_repair_computes_only_the_damaged_table_again(
 def test_update_settings_keep_their_names(folder: Path) -> None:
     """The settings in keys and manifests are flat and keep their first names."""
     config: dict[str, Any] = open_run(RUN).manifests(1)["ppo_update"].config
-    from flows.plan import update_settings
+    from flows.stage_settings import update_settings
 
     current = update_settings(load_config(folder / "config.yaml")).model_dump(mode="json")
     assert json.loads(json.dumps(current, sort_keys=True)) == config

@@ -9,7 +9,7 @@ import pytest
 from flows.config.run import RunConfig
 from flows.reporting.plots import write_curve
 from flows.reporting.results import CURVE, iteration_results, run_results
-from flows.run_state import RunProgress, find_finished
+from flows.run_progress import RunProgress, find_finished
 from stages.contract import Progress
 from stages.settings.update import LoraConfig, UpdateConfig
 from storage.run import Run

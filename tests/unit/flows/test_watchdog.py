@@ -11,7 +11,7 @@ from flows.config.load import load_config
 from flows.config.run import RunConfig
 from flows.config.watchdog import Watchdog
 from flows.reporting.results import alarms, iteration_results, run_results
-from flows.run_state import RunProgress, find_finished
+from flows.run_progress import RunProgress, find_finished
 from flows.watchdog import RULES, Breach, Breached, Collapsed, Health
 from stages import schemas
 from stages.contract import Context
@@ -312,12 +312,12 @@ def test_run_recovers_after_rollbacks(tmp_path: Path) -> None:
 def test_rollback_survives_a_kill_at_any_stage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after_executions: int
 ) -> None:
-    from flows import run_state
+    from flows import runners
 
     config = breaching_config(tmp_path, on_breach="rollback", max_rollbacks=1)
     uninterrupted, interrupted = memory_store(), memory_store()
     message = stop_message(config, uninterrupted)
-    original, count = run_state.run_stage, 0
+    original, count = runners.run_stage, 0
 
     def run_stage(*arguments: Any) -> Any:
         nonlocal count
@@ -327,7 +327,7 @@ def test_rollback_survives_a_kill_at_any_stage(
         return original(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(run_state, "run_stage", run_stage)
+        patch.setattr(runners, "run_stage", run_stage)
         with pytest.raises((KeyboardInterrupt, Collapsed)):
             run(config, interrupted)
     assert stop_message(config, interrupted) == message

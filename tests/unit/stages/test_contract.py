@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.contract import Context, Inputs, Metrics, Stage, Work, WorkerShard, find_stage, run_stage, stage_key
-from stages.resources import Resources
 from stages.settings import Settings
 from stages.settings.compute import Compute
+from stages.shared_resources import Resources
 from storage.artifact import ArtifactRef, read_manifest
 from storage.errors import SchemaMismatch, SerlError, StorageError
 from storage.reader import read_table

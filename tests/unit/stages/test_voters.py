@@ -11,19 +11,19 @@ import pytest
 
 from flows.config.load import parse_config
 from flows.config.run import RunConfig
-from flows.plan import resolve
 from flows.preflight.checks import check_inputs
-from flows.run_state import RunProgress
+from flows.run_progress import RunProgress
+from flows.stage_settings import resolve
 from stages import schemas
 from stages.contract import Context, run_stage
 from stages.engines.fake import FakeEngine
 from stages.import_inputs import content_of_policy, import_voters_stage
-from stages.resources import Resources
 from stages.sample_responses import SAMPLE_VOTERS
 from stages.settings.compute import Compute
 from stages.settings.inputs import ImportPolicy, ImportVoters
 from stages.settings.sample import AnswerPrompt, SampleVotersConfig, VoterSampling
 from stages.settings.vote import VoteConfig, VoterWeight
+from stages.shared_resources import Resources
 from stages.vote_rewards import VOTE
 from storage.errors import ConfigError, InputError
 from storage.reader import read_table

@@ -6,11 +6,11 @@ import pytest
 
 from flows.config.run import RunConfig
 from flows.run_loop import run_locally
-from flows.run_state import find_finished
+from flows.run_progress import find_finished
 from storage.artifact import manifest_path
 from storage.errors import CorruptArtifact
 from storage.garbage import find_garbage, remove_garbage
-from storage.retention import prune
+from storage.prune import prune
 from storage.run import open_run
 from storage.store import Store
 from tests.helpers import fake_config

@@ -10,7 +10,7 @@ import pytest
 from flows.config.run import RunConfig
 from flows.maintenance.repair import drop_damaged_revisions
 from flows.run_loop import run_locally
-from flows.run_state import find_finished
+from flows.run_progress import find_finished
 from storage.artifact import manifest_path
 from storage.errors import CorruptArtifact, MissingArtifact, StorageError, UnknownFormat
 from storage.fingerprint import canonical_json, fingerprint

@@ -11,7 +11,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from stages.engines.tokenizer import architecture
 from stages.settings.update import LoraConfig
-from stages.trainer import adapters, attention
+from stages.trainer import adapters, packed_attention
 from stages.trainer.batches import Packing
 from stages.trainer.models import check_model, load_critic, load_policy, save_model
 from stages.trainer.state import load_counters, open_tensors, save_counters, save_tensors
@@ -36,7 +36,7 @@ def test_saving_a_loaded_model_keeps_weights_and_other_files(tmp_path: Path, tie
     for path in source.iterdir():
         if path.name not in ("config.json", "model.safetensors"):
             assert (tmp_path / "target" / path.name).read_bytes() == path.read_bytes()
-    assert attention.NAME not in (tmp_path / "target/config.json").read_text()
+    assert packed_attention.NAME not in (tmp_path / "target/config.json").read_text()
 
 
 @pytest.mark.parametrize(("longest", "heads", "key_heads"), [(1, 2, 2), (64, 2, 2), (130, 4, 2)])
@@ -47,7 +47,7 @@ def test_attention_in_blocks_is_attention(longest: int, heads: int, key_heads: i
     weight = torch.randn(3, heads, longest, 8, generator=generator)
     outputs_and_gradients = []
     for attend in (
-        lambda q, k, v: attention.attention_in_blocks(q, k, v, 0.3),
+        lambda q, k, v: packed_attention.attention_in_blocks(q, k, v, 0.3),
         lambda q, k, v: scaled_dot_product_attention(q, k, v, is_causal=True, scale=0.3, enable_gqa=heads > key_heads),
     ):
         leaves = [x.clone().requires_grad_() for x in inputs]
@@ -104,10 +104,10 @@ def test_rows_end_to_end_hold_the_same_tokens_as_padded_ones() -> None:
     packing = Packing(
         tokens=[5, 6, 1, 2, 3], positions=[0, 1, 2, 3, 2], rows=[[0, 1, 2, 3], [0, 1, 4]], predictors=[], targets=[]
     )
-    padded = attention.lay_out(packing, CPU, torch.float32)
+    padded = packed_attention.lay_out(packing, CPU, torch.float32)
     assert padded.boundaries is None and padded.gather_F.tolist() == [0, 1, 2, 3, 0, 1, 4, 0]
     assert padded.scatter_M.tolist() == [0, 1, 2, 3, 6]
-    flat = attention.lay_out(packing, CPU, torch.float32, end_to_end=True)
+    flat = packed_attention.lay_out(packing, CPU, torch.float32, end_to_end=True)
     assert flat.boundaries is not None and flat.boundaries.tolist() == [0, 4, 7]
     assert flat.gather_F.tolist() == [0, 1, 2, 3, 0, 1, 4] and flat.scatter_M.tolist() == [0, 1, 2, 3, 6]
 

@@ -8,8 +8,15 @@ import yaml
 
 from flows.config.load import load_config, parse_config
 from flows.config.run import RunConfig
-from flows.plan import evaluation_settings, filter_settings, problem_settings, resolve, update_settings, vote_settings
 from flows.preflight.checks import check_inputs
+from flows.stage_settings import (
+    evaluation_settings,
+    filter_settings,
+    problem_settings,
+    resolve,
+    update_settings,
+    vote_settings,
+)
 from stages.import_problems import problems_of, shots_of
 from stages.settings.filter import QualityRules
 from stages.text.quality import RULES

@@ -10,8 +10,8 @@ from flows.config.retention import Keep, KeepBest, KeepPolicies
 from flows.config.run import RunConfig
 from flows.config.watchdog import Watchdog
 from flows.maintenance.retention import best_policies, prune_weights
-from flows.plan import resolve
-from flows.run_state import RunProgress, find_finished
+from flows.run_progress import RunProgress, find_finished
+from flows.stage_settings import resolve
 from storage.errors import Pruned
 from storage.reader import read_folder
 from storage.run import Run

@@ -8,13 +8,13 @@ import pytest
 from pydantic import Field
 
 import flows.iteration
-import flows.run_state
+import flows.run_progress
 from flows.config.diff import differences, flatten
 from flows.config.load import parse_config
 from flows.config.run import RunConfig
 from flows.maintenance.staleness import explain_recomputation
-from flows.plan import resolve
-from flows.run_state import config_of_run, find_finished
+from flows.run_progress import config_of_run, find_finished
+from flows.stage_settings import resolve
 from stages.settings.vote import VoteConfig
 from stages.vote_rewards import VOTE
 from storage.errors import IncompatibleCode
@@ -97,9 +97,9 @@ def test_new_setting_of_later_code_is_refused(config: RunConfig, store: Store, m
     class Later(VoteConfig):
         patience: float = Field(0.0)
 
-    plan = resolve(config)
-    later = replace(plan, vote=Later(**plan.vote.model_dump()))
-    monkeypatch.setattr(flows.run_state, "resolve", lambda config: later)
+    resolved = resolve(config)
+    later = replace(resolved, vote=Later(**resolved.vote.model_dump()))
+    monkeypatch.setattr(flows.run_progress, "resolve", lambda config: later)
     with pytest.raises(IncompatibleCode, match=r"vote_rewards knows other settings \(patience\)"):
         notes(config, store)
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from flows.config.load import load_config, parse_config
-from flows.orchestration.prefect_server import CPU_POOL, GPU_DEPLOYMENT, GPU_POOL, RUN_DEPLOYMENT
+from flows.orchestration.server_checks import CPU_POOL, GPU_DEPLOYMENT, GPU_POOL, RUN_DEPLOYMENT
 
 REPOSITORY = Path(__file__).parents[4]
 

@@ -22,7 +22,7 @@ from flows.reporting.results import (
     run_results,
     slice_rows,
 )
-from flows.reporting.tables import engine_line, evaluation_table
+from flows.reporting.terminal_tables import engine_line, evaluation_table
 from stages.benchmarks.metrics import reliability
 from stages.benchmarks.statistics import wilson_interval
 from stages.domains import arithmetic

@@ -10,10 +10,10 @@ import pytest
 import flows.reporting.trackers
 from flows.config.run import RunConfig
 from flows.config.tracking import MlflowSettings, TrackerSettings, WandbSettings
-from flows.plan import resolve
 from flows.preflight.checks import check_inputs
 from flows.reporting.trackers import EVENTS, ITERATION, OPTIMISER_STEP, Trackers, scalars
 from flows.run_loop import run_locally
+from flows.stage_settings import resolve
 from storage.errors import InputError
 from storage.run import Run, open_run
 from tests.helpers import fake_config

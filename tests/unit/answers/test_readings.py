@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.answers.expressions import letter_value
-from stages.answers.latex_values import Reading, read_latex
 from stages.answers.marks import gold_answer
 from stages.answers.math import MathAnswer, canonical, number
+from stages.answers.readings import Reading, read_latex
 from stages.answers.verifier import Verifier
 
 DATA = Path(__file__).resolve().parents[3] / "../shared/data"

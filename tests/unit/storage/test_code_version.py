@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from storage import version as module
-from storage.version import code_version
+from storage import code_version as module
+from storage.code_version import code_version
 
 RELEASED = version("serl")
 
@@ -23,7 +23,7 @@ def _no_cached_version(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder in which the software seems to lie."""
-    monkeypatch.setattr(module, "__file__", str(tmp_path / "storage" / "version.py"))
+    monkeypatch.setattr(module, "__file__", str(tmp_path / "storage" / "code_version.py"))
     return tmp_path
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from flows.config.load import load_config
 from flows.config.run import RunConfig
-from flows.run_state import config_of_run
+from flows.run_progress import config_of_run
 from storage.errors import InputError
 from storage.run import open_run
 from storage.store import Store

@@ -4,81 +4,22 @@
 and advances, one iteration at a time, with whatever runner does the work.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from flows.config.load import parse_config
 from flows.config.run import RunConfig
-from flows.iteration import Inputs, IterationState, Runner, iterate, present, start
-from flows.plan import Plan, resolve
+from flows.iteration import Inputs, IterationState, Runner, iterate, start
+from flows.runners import LookupRunner, PendingStage, StagePending
+from flows.stage_settings import StageSettings, resolve
 from flows.watchdog import Breach, Breached, Collapsed
-from stages.contract import Context, Progress, Result, Stage, find_stage, no_progress, run_stage, stage_key
-from stages.resources import Resources
+from stages.contract import Context, Progress, Result, Stage, no_progress
 from stages.settings import Settings
-from storage.artifact import ArtifactRef
+from stages.shared_resources import Resources
+from storage.code_version import code_version
 from storage.errors import ConfigError, IncompatibleCode
 from storage.run import Revision, Run
 from storage.store import Store
-from storage.version import code_version
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PendingStage:
-    """A stage that is due and has not been committed."""
-
-    stage: Stage
-    settings: Settings
-    inputs: Mapping[str, ArtifactRef]
-    iteration: int
-    seed: int
-    branch: int
-    key: str
-
-
-class StagePending(Exception):
-    """A stage that was looked up has not been committed."""
-
-    def __init__(self, pending: PendingStage) -> None:
-        super().__init__(pending.stage.name)
-        self.pending = pending
-
-
-@dataclass(frozen=True)
-class LocalRunner:
-    """A runner that runs every stage in this process, now. Other runners differ in what `run` does."""
-
-    context: Context
-
-    def run(self, stage: Stage, inputs: Inputs, settings: Settings) -> Result:
-        """Return the outputs of a stage; run the stage if they do not exist."""
-        return run_stage(stage, present(inputs), settings, self.context)
-
-    def find(self, stage: Stage, inputs: Inputs, settings: Settings) -> Result | None:
-        """Return the outputs of a stage if they exist."""
-        return find_stage(stage, present(inputs), settings, self.context)
-
-
-@dataclass(frozen=True)
-class LookupRunner(LocalRunner):
-    """A runner that runs nothing."""
-
-    def run(self, stage: Stage, inputs: Inputs, settings: Settings) -> Result:
-        """Return the outputs of a stage. Raises StagePending if they do not exist."""
-        result = self.find(stage, inputs, settings)
-        if result is None:
-            refs, context = present(inputs), self.context
-            raise StagePending(
-                PendingStage(
-                    stage=stage,
-                    settings=settings,
-                    inputs=refs,
-                    iteration=context.iteration,
-                    seed=context.seed,
-                    branch=context.branch,
-                    key=stage_key(stage, refs, settings, context),
-                )
-            )
-        return result
 
 
 @dataclass(frozen=True)
@@ -107,7 +48,7 @@ class _Recorder:
 class RunProgress:
     """The finished iterations of a run, in memory: where to continue, and what to write into a revision."""
 
-    plan: Plan
+    resolved: StageSettings
     stages: dict[int, dict[str, str]] = field(default_factory=dict)
     """Iteration -> stage -> path of its manifest."""
     states: list[IterationState] = field(default_factory=list)
@@ -126,7 +67,7 @@ class RunProgress:
     @property
     def config(self) -> RunConfig:
         """The run's config."""
-        return self.plan.config
+        return self.resolved.config
 
     @property
     def finished(self) -> int:
@@ -147,9 +88,9 @@ class RunProgress:
         number = self.finished
         try:
             if self.states:
-                state = iterate(self.plan, number, self.branch, self.states[-1], recorder)
+                state = iterate(self.resolved, number, self.branch, self.states[-1], recorder)
             else:
-                state = start(self.plan, recorder)
+                state = start(self.resolved, recorder)
         except Breached as error:
             self._act_on(error.breaches, recorder.manifests)
             return

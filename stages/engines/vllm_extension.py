@@ -2,7 +2,7 @@
 
 vLLM loads the extension by name, in this process or in a server:
 
---worker-extension-cls stages.engines.vllm_worker.Worker
+--worker-extension-cls stages.engines.vllm_extension.Worker
 """
 
 import os

@@ -11,7 +11,7 @@ from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import get_current_settings
 
 from flows.config.run import RunConfig
-from flows.orchestration.prefect_server import (
+from flows.orchestration.server_checks import (
     CPU_POOL,
     GPU_DEPLOYMENT,
     GPU_POOL,

@@ -3,13 +3,13 @@
 import argparse
 from pathlib import Path
 
-from flows.cli.commands import ON_A_CONFIG, Command, CommandGroup, load, option, print_line
+from flows.cli.arguments import ON_A_CONFIG, Command, CommandGroup, load, option, print_line
 from flows.orchestration.environment import quiet_prefect
 from storage.errors import InputError
 
 
 def _serve(options: argparse.Namespace) -> None:
-    from flows.plan import newest_policy_folder
+    from flows.stage_settings import newest_policy_folder
     from stages.engines.loader import check_installed
     from stages.engines.vllm_server import serve
     from stages.import_inputs import content_of_policy

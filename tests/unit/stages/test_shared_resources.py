@@ -11,7 +11,7 @@ from tests.helpers import fake_resources
 
 KILLED = """
 import os, signal, sys
-from stages.resources import Resources
+from stages.shared_resources import Resources
 from stages.settings.compute import Compute
 resources = Resources(Compute(scratch=sys.argv[1]), "fake")
 (resources.scratch / "optimizer.safetensors").write_bytes(b"x" * 1000)

@@ -9,7 +9,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import TERMINAL_STATES, StateType
 
 from flows.config.run import RunConfig
-from flows.run_state import RunProgress
+from flows.run_progress import RunProgress
 from storage.errors import RunBusy, SerlError, StageFailed
 from storage.lease import EXPIRES_SECONDS, check_free
 from storage.store import Store

@@ -7,8 +7,8 @@ import pytest
 
 from stages.answers.kinds import AnswerKind, answer_config, load_kind
 from stages.answers.verifier import Verifier
-from stages.benchmarks.agreement import agreement
 from stages.benchmarks.catalogue import CATALOGUE
+from stages.benchmarks.reference_check import check_references
 from stages.import_problems import problems_of
 from stages.settings.inputs import ProblemSet
 from tests.helpers import problem_row
@@ -31,7 +31,7 @@ def verifier() -> Iterator[Verifier]:
 def test_every_reference_answer_of_a_public_set_equals_itself(name: str, verifier: Verifier) -> None:
     record = CATALOGUE[name]
     problems = problems_of(ProblemSet(name=name, path=str(FILES[name]), format=record.format))
-    result = agreement(problems, load_kind(answer_config(record.answers)), verifier)
+    result = check_references(problems, load_kind(answer_config(record.answers)), verifier)
     assert result.unequal_to_itself == () and result.self_agreement == 1
     assert result.false_positives == EXPLAINED.get(name, ())
     assert result.problems == {"math_500": 500, "gsm8k": 1_319}.get(name, 25)
@@ -49,6 +49,6 @@ class Careless(AnswerKind):
 
 def test_kind_that_does_not_fit_its_set_is_reported(verifier: Verifier) -> None:
     problems = [problem_row("b", "?", answer) for answer in ("3 m", "3 km", "2", "7")]
-    result = agreement(problems, Careless(), verifier)
+    result = check_references(problems, Careless(), verifier)
     assert result.unequal_to_itself == (("2", "unparsable"),) and result.self_agreement == 0.75
     assert result.false_positives == (("3 m", "3 km"),)

@@ -32,7 +32,7 @@ from storage.store import Store
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Plan:
+class StageSettings:
     """A run's config, and the settings of each of its stages that follow from it."""
 
     config: RunConfig
@@ -54,9 +54,9 @@ class Plan:
     evaluate: EvaluateConfig
 
 
-def resolve(config: RunConfig) -> Plan:
+def resolve(config: RunConfig) -> StageSettings:
     """Return the settings of every stage. Raises InputError if a file or model folder is missing or unusable."""
-    return Plan(
+    return StageSettings(
         config=config,
         import_seeds=_import_seeds(config.seeds, "seed file"),
         import_problems=problem_settings(config),

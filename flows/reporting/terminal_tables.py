@@ -7,8 +7,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from flows.reporting.number_format import MISSING, number_text
 from flows.reporting.results import evaluation_rows, funnel, measured_on
-from flows.reporting.text import MISSING, number_text
 from stages.benchmarks.catalogue import CATALOGUE
 
 

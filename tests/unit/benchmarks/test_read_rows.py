@@ -6,7 +6,7 @@ import pytest
 
 from stages.answers.choice import listed_options
 from stages.benchmarks.catalogue import CATALOGUE
-from stages.benchmarks.format import RowError, read_problem
+from stages.benchmarks.read_rows import RowError, read_problem
 from stages.settings.benchmarks import BenchmarkFormat, Fields
 
 OLYMPIAD = {

@@ -13,7 +13,7 @@ from stages.answers.voting import Comparer, Graded, GradeStatus, grade
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Agreement:
+class ReferenceCheck:
     """Result of grading a set's own answers."""
 
     problems: int
@@ -29,7 +29,7 @@ class Agreement:
         return 1 - len(self.unequal_to_itself) / self.problems
 
 
-def agreement(problems: Sequence[Mapping[str, Any]], kind: AnswerKind, comparer: Comparer) -> Agreement:
+def check_references(problems: Sequence[Mapping[str, Any]], kind: AnswerKind, comparer: Comparer) -> ReferenceCheck:
     """Grade a benchmark's reference answers as if responses had put them in a box.
 
     `problems`: rows of one benchmark with `question` and `answer`.
@@ -48,7 +48,7 @@ def agreement(problems: Sequence[Mapping[str, Any]], kind: AnswerKind, comparer:
 
     references = [row["answer"] for row in problems]
     next_references = [*references[1:], *references[:1]]
-    return Agreement(
+    return ReferenceCheck(
         problems=len(references),
         unequal_to_itself=tuple((row.gold, status) for row, status in graded(references) if status != "correct"),
         false_positives=tuple(

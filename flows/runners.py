@@ -1,0 +1,68 @@
+"""Who runs the stages of an iteration: this process, or nobody when a run is only looked up."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from flows.iteration import Inputs, present
+from stages.contract import Context, Result, Stage, find_stage, run_stage, stage_key
+from stages.settings import Settings
+from storage.artifact import ArtifactRef
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PendingStage:
+    """A stage that is due and has not been committed."""
+
+    stage: Stage
+    settings: Settings
+    inputs: Mapping[str, ArtifactRef]
+    iteration: int
+    seed: int
+    branch: int
+    key: str
+
+
+class StagePending(Exception):
+    """A stage that was looked up has not been committed."""
+
+    def __init__(self, pending: PendingStage) -> None:
+        super().__init__(pending.stage.name)
+        self.pending = pending
+
+
+@dataclass(frozen=True)
+class LocalRunner:
+    """A runner that runs every stage in this process, now. Other runners differ in what `run` does."""
+
+    context: Context
+
+    def run(self, stage: Stage, inputs: Inputs, settings: Settings) -> Result:
+        """Return the outputs of a stage; run the stage if they do not exist."""
+        return run_stage(stage, present(inputs), settings, self.context)
+
+    def find(self, stage: Stage, inputs: Inputs, settings: Settings) -> Result | None:
+        """Return the outputs of a stage if they exist."""
+        return find_stage(stage, present(inputs), settings, self.context)
+
+
+@dataclass(frozen=True)
+class LookupRunner(LocalRunner):
+    """A runner that runs nothing."""
+
+    def run(self, stage: Stage, inputs: Inputs, settings: Settings) -> Result:
+        """Return the outputs of a stage. Raises StagePending if they do not exist."""
+        result = self.find(stage, inputs, settings)
+        if result is None:
+            refs, context = present(inputs), self.context
+            raise StagePending(
+                PendingStage(
+                    stage=stage,
+                    settings=settings,
+                    inputs=refs,
+                    iteration=context.iteration,
+                    seed=context.seed,
+                    branch=context.branch,
+                    key=stage_key(stage, refs, settings, context),
+                )
+            )
+        return result
