@@ -352,13 +352,13 @@ PURPOSES: Mapping[str, str] = {
     "votes": "One row per question: the vote and the decision of the difficulty gate.",
     "pool": "One row per question kept so far; the pool supplies few-shot examples.",
     "diagnostics": "One row per question of a domain that can label itself; no stage that leads to a policy reads it.",
-    "train_metrics": "One row per optimizer step.",
+    "train_metrics": "One row per optimiser step.",
     "grades": "One row per graded response of an evaluation.",
     "results": "One row per benchmark, slice and metric, with its 95 % interval.",
     "reliability": "One row per benchmark and fifth of the vote shares: how often the majority answer was right.",
     "failed_grades": "One row per response that could not be graded; all of them count as wrong.",
     "timings": "One row per execution of a stage.",
-    "speed": "One row per optimizer step: how fast it was.",
+    "speed": "One row per optimiser step: how fast it was.",
 }
 
 SHARED: Mapping[str, str] = {
@@ -382,7 +382,7 @@ SHARED: Mapping[str, str] = {
     "level": "Difficulty, as the file gives it.",
     "subject": "Subject, as the file gives it.",
     "added_in": "Iteration that added the question.",
-    "step": "Number of the optimizer step over the whole run, from 1.",
+    "step": "Number of the optimiser step over the whole run, from 1.",
     "key": "Key of the stage execution (64 hex digits).",
 }
 """Meanings of columns that several tables have."""

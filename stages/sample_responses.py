@@ -1,6 +1,6 @@
 """Stage 3: the policy answers every accepted question n times (paper, section 3.2).
 
-Tables hold prompts and responses as token ids, next to the text, so that no stage tokenizes decoded text again. Voters
+Tables hold prompts and responses as token ids, next to the text, so that no stage tokenises decoded text again. Voters
 other than the policy, if there are any, answer the same questions. Their responses vote and are never trained on.
 """
 

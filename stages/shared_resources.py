@@ -108,7 +108,7 @@ def _make_scratch(parent: Path) -> tuple[Path, IO[str]]:
     """Return a new folder under `parent` and its lock file, which stays locked while this process lives.
 
     Removes the folders of processes that have died: a killed process leaves its scratch folder behind, with a policy
-    and an optimizer state in it.
+    and an optimiser state in it.
     """
     for lock in parent.glob(f"{_PREFIX}*/{_LOCK}"):
         try:

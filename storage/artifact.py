@@ -2,7 +2,7 @@
 
 Each stage execution has one manifest. It lists every output of that stage, is written last and is create-only, so that
 the outputs appear together or not at all. With one manifest per table, a stage that is killed between two of them and
-run again on a GPU could pair the policy of its first attempt with the optimizer state of its second.
+run again on a GPU could pair the policy of its first attempt with the optimiser state of its second.
 """
 
 import json

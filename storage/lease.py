@@ -39,7 +39,7 @@ class Owner(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     id: str
-    """A random id, so that a process recognizes its own file."""
+    """A random id, so that a process recognises its own file."""
     host: str
     place: str
     """Boot id and process namespace of the machine, within which process numbers are unique; empty if unknown."""

@@ -75,7 +75,7 @@ def extract_answer(kind: AnswerKind, response: str, question: str) -> str | None
 
 
 class TextAnswer(AnswerKind):
-    """Words, compared by normalized exact match. A box or "answer is" marks an answer; other text never votes."""
+    """Words, compared by normalised exact match. A box or "answer is" marks an answer; other text never votes."""
 
     def __init__(self, *, boxed_only: bool = False) -> None:
         self.boxed_only = boxed_only

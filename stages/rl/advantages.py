@@ -85,7 +85,7 @@ def rewards_to_go(token_rewards_BT: Tensor, gamma: float) -> Tensor:
 
 
 def gae(token_rewards_BT: Tensor, values_BT: Tensor, response_mask_BT: Tensor, *, gamma: float, lam: float) -> Tensor:
-    """Return the generalized advantage estimates (arXiv 1506.02438, eq. 16), not whitened. Float64 [B, T].
+    """Return the generalised advantage estimates (arXiv 1506.02438, eq. 16), not whitened. Float64 [B, T].
 
     `delta_t = r_t + gamma * V_(t+1) - V_t` and `A_t = delta_t + gamma * lam * A_(t+1)`, 0 on padding. `values_BT` are
     the critic's values before each token; the value after the last token is 0. The critic's targets are `A + V`.

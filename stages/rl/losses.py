@@ -1,6 +1,6 @@
 """Losses of policy and critic, per token, and their reduction. Shapes: see `stages.rl`.
 
-Departs from the authors' release: sums are divided by totals of the whole optimizer step, which the caller passes in.
+Departs from the authors' release: sums are divided by totals of the whole optimiser step, which the caller passes in.
 The gradients of micro-batches then add up to the same gradient, however the step is split.
 """
 
@@ -158,7 +158,7 @@ def token_weights(
 
     Args:
         response_mask_BT: True on the response tokens of this micro-batch.
-        tokens, responses: numbers of response tokens and responses in the whole optimizer step.
+        tokens, responses: numbers of response tokens and responses in the whole optimiser step.
         max_tokens: largest length of a response.
     """
     if normalisation == "token":

@@ -23,17 +23,17 @@ class TrainerPlacement(Settings):
     micro_batch_tokens: int = Field(default=8192, ge=1)
     """Most tokens that one process computes at a time (none is padding); a single response may exceed it."""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """Type of the matrix products (autocast); weights and optimizer stay in float32."""
+    """Type of the matrix products (autocast); weights and optimiser stay in float32."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, a third more time."""
     deepspeed: Path | None = None
     """JSON file of DeepSpeed settings (ZeRO stage, offload); null: no ZeRO."""
     save_every_steps: int | None = Field(default=None, ge=1)
-    """Optimizer steps between two checkpoints from which a killed update resumes; null: it starts over."""
+    """Optimiser steps between two checkpoints from which a killed update resumes; null: it starts over."""
     checkpoints: Path | None = None
     """Folder for checkpoints, on a disk that outlives the process; null: one in the system's temporary folder."""
     free_memory: bool | None = None
-    """Release the memory of weights and optimizer between updates; null: on a GPU, where the engine needs it too."""
+    """Release the memory of weights and optimiser between updates; null: on a GPU, where the engine needs it too."""
 
     @model_validator(mode="after")
     def _nodes_can_meet(self) -> Self:

@@ -93,7 +93,7 @@ class UpdateConfig(Settings):
     gamma: float = Field(default=1.0, gt=0, le=1)
     """Discount per token."""
     gae_lambda: float = Field(default=1.0, ge=0, le=1)
-    """Decay of generalized advantage estimation; ppo only."""
+    """Decay of generalised advantage estimation; ppo only."""
     critic: CriticConfig = CriticConfig()
     """The critic; ppo only."""
     overlong: Literal["keep", "mask", "penalise"] = "keep"
@@ -102,13 +102,13 @@ class UpdateConfig(Settings):
     overlong_buffer: int = Field(default=128, ge=1)
     """Tokens before max_tokens in which the penalty grows to 1."""
     batch_responses: int = Field(default=16, ge=1)
-    """Most responses per optimizer step; a rollout is cut into equal steps."""
+    """Most responses per optimiser step; a rollout is cut into equal steps."""
     epochs: int = Field(default=1, ge=1, le=100)
     """Passes over the rollout."""
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     """Shape of the learning rate after the warm-up."""
     schedule_steps: int = Field(default=2000, ge=1)
-    """Optimizer steps, over all iterations, until the rate reaches its floor."""
+    """Optimiser steps, over all iterations, until the rate reaches its floor."""
     warmup_fraction: float = Field(default=0.03, ge=0, lt=1)
     """Share of `schedule_steps` with a rising rate."""
     min_learning_rate_ratio: float = Field(default=0.1, ge=0, le=1)

@@ -28,7 +28,7 @@ class WarmStartConfig(Settings):
     vocabulary: int = Field(default=600, ge=300, le=8192)
     """Most tokens; from about 560 on, every word of the domain is a single token."""
     steps: int = Field(default=750, ge=1)
-    """Optimizer steps."""
+    """Optimiser steps."""
     direct_from_step: int = Field(default=640, ge=0)
     """Every answer is worked before this step; from this step on each is direct with probability `direct_share`."""
     direct_share: float = Field(default=0.5, ge=0, le=1)

@@ -1,4 +1,4 @@
-"""A rollout as tensors, cut into optimizer steps (by seed) and into packed micro-batches (by length)."""
+"""A rollout as tensors, cut into optimiser steps (by seed) and into packed micro-batches (by length)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -106,7 +106,7 @@ def check_groups(rollout: Rollout, path: Path, algorithm: str) -> None:
 
 
 def minibatches(rows: int, batch_responses: int, epochs: int, seed: int) -> list[list[int]]:
-    """Return the rows of each optimizer step. Every epoch is a shuffle, cut into equal steps.
+    """Return the rows of each optimiser step. Every epoch is a shuffle, cut into equal steps.
 
     The steps are equal, so that a remainder is neither dropped nor left as one small, noisy step.
 

@@ -53,9 +53,9 @@ METRIC_COLUMNS = (
     "explained_variance",
     "critic_grad_norm",
 )
-"""Float columns of metrics.parquet, in addition to the integer `step` (the run's first optimizer step is 1).
+"""Float columns of metrics.parquet, in addition to the integer `step` (the run's first optimiser step is 1).
 
-Means are over the response tokens of the optimizer step.
+Means are over the response tokens of the optimiser step.
 
 - `kl`: estimator k3 against the reference; `approx_kl`: k3 against the policy before the update.
 - `tis_capped`: share of tokens whose importance weight was capped.
@@ -112,16 +112,16 @@ class Job(Settings):
     max_tokens: int = Field(ge=1)
     """Most tokens that a response could have."""
     seed: int = Field(ge=0, lt=2**64)
-    """Decides which responses share an optimizer step."""
+    """Decides which responses share an optimiser step."""
 
 
 class JobResult(Settings):
     """Result of one update; the worker also writes it to done.json in the output folder."""
 
     optimiser_steps: int
-    """Optimizer steps of this update, skipped steps included."""
+    """Optimiser steps of this update, skipped steps included."""
     schedule_step: int
-    """Optimizer steps of all updates so far: the position in the learning-rate schedule."""
+    """Optimiser steps of all updates so far: the position in the learning-rate schedule."""
     responses: int
     """Responses that the update trained on."""
     tokens: int

@@ -1,7 +1,7 @@
 """One model in training, policy or critic: a DeepSpeed engine and its AdamW, with their state to save and restore.
 
 DeepSpeed runs with `managed_gradient_accumulation` off: `backward` only adds to the gradient and `step` takes the
-step, because the number of micro-batches of an optimizer step depends on the lengths of its responses.
+step, because the number of micro-batches of an optimiser step depends on the lengths of its responses.
 
 Weights and moments have the same form at every ZeRO stage and number of processes, so an update with another placement
 can continue from them.
@@ -55,7 +55,7 @@ class Learner(Generic[M]):
         self.stage = zero_stage(deepspeed_settings)
         """ZeRO stage."""
         self.applied_steps = 0
-        """Optimizer steps that changed the weights; Adam's bias correction uses this number."""
+        """Optimiser steps that changed the weights; Adam's bias correction uses this number."""
         self.module = module
         trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
         optimizer_class = torch.optim.AdamW if self.stage else _ClippedAdamW
@@ -92,7 +92,7 @@ class Learner(Generic[M]):
         self.engine.backward(loss * self._world_size, scale_wrt_gas=False)
 
     def step(self, learning_rate: float) -> float:
-        """Take one optimizer step with the gradient so far; return the gradient's norm before clipping.
+        """Take one optimiser step with the gradient so far; return the gradient's norm before clipping.
 
         If the norm is infinite or no number, the weights stay as they are and the gradient is dropped.
         """

@@ -6,7 +6,7 @@ from stages.settings.update import UpdateConfig
 
 
 def learning_rate_at(config: UpdateConfig, step: int) -> float:
-    """Return the learning rate of optimizer step `step` (0 is the first of the run): warm-up, decay, then the floor.
+    """Return the learning rate of optimiser step `step` (0 is the first of the run): warm-up, decay, then the floor.
 
     Departs from the usual warm-up, which starts at 0 and so wastes the first step: here the first step has
     `1 / warm-up steps` of the rate.

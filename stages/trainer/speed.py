@@ -1,4 +1,4 @@
-"""Speed and memory of optimizer steps."""
+"""Speed and memory of optimiser steps."""
 
 import resource
 import time
@@ -12,7 +12,7 @@ _PEAK_FLOPS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "
 
 
 class Meter:
-    """Measures optimizer steps: one row per step, see `SPEED_COLUMNS`."""
+    """Measures optimiser steps: one row per step, see `SPEED_COLUMNS`."""
 
     def __init__(self, model: PreTrainedModel, device: torch.device, world_size: int) -> None:
         self.rows: list[dict[str, float | None]] = []

@@ -1,6 +1,6 @@
-"""Optimizer steps of policy and critic, with their metrics. Shapes: see `stages.rl`.
+"""Optimiser steps of policy and critic, with their metrics. Shapes: see `stages.rl`.
 
-Departs from the authors' release: every loss is divided by totals of the whole optimizer step, over all processes, so
+Departs from the authors' release: every loss is divided by totals of the whole optimiser step, over all processes, so
 neither the size of a micro-batch nor the number of processes changes the gradient.
 """
 
@@ -30,7 +30,7 @@ _TOKEN_MEANS = ("kl", "approx_kl", "entropy", "clip_fraction", "ratio_mean")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TokenTargets:
-    """Values of every response token [B, T] that are fixed before the first optimizer step; 0 on padding.
+    """Values of every response token [B, T] that are fixed before the first optimiser step; 0 on padding.
 
     Checkpoints hold them under the names of the fields.
     """
@@ -56,7 +56,7 @@ class TokenTargets:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One optimizer step: its responses and the totals that losses are divided by."""
+    """One optimiser step: its responses and the totals that losses are divided by."""
 
     rollout: Rollout
     """The responses of the whole update."""
@@ -89,7 +89,7 @@ def unpack(mask_BT: Tensor, values_N: Tensor) -> Tensor:
 
 
 def policy_step(trainer: Trainer, step: Step) -> Metrics:
-    """Take one optimizer step of the policy; return its metrics."""
+    """Take one optimiser step of the policy; return its metrics."""
     job, config = step.job, step.job.config
     token_sums, losses_sum = torch.zeros(len(_TOKEN_MEANS), dtype=torch.float64), torch.zeros(2, dtype=torch.float64)
     # The largest ratio and the negative of the smallest, so that both are maxima over processes.
@@ -131,7 +131,7 @@ def policy_step(trainer: Trainer, step: Step) -> Metrics:
 
 
 def critic_step(trainer: Trainer, critic: Learner[TokenValues], step: Step) -> Metrics:
-    """Take one optimizer step of the critic; return its metrics."""
+    """Take one optimiser step of the critic; return its metrics."""
     job, settings = step.job, step.job.config.critic
     loss_sum = torch.zeros(1, dtype=torch.float64)
 
@@ -247,7 +247,7 @@ def _cut(step: Step, rows: list[int], device: torch.device) -> tuple[Tensor, Tok
 
 
 def _data_metrics(step: Step) -> Metrics:
-    """Return the metrics of the step's responses that are known before the first optimizer step."""
+    """Return the metrics of the step's responses that are known before the first optimiser step."""
     rollout, targets, rows = step.rollout, step.targets, step.rows
     mask_BT, cap = rollout.response_mask_BT[rows], step.job.config.importance_weight_cap
     gap_N = (targets.old_logprobs_BT[rows] - rollout.behaviour_logprobs_BT[rows])[mask_BT].abs().double()

@@ -1,4 +1,4 @@
-"""The state of a worker between two jobs: policy and critic with their optimizers, the reference, counters."""
+"""The state of a worker between two jobs: policy and critic with their optimisers, the reference, counters."""
 
 import gc
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ from storage.errors import InputError
 
 
 class Trainer:
-    """Policy, critic, optimizers and reference of one process of the trainer.
+    """Policy, critic, optimisers and reference of one process of the trainer.
 
     The process group of torch.distributed has to be initialized. Every process of the group has to make the same calls.
     """
@@ -41,7 +41,7 @@ class Trainer:
         self.rank, self.world_size = dist.get_rank(), dist.get_world_size()
         self.device = device
         self.steps = 0
-        """Optimizer steps over all updates, skipped steps included: the position in the learning-rate schedule."""
+        """Optimiser steps over all updates, skipped steps included: the position in the learning-rate schedule."""
         self.kl_coef = 0.0
         """Weight of the KL to the reference in this update."""
         self._placement = placement

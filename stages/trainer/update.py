@@ -1,7 +1,7 @@
 """One policy update, from a rollout with rewards to the next policy (docs/explanation/method.md, section 1).
 
 First the models compute log-probabilities and values of the rollout, and from them the advantages, before any weight
-changes. Then come the optimizer steps, each over a part of the responses. Shapes: see `stages.rl`.
+changes. Then come the optimiser steps, each over a part of the responses. Shapes: see `stages.rl`.
 """
 
 import json
@@ -157,7 +157,7 @@ def _read(job: Job) -> tuple[Rollout, Tensor]:
 
 
 def _token_targets(trainer: Trainer, rollout: Rollout, scores_B: Tensor, job: Job, progress: Progress) -> TokenTargets:
-    """Compute the values that are fixed before the first optimizer step."""
+    """Compute the values that are fixed before the first optimiser step."""
     progress(0, 1, "log-probabilities")
     config, mask_BT = job.config, rollout.response_mask_BT
 

@@ -4,7 +4,7 @@
 
 share           share of the seconds of the quickstart's iterations spent on encoding, writing, syncing and committing
                 (tables, weights, manifests, revisions, timings)
-resume_s        seconds until a finished run of 100 iterations in a folder is recognized as finished
+resume_s        seconds until a finished run of 100 iterations in a folder is recognised as finished
 resume_s3_s     the same on S3: Ceph's gateway if it is installed, otherwise moto
 bytes_per_token of a responses table (ids, log-probabilities, text), and its ratio to plain pyarrow's
 mb_s_ratio      our MB/s over plain pyarrow's (from_pylist, write_table, read_table), written and read back; ours also
@@ -137,7 +137,7 @@ def hundred_iterations(folder: Path, root: str | None = None) -> RunConfig:
 
 
 def resume_seconds(config: RunConfig) -> float:
-    """Return the seconds until a finished run is recognized as finished."""
+    """Return the seconds until a finished run is recognised as finished."""
     start = time.perf_counter()
     assert find_finished(config, Store(config.uri)).complete
     return time.perf_counter() - start

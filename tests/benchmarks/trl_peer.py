@@ -28,7 +28,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 
 class Clock(transformers.TrainerCallback):
-    """Records when each optimizer step ended."""
+    """Records when each optimiser step ended."""
 
     def __init__(self) -> None:
         self.ends: list[float] = []
@@ -40,7 +40,7 @@ class Clock(transformers.TrainerCallback):
 def trainer_of(
     folder: Path, prompts: list[str], rows: int, samples: int, batch: int, steps: int, rounds: int, **settings: Any
 ) -> tuple[GRPOTrainer, Clock]:
-    """Return a trainer that takes `steps` optimizer steps on each rollout of `rows` responses, `rounds` times."""
+    """Return a trainer that takes `steps` optimiser steps on each rollout of `rows` responses, `rounds` times."""
     if rows % (steps * batch):
         sys.exit(f"{rows} responses are not {steps} steps of whole batches of {batch}")
     rewards = settings.pop("reward_funcs")

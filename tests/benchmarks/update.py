@@ -5,7 +5,7 @@
 TRL has a separate virtual environment, which the first run makes (some minutes). The last line is JSON:
 
     ratio               our response tokens per second over TRL's: log-probabilities under policy and reference, four
-                        optimizer steps of 64 responses of 20 to 512 tokens
+                        optimiser steps of 64 responses of 20 to 512 tokens
     memory_ratio        peak memory of our process over TRL's
     two_process_ratio   tokens per second of two processes over one
     pass_ratio          TRL's seconds for a pass of the quickstart's policy (64 questions x 16 responses sampled,
@@ -207,7 +207,7 @@ def time_pass(python: Path, folder: Path, rounds: int) -> dict[str, float]:
     config = load_config(ROOT / "configs/quickstart.yaml", settings)
     store = Store(config.uri)
     with Resources(config.compute, config.engine) as resources:
-        # The first iteration is not counted: it has no optimizer state to read, and fills the caches.
+        # The first iteration is not counted: it has no optimiser state to read, and fills the caches.
         for iteration in range(1, rounds + 2):
             longer = load_config(ROOT / "configs/quickstart.yaml", (*settings, f"iterations={iteration}"))
             run = Run(store, run_all(longer, store, resources).revision())

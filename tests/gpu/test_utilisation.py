@@ -2,7 +2,7 @@
 
     python -m tests.gpu.test_utilisation
 
-The last line is JSON: `model_flops_utilisation` (median of all optimizer steps but the first; the aim on one H100 is
+The last line is JSON: `model_flops_utilisation` (median of all optimiser steps but the first; the aim on one H100 is
 45 %), response tokens per second, peak memory. Without a GPU the model is of toy size, and the utilisation is null.
 """
 

@@ -65,7 +65,7 @@ def test_create_only_refuses_the_second_writer(server: S3Server) -> None:
     files.pipe_file(path, b"first", mode="create")
     with pytest.raises(OSError) as refused:
         files.pipe_file(path, b"second", mode="create")
-    # s3fs recognizes the refusal by the text that AWS sends; radosgw sends only the status, 412.
+    # s3fs recognises the refusal by the text that AWS sends; radosgw sends only the status, 412.
     assert isinstance(refused.value, FileExistsError) or refused.value.errno == errno.EINVAL
     assert files.cat_file(path) == b"first"
 

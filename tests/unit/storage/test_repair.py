@@ -111,7 +111,7 @@ def test_an_altered_manifest(config: RunConfig) -> None:
 
 
 def test_pruned_weights_that_are_needed_are_computed_again(tmp_path: Path) -> None:
-    """The update of iteration 3 is damaged and reads an optimizer state that was pruned, as does the one before it."""
+    """The update of iteration 3 is damaged and reads an optimiser state that was pruned, as does the one before it."""
     config = fake_config(tmp_path, iterations=4, keep={"trainer_states": 1, "policies": {"every": 1}})
     run_locally(config)
     run = open_run(config.uri)

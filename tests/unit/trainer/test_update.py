@@ -90,7 +90,7 @@ def fresh(folder: Path) -> Iterator[TrainerProcess]:
 def _one_step(
     folder: Path, name: str, algorithm: str, settings: Mapping[str, Any] = MappingProxyType({}), **changes: Any
 ) -> Job:
-    """Return a job of one optimizer step without gradient clipping: the first moment is a tenth of the gradient."""
+    """Return a job of one optimiser step without gradient clipping: the first moment is a tenth of the gradient."""
     defaults = {
         "learning_rate": 1e-3,
         "batch_responses": 24,
