@@ -58,6 +58,9 @@ def installed_with_uv(arguments: list[str]) -> bool:
     if subprocess.run(get_uv, check=False).returncode != 0:
         return False
     command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", sys.executable, *arguments]
+    if sys.dont_write_bytecode:
+        # Else every process would compile torch and transformers anew, which takes longer than what it is started for.
+        command.append("--compile-bytecode")
     return subprocess.run(command, env=uv_environment(pip_settings()), check=False).returncode == 0
 
 
