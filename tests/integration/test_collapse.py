@@ -137,6 +137,7 @@ def test_a_generator_that_repeats_itself_is_caught_and_left_behind(root: Path, m
     assert min(pass_at_1(run)) > pass_at_1(run)[0] - 0.05
 
 
+@pytest.mark.slow
 def test_the_command_line_tells_a_rollback_and_a_stop(shared_server: SharedServer, tmp_path: Path) -> None:
     """Through Prefect, on the fake engine; agreement of five times the start's is never reached."""
     watchdog = {"agreement": 5.0, "on_breach": "rollback", "max_rollbacks": 1}

@@ -157,6 +157,7 @@ def test_deployment_says_what_is_missing_or_wrong(server: PrefectServer, chat: C
     )
 
 
+@pytest.mark.slow
 def test_deployment_shares_gpu_stages_among_workers(
     shared_server: SharedServer, config: RunConfig, inline: Run
 ) -> None:

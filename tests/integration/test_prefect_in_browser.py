@@ -17,6 +17,7 @@ SCREENSHOTS = REPOSITORY / "build" / "screenshots"
 
 pytestmark = [
     pytest.mark.server,
+    pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed: apt-get install chromium"),
 ]
 

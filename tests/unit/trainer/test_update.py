@@ -467,6 +467,7 @@ def test_steps_that_explode_are_skipped_and_counted(
     assert not strict.output.exists()
 
 
+@pytest.mark.slow
 def test_a_killed_update_resumes_from_its_checkpoint(folder: Path, trainer: TrainerProcess) -> None:
     config = UpdateConfig(algorithm="ppo", learning_rate=1e-4, batch_responses=6, epochs=15)
     undisturbed = _trained(folder, "undisturbed", config)  # without checkpoints, which change nothing
