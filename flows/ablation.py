@@ -3,12 +3,12 @@
 Runs several arms (`configs/arms`) over several seeds, from the same warm starts:
 
 - `majority`: the method.
-- `verified`: labels instead of votes, the best gain to be expected.
-- `random`: the majority's rewards, permuted within each question. A gain that is left does not come from the vote.
+- `verified`: labels instead of votes. Its gain is the best that can be expected.
+- `random`: the majority's rewards, permuted within each question. Any gain of this arm does not come from the vote.
 - further arms, such as questions from a data set.
 
 Prints the sampled pass@1 on held-out problems per seed and arm, the mean gains with 95 % intervals, and whether the
-claims hold; draws a plot. The exit code is 1 if a claim does not hold. The runs are ordinary runs under runs/proof, so
+claims hold. Draws a plot. The exit code is 1 if a claim does not hold. The runs are ordinary runs under runs/proof, so
 an interrupted proof resumes.
 
     python -m flows.ablation configs/arms/*.yaml --seeds 8
@@ -66,7 +66,7 @@ class Arm:
 
 
 def t_interval(values: Sequence[float]) -> tuple[float, float]:
-    """Return the 95 % interval of a mean: mean ± t(n-1) * s / sqrt(n)."""
+    """Return the 95 % interval of the mean of 2 to 9 values: mean ± t(n-1) * s / sqrt(n)."""
     half_width = T_QUANTILES[len(values) - 1] * stdev(values) / len(values) ** 0.5
     return mean(values) - half_width, mean(values) + half_width
 
@@ -85,12 +85,12 @@ def claims(arms: dict[str, Arm]) -> dict[str, bool]:
 
 
 def warm_config(config: RunConfig, seed: int) -> RunConfig:
-    """Return the config of the start that one seed's arms share: a warm start and its evaluation."""
+    """Return the config of the run that the arms of one seed start from: a warm start and its evaluation."""
     return config.model_copy(update={"root": ROOT, "name": f"warm-seed{seed}", "seed": seed, "iterations": 0})
 
 
 def arm_config(arm: RunConfig, seed: int) -> RunConfig:
-    """Return the config of one arm and seed, evaluated at its start and its end."""
+    """Return the config of one arm and seed. Only its first and last policies are evaluated."""
     evaluate = arm.evaluate.model_copy(update={"every": arm.iterations})
     policy = Policy(run=f"{ROOT}/warm-seed{seed}", iteration=0)
     identity = {"root": ROOT, "name": f"{arm.name}-seed{seed}", "seed": seed}
@@ -98,7 +98,7 @@ def arm_config(arm: RunConfig, seed: int) -> RunConfig:
 
 
 def check_comparable(arms: Sequence[RunConfig]) -> None:
-    """Raise ConfigError unless `majority` is the first arm and all arms have the same policy, seeds and evaluation."""
+    """Raise ConfigError unless `majority` is the first arm and all arms share policy, seeds, domain and evaluation."""
     first = arms[0]
     if first.name != "majority":
         raise ConfigError(

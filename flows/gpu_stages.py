@@ -1,7 +1,7 @@
 """The Prefect flow `serl-gpu`: a worker of pool `gpu` runs a run's GPU stages (see `flows.orchestration.gpu_runs`).
 
 The flow run lives as long as the run's lease is held, so that engine and trainer start once, not once per stage. It may
-do parts of a stage that others have begun, and may end at any moment without harm.
+do parts of a stage that other workers have begun. It may end at any moment without harm.
 """
 
 import time
@@ -14,7 +14,7 @@ from prefect.states import Completed
 from pydantic import Field
 
 from flows.config.run import RunConfig
-from flows.iteration import Inputs, present
+from flows.iteration import Inputs, existing_inputs
 from flows.orchestration.tasks import run_as_task
 from flows.preflight.checks import check_engine
 from flows.run_progress import find_finished, next_context
@@ -31,7 +31,7 @@ from storage.store import Store
 _SECONDS_BETWEEN_LOOKS = 0.5
 _SECONDS_BETWEEN_CHECKS = 2.0
 PATIENCE_SECONDS = 180.0
-"""How long a flow run waits for a lost run to be resumed: a machine counts as lost after a minute and a half."""
+"""Seconds that a flow run waits for a lost run to be resumed. Prefect notices a lost machine after up to 95 seconds."""
 
 
 class _RunEnded(Exception):
@@ -55,7 +55,7 @@ def serl_gpu(
         config: The run's config.
         rank: Number of this worker among those on this run, from 0.
         world_size: How many workers share the parts of a stage.
-        code: Version of this software that the run uses; another version is refused.
+        code: Version of this software that the run uses. A worker with another version refuses; null: no check.
     """
     if code not in (None, code_version()):
         raise IncompatibleCode(
@@ -69,7 +69,7 @@ def serl_gpu(
     with end_in_time(), Resources(config.compute, config.engine) as resources:
         owner = _RunOwner(store)
         if rank == 0:
-            resources.trainer().start(config.compute.trainer)  # it loads while the other stages run
+            resources.trainer().start(config.compute.trainer)  # the trainer loads while the other stages run
         try:
             progress = find_finished(config, store)
             while not progress.complete and not progress.stopped:
@@ -106,7 +106,7 @@ class _RunOwner:
             )
 
     def check_in_stage(self, stage: str, done: int, total: int, note: str) -> None:
-        """Check as a stage's progress callback."""
+        """Call `check` from a stage's progress callback."""
         self.check()
 
 
@@ -123,7 +123,7 @@ class _GpuWorkerRunner(LocalRunner):
             self.owner.check()
             if stage.uses_gpu and stage.shardable:
                 return self._run_in_task(stage, inputs, settings, self.shard)
-            # Rank 0 has its trainer ready; a worker that did the last update has less to load.
+            # Lower ranks try first: rank 0 has its trainer ready, and after an update it has less to load than others.
             if stage.uses_gpu and time.monotonic() > started + 5 * self.shard.rank:
                 try:
                     with hold_lease(self.context.store, f"{RUN}-{stage.name}"):
@@ -135,6 +135,6 @@ class _GpuWorkerRunner(LocalRunner):
 
     def _run_in_task(self, stage: Stage, inputs: Inputs, settings: Settings, shard: WorkerShard) -> Result:
         def execute(context: Context) -> Result:
-            return run_stage(stage, present(inputs), settings, replace(context, shard=shard))
+            return run_stage(stage, existing_inputs(inputs), settings, replace(context, shard=shard))
 
         return run_as_task(execute, stage, inputs, settings, self.context)

@@ -1,4 +1,4 @@
-"""One iteration: its stages, and what passes between them.
+"""One iteration: its stages, and the artifacts that pass from one stage to the next.
 
 `start` and `iterate` name the stages once. A runner decides what happens to each stage: run it here, run it as a
 Prefect task, wait for a GPU worker, or only look its manifest up.
@@ -35,12 +35,12 @@ class Runner(Protocol):
         """Return the outputs of a stage that is due."""
 
     def find(self, stage: Stage, inputs: Inputs, settings: Settings) -> Result | None:
-        """Return the outputs of a stage that is not due, if they exist."""
+        """Return the outputs of a stage that is not due; None if they do not exist."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IterationState:
-    """What crosses from one iteration to the next: references to artifacts, and the watchdog's memory."""
+    """What one iteration hands to the next: references to artifacts, and the watchdog's memory."""
 
     seeds: ArtifactRef
     problems: ArtifactRef
@@ -54,7 +54,7 @@ class IterationState:
     earlier: tuple[ArtifactRef, ...] = ()
     """The policies of all iterations before this one, in order."""
     voters: Mapping[str, ArtifactRef] = field(default_factory=dict)
-    """Voters with a model of their own, by the name of the stage input (`voter_NAME`)."""
+    """Imported models of voters, by the name of the stage input (`voter_NAME`)."""
     dataset: ArtifactRef | None = None
     """Existing questions, for `instructions: dataset`."""
     pool: ArtifactRef | None = None
@@ -93,7 +93,9 @@ def start(resolved: StageSettings, runner: Runner) -> IterationState:
     return _evaluate(resolved, 0, 0, state, runner)
 
 
-def iterate(resolved: StageSettings, number: int, branch: int, state: IterationState, runner: Runner) -> IterationState:
+def iterate(
+    resolved: StageSettings, iteration: int, branch: int, state: IterationState, runner: Runner
+) -> IterationState:
     """Run one pass of the six stages (docs/explanation/method.md, section 1).
 
     Raises Breached if the watchdog ends the iteration.
@@ -103,25 +105,26 @@ def iterate(resolved: StageSettings, number: int, branch: int, state: IterationS
     # 1 and 2. Write new questions and filter them.
     state, questions = _questions(resolved, state, runner)
 
-    # 3. Sample responses, of the policy and of other voters.
+    # 3. Sample responses of the policy and of other voters.
     sampled = runner.run(SAMPLE, {"policy": state.policy, "accepted": questions.accepted}, resolved.sample)
-    ballots = {
+    vote_inputs = {
         **questions.labels,
         "accepted": questions.accepted,
         "responses": sampled.refs["responses"],
         "pool": state.pool,
     }
     if config.voters:
-        voted_by = {"accepted": questions.accepted, **_voter_policies(resolved, state)}
-        ballots["voter_responses"] = runner.run(SAMPLE_VOTERS, voted_by, resolved.sample_voters).refs["voter_responses"]
+        voter_inputs = {"accepted": questions.accepted, **_voter_policies(resolved, state)}
+        voters = runner.run(SAMPLE_VOTERS, voter_inputs, resolved.sample_voters)
+        vote_inputs["voter_responses"] = voters.refs["voter_responses"]
 
     # 4. Vote: majority answers become rewards, and questions that are too easy or too hard are dropped.
-    voted = runner.run(VOTE, ballots, resolved.vote)
+    voted = runner.run(VOTE, vote_inputs, resolved.vote)
     metrics = {**questions.metrics, **sampled.metrics, **voted.metrics}
     state = replace(
         state,
-        health=state.health.before_update(config.watchdog, number, branch, metrics),
-        reference=state.policy if _reference_is_due(resolved, number) else state.reference,
+        health=state.health.before_update(config.watchdog, iteration, branch, metrics),
+        reference=state.policy if _reference_is_due(resolved, iteration) else state.reference,
         pool=voted.refs["pool"],
         earlier=(*state.earlier, state.policy),
     )
@@ -149,10 +152,10 @@ def iterate(resolved: StageSettings, number: int, branch: int, state: IterationS
         )
 
     # 6. Evaluate the policy on the benchmarks.
-    return _evaluate(resolved, number, branch, state, runner)
+    return _evaluate(resolved, iteration, branch, state, runner)
 
 
-def present(inputs: Inputs) -> dict[str, ArtifactRef]:
+def existing_inputs(inputs: Inputs) -> dict[str, ArtifactRef]:
     """Return the inputs that exist."""
     return {name: ref for name, ref in inputs.items() if ref is not None}
 
@@ -163,7 +166,7 @@ class _Questions:
 
     accepted: ArtifactRef
     labels: Inputs
-    """The vote's input `labels`, if the questions have labels that pay rewards."""
+    """The vote's input `labels`, if labels decide the rewards of these questions."""
     metrics: Metrics
 
 
@@ -195,32 +198,33 @@ def _questions(resolved: StageSettings, state: IterationState, runner: Runner) -
 
 
 def _evaluate(
-    resolved: StageSettings, number: int, branch: int, state: IterationState, runner: Runner
+    resolved: StageSettings, iteration: int, branch: int, state: IterationState, runner: Runner
 ) -> IterationState:
     """Evaluate the state's policy and let the watchdog judge its accuracy on validation sets.
 
-    An evaluation that is not due counts if it exists: it was the last one of the run when the run was shorter.
+    An evaluation that is not due still counts if it exists: it was due when `iterations` was smaller, because the last
+    iteration is always evaluated.
     """
     config = resolved.config
-    run = runner.run if config.evaluated(number) else runner.find
+    run = runner.run if config.evaluation_is_due(iteration) else runner.find
     inputs = {"policy": state.policy, "problems": state.problems, "shots": state.shots}
     evaluated = run(EVALUATE, inputs, resolved.evaluate)
     if evaluated is None or not config.validation:
         return state
     health = state.health.after_evaluation(
-        config.watchdog, number, branch, config.validation, evaluated.metrics, evaluated.refs["grades"]
+        config.watchdog, iteration, branch, config.validation, evaluated.metrics, evaluated.refs["grades"]
     )
     return replace(state, health=health)
 
 
-def _reference_is_due(resolved: StageSettings, number: int) -> bool:
-    """Return whether the reference becomes the policy that iteration `number` starts from."""
+def _reference_is_due(resolved: StageSettings, iteration: int) -> bool:
+    """Return whether the policy that `iteration` starts from becomes the reference."""
     refresh = resolved.config.refresh_reference
-    return refresh is not None and number > 1 and (number - 1) % refresh == 0
+    return refresh is not None and iteration > 1 and (iteration - 1) % refresh == 0
 
 
 def _voter_policies(resolved: StageSettings, state: IterationState) -> dict[str, ArtifactRef]:
-    """Return the policy of each voter, by the name of the stage input."""
+    """Return the model of each voter (an imported model or an earlier policy), by the name of the stage input."""
     policies = [*state.earlier, state.policy]
     voters = dict(state.voters)
     for voter in resolved.config.voters:

@@ -7,13 +7,13 @@ from stages.contract import Progress, no_progress
 
 
 class Observer(Protocol):
-    """Is informed of progress. It is no parameter of the flow, because the Prefect API stores parameters."""
+    """Receives a run's progress. An observer is no parameter of the flow, because the Prefect API stores parameters."""
 
     def stage_progress(self, iteration: int) -> Progress:
         """Return the progress callback for the stages of one iteration."""
 
     def iteration_done(self, results: dict[str, Any]) -> None:
-        """Show a committed iteration; `results` as from `flows.reporting.results.iteration_results`."""
+        """Show a finished iteration. `results`: as `flows.reporting.results.iteration_results` returns them."""
 
     def alarm(self, text: str) -> None:
         """Show a warning of the watchdog or of a tracker."""
@@ -33,4 +33,4 @@ class NoObserver:
         """Do nothing."""
 
 
-OBSERVER: ContextVar[Observer] = ContextVar("OBSERVER", default=NoObserver())  # noqa: B039 - it holds no state
+OBSERVER: ContextVar[Observer] = ContextVar("OBSERVER", default=NoObserver())  # noqa: B039 - NoObserver has no state

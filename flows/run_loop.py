@@ -19,13 +19,13 @@ def run_iterations(
     store: Store,
     resources: Resources,
     *,
-    until: int,
+    finished_target: int,
     make_runner: Callable[[Context], Runner] = LocalRunner,
     stage_progress: Callable[[int], Progress] = lambda iteration: no_progress,
     after_iteration: Callable[[Run, bool], None] = lambda run, finished: None,
     trainer_is_here: bool = True,
 ) -> None:
-    """Run iterations until `until` of them are finished.
+    """Run iterations until `finished_target` of them are finished.
 
     After each iteration, write a revision (what the run holds now) and delete the weights that are not needed.
 
@@ -33,7 +33,7 @@ def run_iterations(
         progress: How far the run has come. Each iteration advances it.
         store: The run's store, under a lease that the caller holds.
         resources: Engine, trainer and verifier of this process.
-        until: Number of finished iterations to reach, iteration 0 included.
+        finished_target: Number of finished iterations to reach, iteration 0 included.
         make_runner: Returns the runner for one iteration.
         stage_progress: Returns the progress callback for the stages of one iteration.
         after_iteration: Called with a snapshot of the run and whether an iteration was finished (False after a
@@ -44,10 +44,10 @@ def run_iterations(
     Raises Collapsed if the watchdog has stopped the run.
     """
     record(progress, store)  # an earlier process may have been killed before it did this
-    while progress.finished < until:
+    while progress.finished < finished_target:
         progress.check_not_stopped()
         if trainer_is_here:
-            resources.trainer().start(progress.config.compute.trainer)  # it loads while the other stages run
+            resources.trainer().start(progress.config.compute.trainer)  # the trainer loads while the other stages run
         iteration = progress.finished
         progress.advance(make_runner(next_context(progress, store, resources, stage_progress(iteration))))
         after_iteration(record(progress, store), progress.finished > iteration)
@@ -64,10 +64,15 @@ def record(progress: RunProgress, store: Store) -> Run:
 def run_locally(config: RunConfig, stage_progress: Progress = no_progress) -> None:
     """Run every missing iteration of a run in this process, without Prefect.
 
-    Raises RunBusy if another process works on the run, Collapsed if the watchdog stops it.
+    Raises RunBusy if another process works on the run, Collapsed if the watchdog stops the run.
     """
     store = Store(config.uri)
     with hold_lease(store), Resources(config.compute, config.engine) as resources:
         progress = find_finished(config, store)
-        until = config.iterations + 1
-        run_iterations(progress, store, resources, until=until, stage_progress=lambda iteration: stage_progress)
+        run_iterations(
+            progress,
+            store,
+            resources,
+            finished_target=config.iterations + 1,
+            stage_progress=lambda iteration: stage_progress,
+        )

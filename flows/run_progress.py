@@ -1,7 +1,7 @@
-"""How far a run has come. No Prefect here, so a finished run is recognised at once.
+"""How far a run has come. Nothing here imports Prefect, so a finished run is recognised at once.
 
 `find_finished` walks through the iterations with a runner that only looks manifests up. `RunProgress` holds the result
-and advances, one iteration at a time, with whatever runner does the work.
+and advances by one iteration at a time, with any runner.
 """
 
 from collections.abc import Sequence
@@ -56,7 +56,7 @@ class RunProgress:
     branch: int = 0
     """Number of rollbacks so far."""
     abandoned: list[dict[str, str]] = field(default_factory=list)
-    """Stages of iterations that a rollback undid."""
+    """Stage -> path of its manifest, for each iteration that a rollback undid."""
     breaches: list[Breach] = field(default_factory=list)
     """Breaches of abandoned iterations, and the breach that stopped the run."""
     pending: PendingStage | None = None
@@ -82,20 +82,21 @@ class RunProgress:
     def advance(self, runner: Runner) -> None:
         """Do (or look up) the next iteration with `runner`; on an error nothing changes.
 
-        If the watchdog ends the iteration, `finished` falls (a rollback) or `stopped` is set.
+        If the watchdog ends the iteration, no iteration is added. A rollback raises `branch` and may lower `finished`.
+        A stop sets `stopped`.
         """
         recorder = _Recorder(runner)
-        number = self.finished
+        iteration = self.finished
         try:
             if self.states:
-                state = iterate(self.resolved, number, self.branch, self.states[-1], recorder)
+                state = iterate(self.resolved, iteration, self.branch, self.states[-1], recorder)
             else:
                 state = start(self.resolved, recorder)
         except Breached as error:
             self._act_on(error.breaches, recorder.manifests)
             return
         self.states.append(state)
-        self.stages[number] = recorder.manifests
+        self.stages[iteration] = recorder.manifests
 
     def check_not_stopped(self) -> None:
         """Raise Collapsed if the watchdog has stopped the run."""
@@ -114,17 +115,17 @@ class RunProgress:
 
     def _act_on(self, breaches: Sequence[Breach], manifests: dict[str, str]) -> None:
         """Roll back or stop, as the last of `breaches` says; `manifests` are the unfinished iteration's."""
-        *others, breach = breaches
+        *warnings, breach = breaches
         can_roll_back = breach.last_good is not None and self.branch < self.config.watchdog.max_rollbacks
         if breach.action == "rollback" and can_roll_back:
             kept = (breach.last_good or 0) + 1
             undone = self.states[-1].health.breaches[len(self.states[kept - 1].health.breaches) :]
-            self.breaches += [*undone, *others, breach]
+            self.breaches += [*undone, *warnings, breach]
             self.abandoned += [*(self.stages.pop(number) for number in range(kept, self.finished)), manifests]
             del self.states[kept:]
             self.branch += 1
             return
-        self.breaches += [*others, breach.model_copy(update={"action": "stop"})]
+        self.breaches += [*warnings, breach.model_copy(update={"action": "stop"})]
         self.stages[self.finished] = manifests  # so that the tables of the stopped iteration can be read
         self.stopped = self._stop_message(breach)
 
@@ -145,7 +146,11 @@ class RunProgress:
 
 
 def find_finished(config: RunConfig, store: Store) -> RunProgress:
-    """Return how far the run of these settings has come, from manifests and file sizes alone."""
+    """Return how far the run of these settings has come, from manifests and file sizes alone.
+
+    Raises InputError as `resolve` does, and MissingArtifact or CorruptArtifact if a committed file is missing or has
+    another size.
+    """
     progress = RunProgress(resolve(config))
     snapshot = store.snapshot("manifests", "tombstones")
     # Nothing runs here, so the resources are never started.

@@ -1,9 +1,9 @@
-"""Who runs the stages of an iteration: this process, or nobody when a run is only looked up."""
+"""Runners that run the stages of an iteration in this process, or only look up what stages have committed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from flows.iteration import Inputs, present
+from flows.iteration import Inputs, existing_inputs
 from stages.contract import Context, Result, Stage, find_stage, run_stage, stage_key
 from stages.settings import Settings
 from storage.artifact import ArtifactRef
@@ -32,28 +32,28 @@ class StagePending(Exception):
 
 @dataclass(frozen=True)
 class LocalRunner:
-    """A runner that runs every stage in this process, now. Other runners differ in what `run` does."""
+    """A runner that runs every stage in this process. Other runners inherit from it and replace `run`."""
 
     context: Context
 
     def run(self, stage: Stage, inputs: Inputs, settings: Settings) -> Result:
         """Return the outputs of a stage; run the stage if they do not exist."""
-        return run_stage(stage, present(inputs), settings, self.context)
+        return run_stage(stage, existing_inputs(inputs), settings, self.context)
 
     def find(self, stage: Stage, inputs: Inputs, settings: Settings) -> Result | None:
-        """Return the outputs of a stage if they exist."""
-        return find_stage(stage, present(inputs), settings, self.context)
+        """Return the outputs of a stage; None if they do not exist."""
+        return find_stage(stage, existing_inputs(inputs), settings, self.context)
 
 
 @dataclass(frozen=True)
 class LookupRunner(LocalRunner):
-    """A runner that runs nothing."""
+    """A runner that runs no stage and only looks outputs up."""
 
     def run(self, stage: Stage, inputs: Inputs, settings: Settings) -> Result:
         """Return the outputs of a stage. Raises StagePending if they do not exist."""
         result = self.find(stage, inputs, settings)
         if result is None:
-            refs, context = present(inputs), self.context
+            refs, context = existing_inputs(inputs), self.context
             raise StagePending(
                 PendingStage(
                     stage=stage,

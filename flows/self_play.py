@@ -36,7 +36,7 @@ def serl(
 ) -> None:
     """Do the next missing iterations of a run.
 
-    Manifests alone say what is finished, so a run that stopped anywhere, on any machine, continues there.
+    Only manifests say what is finished, so a run that stopped at any point, on any machine, continues from there.
 
     Args:
         iterations: How many missing iterations to do; iteration 0, the starting policy, counts.
@@ -52,8 +52,8 @@ def serl(
             progress = find_finished(config, store)
             for note in explain_recomputation(progress, store):
                 get_run_logger().warning(note)
-            until = min(progress.finished + iterations, config.iterations + 1)
-            name_flow_run(progress, until)
+            finished_target = min(progress.finished + iterations, config.iterations + 1)
+            name_flow_run(progress, finished_target)
             if not progress.complete:
                 check_inputs(progress.resolved)
             observer, report = OBSERVER.get(), Report(progress.revision())
@@ -74,7 +74,7 @@ def serl(
                     progress,
                     store,
                     resources,
-                    until=until,
+                    finished_target=finished_target,
                     make_runner=make_runner,
                     stage_progress=observer.stage_progress,
                     after_iteration=publish,
@@ -84,7 +84,10 @@ def serl(
 
 @contextmanager
 def _gpu_runs(config: RunConfig, restarts: int) -> Iterator[GpuRuns | None]:
-    """Provide the flow runs that do the GPU stages, if this flow run does not; cancel them if this one fails."""
+    """Provide the flow runs that do the GPU stages, and cancel them if this flow run fails.
+
+    None if this flow run does the GPU stages itself.
+    """
     gpu_runs = GpuRuns(config, restarts) if config.gpu == "deployment" else None
     try:
         yield gpu_runs

@@ -39,11 +39,11 @@ class StageSettings:
     import_seeds: ImportSeeds
     import_problems: ImportProblems
     import_policy: tuple[Stage, Settings]
-    """The stage that brings in the starting policy, and its settings."""
+    """The stage that imports or makes the starting policy, and its settings."""
     import_dataset: ImportSeeds | None
     """None unless `instructions: dataset`."""
     import_voters: tuple[Stage, ImportVoters] | None
-    """The stage that brings in voters with a model of their own, and its settings; None without such voters."""
+    """The stage that imports the models of voters, and its settings; None if no voter has a `model`."""
     generate: GenerateConfig
     filter: FilterConfig
     draw: DrawConfig
@@ -75,7 +75,7 @@ def resolve(config: RunConfig) -> StageSettings:
 
 
 def filter_settings(config: RunConfig) -> FilterConfig:
-    """Return which new questions are accepted."""
+    """Return the settings of the filter for new questions."""
     return FilterConfig(
         **config.filter.model_dump(),
         questions=config.generate.questions,
@@ -85,7 +85,7 @@ def filter_settings(config: RunConfig) -> FilterConfig:
 
 
 def draw_settings(config: RunConfig) -> DrawConfig:
-    """Return how existing questions are drawn, for `instructions: seeds` and `dataset`."""
+    """Return the settings for drawing existing questions (`instructions: seeds` or `dataset`)."""
     return DrawConfig(
         questions=config.generate.questions,
         labelled_only=config.rewards == "verified" and config.domain is None,
@@ -95,7 +95,7 @@ def draw_settings(config: RunConfig) -> DrawConfig:
 
 
 def voter_settings(config: RunConfig) -> SampleVotersConfig:
-    """Return how the voters answer."""
+    """Return the settings for sampling the responses of voters other than the policy."""
     voters = tuple(
         VoterSampling(name=voter.name, responses=voter.responses, prompt=voter.prompt or config.sample.prompt)
         for voter in config.voters
@@ -104,7 +104,7 @@ def voter_settings(config: RunConfig) -> SampleVotersConfig:
 
 
 def vote_settings(config: RunConfig) -> VoteConfig:
-    """Return how votes become rewards. Raises InputError if a file with a kind of answers is missing."""
+    """Return the settings of the vote. Raises InputError if the file of an answer kind cannot be used."""
     return VoteConfig(
         **config.vote.model_dump(),
         rewards=config.rewards,
@@ -115,14 +115,14 @@ def vote_settings(config: RunConfig) -> VoteConfig:
 
 
 def update_settings(config: RunConfig) -> PpoUpdateConfig:
-    """Return how the policy is updated."""
+    """Return the settings of the policy update."""
     return PpoUpdateConfig(
         update=config.update, temperature=config.sample.temperature, max_tokens=config.sample.max_tokens
     )
 
 
 def problem_settings(config: RunConfig) -> ImportProblems:
-    """Return the settings that import all evaluation sets. Raises InputError that names every missing file."""
+    """Return the settings for importing all evaluation sets. Raises InputError that names every missing file."""
     sets, missing = [], []
     for benchmark in config.evaluate.benchmarks:
         try:
@@ -155,7 +155,7 @@ def problem_set(evaluation: Evaluation, benchmark: Benchmark) -> ProblemSet:
 
 
 def evaluation_settings(config: RunConfig) -> EvaluateConfig:
-    """Return how every benchmark is asked and read."""
+    """Return the settings of the evaluation. Raises InputError if the file of an answer kind cannot be used."""
     protocol = config.evaluate.protocol
     benchmarks = {}
     for benchmark in config.evaluate.benchmarks:
@@ -170,7 +170,10 @@ def evaluation_settings(config: RunConfig) -> EvaluateConfig:
 
 
 def policy_folder(config: RunConfig) -> Path | None:
-    """Return the local folder of the starting policy; None without one, or for a warm start that has yet to run."""
+    """Return the local folder of the starting policy; None for a warm start and for the fake engine.
+
+    Raises InputError or MissingArtifact if the policy is that of another run, and that run or its policy is missing.
+    """
     policy = config.policy
     if policy is None or policy.warm_start:
         return None
@@ -178,7 +181,7 @@ def policy_folder(config: RunConfig) -> Path | None:
 
 
 def newest_policy_folder(config: RunConfig) -> Path | None:
-    """Return the folder of the run's newest policy, or of the policy it starts from; None if neither exists yet."""
+    """Return the folder of the run's newest good policy, or else of its starting policy; None if neither exists yet."""
     if newest_revision(Store(config.uri)) is not None and (run := open_run(config.uri)).iterations:
         return run.policy()
     return policy_folder(config)

@@ -3,8 +3,9 @@
 Self-rewarded training can collapse: responses shrink to whatever agrees, or a generator repeats one question, while the
 rewards rise. The signals here need no label, or only a validation set; a benchmark that is reported is never used. Most
 signals are compared with the start of the same run, because what is normal depends on the model and its questions. A
-breached bound is reported at once. When the consecutive iterations that breach it hold 64 questions, the run stops and
-names the last good policy, or rolls back to that policy on a branch with other random numbers.
+breached bound is reported at once. When the consecutive iterations that breach it hold 64 questions together, the run
+acts as `on_breach` says: it stops and names the last good policy, or rolls back to that policy on a branch with other
+random numbers. On a significant loss of accuracy on a validation set it acts at once.
 
 All judgements use committed metrics only, so a resumed run comes to the same judgements. Questions, responses and votes
 of iteration k show the state of policy k-1; the update and the evaluation of iteration k show the state of policy k.
@@ -26,7 +27,7 @@ from storage.reader import read_table
 Metrics = Mapping[str, float | int | None]
 
 ENOUGH_QUESTIONS = 64
-"""Chance alone may halve a mean over fewer questions: over 16, a mean vote share of 0.5 is known to within 0.14."""
+"""Over fewer questions chance alone may breach a bound: over 16, a mean share of 0.5 is known only to within 0.14."""
 
 
 class Breach(Settings):
@@ -69,7 +70,7 @@ class Rule:
     after_update: bool = False
     """Whether the metric shows the policy that the iteration ends with, instead of the policy it started with."""
     in_a_row: int = 1
-    """Least number of consecutive iterations that have to breach the bound."""
+    """Number of consecutive iterations that must breach the bound before the watchdog acts."""
     of_questions: bool = False
     """Whether the metric is about the questions that the policy writes, instead of its responses."""
 
@@ -79,7 +80,11 @@ class Rule:
         return 1 if self.after_update else 2
 
     def evidence(self, metrics: Metrics) -> float:
-        """Return how many questions the metric is a mean over: questions written, or questions voted on."""
+        """Return how many questions the metric is a mean over.
+
+        For metrics of questions: the questions written, but at least one per prompt, so that output without a readable
+        question counts too. For other metrics: the questions voted on.
+        """
         if self.of_questions:
             return max(metrics.get("generate/candidates") or 0, metrics.get("generate/prompts") or 0)
         return (metrics.get("vote/kept") or 0) + (metrics.get("vote/dropped") or 0)
@@ -183,11 +188,12 @@ RULES = (
         after_update=True,
     ),
 )
-ONLY_WARNS = "train_inference_logprob_gap"  # the policy has not collapsed: after a rollback the gap would be the same
+ONLY_WARNS = "train_inference_logprob_gap"
+"""Bound whose breach never ends an iteration. A gap is no collapse: after a rollback it would be the same."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Seen:
+class JudgedIteration:
     """The metrics of one iteration, and the bounds that it breached."""
 
     iteration: int
@@ -196,7 +202,7 @@ class Seen:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Validated:
+class ValidatedPolicy:
     """A policy's accuracy on a validation set, with the table of grades behind it."""
 
     iteration: int
@@ -209,32 +215,32 @@ class Validated:
 class Health:
     """The watchdog's memory, which crosses from iteration to iteration."""
 
-    seen: tuple[Seen, ...] = ()
-    validated: tuple[Validated, ...] = ()
+    judged: tuple[JudgedIteration, ...] = ()
+    validated: tuple[ValidatedPolicy, ...] = ()
     breaches: tuple[Breach, ...] = ()
 
     def before_update(self, settings: Watchdog, iteration: int, branch: int, metrics: Metrics) -> "Health":
         """Judge questions, responses and votes. Raises Breached if the iteration must not continue."""
-        health = replace(self, seen=(*self.seen, Seen(iteration=iteration, metrics=metrics)))
+        health = replace(self, judged=(*self.judged, JudgedIteration(iteration=iteration, metrics=metrics)))
         return health._judge(settings, branch, [rule for rule in RULES if not rule.after_update])
 
     def after_update(self, settings: Watchdog, branch: int, metrics: Metrics) -> "Health":
-        """Judge the update. Raises Breached."""
-        *earlier, last = self.seen
+        """Judge the update. Raises Breached if the iteration must not continue."""
+        *earlier, last = self.judged
         last = replace(last, metrics={**last.metrics, **metrics})
-        health = replace(self, seen=(*earlier, last))
+        health = replace(self, judged=(*earlier, last))
         return health._judge(settings, branch, [rule for rule in RULES if rule.after_update])
 
     def after_evaluation(
         self, settings: Watchdog, iteration: int, branch: int, benchmarks: Sequence[str], metrics: Metrics,
         grades: ArtifactRef,
     ) -> "Health":  # fmt: skip
-        """Judge the accuracy on validation sets. Raises Breached."""
+        """Judge the accuracy on validation sets (`benchmarks`). Raises Breached if the iteration must not continue."""
         validated, breaches = [], []
         for benchmark in benchmarks:
             names = (f"eval/{benchmark}/pass1_sampled", f"eval/{benchmark}/pass1_greedy")
             accuracy = next(value for name in names if (value := metrics.get(name)) is not None)
-            newest = Validated(iteration=iteration, benchmark=benchmark, accuracy=accuracy, grades=grades)
+            newest = ValidatedPolicy(iteration=iteration, benchmark=benchmark, accuracy=accuracy, grades=grades)
             earlier = [point for point in self.validated if point.benchmark == benchmark]
             best = max(earlier, key=lambda point: point.accuracy, default=newest)
             bound = settings.validation_loss
@@ -255,29 +261,29 @@ class Health:
         return of_rules | {point.iteration for point in self.validated[-1:]}
 
     def _judge(self, settings: Watchdog, branch: int, rules: Sequence[Rule]) -> "Health":
-        *earlier, newest = self.seen
+        *earlier, newest = self.judged
         breaches = list(self._breaches(settings, branch, rules))
         newest = replace(newest, breached=newest.breached | {breach.bound for breach in breaches})
-        return replace(self, seen=(*earlier, newest))._record(breaches)
+        return replace(self, judged=(*earlier, newest))._record(breaches)
 
     def _record(self, breaches: Sequence[Breach]) -> "Health":
         """Remember warnings. Raises Breached if a breach ends the iteration; the furthest rollback decides."""
         acting = [breach for breach in breaches if breach.action != "warn"]
         if acting:
             furthest = min(acting, key=lambda breach: -1 if breach.last_good is None else breach.last_good)
-            others = [breach.model_copy(update={"action": "warn"}) for breach in breaches if breach is not furthest]
-            raise Breached([*others, furthest])
+            warnings = [breach.model_copy(update={"action": "warn"}) for breach in breaches if breach is not furthest]
+            raise Breached([*warnings, furthest])
         return replace(self, breaches=(*self.breaches, *breaches))
 
     def _breaches(self, settings: Watchdog, branch: int, rules: Sequence[Rule]) -> Iterator[Breach]:
-        newest = self.seen[-1]
+        newest = self.judged[-1]
         for rule in rules:
             bound, value = getattr(settings, rule.bound), rule.measured(newest.metrics)
             start = self._start(rule)
             if bound is None or value is None or not rule.breached(value, start, bound):
                 continue
             since = self._since(rule, newest.iteration)
-            questions = sum(rule.evidence(seen.metrics) for seen in self.seen if seen.iteration >= since)
+            questions = sum(rule.evidence(item.metrics) for item in self.judged if item.iteration >= since)
             enough = questions >= ENOUGH_QUESTIONS and newest.iteration - since + 1 >= rule.in_a_row
             action = settings.on_breach if enough and rule.bound != ONLY_WARNS else "warn"
             message = f"{rule.message(value, start, bound)} (watchdog.{rule.bound})"
@@ -286,10 +292,10 @@ class Health:
     def _start(self, rule: Rule) -> float | None:
         """Return the mean over the first iterations with enough questions together; None until a later one exists."""
         questions, total = 0.0, 0.0
-        for seen in self.seen[:-1]:
-            if (value := rule.measured(seen.metrics)) is not None:
-                questions += rule.evidence(seen.metrics)
-                total += value * rule.evidence(seen.metrics)
+        for item in self.judged[:-1]:
+            if (value := rule.measured(item.metrics)) is not None:
+                questions += rule.evidence(item.metrics)
+                total += value * rule.evidence(item.metrics)
             if questions >= ENOUGH_QUESTIONS:
                 return total / questions
         return None
@@ -297,9 +303,9 @@ class Health:
     def _since(self, rule: Rule, iteration: int) -> int:
         """Return the first of the consecutive iterations, up to `iteration`, that breach the rule."""
         since = iteration
-        for seen in reversed(self.seen):
-            if seen.iteration == since - 1 and rule.bound in seen.breached:
-                since = seen.iteration
+        for item in reversed(self.judged):
+            if item.iteration == since - 1 and rule.bound in item.breached:
+                since = item.iteration
         return since
 
 
@@ -314,15 +320,15 @@ def _breach(bound: str, message: str, action: Action, iteration: int, branch: in
     )
 
 
-def _is_significant_loss(best: Validated, newest: Validated) -> bool:
-    """Return whether the 95 % interval of the paired difference lies below zero."""
+def _is_significant_loss(best: ValidatedPolicy, newest: ValidatedPolicy) -> bool:
+    """Return whether the 95 % interval of the paired difference (newest - best) lies below zero."""
     before, after = (_accuracy_by_problem(point) for point in (best, newest))
     common = sorted(before.keys() & after.keys())
     _, _, high = paired_difference([before[name] for name in common], [after[name] for name in common])
     return high < 0
 
 
-def _accuracy_by_problem(point: Validated) -> dict[str, float]:
+def _accuracy_by_problem(point: ValidatedPolicy) -> dict[str, float]:
     """Return the accuracy of each problem's responses: sampled responses if there are any, else the greedy one."""
     grades = read_table(point.grades).filter(pl.col("benchmark") == point.benchmark)
     mode = "sampled" if "sampled" in grades["mode"] else "greedy"

@@ -25,7 +25,7 @@ GROUPS = {
         "tests/s3/test_pipeline.py::test_the_cut_quickstart_",
     ),
 }
-"""Tests that share what takes long to make, by the beginning of their names; any other group is a file."""
+"""Tests that share something slow to make, by the beginning of their names. The other tests of a file are a group."""
 LONGEST_FIRST = (
     "prefect",
     "tests/unit/trainer/test_update.py",
@@ -35,7 +35,7 @@ LONGEST_FIRST = (
     "tests/integration/test_kill.py",
     "tests/unit/answers/test_hostile.py",
 )
-"""Groups that `pytest -n` begins with, so that no worker is left with a long one in the end."""
+"""Groups that `pytest -n` begins with, so that no process is left with a long group at the end."""
 
 
 def group_of(test: str) -> str:
@@ -77,7 +77,7 @@ settings.load_profile("serl")
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Weights from S3 and memory are cached in a folder of the tests, not in the user's."""
+    """Cache weights from S3 and from memory in a folder of the tests, not in the user's."""
     os.environ["SERL_CACHE"] = str(tmp_path_factory.mktemp("cache"))
     yield
     del os.environ["SERL_CACHE"]

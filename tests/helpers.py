@@ -31,12 +31,12 @@ Numbers = dict[str, float | int | None]
 
 
 def memory_store() -> Store:
-    """An empty store in memory; names differ since all in-memory stores of a process are one file system."""
+    """An empty store in memory, with a new name: all in-memory stores of a process share one file system."""
     return Store(f"memory://{uuid.uuid4().hex}")
 
 
-class Given(Settings):
-    """Settings of `put_table`: the content is the identity."""
+class TableContent(Settings):
+    """Settings of the stage in `put_table`: a digest of the rows, so that equal rows get equal keys."""
 
     content: str
 
@@ -49,7 +49,7 @@ def put_table(context: Context, kind: str, schema: pa.Schema, rows: Sequence[Map
         return {}
 
     stage = Stage(name=f"given_{kind}", version=1, body=body, tables={kind: schema})
-    return run_stage(stage, {}, Given(content=fingerprint(list(rows))), context).refs[kind]
+    return run_stage(stage, {}, TableContent(content=fingerprint(list(rows))), context).refs[kind]
 
 
 def problem_row(benchmark: str, question: str, answer: str, problem_id: str = "0", **other: Any) -> dict[str, Any]:
@@ -63,14 +63,17 @@ def put_policy(context: Context) -> ArtifactRef:
 
 
 def do(stage: Stage, inputs: Mapping[str, ArtifactRef], config: Settings, context: Context) -> tuple[Tables, Numbers]:
-    """Run a stage; its tables by name and its metrics."""
+    """Run a stage; return its tables by name, and its metrics."""
     result = run_stage(stage, inputs, config, context)
     return {name: read_table(result.refs[name]) for name in stage.tables}, dict(result.metrics)
 
 
 class ScriptedEngine(FakeEngine):
-    """The fake engine with given responses: prompt text -> its responses in order of the seeds, "…" at the end of one
-    that the token limit cut. Greedy sampling takes the first. `calls` holds what was asked for."""
+    """The fake engine with responses from a script.
+
+    `script`: prompt text -> its responses in the order of the seeds. A response that ends in "…" was cut off by the
+    token limit. Greedy sampling takes the first response. `calls` holds (prompts, parameters, seeds) of each batch.
+    """
 
     def __init__(self, script: Mapping[str, Sequence[str]]) -> None:
         super().__init__()
@@ -119,7 +122,7 @@ def write_jsonl(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
 
 
 def fake_values(folder: Path, **changes: Any) -> dict[str, Any]:
-    """Settings, as a YAML file holds them, of a small run on the fake engine whose inputs lie in `folder`."""
+    """Settings of a small run on the fake engine, as a YAML file holds them; its inputs lie in `folder`."""
     seeds = write_jsonl(folder / "seeds.jsonl", [{"question": question} for question in SEED_QUESTIONS])
     problems = [
         {"question": f"What is {n} plus {n + 3}? Answer with one number.", "answer": 2 * n + 3} for n in range(5)
@@ -149,10 +152,15 @@ def fake_config(folder: Path, **changes: Any) -> RunConfig:
 def run_all(
     config: RunConfig, store: Store, resources: Resources, stage_progress: StageProgress = no_progress
 ) -> RunProgress:
-    """Do everything that is missing of a run, without a lease."""
+    """Run every missing iteration of a run, without a lease; return its progress."""
     progress = find_finished(config, store)
-    until = config.iterations + 1
-    run_iterations(progress, store, resources, until=until, stage_progress=lambda iteration: stage_progress)
+    run_iterations(
+        progress,
+        store,
+        resources,
+        finished_target=config.iterations + 1,
+        stage_progress=lambda iteration: stage_progress,
+    )
     return progress
 
 

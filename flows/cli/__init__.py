@@ -55,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 class _Version(argparse.Action):
-    """Prints the version when asked: to find it runs git, which no other command should wait for."""
+    """Prints the version. The version is looked up only then, because the look-up runs git and takes time."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         print(f"{parser.prog} {code_version()}")

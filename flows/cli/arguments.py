@@ -30,7 +30,7 @@ class Command:
     """Functions that add the command's arguments to its parser."""
 
     def add_to(self, subparsers: Any) -> None:
-        """Add the command to the parser of `serl`, which lists commands by group itself."""
+        """Add the command to the parser of `serl`, without a help line: `serl --help` lists commands by group."""
         command = subparsers.add_parser(self.name, description=_sentence(self.help))
         for add in self.options:
             add(command)
@@ -61,7 +61,7 @@ ON_A_RUN = (option("run", help="a run: runs/quickstart, or s3://bucket/prefix/na
 
 
 def load(options: argparse.Namespace) -> RunConfig:
-    """Load the config of a command with the arguments `ON_A_CONFIG`; note settings under old names."""
+    """Load the config of a command with the arguments `ON_A_CONFIG`; print a note for each old name of a setting."""
     return load_config(options.config, options.set, note=lambda line: print(f"note: {line}", file=sys.stderr))
 
 

@@ -36,7 +36,7 @@ def print_results(run: Run, iterations: Sequence[dict[str, Any]], console: Conso
     console.print(funnel_table(iterations))
     console.print(seconds_table(iterations))
     console.print(engine_line(iterations), highlight=False)
-    # Without an activated environment the shell does not find a bare `serl`: print the path of this one.
+    # Without an activated environment the shell does not find a bare `serl`: print the path of this program.
     prefix = "" if shutil.which("serl") else f"{Path(sys.argv[0]).parent}/"
     console.print(
         f"learning curve    {uri}/{CURVE}\n"
@@ -181,7 +181,12 @@ GROUP = CommandGroup(
             _compare,
             (
                 *ON_A_RUN,
-                option("others", nargs="+", metavar="other", help="other runs; of two, settings are compared as well"),
+                option(
+                    "others",
+                    nargs="+",
+                    metavar="other",
+                    help="other runs; if only one is named, settings are compared as well",
+                ),
                 option("--json", action="store_true", help="print JSON"),
             ),
         ),
@@ -191,7 +196,11 @@ GROUP = CommandGroup(
             _export,
             (
                 *ON_A_RUN,
-                option("--iteration", type=int, help="the policy after it (default: the newest good one)"),
+                option(
+                    "--iteration",
+                    type=int,
+                    help="export the policy after this iteration (default: the newest good one)",
+                ),
                 option("--output", type=Path, metavar="FOLDER", help="folder to make (default: NAME-ITERATION)"),
                 option("--push", metavar="OWNER/NAME", help="upload as well; the token comes from $HF_TOKEN"),
             ),

@@ -7,7 +7,7 @@ from rich.console import Console
 from flows.cli.arguments import ON_A_CONFIG, ON_A_RUN, Command, CommandGroup, config_of, load, option, print_line
 from flows.cli.inspect import print_results
 from flows.config.run import RunConfig
-from flows.orchestration.environment import quiet_prefect
+from flows.orchestration.environment import set_prefect_defaults
 from storage.errors import InputError
 from storage.run import open_run
 from storage.store import Store
@@ -35,7 +35,8 @@ def do_run(config: RunConfig) -> None:
             console.print(f"note: {note}", highlight=False, soft_wrap=True, markup=False)
         run_flow(config, console)
     else:
-        # A kill after the last manifest, or a return to earlier settings, leaves another revision the newest.
+        # The newest revision may hold another state: a process may have been killed after the last manifest, or the
+        # user may have returned to earlier settings.
         record(progress, store)
         console.print(f"{config.uri} is finished; nothing to do", soft_wrap=True)
     run = open_run(config.uri)
@@ -43,7 +44,7 @@ def do_run(config: RunConfig) -> None:
     if progress.complete:
         from flows.reporting.plots import write_curve
 
-        write_curve(run, iterations)  # the same kill leaves no curve, or an older one
+        write_curve(run, iterations)  # a kill after the last manifest leaves no curve, or an older one
     print_results(run, iterations, console)
 
 
@@ -52,7 +53,7 @@ def run_flow(config: RunConfig, console: Console) -> None:
     from flows.cli.progress_bar import TerminalObserver
     from flows.observer import OBSERVER
 
-    quiet_prefect()
+    set_prefect_defaults()
     from flows.orchestration.server_checks import check_server
 
     check_server(needed=config.gpu == "deployment")
@@ -87,7 +88,7 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _submit(options: argparse.Namespace) -> None:
-    quiet_prefect()
+    set_prefect_defaults()
     from flows.orchestration.submit_run import submit
 
     submit(load(options), options.iterations, watch=options.watch, say=print_line)
@@ -131,12 +132,16 @@ GROUP = CommandGroup(
         ),
         Command(
             "join",
-            "lend this machine to the policy updates of a run on another one",
+            "lend this machine to the policy updates of a run on another machine",
             _join,
             (
                 *ON_A_CONFIG,
                 option(
-                    "--node", "--machine", type=int, required=True, help="its number, from 1; node 0 runs `serl run`"
+                    "--node",
+                    "--machine",
+                    type=int,
+                    required=True,
+                    help="number of this machine, from 1; node 0 runs `serl run`",
                 ),
             ),
         ),

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from flows.cli.arguments import ON_A_CONFIG, Command, CommandGroup, load, option, print_line
-from flows.orchestration.environment import quiet_prefect
+from flows.orchestration.environment import set_prefect_defaults
 from storage.errors import InputError
 
 
@@ -28,7 +28,7 @@ def _serve(options: argparse.Namespace) -> None:
 
 
 def _setup_prefect(options: argparse.Namespace) -> None:
-    quiet_prefect()
+    set_prefect_defaults()
     from flows.orchestration.provision import setup_prefect
 
     setup_prefect({"cpu": options.cpu_limit, "gpu": options.gpu_limit}, print_line)

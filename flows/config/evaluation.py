@@ -29,7 +29,8 @@ class Benchmark(Settings):
     seed: int = 0
     """Selects which held-out problems of the domain are drawn."""
     seeds: Literal[True] | None = None
-    """Use the labelled seeds, to measure how far their votes can be trusted. Their answers are used nowhere else."""
+    """Use the labelled seeds, to measure how far the votes on them can be trusted. Their answers are used nowhere else,
+    except as labels with `instructions: seeds` and `rewards: verified`."""
     answers: AnswerSettings | None = None
     """What counts as an answer; the run's own setting if not set."""
     prompt: AnswerPrompt | None = None
@@ -43,7 +44,7 @@ class Benchmark(Settings):
     samples: NonNegativeInt | None = None
     """Sampled responses per problem; the protocol's number if not set."""
     validation: bool = False
-    """Whether policies may be chosen by this set. Its numbers are then no result; the other sets only report."""
+    """Whether policies may be chosen by this set. Its numbers then count as no result; the other sets only report."""
 
     @model_validator(mode="before")
     @classmethod
@@ -72,7 +73,7 @@ class Benchmark(Settings):
 
 
 class Evaluation(Settings):
-    """When policies are evaluated, and on which sets. Iteration 0 and the last iteration always are."""
+    """When policies are evaluated, and on which sets. Iteration 0 and the last iteration are always evaluated."""
 
     every: PositiveInt = 1
     """Iterations from one evaluation to the next."""

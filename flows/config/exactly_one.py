@@ -1,4 +1,4 @@
-"""Checks that several groups of settings share."""
+"""A check that several groups of settings share."""
 
 
 def require_exactly_one(group: str, **sources: object) -> None:

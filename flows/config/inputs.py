@@ -14,7 +14,8 @@ Domain = Literal["arithmetic"]
 
 
 class Seeds(Settings):
-    """Seed questions: a JSONL or Parquet file with a field `question` or `problem`, or some of a built-in domain."""
+    """Seed questions: a JSONL or Parquet file with a field `question` or `problem`, or questions drawn from a
+    built-in domain."""
 
     path: str | None = None
     """JSONL or Parquet file."""
@@ -32,22 +33,22 @@ class Seeds(Settings):
 
 
 class Dataset(Seeds):
-    """Questions for `instructions: dataset`: a file as for seeds, or some of a built-in domain."""
+    """Questions for `instructions: dataset`: a file as for seeds, or questions drawn from a built-in domain."""
 
 
 class Policy(Settings):
-    """The starting policy: one of a warm start, a local Hugging Face folder, or a policy of another run."""
+    """The starting policy: a warm start, a local Hugging Face folder, or a policy of another run."""
 
     warm_start: WarmStartConfig | None = None
     """A tiny policy that the run creates and trains itself."""
     model: str | None = None
     """Local Hugging Face folder with safetensors and tokenizer."""
     adapter: str | None = None
-    """LoRA adapter for `model`, in peft's format; merged once."""
+    """LoRA adapter for `model`, in peft's format; merged into a copy of the model at import."""
     run: str | None = None
     """Folder or URI of another run."""
     iteration: int | None = Field(None, ge=0)
-    """Iteration of that run; its last one if not set."""
+    """Iteration of that run. If not set: its newest one, or the last good one if the watchdog stopped that run."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -67,10 +68,10 @@ class Voter(Settings):
     model: str | None = None
     """Local Hugging Face folder with safetensors and tokenizer."""
     adapter: str | None = None
-    """LoRA adapter for `model`, in peft's format; merged once."""
+    """LoRA adapter for `model`, in peft's format; merged into a copy of the model at import."""
     iteration: int | None = Field(None, le=0)
-    """An earlier policy of this run: 0 is the starting policy, -3 the policy of three iterations before (the starting
-    policy during the first three iterations)."""
+    """An earlier policy of this run: 0 is the starting policy; -3 is the policy from three iterations before the
+    current policy, or the starting policy if there is none yet."""
     weight: PositiveFloat = 1.0
     """Weight of each of its votes; a vote of the policy has weight 1."""
     responses: PositiveInt = 16

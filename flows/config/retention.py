@@ -27,7 +27,8 @@ class KeepBest(Settings):
 
 
 class KeepPolicies(Settings):
-    """Which policies stay, in addition to those that the run still needs itself (reference, voters)."""
+    """Which policies stay, in addition to those that the run still needs (reference, voters, the watchdog's last good
+    policy)."""
 
     last: PositiveInt = 2
     """Number of newest policies to keep."""

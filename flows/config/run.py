@@ -36,13 +36,13 @@ class RunConfig(Settings):
     iterations: int = Field(3, ge=0)
     """Passes of the six stages after iteration 0."""
     engine: EngineKind = "transformers"
-    """transformers needs nothing else; vllm, or server (vLLM on other machines, or kept between runs), for large
-    models; fake uses no model at all."""
+    """transformers needs no further package. vllm and server (vLLM on other machines, or kept running between runs)
+    suit large models. fake uses no model at all."""
     gpu: Literal["inline", "deployment"] = "inline"
     """inline: everything runs on one machine. deployment: workers of the Prefect work pool `gpu` run the stages that
     use a GPU; the rest runs here."""
     gpu_runs: PositiveInt | None = None
-    """For gpu: deployment: number of GPU workers that share a stage; if not set, all that are online."""
+    """For `gpu: deployment`: number of GPU workers that share a stage; if not set, all workers that are online."""
     domain: Domain | None = None
     """Built-in domain that the questions belong to."""
     rewards: RewardSource = "majority"
@@ -74,7 +74,7 @@ class RunConfig(Settings):
     update: UpdateConfig = UpdateConfig()
     """The policy update."""
     refresh_reference: PositiveInt | None = None
-    """Iterations after which the current policy becomes the reference; null: always the starting policy."""
+    """The current policy becomes the reference every so many iterations; null: always the starting policy."""
     evaluate: Evaluation
     """Evaluation sets, and when policies are evaluated on them."""
     keep: Keep = Keep()
@@ -84,7 +84,7 @@ class RunConfig(Settings):
     trackers: TrackerSettings = TrackerSettings()
     """Experiment trackers."""
     compute: Compute = Compute()
-    """Devices, batch sizes and places; nothing here is part of the run's identity."""
+    """Devices, batch sizes, folders and servers; nothing here is part of the run's identity."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -134,10 +134,10 @@ class RunConfig(Settings):
         if self.engine != "vllm":
             return
         vllm = self.compute.vllm
-        if self.longest > vllm.max_model_tokens:
+        if self.longest_sequence > vllm.max_model_tokens:
             raise ValueError(
-                f"prompts and responses may have {self.longest} tokens together, compute.vllm.max_model_tokens is "
-                f"{vllm.max_model_tokens}; raise it"
+                f"prompts and responses may have {self.longest_sequence} tokens together, "
+                f"compute.vllm.max_model_tokens is {vllm.max_model_tokens}; raise it"
             )
         if vllm.data_parallel > 1:
             raise ValueError(
@@ -151,8 +151,8 @@ class RunConfig(Settings):
         return self.evaluate.validation
 
     @property
-    def longest(self) -> int:
-        """Most tokens of a prompt and its response together.
+    def longest_sequence(self) -> int:
+        """The largest number of tokens that a prompt and its response can have together.
 
         Evaluation prompts count only if they have worked examples; without them they are short.
         """
@@ -169,6 +169,6 @@ class RunConfig(Settings):
         """Folder or URI of the run."""
         return f"{self.root.rstrip('/')}/{self.name}"
 
-    def evaluated(self, iteration: int) -> bool:
+    def evaluation_is_due(self, iteration: int) -> bool:
         """Return whether the evaluation of an iteration is due."""
         return iteration % self.evaluate.every == 0 or iteration == self.iterations

@@ -31,11 +31,12 @@ class Watchdog(Settings):
     """Lowest mean length of responses, as a fraction of the start. A policy that stops writing its reasoning falls
     below it; a policy that merely becomes concise seldom halves its responses."""
     longer: PositiveFloat | None = 4.0
-    """Highest mean length of responses, as a multiple of the start: rambling, or a loop."""
+    """Highest mean length of responses, as a multiple of the start. Above it the policy rambles or repeats itself."""
     truncated: PositiveFloat | None = 0.3
-    """Highest rise of the share of responses cut off at the token limit: they end without an answer."""
+    """Highest rise, from the start, of the share of responses cut off at the token limit: these end without an
+    answer."""
     no_answer: PositiveFloat | None = 0.2
-    """Highest rise of the share of responses without a readable answer: they cannot vote."""
+    """Highest rise, from the start, of the share of responses without a readable answer: these cannot vote."""
     question_diversity: PositiveFloat | None = 0.5
     """Lowest share of distinct word triples in the candidate questions, as a fraction of the start. Below it the
     generator repeats itself."""
@@ -47,7 +48,7 @@ class Watchdog(Settings):
     estimate of one iteration. At 1 a typical token is e times less likely under the reference; healthy runs stay under
     0.5."""
     validation_loss: PositiveFloat | None = 0.03
-    """Highest loss of accuracy on a benchmark with `validation: true`, compared with the best policy before; counts
+    """Highest loss of accuracy on a benchmark with `validation: true`, compared with the best earlier policy; counts
     only if the 95 % interval of the paired difference excludes 0."""
     train_inference_logprob_gap: PositiveFloat | None = renamed("behaviour_gap", default=0.1)
     """Highest mean |log-probability of the trainer - log-probability of the engine| over sampled tokens; only warns.

@@ -17,8 +17,9 @@ class Report:
     """Reports of one run; results that were read for one report are not read again for the next."""
 
     def __init__(self, revision: Revision) -> None:
-        """Start from `revision`, whose alarms were shown before."""
-        self._rows: dict[tuple[str, ...], dict[str, Any]] = {}  # by the iteration's manifests: a rollback has others
+        """Prepare for a run whose newest revision is `revision`; its alarms were shown before."""
+        # Results by the paths of an iteration's manifests: after a rollback the same iteration has other manifests.
+        self._rows: dict[tuple[str, ...], dict[str, Any]] = {}
         self._alarms_shown = len(revision.breaches)
 
     def publish(self, run: Run) -> dict[str, Any]:

@@ -1,9 +1,9 @@
-"""Environment variables that Prefect reads when it is imported. This module does not import it."""
+"""Environment variables that Prefect reads when it is imported. This module does not import Prefect."""
 
 import os
 
 
-def quiet_prefect() -> None:
+def set_prefect_defaults() -> None:
     """Set defaults that suit a terminal; variables that are set already stay as they are."""
     # The command line prints one line for a failed stage. Without this, Prefect would print the traceback first.
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")

@@ -37,7 +37,7 @@ class GpuRuns:
     """The flow runs that do a run's GPU stages: started when the first stage is due, replaced when lost."""
 
     def __init__(self, config: RunConfig, restarts: int) -> None:
-        """Prepare for a run; `restarts` is how many lost flow runs are replaced in all."""
+        """Prepare for a run. `restarts`: how many lost flow runs are replaced in all."""
         self._config = config
         self._restarts = restarts
         self._parameters: dict[str, Any] = {
@@ -48,24 +48,26 @@ class GpuRuns:
         self._runs: dict[int, FlowRun] = {}  # by rank
         self._checked = self._warned = 0.0
 
-    def wait_for(self, look: Callable[[], Result | None]) -> Result:
-        """Return the result of `look` once there is one. Call this in a task: the UI shows the flow runs below it.
+    def wait_for(self, find_result: Callable[[], Result | None]) -> Result:
+        """Call `find_result` until it returns a result, and return the result.
+
+        Call this method in a task, so that the UI shows the flow runs below the task.
 
         Raises InputError if no worker could do the stage, StageFailed if the stage failed or was cancelled.
         """
-        if result := look():
+        if result := find_result():
             return result
         if not self._runs:
             self._start()
-        while not (result := look()):
+        while not (result := find_result()):
             time.sleep(_SECONDS_BETWEEN_LOOKS)
             if time.monotonic() > self._checked + _SECONDS_BETWEEN_CHECKS:
-                self._check(look)
+                self._check(find_result)
                 self._checked = time.monotonic()
         return Result(refs=result.refs, metrics=result.metrics, skipped=False)
 
     def cancel(self) -> None:
-        """Let Prefect stop them, with their GPU processes. Otherwise they end when the run's lease is released."""
+        """Let Prefect stop the flow runs and their GPU processes now, not only when the run's lease is released."""
         with get_client(sync_client=True) as client:
             for run in self._runs.values():
                 _cancel(client, run)
@@ -89,7 +91,7 @@ class GpuRuns:
         world_size = self._config.gpu_runs or workers
         for rank in range(world_size):
             if rank not in self._runs:
-                self._runs[rank] = self._start_one(rank, world_size)
+                self._runs[rank] = self._start_flow_run(rank, world_size)
 
     def _unfinished(self, client: SyncPrefectClient) -> list[FlowRun]:
         """Return the unfinished flow runs of an earlier attempt, which was lost."""
@@ -97,7 +99,7 @@ class GpuRuns:
         flow_run_filter = FlowRunFilter(tags=FlowRunFilterTags(all_=[self._tag]), state=state)
         return client.read_flow_runs(flow_run_filter=flow_run_filter)
 
-    def _start_one(self, rank: int, world_size: int) -> FlowRun:
+    def _start_flow_run(self, rank: int, world_size: int) -> FlowRun:
         run = run_deployment(
             GPU_DEPLOYMENT,
             parameters={**self._parameters, "rank": rank, "world_size": world_size},
@@ -109,14 +111,14 @@ class GpuRuns:
         assert isinstance(run, FlowRun)
         return run
 
-    def _check(self, look: Callable[[], Result | None]) -> None:
+    def _check(self, find_result: Callable[[], Result | None]) -> None:
         """Replace lost flow runs. If the server does not answer, the flow runs continue, and so does the wait."""
         try:
             with get_client(sync_client=True) as client:
                 runs = {rank: client.read_flow_run(run.id) for rank, run in self._runs.items()}
             self._runs.update(runs)
             for rank, run in runs.items():
-                if run.state is not None and run.state.is_final() and not look():
+                if run.state is not None and run.state.is_final() and not find_result():
                     self._replace(rank, run)
             self._warn_if_idle()
         except (httpx.HTTPError, PrefectException, ObjectNotFound) as error:
@@ -135,7 +137,7 @@ class GpuRuns:
                 raise StageFailed(f"{label} was lost ({_reason(run)}), as others were before; see the workers' logs")
             self._restarts -= 1
         get_run_logger().warning("%s ended (%s); starting another", label, _reason(run))
-        self._runs[rank] = self._start_one(rank, max(self._runs) + 1)
+        self._runs[rank] = self._start_flow_run(rank, max(self._runs) + 1)
 
     def _warn_if_idle(self) -> None:
         running = sum(run.state is not None and run.state.is_running() for run in self._runs.values())

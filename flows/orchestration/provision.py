@@ -16,7 +16,7 @@ from prefect.exceptions import ObjectNotFound
 from flows.orchestration.server_checks import CPU_POOL, GPU_POOL, check_server
 
 HEARTBEAT_SECONDS = 30
-"""Required value of PREFECT_FLOWS_HEARTBEAT_FREQUENCY for workers; the smallest that Prefect allows."""
+"""Seconds that PREFECT_FLOWS_HEARTBEAT_FREQUENCY must be set to for workers; the smallest value that Prefect allows."""
 LOST_AFTER_SECONDS = 85
 """Seconds without a heartbeat after which a flow run counts as lost, so two heartbeats may be missed.
 

@@ -27,7 +27,10 @@ def explain_how_to_go_on(config: RunConfig) -> Iterator[None]:
 
 
 def wait_after_crash(store: Store, restarts: int) -> None:
-    """Wait until the lease of a lost attempt has expired. Raises StageFailed after more than `restarts` crashes."""
+    """Wait until the lease of a lost attempt has expired.
+
+    Raises StageFailed after more than `restarts` crashes, RunBusy if a process still holds the lease after 90 s.
+    """
     crashes = _count_crashes()
     if crashes > restarts:
         raise StageFailed(f"it was started again {crashes - 1} times and lost each time; see the workers' logs")
@@ -42,10 +45,10 @@ def wait_after_crash(store: Store, restarts: int) -> None:
             time.sleep(1)
 
 
-def name_flow_run(progress: RunProgress, until: int) -> None:
-    """Show in the UI which iterations this flow run does: those up to `until` finished ones."""
-    if progress.finished < until:
-        first, last = progress.finished, until - 1
+def name_flow_run(progress: RunProgress, finished_target: int) -> None:
+    """Show in the UI which iterations this flow run does, until `finished_target` iterations are finished."""
+    if progress.finished < finished_target:
+        first, last = progress.finished, finished_target - 1
         iterations = f"iteration {first}" if first == last else f"iterations {first}-{last}"
         name = f"{progress.config.name}: {iterations} of {progress.config.iterations}"
         with get_client(sync_client=True) as client:
@@ -53,7 +56,7 @@ def name_flow_run(progress: RunProgress, until: int) -> None:
 
 
 def _count_crashes() -> int:
-    """Return how often this flow run was lost since it last ended otherwise; a person's Retry starts the count anew."""
+    """Return how often this flow run was lost since it last ended in another way; a person's Retry resets the count."""
     if int(runtime.flow_run.run_count or 1) == 1:
         return 0
     with get_client(sync_client=True) as client:

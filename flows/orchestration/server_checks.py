@@ -15,7 +15,7 @@ RUN_DEPLOYMENT, GPU_DEPLOYMENT = "serl/iteration", "serl-gpu/stages"
 
 
 def check_server(*, needed: bool) -> None:
-    """Raise InputError if no server answers at PREFECT_API_URL, or if that is not set and a server is `needed`."""
+    """Raise InputError if no server answers at PREFECT_API_URL, or if it is not set and a server is `needed`."""
     url = get_current_settings().api.url
     if url is None:
         if needed:

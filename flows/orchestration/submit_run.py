@@ -25,7 +25,7 @@ _SECONDS_BETWEEN_POLLS = 2.0
 
 
 def submit(config: RunConfig, iterations: int, *, watch: bool, say: Callable[[str], None]) -> None:
-    """Create a flow run and, with `watch`, print its states until it ends.
+    """Create a flow run; if `watch`, print its states until it ends.
 
     Args:
         config: The settings of the run.

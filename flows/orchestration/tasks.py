@@ -18,7 +18,7 @@ from prefect.exceptions import PrefectException
 from prefect.logging import get_run_logger
 from prefect.states import Completed
 
-from flows.iteration import Inputs, present
+from flows.iteration import Inputs, existing_inputs
 from flows.orchestration.gpu_runs import GpuRuns
 from flows.runners import LocalRunner
 from stages.contract import Context, Progress, Result, Stage, run_stage
@@ -45,7 +45,7 @@ class PrefectRunner(LocalRunner):
 
         def execute(context: Context) -> Result:
             if self.gpu_runs is None or not stage.uses_gpu:
-                return run_stage(stage, present(inputs), settings, context)
+                return run_stage(stage, existing_inputs(inputs), settings, context)
             return self.gpu_runs.wait_for(lambda: self.find(stage, inputs, settings))
 
         self.lease.check()
@@ -83,7 +83,7 @@ def run_as_task(
 
 def stage_size(stage: Stage, inputs: Inputs, settings: Settings) -> str:
     """Return how much work a stage has, in ASCII, because the UI's graph of a run draws nothing else."""
-    refs = present(inputs)
+    refs = existing_inputs(inputs)
 
     def rows(name: str) -> int:
         _, _, output = output_of(refs[name])
@@ -93,7 +93,7 @@ def stage_size(stage: Stage, inputs: Inputs, settings: Settings) -> str:
 
 
 class _ProgressInUi:
-    """Passes a stage's progress on, and shows it in the UI if the stage takes long: rows, speed, time left.
+    """Passes a stage's progress on, and shows it in the UI if the stage takes long: steps done, speed, time left.
 
     The work continues if the server does not answer.
     """
@@ -109,7 +109,7 @@ class _ProgressInUi:
         if self._done_before is None:
             self._done_before = done  # the work of an earlier attempt says nothing about the speed of this one
         now = time.monotonic()
-        # The work waits some 40 ms for an update: of a long stage less than a hundredth.
+        # An update delays the work by some 40 ms, which is less than a hundredth of the time between updates.
         if now < self._shown + max(_SECONDS_BETWEEN_UPDATES, (now - self._started) / 60):
             return
         self._shown = now

@@ -44,7 +44,7 @@ def check_engine(config: RunConfig) -> None:
 
         engine = ServerEngine(config.compute.server)
         try:
-            engine.check(models, config.longest)
+            engine.check(models, config.longest_sequence)
         finally:
             engine.close()
 

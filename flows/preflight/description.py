@@ -111,7 +111,7 @@ def _voter(voter: Voter) -> str:
 
 
 def _vllm_restarts(config: RunConfig) -> list[str]:
-    """Return a line about voters for which vLLM has to start anew; none if vLLM can load all models in place."""
+    """Return a line about voters for which vLLM has to restart; none if the running vLLM can load all models."""
     folder = policy_folder(config)
     models = {voter.name: Path(voter.model) for voter in config.voters if voter.model}
     if config.engine != "vllm" or folder is None or not models:

@@ -29,6 +29,7 @@ class Published:
     value: Any
     """The published value."""
     note: str = ""
+    """A remark on the value, for the table."""
 
 
 SETTINGS: tuple[Published, ...] = (
@@ -96,22 +97,28 @@ BENCHMARKS = ("math_500", "math_hard", "asdiv", "college_math", "tabmwp", "mmlu_
 ON_PURPOSE: tuple[tuple[str, str], ...] = (
     ("votes on prompt + response, so an expression of the question counts", "votes on the response alone"),
     ("a verifier's failure counts as not equal, silently", "killable workers; every answer has a status"),
-    ("classes hang on the order of samples; ties are broken silently", "order-independent classes; a tie is dropped"),
+    ("classes depend on the order of samples; ties are broken silently", "order-independent classes; a tie is dropped"),
     ("lower-cases generated questions", "keeps their text"),
-    ("loses the first generated question, keeps the last, cut one", "keeps the first, drops a cut one"),
+    (
+        "loses the first generated question, keeps a last one that is cut off",
+        "keeps the first, drops one that is cut off",
+    ),
     ("cuts a long few-shot prompt from the right", "drops whole examples until it fits"),
     ("compares with seeds and the current batch", "compares with everything ever accepted"),
     ("whitens advantages, then drops groups", "drops groups, then whitens"),
     ("averages the loss per micro-batch", "normalises over the whole optimiser step"),
     ("decodes prompts and tokenises them again", "carries token ids"),
     ("leaves failed gradings out of the denominator", "counts them as wrong and lists them"),
-    ("starts the learning rate again after 2,000 steps; a restart loses state", "one schedule; resumes to the same"),
+    (
+        "starts the learning rate again after 2,000 steps; a restart loses state",
+        "one schedule, which a resumed run continues",
+    ),
 )
 """Intended differences, as (the authors' release, this implementation)."""
 
 
 def differing(config: RunConfig) -> list[str]:
-    """Return the names of the published settings in which a config differs."""
+    """Return the names of the published settings from which a config differs."""
     return [name for name, published, ours, _ in _rows(config) if published != ours]
 
 
@@ -132,7 +139,7 @@ def against_paper(config: RunConfig) -> Group:
 
 
 def _rows(config: RunConfig) -> Iterator[tuple[str, Any, Any, str]]:
-    """Return (name, published value, value of the config, note) of every published setting."""
+    """Yield (name, published value, value of the config, note) for every published setting."""
     ours = flatten(config.model_dump(mode="json", by_alias=False))
     for item in SETTINGS:
         yield item.setting, item.value, ours.get(item.setting), item.note

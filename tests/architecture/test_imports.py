@@ -28,7 +28,7 @@ LIGHT_ALTHOUGH_THERE = {
     "stages.trainer.schedule",
     "stages.warm_start",
 }
-"""What stage modules import at their top, out of the folders where torch is allowed."""
+"""Modules among `MAY_BE_HEAVY` that light modules import at their top, so they must not load torch."""
 
 
 def name_of(path: Path) -> str:
@@ -36,7 +36,7 @@ def name_of(path: Path) -> str:
 
 
 def imports(path: Path) -> Iterator[str]:
-    """Full names of all modules that a file imports anywhere in it."""
+    """Full names of all modules that a file imports, at its top or inside functions."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -59,8 +59,8 @@ def roots(path: Path) -> set[str]:
     return {name.split(".")[0] for name in imports(path)}
 
 
-def importing(found: set[str]) -> list[str]:
-    return [name_of(path) for path in FILES if roots(path) & found]
+def importing(packages: set[str]) -> list[str]:
+    return [name_of(path) for path in FILES if roots(path) & packages]
 
 
 def test_there_is_something_to_look_at() -> None:
@@ -153,7 +153,7 @@ def test_torch_and_its_like_only_where_models_are() -> None:
 
 
 def test_text_stages_know_no_torch() -> None:
-    """Not by way of another module of this project either."""
+    """They import none of our modules that load torch either."""
     inner = {"stages.engines", "stages.trainer", "stages.rl"}
     for path in (ROOT / "stages" / "text").glob("*.py"):
         assert not any(name.startswith(tuple(inner)) for name in imports(path)), name_of(path)
@@ -166,14 +166,14 @@ def loaded(statement: str) -> set[str]:
 
 
 def modules() -> list[str]:
-    """All modules but those of the folders where torch is allowed, of which only the light ones."""
-    found = []
+    """All modules that must not load torch: those outside `MAY_BE_HEAVY`, and the light ones inside."""
+    names = []
     for path in FILES:
-        name = name_of(path).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        name = module_of(path)
         if not name_of(path).startswith(MAY_BE_HEAVY) or path.name == "__init__.py" or name in LIGHT_ALTHOUGH_THERE:
-            found.append(name)
-    assert found and LIGHT_ALTHOUGH_THERE.issubset(found)
-    return found
+            names.append(name)
+    assert LIGHT_ALTHOUGH_THERE.issubset(names)
+    return names
 
 
 def test_no_stage_or_flow_module_loads_torch() -> None:
@@ -193,7 +193,7 @@ def test_settings_are_plain_data() -> None:
     names = [name for name in modules() if name.split(".")[:2] == ["stages", "settings"]]
     assert len(names) > 10
     code = f"import json, sys, {', '.join(names)}\nprint(json.dumps(sorted(sys.modules)))"
-    done = python("-c", code)
+    process = python("-c", code)
     kept_out = {
         "polars",
         "pyarrow",
@@ -207,24 +207,24 @@ def test_settings_are_plain_data() -> None:
         "matplotlib",
     }
     kept_out |= {"storage.store", "stages.contract"}
-    assert kept_out.intersection(json.loads(done.stdout)) == set()
+    assert kept_out.intersection(json.loads(process.stdout)) == set()
 
 
 def test_no_postponed_annotations_in_flows() -> None:
-    """Prefect cannot resolve the parameter types of a deployment then."""
+    """With them, Prefect cannot resolve the parameter types of a deployment."""
     assert [name for name in importing({"__future__"}) if name.startswith("flows/")] == []
 
 
 def test_docker_is_no_package() -> None:
-    """Prefect imports the docker SDK by that name."""
+    """Prefect imports the docker SDK, which a package of that name would hide."""
     assert list((ROOT / "docker").rglob("__init__.py")) == []
 
 
 def test_every_package_is_listed() -> None:
     """A package that is not in the explicit list is missing from the installed distribution."""
     listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
-    found = {name_of(path.parent).replace("/", ".") for path in FILES}
-    assert sorted(listed) == sorted(found)
+    packages = {name_of(path.parent).replace("/", ".") for path in FILES}
+    assert sorted(listed) == sorted(packages)
     assert [name_of(path.parent) for path in FILES if not (path.parent / "__init__.py").is_file()] == []
 
 
@@ -236,8 +236,8 @@ def test_nothing_is_unpickled_or_evaluated() -> None:
     assert importing({"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}) == []
     for path in FILES:
         for call in calls(path):
-            written = ast.unparse(call.func)
-            assert written not in {"eval", "exec", "compile", "torch.load", "yaml.load"}, (
+            function = ast.unparse(call.func)
+            assert function not in {"eval", "exec", "compile", "torch.load", "yaml.load"}, (
                 f"{name_of(path)}:{call.lineno}"
             )
 

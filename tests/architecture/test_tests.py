@@ -1,4 +1,4 @@
-"""The tests' own order: groups that run in one process, and those that begin first."""
+"""The order of the tests: groups that run in one process, and groups that begin first."""
 
 from pathlib import Path
 

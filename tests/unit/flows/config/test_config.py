@@ -253,7 +253,7 @@ def test_uri_is_root_and_name() -> None:
 
 def test_iteration_zero_and_the_last_are_always_evaluated() -> None:
     config = parse_config({**changed("iterations", 5), "evaluate": {**MINIMAL["evaluate"], "every": 3}}, "x")
-    assert [number for number in range(6) if config.evaluated(number)] == [0, 3, 5]
+    assert [number for number in range(6) if config.evaluation_is_due(number)] == [0, 3, 5]
 
 
 def test_inputs_enter_by_content(tmp_path: Path) -> None:
