@@ -31,7 +31,7 @@ from rich.table import Table
 from flows.config.inputs import Policy
 from flows.config.load import load_config
 from flows.config.run import RunConfig
-from flows.reporting.plots import comparison
+from flows.reporting.plots import comparison_plot
 from flows.reporting.results import headline_benchmark, iteration_results
 from flows.run_loop import run_locally
 from storage.errors import ConfigError, SerlError, StageFailed
@@ -168,7 +168,7 @@ def _plot(arms: Sequence[Arm], iterations: int, benchmark: str) -> bytes:
         curves[arm.name] = [(number, mean(values), *t_interval(values)) for number, values in evaluations]
         low, high = arm.interval
         gains[arm.name] = (mean(arm.gains) / 100, low / 100, high / 100)
-    return comparison(curves, gains, benchmark)
+    return comparison_plot(curves, gains, benchmark)
 
 
 def main() -> int:

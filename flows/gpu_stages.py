@@ -25,7 +25,7 @@ from stages.settings import Settings
 from stages.shared_resources import Resources
 from storage.code_version import code_version
 from storage.errors import IncompatibleCode, RunBusy, SerlError
-from storage.lease import RUN, hold_lease, owner_of_run
+from storage.lease import RUN_LEASE, hold_lease, owner_of_run
 from storage.store import Store
 
 _SECONDS_BETWEEN_LOOKS = 0.5
@@ -95,7 +95,7 @@ class _RunOwner:
             return
         self._checked = now
         owner = owner_of_run(self._store)
-        if owner is not None and owner.works:
+        if owner is not None and owner.is_active:
             self._seen_at_work = now
         elif owner is None or owner.released:
             raise _RunEnded("nobody works on the run any more")
@@ -126,7 +126,7 @@ class _GpuWorkerRunner(LocalRunner):
             # Lower ranks try first: rank 0 has its trainer ready, and after an update it has less to load than others.
             if stage.uses_gpu and time.monotonic() > started + 5 * self.shard.rank:
                 try:
-                    with hold_lease(self.context.store, f"{RUN}-{stage.name}"):
+                    with hold_lease(self.context.store, f"{RUN_LEASE}-{stage.name}"):
                         return self._run_in_task(stage, inputs, settings, WorkerShard())
                 except RunBusy:
                     pass

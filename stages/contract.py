@@ -163,11 +163,11 @@ class Work:
 
     def write(self, table: str, rows: Rows) -> None:
         """Stage a whole table; readers see it when the manifest is written."""
-        self.committer.stage_table(table, rows)
+        self.committer.write_table(table, rows)
 
     def write_folder(self, name: str, folder: Path) -> None:
         """Stage a folder of files; readers see it when the manifest is written."""
-        self.committer.stage_folder(name, folder)
+        self.committer.write_folder(name, folder)
 
     def import_folder(self, name: str, folder: Path) -> None:
         """Record a folder that stays in place, so that a large model is not copied."""

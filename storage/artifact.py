@@ -1,8 +1,9 @@
 """References to a stage's outputs, and the manifests that they point to.
 
 Each stage execution has one manifest. It lists every output of that stage, is written last and is create-only, so that
-the outputs appear together or not at all. With one manifest per table, a stage that is killed between two of them and
-run again on a GPU could pair the policy of its first attempt with the optimiser state of its second.
+the outputs appear together or not at all. If each output had a manifest, a stage that is killed between two manifests
+and run again could pair the policy of its first attempt with the optimiser state of its second. On a GPU the attempts
+differ.
 """
 
 import json
@@ -31,7 +32,7 @@ class ArtifactRef(_Record):
     kind: str
     """Name of the output: a table such as "responses", or a folder such as "policy"."""
     key: str
-    """Identity of the stage execution that wrote it, 64 hex digits. It does not depend on where the run lies."""
+    """Identity of the stage execution that wrote the output, 64 hex digits. The run's location is no part of it."""
     uri: str
     """URI of the run that holds the output."""
     path: str
@@ -78,7 +79,7 @@ class Manifest(_Record):
     version: int
     """Version of the stage."""
     key: str
-    """Identity of the execution, 64 hex digits: a digest of the stage, its settings, its inputs and its seed."""
+    """Identity of the execution, 64 hex digits (see `stages.contract.stage_key`)."""
     iteration: int
     config: dict[str, Any]
     """The settings on which the outputs depend."""
@@ -108,7 +109,10 @@ def manifest_path(stage: str, iteration: int, key: str) -> str:
 
 
 def output_folder(kind: str, iteration: int, key: str) -> str:
-    """Return the folder of one output, relative to the run. Names are Hive style, so that a notebook can scan a run."""
+    """Return the folder of one output, relative to the run.
+
+    Names are Hive style (`iteration=0003`), so that Polars and DuckDB read them as columns.
+    """
     return f"{kind}/iteration={iteration:04d}/key={short(key)}"
 
 

@@ -1,9 +1,9 @@
 """A cache of weight folders on this machine's disk, for runs on S3. Equal content is downloaded once.
 
-The cache lies under `$SERL_CACHE` (`~/.cache/serl` if not set) and keeps at most `$SERL_CACHE_GB` (100). When it is
-full, the folders that were unused for longest are deleted. A folder that was used within the last hour is never
-deleted, since a process may be loading it. The name of a folder is the digest of its content, so a copy of one run
-serves every other run.
+The cache lies under `$SERL_CACHE` (`~/.cache/serl` if not set) and has at most `$SERL_CACHE_GB` gigabytes (100 if not
+set). When it is full, the folders that were unused for longest are deleted. A folder that was used within the last hour
+is kept even then, since a process may be loading it. The name of a folder is the digest of its content, so a folder
+that one run downloaded serves every other run.
 """
 
 import os
@@ -26,13 +26,13 @@ def root() -> Path:
 
 
 def holds(folder: Path) -> bool:
-    """Whether `folder` lies in the cache, where it may be deleted later."""
+    """Return whether `folder` lies in the cache, where it may be deleted later."""
     return folder.is_relative_to(root().resolve())
 
 
-def find(content: str) -> Path | None:
+def find(content_digest: str) -> Path | None:
     """Return the cached folder with this content digest and mark it as used now; None if there is none."""
-    folder = root() / content
+    folder = root() / content_digest
     try:
         os.utime(folder)
     except FileNotFoundError:
@@ -40,31 +40,31 @@ def find(content: str) -> Path | None:
     return folder
 
 
-def fill(content: str, size: int, write: Callable[[Path], None]) -> Path:
+def fill(content_digest: str, size: int, write: Callable[[Path], None]) -> Path:
     """Return the folder with this content digest, and make it first if the cache does not have it.
 
     `size`: bytes of the whole folder. `write(folder)` has to write its files into an empty folder. The folder appears
     in the cache complete or not at all, also when several processes make it at once.
     """
-    if folder := find(content):
+    if folder := find(content_digest):
         return folder
     _make_room(size)
-    partial = root() / f"{content}.{uuid.uuid4().hex}"
+    partial = root() / f"{content_digest}.{uuid.uuid4().hex}"
     partial.mkdir(parents=True)
     try:
         write(partial)
         os.utime(partial)
-        partial.rename(root() / content)
+        partial.rename(root() / content_digest)
     except OSError:
-        if not (root() / content).is_dir():  # else another process was first
+        if not (root() / content_digest).is_dir():  # else another process was first
             raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return root() / content
+    return root() / content_digest
 
 
-def adopt(content: str, folder: Path, names: Iterable[str]) -> None:
-    """Add the files `names` of a folder of this machine to the cache."""
+def adopt(content_digest: str, folder: Path, names: Iterable[str]) -> None:
+    """Add the files `names` of a folder of this machine to the cache, as hard links if possible."""
     names = list(names)
 
     def link(target: Path) -> None:
@@ -72,12 +72,12 @@ def adopt(content: str, folder: Path, names: Iterable[str]) -> None:
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             link_or_copy(folder / name, target / name)
 
-    fill(content, sum((folder / name).stat().st_size for name in names), link)
+    fill(content_digest, sum((folder / name).stat().st_size for name in names), link)
 
 
-def drop(content: str) -> None:
+def drop(content_digest: str) -> None:
     """Delete a cached folder that is damaged."""
-    shutil.rmtree(root() / content, ignore_errors=True)
+    shutil.rmtree(root() / content_digest, ignore_errors=True)
 
 
 def _make_room(size: int) -> None:

@@ -23,7 +23,10 @@ def code_version() -> str:
 
 
 def _commit(folder: Path) -> str:
-    """Return the short commit of a checkout at `folder`, with "-dirty" if files were changed; empty if unknown."""
+    """Return the commit of a checkout at `folder`, with "-dirty" if it has uncommitted changes; empty if unknown.
+
+    As `git describe` writes it: 8 digits, after the nearest annotated tag if there is one.
+    """
     if not (folder / ".git").exists():
         return os.environ.get("SERL_COMMIT", "").strip()
     if shutil.which("git") is None:

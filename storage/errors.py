@@ -12,7 +12,7 @@
         ├── CorruptArtifact    bytes differ from their digest, or a manifest cannot be read
         ├── UnknownFormat      a file was written by a later version of this software
         ├── SchemaMismatch     a table does not have the columns that its stage declares
-        ├── NotWritable        the root refuses writes (permission, disk full)
+        ├── NotWritable        the root refuses writes (permission, disk full), or cannot write create-only
         └── RunBusy            another process works on the run
 
 A message is one line: what was found, what was expected and what to do. The command line prints the message and exits
@@ -69,7 +69,7 @@ class SchemaMismatch(StorageError):
 
 
 class NotWritable(StorageError):
-    """The root refuses writes (permission, disk full)."""
+    """The root refuses writes (permission, disk full), or cannot write create-only."""
 
 
 class RunBusy(StorageError):

@@ -7,8 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-SHORT = 12
-"""Number of a key's hex digits in a path. The manifest holds all 64, so a collision is noticed."""
+SHORT_DIGITS = 12
+"""Number of hex digits of a key or digest in a path. The manifest holds all 64, so a collision is noticed."""
 
 
 def canonical_json(value: Any) -> bytes:
@@ -32,7 +32,7 @@ def digest(data: bytes) -> str:
 def digest_file(path: Path) -> str:
     """Return the sha256 of a file.
 
-    Weights are large, so it is computed once per process for a path, size and time of modification.
+    Reading weights takes long, so each process caches the result by path, size and time of modification.
     """
     stat = path.stat()
     return _digest_file(path, stat.st_size, stat.st_mtime_ns)
@@ -61,8 +61,8 @@ def derive_seed(*names: str | int) -> int:
 
 
 def short(key: str) -> str:
-    """Return the form of a key in paths.
+    """Return the form of a key in paths, such as k0123456789ab.
 
-    It starts with a `k`, so that tools that read `key=VALUE` folders never take a key of digits for a number.
+    The form starts with a `k`, so that tools that read `key=VALUE` folders never take a key of digits for a number.
     """
-    return f"k{key[:SHORT]}"
+    return f"k{key[:SHORT_DIGITS]}"

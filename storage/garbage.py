@@ -14,22 +14,23 @@ _STAGE_OUTPUT = re.compile(r"[a-z_]+/iteration=\d{4}/key=(k[0-9a-f]{12})/")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Garbage:
-    """One file that may be deleted."""
+    """One file, or one unfinished upload to S3, that may be deleted."""
 
     path: str
     bytes: int
     reason: str
-    upload: str | None = None
-    """Id of an unfinished upload to S3; None for a file. S3 charges for both."""
+    upload_id: str | None = None
+    """Id of the unfinished upload; None for a file. S3 charges for both."""
 
 
 def find_garbage(store: Store, next_key: str | None) -> list[Garbage]:
-    """Return every file of a run that may be deleted.
+    """Return every file and unfinished upload of a run that may be deleted.
 
-    `next_key` is the key of the stage that a resumed run does next: the run will use the parts of it that exist.
+    `next_key` is the key of the stage that a resumed run executes next, None if the run is finished. The existing parts
+    of that stage are no garbage, because the resumed run uses them.
 
-    Hold the run's lease meanwhile, since no manifest lists a file that is being written. Raises CorruptArtifact for a
-    damaged manifest, because the files that it listed would be taken for garbage.
+    Hold the run's lease meanwhile, since no manifest lists a file that is being written. Raises CorruptArtifact or
+    UnknownFormat if a manifest cannot be read, because the files that it lists would be taken for garbage.
     """
     sizes = store.listing()
     listed_files: set[str] = set()
@@ -47,17 +48,17 @@ def find_garbage(store: Store, next_key: str | None) -> list[Garbage]:
         if path not in listed_files and (reason := _reason(path, finished_keys, next_key)):
             garbage.append(Garbage(path=path, bytes=size, reason=reason))
     return garbage + [
-        Garbage(path=path, bytes=size, reason="an upload that was never finished", upload=upload)
-        for path, size, upload in store.unfinished_uploads()
+        Garbage(path=path, bytes=size, reason="an upload that was never finished", upload_id=upload_id)
+        for path, size, upload_id in store.unfinished_uploads()
     ]
 
 
 def remove_garbage(store: Store, garbage: list[Garbage]) -> None:
     """Delete the files and unfinished uploads that `find_garbage` returned."""
-    store.remove(item.path for item in garbage if item.upload is None)
+    store.remove(item.path for item in garbage if item.upload_id is None)
     for item in garbage:
-        if item.upload is not None:
-            store.abort_upload(item.path, item.upload)
+        if item.upload_id is not None:
+            store.abort_upload(item.path, item.upload_id)
 
 
 def _reason(path: str, finished_keys: set[str], next_key: str | None) -> str | None:

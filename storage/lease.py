@@ -22,47 +22,50 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from storage.errors import MissingArtifact, RunBusy, StorageError
 from storage.store import Store
 
-RUN = "lease"
+RUN_LEASE = "lease"
 """Name of the lease on the whole run, and the folder that holds its files."""
 EXPIRES_SECONDS = 60.0
 RENEW_SECONDS = 15.0
 
 
 class Owner(BaseModel):
-    """The owner of a lease, as its file records it. Times are seconds since the epoch."""
+    """The owner of a lease, as the lease's file records it. Times are seconds since the epoch.
 
-    model_config = ConfigDict(frozen=True)
+    Aliases are the names in the file. They stay as they are, because other versions of this software read the file.
+    """
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True, serialize_by_alias=True)
 
     id: str
     """A random id, so that a process recognises its own file."""
     host: str
-    place: str
+    process_space: str = Field(alias="place")
     """Boot id and process namespace of the machine, within which process numbers are unique; empty if unknown."""
     process: int
     """Process number."""
-    born: str
+    process_start: str = Field(alias="born")
     """Start time of the process in clock ticks since boot, as text. A later process of the same number has another."""
-    since: float
-    renewed: float
+    acquired_at: float = Field(alias="since")
+    renewed_at: float = Field(alias="renewed")
     released: bool = False
 
     @property
-    def works(self) -> bool:
-        """Whether the owner is still at work.
+    def is_active(self) -> bool:
+        """Whether the owner still holds the lease: it has not released it, and its process is alive.
 
-        If the owner ran in this machine's current boot and process namespace: whether its process is alive. Otherwise:
-        whether it renewed its lease within the last minute.
+        If the owner ran in this machine's current boot and process namespace, /proc tells whether the process is alive.
+        Otherwise a process counts as alive if it renewed its lease within the last minute.
         """
         if self.released:
             return False
-        if self.place and self.place == _place():
-            return bool(self.born) and self.born == _born(self.process)
-        return time.time() - self.renewed < EXPIRES_SECONDS
+        if self.process_space and self.process_space == _process_space():
+            return bool(self.process_start) and self.process_start == _process_start(self.process)
+        return time.time() - self.renewed_at < EXPIRES_SECONDS
 
 
 class Lease:
@@ -81,7 +84,7 @@ class Lease:
     def check(self) -> None:
         """Raise RunBusy if another process has taken the lease.
 
-        For example, this machine was suspended for more than a minute.
+        That can happen if this machine was suspended for more than a minute.
         """
         if self._taken_by:
             raise _busy(self._store, self._name, self._taken_by)
@@ -99,7 +102,7 @@ class Lease:
     def _renew(self) -> None:
         while not self._ended.wait(RENEW_SECONDS):
             with suppress(StorageError):  # the lease expires only after four missed renewals
-                self._write(renewed=time.time())
+                self._write(renewed_at=time.time())
                 number, owner = _newest(self._store, self._name)
                 if number > self._number:
                     self._taken_by = owner
@@ -110,17 +113,22 @@ class Lease:
 
 
 @contextmanager
-def hold_lease(store: Store, name: str = RUN) -> Iterator[Lease]:
+def hold_lease(store: Store, name: str = RUN_LEASE) -> Iterator[Lease]:
     """Take the lease `name` for the duration of a `with` block. Raises RunBusy if another process holds it.
 
-    `name` is `RUN`, or "lease-" and a stage's name.
+    `name`: "lease" for the whole run, "lease-STAGE" for one stage.
     """
     now = time.time()
     process = os.getpid()
     owner = Owner(
-        id=uuid.uuid4().hex, host=platform.node(), place=_place(), process=process, born=_born(process), since=now,
-        renewed=now,
-    )  # fmt: skip
+        id=uuid.uuid4().hex,
+        host=platform.node(),
+        process_space=_process_space(),
+        process=process,
+        process_start=_process_start(process),
+        acquired_at=now,
+        renewed_at=now,
+    )
     lease = Lease(store, name, _take(store, name, owner), owner)
     try:
         yield lease
@@ -131,20 +139,20 @@ def hold_lease(store: Store, name: str = RUN) -> Iterator[Lease]:
 def check_free(store: Store) -> None:
     """Raise RunBusy if a process works on the run."""
     owner = owner_of_run(store)
-    if owner and owner.works:
-        raise _busy(store, RUN, owner)
+    if owner and owner.is_active:
+        raise _busy(store, RUN_LEASE, owner)
 
 
 def owner_of_run(store: Store) -> Owner | None:
-    """Return the process that works on the run, or was the last to do so; None if no lease file can be read."""
-    return _newest(store, RUN)[1]
+    """Return the owner of the run's newest lease, who may have released it; None if no lease file can be read."""
+    return _newest(store, RUN_LEASE)[1]
 
 
 def _take(store: Store, name: str, owner: Owner) -> int:
     """Take a lease for `owner` and return the number of its file. Raises RunBusy if another process holds it."""
     while True:
         number, previous = _newest(store, name)
-        if previous and previous.works:
+        if previous and previous.is_active:
             raise _busy(store, name, previous)
         number += 1
         store.create(_path(name, number), owner.model_dump_json().encode())
@@ -181,17 +189,17 @@ def _path(name: str, number: int) -> str:
 def _busy(store: Store, name: str, owner: Owner) -> RunBusy:
     """Return the error that names the owner of a lease."""
     now = time.time()
-    leased = store.uri if name == RUN else f"{name.removeprefix(f'{RUN}-')} of {store.uri}"
+    acquired = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(owner.acquired_at))
+    leased = store.uri if name == RUN_LEASE else f"{name.removeprefix(f'{RUN_LEASE}-')} of {store.uri}"
     return RunBusy(
-        f"{leased} is being worked on by {owner.host} (process {owner.process}) since "
-        f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(owner.since))}; its lease is {now - owner.since:.0f} s "
-        f"old, renewed {now - owner.renewed:.0f} s ago. Wait for it or stop it; if that machine has failed, the lease "
-        f"expires {EXPIRES_SECONDS:.0f} s after it was last renewed"
+        f"{leased} is being worked on by {owner.host} (process {owner.process}) since {acquired}; "
+        f"its lease is {now - owner.acquired_at:.0f} s old, renewed {now - owner.renewed_at:.0f} s ago. Wait for it or "
+        f"stop it; if that machine has failed, the lease expires {EXPIRES_SECONDS:.0f} s after it was last renewed"
     )
 
 
-def _place() -> str:
-    """Return boot id and process namespace of this machine (see `Owner.place`); empty if /proc cannot be read."""
+def _process_space() -> str:
+    """Return the `Owner.process_space` of this process; empty if /proc cannot be read."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot} {os.readlink('/proc/self/ns/pid')}"
@@ -199,7 +207,7 @@ def _place() -> str:
         return ""
 
 
-def _born(process: int) -> str:
+def _process_start(process: int) -> str:
     """Return the start time of a process in ticks since boot; empty if the process does not exist or is dead."""
     try:
         fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()

@@ -35,7 +35,7 @@ class LocalFolder:
         target = self.root / path
         target.unlink(missing_ok=True)
         for folder in target.parents:
-            if folder == self.root or not _removed(folder):
+            if folder == self.root or not _remove_if_empty(folder):
                 break
 
     def read(self, path: str, start: int = 0, stop: int | None = None) -> bytes:
@@ -68,7 +68,7 @@ class LocalFolder:
     def unfinished_uploads(self) -> list[tuple[str, int, str]]:
         return []
 
-    def abort_upload(self, path: str, upload: str) -> None:
+    def abort_upload(self, path: str, upload_id: str) -> None:
         """Do nothing: nothing is uploaded."""
 
     def explain(self, error: Exception) -> str:
@@ -147,8 +147,8 @@ def _make_folder(folder: Path) -> None:
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from None
 
 
-def _removed(folder: Path) -> bool:
-    """Remove a folder if it is empty, and return whether it was removed."""
+def _remove_if_empty(folder: Path) -> bool:
+    """Remove a folder if it is empty. Return whether it was removed."""
     try:
         folder.rmdir()
     except OSError:

@@ -50,7 +50,7 @@ class Memory:
     def unfinished_uploads(self) -> list[tuple[str, int, str]]:
         return []
 
-    def abort_upload(self, path: str, upload: str) -> None:
+    def abort_upload(self, path: str, upload_id: str) -> None:
         """Do nothing: nothing is uploaded."""
 
     def explain(self, error: Exception) -> str:

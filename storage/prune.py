@@ -1,7 +1,7 @@
 """Pruning: folders of old weights are deleted, as the setting `keep` says.
 
-Before the files are deleted, a tombstone file is written. It tells a pruned output from a lost one. The manifest keeps
-its record of the files and their digests, and the stage still counts as done.
+Before the files are deleted, a tombstone file is written. It shows later that the files were pruned and not lost. The
+manifest still lists the files with their digests, and the stage still counts as done.
 """
 
 from storage.artifact import Manifest, manifest_path
@@ -16,12 +16,15 @@ def tombstone_path(manifest: Manifest, kind: str) -> str:
 
 
 def is_pruned(store: Store, manifest: Manifest, kind: str) -> bool:
-    """Whether output `kind` was pruned. Tables never are."""
+    """Return whether output `kind` was pruned. Tables never are."""
     return manifest.outputs[kind].folder is not None and store.exists(tombstone_path(manifest, kind))
 
 
 def prune(store: Store, manifest: Manifest, kind: str) -> int:
-    """Prune a folder and return the bytes that it had. An imported folder is left alone and counts 0."""
+    """Write the tombstone of a folder, delete its files and return the number of bytes that they had.
+
+    Do nothing and return 0 for a table, and for a folder that was imported without a copy.
+    """
     output = manifest.outputs[kind]
     if output.folder is None or output.folder.startswith("/"):
         return 0

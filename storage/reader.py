@@ -53,10 +53,10 @@ def read_file(store: Store, file: StoredFile) -> bytes:
 
 
 def read_folder(ref: ArtifactRef) -> Path:
-    """Return a local folder with the files that `ref` points to, checked.
+    """Return a local folder with the files that `ref` points to, after a check of their digests.
 
     From S3 a folder is downloaded into the cache, once per machine and content. Raises Pruned if the folder was pruned,
-    MissingArtifact and CorruptArtifact as `read_file` does.
+    MissingArtifact if `ref` points to a table, and MissingArtifact and CorruptArtifact as `read_file` does.
     """
     store, manifest, output = output_of(ref)
     if output.folder is None:
@@ -72,7 +72,7 @@ def read_folder(ref: ArtifactRef) -> Path:
         for name, file in files.items():
             check_local(store, file, folder / name)
         return folder
-    content = digest_files([(name.as_posix(), file.sha256) for name, file in files.items()])
+    content_digest = digest_files([(name.as_posix(), file.sha256) for name, file in files.items()])
 
     def download(target: Path) -> None:
         for name, file in files.items():
@@ -82,14 +82,14 @@ def read_folder(ref: ArtifactRef) -> Path:
                 raise _missing(store, file) from None
             check_local(store, file, target / name)
 
-    cached = cache.find(content)
+    cached = cache.find(content_digest)
     if cached and any(not _is_whole(file, cached / name) for name, file in files.items()):
-        cache.drop(content)
-    return cache.fill(content, sum(file.bytes for file in output.files), download)
+        cache.drop(content_digest)
+    return cache.fill(content_digest, sum(file.bytes for file in output.files), download)
 
 
 def check_sizes(store: Store, manifest: Manifest) -> None:
-    """Raise MissingArtifact or CorruptArtifact unless every file exists with its size, or was pruned."""
+    """Raise MissingArtifact or CorruptArtifact unless every file exists with its recorded size, or was pruned."""
     for kind, output in manifest.outputs.items():
         for file in output.files:
             size = _size(store, file)

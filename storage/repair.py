@@ -1,8 +1,8 @@
 """Finding the damage in a run and setting it aside, so that exactly the damaged outputs are computed again.
 
 Every file that a manifest lists is read and compared with its digest. A damaged file is removed, and the manifest of
-its stage is moved to `damaged/`. A stage without a manifest is not done, so the next run computes it again. It uses the
-parts of the stage that are undamaged.
+its stage is moved to `damaged/`. A stage without a manifest is not done, so the next run computes it again, except for
+the parts that are undamaged.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -24,12 +24,12 @@ Progress = Callable[[int, int, str], None]
 class Damage:
     """One damaged file or manifest."""
 
-    what: str
+    message: str
     """A line for the user that says what is damaged and how."""
     manifest: str | None
     """Path of the manifest that lists the file, or is itself damaged; None for a part of an unfinished stage."""
     file: str | None
-    """Path of the damaged file, relative to the run; None if only the manifest has to be removed."""
+    """Path of the damaged file, relative to the run; None for a damaged manifest or imported file."""
 
 
 def find_damage(store: Store, progress: Progress) -> Iterator[Damage]:
@@ -43,11 +43,12 @@ def find_damage(store: Store, progress: Progress) -> Iterator[Damage]:
         try:
             manifest = read_manifest(store, path)
         except (CorruptArtifact, UnknownFormat) as error:
-            yield Damage(what=str(error), manifest=path, file=None)
+            yield Damage(message=str(error), manifest=path, file=None)
             continue
         for kind in manifest.outputs:
             for file, damage in check_output(store, manifest, kind):
-                yield Damage(what=str(damage), manifest=path, file=None if file.path.startswith("/") else file.path)
+                path_in_run = None if file.path.startswith("/") else file.path
+                yield Damage(message=str(damage), manifest=path, file=path_in_run)
     for path in sizes:
         if f"/key={short('')}" in path and path.split("/key=", 1)[1].split("/", 1)[0] not in finished_keys:
             yield from _damaged_part(store, path)
@@ -64,16 +65,16 @@ def _damaged_part(store: Store, path: str) -> Iterator[Damage]:
         elif path.endswith("/plan.json"):
             tables.parse_plan(store.read(path))
     except ValueError as error:  # pa.ArrowInvalid is a ValueError
-        yield Damage(what=f"{store.uri}/{path} cannot be read: {error}", manifest=None, file=path)
+        yield Damage(message=f"{store.uri}/{path} cannot be read: {error}", manifest=None, file=path)
 
 
 def set_aside(store: Store, damages: Sequence[Damage]) -> list[str]:
     """Remove damaged files and move the manifests of their stages to `damaged/`.
 
-    If such a stage reads weights that were pruned, the manifests of the stages that made those are moved as well.
+    If such a stage reads weights that were pruned, the manifests of the stages that made these weights are moved too.
     Returns one line per stage that the next run will compute again.
     """
-    manifests = {path: _readable(store, path) for path in store.listing("manifests")}
+    manifests = {path: _manifest_or_none(store, path) for path in store.listing("manifests")}
     path_of_key = {manifest.key: path for path, manifest in manifests.items() if manifest}
     recomputed = list(dict.fromkeys(damage.manifest for damage in damages if damage.manifest))
     reasons = dict.fromkeys(recomputed, "damaged")
@@ -98,7 +99,7 @@ def set_aside(store: Store, damages: Sequence[Damage]) -> list[str]:
 def _pruned_inputs(
     store: Store, manifest: Manifest, manifests: dict[str, Manifest | None], path_of_key: dict[str, str]
 ) -> Iterator[tuple[str, str]]:
-    """Yield (kind, path of the manifest of the stage that made it) of the inputs of a stage that were pruned."""
+    """Yield each pruned input of a stage, as (kind, path of the manifest of the stage that made it)."""
     for identity in manifest.inputs.values():
         kind, key = identity.split(":", 1)
         producer = manifests.get(path_of_key.get(key, ""))
@@ -106,8 +107,8 @@ def _pruned_inputs(
             yield kind, path_of_key[key]
 
 
-def _readable(store: Store, path: str) -> Manifest | None:
-    """Return the manifest at `path`, None if it cannot be read."""
+def _manifest_or_none(store: Store, path: str) -> Manifest | None:
+    """Return the manifest at `path`; None if it cannot be read."""
     try:
         return read_manifest(store, path)
     except StorageError:

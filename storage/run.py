@@ -41,7 +41,7 @@ class Revision(BaseModel):
     iterations: dict[int, dict[str, str]]
     """Iteration -> stage name -> path of the stage's manifest."""
     breaches: tuple[dict[str, Any], ...] = ()
-    """The watchdog's findings, in order."""
+    """The bounds that the watchdog found breached, in order (fields of `flows.watchdog.Breach`)."""
 
 
 class Run:
@@ -97,7 +97,7 @@ class Run:
         return self.manifests(iteration)[self._stage_of(kind, iteration)].refs(self.store)[kind]
 
     def table(self, name: str, iteration: int | None = None) -> pl.DataFrame:
-        """Return a table of one iteration, or without `iteration` of all, with a column `iteration` in front.
+        """Return a table of one iteration. Without `iteration`: of all iterations, with a column `iteration` in front.
 
         Raises MissingArtifact when the iteration, or every iteration, lacks the table.
         """
@@ -137,12 +137,15 @@ class Run:
 
     @property
     def newest_good(self) -> int:
-        """The newest iteration; if the watchdog stopped the run, the last one that it found good; -1 without any."""
+        """The newest iteration; -1 if none is finished.
+
+        If the watchdog stopped the run: the iteration of the last good policy, if there was a good one.
+        """
         last_good = [breach["last_good"] for breach in self.revision.breaches if breach["action"] == "stop"]
         return last_good[-1] if last_good and last_good[-1] is not None else max(self.iterations, default=-1)
 
     def _has(self, name: str, iteration: int) -> bool:
-        """Whether an iteration has the table `name`."""
+        """Return whether an iteration has the table `name`."""
         if name in _TABLES_WITHOUT_MANIFEST:
             return bool(self.store.names(f"{name}/iteration={iteration:04d}"))
         return any(name in manifest.outputs for manifest in self.manifests(iteration).values())
@@ -183,7 +186,7 @@ def open_run(uri: str) -> Run:
 
 
 def newest_revision(store: Store) -> Revision | None:
-    """Return the current state of the run, None if it has not been started.
+    """Return the current state of the run; None if the run has not been started.
 
     Raises CorruptArtifact when the newest revision is damaged.
     """

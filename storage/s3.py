@@ -1,9 +1,8 @@
 """A prefix of an S3 bucket as a root, through s3fs: which requests are retried, and what errors mean.
 
 Two libraries retry by themselves: botocore sends a request up to ten times if it failed or was throttled, and s3fs
-repeats a read whose body was cut short. Two failures pass through both, a listing cut short and a conflict of two
-conditional writes; this module retries them. Every operation may be repeated, because a write is create-only or has
-only one writer.
+repeats a read whose body was cut short. Neither retries a listing that was cut short or a conflict of two conditional
+writes; this module does. Every operation may be repeated, because a write is create-only or has only one writer.
 """
 
 import errno
@@ -23,8 +22,8 @@ from storage.errors import StorageError
 
 _T = TypeVar("_T")
 
-_ONE_PUT = 5 * 2**30
-"""Bytes; s3fs splits a write of more than half of this into pieces, and some stores ignore create-only for pieces."""
+_CHUNK_BYTES = 5 * 2**30
+"""With chunks this large, s3fs splits no write of less than 5 GiB. Some stores ignore create-only for split writes."""
 _ATTEMPTS = 6
 _TEMPORARY = (errno.EREMOTEIO, errno.EBUSY, errno.EIO)
 """Codes that s3fs gives to HTTP 500 and 503 and to errors that it does not know, such as a conflict of two writes."""
@@ -47,9 +46,9 @@ class S3Prefix:
         self._fs = _file_system(attempts=10)
 
     def create(self, path: str, data: bytes) -> bool:
-        """Write with one conditional PUT. Return False if an object exists, perhaps our own whose answer was lost."""
+        """Write with one conditional PUT. Return False if an object exists; this call may have written it itself."""
         try:
-            self._retry(lambda: self._fs.pipe_file(self._path(path), data, mode="create", chunksize=_ONE_PUT))
+            self._retry(lambda: self._fs.pipe_file(self._path(path), data, mode="create", chunksize=_CHUNK_BYTES))
         except FileExistsError:
             return False
         except OSError as error:
@@ -67,7 +66,8 @@ class S3Prefix:
             try:
                 self._fs.put_file(str(source), self._path(path))
             except self.failures:
-                # The request that ends an upload is sent again if its answer was lost, and fails: the upload is over.
+                # If the answer to the request that ends an upload was lost, the request is sent again. The second one
+                # fails because the upload has ended.
                 if not self._holds(path, size):
                     raise
 
@@ -75,7 +75,7 @@ class S3Prefix:
             self._retry(put)
 
     def replace(self, path: str, data: bytes) -> None:
-        self._retry(lambda: self._fs.pipe_file(self._path(path), data, chunksize=_ONE_PUT))
+        self._retry(lambda: self._fs.pipe_file(self._path(path), data, chunksize=_CHUNK_BYTES))
 
     def remove(self, path: str) -> None:
         self._retry(lambda: self._fs.rm_file(self._path(path)))  # S3 gives no error if the object does not exist
@@ -120,17 +120,17 @@ class S3Prefix:
         prefix = f"{self.prefix}/" if self.prefix else ""
         request = {"Bucket": self.bucket, "Prefix": prefix}
         uploads = self._retry(lambda: self._fs.call_s3("list_multipart_uploads", **request)).get("Uploads", [])
-        return [(upload["Key"][len(prefix) :], self._uploaded(upload), upload["UploadId"]) for upload in uploads]
+        return [(upload["Key"][len(prefix) :], self._uploaded_bytes(upload), upload["UploadId"]) for upload in uploads]
 
-    def _uploaded(self, upload: dict[str, str]) -> int:
-        """Return the bytes of the pieces that have arrived."""
+    def _uploaded_bytes(self, upload: dict[str, str]) -> int:
+        """Return the number of bytes that have arrived."""
         request = {"Bucket": self.bucket, "Key": upload["Key"], "UploadId": upload["UploadId"]}
         answer = self._retry(lambda: self._fs.call_s3("list_parts", **request))
         return sum(part["Size"] for part in answer.get("Parts", []))
 
-    def abort_upload(self, path: str, upload: str) -> None:
+    def abort_upload(self, path: str, upload_id: str) -> None:
         key = f"{self.prefix}/{path}" if self.prefix else path
-        request = {"Bucket": self.bucket, "Key": key, "UploadId": upload}
+        request = {"Bucket": self.bucket, "Key": key, "UploadId": upload_id}
         try:
             self._retry(lambda: self._fs.call_s3("abort_multipart_upload", **request))
         except FileNotFoundError:  # an earlier request of ours deleted it and its answer was lost
@@ -147,7 +147,7 @@ class S3Prefix:
         return f"{reason}; what was committed is intact, run the same command again"
 
     def _path(self, path: str) -> str:
-        """Return the path as s3fs takes it: bucket/prefix/path."""
+        """Return a path in the form that s3fs expects: bucket/prefix/path."""
         return f"{self._root}/{path}" if path else self._root
 
     def _exists(self, path: str) -> bool:
@@ -173,9 +173,9 @@ class S3Prefix:
 
 
 def _is_below(name: str, prefix: str) -> bool:
-    """Whether `name`, as s3fs lists it, is a file or folder below `prefix`, which ends with a slash.
+    """Return whether `name`, as s3fs lists it, is a file or folder below `prefix`, which ends with a slash.
 
-    s3fs lists two entries that are not. One is the folder itself, as a file of 0 bytes, when the folder's first object
+    s3fs may list two other entries. One is the folder itself, as a file of 0 bytes, when the folder's first object
     appears between two requests of one `find`. The other is the empty object "folder/" with which web consoles make
     a folder.
     """
@@ -198,7 +198,7 @@ def _file_system(attempts: int) -> Any:
 
 
 def _is_temporary(error: Exception) -> bool:
-    """Whether the same request may succeed later.
+    """Return whether the same request may succeed later.
 
     False for a host that cannot be reached: botocore has already retried long enough.
     """

@@ -22,8 +22,8 @@ from storage.memory import Memory
 
 RANGE_BYTES = 32 * 2**20
 """Size of the ranges in which large files are read."""
-PARALLEL = 8
-"""Number of ranges that are read at the same time."""
+PARALLEL_READS = 8
+"""Number of ranges that are read at the same time. Of small files, four times as many are."""
 
 
 class Backend(Protocol):
@@ -59,8 +59,9 @@ class Backend(Protocol):
         """Delete the file at `path`. A file that does not exist is no error: a removal may be repeated."""
 
     def read(self, path: str, start: int = 0, stop: int | None = None) -> bytes:
-        """Return the bytes of `path` from `start` up to `stop`, or to the end. Ranges let large files be read in
-        parallel.
+        """Return the bytes of `path` from `start` up to `stop`, by default to the end.
+
+        Large files are read in parallel ranges.
         """
 
     def size(self, path: str) -> int:
@@ -70,7 +71,10 @@ class Backend(Protocol):
         """Return the names of files and folders directly under `folder`, in any order; none if it does not exist."""
 
     def listing(self, folder: str) -> dict[str, int]:
-        """Return path -> bytes of all files under `folder`, at any depth. One call, since S3 lists 1,000 a request."""
+        """Return path -> number of bytes of all files under `folder`, at any depth.
+
+        A walk by `names` and `size` would send a request to S3 for each file; a listing sends one per 1,000 files.
+        """
 
     def check_reachable(self) -> None:
         """Raise StorageError, or one of `failures`, within seconds if the root cannot be reached."""
@@ -81,8 +85,8 @@ class Backend(Protocol):
         They are no files, so no listing shows them, but S3 charges for them.
         """
 
-    def abort_upload(self, path: str, upload: str) -> None:
-        """Delete the unfinished upload with id `upload`. An upload that does not exist is no error."""
+    def abort_upload(self, path: str, upload_id: str) -> None:
+        """Delete an unfinished upload. An upload that does not exist is no error."""
 
     def explain(self, error: Exception) -> str:
         """Return one line for the user: what failed, and what to do about it. `error` is one of `failures`."""
@@ -139,7 +143,7 @@ class Store:
             self._backend.create_from_file(path, source)
 
     def replace(self, path: str, data: bytes) -> None:
-        """Write `data` at `path`, over an earlier file if one exists. For leases and plots, never for artifacts."""
+        """Write `data` at `path`, over an earlier file if one exists. For leases and reports, never for artifacts."""
         with self._explained("write", path):
             self._backend.replace(path, data)
 
@@ -149,17 +153,17 @@ class Store:
             with self._explained("remove", path):
                 self._backend.remove(path)
 
-    def abort_upload(self, path: str, upload: str) -> None:
+    def abort_upload(self, path: str, upload_id: str) -> None:
         """Delete an upload of `unfinished_uploads`, by its path and id."""
         with self._explained("remove", path):
-            self._backend.abort_upload(path, upload)
+            self._backend.abort_upload(path, upload_id)
 
     # Reading
 
     def read(self, path: str, size: int | None = None) -> bytes:
-        """Return the bytes of the file at `path`. With a large `size`, its bytes, it is read in parallel ranges.
+        """Return the bytes of the file at `path`. Raises MissingArtifact when the file does not exist.
 
-        Raises MissingArtifact when the file does not exist.
+        `size`: number of bytes of the file, if known. On S3 a file of more than `RANGE_BYTES` is then read in parallel.
         """
         with self._explained("read", path):
             if self.is_local or size is None or size <= RANGE_BYTES:
@@ -185,16 +189,16 @@ class Store:
         if self.is_local:
             contents = [read(path) for path in paths]
         else:
-            with ThreadPoolExecutor(4 * PARALLEL) as pool:
+            with ThreadPoolExecutor(4 * PARALLEL_READS) as pool:
                 contents = list(pool.map(read, paths))
         return {path: data for path, data in zip(paths, contents, strict=True) if data is not None}
 
     def exists(self, path: str) -> bool:
-        """Whether a file exists at `path`."""
+        """Return whether a file exists at `path`."""
         return self.size(path) is not None
 
     def size(self, path: str) -> int | None:
-        """Return the bytes of the file at `path`, None if it does not exist."""
+        """Return the number of bytes of the file at `path`; None if the file does not exist."""
         try:
             with self._explained("read", path):
                 return self._backend.size(path)
@@ -207,7 +211,7 @@ class Store:
             return sorted(self._backend.names(folder))
 
     def listing(self, folder: str = "") -> dict[str, int]:
-        """Return path -> bytes of every file under `folder`, sorted. On S3 that takes one request per 1,000 files."""
+        """Return path -> size of every file under `folder`, sorted. On S3 that takes one request per 1,000 files."""
         with self._explained("read", folder):
             return dict(sorted(self._backend.listing(folder).items()))
 
@@ -237,9 +241,9 @@ class Store:
 
     def chunks(self, path: str, size: int) -> Iterator[bytes]:
         """Yield the `size` bytes of the file at `path` in order, with at most a few hundred MB in memory."""
-        batch = PARALLEL * RANGE_BYTES
+        batch = PARALLEL_READS * RANGE_BYTES
         for start in range(0, size, batch):
-            with self._explained("read", path), ThreadPoolExecutor(PARALLEL) as pool:
+            with self._explained("read", path), ThreadPoolExecutor(PARALLEL_READS) as pool:
                 ranges = _ranges(start, min(start + batch, size))
                 yield from list(pool.map(lambda part: self._backend.read(path, *part), ranges))
 
@@ -261,7 +265,7 @@ class Store:
             self._backend.check_reachable()
 
     def check_writable(self) -> None:
-        """Raise NotWritable unless small files can be created under the root, each once."""
+        """Raise NotWritable unless a file can be created under the root, and cannot be created a second time."""
         probe = f".tmp/probe-{uuid.uuid4().hex}"
         with self._explained("write", ""):
             self._backend.create(probe, b"first")
@@ -288,10 +292,10 @@ class Store:
 
 
 class Snapshot(Store):
-    """A store with the sizes and contents that `Store.snapshot` read.
+    """A store that answers from the sizes and contents that `Store.snapshot` read.
 
-    Thousands of lookups then need no further request to S3. Files outside the folders of the snapshot are still read
-    from the store.
+    Thousands of lookups then need no further request to S3. The content of files outside the folders of the snapshot
+    is still read from the store.
     """
 
     def __init__(self, store: Store, sizes: Mapping[str, int], contents: Mapping[str, bytes]) -> None:
@@ -315,8 +319,8 @@ class Snapshot(Store):
 
 
 def _in_ranges(size: int, fetch: Callable[[int, int], None]) -> None:
-    """Call `fetch(start, stop)` for ranges that cover `size` bytes, `PARALLEL` at a time."""
-    pool = ThreadPoolExecutor(PARALLEL)
+    """Call `fetch(start, stop)` for ranges that cover `size` bytes, `PARALLEL_READS` at a time."""
+    pool = ThreadPoolExecutor(PARALLEL_READS)
     try:
         for future in [pool.submit(fetch, *part) for part in _ranges(0, size)]:
             future.result()

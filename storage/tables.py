@@ -27,7 +27,7 @@ def make_table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table
     """Return rows as an Arrow table of exactly `schema`.
 
     Raises SchemaMismatch if a row lacks a column, has one too many, holds a float for an integer, or holds a value that
-    Arrow cannot convert to the column's type. `check_schema` refuses nulls.
+    Arrow cannot convert to the column's type. Nulls are not checked here; `check_schema` does that.
     """
     expected = set(schema.names)
     for index, row in enumerate(rows):
@@ -97,8 +97,8 @@ def decode(data: bytes) -> pa.Table:
 def count_rows(data: bytes, *, check: bool = False) -> int:
     """Return the number of rows of a Parquet file, from its footer.
 
-    With `check`, all data are read and compared with their checksums. Raises ValueError when `data` is not a Parquet
-    file or is damaged.
+    With `check`, the whole content is read and compared with its checksums. Raises ValueError when `data` is not a
+    Parquet file or is damaged.
     """
     try:
         if check:

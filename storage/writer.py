@@ -1,8 +1,8 @@
 """Writing a stage's outputs: whole tables, tables in parts, folders of weights, and the timing of the execution.
 
 A part is written completely, once and create-only, so a part that exists is done. The path of a whole table or folder
-contains its digest. The bytes of a second attempt, which may differ on a GPU, can therefore never mix with those that
-a killed first attempt left.
+contains its digest. On a GPU a second attempt may compute other bytes than a killed first attempt left. A part, whole
+table or folder never holds bytes of both.
 """
 
 import os
@@ -19,7 +19,7 @@ import pyarrow as pa
 from storage import cache, tables
 from storage.artifact import Manifest, Output, StoredFile, output_folder, repair_hint
 from storage.errors import CorruptArtifact, StorageError
-from storage.fingerprint import SHORT, canonical_json, digest, digest_file, digest_files
+from storage.fingerprint import SHORT_DIGITS, canonical_json, digest, digest_file, digest_files
 from storage.reader import read_parts
 from storage.store import Store
 
@@ -43,9 +43,9 @@ TIMINGS = pa.schema(
 
 
 class Committer:
-    """Writes and collects the outputs of one stage execution. They count once a manifest lists them.
+    """Writes and collects the outputs of one stage execution. No reader sees them until a manifest lists them.
 
-    `schemas`: table name -> schema, and `folders`: names, both as the stage declares them.
+    `schemas` (table name -> schema) and `folders` (names) are the outputs that the stage declares.
     """
 
     def __init__(
@@ -60,18 +60,18 @@ class Committer:
         self._existing_parts: set[str] = set()
         self._whole_outputs: dict[str, Output] = {}
 
-    def stage_table(self, table: str, rows: Rows) -> None:
+    def write_table(self, table: str, rows: Rows) -> None:
         """Write a whole table. Raises SchemaMismatch when the rows do not fit the declared schema."""
         data = self._encode(table, rows)
-        path = f"{self._output_folders[table]}/part-00000-{digest(data)[:SHORT]}.parquet"
+        path = f"{self._output_folders[table]}/part-00000-{digest(data)[:SHORT_DIGITS]}.parquet"
         self.store.create(path, data)
-        self._whole_outputs[table] = self._table(table, [_stored(path, data)])
+        self._whole_outputs[table] = self._table_output(table, [_stored(path, data)])
 
-    def stage_folder(self, name: str, folder: Path) -> None:
+    def write_folder(self, name: str, folder: Path) -> None:
         """Store the files of `folder`. Do not write to them afterwards: they may be linked."""
         digests = {file: digest_file(folder / file) for file in files_under(folder)}
-        content = digest_files(list(digests.items()))
-        target = f"{self._output_folders[name]}/{content[:SHORT]}"
+        content_digest = digest_files(list(digests.items()))
+        target = f"{self._output_folders[name]}/{content_digest[:SHORT_DIGITS]}"
         stored = []
         for file, sha256 in digests.items():
             self.store.create_from_file(f"{target}/{file}", folder / file)
@@ -79,7 +79,7 @@ class Committer:
             stored.append(StoredFile(path=f"{target}/{file}", bytes=size, sha256=sha256))
         self._whole_outputs[name] = Output(files=tuple(stored), folder=target)
         if not self.store.is_local:
-            cache.adopt(content, folder, digests)  # the next stage on this machine reads it without a download
+            cache.adopt(content_digest, folder, digests)  # the next stage on this machine reads it without a download
 
     def import_folder(self, name: str, folder: Path) -> None:
         """Record a user's folder by its absolute path, without a copy.
@@ -88,7 +88,7 @@ class Committer:
         """
         folder = folder.resolve()
         if not self.store.is_local or cache.holds(folder):
-            self.stage_folder(name, folder)
+            self.write_folder(name, folder)
             return
         stored = tuple(
             StoredFile(path=str(folder / file), bytes=(folder / file).stat().st_size, sha256=digest_file(folder / file))
@@ -99,8 +99,11 @@ class Committer:
     def plan(self, table: str, rows: int, shard_rows: int) -> list[tuple[int, int]]:
         """Return the (start, stop) rows of each part of `table`.
 
-        The first attempt decides, with its `shard_rows`; later attempts read its plan, so that its parts fit. Raises
-        CorruptArtifact when that plan is damaged or has another number of rows.
+        `rows`: number of rows of the table, or of the input that the parts are cut by.
+
+        The first attempt cuts parts of `shard_rows` rows and writes the plan. Later attempts read that plan, whatever
+        their `shard_rows`, so that the parts of the first attempt fit. Raises CorruptArtifact when the plan is damaged
+        or has another number of rows.
         """
         path = f"{self._output_folders[table]}/plan.json"
         ranges = [(start, min(start + shard_rows, rows)) for start in range(0, rows, shard_rows)] or [(0, 0)]
@@ -121,7 +124,7 @@ class Committer:
         return ranges
 
     def has_part(self, table: str, index: int) -> bool:
-        """Whether a part of a planned table exists. Once it does, the store is not asked again."""
+        """Return whether a part of a planned table exists. After the first True the store is not asked again."""
         path = self._part_path(table, index)
         if path not in self._existing_parts and self.store.exists(path):
             self._existing_parts.add(path)
@@ -135,11 +138,11 @@ class Committer:
         self._existing_parts.add(path)
 
     def read_parts(self, table: str) -> pl.DataFrame:
-        """Return a planned table whose parts all exist."""
+        """Return a planned table. All its parts have to exist."""
         return read_parts(self.store, self._table_of_parts(table))
 
     def outputs(self) -> dict[str, Output]:
-        """Return every declared output. Raises StorageError when the stage did not write one of them."""
+        """Return the records of all declared outputs. Raises StorageError when the stage did not write one of them."""
         outputs = {**self._whole_outputs, **{table: self._table_of_parts(table) for table in self._plans}}
         if missing := sorted({*self.schemas, *self.folders} - outputs.keys()):
             raise StorageError(f"the stage wrote no {', '.join(missing)}")
@@ -149,7 +152,7 @@ class Committer:
         return f"{self._output_folders[table]}/part-{index:05d}.parquet"
 
     def _table_of_parts(self, table: str) -> Output:
-        return self._table(table, [self._stored_part(table, index) for index in range(len(self._plans[table]))])
+        return self._table_output(table, [self._stored_part(table, index) for index in range(len(self._plans[table]))])
 
     def _stored_part(self, table: str, index: int) -> StoredFile:
         """Return the record of a part. A part that an earlier attempt wrote is read and checked first."""
@@ -163,12 +166,15 @@ class Committer:
                 ) from None
         return self._parts[path]
 
-    def _table(self, table: str, files: Sequence[StoredFile]) -> Output:
+    def _table_output(self, table: str, files: Sequence[StoredFile]) -> Output:
         schema = self.schemas[table]
         return Output(files=tuple(files), columns=tables.columns(schema), version=tables.version_of(schema))
 
     def _encode(self, table: str, rows: Rows) -> bytes:
-        """Return rows as Parquet bytes. Raises StorageError for an undeclared table, SchemaMismatch for other rows."""
+        """Return rows as Parquet bytes.
+
+        Raises StorageError for an undeclared table, SchemaMismatch when the rows do not fit the declared schema.
+        """
         if table not in self.schemas:
             raise StorageError(f"the stage declares no table {table}; it declares {', '.join(self.schemas) or 'none'}")
         schema = self.schemas[table]
@@ -206,13 +212,13 @@ def record_timing(
         "process": os.getpid(),
         **{f"engine_{name}": value for name, value in engine.items()},
     }
-    name = f"{manifest.stage}-{uuid.uuid4().hex[:SHORT]}"
+    name = f"{manifest.stage}-{uuid.uuid4().hex[:SHORT_DIGITS]}"
     data = tables.encode(tables.make_table([row], TIMINGS))
     store.create(f"timings/iteration={manifest.iteration:04d}/{name}.parquet", data)
 
 
 def record_speed(store: Store, manifest: Manifest, rows: pa.Table) -> None:
-    """Add rows to the table `speed`: how fast the parts of a stage were. Like `timings`, no manifest lists it."""
+    """Add rows to the table `speed`: how fast the parts of a stage were. No manifest lists it, as with `timings`."""
     rows = rows.add_column(0, "key", pa.array([manifest.key] * len(rows)))
-    name = f"{manifest.stage}-{uuid.uuid4().hex[:SHORT]}"
+    name = f"{manifest.stage}-{uuid.uuid4().hex[:SHORT_DIGITS]}"
     store.create(f"speed/iteration={manifest.iteration:04d}/{name}.parquet", tables.encode(rows))

@@ -17,7 +17,7 @@ from storage.run import Run, open_run
 
 def print_results(run: Run, iterations: Sequence[dict[str, Any]], console: Console) -> None:
     """Print the results of all iterations as tables, and what to look at next."""
-    from flows.reporting.results import CURVE, alarms
+    from flows.reporting.results import CURVE_PATH, alarms
     from flows.reporting.terminal_tables import (
         engine_line,
         evaluation_table,
@@ -39,7 +39,7 @@ def print_results(run: Run, iterations: Sequence[dict[str, Any]], console: Conso
     # Without an activated environment the shell does not find a bare `serl`: print the path of this program.
     prefix = "" if shutil.which("serl") else f"{Path(sys.argv[0]).parent}/"
     console.print(
-        f"learning curve    {uri}/{CURVE}\n"
+        f"learning curve    {uri}/{CURVE_PATH}\n"
         f"look into it      {prefix}serl show {uri} votes, or open notebooks/inspect_run.ipynb\n"
         f"go on with it     {prefix}serl resume {uri}\n"
         f"see runs in a UI  {prefix}prefect server start, then set PREFECT_API_URL=http://127.0.0.1:4200/api and run",
@@ -86,7 +86,7 @@ def _report(options: argparse.Namespace) -> None:
     from flows.reporting.document import report
     from flows.reporting.plots import learning_curve
     from flows.reporting.render import as_html
-    from flows.reporting.results import PAGE, headline_benchmark, run_results
+    from flows.reporting.results import REPORT_PATH, headline_benchmark, run_results
 
     run = open_run(options.run)
     iterations = run_results(run)["iterations"]
@@ -94,10 +94,10 @@ def _report(options: argparse.Namespace) -> None:
         raise InputError(f"{options.run} has finished no iteration to report on; `serl resume {options.run}` goes on")
     page = as_html(report(run, iterations, learning_curve(iterations, headline_benchmark(run.config)))).encode()
     if options.output is None:
-        run.store.replace(PAGE, page)
+        run.store.replace(REPORT_PATH, page)
     else:
         _write(options.output, page)
-    print_line(f"report  {options.output or f'{run.store.uri}/{PAGE}'}")
+    print_line(f"report  {options.output or f'{run.store.uri}/{REPORT_PATH}'}")
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -109,12 +109,12 @@ def _write(path: Path, data: bytes) -> None:
 
 def _compare(options: argparse.Namespace) -> None:
     from flows.reporting.comparison import compare, draw_comparison
-    from flows.reporting.gains import PICTURE, comparison_table, evaluated, side_by_side
-    from flows.reporting.plots import comparison
+    from flows.reporting.gains import PLOT_PATH, all_evaluated, comparison_table, side_by_side
+    from flows.reporting.plots import comparison_plot
 
     runs = [open_run(uri) for uri in (options.run, *options.others)]
     pair = compare(*runs) if len(runs) == 2 else {}
-    rows = side_by_side(runs) if evaluated(runs) or not pair else []
+    rows = side_by_side(runs) if all_evaluated(runs) or not pair else []
     if options.json:
         print(json.dumps({"runs": rows, **pair}))
         return
@@ -128,8 +128,8 @@ def _compare(options: argparse.Namespace) -> None:
     names = _distinct_names(rows)
     curves = {name: row["curve"] for name, row in zip(names, rows, strict=True)}
     gains = {name: row["gain"] for name, row in zip(names, rows, strict=True)}
-    runs[0].store.replace(PICTURE, comparison(curves, gains, rows[0]["benchmark"]))
-    console.print(f"plot  {runs[0].store.uri}/{PICTURE}", highlight=False, soft_wrap=True)
+    runs[0].store.replace(PLOT_PATH, comparison_plot(curves, gains, rows[0]["benchmark"]))
+    console.print(f"plot  {runs[0].store.uri}/{PLOT_PATH}", highlight=False, soft_wrap=True)
 
 
 def _distinct_names(rows: Sequence[dict[str, Any]]) -> list[str]:

@@ -1,1 +1,1 @@
-"""What keeps a run in order: pruning weights, repairing damage, removing leftovers, explaining recomputation."""
+"""Maintenance of runs: pruning weights, repairing damage, removing leftovers, explaining recomputation."""

@@ -1,4 +1,4 @@
-"""`serl gc`: shows the files that stages left behind and nothing needs (see `storage.garbage`), and removes them."""
+"""`serl gc`: show the files that stages left behind and nothing needs (see `storage.garbage`), and remove them."""
 
 from collections.abc import Sequence
 
@@ -33,7 +33,10 @@ def collect_garbage(store: Store, console: Console, *, yes: bool) -> None:
 
 
 def _pending_key(store: Store) -> str | None:
-    """Return the key of the stage that a resumed run does next. Its finished parts must be kept."""
+    """Return the key of the stage that a resumed run executes next; None if the run is finished or not started.
+
+    The finished parts of that stage must be kept.
+    """
     revision = newest_revision(store)
     if revision is None:
         return None

@@ -11,11 +11,14 @@ from storage.store import Store
 
 
 def set_damage_aside(store: Store, console: Console) -> bool:
-    """Check every byte that manifests list; set aside what is damaged. Return whether anything was."""
+    """Check all files that manifests list and all parts of unfinished stages, and set the damaged ones aside.
+
+    Return whether there was any damage.
+    """
     with hold_lease(store):
         damages = _find_damage(store, console)
         for damage in damages:
-            console.print(f"damaged  {damage.what}", highlight=False, soft_wrap=True, markup=False)
+            console.print(f"damaged  {damage.message}", highlight=False, soft_wrap=True, markup=False)
         for line in set_aside(store, damages):
             console.print(f"again    {line}", highlight=False, soft_wrap=True, markup=False)
     return bool(damages)

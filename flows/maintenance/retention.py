@@ -22,8 +22,8 @@ def prune_weights(progress: RunProgress, store: Store) -> int:
     # An iteration whose update was skipped continues with the weights of the iteration before.
     updated = [number for number, stages in sorted(progress.stages.items()) if update in stages]
     kept_by_kind = _iterations_to_keep(progress, store, updated)
-    # Keys whose folders still have files. A process may have been killed after it wrote the tombstone of a folder and
-    # before it deleted the files.
+    # Folders that still have files, even if they have a tombstone: a process may have been killed after it wrote the
+    # tombstone and before it deleted the files.
     existing = {kind: {path.split("/")[2] for path in store.listing(kind)} for kind in kept_by_kind}
     freed = 0
     for number in updated:
@@ -81,7 +81,10 @@ def _key(manifest_path: str) -> str:
 
 
 def _validation_accuracy(run: Run, iteration: int, benchmark: str | None) -> float | None:
-    """Return pass@1 on a benchmark, sampled if it has samples; None if the policy was not evaluated."""
+    """Return pass@1 on a benchmark, of sampled responses if there are any, else of greedy ones.
+
+    None if the policy was not evaluated on it.
+    """
     if EVALUATE.name not in run.manifests(iteration):
         return None
     values: dict[str, float] = {
@@ -93,7 +96,7 @@ def _validation_accuracy(run: Run, iteration: int, benchmark: str | None) -> flo
 
 
 def _producers(updated: list[int], iterations: set[int]) -> set[int]:
-    """Return, for each of `iterations`, the last iteration up to it that updated the policy.
+    """Return the iterations that made the policies of `iterations`: for each, the last one up to it with an update.
 
     0 (the starting policy) if there was no update.
     """

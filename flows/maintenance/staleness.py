@@ -1,7 +1,8 @@
 """Explain why a finished stage would run again: changed settings are reported, changed code is refused.
 
-Users may change settings, and exactly what depends on them is computed again. But a later version of this software that
-gives a stage another meaning would, with the same settings, recompute weeks of work without a word.
+Users may change settings, and exactly what depends on them is computed again. A later version of this software may
+give a stage another meaning. Without the refusal, it would recompute weeks of work without a word, although no setting
+changed.
 """
 
 from typing import Any
@@ -18,9 +19,9 @@ from storage.tables import columns, version_of
 
 
 def explain_recomputation(progress: RunProgress, store: Store) -> list[str]:
-    """Return a line for each changed setting or input that makes a finished stage run again; none for a plain resume.
+    """Return a line for each change that makes a finished stage run again; no line for a plain resume.
 
-    Raises IncompatibleCode if the cause is not a setting, but another meaning of the stage in this version of the code.
+    Raises IncompatibleCode if this version of the code gives the stage another meaning.
     """
     pending, revision = progress.pending, newest_revision(store)
     if pending is None or revision is None:
@@ -53,14 +54,14 @@ def _code_changes(before: Manifest, pending: PendingStage) -> list[str]:
             reasons.append(f"writes another table {name}")
     settings_now = flatten(pending.settings.model_dump(mode="json"))
     settings_before = flatten(before.config)
-    # A group that was null and is set now has other names too, but that is the user's choice.
-    unknown = [
+    # Names also change if a user sets a group that was null, or the reverse. That is a change of settings, not of code.
+    names_in_one_only = [
         name
         for name in sorted(settings_now.keys() ^ settings_before.keys())
         if not any(name.startswith(f"{group}.") for group in {**settings_now, **settings_before})
     ]
-    if unknown:
-        reasons.append(f"knows other settings ({', '.join(unknown)})")
+    if names_in_one_only:
+        reasons.append(f"knows other settings ({', '.join(names_in_one_only)})")
     return reasons
 
 

@@ -1,1 +1,4 @@
-"""What a run has done, as values, tables, plots, documents, comparisons and exports. Nothing here changes a run."""
+"""Results of runs as values, tables, plots, documents, comparisons and exports.
+
+In a run's folder, nothing here writes outside `reports/`.
+"""

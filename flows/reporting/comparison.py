@@ -45,7 +45,7 @@ def compare(first: Run, second: Run) -> dict[str, Any]:
     Returns:
         `settings`: (dotted name, value, value) of each setting that differs.
         `results`: a row for each iteration of either run.
-        `diverges`: the first stage of both runs that has another key, with the reason; None if there is none.
+        `diverges`: the first stage whose key differs between the runs, with the reason; None if no key differs.
         `unequal_outputs`: (iteration, stage) of the stages with equal keys and different outputs. Rounding on another
         machine can cause these; usually there are none.
     """
@@ -64,7 +64,7 @@ def compare(first: Run, second: Run) -> dict[str, Any]:
 
 
 def draw_comparison(first: Run, second: Run) -> Group:
-    """Return the comparison for a terminal of 80 columns; of the results, accuracies and numbers of kept questions."""
+    """Return the comparison for a terminal of 80 columns. Of the results, only some columns are shown."""
     comparison = compare(first, second)
     settings, results = comparison["settings"], comparison["results"]
     return Group(
@@ -96,7 +96,7 @@ def _results(first: Run, second: Run) -> list[dict[str, Any]]:
 
 
 def _divergence(pairs: Sequence[ManifestPair], first: Run, second: Run) -> dict[str, Any] | None:
-    """Return the first stage that has another key in the second run, and the reason."""
+    """Return the first stage whose key differs between the runs, and the reason; None if no key differs."""
     for manifest, counterpart in pairs:
         if manifest.key != counterpart.key:
             reasons = [

@@ -26,7 +26,7 @@ from flows.reporting.terminal_tables import engine_line, result_cells
 from storage.run import Run
 
 _QUESTION_LENGTH, _RESPONSE_LENGTH, _ANSWER_LENGTH = 600, 400, 60
-"""Characters that are shown of each text."""
+"""Most characters that are shown of each question, response and answer."""
 _UNSAFE_CHARACTERS = re.compile("[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 """Control characters, invisible characters, and characters that change the direction of text."""
 
@@ -53,9 +53,10 @@ class Table:
     """A table of text cells."""
 
     names: tuple[str, ...]
+    """Names of the columns."""
     rows: tuple[tuple[str, ...], ...]
     left: tuple[str, ...] = ()
-    """Names of the columns with words, aligned to the left. The other columns hold numbers, aligned to the right."""
+    """Names of the columns that hold words and are aligned left. The others hold numbers and are aligned right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ def report(run: Run, iterations: Sequence[dict[str, Any]], curve: bytes) -> list
         *(Text(alarm, label="Watchdog") for alarm in alarms(run)),
         Text(_settings_line(run, number)),
         Text(f"Accuracy on {measured_on(iterations)}:"),
-        _dicts([result_cells(row) for row in iterations]),
+        _table_of_dicts([result_cells(row) for row in iterations]),
         Image("Learning curve: accuracy, questions, and how often the majority is right", curve),
         *_benchmarks(newest),
         *_questions(run, newest),
@@ -129,14 +130,14 @@ def _benchmarks(newest: dict[str, Any]) -> Iterator[Part]:
         yield Text(f"Iteration {newest['iteration']} was not evaluated.")
         return
     yield Heading(2, "Benchmarks, with 95 % intervals")
-    yield _dicts(evaluation_rows(newest), left=("benchmark", "prompt"))
+    yield _table_of_dicts(evaluation_rows(newest), left=("benchmark", "prompt"))
     if slices := slice_rows(newest):
         yield Heading(2, "By level, subject and group")
-        yield _dicts(slices, left=("benchmark", "part"))
+        yield _table_of_dicts(slices, left=("benchmark", "part"))
 
 
 def _questions(run: Run, newest: dict[str, Any]) -> Iterator[Part]:
-    """Return what became of the candidates, the vote shares, and how often a majority was right."""
+    """Yield the numbers of candidates by step, the vote shares, and how often a majority was right."""
     steps = funnel([newest])
     if steps:
         yield Heading(2, "What became of this iteration's candidates")
@@ -163,7 +164,7 @@ def _questions(run: Run, newest: dict[str, Any]) -> Iterator[Part]:
 
 
 def _training(run: Run, iterations: Sequence[dict[str, Any]]) -> Iterator[Part]:
-    """Return KL and entropy by iteration and by step of the newest update, or why the policy was not updated."""
+    """Yield KL and entropy by iteration and by step of the newest update, or why the policy was not updated."""
     newest = iterations[-1]
     updated = "ppo_update" in run.manifests(newest["iteration"])
     if newest["iteration"] > 0:
@@ -218,7 +219,7 @@ def _costs(iterations: Sequence[dict[str, Any]]) -> Iterator[Part]:
 
 
 def _files(run: Run, iteration: int) -> Iterator[Part]:
-    """Return the paths of the newest artifacts, and commands that show them."""
+    """Yield the paths of the newest artifacts, and commands that show them."""
     uri = run.store.uri
     yield Heading(2, "Files of this iteration")
     yield Text(f"Paths are relative to {uri}. A manifest lists the files of its stage with their digests.")
@@ -239,7 +240,7 @@ def _files(run: Run, iteration: int) -> Iterator[Part]:
     )
 
 
-def _dicts(rows: Sequence[dict[str, str]], left: tuple[str, ...] = ()) -> Table:
+def _table_of_dicts(rows: Sequence[dict[str, str]], left: tuple[str, ...] = ()) -> Table:
     return _table(tuple(rows[0]), [tuple(row.values()) for row in rows], left)
 
 

@@ -13,7 +13,7 @@ from stages.benchmarks.statistics import paired_difference
 from storage.errors import InputError
 from storage.run import Run
 
-PICTURE = "reports/comparison.png"
+PLOT_PATH = "reports/comparison.png"
 """Path of the plot of a comparison, relative to the first run."""
 
 Interval = tuple[float, float, float]
@@ -23,9 +23,9 @@ Interval = tuple[float, float, float]
 def side_by_side(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """Return a row of plain values for each run, measured on the headline benchmark of the first run.
 
-    `curve` holds (iteration, pass@1, low, high) of every evaluation. `gain` is the difference between the last and the
-    first evaluation, paired by problem. `ahead` is the difference between the last evaluation and that of the first
-    run. Both are None if there is nothing to compare.
+    `curve` holds (iteration, pass@1, low, high) of every evaluation. `gain` is the last evaluation minus the first,
+    paired by problem. `ahead` is the last evaluation minus the last one of the first run. Both are an `Interval`, or
+    None if there is nothing to compare.
 
     Raises InputError if a run has not been evaluated on that benchmark.
     """
@@ -33,8 +33,8 @@ def side_by_side(runs: Sequence[Run]) -> list[dict[str, Any]]:
     return [_row(run, runs[0], benchmark) for run in runs]
 
 
-def evaluated(runs: Sequence[Run]) -> bool:
-    """Return whether all runs have been evaluated on the headline benchmark of the first."""
+def all_evaluated(runs: Sequence[Run]) -> bool:
+    """Return whether all runs have been evaluated on the headline benchmark of the first run."""
     return all(_evaluations(run, headline_benchmark(runs[0].config)) for run in runs)
 
 
@@ -106,7 +106,7 @@ def _point(results: Mapping[str, Any], benchmark: str) -> tuple[int, float, floa
 
 
 def _difference(before: tuple[Run, int], after: tuple[Run, int], benchmark: str) -> Interval | None:
-    """Return the difference in accuracy between two (run, iteration), over the questions that both answered."""
+    """Return the accuracy `after` minus that `before`, each (run, iteration), on the questions that both answered."""
     accuracies_before, accuracies_after = (_accuracies(run, iteration, benchmark) for run, iteration in (before, after))
     common = sorted(accuracies_before.keys() & accuracies_after.keys())
     if not common:

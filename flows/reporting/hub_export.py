@@ -25,7 +25,7 @@ from storage.run import Run, open_run
 
 PAPER = "[Fang et al. 2025 (arXiv 2505.20347)](https://arxiv.org/abs/2505.20347)"
 _LOCAL_SETTINGS = {"root", "compute", "trackers", "keep", "gpu", "gpu_runs"}
-"""Settings that say where a run ran, and nothing about its policy."""
+"""Settings that say where and how a run is executed and stored; they do not change its policy."""
 
 
 def export(uri: str, iteration: int | None, output: Path | None, push: str | None, say: Callable[[str], None]) -> Path:
@@ -109,7 +109,7 @@ def _without_folders(value: Any) -> Any:
 
 def _policy_card(run: Run, iteration: int, base: str | None) -> str:
     config = run.config
-    front = {
+    front_matter = {
         **({"base_model": base} if base else {}),
         "library_name": "transformers",
         "pipeline_tag": "text-generation",
@@ -158,7 +158,7 @@ def _policy_card(run: Run, iteration: int, base: str | None) -> str:
         "This needs the files that `run.yaml` names, and the same version of the software.",
         "",
     ]  # fmt: skip
-    return _card(front, lines)
+    return _card(front_matter, lines)
 
 
 _QUESTIONS_TEXT = {
@@ -205,7 +205,7 @@ def _questions(run: Run, iteration: int) -> pl.DataFrame | None:
 
 
 def _question_card(run: Run, iteration: int, questions: pl.DataFrame) -> str:
-    front = {
+    front_matter = {
         "task_categories": ["text-generation"],
         "tags": ["serl", "self-play", "synthetic"],
         "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": "data/*.parquet"}]}],
@@ -234,11 +234,11 @@ def _question_card(run: Run, iteration: int, questions: pl.DataFrame) -> str:
         '```python\nfrom datasets import load_dataset\n\nload_dataset("OWNER/NAME", split="train")\n```',
         "",
     ]
-    return _card(front, lines)
+    return _card(front_matter, lines)
 
 
-def _card(front: Mapping[str, Any], lines: Sequence[str]) -> str:
-    return f"---\n{yaml.safe_dump(dict(front), sort_keys=False)}---\n\n" + "\n".join(lines)
+def _card(front_matter: Mapping[str, Any], lines: Sequence[str]) -> str:
+    return f"---\n{yaml.safe_dump(dict(front_matter), sort_keys=False)}---\n\n" + "\n".join(lines)
 
 
 def _table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

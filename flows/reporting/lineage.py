@@ -16,11 +16,11 @@ WIDTH = 110
 """Columns of the drawing."""
 
 _UNBROKEN_SPACE = "\N{NO-BREAK SPACE}"
-"""Stands for a space at which no line may be broken."""
+"""Replaces spaces at which a line may not be broken."""
 
 
 def lineage(run: Run) -> dict[str, Any]:
-    """Return the stages of the newest revision in the order of the run, each with its inputs and outputs.
+    """Return the stages of the newest revision with their inputs and outputs, ordered as in `producers`.
 
     `rows` is None for weights. `stage` and `iteration` of an input are None if the revision has no producer of that
     input.
@@ -116,7 +116,7 @@ def _amount(contents: Mapping[str, Any]) -> str:
 
 
 def _sources(inputs: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """Return the inputs by producer, such as `rewards + votes (1 vote_rewards)`, the latest iteration first."""
+    """Yield the inputs of each producer, such as `rewards + votes (1 vote_rewards)`, the latest iteration first."""
     by_producer: dict[str, list[str]] = {}
     for name, source in sorted(inputs.items(), key=lambda item: -(item[1]["iteration"] or 0)):
         if source["stage"]:
@@ -129,7 +129,7 @@ def _sources(inputs: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _version_lines(nodes: list[dict[str, Any]]) -> list[str]:
-    """Return which versions of the code wrote which stages, if there was more than one version."""
+    """Return lines that say which versions of the code wrote which stages; none if there was one version only."""
     by_version: dict[str, list[str]] = {}
     for node in nodes:
         by_version.setdefault(node["code"], []).append(f"{node['iteration']} {node['stage']}")

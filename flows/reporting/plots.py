@@ -1,4 +1,4 @@
-"""Plots of a run, as PNG bytes. Color-blind readers can distinguish the colors (the palette of Okabe and Ito)."""
+"""Plots of a run, as PNG bytes. Colour-blind readers can distinguish the colours (the palette of Okabe and Ito)."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -10,11 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from flows.reporting.results import CURVE, SELF_WRITTEN, headline_benchmark, measured_on
+from flows.reporting.results import CURVE_PATH, SELF_WRITTEN, headline_benchmark, measured_on
 from storage.run import Run
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#999999"
-LINES = (
+LINE_STYLES = (
     (BLUE, "o", "-"),
     (ORANGE, "s", "--"),
     (GREY, "^", ":"),
@@ -24,23 +24,23 @@ LINES = (
     ("#56B4E9", "X", "-."),
     ("#000000", "*", ":"),
 )
-"""Color, marker and dash of each line of a comparison; after the last entry the styles repeat."""
+"""Colour, marker and dash of each line of a plot; after the last entry the styles repeat."""
 _DPI = 110
 """Resolution of plots for a page that is about 900 pixels wide."""
 
 
 def write_curve(run: Run, iterations: Sequence[dict[str, Any]]) -> bytes:
-    """Draw the learning curve, write the PNG into the run's folder if it is new, and return the PNG.
+    """Draw the learning curve, write the PNG into the run's folder unless the same PNG is there, and return the PNG.
 
     The picture shows committed results only, so it can be drawn again at any time.
 
     Args:
         run: The run.
-        iterations: The results of each iteration, from `flows.reporting.results.run_results`.
+        iterations: The results of each iteration, from `flows.reporting.results.iteration_results`.
     """
     png = learning_curve(iterations, headline_benchmark(run.config))
-    if not run.store.exists(CURVE) or run.store.read(CURVE) != png:
-        run.store.replace(CURVE, png)
+    if not run.store.exists(CURVE_PATH) or run.store.read(CURVE_PATH) != png:
+        run.store.replace(CURVE_PATH, png)
     return png
 
 
@@ -57,13 +57,13 @@ def learning_curve(iterations: Sequence[dict[str, Any]], benchmark: str) -> byte
 
 
 def votes_plot(votes: pl.DataFrame, steps: Sequence[tuple[str, int]], bounds: tuple[float, float]) -> bytes:
-    """Draw what became of an iteration's candidates, and the questions by vote share with the gate's bounds.
+    """Draw what became of an iteration's candidates, and the numbers of questions by vote share.
 
     The difficulty gate compares mean rewards with its bounds. If mean rewards differ from vote shares, a second panel
-    shows them.
+    shows them. The last panel shows the bounds.
 
     Args:
-        votes: The table of one iteration; not empty.
+        votes: The table `votes` of one iteration; not empty.
         steps: From `flows.reporting.results.funnel`; empty if no questions were filtered.
         bounds: Lowest and highest mean reward of kept questions.
     """
@@ -96,7 +96,7 @@ def training_plot(iterations: Sequence[dict[str, Any]], steps: pl.DataFrame | No
     figure = Figure(figsize=(9, 2.7 * len(tables)), dpi=_DPI, layout="constrained")
     for panels, (x_label, table) in zip(figure.subplots(len(tables), 2, squeeze=False), tables, strict=True):
         for axes, measure, title, (color, marker, dash) in zip(
-            panels, ("kl", "entropy"), ("KL to the reference", "Entropy of the policy"), LINES[:2], strict=True
+            panels, ("kl", "entropy"), ("KL to the reference", "Entropy of the policy"), LINE_STYLES[:2], strict=True
         ):
             style = (marker if table.height <= 40 else "") + dash
             axes.plot(table[table.columns[0]], table[measure].cast(pl.Float64), style, color=color, markersize=5)
@@ -108,7 +108,7 @@ def training_plot(iterations: Sequence[dict[str, Any]], steps: pl.DataFrame | No
     return _png(figure)
 
 
-def comparison(
+def comparison_plot(
     curves: Mapping[str, Sequence[tuple[int, float, float, float]]],
     gains: Mapping[str, tuple[float, float, float] | None],
     benchmark: str,
@@ -123,7 +123,7 @@ def comparison(
     figure = Figure(figsize=(12, 0.35 * len(curves) + 3.4), dpi=130, layout="constrained")
     curve_axes, gain_axes = figure.subplots(1, 2, width_ratios=[3, 2])
     for index, (name, points) in enumerate(curves.items()):
-        color, marker, dash = LINES[index % len(LINES)]
+        color, marker, dash = LINE_STYLES[index % len(LINE_STYLES)]
         numbers, values, low, high = zip(*points, strict=True)
         curve_axes.plot(numbers, values, marker + dash, color=color, label=name)
         curve_axes.fill_between(numbers, low, high, color=color, alpha=0.12, linewidth=0)
@@ -151,7 +151,7 @@ def _png(figure: Figure) -> bytes:
 
 
 _Curve: TypeAlias = tuple[str, tuple[str, str, str], list[dict[str, Any]]]
-"""Label, style (as in `LINES`) and rows of the table `reliability`."""
+"""Label, style (as in `LINE_STYLES`) and rows of the table `reliability`."""
 
 
 def _reliability_curves(iterations: Sequence[dict[str, Any]], benchmark: str) -> list[_Curve]:
@@ -160,7 +160,7 @@ def _reliability_curves(iterations: Sequence[dict[str, Any]], benchmark: str) ->
     def curve(row: dict[str, Any], name: str, style: tuple[str, str, str]) -> _Curve:
         return f"{name}, iteration {row['iteration']}", style, row["reliability"][name]
 
-    blue, orange, grey = LINES[:3]
+    blue, orange, grey = LINE_STYLES[:3]
     evaluated = [row for row in iterations if row["reliability"].get(benchmark)]
     voted = [row for row in iterations if row["reliability"].get(SELF_WRITTEN)]
     return [
@@ -172,11 +172,11 @@ def _reliability_curves(iterations: Sequence[dict[str, Any]], benchmark: str) ->
 
 def _draw_reliability(axes: Axes, curves: Sequence[_Curve]) -> None:
     axes.plot([0, 1], [0, 1], "-", color=GREY, linewidth=0.8)
-    most = max(row["questions"] for _, _, rows in curves for row in rows)
+    most_questions = max(row["questions"] for _, _, rows in curves for row in rows)
     for label, (color, marker, dash), rows in curves:
         shares, correct = [row["mean_share"] for row in rows], [row["correct"] for row in rows]
         axes.plot(shares, correct, marker + dash, color=color, markersize=4, label=label)
-        sizes = [15 + 120 * row["questions"] / most for row in rows]
+        sizes = [15 + 120 * row["questions"] / most_questions for row in rows]
         axes.scatter(shares, correct, s=sizes, color=color, marker=marker)
     axes.set(
         title="Is the majority right?",
@@ -203,8 +203,8 @@ def _draw_funnel(axes: Axes, steps: Sequence[tuple[str, int]]) -> None:
 
 def _draw_histogram(axes: Axes, votes: pl.DataFrame, measure: str, bounds: Sequence[float]) -> None:
     """Draw kept and dropped questions by `measure`; with at most 32 responses, each possible share is one bar."""
-    most = int(votes["responses"].max() or 1)  # type: ignore[arg-type]
-    edges = (np.arange(most + 2) - 0.5) / most if most <= 32 else np.linspace(0, 1, 21)
+    most_responses = int(votes["responses"].max() or 1)  # type: ignore[arg-type]
+    edges = (np.arange(most_responses + 2) - 0.5) / most_responses if most_responses <= 32 else np.linspace(0, 1, 21)
     kept, dropped = (
         np.histogram(votes.filter((pl.col("decision") == "kept") == is_kept)[measure], edges)[0]
         for is_kept in (True, False)

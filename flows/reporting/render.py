@@ -1,4 +1,4 @@
-"""Rendering of reports as Markdown, for Prefect's UI, and as one HTML file. All text is escaped here."""
+"""Rendering of reports, as Markdown for Prefect's UI and as one HTML file. All text is escaped here."""
 
 import base64
 import html

@@ -14,9 +14,9 @@ from stages.text.quality import RULES
 from stages.vote_rewards import DECISIONS
 from storage.run import Run
 
-CURVE = "reports/learning_curve.png"
+CURVE_PATH = "reports/learning_curve.png"
 """Path of a run's learning curve, relative to the run."""
-PAGE = "reports/report.html"
+REPORT_PATH = "reports/report.html"
 """Path of the file that `serl report` writes, relative to the run."""
 AGREEMENT_PREFIX = "vote/agreement/"
 """Prefix of the metrics that say how often each voter's answers are the majority's."""
@@ -28,7 +28,7 @@ def iteration_results(run: Run, iteration: int) -> dict[str, Any]:
     """Return the results of one iteration. Accuracies are shares of 1; None means that a value was not measured.
 
     `pass1_*` and `maj_k` are those of the headline benchmark. `benchmarks` holds the metrics of all benchmarks with
-    their intervals. `slices` holds accuracies by level, subject and group, and without problems that overlap a seed.
+    their intervals. `slices` holds accuracies by level, subject and group, and on the problems that overlap no seed.
     """
     metrics = run.metrics(iteration)
     benchmarks = _benchmarks(run, iteration)
@@ -36,7 +36,6 @@ def iteration_results(run: Run, iteration: int) -> dict[str, Any]:
     headline = benchmarks.get(headline_name, {})
     timings = run.table("timings", iteration=iteration)
     seconds = stage_seconds(timings)
-    trained = iteration > 0
     return {
         "iteration": iteration,
         "benchmark": headline_name,
@@ -51,7 +50,7 @@ def iteration_results(run: Run, iteration: int) -> dict[str, Any]:
         "vote_share": metrics.get("vote/mean_share"),
         "kl": metrics.get("train/kl"),
         "entropy": metrics.get("train/entropy"),
-        "update_skipped": trained and "train/optimiser_steps" not in metrics,
+        "update_skipped": iteration > 0 and "train/optimiser_steps" not in metrics,
         "seconds": round(sum(seconds.values()), 3),
         "seconds_per_stage": seconds,
         "engine": _engine(timings),
@@ -120,7 +119,7 @@ def funnel(iterations: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]:
 
 
 def stage_seconds(timings: pl.DataFrame) -> dict[str, float]:
-    """Return the seconds of each stage; if it was executed several times, of the longest execution."""
+    """Return stage name -> seconds; of the longest execution, if the stage was executed several times."""
     longest = timings.group_by("stage", maintain_order=True).max()
     return {stage: round(seconds, 3) for stage, seconds in longest.select("stage", "seconds").iter_rows()}
 
@@ -142,13 +141,13 @@ def stage_costs(results: Mapping[str, Any]) -> list[tuple[str, float, int | None
 
 
 def _evaluation_tokens(benchmarks: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> int | None:
-    """Return the sum of responses times their mean length; None if no lengths were measured."""
+    """Return the number of response tokens, from mean lengths; None if no lengths were measured."""
     lengths = [row for metrics in benchmarks.values() for name, row in metrics.items() if name.startswith("length_")]
     return round(sum(row["value"] * row["problems"] * row["samples"] for row in lengths)) if lengths else None
 
 
 def _benchmarks(run: Run, iteration: int) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return rows of the table `results` by benchmark and metric, of whole benchmarks."""
+    """Return benchmark -> metric -> row of the table `results`, for whole benchmarks."""
     if "evaluate" not in run.manifests(iteration):
         return {}
     benchmarks: dict[str, dict[str, dict[str, Any]]] = {}
@@ -159,7 +158,7 @@ def _benchmarks(run: Run, iteration: int) -> dict[str, dict[str, dict[str, Any]]
 
 
 def _slices(run: Run, iteration: int) -> dict[str, dict[str, dict[str, dict[str, Any]]]]:
-    """Return rows of the table `results` by benchmark, slice and metric, without those of whole benchmarks."""
+    """Return benchmark -> slice -> metric -> row of the table `results`, without the rows of whole benchmarks."""
     if "evaluate" not in run.manifests(iteration):
         return {}
     slices: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}
@@ -170,7 +169,7 @@ def _slices(run: Run, iteration: int) -> dict[str, dict[str, dict[str, dict[str,
 
 
 def evaluation_rows(results: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return a row of text by column name for each benchmark of an iteration, with intervals and the prompt."""
+    """Return a row (column name -> text) for each benchmark of an iteration, with intervals and the prompt."""
     rows = []
     for name, metrics in results["benchmarks"].items():
         greedy = metrics["pass1_greedy"]
@@ -197,7 +196,7 @@ def evaluation_rows(results: Mapping[str, Any]) -> list[dict[str, str]]:
 
 
 def slice_rows(results: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return a row of text by column name for each benchmark and slice of an iteration."""
+    """Return a row (column name -> text) for each benchmark and slice of an iteration."""
     return [
         {
             "benchmark": benchmark,
@@ -222,9 +221,9 @@ def _share(metrics: Mapping[str, Mapping[str, Any]], name: str) -> str:
 
 
 def _reliability(run: Run, iteration: int) -> dict[str, list[dict[str, Any]]]:
-    """Return how often a majority was right, by its vote share: rows of the table `reliability` by benchmark.
+    """Return how often a majority was right, by its vote share: benchmark -> rows of the table `reliability`.
 
-    If a domain could label the questions that were voted on, they have an entry too (`SELF_WRITTEN`).
+    If the domain could label questions that were voted on, there is an entry `SELF_WRITTEN` for them.
     """
     outputs = {name for manifest in run.manifests(iteration).values() for name in manifest.outputs}
     curves: dict[str, list[dict[str, Any]]] = {}
@@ -241,7 +240,7 @@ def _reliability(run: Run, iteration: int) -> dict[str, list[dict[str, Any]]]:
 
 
 def _engine(timings: pl.DataFrame) -> dict[str, float]:
-    """Return the engine's starts, its loaded policies, and their seconds; empty for a run that did not note these."""
+    """Return the numbers and seconds of engine starts and policy loads; empty if the run did not record them."""
     names = [name for name in timings.columns if name.startswith("engine_")]
     return {name.removeprefix("engine_"): float(timings[name].sum()) for name in names}
 

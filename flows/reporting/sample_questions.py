@@ -40,7 +40,7 @@ def sample_questions(run: Run, iteration: int, questions: int = 5, responses: in
 
 
 def _spread_over_shares(votes: pl.DataFrame, count: int) -> pl.DataFrame:
-    """Return the rows whose vote shares are nearest to `count` even steps from the lowest to the highest share."""
+    """Return up to `count` rows, whose vote shares are spread as evenly as possible from the lowest to the highest."""
     remaining = votes.sort("share", "question_id")
     low, high = remaining["share"].min(), remaining["share"].max()
     selected = remaining.clear()
@@ -66,7 +66,7 @@ def _responses(run: Run, iteration: int, ids: Sequence[str]) -> pl.DataFrame:
     first_row = 0
     for file in manifest.outputs["responses"].files:
         next_row = first_row + (file.rows or 0)
-        # At least one part is read, for the columns.
+        # At least one part is read, so that an empty result has the columns.
         if not frames or any(start < next_row and stop > first_row for start, stop in spans):
             frame = pl.from_arrow(decode(read_file(run.store, file)))
             assert isinstance(frame, pl.DataFrame)

@@ -66,7 +66,7 @@ def evaluation_table(results: dict[str, Any]) -> Group:
 
 
 def seconds_table(iterations: Sequence[dict[str, Any]]) -> Table:
-    """Return how often each stage ran and how long it took, over all iterations."""
+    """Return how often each stage ran and how many seconds it took, over all iterations."""
     seconds_by_stage: dict[str, list[float]] = {}
     for row in iterations:
         for stage, seconds in row["seconds_per_stage"].items():
@@ -80,7 +80,7 @@ def seconds_table(iterations: Sequence[dict[str, Any]]) -> Table:
 
 
 def engine_line(iterations: Sequence[dict[str, Any]]) -> str:
-    """Return how often the engine was started and a policy was loaded, and the share of time that this took."""
+    """Return a line that says how often the engine was started and a policy was loaded, and how long that took."""
     engine_rows = [row["engine"] for row in iterations if row["engine"]]
     if not engine_rows:
         return "Starts of the engine were not noted."
@@ -107,7 +107,7 @@ def funnel_table(iterations: Sequence[dict[str, Any]]) -> Table:
 
 
 def benchmarks_table() -> Table:
-    """Return the evaluation sets that have a name."""
+    """Return a table of the evaluation sets that can be named in the settings."""
     table = plain_table("Evaluation sets by name (evaluate.benchmarks: [NAME, …], files under evaluate.data)")
     for name in ("name", "problems", "answers", "asked", "from the Hugging Face hub, or a file"):
         table.add_column(name, justify="right" if name == "problems" else "left", overflow="fold")

@@ -1,9 +1,9 @@
 """A run's numbers for TensorBoard and, if the config names them, Weights & Biases and MLflow.
 
 All trackers receive the same numbers. `scalars` computes them from an iteration's tables and metrics once the iteration
-is finished. A file in the run's folder, `reports/TRACKER/…`, marks the iterations that a tracker has received. A
+is finished. A file in the run's folder, `reports/TRACKER/…`, is the mark that a tracker has received an iteration. A
 resumed run therefore logs nothing twice, and a tracker whose server was down receives the missing iterations later.
-TensorBoard's mark is its event file.
+TensorBoard's mark is the event file of the iteration.
 """
 
 import os
@@ -23,8 +23,8 @@ from storage.run import Run
 
 ITERATION, OPTIMISER_STEP = "iteration", "optimiser_step"
 _MARK_PREFIXES = {"tensorboard": "events.out.tfevents.", "wandb": "told.", "mlflow": "told."}
-"""Beginnings of the names of marks, by tracker."""
-EVENTS = "reports/tensorboard"
+"""Tracker -> beginning of the names of its marks. Files in existing runs have these names."""
+EVENTS_FOLDER = "reports/tensorboard"
 """Folder of TensorBoard's event files, relative to the run: `tensorboard --logdir RUN/reports/tensorboard`."""
 
 
@@ -33,10 +33,10 @@ class Scalars:
     """Numbers after an iteration, or after an optimiser step."""
 
     axis: str
-    """What `step` counts over the whole run: ITERATION or OPTIMISER_STEP."""
+    """Unit of `step`, which counts from the start of the run: ITERATION or OPTIMISER_STEP."""
     step: int
     wall_time: float
-    """Seconds since 1970."""
+    """End of the iteration or of its update, in seconds since the epoch."""
     values: dict[str, float]
     """Numbers by name."""
 
@@ -101,8 +101,8 @@ class Trackers:
     def report(self, run: Run) -> list[str]:
         """Log to every tracker the iterations that it has not received, and return warnings.
 
-        A tracker that fails does not stop the run. It causes a single warning and is tried again after the next
-        iteration.
+        A tracker that fails does not stop the run. Its first failure gives a warning, and it is tried again after the
+        next iteration.
         """
         warnings = []
         for name in self._factories:
@@ -139,7 +139,10 @@ class Trackers:
 
 
 class _TensorBoard:
-    """Writes an event file for each iteration, so that S3 can hold them. TensorBoard reads the files by name."""
+    """Makes one event file for each iteration, because a file on S3 cannot be appended to.
+
+    TensorBoard reads the files in the order of their names.
+    """
 
     def log(self, scalars: Sequence[Scalars]) -> bytes:
         """Return the event file."""
@@ -158,7 +161,7 @@ class _TensorBoard:
 
 
 class _Wandb:
-    """Logs to one W&B run, also if the SeRL run is resumed on another machine."""
+    """Logs to one W&B run, even if the SeRL run is resumed on another machine."""
 
     def __init__(self, run: Run, settings: WandbSettings) -> None:
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
@@ -188,7 +191,7 @@ class _Wandb:
 
 
 class _Mlflow:
-    """Logs to one MLflow run, also if the SeRL run is resumed on another machine."""
+    """Logs to one MLflow run, even if the SeRL run is resumed on another machine."""
 
     # The most that a server accepts in one request.
     _METRICS_PER_REQUEST = 1_000

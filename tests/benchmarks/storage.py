@@ -106,7 +106,7 @@ def timed_storing() -> Iterator[dict[str, float]]:
         return call
 
     storing: list[tuple[Any, str]] = [
-        *((Committer, name) for name in ("stage_table", "stage_folder", "plan", "write_part", "outputs")),
+        *((Committer, name) for name in ("write_table", "write_folder", "plan", "write_part", "outputs")),
         *((Store, name) for name in ("create", "replace")),
         (stages.contract, "record_timing"),
         (flows.run_loop, "write_revision"),
@@ -160,7 +160,7 @@ def token_tables(folder: Path) -> tuple[tuple[float, float], float]:
 def _ours(folder: Path, rows: list[dict[str, Any]]) -> int:
     store = Store(str(folder))
     committer = Committer(store, {"responses": schemas.RESPONSES}, (), 1, "ab" * 32)
-    committer.stage_table("responses", rows)
+    committer.write_table("responses", rows)
     output = committer.outputs()["responses"]
     assert read_parts(store, output).height == len(rows)
     return output.files[0].bytes

@@ -8,7 +8,7 @@ import pytest
 
 from flows.config.run import RunConfig
 from flows.reporting.plots import write_curve
-from flows.reporting.results import CURVE, iteration_results, run_results
+from flows.reporting.results import CURVE_PATH, iteration_results, run_results
 from flows.run_progress import RunProgress, find_finished
 from stages.contract import Progress
 from stages.settings.update import LoraConfig, UpdateConfig
@@ -203,7 +203,7 @@ def test_curve_can_be_drawn_again(config: RunConfig, runner: Runner) -> None:
     run = run_of(runner(config)[0], runner.store)
     iterations = run_results(run)["iterations"]
     png = write_curve(run, iterations)
-    assert png.startswith(b"\x89PNG") and write_curve(run, iterations) == png == runner.store.read(CURVE)
+    assert png.startswith(b"\x89PNG") and write_curve(run, iterations) == png == runner.store.read(CURVE_PATH)
 
 
 def _inputs(progress: RunProgress, store: Store, stage: str) -> dict[int, dict[str, str]]:

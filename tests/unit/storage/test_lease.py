@@ -48,10 +48,10 @@ def test_leases_of_different_names_are_independent(store: Store) -> None:
     with hold_lease(store, "lease-ppo_update"):
         check_free(store)
         with hold_lease(store):
-            assert (owner := owner_of_run(store)) and owner.process == os.getpid() and owner.works
+            assert (owner := owner_of_run(store)) and owner.process == os.getpid() and owner.is_active
             with pytest.raises(RunBusy, match=f"ppo_update of {store.uri}"), hold_lease(store, "lease-ppo_update"):
                 pass
-    assert (owner := owner_of_run(store)) and owner.released and not owner.works
+    assert (owner := owner_of_run(store)) and owner.released and not owner.is_active
 
 
 def test_an_error_releases_the_lease(store: Store) -> None:
@@ -90,7 +90,7 @@ def test_a_killed_process_of_this_machine_is_known_to_be_dead(tmp_path: Path) ->
 
 
 def test_a_new_process_with_the_owners_number_is_not_the_owner(store: Store) -> None:
-    other_machine(store, renewed=0, place=storage.lease._place(), process=os.getpid(), born="12345")
+    other_machine(store, renewed=0, place=storage.lease._process_space(), process=os.getpid(), born="12345")
     check_free(store)
 
 
@@ -124,7 +124,7 @@ def test_the_owner_renews_its_lease(store: Store, monkeypatch: pytest.MonkeyPatc
     with hold_lease(store):
         first = Owner.model_validate_json(store.read("lease/000001.json"))
         deadline = time.monotonic() + 10
-        while Owner.model_validate_json(store.read("lease/000001.json")).renewed == first.renewed:
+        while Owner.model_validate_json(store.read("lease/000001.json")).renewed_at == first.renewed_at:
             assert time.monotonic() < deadline
             time.sleep(0.01)
 

@@ -27,7 +27,7 @@ def test_a_whole_table_is_named_by_its_digest() -> None:
     store = memory_store()
     for numbers in ((1, 2), (1, 3), (1, 2)):
         attempt = committer(store)
-        attempt.stage_table("votes", rows(*numbers))
+        attempt.write_table("votes", rows(*numbers))
         (file,) = attempt.outputs()["votes"].files
         assert file.rows == 2 and file.sha256[:12] in file.path
     assert len(store.names("votes/iteration=0001/key=kabababababab")) == 2
@@ -68,7 +68,7 @@ def test_the_first_part_stays() -> None:
 
 def test_a_forgotten_output_is_named() -> None:
     attempt = committer(memory_store(), folders=("policy",))
-    attempt.stage_table("votes", rows(1))
+    attempt.write_table("votes", rows(1))
     with pytest.raises(StorageError, match="wrote no policy"):
         attempt.outputs()
 
@@ -76,13 +76,13 @@ def test_a_forgotten_output_is_named() -> None:
 def test_an_undeclared_table_is_an_error() -> None:
     """Regression: it was a bare KeyError."""
     with pytest.raises(StorageError, match="vots"):
-        committer(memory_store()).stage_table("vots", rows(1))
+        committer(memory_store()).write_table("vots", rows(1))
 
 
 def test_a_table_of_a_different_schema_is_not_written() -> None:
     store = memory_store()
     with pytest.raises(SchemaMismatch):
-        committer(store).stage_table("votes", pa.table({"id": ["text"]}))
+        committer(store).write_table("votes", pa.table({"id": ["text"]}))
     assert store.names("") == []
 
 
@@ -94,7 +94,7 @@ def test_a_folder_is_copied_and_listed_file_by_file(tmp_path: Path) -> None:
     (tmp_path / ".cache" / "stamp").write_text("of a download")
     store = memory_store()
     attempt = Committer(store, {}, ("policy",), 1, KEY)
-    attempt.stage_folder("policy", tmp_path)
+    attempt.write_folder("policy", tmp_path)
     output = attempt.outputs()["policy"]
     assert output.folder is not None and output.columns is None
     names = [file.path.removeprefix(f"{output.folder}/") for file in output.files]

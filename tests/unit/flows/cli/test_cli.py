@@ -14,7 +14,7 @@ import flows.cli.run
 import flows.iteration
 from flows.cli import main
 from flows.config.load import load_config
-from flows.reporting.results import CURVE
+from flows.reporting.results import CURVE_PATH
 from flows.run_loop import run_locally
 from flows.stage_settings import newest_policy_folder
 from stages.vote_rewards import VOTE
@@ -197,7 +197,7 @@ def test_run_killed_before_its_last_revision_is_shown_whole(tmp_path: Path, caps
     assert main(["run", str(path)]) == 0
     run = open_run(load_config(path).uri)
     assert run.iterations == [0, 1]
-    assert run.store.exists(CURVE), "the curve that the output names was not drawn"
+    assert run.store.exists(CURVE_PATH), "the curve that the output names was not drawn"
     capsys.readouterr()
 
 

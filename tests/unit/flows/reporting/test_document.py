@@ -15,7 +15,7 @@ from flows.orchestration.artifacts import Report
 from flows.reporting.document import Code, Heading, Image, Part, Table, Text, excerpt, report
 from flows.reporting.plots import learning_curve
 from flows.reporting.render import as_html, as_markdown
-from flows.reporting.results import PAGE, iteration_results, run_results, stage_costs
+from flows.reporting.results import REPORT_PATH, iteration_results, run_results, stage_costs
 from flows.reporting.sample_questions import sample_questions
 from storage.run import Run, open_run, write_revision
 from storage.store import Store
@@ -315,8 +315,8 @@ def test_serl_report_writes_one_file(tmp_path: Path, capsys: pytest.CaptureFixtu
     with fake_resources() as resources:
         write_revision(store, run_all(config, store, resources).revision())
     assert main(["report", config.uri]) == 0
-    assert capsys.readouterr().out == f"report  {config.uri}/{PAGE}\n"
-    page = store.read(PAGE)
+    assert capsys.readouterr().out == f"report  {config.uri}/{REPORT_PATH}\n"
+    page = store.read(REPORT_PATH)
     assert page.startswith(b"<!DOCTYPE html>") and page.count(b"data:image/png;base64,") == 3
     other_file = tmp_path / "page.html"
     assert main(["report", config.uri, "--output", str(other_file)]) == 0

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from flows.cli import main
-from flows.reporting.gains import comparison_table, evaluated, points_text, side_by_side
+from flows.reporting.gains import all_evaluated, comparison_table, points_text, side_by_side
 from stages.benchmarks.statistics import paired_difference
 from storage.errors import InputError
 from storage.run import Run, open_run
@@ -74,7 +74,7 @@ def test_runs_without_a_common_benchmark_are_refused(runs: list[Run], tmp_path: 
         seeds={"domain": "arithmetic", "count": 8},
         evaluate={"benchmarks": [{"name": "heldout", "domain": "arithmetic", "count": 3}]},
     )
-    assert not evaluated([runs[0], other])
+    assert not all_evaluated([runs[0], other])
     with pytest.raises(InputError, match=r"has no evaluation on sums, the benchmark of .*first"):
         side_by_side([runs[0], other])
 

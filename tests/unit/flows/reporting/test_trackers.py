@@ -11,7 +11,7 @@ import flows.reporting.trackers
 from flows.config.run import RunConfig
 from flows.config.tracking import MlflowSettings, TrackerSettings, WandbSettings
 from flows.preflight.checks import check_inputs
-from flows.reporting.trackers import EVENTS, ITERATION, OPTIMISER_STEP, Trackers, scalars
+from flows.reporting.trackers import EVENTS_FOLDER, ITERATION, OPTIMISER_STEP, Trackers, scalars
 from flows.run_loop import run_locally
 from flows.stage_settings import resolve
 from storage.errors import InputError
@@ -51,7 +51,7 @@ def expected_numbers(run: Run) -> Numbers:
 def in_tensorboard(run: Run) -> Numbers:
     """Return the values that TensorBoard reads from all event files; these have single precision."""
     multiplexer = pytest.importorskip("tensorboard.backend.event_processing.event_multiplexer")
-    events = multiplexer.EventMultiplexer().AddRunsFromDirectory(f"{run.store.uri}/{EVENTS}")
+    events = multiplexer.EventMultiplexer().AddRunsFromDirectory(f"{run.store.uri}/{EVENTS_FOLDER}")
     events.Reload()
     numbers: Numbers = {}
     for name, tags in events.Runs().items():
@@ -161,7 +161,7 @@ def test_three_trackers_receive_the_same(run: Run, wandb_folder: Path, tmp_path:
 def test_new_and_repeated_iterations_are_logged(config: RunConfig) -> None:
     run_locally(config.model_copy(update={"iterations": 1}))
     assert Trackers(config.trackers).report(open_run(config.uri)) == []
-    folder = Path(config.uri) / EVENTS
+    folder = Path(config.uri) / EVENTS_FOLDER
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert len(before) == 2
     run_locally(config)
