@@ -1,11 +1,11 @@
-"""The stage contract: a stage is inert data plus a plain function, and `run_stage` is the only way to run one.
+"""The stage contract: a stage is a plain function with declared outputs, and `run_stage` is the only way to run it.
 
 `run_stage` looks for the manifest of the stage's key. If the manifest exists, its outputs are returned and nothing
-runs; a run is resumed by this rule alone. Otherwise the body runs, its tables are checked against the declared schemas,
-and the manifest is written last.
+runs; this rule resumes a run. Otherwise the body runs, its tables are checked against the declared schemas, and the
+manifest is written last. A killed stage also keeps the parts of a table that it had finished (`Work.shards`).
 
-A key holds what gives an output its meaning: settings, inputs by key, and seed. Where and how a stage runs (devices,
-shard size, paths) is in `Context` and never enters a key.
+A key is a hash of all that determines an output: the stage's name, version and declared outputs, its settings, its
+inputs' keys, seed, branch and iteration. Where and how a stage runs (devices, shard size, paths) never enters a key.
 """
 
 import shutil
@@ -31,6 +31,7 @@ from storage.store import Store
 from storage.tables import columns, version_of
 from storage.writer import Committer, Rows, record_speed, record_timing
 
+# Least time between two checks whether another process has committed the stage.
 _SECONDS_BETWEEN_CHECKS = 2.0
 
 Metrics = Mapping[str, float | int | None]
@@ -66,7 +67,7 @@ class Stage:
     token_metric: str | None = None
     """Metric that counts the response tokens of the stage; None if the stage has no such metric."""
     size: Callable[[Any, RowCount], str] = lambda settings, rows: ""
-    """(settings, row counts of the inputs) -> amount of work in words, in ASCII; empty for imports."""
+    """(settings, row counts of the inputs) -> amount of work in words, in ASCII; empty by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ class WorkerShard:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Context:
-    """Where and how stages run. Only iteration, seed and branch enter a key."""
+    """The run's seed, branch and iteration, which enter keys, and where and how stages run, which does not."""
 
     store: Store
     """The store of the run that outputs go to."""
@@ -145,7 +146,7 @@ class Inputs:
 
 
 class Work:
-    """Access of a stage's body to outputs, shards, seeds, progress and scratch space."""
+    """What a stage's body works with: its outputs, their parts, seeds, progress and scratch space."""
 
     def __init__(self, stage: Stage, key: str, context: Context) -> None:
         self.stage = stage
@@ -162,22 +163,22 @@ class Work:
         return self.context.resources
 
     def write(self, table: str, rows: Rows) -> None:
-        """Stage a whole table; readers see it when the manifest is written."""
+        """Write a whole table; readers see it only when the manifest is written."""
         self.committer.write_table(table, rows)
 
     def write_folder(self, name: str, folder: Path) -> None:
-        """Stage a folder of files; readers see it when the manifest is written."""
+        """Store a folder of files; readers see it only when the manifest is written."""
         self.committer.write_folder(name, folder)
 
     def import_folder(self, name: str, folder: Path) -> None:
-        """Record a folder that stays in place, so that a large model is not copied."""
+        """Record a folder where it lies, so that a large model is not copied. On S3 a copy is stored."""
         self.committer.import_folder(name, folder)
 
     def shards(self, table: str, rows: int) -> "Shards":
-        """Return the parts of a table.
+        """Return the missing parts of a table, in the order in which this process does them.
 
-        `rows` counts the table's rows, or the rows of the input that the parts are cut by. The first attempt fixes the
-        ranges by its shard size, in a create-only plan that later attempts follow.
+        `rows`: number of rows of the table, or of the input by whose rows the parts are cut. The first attempt fixes
+        the ranges by its shard size, in a create-only plan that later attempts follow.
         """
         plan = self.committer.plan(table, rows, self.resources.settings.shard_rows)
         order = self.context.shard.order(len(plan))
@@ -208,7 +209,11 @@ class Work:
         return derive_seed(self.context.seed, self.context.branch, self.context.iteration, self.stage.name, *names)
 
     def progress(self, done: int, total: int, note: str = "") -> None:
-        """Report progress. Stops the body by an exception if another process has committed the stage."""
+        """Report progress.
+
+        Raises an exception that ends the body, and that `run_stage` catches, if another process has committed the
+        stage.
+        """
         self.context.progress(self.stage.name, done, total, note)
         if self.context.shard.world_size > 1 and (now := time.monotonic()) > self._last_check + _SECONDS_BETWEEN_CHECKS:
             self._last_check = now
@@ -251,7 +256,7 @@ class Shards:
     def counting(self, each: int | Sequence[int]) -> Callable[[int, int], None]:
         """Return a progress callback for an engine (see `stages.engines.base`) that answers the rows of these parts.
 
-        `each`: responses per row: one number for all rows, or a number for each row of the table.
+        `each`: number of responses to every row, or one number for each row of the table.
         """
         responses = {
             part: each * len(rows) if isinstance(each, int) else sum(each[rows.start : rows.stop])
@@ -303,7 +308,7 @@ def find_stage(stage: Stage, inputs: Mapping[str, ArtifactRef], config: Settings
     """Return the committed outputs of this execution, or None. Checks the manifest and the size of every file.
 
     Outputs that retention has removed (see `storage.prune`) count as present. Raises MissingArtifact or
-    CorruptArtifact if another file is missing or differs in size from its manifest's record.
+    CorruptArtifact if any other file is missing or differs in size from its manifest's record.
     """
     key = stage_key(stage, inputs, config, context)
     path = manifest_path(stage.name, context.iteration, key)

@@ -1,7 +1,7 @@
 """Draw the questions of an iteration from the seeds or a data set, instead of stages 1 and 2.
 
-Such a run is the comparison that shows what the method gains by writing questions. Each question is drawn once before
-any question is drawn again.
+A run that draws its questions is a baseline: it shows what the method gains by writing questions. Each question is
+drawn once before any question is drawn again.
 """
 
 import random
@@ -23,7 +23,7 @@ def draw_instructions(config: DrawConfig, inputs: Inputs, work: Work) -> Metrics
         inputs.table("problems").select("benchmark", "question").iter_rows() if config.drop_overlaps else (),
         config.overlap_words,
     )
-    usable = [row for row in labelled if not overlap.found_in(row["question"])]
+    usable = [row for row in labelled if not overlap.overlapping_sets(row["question"])]
     if not usable:
         raise InputError(
             f"no question to draw: of {len(rows)} given, {len(labelled)} have what is needed, and all of these overlap "

@@ -3,8 +3,8 @@
 Every graded response is kept; `stages.benchmarks.metrics` says what is computed from them. The engine gets all
 benchmarks, greedy and sampled, as one stream. Responses are graded while the engine generates more.
 
-Departs from the authors' release: a response whose grading fails counts as wrong and is listed. The release leaves it
-out of the denominator.
+Departs from the authors' release: a response whose grading fails counts as wrong and is listed in `failed_grades`. The
+release leaves it out of the denominator.
 """
 
 from collections import defaultdict, deque
@@ -16,7 +16,7 @@ from typing import Any, Self
 from stages import schemas
 from stages.answers.kinds import AnswerKind, extract_answer, load_kind
 from stages.answers.readings import MAX_ANSWER
-from stages.answers.voting import Ballot, Comparer, Graded, grade, vote
+from stages.answers.voting import AnswerToGrade, Ballot, Comparer, grade, vote
 from stages.benchmarks.metrics import FAILED, WHOLE, reliability_rows, summarise
 from stages.contract import Inputs, Metrics, Shards, Stage, Work
 from stages.engines.base import Batch, Completion, Engine, SamplingParams, encode_question
@@ -39,16 +39,16 @@ def evaluate(config: EvaluateConfig, inputs: Inputs, work: Work) -> Metrics:
     progress = shards.counting([1 + count for count in samples])
     with _Grader(kinds, work) as grader:
         passes = _passes(config, problems, samples, shards, examples, engine, work)
-        for done, completions_of_pass in engine.generate(passes, progress):
-            completed_part = completed[done.part]
-            for row, completions, seeds in zip(done.rows, completions_of_pass, done.seeds, strict=True):
-                completed_part[row, done.mode] = _Completed(
-                    problem=problems[row], mode=done.mode, completions=completions, seeds=seeds
+        for batch, completions_of_batch in engine.generate(passes, progress):
+            completed_part = completed[batch.part]
+            for row, completions, seeds in zip(batch.rows, completions_of_batch, batch.seeds, strict=True):
+                completed_part[row, batch.mode] = _Completed(
+                    problem=problems[row], mode=batch.mode, completions=completions, seeds=seeds
                 )
-            if len(completed_part) == sum(1 + (samples[row] > 0) for row in shards.ranges[done.part]):
-                del completed[done.part]
+            if len(completed_part) == sum(1 + (samples[row] > 0) for row in shards.ranges[batch.part]):
+                del completed[batch.part]
                 # Problem by problem, so that the order of rows does not depend on the shard size.
-                grader.grade(done.part, [completed_part[row_and_mode] for row_and_mode in sorted(completed_part)])
+                grader.grade(batch.part, [completed_part[row_and_mode] for row_and_mode in sorted(completed_part)])
     grades = work.parts("grades").to_dicts()
     labels = {benchmark: protocol.label for benchmark, protocol in config.benchmarks.items()}
     results = summarise(grades, problems, labels)
@@ -68,7 +68,7 @@ def _passes(
     engine: Engine,
     work: Work,
 ) -> Iterator["_Pass"]:
-    """Yield two passes over each missing part: one greedy response per problem, then its samples."""
+    """Yield the passes over each missing part: one greedy response per problem, then the samples if there are any."""
     greedy = SamplingParams(temperature=0.0, max_tokens=config.max_tokens, stop=config.stop)
     sampled = replace(greedy, temperature=config.temperature, top_p=config.top_p)
     for part, rows in shards:
@@ -122,7 +122,7 @@ class _Grader:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Pass(Batch):
-    """Greedy or sampled responses to the problems of a part."""
+    """A request for the greedy or the sampled responses to the problems of a part."""
 
     part: int
     rows: Sequence[int]
@@ -132,7 +132,7 @@ class _Pass(Batch):
 
 
 class _Examples:
-    """Puts a benchmark's header and worked examples before its questions, each in the benchmark's own prompt."""
+    """Puts a benchmark's header and worked examples before its questions, all in the benchmark's prompt template."""
 
     def __init__(self, config: EvaluateConfig, rows: Sequence[Mapping[str, Any]]) -> None:
         self._config = config
@@ -140,7 +140,11 @@ class _Examples:
         self._composed: dict[tuple[str, str | None], list[str]] = {}
 
     def prompt(self, problem: Mapping[str, Any], engine: Engine) -> list[int]:
-        """Return the token ids of a prompt. The last examples are left out if the prompt would be too long."""
+        """Return the token ids of a prompt.
+
+        The last examples are left out while the prompt is too long, in the end all of them and the header. A prompt
+        that is still too long is returned as it is.
+        """
         benchmark, subject = problem["benchmark"], problem["subject"]
         prompt = self._config.benchmarks[benchmark].prompt
         if (benchmark, subject) not in self._composed:
@@ -184,7 +188,7 @@ def _grade(
 ) -> list[dict[str, Any]]:
     """Return the rows of `grades` in the order of `completed`.
 
-    Benchmarks are graded one after the other, since each has its kind of answers.
+    Benchmarks are graded one after the other, since each has a kind of answers.
     """
     rows: dict[int, list[dict[str, Any]]] = {}
     for benchmark, kind in kinds.items():
@@ -201,7 +205,7 @@ def _grade(
         ]
         votes = vote(ballots, kind, comparer)
         to_grade = [
-            Graded(question=question, answer=answer, gold=item.problem["answer"])
+            AnswerToGrade(question=question, answer=answer, gold=item.problem["answer"])
             for item, question, answers_of_item in zip(items, questions, answers, strict=True)
             for answer in answers_of_item
         ]

@@ -47,7 +47,7 @@ def filter_instructions(config: FilterConfig, inputs: Inputs, work: Work) -> Met
     seed_overlaps = [
         {"question_id": row["question_id"], "question": row["question"], "benchmark": benchmark}
         for row in seeds
-        for benchmark in overlap.found_in(row["question"])
+        for benchmark in overlap.overlapping_sets(row["question"])
     ]
     work.write("accepted", accepted)
     work.write("rejected", rejected)
@@ -81,7 +81,7 @@ def _screen(
             rejected.append(_rejected_row(row, reason))
         elif config.domain and arithmetic.is_held_out(row["question"]):
             rejected.append(_rejected_row(row, "held_out_problem"))
-        elif benchmarks := overlap.found_in(row["question"]):
+        elif benchmarks := overlap.overlapping_sets(row["question"]):
             rejected.append(_rejected_row(row, "evaluation_overlap", nearest=benchmarks[0]))
         else:
             good.append(row)

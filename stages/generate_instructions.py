@@ -18,7 +18,9 @@ from stages.text.similarity import distinct_share
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Shard(Batch):
+class _PartBatch(Batch):
+    """The few-shot prompts of one part."""
+
     part: int
     rows: range
     examples: Sequence[Sequence[str]]
@@ -53,10 +55,10 @@ def generate_instructions(config: GenerateConfig, inputs: Inputs, work: Work) ->
 
     shards = work.shards("generations", config.prompts)
 
-    def batches() -> Iterator[_Shard]:
+    def batches() -> Iterator[_PartBatch]:
         for part, rows in shards:
             prompts = [make_prompt(row) for row in rows]
-            yield _Shard(
+            yield _PartBatch(
                 part=part,
                 rows=rows,
                 examples=[examples for examples, _ in prompts],
@@ -65,10 +67,10 @@ def generate_instructions(config: GenerateConfig, inputs: Inputs, work: Work) ->
                 params=params,
             )
 
-    for shard, completions in engine.generate(batches(), shards.counting(1)):
+    for batch, completions in engine.generate(batches(), shards.counting(1)):
         work.write_part(
             "generations",
-            shard.part,
+            batch.part,
             [
                 {
                     "prompt_id": row,
@@ -80,7 +82,7 @@ def generate_instructions(config: GenerateConfig, inputs: Inputs, work: Work) ->
                     "finish_reason": completion.finish_reason,
                 }
                 for row, examples, ids, (seed,), (completion,) in zip(
-                    shard.rows, shard.examples, shard.prompts, shard.seeds, completions, strict=True
+                    batch.rows, batch.examples, batch.prompts, batch.seeds, completions, strict=True
                 )
             ],
         )

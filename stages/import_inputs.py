@@ -53,7 +53,7 @@ def import_voters(config: ImportVoters, inputs: Inputs, work: Work) -> Metrics:
 
 
 def _import_model(output: str, model: ImportPolicy, work: Work) -> None:
-    """Record the model folder in place, or write a copy with the adapter merged in."""
+    """Record the model folder as output `output`, or write a copy with the adapter merged in."""
     if model.adapter is None:
         work.import_folder(output, Path(model.path))
         return

@@ -1,14 +1,14 @@
 """Import a run's evaluation sets: from files, from a built-in domain, or from the seeds that have an answer.
 
-Each set's format says how its rows are read (`stages.benchmarks`). Problems that overlap a seed question are marked, so
-that results can leave them out.
+Each set's format says how its rows are read (`stages.benchmarks.read_rows`). Problems that overlap a seed question are
+marked, so that results can leave them out.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from stages import schemas
-from stages.benchmarks.read_rows import ReadProblem, RowError, read_problem
+from stages.benchmarks.read_rows import ParsedRow, RowError, parse_row
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.domains import arithmetic
 from stages.input_files import read_rows
@@ -23,7 +23,7 @@ def import_problems(config: ImportProblems, inputs: Inputs, work: Work) -> Metri
     seeds = inputs.table("seeds").to_dicts() if "seeds" in inputs else []
     overlap = EvaluationOverlap((("seeds", row["question"]) for row in seeds), config.overlap_words)
     rows = [
-        {**row, "seed_overlap": bool(overlap.found_in(row["question"]))}
+        {**row, "seed_overlap": bool(overlap.overlapping_sets(row["question"]))}
         for problem_set in config.sets
         for row in problems_of(problem_set, seeds)
     ]
@@ -65,23 +65,23 @@ def shots_of(problem_set: ProblemSet) -> list[dict[str, Any]]:
     ]
 
 
-def _read(problem_set: ProblemSet, path: str) -> Iterator[ReadProblem]:
+def _read(problem_set: ProblemSet, path: str) -> Iterator[ParsedRow]:
     label = f"benchmark {problem_set.name}"
     for location, row in read_rows(path, label):
         try:
-            yield read_problem(row, problem_set.format)
+            yield parse_row(row, problem_set.format)
         except RowError as error:
             raise InputError(f"{label} {path}, {location}: {error}") from None
 
 
-def _seed_problems(problem_set: ProblemSet, seeds: Sequence[Mapping[str, Any]]) -> list[ReadProblem]:
+def _seed_problems(problem_set: ProblemSet, seeds: Sequence[Mapping[str, Any]]) -> list[ParsedRow]:
     labelled = [row for row in seeds if row["answer"]]
     if not labelled:
         raise InputError(
             f"benchmark {problem_set.name} is made of the seeds that have an answer, and no seed has one; give the "
             "seed file a field `answer` or leave this benchmark out"
         )
-    return [read_problem(row, BenchmarkFormat()) for row in labelled]
+    return [parse_row(row, BenchmarkFormat()) for row in labelled]
 
 
 def _domain_problems(problem_set: ProblemSet) -> list[dict[str, Any]]:

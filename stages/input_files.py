@@ -12,6 +12,7 @@ from storage.errors import InputError
 from storage.fingerprint import digest_file
 
 MAX_ROW_BYTES = 1_000_000
+"""Longest line of a JSONL file."""
 
 
 def read_rows(name: str, label: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -1,4 +1,7 @@
-"""Reads config.json and the chat template of a Hugging Face model folder. No other module does; torch is not needed."""
+"""Reads config.json of a Hugging Face model folder, which no other module does, and looks for a chat template.
+
+torch is not needed.
+"""
 
 import json
 import re
@@ -79,7 +82,7 @@ def remove_from_model_config(folder: Path, name: str) -> None:
 
 
 def has_chat_template(folder: Path) -> bool:
-    """Return whether a model folder has a chat template, in tokenizer_config.json or in a file for it alone.
+    """Return whether a model folder has a chat template, in tokenizer_config.json or in a separate file.
 
     Raises InputError if tokenizer_config.json is not a JSON object.
     """

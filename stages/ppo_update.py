@@ -1,8 +1,8 @@
 """Stage 5: the policy update on the kept questions (paper, section 3.3), in a separate trainer process.
 
-The stage writes the rollout to a file, gives a job to the trainer process (DeepSpeed) and commits its outputs. The
-update gets responses and rewards, never a label. Dropped questions are not in the rollout, so advantages are whitened
-over kept questions only.
+The stage writes the rollout to a file, gives a job to the trainer process (DeepSpeed) and commits the trainer's
+outputs. The update gets responses and rewards, never a label. Dropped questions are not in the rollout, so advantages
+are whitened over kept questions only.
 """
 
 import os

@@ -1,7 +1,8 @@
 """Stage 3: the policy answers every accepted question n times (paper, section 3.2).
 
-Tables hold prompts and responses as token ids, next to the text, so that no stage tokenises decoded text again. Voters
-other than the policy, if there are any, answer the same questions. Their responses vote and are never trained on.
+The table `responses` holds prompts and responses as token ids, so that no stage tokenises decoded text again. Voters
+other than the policy, if there are any, answer the same questions. Their responses vote and are never trained on, so
+only their text is kept.
 """
 
 from collections import defaultdict
@@ -16,7 +17,9 @@ from stages.settings.sample import AnswerPrompt, SampleConfig, SampleVotersConfi
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Shard(Batch):
+class _PartBatch(Batch):
+    """The prompts of one part that are not too long."""
+
     part: int
     question_ids: Sequence[str]
 
@@ -29,10 +32,10 @@ def sample_responses(config: SampleConfig, inputs: Inputs, work: Work) -> Metric
     shards = work.shards("responses", len(questions))
 
     batches = _batches(config, config.prompt, config.responses, shards, questions, engine, work)
-    for shard, completions_of_shard in engine.generate(batches, shards.counting(config.responses)):
+    for batch, completions_of_batch in engine.generate(batches, shards.counting(config.responses)):
         work.write_part(
             "responses",
-            shard.part,
+            batch.part,
             [
                 {
                     "question_id": question_id,
@@ -45,7 +48,7 @@ def sample_responses(config: SampleConfig, inputs: Inputs, work: Work) -> Metric
                     "response": completion.text,
                 }
                 for question_id, ids, seeds, completions in zip(
-                    shard.question_ids, shard.prompts, shard.seeds, completions_of_shard, strict=True
+                    batch.question_ids, batch.prompts, batch.seeds, completions_of_batch, strict=True
                 )
                 for index, (seed, completion) in enumerate(zip(seeds, completions, strict=True))
             ],
@@ -77,8 +80,8 @@ def sample_voters(config: SampleVotersConfig, inputs: Inputs, work: Work) -> Met
             continue
         engine.load(inputs.folder(f"voter_{voter.name}"), inputs.identity(f"voter_{voter.name}"))
         batches = _batches(config, voter.prompt, voter.responses, voter_shards, questions, engine, work, voter.name)
-        for shard, completions_of_shard in engine.generate(batches, voter_shards.counting(voter.responses)):
-            unwritten[shard.part] += [
+        for batch, completions_of_batch in engine.generate(batches, voter_shards.counting(voter.responses)):
+            unwritten[batch.part] += [
                 {
                     "question_id": question_id,
                     "voter": voter.name,
@@ -89,13 +92,14 @@ def sample_voters(config: SampleVotersConfig, inputs: Inputs, work: Work) -> Met
                     "response": completion.text,
                 }
                 for question_id, seeds, completions in zip(
-                    shard.question_ids, shard.seeds, completions_of_shard, strict=True
+                    batch.question_ids, batch.seeds, completions_of_batch, strict=True
                 )
                 for sample_index, (seed, completion) in enumerate(zip(seeds, completions, strict=True))
             ]
             # A part may continue with the next voter's first questions.
-            if shards.ranges[shard.part].stop <= first + len(questions):
-                work.write_part("voter_responses", shard.part, unwritten.pop(shard.part))
+            if shards.ranges[batch.part].stop <= first + len(questions):
+                work.write_part("voter_responses", batch.part, unwritten.pop(batch.part))
+    # Without any question the table has one part, which is empty, and no voter writes it.
     for part, rows in shards:
         if not rows:
             work.write_part("voter_responses", part, [])
@@ -112,15 +116,17 @@ def _batches(
     engine: Engine,
     work: Work,
     *seed_names: str,
-) -> Iterator[_Shard]:
-    """Yield the engine's work for each missing part. Seeds depend on `seed_names`, the question and the sample."""
+) -> Iterator[_PartBatch]:
+    """Yield a batch for each missing part. Seeds depend on `seed_names`, the question and the sample."""
     params = SamplingParams(
         temperature=config.temperature, top_p=config.top_p, max_tokens=config.max_tokens, stop=config.stop
     )
     for part, rows in shards:
         prompts = _fitting_prompts(questions[rows.start : rows.stop], prompt, config.max_prompt_tokens, engine)
         seeds = [[work.seed(*seed_names, question_id, i) for i in range(responses)] for question_id in prompts]
-        yield _Shard(part=part, question_ids=list(prompts), prompts=list(prompts.values()), seeds=seeds, params=params)
+        yield _PartBatch(
+            part=part, question_ids=list(prompts), prompts=list(prompts.values()), seeds=seeds, params=params
+        )
 
 
 def _fitting_prompts(

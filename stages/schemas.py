@@ -1,6 +1,6 @@
 """Every table that passes between stages. Names, types and meanings of columns are fixed here only.
 
-Increase a table's version when a column changes: readers tell older artifacts by it.
+Increase a table's version when a column changes: readers recognise older artifacts by their version.
 `question_id` is derived from the question's text, so the same question has the same id in every iteration and run.
 """
 
@@ -27,7 +27,7 @@ SEEDS = versioned(
     [
         _column("question_id", TEXT),
         _column("question", TEXT),
-        _column("answer", TEXT, optional=True),  # never read by a stage that leads to a reward, except `verified`
+        _column("answer", TEXT, optional=True),  # decides a reward only with `rewards: verified`
         _column("level", TEXT, optional=True),
         _column("subject", TEXT, optional=True),
     ],
@@ -43,7 +43,7 @@ PROBLEMS = versioned(
         _column("level", TEXT, optional=True),
         _column("subject", TEXT, optional=True),
         _column("group", TEXT, optional=True),  # group that the subject counts in
-        _column("seed_overlap", FLAG),  # whether it shares a run of words with a seed question
+        _column("seed_overlap", FLAG),  # whether the question shares a run of words with a seed question
     ],
 )
 
@@ -89,7 +89,7 @@ ACCEPTED = versioned(
         _column("question_id", TEXT),
         _column("question", TEXT),
         _column("candidate_id", TEXT),
-        _column("similarity", REAL),  # ROUGE-L F-measure to the nearest question known before this one
+        _column("similarity", REAL),  # highest ROUGE-L F-measure with an earlier question; 0 if drawn
     ],
 )
 
@@ -242,7 +242,7 @@ GRADES = versioned(
         _column("finish_reason", TEXT),
         _column("answer", TEXT, optional=True),
         _column("answer_class", COUNT, optional=True),  # among the problem's responses of this mode
-        _column("status", TEXT),  # "correct", "wrong", "error" or why there is no answer; all but the first are wrong
+        _column("status", TEXT),  # one of stages.answers.voting.GradeStatus; all but "correct" count as wrong
     ],
 )
 

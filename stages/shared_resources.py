@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 
 class Resources:
-    """Owns the processes and models that stages share. Use as a context manager, or call `close`."""
+    """Owns the processes and models that stages share. Use as a context manager, or call `close`.
+
+    Raises NotWritable if no scratch folder can be made.
+    """
 
     def __init__(self, settings: Compute, engine: EngineKind) -> None:
         self.settings = settings
@@ -86,7 +89,7 @@ class Resources:
         return self._verifier
 
     def close(self) -> None:
-        """Stop all of them and remove the scratch folder."""
+        """Stop engine, trainer and verifier, and remove the scratch folder."""
         for resource in (self._engine, self._trainer, self._verifier):
             if resource is not None:
                 resource.close()

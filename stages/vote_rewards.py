@@ -20,14 +20,15 @@ from typing import Any
 from stages import schemas
 from stages.answers.kinds import AnswerKind, extract_answer, load_kind
 from stages.answers.readings import MAX_ANSWER
-from stages.answers.voting import Ballot, Comparer, Graded, GradeStatus, Vote, grade, vote
+from stages.answers.voting import AnswerToGrade, Ballot, Comparer, GradeStatus, Vote, grade, vote
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.domains import arithmetic
 from stages.settings.vote import POLICY, VoteConfig
 
 _CHUNK = 256  # questions voted on together: enough to keep all workers busy, few enough to show progress
-_ROUNDING = 1e-9  # a mean exactly at a limit must not depend on the last bit of 3 / 15
+_ROUNDING = 1e-9  # a share equal to a limit, such as 3 / 15 and 0.2, is inside, whatever its last bit
 DECISIONS = ("kept", "too_easy", "too_hard", "tie", "abstain", "no_answer", "unparsable", "no_responses")
+"""What happens to a question: it is kept, or dropped for one of the other reasons."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,7 +100,7 @@ def _responses(
 
 
 def _response_rows(inputs: Inputs, config: VoteConfig) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield (voter, row): the policy's responses, then each voter's, by question and sample."""
+    """Yield (voter, row): the policy's responses, then each voter's, ordered by question and sample."""
     columns = ["question_id", "sample_index", "response"]
     policy_rows = inputs.table("responses").select(columns).sort("question_id", "sample_index")
     yield from ((POLICY, row) for row in policy_rows.iter_rows(named=True))
@@ -160,9 +161,10 @@ def _reward(result: Vote, answer_class: int | None, config: VoteConfig) -> float
 
 
 def _decide(result: Vote, responses: int, success_rate: float, config: VoteConfig) -> str:
-    """Return one of DECISIONS: the difficulty gate, both limits included.
+    """Return one of DECISIONS.
 
-    A question without a clear majority is never kept, unless rewards come from labels.
+    A question is kept if `success_rate` is within the limits, both included. A question without a clear majority is
+    never kept, unless rewards come from labels. `responses`: number of the policy's responses.
     """
     if not responses:
         return "no_responses"
@@ -186,7 +188,7 @@ class _Labels:
         self._drawn: dict[str, str] = dict(rows)
 
     def of(self, question: dict[str, Any]) -> str | None:
-        """Return the label of a row of `accepted`, None if it has none."""
+        """Return the label of a row of `accepted`, None if the question has none."""
         if (label := self._drawn.get(question["question_id"])) is not None:
             return label
         problem = arithmetic.solve(question["question"])
@@ -199,13 +201,13 @@ def _verified_rewards(
     """Return 1 for each answer that equals the label, else 0; all are 0 without a label, so the question is dropped."""
     if label is None:
         return [0.0] * len(answers)
-    return [float(status == "correct") for status in _graded(question, answers, label, kind, comparer)]
+    return [float(status == "correct") for status in _grade_answers(question, answers, label, kind, comparer)]
 
 
-def _graded(
+def _grade_answers(
     question: str, answers: Sequence[str | None], label: str, kind: AnswerKind, comparer: Comparer
 ) -> list[GradeStatus]:
-    return grade([Graded(question=question, answer=answer, gold=label) for answer in answers], kind, comparer)
+    return grade([AnswerToGrade(question=question, answer=answer, gold=label) for answer in answers], kind, comparer)
 
 
 def _reward_rows(item: Judged, config: VoteConfig) -> list[dict[str, Any]]:
@@ -271,7 +273,7 @@ def _diagnose(judged: Sequence[Judged], kind: AnswerKind, comparer: Comparer) ->
         if (problem := arithmetic.solve(item.question["question"])) is not None:
             label = str(problem.answer)
             answers = [response.answer for response in item.responses if response.voter == POLICY]
-            statuses = _graded(item.question["question"], [item.vote.majority, *answers], label, kind, comparer)
+            statuses = _grade_answers(item.question["question"], [item.vote.majority, *answers], label, kind, comparer)
             correct = [float(status == "correct") for status in statuses]
             row = {"label": label, "majority_correct": bool(correct[0]), "responses_correct": _mean(correct[1:])}
         rows.append({"question_id": item.question["question_id"], **row})
@@ -300,7 +302,10 @@ def _vote_metrics(judged: Sequence[Judged]) -> dict[str, float | int | None]:
 
 
 def _effective_number(answers: Sequence[str]) -> float | None:
-    """Return the effective number of different answers, e to the power of their entropy: n for n different answers."""
+    """Return the effective number of different answers: e to the power of their entropy.
+
+    It is n for n answers that are equally frequent. None if there is no answer.
+    """
     if not answers:
         return None
     shares = [count / len(answers) for count in Counter(answers).values()]

@@ -79,7 +79,7 @@ def _overlap(resolved: StageSettings) -> list[str]:
     problems = [(problem_set.name, row["question"]) for problem_set in sets for row in problems_of(problem_set)]
     overlap = EvaluationOverlap(problems, words)
     seeds = [row["question"] for row in read_seeds(config.seeds.path)]
-    overlapping = [names for seed in seeds if (names := overlap.found_in(seed))]
+    overlapping = [names for seed in seeds if (names := overlap.overlapping_sets(seed))]
     if not overlapping:
         return []
     counts = Counter(name for names in overlapping for name in names)

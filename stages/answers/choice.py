@@ -57,7 +57,7 @@ class ChoiceAnswer(AnswerKind):
 
 @lru_cache(maxsize=4_096)
 def listed_options(question: str) -> dict[str, str]:
-    """Return letter -> normalised text of the options that a question lists in order from A; empty for less than two.
+    """Return letter -> normalised text of the options that a question lists in order from A; empty for fewer than two.
 
     Of several such lists the last counts, because a question may mention "vitamin A." before its options.
     """

@@ -18,8 +18,8 @@ _MAX_DEPTH = 20
 _EPSILON = 2.0**-52
 
 _TOKEN = re.compile(r" *(?:(\d+\.\d+|\.?\d+)|([a-zA-Z])|(\\[a-zA-Z]+|[-+*/^_(){}\[\]])) *")
-# math-verify reads e as Euler's number, I as the imaginary unit and d as a differential. Else it ignores case.
-_NO_LETTERS = frozenset("eEdDI")
+# math-verify reads e as Euler's number, I as the imaginary unit and d as a differential. It ignores the case of others.
+_RESERVED_LETTERS = frozenset("eEdDI")
 _FUNCTIONS = ("\\sin", "\\cos", "\\tan", "\\ln", "\\log")
 
 
@@ -35,6 +35,7 @@ class Term:
     error: float
     """Bound of the value's rounding error, to first order."""
     has_letter: bool = False
+    """Whether a letter that stands for its `letter_value` is part of the expression."""
 
 
 @lru_cache(maxsize=256)
@@ -62,7 +63,9 @@ def letters_of(text: str) -> set[str]:
 
 
 def rounded_term(value: float, error: float, *parts: Term) -> Term:
-    """Return a term that was computed from `parts` with a bound `error`, plus the rounding of this operation.
+    """Return the term of a `value` that was computed from `parts`.
+
+    Its error is `error`, the bound that follows from the errors of the parts, plus the rounding of this operation.
 
     Raises OverflowError for a value or error that is not finite.
     """
@@ -181,8 +184,8 @@ class _Parser:
         raise UnsupportedExpressionError
 
     def _letter(self, letter: str) -> Term:
-        """Parse the rest of a letter that was taken: a subscript, if it has one."""
-        if letter in _NO_LETTERS:
+        """Parse the subscript of a letter, if there is one, and return the letter's value."""
+        if letter in _RESERVED_LETTERS:
             raise UnsupportedExpressionError
         name = letter.lower()
         if self._take("_"):
@@ -197,7 +200,7 @@ class _Parser:
         return self._values.get(name) or Term(float(letter_value(name)), 0.0, has_letter=True)
 
     def _function(self, name: str) -> Term:
-        """Parse the argument of a function, which has to be clear: a letter, a fraction, or in brackets."""
+        """Parse the power of a function (\\sin^2 x) and its argument: a letter, a fraction, brackets or braces."""
         power = 1.0
         if self._take("^"):
             kind, text = self._next()
@@ -262,10 +265,10 @@ def _apply(name: str, argument: Term) -> Term:
 
 
 def _to_the(base: Term, exponent: Term) -> Term:
-    """Return a power. Raises OverflowError, and ZeroDivisionError for a negative power of 0."""
+    """Return a power. Raises as `evaluate` does."""
     if base.value < 0 and not (exponent.error == 0 and exponent.value.is_integer()):
         raise UnsupportedExpressionError
-    if base.error > 1e-3 * abs(base.value):  # the base may be 0 up to rounding, and its root then has any error
+    if base.error > 1e-3 * abs(base.value):  # the base may be 0, and the error of a root of it is then unbounded
         raise UnsupportedExpressionError
     value = base.value**exponent.value
     if value == 0:

@@ -54,7 +54,7 @@ class AnswerKind:
         return False
 
     def read(self, answer: str, form: str) -> Reading | None:
-        """Return how an answer with the canonical form `form` is read; None: math-verify has to read it."""
+        """Return what is known about an answer, whose canonical form is `form`; None: math-verify has to read it."""
         return Reading("ok")
 
     def gold(self, text: str, question: str) -> str:
@@ -115,7 +115,7 @@ def answer_config(settings: AnswerSettings) -> AnswerConfig:
 
 
 def load_kind(config: AnswerConfig) -> AnswerKind:
-    """Return the kind of answers itself.
+    """Return the kind of answers that the settings name.
 
     Raises InputError if its file cannot be loaded, has changed since the run started, or does not hold a kind.
     """

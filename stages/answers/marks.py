@@ -1,6 +1,7 @@
 """Marks of an answer in a response: the last box, or the text after "answer is" or "####".
 
-Model output may be hostile, so only the last 4,000 characters of a response are searched, in linear time.
+Model output may be hostile, so every search takes linear time, and the built-in kinds of answers search only the last
+`MAX_TAIL` characters of a response.
 """
 
 import re

@@ -15,7 +15,8 @@ from stages.answers.marks import MAX_TAIL, anchored_line, last_boxed
 from stages.answers.readings import Reading, read_latex
 
 MAX_GOLD = 1_200
-"""Characters. A longer text is compared as it is; no answer of any benchmark is so long."""
+"""Longest text, in characters, that is brought to one spelling. A longer text stays as it is; no answer of any
+benchmark is so long."""
 
 _DELIMITED = re.compile(r"\\\((.+?)\\\)|\\\[(.+?)\\\]|\$\$(.+?)\$\$|(?<!\\)\$(?=[^\s$])([^$]*?[^\s$\\])\$(?!\d)")
 _NUMBER = r"[-+]?\\?\$?\s?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)?(?:\.\d+|(?<=\d)\.?(?!\d))(?:\s?/\s?\d+)?(?:\s?\\?%)?"
@@ -65,7 +66,10 @@ def extract_math_answer(response: str, *, boxed_only: bool = False) -> str | Non
 
 
 def _expression(line: str, *, last: bool) -> str | None:
-    """Return a formula or number of a line, the last or the first one. Prose without one gives None."""
+    """Return the last formula or number of a line, or the first if not `last`; None if there is neither.
+
+    If not `last`, a line without formula and without words is returned whole.
+    """
     line = line.replace("**", "").strip().rstrip(".").strip()
     formulas: list[str] = [next(filter(None, match.groups())) for match in _DELIMITED.finditer(line)]
     if formulas:
@@ -156,9 +160,9 @@ def number(canonical_answer: str) -> Fraction | None:
 def decide(left: str, right: str) -> bool | None:
     """Return whether two canonical answers are equal, None if only math-verify can decide.
 
-    Two integers or fractions are equal if their values are. If one number is a decimal, 6 decimal places have to agree,
-    or below 1 six digits, so that 1e-9 is not 2e-9. Words are equal if they are the same words in upper or lower case;
-    math-verify would read "even" as e*v*e*n.
+    Two integers or fractions are equal if their values are. If one number is a decimal, 6 decimal places have to agree;
+    below 1, six significant digits, so that 1e-9 is not 2e-9. Words are equal if they are the same words in upper or
+    lower case; math-verify would read "even" as e*v*e*n.
     """
     if left == right:
         return True
@@ -179,7 +183,7 @@ def _is_words(canonical_answer: str) -> bool:
 
 
 def _rounded(value: Fraction) -> Fraction:
-    """Return a number rounded to 6 decimal places, or below 1 to 6 digits."""
+    """Return a number rounded to 6 decimal places; below 1, to 6 significant digits."""
     if abs(value) >= 1:
         return round(value, 6)
     return Fraction(Context(prec=6).divide(value.numerator, value.denominator))

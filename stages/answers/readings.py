@@ -39,11 +39,12 @@ class Reading:
     """What is known about one answer before it is compared with another."""
 
     status: Literal["ok", "unparsable", "timed_out", "too_large"]
-    shape: Literal["value", "several", "union", "inequality", "matrix"] | None = None
-    """None if unknown. "several" is a point, a list, a set or an interval."""
+    shape: Literal["value", "sequence", "union", "inequality", "matrix"] | None = None
+    """None if unknown. "sequence" is a point, a list, a set or an interval."""
     numbers: tuple[float, ...] = ()
-    """Value: its possible values (50% is 50 or 0.5). Several and matrix: the value of each member. Interval and union:
-    the values of the ends. Every letter has a fixed value (`stages.answers.expressions.letter_value`)."""
+    """Value: its possible values (50% is 50 or 0.5). Sequence and matrix: the value of each member; of an interval, its
+    ends. Union: the ends of its intervals, if these do not touch. Every letter has a fixed value
+    (`stages.answers.expressions.letter_value`)."""
     letters_only: bool = False
     """Whether the answer has no other characters than letters. math-verify compares such answers as words."""
     sides: tuple[str, ...] = ()
@@ -64,7 +65,7 @@ class Reading:
             return any(_close(left, right) for left in self.numbers for right in other.numbers)
         if shapes == {"matrix"}:
             return len(self.numbers) == len(other.numbers) and all(map(_close, self.numbers, other.numbers))
-        if shapes == {"value", "several"} or (shapes <= {"several", "union"} and self.numbers and other.numbers):
+        if shapes == {"value", "sequence"} or (shapes <= {"sequence", "union"} and self.numbers and other.numbers):
             # Each number of a list, interval or union must be close to a number of the other answer. A value may have
             # numbers that are close to none, because they are alternatives.
             return (self.shape == "value" or other._has_all_of(self)) and (
@@ -72,10 +73,10 @@ class Reading:
             )
         # Answers of the same shape are left to math-verify, and so are a list or interval and a union without known
         # ends. For all other pairs of shapes math-verify says "different", whichever of the two answers comes first.
-        return len(shapes) == 1 or shapes == {"several", "union"}
+        return len(shapes) == 1 or shapes == {"sequence", "union"}
 
     def _has_all_of(self, other: "Reading") -> bool:
-        """Whether every number of `other` is close to one of this reading."""
+        """Return whether every number of `other` is close to a number of this reading."""
         return all(any(_close(left, right) for left in self.numbers) for right in other.numbers)
 
 
@@ -105,7 +106,7 @@ def _difference(equation: Reading, values: Mapping[str, Term]) -> float:
 
 
 def _close(left: float, right: float) -> bool:
-    """Whether math-verify may take two numbers for equal: it rounds to six decimals and computes with 15 digits."""
+    """Return whether math-verify may take two numbers for equal: it rounds to six decimals and computes 15 digits."""
     if math.isinf(left) or math.isinf(right):
         return left == right
     return abs(left - right) <= 1e-5 + 1e-9 * max(abs(left), abs(right))
@@ -130,7 +131,7 @@ def _read(answer: str) -> Reading:
     if len(parts := _UNION.split(answer)) > 1:
         return _union([part.strip() for part in parts])
     if answer.startswith("\\{") and answer.endswith("\\}"):
-        return _several(answer[2:-2].split(","))
+        return _sequence(answer[2:-2].split(","))
     if "," in answer:
         return _list(answer)
     if len(sides := _INEQUALITY.split(answer)) > 1:
@@ -159,8 +160,8 @@ def _list(answer: str) -> Reading:
     if not _bracketed(answer):
         if _HAS_THOUSANDS_COMMA.search(answer):
             raise UnsupportedExpressionError
-        return _several(parts)
-    reading = _several(parts)
+        return _sequence(parts)
+    reading = _sequence(parts)
     is_interval = len(parts) == 2 and reading.numbers[0] < reading.numbers[1]
     if not is_interval and (answer[0], answer[-1]) != ("(", ")"):
         raise UnsupportedExpressionError
@@ -171,8 +172,8 @@ def _bracketed(answer: str) -> bool:
     return answer[:1] in ("(", "[") and answer[-1:] in (")", "]")
 
 
-def _several(parts: Sequence[str]) -> Reading:
-    return Reading("ok", "several", tuple(_value(part) for part in parts))
+def _sequence(parts: Sequence[str]) -> Reading:
+    return Reading("ok", "sequence", tuple(_value(part) for part in parts))
 
 
 def _equation(sides: list[str]) -> Reading:

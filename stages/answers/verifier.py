@@ -30,7 +30,7 @@ from storage.errors import StageFailed
 _START_SECONDS = 120.0
 """Limit of a worker's start. The import of sympy takes 1 to 2 s, and far longer on a busy machine."""
 _WALL_CLOCK_FACTOR = 20
-"""A worker that takes this many times its limit of CPU time by the wall clock hangs."""
+"""A worker counts as hung after this many times its limit of CPU time, measured by the wall clock."""
 _REQUESTS_PER_WORKER = 50
 """Fewer requests than this are left to one worker, since the start of another takes a second."""
 _MAX_FAILURES = 2
@@ -93,8 +93,10 @@ class Verifier:
         """Return the status of each pair of answers (LaTeX or plain): equal, different, unparsable, timeout or error.
 
         "equal" means that math-verify calls the pair equal in both directions, since its verify() is not symmetric.
-        "timeout" means that the pair needs more than `seconds` of CPU time. "error" means that it needs more memory or
-        kills the worker. The remaining pairs are compared all the same. Raises StageFailed when no worker starts.
+        "unparsable" means that one of the answers is longer than 300 characters or cannot be parsed. "timeout" means
+        that the pair needs more than `seconds` of CPU time. "error" means that math-verify raises an exception, or that
+        the pair needs more memory or kills the worker. The remaining pairs are compared all the same. Raises
+        StageFailed when no worker starts.
         """
         return [status for (status,) in self.equal_groups([[pair] for pair in pairs])]
 
@@ -106,8 +108,8 @@ class Verifier:
         remaining pairs get "timeout". So k answers cost at most 2 k times `seconds` in failures, not k * (k - 1) / 2
         times, and an ordinary answer is not affected by a hostile one in its group.
         """
-        full_groups = [group for group in groups if group]
-        statuses = self._spread(full_groups, [len(group) for group in full_groups], _compare_group)
+        nonempty_groups = [group for group in groups if group]
+        statuses = self._spread(nonempty_groups, [len(group) for group in nonempty_groups], _compare_group)
         with self._lock:
             self.counts.update(status for of_group in statuses for status in of_group)
         in_order = iter(statuses)

@@ -9,7 +9,8 @@ The worker imports sympy and forks a child that does the work. When a child has 
 takes milliseconds where an import takes seconds. `MEMORY_MIB` limits the address space. `SECONDS` limits the CPU time
 of a request; the kernel ends the child, because Python cannot interrupt the evaluation of 9^{9^{9^9}}.
 
-The top of this file imports nothing of this project, so that the memory and start of a worker are math-verify's.
+The top of this file imports nothing of this project, so that a worker takes no more memory and no longer to start than
+math-verify needs.
 """
 
 import json
@@ -79,13 +80,13 @@ def _serve(requests: TextIO, replies: TextIO, seconds: float, memory: int) -> No
 
     for line in requests:
         number, answers = json.loads(line)
-        # The signal's default action ends this process, in the middle of C code too, and if the parent is gone.
+        # The signal's default action ends this process, even in the middle of C code and even if the parent is gone.
         signal.setitimer(signal.ITIMER_PROF, seconds)
         try:
             reply = reply_to(answers)
         except MemoryError:
             os._exit(OUT_OF_MEMORY)
-        except Exception:  # the answer comes from a model, and any error of sympy at it is a status
+        except Exception:  # a model wrote the answer, so any error that sympy raises is a status
             reply = ["unparsable" if len(answers) == 1 else "error", None]
         signal.setitimer(signal.ITIMER_PROF, 0)
         _send(replies, [number, *reply])
@@ -109,9 +110,9 @@ def _reading(expressions: list[Any]) -> list[Any] | None:
     elif isinstance(answer, Union):
         return ["union", [], False, False] if any(isinstance(part, Interval) for part in answer.args) else None
     elif isinstance(answer, Interval):
-        shape, members = "several", [answer.start, answer.end]
+        shape, members = "sequence", [answer.start, answer.end]
     elif isinstance(answer, FiniteSet | Tuple):
-        shape, members = "several", list(answer.args)
+        shape, members = "sequence", list(answer.args)
     elif isinstance(answer, MatrixBase):
         shape, members = "matrix", list(answer.flat())
     numbers = [_value(member) for member in members]
@@ -152,7 +153,7 @@ def _value(expression: Any) -> float | None:
 
 
 def _is_nearly_full(memory: int) -> bool:
-    """Whether this process has ever used half of the address space that it may use."""
+    """Return whether this process has ever used half of the address space that it may use (`memory`, in bytes)."""
     with open("/proc/self/status") as file:
         return next(int(line.split()[1]) for line in file if line.startswith("VmPeak:")) << 10 > memory / 2
 

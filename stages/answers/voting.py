@@ -56,7 +56,7 @@ class AnswerClass:
     """Equal answers to one question."""
 
     answer: str
-    """The representative: the member with the shortest canonical form, of several the first in the alphabet."""
+    """The representative: the member with the shortest canonical form; of several, the first in alphabetical order."""
     share: float
     """Weight of the votes for the class over the weight of all responses."""
 
@@ -94,7 +94,7 @@ def vote(ballots: Sequence[Ballot], kind: AnswerKind, comparer: Comparer) -> lis
     All questions are voted on together, so that reading and comparing use all workers of `comparer`.
 
     Answers with the same canonical form are one group. Groups are sorted by weight, the heaviest first, then by length
-    and spelling. Each group in turn joins the first class with all of whose groups it is equal (complete linkage), or
+    and spelling. Each group in turn joins the first class whose groups are all equal to it (complete linkage), or
     starts a class. So "5" joins "x=5" or "y=5", whichever has more votes, and never links the two.
     """
     counts = [_VoteCount(ballot, kind) for ballot in ballots]
@@ -242,8 +242,8 @@ def _verdict(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Graded:
-    """An answer that is graded against a reference."""
+class AnswerToGrade:
+    """An answer to grade against a reference."""
 
     question: str
     answer: str | None
@@ -251,7 +251,7 @@ class Graded:
     """The correct answer, alone or in a box, or a whole solution that ends in a box."""
 
 
-def grade(rows: Sequence[Graded], kind: AnswerKind, comparer: Comparer) -> list[GradeStatus]:
+def grade(rows: Sequence[AnswerToGrade], kind: AnswerKind, comparer: Comparer) -> list[GradeStatus]:
     """Return the grade of each answer against its gold answer. Every status but "correct" says why it is not correct.
 
     math-verify compares the answers that spelling and the kind of answers leave open.

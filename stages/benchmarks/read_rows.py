@@ -19,7 +19,7 @@ _REASONING_START = re.compile(r"^(?:A(?:nswer)?:\s*)?(?:Let's think step by step
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ReadProblem:
+class ParsedRow:
     """The content of a row."""
 
     question: str
@@ -40,7 +40,7 @@ class RowError(ValueError):
     """A row without a question or an answer."""
 
 
-def read_problem(row: Mapping[str, Any], row_format: BenchmarkFormat) -> ReadProblem:
+def parse_row(row: Mapping[str, Any], row_format: BenchmarkFormat) -> ParsedRow:
     """Return the content of one row of an evaluation set.
 
     Raises RowError if the question or the answer is missing; the message lists the fields that may hold it.
@@ -55,7 +55,7 @@ def read_problem(row: Mapping[str, Any], row_format: BenchmarkFormat) -> ReadPro
     if answer is None:
         raise RowError(f"no answer; expected the field {' or '.join(fields.answer)}")
     subject, reasoning = _as_text(_first_filled(row, fields.subject)), _as_text(_first_filled(row, fields.reasoning))
-    return ReadProblem(
+    return ParsedRow(
         question=_with_options(_with_context(question, row, fields.context), options, row_format.options_style),
         answer=_reference_answer(answer, row_format.answer_pattern, lettered=options is not None),
         level=_as_text(_first_filled(row, fields.level)),

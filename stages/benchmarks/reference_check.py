@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stages.answers.kinds import AnswerKind, extract_answer
-from stages.answers.voting import Comparer, Graded, GradeStatus, grade
+from stages.answers.voting import AnswerToGrade, Comparer, GradeStatus, grade
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,7 +19,7 @@ class ReferenceCheck:
     problems: int
     """Number of problems in the set."""
     unequal_to_itself: tuple[tuple[str, GradeStatus], ...]
-    """(reference answer, status) of every reference answer that is not correct as an answer."""
+    """(reference answer, status) of every reference answer that is not graded correct when a response gives it."""
     false_positives: tuple[tuple[str, str], ...]
     """(reference answer, next problem's reference answer) that are written differently and counted as equal."""
 
@@ -35,9 +35,9 @@ def check_references(problems: Sequence[Mapping[str, Any]], kind: AnswerKind, co
     `problems`: rows of one benchmark with `question` and `answer`.
     """
 
-    def graded(answers: Sequence[str]) -> list[tuple[Graded, GradeStatus]]:
+    def graded(answers: Sequence[str]) -> list[tuple[AnswerToGrade, GradeStatus]]:
         rows = [
-            Graded(
+            AnswerToGrade(
                 question=row["question"],
                 answer=extract_answer(kind, f"The answer is $\\boxed{{{answer}}}$.", row["question"]),
                 gold=row["answer"],

@@ -7,7 +7,7 @@ The paper starts from 500 MATH questions. This domain takes their place, so that
 A hash of the numbers of a problem, in their order and without signs, decides its split. So a question that a model
 wrote has a split even if it is not well formed, and two problems that differ only in whether a step adds or subtracts
 are in the same split. The final question names neither the person nor the item, so that a small model that writes
-questions cannot name another one there.
+questions cannot name a wrong one there.
 """
 
 import hashlib
@@ -93,7 +93,7 @@ def split_of(chain: tuple[int, ...]) -> Split:
 
 
 def is_held_out(question: str) -> bool:
-    """Whether the numbers of a text, well formed or not, are those of a held-out problem."""
+    """Return whether the numbers of a text, well formed or not, are those of a held-out problem."""
     numbers = re.findall(r"[0-9]{1,4}", question[:MAX_QUESTION_CHARS])
     return split_of(tuple(int(number) for number in numbers)) == "heldout"
 

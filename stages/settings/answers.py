@@ -17,7 +17,7 @@ class AnswerSettings(Settings):
     """math, choice (a letter among the options of the question), text (normalised exact match), or file.py:NAME, an
     AnswerKind that you wrote."""
     boxed_only: bool = False
-    """Only \\boxed{} counts as an answer; otherwise the final expression may."""
+    """Only \\boxed{} counts as an answer; otherwise the text after "answer is", or the last line, may count too."""
 
     @model_validator(mode="after")
     def _known(self) -> Self:
@@ -32,12 +32,12 @@ class AnswerSettings(Settings):
 
 
 class AnswerConfig(Settings):
-    """`AnswerSettings` for a key: a kind in a file is identified by the file's content, wherever the file lies."""
+    """`AnswerSettings` as they enter a key: a kind in a file is identified by the file's content, not by its path."""
 
     kind: str = "math"
     """A built-in kind, or the instance's name in the file."""
     boxed_only: bool = False
-    """Only \\boxed{} counts as an answer."""
+    """As in `AnswerSettings`."""
     path: str | None = Field(None, exclude=True)
     """The file; null for a built-in kind."""
     sha256: str | None = None

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 def _complete_schema(schema: dict[str, Any], model: type[BaseModel]) -> None:
-    """Give forms the order of the fields, which Prefect's UI takes from `position` alone, and defaults by new names."""
+    """Number the fields, since Prefect's UI orders them by `position` alone, and write defaults under new names."""
     for position, (name, field) in enumerate(schema.get("properties", {}).items()):
         field["position"] = position
         info = model.model_fields.get(name)
@@ -72,9 +72,9 @@ def with_new_names(values: Mapping[str, Any], model: type[Settings]) -> dict[str
 
 
 def _translate(values: Any, annotation: Any, old_path: str, new_path: str, pairs: list[tuple[str, str]]) -> Any:
-    """Return `values` of a field of type `annotation` under new names; add (old, new) of every renamed one."""
+    """Return `values` of a field of type `annotation` under new names; add (old, new) of every old name to `pairs`."""
 
-    def below(value: Any, inner: Any, old: object, new: object) -> Any:
+    def nested(value: Any, inner: Any, old: object, new: object) -> Any:
         return _translate(value, inner, f"{old_path}{old}.", f"{new_path}{new}.", pairs)
 
     origin, choices = get_origin(annotation), get_args(annotation)
@@ -87,13 +87,13 @@ def _translate(values: Any, annotation: Any, old_path: str, new_path: str, pairs
             if name != key:
                 pairs.append((f"{old_path}{key}", f"{new_path}{name}"))
             field = annotation.model_fields.get(name)
-            free = name == key or name not in values
-            translated[name if free else key] = below(value, field.annotation, key, name) if field else value
+            is_free = name == key or name not in values
+            translated[name if is_free else key] = nested(value, field.annotation, key, name) if field else value
         return translated
     if origin is dict and isinstance(values, Mapping):
-        return {key: below(value, choices[1], key, key) for key, value in values.items()}
+        return {key: nested(value, choices[1], key, key) for key, value in values.items()}
     if origin in (tuple, list) and isinstance(values, list | tuple):
-        return [below(value, choices[0], index, index) for index, value in enumerate(values)]
+        return [nested(value, choices[0], index, index) for index, value in enumerate(values)]
     if origin in (Union, UnionType, Annotated):  # X | None, or X with constraints
         for choice in choices:
             values = _translate(values, choice, old_path, new_path, pairs)

@@ -14,12 +14,13 @@ Names = Annotated[tuple[str, ...], BeforeValidator(lambda names: (names,) if isi
 
 
 class Fields(Settings):
-    """Which fields of a row hold what; the first field that exists and is not empty counts."""
+    """Which fields of a row hold the question, the answer and so on. Of several names, the first field that exists and
+    is not empty counts; for `context`, all of them count."""
 
     question: Names = ("question", "problem")
     """The question."""
     context: Names = ()
-    """Texts that belong before the question; a text that the question already contains is left out."""
+    """Texts that belong before the question, in this order; a text that the question already contains is left out."""
     options: Names = ()
     """Options to choose from: a list, or a single text."""
     answer: Names = ("answer",)
@@ -38,20 +39,21 @@ class Shots(Settings):
     count: PositiveInt
     """Number of examples."""
     header: str = ""
-    """Text before them; {subject} stands for the question's subject."""
+    """Text before the examples; {subject} stands for the question's subject."""
 
 
 class BenchmarkFormat(Settings):
     """How rows become questions and answers."""
 
     fields: Fields = Fields()
-    """Which field of a row holds what."""
+    """Which fields of a row hold the question, the answer and so on."""
     question_pattern: str | None = None
     """Regular expression; if it matches the question, its first group is the question."""
     answer_pattern: str | None = None
     """Regular expression; if it matches the reference, its first group is the answer."""
     options_style: Literal["inline", "lines", "unlettered"] = "inline"
-    """How options are added to a question without them: (A) … (B) …; a line each; or without letters."""
+    """How options are added to a question that does not list them. inline: (A) … (B) …; lines: a line each; unlettered:
+    without letters."""
     groups: dict[str, tuple[str, ...]] = Field({})
     """Group name -> the subjects that count in this group."""
 
@@ -76,8 +78,7 @@ class BenchmarkFormat(Settings):
 
 
 class Record(Settings):
-    """An evaluation set that has a name. A prompt and worked examples given here belong to the set; without them the
-    set is asked as the evaluation's protocol says."""
+    """An evaluation set that has a name."""
 
     title: str
     """Full name."""
@@ -86,7 +87,7 @@ class Record(Settings):
     split: str = "test"
     """Split of the dataset."""
     problems: int
-    """Problems in the whole set."""
+    """Number of problems in the whole set."""
     answers: AnswerSettings = AnswerSettings()
     """What counts as an answer."""
     prompt: AnswerPrompt | None = None
@@ -104,7 +105,10 @@ class Record(Settings):
         return self.source.startswith("https://")
 
     def download(self, name: str, split: str | None = None) -> str:
-        """Return a command that writes the set to `name` with a suffix; from the hub it needs the package datasets."""
+        """Return a command that writes the set to NAME.jsonl (a file) or NAME.parquet (a dataset on the hub).
+
+        For a dataset on the hub, the command needs the package datasets.
+        """
         if self.is_file:
             return f"curl -fL --create-dirs -o {name}.jsonl {self.source}"
         repository, _, configuration = self.source.partition(":")

@@ -16,7 +16,7 @@ class Compute(Settings):
     threads: PositiveInt = 1
     """CPU threads of the engine; one is fastest for a tiny policy."""
     max_batch_tokens: PositiveInt = 65_536
-    """Transformers engine: largest responses x (longest prompt + longest response) of one batch, in tokens."""
+    """Transformers engine: most tokens of one batch, counted as responses x (longest prompt + longest response)."""
     shard_rows: PositiveInt = 1_024
     """Prompts per part of a table. A killed stage loses only the parts that it had not finished."""
     scratch: Path | None = None

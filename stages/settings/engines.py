@@ -22,9 +22,9 @@ class VllmPlacement(Settings):
     quantization: str | None = None
     """A name that vLLM knows, such as fp8; null: none."""
     max_model_tokens: PositiveInt = 4_096
-    """Longest prompt and response together."""
+    """Longest prompt and response together, in tokens."""
     max_sequences: PositiveInt = 256
-    """Responses computed at the same time."""
+    """Most responses computed at the same time."""
     memory_share: PositiveFloat = Field(0.9, le=1)
     """Share of a GPU's memory for weights and cache."""
     cache_gib: PositiveFloat = 1.0

@@ -14,7 +14,8 @@ class EvaluateSettings(Settings):
     samples: NonNegativeInt = 16
     """Sampled responses per problem (k); 0 for greedy only."""
     prompt: AnswerPrompt = AnswerPrompt(template="{question}\n")
-    """plain, boxed, chat, chat_boxed, or a template with chat and system. A benchmark may set another prompt."""
+    """How a question is asked: plain, boxed, chat, chat_boxed, or a template with chat and system. A benchmark may set
+    another prompt."""
     temperature: PositiveFloat = 1.0
     """Temperature of sampled responses; the greedy response has none."""
     top_p: PositiveFloat = Field(0.95, le=1)
@@ -22,7 +23,7 @@ class EvaluateSettings(Settings):
     max_tokens: PositiveInt = 1_024
     """New tokens per response, at most."""
     max_prompt_tokens: PositiveInt = 2_048
-    """Longest prompt; worked examples are left out until the prompt fits."""
+    """Longest prompt with worked examples; the last examples are left out until the prompt fits."""
     stop: StopStrings = ()
     """A response ends where its text first contains one of these."""
 

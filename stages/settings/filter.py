@@ -40,7 +40,8 @@ Keyword = Annotated[str, AfterValidator(_not_blank)]
 
 
 class QualityRules(Settings):
-    """What makes a question unfit; the defaults are the published ones, but any language may open a question."""
+    """What makes a question unfit. Defaults are the published ones, except that `leading_non_ascii` is off, and
+    `control_text` and `max_chars`, which are not published, are on."""
 
     use: tuple[RuleName, ...] = tuple(name for name in RULE_NAMES if name != "leading_non_ascii")
     """The rules that apply, in the order in which they are tried; the first broken rule is the recorded reason.
@@ -75,7 +76,8 @@ class QualityRules(Settings):
 
 
 class FilterSettings(Settings):
-    """Which candidates are accepted. Defaults are the published ones, except where `QualityRules` says otherwise."""
+    """Which candidates are accepted. Defaults are the published ones, except in `rules` (see there) and for
+    `overlap_words`, which is not published."""
 
     rules: QualityRules = QualityRules()
     """Rules that every question has to pass."""
@@ -89,7 +91,7 @@ class FilterConfig(FilterSettings):
     """`FilterSettings` with the values that other settings of the run decide."""
 
     questions: PositiveInt
-    """Accept at most this many; the rest is rejected as surplus."""
+    """Accept at most this many; the rest are rejected as surplus."""
     domain: Literal["arithmetic"] | None = None
     """Built-in domain whose held-out problems are kept apart."""
     seed_sets: tuple[str, ...] = ()

@@ -24,7 +24,7 @@ class GenerateConfig(Settings):
     examples: PositiveInt = 8
     """Questions shown in each prompt."""
     examples_from_pool: NonNegativeInt = 2
-    """Examples that may be kept generated questions, at most; the rest are seeds."""
+    """At most this many examples are kept questions of earlier iterations; the rest are seeds."""
     system: str = PAPER_SYSTEM
     """System prompt; empty for none."""
     user: str = "Come up with a series of questions:"
@@ -58,4 +58,4 @@ class DrawConfig(Settings):
     drop_overlaps: bool
     """Leave out questions that overlap an evaluation set. Seeds stay, as in the method, and are reported."""
     overlap_words: NonNegativeInt
-    """Words in a row that count as an overlap."""
+    """Words in a row that count as an overlap; 0 for equal texts only."""

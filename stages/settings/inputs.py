@@ -25,8 +25,8 @@ class ImportSeeds(Settings):
 
 
 class ImportPolicy(Settings):
-    """A local Hugging Face folder. The folder stays in place and its files are recorded by digest; with an adapter
-    (peft's format), the folder of the two merged is written."""
+    """A local Hugging Face model folder, whose files are recorded by digest. With an adapter (peft's format), a merged
+    copy is written."""
 
     path: str = Field(exclude=True)
     """The model folder."""
@@ -67,7 +67,7 @@ class ProblemSet(Settings):
     shots_path: str | None = Field(None, exclude=True)
     """File of the worked examples."""
     shots_sha256: str | None = None
-    """Digest of that file."""
+    """Digest of the file of worked examples."""
 
 
 class ImportProblems(Settings):
@@ -76,4 +76,4 @@ class ImportProblems(Settings):
     sets: tuple[ProblemSet, ...]
     """The sets, in the order of the results."""
     overlap_words: NonNegativeInt = 13
-    """A problem overlaps a seed when they share this many words in a row."""
+    """A problem overlaps a seed if they share this many words in a row; 0 for equal texts only."""

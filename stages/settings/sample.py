@@ -38,7 +38,7 @@ class AnswerPrompt(Settings):
 
     @property
     def label(self) -> str:
-        """Short name for tables: the prompt's name, whatever white space ends the text, or "own"."""
+        """Short name for tables: the name of the prompt in `PROMPTS` that is equal up to white space, or "own"."""
         for name, known in PROMPTS.items():
             same_text = self.template.strip() == known["template"].strip()
             if same_text and self.chat == bool(known.get("chat")):

@@ -9,7 +9,7 @@ from stages.settings.base import Settings, renamed
 
 
 class TrainerPlacement(Settings):
-    """Where and how the update runs. Not identity, though the last bits of a result may depend on it."""
+    """Where and how the update runs. This enters no key, though the last bits of a result may depend on it."""
 
     processes_per_node: int = renamed("processes", default=1, ge=1, le=1024)
     """Data-parallel processes on each machine, one per GPU."""
@@ -19,7 +19,7 @@ class TrainerPlacement(Settings):
     rendezvous: str | None = Field(default=None, pattern=r"^\S+:\d{1,5}$")
     """host:port of this machine where the other nodes find it; set it if there are several nodes."""
     threads: int = Field(default=1, ge=1, le=256)
-    """CPU threads of each process. Their number changes the last bits: the default does not look at the machine."""
+    """CPU threads of each process. Their number changes the last bits, so the default is the same on every machine."""
     micro_batch_tokens: int = Field(default=8192, ge=1)
     """Most tokens that one process computes at a time (none is padding); a single response may exceed it."""
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -33,7 +33,8 @@ class TrainerPlacement(Settings):
     checkpoints: Path | None = None
     """Folder for checkpoints, on a disk that outlives the process; null: one in the system's temporary folder."""
     free_memory: bool | None = None
-    """Release the memory of weights and optimiser between updates; null: on a GPU, where the engine needs it too."""
+    """Release the memory of weights and optimiser between updates; null: only on a GPU, whose memory the engine needs
+    too."""
 
     @model_validator(mode="after")
     def _nodes_can_meet(self) -> Self:

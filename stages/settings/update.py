@@ -36,7 +36,7 @@ class CriticConfig(Settings):
     """PPO's critic: a copy of the starting policy with a value head that starts at 0, carried across iterations."""
 
     learning_rate: float = Field(default=9e-6, gt=0, le=1)
-    """Highest rate; it follows the policy's schedule."""
+    """Highest learning rate; the rate follows the policy's schedule."""
     value_clip: float | None = Field(default=0.2, gt=0)
     """How far a value may move from its old one before its loss stops falling; null: no limit."""
 
@@ -58,10 +58,11 @@ class UpdateConfig(Settings):
     algorithm: Algorithm = "reinforce_pp"
     """How rewards become advantages."""
     loss: Literal["ppo", "gspo", "cispo"] = "ppo"
-    """ppo: clipped ratio of tokens; gspo: of whole sequences; cispo: clipped weight, no token lost."""
+    """ppo: clips the probability ratio of each token; gspo: that of the whole response; cispo: clips only the weight of
+    a token, so that no token loses its gradient."""
     loss_aggregation: Aggregation = renamed("normalisation", default=_BY_ALGORITHM)
-    """token: the loss is a mean over tokens; sequence: over responses of their means; constant: a sum over responses x
-    max_tokens (Dr.GRPO). null: constant for dr_grpo, token for the other algorithms."""
+    """token: the loss is the mean over tokens; sequence: the mean over responses of their means; constant: the sum over
+    tokens divided by responses x max_tokens (Dr.GRPO). null: constant for dr_grpo, token for the other algorithms."""
     learning_rate: float = Field(default=5e-7, gt=0, le=1)
     """Highest rate of the schedule."""
     betas: tuple[float, float] = (0.9, 0.95)
@@ -69,7 +70,7 @@ class UpdateConfig(Settings):
     weight_decay: float = Field(default=0.0, ge=0, lt=1)
     """AdamW's weight decay, decoupled from the gradient."""
     max_grad_norm: float = Field(default=1.0, gt=0)
-    """The gradient is scaled down to this norm."""
+    """A gradient of larger norm is scaled down to this norm."""
     clip: float = Field(default=0.2, gt=0, lt=1)
     """Clip of the probability ratio downwards, and upwards if clip_high is not set. gspo needs about 3e-4."""
     clip_high: float | None = Field(default=None, gt=0)
@@ -85,7 +86,7 @@ class UpdateConfig(Settings):
     """Estimator of the KL; null: k1 in the reward, k3 in the loss. k1 in the loss is refused: its expected gradient
     is 0."""
     kl_target: float | None = Field(default=None, gt=0)
-    """KL per token (nats) that the adaptive weight steers to; null: the weight is fixed."""
+    """KL per token (nats) towards which the weight is adapted; null: the weight is fixed."""
     kl_horizon: int = Field(default=10_000, ge=1)
     """Responses in which the adaptive weight moves by 20 % at most."""
     entropy_coef: float = Field(default=0.0, ge=0)

@@ -14,14 +14,15 @@ POLICY = "policy"
 
 
 class VoteSettings(Settings):
-    """How responses are judged. Defaults are the published ones."""
+    """How responses are voted on and rewarded. Defaults are the published ones."""
 
     min_reward: float = Field(0.2, ge=0, le=1)
-    """Keep a question whose mean reward is at least this ..."""
+    """Keep a question if the share of the policy's responses that give the majority answer (with `rewards: verified`,
+    the right answer) is at least this ..."""
     max_reward: float = Field(0.8, ge=0, le=1)
     """... and at most this."""
     abstain_below: float = Field(0.0, ge=0, le=1)
-    """Drop a question whose vote has a smaller margin."""
+    """Drop a question if the largest vote share exceeds the second by less than this."""
     soft: bool = False
     """Every answer earns the share of its class, instead of 1 for the majority."""
     low_agreement_penalty: float = Field(0.0, ge=0, le=1)

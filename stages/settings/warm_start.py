@@ -6,7 +6,9 @@ from stages.settings.base import Settings
 
 
 class WarmStartConfig(Settings):
-    """The recipe. Its defaults were chosen on held-out problems and seeds that no published number uses.
+    """The recipe of the warm start.
+
+    Its defaults were chosen on held-out problems and random seeds that no published number uses.
 
     Worked answers have to be learned before direct answers appear. With rates of 0.02 and 6e-3 that failed for four
     of eight seeds (a single sample was right in 12-22 % of problems instead of 24-49 %); with these rates it failed for
@@ -54,6 +56,6 @@ class WarmStartConfig(Settings):
     decay_share: float = Field(default=0.5, gt=0, le=1)
     """Last share of the steps, over which both rates fall linearly."""
     final_rate: float = Field(default=0.05, ge=0, le=1)
-    """Floor of both rates, as a share of them."""
+    """Floor of both rates, as a share of their highest values."""
     clip_norm: float = Field(default=1.0, gt=0)
     """Bound of the gradient's norm."""

@@ -22,7 +22,7 @@ class EvaluationOverlap:
         for name, question in problems:
             self._runs.setdefault(name, set()).update(self._runs_of(question))
 
-    def found_in(self, text: str) -> list[str]:
+    def overlapping_sets(self, text: str) -> list[str]:
         """Return the names of the evaluation sets that share a run of words with `text`, in the order of `problems`."""
         text_runs = set(self._runs_of(text))
         return [name for name, set_runs in self._runs.items() if not text_runs.isdisjoint(set_runs)]

@@ -48,7 +48,8 @@ def fit_examples(
     """Return the examples that fit, in order, and the token ids of their prompt, at most `max_tokens`.
 
     `render` turns examples into the token ids of the whole prompt. An example that does not fit is skipped and the next
-    one is tried, so a single long seed does not lose the prompt. Raises InputError when no example fits alone.
+    example is tried, so that a single long seed does not prevent a prompt. Raises InputError when there is no example
+    or none fits alone.
     """
     ids = render(examples)
     if examples and len(ids) <= max_tokens:

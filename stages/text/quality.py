@@ -16,7 +16,7 @@ from stages.text.similarity import SPACELESS
 _WORD = re.compile(rf"[{SPACELESS}]|[^\s{SPACELESS}]+")
 _PUNCTUATION = frozenset(string.punctuation)
 # Every repetition is bounded, so that a hostile text takes linear time. Names between bars have at least three
-# characters and no operator (a<|b-c|>d is mathematics). Three capitals in brackets are the area of a triangle.
+# characters and no operator (a<|b-c|>d is mathematics). In square brackets only known names count: [ABC] is an area.
 _CONTROL_TEXT = re.compile(
     "|".join(
         (

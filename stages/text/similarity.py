@@ -1,9 +1,9 @@
 """ROUGE-L similarity of candidate questions to all questions that were ever accepted.
 
-The figures equal those of the `rouge_score` package without stemming, for every candidate against every text of the
-bank. They are computed for tens of millions of pairs a second, where `rouge_score` computes thousands. Departs from the
-paper in the texts that are compared: the paper checks against the seeds and the current batch, so that later batches
-repeat earlier ones.
+The scores equal those of the `rouge_score` package without stemming, for every candidate against every text of the
+bank. Tens of millions of pairs are scored in a second, where `rouge_score` scores thousands. Departs from the paper in
+the texts that are compared: the paper checks against the seeds and the current batch, so that later batches may repeat
+earlier ones.
 """
 
 import re
@@ -24,9 +24,10 @@ _ASCII_WORD = re.compile(r"[a-z0-9]+")
 _WORD = re.compile(rf"[{SPACELESS}]|(?:(?![{SPACELESS}])[^\W_])+")
 
 _UNSHARED_LETTERS = 192
-"""Of the 256 letters, those that stand for a single word: for the first words that appear, which are mostly common."""
+"""Number of the 256 letters (see `RougeLBank`) that stand for a single word each. The words that appear first get them,
+since most of these are common."""
 _BLOCK = 1 << 20
-"""Pairs that are bounded at a time; their 2 MiB fit into the cache of a processor."""
+"""Pairs whose second bounds are computed at a time; these 2 MiB fit into the cache of a processor."""
 _THREADED_PAIRS = 1 << 16
 """Number of pairs from which several threads are faster than one."""
 _SIMD_WORDS = 64
@@ -34,7 +35,7 @@ _SIMD_WORDS = 64
 _SIMD_TEXTS = 8
 """Number of texts that fill such an instruction."""
 _ROUNDING = 1e-9
-"""Words; more than the rounding error of a computed number of words, and less than a word."""
+"""In words: more than the rounding error of a computed number of words, and less than a word."""
 _NOT_FOUND = np.iinfo(np.int64).max
 
 
@@ -177,12 +178,12 @@ class _Best:
     def improved_by(
         self, rows: NDArray[np.int64], scores: NDArray[np.float64], indices: NDArray[np.int64]
     ) -> NDArray[np.int64]:
-        """Return which of these pairs would be the best of their candidate. All arrays are [pairs]."""
+        """Return the indices of those pairs that would be the best of their candidate. All arguments are [pairs]."""
         best_scores = self.scores[rows]
         return np.flatnonzero((scores > best_scores) | ((scores == best_scores) & (indices < self._indices[rows])))
 
     def update(self, rows: NDArray[np.int64], scores: NDArray[np.float64], indices: NDArray[np.int64]) -> None:
-        """Include the scores of pairs. All arrays are [pairs]."""
+        """Include the scores of pairs. All arguments are [pairs]."""
         better = self.improved_by(rows, scores, indices)
         order = better[np.lexsort((-indices[better], scores[better]))]
         # The best pair of a row is assigned last, and the last assignment stays.

@@ -15,7 +15,7 @@ from math_verify.metric import math_metric
 from stages.answers.kinds import extract_answer
 from stages.answers.math import MathAnswer
 from stages.answers.verifier import Verifier
-from stages.answers.voting import Graded, grade
+from stages.answers.voting import AnswerToGrade, grade
 
 PAIRS: tuple[tuple[str, str, bool], ...] = (
     # Numbers and how they are written.
@@ -102,7 +102,7 @@ def verifier() -> Iterator[Verifier]:
 
 def test_our_grades(verifier: Verifier) -> None:
     kind = MathAnswer()
-    rows = [Graded(question="?", answer=extract_answer(kind, text, "?"), gold=gold) for gold, text, _ in PAIRS]
+    rows = [AnswerToGrade(question="?", answer=extract_answer(kind, text, "?"), gold=gold) for gold, text, _ in PAIRS]
     statuses = grade(rows, kind, verifier)
     disagreements = {
         (gold, text): status

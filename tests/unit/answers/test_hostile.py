@@ -9,7 +9,7 @@ from stages.answers.choice import ChoiceAnswer
 from stages.answers.kinds import AnswerKind, TextAnswer
 from stages.answers.math import MathAnswer
 from stages.answers.verifier import Verifier
-from stages.answers.voting import Ballot, Graded, grade, vote
+from stages.answers.voting import AnswerToGrade, Ballot, grade, vote
 from tests.hostile_answers import CANARY, hostile_answers
 from tests.unit.answers.test_verifier import _runs, workers_of
 
@@ -44,7 +44,7 @@ def test_every_hostile_answer_gets_a_status_in_the_vote(tmp_path: Path, count: i
 @pytest.mark.parametrize("count", [40, pytest.param(300, marks=pytest.mark.slow)])
 def test_hostile_answers_are_graded(count: int) -> None:
     answers = hostile_answers(count, seed=2)
-    rows = [Graded(question="?", answer=answer[:2_000], gold="\\frac{1}{2}") for answer in answers]
+    rows = [AnswerToGrade(question="?", answer=answer[:2_000], gold="\\frac{1}{2}") for answer in answers]
     with Verifier(seconds=0.3) as verifier:
         grades = grade(rows, MathAnswer(), verifier)
     assert set(grades) <= {"correct", "wrong", "unparsable", "timed_out", "too_large", "error", "no_answer"}

@@ -81,11 +81,11 @@ def test_values_by_hand(answer: str, value: float | None) -> None:
     ("answer", "shape", "numbers"),
     [
         ("50\\%", "value", (50, 0.5)),
-        ("(3, \\frac{1}{2})", "several", (3, 0.5)),
-        ("[1,2)", "several", (1, 2)),
-        ("1,2,3", "several", (1, 2, 3)),
-        ("\\{5\\}", "several", (5,)),
-        ("(-\\infty,\\frac12]", "several", (-math.inf, 0.5)),
+        ("(3, \\frac{1}{2})", "sequence", (3, 0.5)),
+        ("[1,2)", "sequence", (1, 2)),
+        ("1,2,3", "sequence", (1, 2, 3)),
+        ("\\{5\\}", "sequence", (5,)),
+        ("(-\\infty,\\frac12]", "sequence", (-math.inf, 0.5)),
         ("(-\\infty,1)\\cup(1,\\infty)", "union", (-math.inf, 1, 1, math.inf)),
         ("(0,1)\\cup[1,2)", "union", ()),  # which is (0,2)
         ("(0,3)\\cup(1,4)", "union", ()),

@@ -16,7 +16,7 @@ from stages.answers.marks import gold_answer
 from stages.answers.math import MathAnswer, extract_math_answer
 from stages.answers.readings import Reading
 from stages.answers.verifier import Verifier
-from stages.answers.voting import Ballot, Graded, GradeStatus, Vote, grade, vote
+from stages.answers.voting import AnswerToGrade, Ballot, GradeStatus, Vote, grade, vote
 
 DATA = Path(__file__).resolve().parents[3] / "../shared/data"
 
@@ -56,7 +56,7 @@ def vote_on(
 
 
 def graded(rows: Sequence[tuple[str | None, str]], comparer: Table | Verifier, kind: AnswerKind) -> list[GradeStatus]:
-    return grade([Graded(question="?", answer=answer, gold=gold) for answer, gold in rows], kind, comparer)
+    return grade([AnswerToGrade(question="?", answer=answer, gold=gold) for answer, gold in rows], kind, comparer)
 
 
 @pytest.fixture(scope="module")
@@ -237,7 +237,10 @@ def test_failures_of_the_verifier_are_recorded_not_called_wrong() -> None:
 
 def test_a_choice_is_graded_by_its_letter() -> None:
     question = "Which is a mammal?\nA. trout\nB. otter\nC. newt"
-    rows = [Graded(question=question, answer=answer, gold="otter") for answer in ("(B)", "b.", "Otter", "C", "Z", None)]
+    rows = [
+        AnswerToGrade(question=question, answer=answer, gold="otter")
+        for answer in ("(B)", "b.", "Otter", "C", "Z", None)
+    ]
     grades = grade(rows, ChoiceAnswer(), Table())
     assert grades == ["correct", "correct", "correct", "wrong", "unparsable", "no_answer"]
 

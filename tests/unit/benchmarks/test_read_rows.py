@@ -6,7 +6,7 @@ import pytest
 
 from stages.answers.choice import listed_options
 from stages.benchmarks.catalogue import CATALOGUE
-from stages.benchmarks.read_rows import RowError, read_problem
+from stages.benchmarks.read_rows import RowError, parse_row
 from stages.settings.benchmarks import BenchmarkFormat, Fields
 
 OLYMPIAD = {
@@ -116,7 +116,7 @@ OLYMPIAD = {
     ],
 )
 def test_each_public_form_is_read(name: str, row: dict[str, Any], question: str, answer: str) -> None:
-    problem = read_problem(row, CATALOGUE[name].format)
+    problem = parse_row(row, CATALOGUE[name].format)
     assert (problem.question, problem.answer) == (question, answer)
 
 
@@ -134,7 +134,7 @@ def test_the_groups_of_mmlu_pro() -> None:
 def test_worked_examples_start_after_the_prompts_own_words() -> None:
     row = {"question": "Which?", "options": ["1", "2"], "answer": "B"}
     for text in ("A: Let's think step by step. It is 2. The answer is (B).", "It is 2. The answer is (B)."):
-        problem = read_problem({**row, "cot_content": text}, CATALOGUE["mmlu_pro"].format)
+        problem = parse_row({**row, "cot_content": text}, CATALOGUE["mmlu_pro"].format)
         assert problem.reasoning == "It is 2. The answer is (B)."
 
 
@@ -142,7 +142,7 @@ def test_options_of_both_styles_are_read_by_the_choice_kind() -> None:
     row = {"question": "Which?", "options": ["Paris", "Rome", "Oslo"], "answer": 2}
     for style in ("inline", "lines"):
         row_format = BenchmarkFormat.model_validate({"fields": {"options": "options"}, "options_style": style})
-        problem = read_problem(row, row_format)
+        problem = parse_row(row, row_format)
         assert list(listed_options(problem.question)) == ["A", "B", "C"] and problem.answer == "C"
 
 
@@ -156,7 +156,7 @@ def test_options_of_both_styles_are_read_by_the_choice_kind() -> None:
 )
 def test_incomplete_row_is_an_error_with_the_expected_fields(row: dict[str, Any], message: str) -> None:
     with pytest.raises(RowError, match=message):
-        read_problem(row, BenchmarkFormat(fields=Fields(question=("q", "problem"), answer=("answer", "key"))))
+        parse_row(row, BenchmarkFormat(fields=Fields(question=("q", "problem"), answer=("answer", "key"))))
 
 
 @pytest.mark.parametrize(("pattern", "message"), [("(", "not a regular expression"), ("####", "has no group")])

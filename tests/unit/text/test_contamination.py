@@ -21,51 +21,53 @@ def test_thirteen_words_in_a_row_overlap_and_twelve_do_not() -> None:
     overlap = overlap_with(" ".join(WORDS))
     for start in (0, 7, 27):
         for shared, names in ((12, []), (13, ["set"])):
-            assert overlap.found_in(" ".join(["before", *WORDS[start : start + shared], "after"])) == names
-    assert overlap.found_in(" ".join([*WORDS[:12], "other", *WORDS[12:24]])) == []
+            assert overlap.overlapping_sets(" ".join(["before", *WORDS[start : start + shared], "after"])) == names
+    assert overlap.overlapping_sets(" ".join([*WORDS[:12], "other", *WORDS[12:24]])) == []
 
 
 def test_the_number_of_words_is_a_setting() -> None:
-    assert overlap_with("a b c d e", words=3).found_in("x b c d y") == ["set"]
-    assert overlap_with("a b c d e", words=4).found_in("x b c d y") == []
-    assert overlap_with("a b c d e", words=1).found_in("e") == ["set"]
+    assert overlap_with("a b c d e", words=3).overlapping_sets("x b c d y") == ["set"]
+    assert overlap_with("a b c d e", words=4).overlapping_sets("x b c d y") == []
+    assert overlap_with("a b c d e", words=1).overlapping_sets("e") == ["set"]
 
 
 def test_zero_words_match_equal_texts_only() -> None:
     overlap = overlap_with(" ".join(WORDS), words=0)
-    assert overlap.found_in(" ".join(WORDS).upper()) == ["set"]
-    assert overlap.found_in(" ".join(WORDS[:-1])) == []
+    assert overlap.overlapping_sets(" ".join(WORDS).upper()) == ["set"]
+    assert overlap.overlapping_sets(" ".join(WORDS[:-1])) == []
 
 
 def test_case_punctuation_and_latex_marks_do_not_matter() -> None:
     overlap = overlap_with(r"Let $x_1 \ge 2$ and $\frac{1}{2}\,y$ be two roots of the polynomial, then find their sum.")
-    assert overlap.found_in("LET (x1)? " + r"x 1 ge 2 AND frac 1/2 y: be two roots of the 'polynomial'!") == ["set"]
+    assert overlap.overlapping_sets("LET (x1)? " + r"x 1 ge 2 AND frac 1/2 y: be two roots of the 'polynomial'!") == [
+        "set"
+    ]
 
 
 def test_a_short_question_matches_as_a_whole_only() -> None:
     overlap = overlap_with("What is 2 plus 3?")
-    assert overlap.found_in("what is 2 plus 3") == ["set"]
-    assert overlap.found_in("What is 2 plus 3 times 4?") == [] == overlap.found_in("What is 2 plus?")
+    assert overlap.overlapping_sets("what is 2 plus 3") == ["set"]
+    assert overlap.overlapping_sets("What is 2 plus 3 times 4?") == [] == overlap.overlapping_sets("What is 2 plus?")
 
 
 def test_all_overlapping_sets_are_named_in_their_order() -> None:
     first, second = " ".join(WORDS[:13]), " ".join(WORDS[13:26])
     overlap = EvaluationOverlap([("b", first), ("a", second), ("b", second), ("c", "What is one?")], 13)
-    assert overlap.found_in(first) == ["b"]
-    assert overlap.found_in(second) == ["b", "a"]
-    assert overlap.found_in(f"{second} {first}") == ["b", "a"]
-    assert overlap.found_in("What is one") == ["c"]
+    assert overlap.overlapping_sets(first) == ["b"]
+    assert overlap.overlapping_sets(second) == ["b", "a"]
+    assert overlap.overlapping_sets(f"{second} {first}") == ["b", "a"]
+    assert overlap.overlapping_sets("What is one") == ["c"]
 
 
 def test_every_character_of_chinese_is_a_word() -> None:
     overlap = overlap_with("小明有三个苹果，他又买了五个苹果，现在他一共有几个苹果？")
-    assert overlap.found_in("请问：小明有三个苹果他又买了五个橙子") == ["set"]  # 14 in a row
-    assert overlap.found_in("请问：小明有三个苹果他又买了两个橙子") == []  # 12
+    assert overlap.overlapping_sets("请问：小明有三个苹果他又买了五个橙子") == ["set"]  # 14 in a row
+    assert overlap.overlapping_sets("请问：小明有三个苹果他又买了两个橙子") == []  # 12
 
 
 def test_texts_without_words_overlap_with_nothing() -> None:
     overlap = overlap_with("?!", "", "∑")
-    assert overlap.found_in("?!") == [] == overlap.found_in("")
+    assert overlap.overlapping_sets("?!") == [] == overlap.overlapping_sets("")
 
 
 @given(st.lists(st.text("ab. ", max_size=30), max_size=4), st.text("ab. ", max_size=30), st.integers(0, 4))
@@ -79,7 +81,7 @@ def test_equal_to_the_definition(problems: list[str], text: str, words: int) -> 
         shared = any(run == tokens[start : start + words] for run in runs for start in range(len(tokens)))
         return bool(tokens) and (tokens == problem_tokens or shared)
 
-    assert overlap_with(*problems, words=words).found_in(text) == ["set"] * any(map(overlaps, problems))
+    assert overlap_with(*problems, words=words).overlapping_sets(text) == ["set"] * any(map(overlaps, problems))
 
 
 @pytest.mark.parametrize("words", [0, 13])
@@ -89,5 +91,5 @@ def test_twelve_thousand_problems_are_read_in_seconds(words: int) -> None:
     problems = [("set", " ".join(str(rng.randrange(10_000)) for _ in range(100))) for _ in range(12_000)]
     started = time.process_time()
     overlap = EvaluationOverlap(problems, words)
-    assert overlap.found_in(problems[-1][1]) == ["set"]
+    assert overlap.overlapping_sets(problems[-1][1]) == ["set"]
     assert time.process_time() - started < 10
