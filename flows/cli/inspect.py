@@ -181,7 +181,12 @@ GROUP = CommandGroup(
             _compare,
             (
                 *ON_A_RUN,
-                option("others", nargs="+", metavar="other", help="other runs; of two, settings are compared as well"),
+                option(
+                    "others",
+                    nargs="+",
+                    metavar="other",
+                    help="other runs; with a single one, settings are compared too",
+                ),
                 option("--json", action="store_true", help="print JSON"),
             ),
         ),
@@ -191,11 +196,11 @@ GROUP = CommandGroup(
             _export,
             (
                 *ON_A_RUN,
-                option("--iteration", type=int, help="the policy after it (default: the newest good one)"),
+                option("--iteration", type=int, help="iteration of the policy (default: the newest good one)"),
                 option("--output", type=Path, metavar="FOLDER", help="folder to make (default: NAME-ITERATION)"),
                 option("--push", metavar="OWNER/NAME", help="upload as well; the token comes from $HF_TOKEN"),
             ),
         ),
-        Command("benchmarks", "list the evaluation sets that have a name", _benchmarks),
+        Command("benchmarks", "list the evaluation sets that this software knows by name", _benchmarks),
     ),
 )

@@ -131,12 +131,16 @@ GROUP = CommandGroup(
         ),
         Command(
             "join",
-            "lend this machine to the policy updates of a run on another one",
+            "let this machine take part in the policy updates of a run on another machine",
             _join,
             (
                 *ON_A_CONFIG,
                 option(
-                    "--node", "--machine", type=int, required=True, help="its number, from 1; node 0 runs `serl run`"
+                    "--node",
+                    "--machine",
+                    type=int,
+                    required=True,
+                    help="number of this machine, from 1; machine 0 runs `serl run`",
                 ),
             ),
         ),
