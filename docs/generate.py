@@ -3,7 +3,7 @@
     python docs/generate.py            # write the pages
     python docs/generate.py --check    # write nothing; exit code 1 and the names of pages that differ from the code
 
-Run it from the root of the repository. `tests/unit/test_docs.py` fails when a committed page differs.
+Run this script from the root of the repository. `tests/unit/test_docs.py` fails if a committed page differs.
 """
 
 import argparse
@@ -43,7 +43,7 @@ def pages() -> dict[str, str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 when a page is out of date")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a page is out of date")
     check = parser.parse_args().check
     outdated = []
     for name, text in pages().items():
@@ -95,7 +95,7 @@ def subcommands(parser: argparse.ArgumentParser) -> dict[str, tuple[str, argpars
 
 
 def usage(command: argparse.ArgumentParser) -> str:
-    """Return one command's synopsis on as many lines as it needs, whatever the width of the terminal."""
+    """Return one command's synopsis, wrapped at 100 characters whatever the width of the terminal."""
     words = [f"{command.prog}"]
     for action in command._actions:
         if isinstance(action, argparse._HelpAction):
@@ -116,17 +116,18 @@ def usage(command: argparse.ArgumentParser) -> str:
 
 
 def invocation(action: argparse.Action) -> str:
-    """Return how an argument is typed, such as `--port PORT`."""
+    """Return how an argument is typed, such as `--port PORT`; the first name if an option has several."""
     if action.choices is not None:
         value = "{" + ",".join(map(str, action.choices)) + "}"
     else:
-        value = str(action.metavar or action.dest.upper())
+        value = str(action.metavar or action.dest).upper()
     if not action.option_strings:
         return value
-    return action.option_strings[-1] if action.nargs == 0 else f"{action.option_strings[-1]} {value}"
+    return action.option_strings[0] if action.nargs == 0 else f"{action.option_strings[0]} {value}"
 
 
 def action_items(command: argparse.ArgumentParser) -> Iterator[tuple[str, str]]:
+    """Yield (how it is typed, its help) for every argument of a command."""
     for action in command._actions:
         if not isinstance(action, argparse._HelpAction):
             required = " Required." if action.option_strings and action.required else ""
@@ -143,11 +144,12 @@ def config_page() -> str:
         "# Settings of a run",
         NOTE,
         *wrapped(
-            "A config is one YAML file with these settings; a setting inside a group is written with dots here, and "
-            "nested in the file. `--set NAME=VALUE` overrides one on the command line, `extends: other.yaml` starts "
-            "from another file. An unknown name is an error. `serl check` says what a config would run. Settings that "
-            "change what an output means are part of its identity: changing one computes again what depends on it. Not "
-            "part of any identity are `name`, `root`, `iterations`, `engine`, `gpu`, `gpu_runs`, `evaluate.every`, "
+            "A config is one YAML file with these settings. On this page the name of a setting inside a group is "
+            "written with dots; in the file the setting is nested. `--set NAME=VALUE` overrides a setting on the "
+            "command line, and `extends: other.yaml` starts from the settings of another file. An unknown name is an "
+            "error. `serl check` says what a config would run. Settings that change what an output means are part of "
+            "the output's identity: if you change one, everything that depends on it is computed again. These settings "
+            "are part of no identity: `name`, `root`, `iterations`, `engine`, `gpu`, `gpu_runs`, `evaluate.every`, "
             "`keep`, `watchdog`, `trackers` and everything under `compute`. See "
             "[identity and resume](../explanation/identity-and-resume.md)."
         ),
@@ -178,7 +180,7 @@ def setting_groups(
 
 
 def setting_item(prefix: str, name: str, field: FieldInfo) -> tuple[str, str]:
-    """Return (head, text) of one setting: name, type, default and constraints, then its description."""
+    """Return (head, text) of one setting: name, type, constraints and default, then the description."""
     full = f"{prefix}.{name}".strip(".")
     parts = [type_text(field.annotation)]
     if bounds := constraints(field):
@@ -193,7 +195,7 @@ def setting_item(prefix: str, name: str, field: FieldInfo) -> tuple[str, str]:
 
 
 def settings_model(annotation: Any) -> type[Settings] | None:
-    """Return the settings model that a field holds: itself, one or none, or many of it."""
+    """Return the settings model in a field's type: the type itself, or inside an optional type or a list."""
     if isinstance(annotation, type) and issubclass(annotation, Settings):
         return annotation
     if get_origin(annotation) in (Union, types.UnionType, tuple, list):
@@ -220,7 +222,7 @@ def type_text(annotation: Any) -> str:
         return f"list of {type_text(parts[0])}s" if parts[-1] is Ellipsis else f"{len(parts)} {type_text(parts[0])}s"
     if origin is dict:
         return "mapping"
-    if hasattr(annotation, "__metadata__"):  # Annotated: its constraints are shown next to the type
+    if hasattr(annotation, "__metadata__"):  # Annotated: the constraints are shown next to the type
         return type_text(parts[0])
     if isinstance(annotation, type) and issubclass(annotation, Settings):
         return "group"
@@ -230,7 +232,7 @@ def type_text(annotation: Any) -> str:
 def constraints(field: FieldInfo) -> str:
     """Return the bounds of a field, such as "at least 1, at most 10"."""
     words: list[str] = []
-    for constraint in found_constraints(field.metadata, field.annotation):
+    for constraint in all_constraints(field.metadata, field.annotation):
         match constraint:
             case annotated_types.Ge(ge=value):
                 words.append(f"at least {number(value)}")
@@ -251,14 +253,14 @@ def constraints(field: FieldInfo) -> str:
     return ", ".join(dict.fromkeys(words))
 
 
-def found_constraints(metadata: Sequence[Any], annotation: Any) -> Iterator[Any]:
-    """Yield what bounds a field: its own metadata, and that of the optional type inside it."""
+def all_constraints(metadata: Sequence[Any], annotation: Any) -> Iterator[Any]:
+    """Yield every constraint of a field: its own metadata, and the metadata of the optional type inside it."""
     for item in metadata:
         yield from item.metadata if isinstance(item, FieldInfo) else [item]
     if get_origin(annotation) in (Union, types.UnionType):
         for part in get_args(annotation):
             if hasattr(part, "__metadata__"):
-                yield from found_constraints(part.__metadata__, None)
+                yield from all_constraints(part.__metadata__, None)
 
 
 def default_text(field: FieldInfo) -> str:
@@ -335,7 +337,7 @@ STAGE_MODULES = (
 
 PURPOSES: Mapping[str, str] = {
     "seeds": "One row per seed question.",
-    "dataset": "One row per given question (`instructions: dataset`).",
+    "dataset": "One row per question of the data set (`instructions: dataset`).",
     "problems": "One row per problem of an evaluation set.",
     "shots": "One row per worked example that stands before the questions of a benchmark.",
     "generations": "One row per few-shot prompt: what the policy was shown and what it wrote.",
@@ -355,7 +357,8 @@ PURPOSES: Mapping[str, str] = {
     "train_metrics": "One row per optimiser step.",
     "grades": "One row per graded response of an evaluation.",
     "results": "One row per benchmark, slice and metric, with its 95 % interval.",
-    "reliability": "One row per benchmark and fifth of the vote shares: how often the majority answer was right.",
+    "reliability": "One row per benchmark and range of majority shares (five ranges, each 0.2 wide): how often the "
+    "majority answer was right.",
     "failed_grades": "One row per response that could not be graded; all of them count as wrong.",
     "timings": "One row per execution of a stage.",
     "speed": "One row per optimiser step: how fast it was.",
@@ -374,8 +377,8 @@ SHARED: Mapping[str, str] = {
     "response_tokens": "Length of the response in tokens.",
     "finish_reason": "`stop` (end token or stop string) or `length` (cut off at the token limit).",
     "candidate_id": "Id of the candidate: iteration, prompt and position.",
-    "answer": "The answer as extracted; its first 300 characters when it is too large.",
-    "answer_class": "Number of the class of equal answers; 0 is the largest, null without a readable answer.",
+    "answer": "The answer as extracted; its first 300 characters if it is too large.",
+    "answer_class": "Number of the class of equal answers; 0 is the largest. Null without a readable answer.",
     "status": "What became of the answer: `ok`, `no_answer`, `unparsable`, `timed_out`, `too_large` or `error`.",
     "mode": "`greedy` or `sampled`.",
     "voter": "Name of the voter.",
@@ -392,8 +395,8 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
     "dataset": {"answer": "The question's answer, if the file has one; only `rewards: verified` reads it."},
     "problems": {
         "answer": "The reference answer.",
-        "group": "Group that the subject counts in, such as STEM.",
-        "seed_overlap": "Whether the problem shares so many words in a row with a seed question.",
+        "group": "Group that the subject belongs to, such as STEM.",
+        "seed_overlap": "Whether the problem shares `filter.overlap_words` words in a row with a seed question.",
     },
     "shots": {"reasoning": "The worked solution, which ends with the answer."},
     "generations": {
@@ -402,7 +405,7 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
     },
     "candidates": {
         "prompt_id": "Number of the prompt that the candidate came from.",
-        "position": "Place in the continuation, from 0.",
+        "position": "Position of the question in the continuation, from 0.",
     },
     "accepted": {
         "candidate_id": "Id of the candidate; `given` for drawn questions.",
@@ -412,29 +415,29 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
         "reason": "Name of the rule: one of `filter.rules.use`, or `held_out_problem`, `evaluation_overlap`, "
         "`similar`, `surplus`.",
         "similarity": "ROUGE-L F-measure to `nearest` (0 to 1), for `similar`.",
-        "nearest": "The known question, or the evaluation set, that the candidate collides with.",
+        "nearest": "The known question that is most similar, or the evaluation set that the candidate overlaps.",
     },
-    "labels": {"label": "The given answer."},
+    "labels": {"label": "The answer that was given with the question; null if there is none."},
     "responses": {"behaviour_logprobs": "Log-probability (nats) of each token under the engine, at its temperature."},
     "rewards": {
         "reward": "Reward of the response; from 0 to 1.",
         "trained": "Whether the update sees the response if its question is kept.",
     },
     "votes": {
-        "responses": "Responses of the policy.",
-        "answered": "How many of these have a readable answer.",
+        "responses": "Number of the policy's responses.",
+        "answered": "Responses of the policy that have a readable answer.",
         "majority_answer": "One answer of the largest class; null without a majority.",
-        "share": "Weight of the votes for the top class over that of all responses, unanswered ones included.",
+        "share": "Weight of the votes for the top class over the weight of all responses, answered or not.",
         "margin": "Share of the top class minus that of the second.",
         "class_answers": "One answer per class, the largest class first.",
         "class_shares": "Share of each class, in the same order.",
         "mean_reward": "Mean reward of the policy's responses.",
-        "decision": "`kept`, or why not: `too_easy`, `too_hard`, `tie`, `abstain`, `no_answer`, `unparsable`, "
-        "`no_responses`.",
+        "decision": "`kept`, or why the question was dropped: `too_easy`, `too_hard`, `tie`, `abstain`, `no_answer`, "
+        "`unparsable`, `no_responses`.",
     },
     "pool": {"share": "Share of the majority when the question was kept."},
     "diagnostics": {
-        "label": "The domain's own answer; null when it cannot solve the question.",
+        "label": "The answer that the domain computes; null if it cannot solve the question.",
         "majority_correct": "Whether the majority answer equals the label.",
         "responses_correct": "Share of the policy's responses that equal the label.",
     },
@@ -445,12 +448,12 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
         "kl_coef": "Weight of the KL.",
         "approx_kl": "KL (k3, nats per token) against the policy before the update.",
         "entropy": "Entropy (nats per token) of the policy's distribution.",
-        "clip_fraction": "Share of tokens for which a clip decided.",
+        "clip_fraction": "Share of tokens whose loss was limited by the clip.",
         "ratio_mean": "Mean probability ratio, policy now over policy before the update.",
         "ratio_min": "Smallest ratio.",
         "ratio_max": "Largest ratio.",
         "tis_mean": "Mean importance weight between trainer and engine.",
-        "tis_capped": "Share of tokens whose weight was cut.",
+        "tis_capped": "Share of tokens whose importance weight was reduced to the cap.",
         "behaviour_gap": "Mean |trainer's - engine's log-probability| of the sampled tokens (nats).",
         "behaviour_gap_max": "The largest such gap.",
         "advantage_mean": "Mean advantage.",
@@ -462,7 +465,7 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
         "tokens": "Response tokens in the step.",
         "grad_norm": "Norm of the gradient before it is scaled down.",
         "learning_rate": "Learning rate of the step.",
-        "skipped": "1 when the step was not taken, else 0.",
+        "skipped": "1 if the step was not taken, else 0.",
         "value_loss": "Loss of the critic; null without one.",
         "value_mean": "Mean value before the update; null without a critic.",
         "return_mean": "Mean return; null without a critic.",
@@ -477,18 +480,18 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
     "results": {
         "slice": "`all`, `no_seed_overlap`, `level=...`, `subject=...` or `group=...`.",
         "metric": "Name of the metric ([metrics.md](metrics.md)).",
-        "value": "Its value.",
+        "value": "Value of the metric.",
         "low": "Lower end of the 95 % interval.",
         "high": "Upper end of the 95 % interval.",
-        "problems": "Problems that the value rests on.",
+        "problems": "Number of problems that the value is computed from.",
         "samples": "Responses per problem.",
-        "prompt": "How the questions were put, such as `chat_boxed`.",
+        "prompt": "Prompt of the benchmark, such as `chat_boxed`.",
     },
     "reliability": {
-        "share_from": "Lower end of the fifth, not included.",
-        "share_to": "Upper end of the fifth, included.",
-        "questions": "Questions whose majority has such a share.",
-        "mean_share": "Their mean share.",
+        "share_from": "Lower end of the range, not included.",
+        "share_to": "Upper end of the range, included.",
+        "questions": "Number of questions whose majority share is in the range.",
+        "mean_share": "Mean majority share of these questions.",
         "correct": "Share of these questions whose majority answer is right.",
     },
     "failed_grades": {
@@ -498,12 +501,12 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
     "timings": {
         "stage": "Name of the stage.",
         "seconds": "Wall-clock seconds of the execution.",
-        "started": "When it began (UTC).",
+        "started": "Start of the execution (UTC).",
         "peak_memory_mib": "Peak resident memory of the process so far, in MiB.",
         "host": "Name of the machine.",
-        "process": "Number of the process.",
+        "process": "Process id.",
         "engine_starts": "Starts of the engine during the execution.",
-        "engine_start_seconds": "Seconds that these took.",
+        "engine_start_seconds": "Seconds that these starts took.",
         "engine_loads": "Policies loaded into the engine, those of a start included.",
         "engine_load_seconds": "Seconds that loads took, those of a start not included.",
     },
@@ -512,22 +515,22 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
         "tokens_per_second": "Response tokens per second.",
         "sequence_tokens": "Tokens of prompts and responses, each prompt once for every response to it.",
         "peak_memory_mib": "Peak memory of the first process, of its GPU or else of main memory, in MiB.",
-        "model_flops_utilisation": "Useful operations over the GPU's peak; null on a CPU.",
+        "model_flops_utilisation": "Useful floating-point operations per second over the GPU's peak; null on a CPU.",
     },
 }
 
 
 def stage_tables() -> dict[str, tuple[pa.Schema, list[str]]]:
     """Return the schema of every table and the names of the stages that write it, in the order of an iteration."""
-    found: dict[str, tuple[pa.Schema, list[str]]] = {}
+    tables: dict[str, tuple[pa.Schema, list[str]]] = {}
     for name in STAGE_MODULES:
         for value in vars(importlib.import_module(f"stages.{name}")).values():
             if isinstance(value, Stage):
                 for table, schema in value.tables.items():
-                    writers = found.setdefault(table, (schema, []))[1]
+                    writers = tables.setdefault(table, (schema, []))[1]
                     if f"`{value.name}`" not in writers:
                         writers.append(f"`{value.name}`")
-    return found
+    return tables
 
 
 def table_columns(schema: pa.Schema) -> Iterator[tuple[str, str, bool]]:
@@ -558,8 +561,9 @@ def check_descriptions(tables: Mapping[str, pa.Schema]) -> None:
     ]
     if missing or stale or tables.keys() != PURPOSES.keys():
         raise ValueError(
-            f"docs/generate.py describes other tables than there are: without a description {missing}, without a "
-            f"column {stale}, tables {sorted(tables.keys() ^ PURPOSES.keys())}; change PURPOSES, SHARED or COLUMNS"
+            f"docs/generate.py does not match the code: columns without a description {missing}, descriptions without "
+            f"a column {stale}, tables in only one of the two {sorted(tables.keys() ^ PURPOSES.keys())}; change "
+            "PURPOSES, SHARED or COLUMNS"
         )
 
 
@@ -583,7 +587,7 @@ def wrapped(text: str) -> list[str]:
 
 
 def fill(text: str, indent: str) -> list[str]:
-    """Cut a text into lines of at most WIDTH characters; what is between backticks is not torn apart if it fits."""
+    """Cut a text into lines of at most WIDTH characters, without a break inside backticks if the code fits."""
     lines = [""]
     for word in pieces(text):
         if lines[-1].strip() and len(lines[-1]) + 1 + len(word) > WIDTH:
@@ -594,7 +598,7 @@ def fill(text: str, indent: str) -> list[str]:
 
 
 def pieces(text: str) -> Iterator[str]:
-    """Yield the words of a text, with short code and links in one piece."""
+    """Yield the words of a text; short code and links are one word each."""
     held: list[str] = []
     for word in text.split():
         held.append(word)
@@ -615,12 +619,12 @@ def tidy(text: str) -> str:
 
 
 def without_measurements(text: str) -> str:
-    """Return a text without its sentences that hold measured shares; pages name a command for each such figure."""
+    """Return a text without the sentences that hold measured shares, because pages name a command for such figures."""
     return " ".join(part for part in re.split(r"(?<=\.) (?=[A-Z])", text) if not re.search(r"\d %", part))
 
 
 def sentence(text: str) -> str:
-    """Return a command's help line with its first letter large and a full stop at its end."""
+    """Return a help line as a sentence: with a capital letter and a full stop."""
     return text and text[0].upper() + text[1:].rstrip(".") + "."
 
 

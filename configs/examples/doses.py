@@ -1,4 +1,4 @@
-"""A kind of answers of one's own: an amount of a drug. "0.5 g" is "500 mg", and amounts within 1 % are one answer."""
+"""An answer kind for amounts of a drug: "0.5 g" equals "500 mg", and so do amounts that differ by at most 1 %."""
 
 import re
 
@@ -11,14 +11,17 @@ _DOSE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(µg|ug|mcg|mg|g)\b")
 
 class Dose(AnswerKind):
     def extract(self, response: str, question: str) -> str | None:
+        """Return the final answer as the response writes it, None without one."""
         tail = response[-MAX_TAIL:]
         return last_boxed(tail) or anchored_line(tail)
 
     def canonical(self, answer: str, question: str) -> str | None:
-        found = _DOSE.search(answer.replace("\\text{", "").replace("μ", "µ"))
-        return f"{float(found[1]) * _MILLIGRAMS[found[2]]:.6g}" if found else None
+        """Return the amount in milligrams, None if the answer is no amount."""
+        match = _DOSE.search(answer.replace("\\text{", "").replace("μ", "µ"))
+        return f"{float(match[1]) * _MILLIGRAMS[match[2]]:.6g}" if match else None
 
     def same(self, left: str, right: str) -> bool:
+        """Return whether two amounts differ by at most 1 %."""
         return abs(float(left) - float(right)) <= 0.01 * max(float(left), float(right))
 
 

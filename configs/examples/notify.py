@@ -1,7 +1,9 @@
-"""Have Prefect tell a chat of runs that fail: `python configs/examples/notify.py https://hooks.slack.com/services/…`
+"""Create a Prefect automation that posts failures to a chat.
 
-For any service that takes a POST of {"text": …}, as Slack and Mattermost do; PREFECT_API_URL says which server. It may
-be run again, with another address. The address is kept on the server, as a secret of the block "serl".
+    python configs/examples/notify.py https://hooks.slack.com/services/…
+
+The address may be of any service that takes a POST of {"text": …}, as Slack and Mattermost do. PREFECT_API_URL names
+the Prefect server, which keeps the address as a secret of the block "serl". Run the script again to change the address.
 """
 
 import sys

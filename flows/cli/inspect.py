@@ -205,6 +205,6 @@ GROUP = CommandGroup(
                 option("--push", metavar="OWNER/NAME", help="upload as well; the token comes from $HF_TOKEN"),
             ),
         ),
-        Command("benchmarks", "list the evaluation sets that have a name", _benchmarks),
+        Command("benchmarks", "list the evaluation sets that this software knows by name", _benchmarks),
     ),
 )

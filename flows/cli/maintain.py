@@ -36,7 +36,7 @@ GROUP = CommandGroup(
         Command("repair", "check every digest and compute again just what is damaged", _repair, ON_A_RUN),
         Command(
             "gc",
-            "show the files that no manifest refers to, and remove them",
+            "show the files that nothing needs, and remove them if you confirm",
             _gc,
             (*ON_A_RUN, option("--yes", action="store_true", help="remove without asking")),
         ),

@@ -132,7 +132,7 @@ GROUP = CommandGroup(
         ),
         Command(
             "join",
-            "lend this machine to the policy updates of a run on another machine",
+            "let this machine take part in the policy updates of a run on another machine",
             _join,
             (
                 *ON_A_CONFIG,
