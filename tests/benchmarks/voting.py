@@ -87,11 +87,11 @@ def main() -> None:
 
 
 def make_groups(problems: Sequence[dict[str, str]], times: int = 1) -> list[list[str]]:
-    """Return groups of sixteen responses to one problem, of which 4 to 14 have the right answer.
+    """Return groups of sixteen responses to one problem.
 
-    Each response is the problem's solution with another final answer: the right answer respelled, a near number, or an
-    answer of another problem. About 5 % end before their answer,
-    right ones among them. Each problem gets `times` groups.
+    Each response is the problem's solution with another final answer: in 4 to 14 of them the right answer respelled, in
+    the others a near number or an answer of another problem. Then about 5 % of all responses are cut off before their
+    answer. Each problem gets `times` groups.
     """
     groups = []
     for index, problem in enumerate([*problems] * times):
