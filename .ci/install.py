@@ -1,9 +1,9 @@
-"""Install packages beside the Python that runs this: with uv, in seconds, or else with pip, in minutes.
+"""Installs packages for the Python that runs this file: with uv, in seconds, or else with pip, in minutes.
 
     .venv/bin/python .ci/install.py --constraint constraints.txt --editable ".[dev]"
 
-The arguments are those of `pip install` and of `uv pip install`. uv does not read pip's settings, so where packages
-come from (pip's environment variables and files) is handed on to uv. uv's own variables win where they are set.
+The arguments are those of `pip install` and of `uv pip install`. uv does not read pip's settings, so this file passes
+on the package sources that pip's environment variables and files name. uv's own variables win if they are set.
 """
 
 import ast
@@ -24,11 +24,11 @@ UV_VARIABLES = {
     "trusted-host": ("UV_INSECURE_HOST", " "),
     "cert": ("SSL_CERT_FILE", None),
 }
-"""By setting of pip: uv's variable for it, and what stands between several values. None: there is one value."""
+"""A setting of pip -> uv's variable for it, and the separator of several values; None if there is a single value."""
 
 
 def pip_settings() -> dict[str, str]:
-    """Return what pip's files and environment variables say, by setting; variables override files, as in pip."""
+    """Return the values in pip's files and environment variables, by setting; variables override files, as in pip."""
     listed = subprocess.run([*PIP, "config", "list"], capture_output=True, text=True, check=True).stdout
     settings: dict[str, str] = {}
     variables: dict[str, str] = {}
@@ -47,13 +47,13 @@ def uv_environment(settings: Mapping[str, str]) -> dict[str, str]:
         if value := settings.get(setting):
             environment.setdefault(variable, value if separator is None else separator.join(value.split()))
     if "extra-index-url" in settings:
-        # pip takes the best version of all indexes; uv by itself looks no further than the first that has the package.
+        # pip takes the best version of all indexes; uv by default stops at the first index that has the package.
         environment.setdefault("UV_INDEX_STRATEGY", "unsafe-best-match")
     return environment
 
 
-def installed_with_uv(arguments: list[str]) -> bool:
-    """Install with uv and return whether that worked; uv itself comes with pip."""
+def install_with_uv(arguments: list[str]) -> bool:
+    """Install with uv, which pip installs first; return whether that worked."""
     get_uv = [*PIP, "install", "--quiet", "--constraint", str(CONSTRAINTS), "uv"]
     if subprocess.run(get_uv, check=False).returncode != 0:
         return False
@@ -66,7 +66,7 @@ def installed_with_uv(arguments: list[str]) -> bool:
 
 def main() -> int:
     arguments = sys.argv[1:]
-    if installed_with_uv(arguments):
+    if install_with_uv(arguments):
         return 0
     print("uv did not install the packages (see above); installing them with pip, which takes minutes", flush=True)
     return subprocess.run([*PIP, "install", "--quiet", *arguments], check=False).returncode

@@ -2,7 +2,7 @@
 #   docker build -f docker/cpu.Dockerfile --build-arg SERL_COMMIT="$(git describe --always --dirty --abbrev=8)" -t serl-cpu .
 FROM python:3.12.13-slim-bookworm
 
-# tini collects what the processes of killed flow runs leave behind, and hands signals on.
+# tini reaps the orphaned child processes of killed flow runs, and passes signals on.
 RUN apt-get update \
     && apt-get install -y --no-install-recommends tini=0.19.0-* \
     && rm -rf /var/lib/apt/lists/* \
@@ -10,8 +10,9 @@ RUN apt-get update \
     && install -d -o serl -g serl /app/runs /home/serl/.cache /home/serl/.cache/serl
 WORKDIR /app
 
-# Before the source, so that a change of code installs nothing anew. On Linux, torch from the usual index brings
-# CUDA along (4 GB that nothing here uses); an index with builds for CPUs is taken first when it is named.
+# Packages come before the source, so that a change of code does not install them again. On Linux, torch from the
+# usual index brings CUDA along (4 GB that nothing here uses). PIP_EXTRA_INDEX_URL can name an index with builds for
+# CPUs, and pip then prefers those.
 ARG PIP_EXTRA_INDEX_URL=""
 COPY pyproject.toml constraints.txt ./
 RUN python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' \
@@ -19,7 +20,7 @@ RUN python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))
     && pip install --no-cache-dir --constraint constraints.txt --requirement /tmp/requirements.txt \
     && rm /tmp/requirements.txt
 
-# Editable, since workers load flows by their path below /app, and must find the same modules there.
+# Editable, because workers load flows by their path below /app, and must find the same modules there.
 COPY README.md LICENSE prefect.yaml ./
 COPY configs configs
 COPY flows flows
@@ -27,9 +28,10 @@ COPY stages stages
 COPY storage storage
 RUN pip install --no-cache-dir --no-deps --editable .
 
-# Without a checkout nothing else tells two images of one release apart, and GPU workers of other code are refused.
+# There is no checkout in the image, so only this tells two images of one release apart. GPU workers refuse a run of
+# another commit.
 ARG SERL_COMMIT=""
-RUN test -n "$SERL_COMMIT" || { echo "say --build-arg SERL_COMMIT=\$(git describe --always --dirty --abbrev=8)"; exit 1; }
+RUN test -n "$SERL_COMMIT" || { echo "pass --build-arg SERL_COMMIT=\$(git describe --always --dirty --abbrev=8)"; exit 1; }
 ENV SERL_COMMIT=$SERL_COMMIT SERL_CACHE=/home/serl/.cache/serl
 LABEL org.opencontainers.image.title="serl-cpu" \
       org.opencontainers.image.description="SeRL: Prefect worker and command line, without a GPU" \

@@ -1,7 +1,7 @@
 #!/bin/bash
 # on-own-gpus COUNT COMMAND …: run COMMAND with COUNT GPUs that no other container of this machine has taken this way.
-# Docker shows all replicas of a service the same GPUs. A lock on a shared volume (/run/serl-gpus) marks each as taken
-# and ends with the process that holds it, however that ends.
+# Docker shows all replicas of a service the same GPUs. A lock on a shared volume (/run/serl-gpus) marks each GPU as
+# taken, and is released when the process that holds the lock ends, even if it is killed.
 set -euo pipefail
 count=$1 taken=()
 shift

@@ -332,7 +332,7 @@ def run_stage(stage: Stage, inputs: Mapping[str, ArtifactRef], config: Settings,
     key = stage_key(stage, inputs, config, context)
     path = manifest_path(stage.name, context.iteration, key)
     work = Work(stage, key, context)
-    started, use_before = time.time(), context.resources.engine_use()
+    started, counters_before = time.time(), context.resources.engine_counters()
     try:
         metrics = dict(stage.body(config, Inputs(inputs), work))
         if infinite := {name: value for name, value in metrics.items() if value is not None and not isfinite(value)}:
@@ -359,13 +359,13 @@ def run_stage(stage: Stage, inputs: Mapping[str, ArtifactRef], config: Settings,
         manifest = read_manifest(context.store, path)
     finally:
         shutil.rmtree(work.scratch, ignore_errors=True)
-    use_after = context.resources.engine_use()
+    counters_after = context.resources.engine_counters()
     record_timing(
         context.store,
         manifest,
         seconds=time.time() - started,
         started=started,
-        engine={name: value - use_before[name] for name, value in use_after.items()},
+        engine={name: value - counters_before[name] for name, value in counters_after.items()},
     )
     if work.speed is not None:
         record_speed(context.store, manifest, work.speed)

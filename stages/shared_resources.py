@@ -53,14 +53,14 @@ class Resources:
             )
         return self._engine
 
-    def engine_use(self) -> dict[str, float]:
+    def engine_counters(self) -> dict[str, float]:
         """Return how often the engine was started and loaded a policy so far, and the seconds it took.
 
         All are 0 if no engine was used.
         """
-        from stages.engines.base import EngineUse
+        from stages.engines.base import EngineCounters
 
-        return asdict(self._engine.use if self._engine else EngineUse())
+        return asdict(self._engine.counters if self._engine else EngineCounters())
 
     def free_gpu(self) -> None:
         """Release the engine's GPU memory for the trainer, until the engine loads the next policy."""

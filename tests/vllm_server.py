@@ -14,7 +14,7 @@ from typing import Self
 
 from tests.commands import REPOSITORY, environment
 from tests.helpers import fake_config
-from tests.kill.attempt import MARK, living
+from tests.kill.attempt import MARK, living_processes
 from tests.policy_server import free_port
 
 ORPHAN_SECONDS = 30.0
@@ -75,7 +75,7 @@ class VllmServer:
         self._process.kill()
         self._process.wait()
         deadline = time.monotonic() + ORPHAN_SECONDS
-        while orphans := living(Path(self._home.name)):
+        while orphans := living_processes(Path(self._home.name)):
             if time.monotonic() > deadline:
                 os.killpg(self._process.pid, signal.SIGKILL)
                 raise AssertionError(f"processes {orphans} of a killed server lived on for {ORPHAN_SECONDS:.0f} s")

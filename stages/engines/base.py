@@ -78,8 +78,8 @@ Responses = list[list[Completion]]
 
 
 @dataclass(kw_only=True, slots=True)
-class EngineUse:
-    """How often the engine was started and loaded a policy, and how many seconds that took."""
+class EngineCounters:
+    """How often the engine was started and loaded a policy so far, and how many seconds that took."""
 
     starts: int = 0
     start_seconds: float = 0.0
@@ -105,8 +105,8 @@ class Engine(Protocol):
 
     # Loading and unloading a policy.
 
-    use: EngineUse
-    """Starts and loads so far."""
+    counters: EngineCounters
+    """Starts and loads since the engine was made."""
 
     @property
     def on_gpu(self) -> bool:

@@ -4,7 +4,8 @@ The loop is faster than transformers' `generate` for many samples of one prompt 
 it). A prompt is read once and its cache repeated; the cache is allocated once instead of concatenated at every step;
 finished rows leave the batch; and a token costs one pass over the vocabulary.
 
-Letters of the shapes: G prompts, R rows (responses), P padded prompt length, T most new tokens, V vocabulary.
+Letters of the shapes: G prompts, R rows (responses), P padded prompt length, T largest number of new tokens,
+V vocabulary.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,8 +21,8 @@ from stages.engines.base import SamplingParams
 
 # Rows are dropped once a quarter of the batch is finished: each drop copies the cache, which costs about one step.
 COMPACT_BELOW = 0.75
-# Steps from one search for stop strings to the next: a search decodes every row. The caller cuts a response at the
-# string.
+# Stop strings are searched for only every so many steps, because a search decodes every row. A response may therefore
+# run past its stop string; the caller cuts it there.
 STOP_EVERY = 16
 
 
@@ -54,13 +55,14 @@ class Sampled:
 class PreallocatedLayer(DynamicLayer):  # type: ignore[misc]  # transformers is untyped
     """One layer's keys and values, in a buffer for the longest response, filled from the left.
 
-    `prefilled` holds the layer after the prompts; `owners_R` is each row's index among them; `length` counts tokens.
+    `prefilled` holds the layer after the prompts were read, one entry per prompt. `entry_of_R` gives the entry of each
+    row. `length` is the size of the buffer in tokens.
     """
 
-    def __init__(self, prefilled: DynamicLayer, owners_R: Tensor, length: int) -> None:
+    def __init__(self, prefilled: DynamicLayer, entry_of_R: Tensor, length: int) -> None:
         super().__init__()
         self.used: int = prefilled.keys.shape[-2]
-        self.keys, self.values = (self._repeat(x, owners_R, length) for x in (prefilled.keys, prefilled.values))
+        self.keys, self.values = (self._repeat(x, entry_of_R, length) for x in (prefilled.keys, prefilled.values))
         self.dtype, self.device = self.keys.dtype, self.keys.device
         self.is_initialized = True
 
@@ -134,7 +136,7 @@ def draw(logits_RV: Tensor, uniforms_R1: Tensor, top_p: float) -> Tensor:
     """Return tokens (R, 1) by inverse CDF: the first at which the cumulative probability passes the row's number.
 
     The sums run in float64: over a vocabulary of 150,000, float32 would move the borders between tokens. With `top_p`
-    below 1 the tokens are taken from the most probable on, and the numbers are scaled to the mass of the smallest set
+    below 1 the tokens are ordered by falling probability, and the numbers are scaled to the mass of the smallest set
     whose probability reaches `top_p`.
     """
     order = None
@@ -145,7 +147,7 @@ def draw(logits_RV: Tensor, uniforms_R1: Tensor, top_p: float) -> Tensor:
     if order is not None:
         last = torch.minimum(last, torch.searchsorted(cumulative, torch.full_like(uniforms_R1, top_p)))
     picked = torch.searchsorted(cumulative, uniforms_R1 * cumulative.gather(-1, last), right=True)
-    # A number next to 1 may round up to the whole mass, one past the last token.
+    # A number just below 1 may round up to the whole mass; the search then returns the position after the last token.
     picked = torch.minimum(picked, last)
     return picked if order is None else order.gather(-1, picked)
 
@@ -160,7 +162,7 @@ def prefill(model: Any, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, list[
     pads = torch.tensor([[width - len(prompt)] for prompt in prompts], device=model.device)
     columns = torch.arange(width, device=model.device)
     real = (columns >= pads).long()
-    # Without a config every layer keeps the whole sequence; in layers with a sliding window the mask cuts it.
+    # Made without a config, the cache keeps the whole sequence in every layer; the mask applies sliding windows.
     cache = DynamicCache()
     output = model(
         input_ids=ids,
@@ -192,12 +194,12 @@ def sample_batch(
         params: how tokens are picked.
         eos_ids: tokens that end a response.
         stopped: returns whether a row's tokens so far hold a stop string.
-        progress: called with the number of rows that have ended.
+        progress: called now and then with the number of rows that have ended.
     """
     device, steps = model.device, max(row.max_tokens for row in rows)
     prompt_indices = sorted({row.prompt for row in rows})
-    owner_of = {prompt_index: i for i, prompt_index in enumerate(prompt_indices)}
-    owners_R = torch.tensor([owner_of[row.prompt] for row in rows], device=device)
+    entry_of = {prompt_index: i for i, prompt_index in enumerate(prompt_indices)}
+    entry_of_R = torch.tensor([entry_of[row.prompt] for row in rows], device=device)
     logits_GV, prefilled, real_GP = prefill(model, [prompts[i] for i in prompt_indices])
     width = real_GP.shape[1]
 
@@ -209,11 +211,11 @@ def sample_batch(
 
     # From here on the rows are those of `active`, which shrinks as rows end.
     active = torch.arange(len(rows), device=device)
-    layers = [PreallocatedLayer(layer, owners_R, width + steps) for layer in prefilled]
+    layers = [PreallocatedLayer(layer, entry_of_R, width + steps) for layer in prefilled]
     cache = Cache(layers=layers)
-    mask = torch.cat([real_GP[owners_R], real_GP.new_ones((len(rows), steps))], dim=1)
-    positions = real_GP.sum(-1)[owners_R]
-    logits = logits_GV[owners_R]
+    mask = torch.cat([real_GP[entry_of_R], real_GP.new_ones((len(rows), steps))], dim=1)
+    positions = real_GP.sum(-1)[entry_of_R]
+    logits = logits_GV[entry_of_R]
     seen = torch.zeros_like(logits, dtype=torch.bool) if params.presence_penalty else None
     for step in range(steps):
         tokens, logprobs = pick_tokens(logits, uniforms_RT[active, step], params, seen)

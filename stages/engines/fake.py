@@ -1,9 +1,9 @@
 """An engine without a model, for tests of the pipeline: the fake writes questions and answers them like a policy.
 
-Every response is a function of (prompt text, seed) alone, whichever policy is loaded. The fake misbehaves as real
-policies do. Some questions repeat an example, are too short, ask for a picture or are cut by the token limit; some
-responses have no answer; and the samples agree on some questions hardly, on others always, so that the difficulty
-filter has something to drop. Presence penalty and top-p have no effect.
+Every response depends on the prompt's text, the seed, the token limit, the stop strings and whether the temperature is
+0, and on nothing else, whichever policy is loaded. The fake misbehaves as real policies do. Some questions repeat an
+example, are too short, ask for a picture or are cut by the token limit, and some responses have no answer. The
+responses to some questions hardly agree and to others always, so that the difficulty filter has something to drop.
 """
 
 import random
@@ -14,7 +14,7 @@ from pathlib import Path
 from stages.engines.base import (
     AnyBatch,
     Completion,
-    EngineUse,
+    EngineCounters,
     Progress,
     Responses,
     SamplingParams,
@@ -22,7 +22,7 @@ from stages.engines.base import (
     cut_at_stop,
 )
 
-# Token ids: first the 256 bytes of UTF-8.
+# Token ids 0 to 255 are the bytes of UTF-8; these two follow.
 EOS, START = 256, 257
 # A numbered list that ends with the number of its next item; the start of an assistant's turn may follow.
 OPEN_LIST = re.compile(r"(?:^|\n)[ \t]*(\d{1,9})\.\s*(?:assistant\s*)?\Z")
@@ -42,11 +42,11 @@ class FakeEngine:
     on_gpu = False
 
     def __init__(self) -> None:
-        self.use = EngineUse()
+        self.counters = EngineCounters()
         self.policy_key: str | None = None
 
     def load(self, folder: Path, key: str) -> None:
-        self.use.loads += key != self.policy_key
+        self.counters.loads += key != self.policy_key
         self.policy_key = key
 
     def encode(self, text: str) -> list[int]:
@@ -132,7 +132,7 @@ def _question(rng: random.Random, examples: Sequence[str]) -> str:
 def _answer(rng: random.Random, question: str, *, greedy: bool) -> str:
     """Return worked steps and a boxed number, or a response without an answer.
 
-    Each question has a usual number, and a probability (0.1 to 1, 0.6 on average) with which a response gives it.
+    Each question has a usual answer, and a probability (0.1 to 1, 0.6 on average) with which a response gives it.
     """
     question_rng = random.Random(question)
     usual, agreement = question_rng.randint(2, 60), question_rng.triangular(0.1, 1.0, 0.7)

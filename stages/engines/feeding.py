@@ -1,4 +1,4 @@
-"""Feeding for engines that work on many responses at a time: the next batch begins before the last one is complete.
+"""Keeps engines busy that work on many responses at a time: a batch begins before the previous batch is complete.
 
 No torch here.
 """
@@ -67,11 +67,11 @@ def feed(
     wait: Callable[[], list[tuple[Request[AnyBatch], Completion]]],
     progress: Progress | None,
 ) -> Iterator[tuple[AnyBatch, Responses]]:
-    """Yield each batch with its responses as soon as it is complete, as `Engine.generate` promises.
+    """Yield each batch with its responses as soon as the batch is complete, as `Engine.generate` promises.
 
     Args:
         batches: read only as far as requests are needed.
-        max_requests: requests to keep under way, as long as there are any.
+        max_requests: number of requests to keep under way, while there are enough.
         check: raises an error if a batch cannot be answered; called before the batch begins.
         submit: begins a request.
         wait: returns the requests that ended since the last call, at least one.
@@ -104,7 +104,7 @@ def feed(
 def _requests(
     batches: Iterable[AnyBatch], check: Callable[[AnyBatch], None]
 ) -> Iterator[Request[AnyBatch] | PartialBatch[AnyBatch]]:
-    """Yield the requests of every batch, prompt after prompt; for a batch without requests, the batch itself."""
+    """Yield the requests of every batch, prompt after prompt; for a batch without requests, its PartialBatch."""
     for batch in batches:
         check(batch)
         partial = PartialBatch(batch)

@@ -9,7 +9,7 @@ from typing import Any
 from transformers import AutoConfig, AutoTokenizer, GenerationConfig, PreTrainedTokenizerFast
 from transformers.utils import GENERATION_CONFIG_NAME
 
-from stages.engines.base import Batch, EngineUse, check_request
+from stages.engines.base import Batch, EngineCounters, check_request
 from stages.model_folder import ModelConfig, read_model_config
 from storage.errors import InputError
 
@@ -67,7 +67,7 @@ class TokenizingEngine:
     """The part of an `Engine` (see base) that needs no model: the policy's key and tokenizer."""
 
     def __init__(self) -> None:
-        self.use = EngineUse()
+        self.counters = EngineCounters()
         self._key: str | None = None
         self._tokenizer: PolicyTokenizer | None = None
 
@@ -93,7 +93,9 @@ class TokenizingEngine:
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """Return the tokenizer of a model folder, exactly as its tokenizer.json has it. Raises InputError if there is none.
+    """Return the tokenizer of a model folder, exactly as its tokenizer.json has it.
+
+    Raises InputError if the tokenizer is missing or unusable.
 
     AutoTokenizer is used only for folders without a tokenizer.json, for two reasons. It rebuilds some tokenizers:
     transformers 5 replaces normalizer, word pattern and special tokens for `qwen2` by those of its own class, and may
@@ -109,19 +111,19 @@ def load_tokenizer(folder: Path) -> Any:
         raise InputError(f"model folder {folder}: its tokenizer cannot be read ({first_line(error)})") from error
     if not usable:
         raise InputError(
-            f"model folder {folder} has no tokenizer: expected tokenizer.json beside the weights; copy it there"
+            f"model folder {folder} has no tokenizer: expected tokenizer.json in the folder; copy it there"
         )
     return tokenizer
 
 
 def architecture(folder: Path) -> str:
-    """Return a digest of a model's shape and tokenizer.
+    """Return a digest of a model's shape and tokenizer. Raises InputError if config.json cannot be read.
 
-    It is equal for two folders if a running engine can load the weights of one in place of the other's.
+    Two folders have the same digest if a running engine can load the weights of either in place of the other's.
     """
     config = {
         name: value
-        for name, value in _normalized_config(folder).items()
+        for name, value in _normalised_config(folder).items()
         if name not in _IGNORED and not ("dropout" in name or name.endswith("pdrop"))
     }
     digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
@@ -131,15 +133,15 @@ def architecture(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _normalized_config(folder: Path) -> dict[str, Any]:
-    """Return config.json in the terms of the installed transformers; folders of the hub often have older ones."""
+def _normalised_config(folder: Path) -> dict[str, Any]:
+    """Return config.json in the terms of the installed transformers; folders from the hub often use older terms."""
     as_written = read_model_config(folder).values
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (ValueError, KeyError, OSError):  # a model that transformers does not know, but vLLM may
         return as_written
-    normalized: dict[str, Any] = config.to_dict()
-    return normalized
+    values: dict[str, Any] = config.to_dict()
+    return values
 
 
 def first_line(error: Exception) -> str:
@@ -148,7 +150,10 @@ def first_line(error: Exception) -> str:
 
 
 def _eos_ids(folder: Path, config: ModelConfig, tokenizer: Any) -> list[int]:
-    """Return the tokens that end a response: the tokenizer's and the generation config's (often two in chat models)."""
+    """Return the tokens that end a response (often two in chat models).
+
+    They are the tokenizer's, and those of the generation config, or of config.json if there is no generation config.
+    """
     declared: int | list[int] | None = config.eos_token_ids
     if (folder / GENERATION_CONFIG_NAME).exists():
         declared = GenerationConfig.from_pretrained(folder, local_files_only=True).eos_token_id

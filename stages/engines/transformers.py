@@ -1,7 +1,7 @@
 """The default engine: any decoder-only attention model through transformers, with the loop in `decode`.
 
 The model runs in float32 on a CPU, where bfloat16 is several times slower, and in bfloat16 on a GPU. Only local
-safetensors are read, and no code from a model folder is run. Given the same prompts, seeds and weights, a CPU returns
+safetensors are read, and no code from a model folder is run. Given the same weights, settings and calls, a CPU returns
 the same bytes.
 """
 
@@ -28,7 +28,7 @@ class TransformersEngine(TokenizingEngine):
     Args:
         device: "auto" (a GPU if there is one) or a torch device.
         threads: torch's threads for the whole process; two threads on two busy cores are slower than one.
-        max_batch_tokens: bound on rows x (prompt + response) of a batch, in tokens, and so on its memory.
+        max_batch_tokens: bound on rows x (prompt + response) of a batch, in tokens; it limits the batch's memory.
     """
 
     def __init__(self, *, device: str = "auto", threads: int | None = None, max_batch_tokens: int = 65_536) -> None:
@@ -57,11 +57,11 @@ class TransformersEngine(TokenizingEngine):
         self._model = load_model(folder, self._device)
         self._key = key
         seconds = time.perf_counter() - started
-        self.use.loads += 1
-        if self.use.starts:
-            self.use.load_seconds += seconds
+        self.counters.loads += 1
+        if self.counters.starts:
+            self.counters.load_seconds += seconds
         else:
-            self.use.starts, self.use.start_seconds = 1, seconds
+            self.counters.starts, self.counters.start_seconds = 1, seconds
 
     def generate(
         self, batches: Iterable[AnyBatch], progress: Progress | None = None

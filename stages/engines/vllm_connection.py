@@ -45,7 +45,9 @@ class Policy:
     folder: Path
     """Absolute: the server's machine has to see the folder under the same path."""
     key: str
+    """Key of the policy's artifact."""
     architecture: str
+    """See `stages.engines.tokenizer.architecture`."""
     context: int
     """Longest prompt + response that the model was made for, in tokens."""
     tokenizer: PolicyTokenizer
@@ -64,9 +66,10 @@ class ServerConnection:
     unfit: bool = False
     """Whether the server was given up: it cannot serve the requested policy, or failed to load a policy too often."""
     trouble: str = ""
-    """Why the server is not ready, in its own or the network's words; empty before the first try."""
-    epoch: int = 0
-    """How often the server became ready. A request that began in an earlier epoch must not mark the server as lost."""
+    """Why the server is not ready, in the server's or the network's words; empty before the first try and if ready."""
+    times_ready: int = 0
+    """How often the server became ready. The error of a request that was sent before the last time says nothing about
+    the server's present state."""
     lost: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server is lost, cleared when it is ready again. The server's supervisor waits for this event."""
     requests: "set[asyncio.Task[Completion]]" = field(default_factory=set)
@@ -78,13 +81,17 @@ class ServerConnection:
         return len(self.requests) / float(self.description["sequences"])
 
     async def describe(self) -> dict[str, Any]:
-        """Return the server's description of itself."""
+        """Return the server's description of itself. Raises ServerUnfit or one of CONNECTION_ERRORS."""
         timeout = aiohttp.ClientTimeout(total=_SECONDS_TO_DESCRIBE)
         async with self.session.get(self.url + POLICY_PATH, timeout=timeout) as response:
             return await _read_description(response)
 
     async def load(self, policy: Policy) -> dict[str, Any]:
-        """Have the server hold `policy`; return its description after that."""
+        """Have the server hold `policy`; return the server's description after that.
+
+        Raises ServerUnfit or one of CONNECTION_ERRORS; among these, HoldsOtherPolicy if another run's policy was loaded
+        meanwhile.
+        """
         content = {"folder": str(policy.folder), "key": policy.key, "architecture": policy.architecture}
         async with self.session.post(self.url + POLICY_PATH, json=content) as response:
             description = await _read_description(response)

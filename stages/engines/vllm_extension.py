@@ -1,4 +1,6 @@
-"""The extension of vLLM's workers: exact log-probabilities, weights loaded in place, an end with the owner.
+"""The extension of vLLM's workers: log-probabilities at the sampling temperature, weights loaded in place.
+
+It also ends a worker when the run or server that started vLLM has ended.
 
 vLLM loads the extension by name, in this process or in a server:
 
@@ -19,7 +21,7 @@ from stages.engines.vllm import OWNER
 def _end_with(owner: psutil.Process) -> None:
     """End this process when `owner` has ended.
 
-    A killed run or server would leave vLLM's processes behind, and they hold the GPU memory.
+    Otherwise a killed run or server would leave vLLM's processes behind, and these hold the GPU memory.
     """
     parent = psutil.Process().parent()
 
@@ -71,6 +73,6 @@ class Worker:
         embeddings = getattr(body, "embed_tokens", None)
         if head is None or embeddings is None or not self.model_runner.model_config.hf_config.tie_word_embeddings:
             return
-        # Without an error, the reload leaves a tied output layer with a packed copy of the old weights.
+        # The reload raises no error, but leaves a tied output layer with a packed copy of the old weights.
         head.weight = embeddings.weight
         head.quant_method.process_weights_after_loading(head)

@@ -33,7 +33,7 @@ API_KEY = "VLLM_API_KEY"
 MODEL = "policy"
 """The model's name on the server."""
 _SECONDS_TO_DRAIN = 30.0
-"""A load waits so long for the requests under way, and is then refused; the client requests it again."""
+"""A load waits so long for the requests under way to end. Then it is refused, and the client tries again."""
 
 
 def command(folder: Path, placement: VllmPlacement, *, host: str, port: int) -> list[str]:
@@ -64,7 +64,10 @@ def _flag(name: str, value: Any) -> list[str]:
 
 
 def serve(folder: Path, placement: VllmPlacement, *, host: str, port: int, threads: int) -> None:
-    """Replace this process by a vLLM server for the model in `folder`. `threads` counts if there is no GPU."""
+    """Replace this process by a vLLM server for the model in `folder`.
+
+    `threads` becomes OMP_NUM_THREADS, unless the user has set that variable.
+    """
     from stages.engines.vllm import set_environment
 
     set_environment({"OMP_NUM_THREADS": str(threads)})
@@ -73,7 +76,7 @@ def serve(folder: Path, placement: VllmPlacement, *, host: str, port: int, threa
 
 
 class Gate:
-    """The middleware; one gate serves all copies of the model that a server has."""
+    """The middleware that keeps requests for other policies out; one gate serves all copies of the server's model."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

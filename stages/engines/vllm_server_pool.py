@@ -1,7 +1,7 @@
 """The vLLM servers of an engine: every server is given the policy, and requests are spread over those that hold it.
 
-A lost server's requests go to the other servers. When a lost server answers again, it is given the policy anew before
-it gets requests. While no server is ready, requests wait, for as long as `patience_seconds`.
+A lost server's requests go to the other servers. When a lost server answers again, it is given the policy once more
+before it gets requests. While no server is ready, requests wait, for as long as `patience_seconds`.
 """
 
 import asyncio
@@ -32,7 +32,8 @@ _SECONDS_BETWEEN_TRIES = 1.0
 _SECONDS_BETWEEN_CHECKS = 15.0
 """How often a server that has requests is asked to describe itself: a machine that vanishes closes no connection."""
 _MAX_TRIES = 5
-"""A request that so many servers had when they were lost is not sent again: the request may be what crashes them."""
+"""A request is not sent again after it was refused, or its server was lost, so many times: the request may be what
+crashes the servers."""
 _MAX_FAILED_LOADS = 3
 """A server that fails to load a policy so many times in a row is not asked again."""
 
@@ -43,7 +44,7 @@ Results = queue.SimpleQueue[tuple[Request[Any], Completion | Exception]]
 class ServerPool:
     """Servers that are to hold one policy. Made in, and used from, one event loop only.
 
-    `is_loaded` says whether the engine has a policy: before that, a server that becomes ready is not worth a message.
+    `is_loaded` says whether the engine has a policy; before that, no message is logged when a server becomes ready.
     """
 
     def __init__(self, urls: Sequence[str], patience_seconds: float, is_loaded: Callable[[], bool]) -> None:
@@ -52,12 +53,12 @@ class ServerPool:
         self.max_model_tokens = 0
         """Longest prompt + response, in tokens, that the policy and every server allow."""
         self.max_requests = 0
-        """Requests that are worth having under way at the same time."""
+        """Number of requests that are worth having under way at the same time."""
         self._patience = patience_seconds
         self._is_loaded = is_loaded
         self._policy: Policy
         self._supervisors: list[asyncio.Task[None]] = []
-        """One for each server; they keep the policy on it."""
+        """One task for each server; it keeps the policy on that server."""
         self._requests: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         """Set when a server becomes ready, is lost or is given up."""
@@ -98,7 +99,7 @@ class ServerPool:
         ready = await self._wait_for_ready(lambda: all(server.ready or server.trouble for server in self.servers))
         descriptions = [server.description for server in ready]
         self.max_model_tokens = min([policy.context, *(each["max_model_tokens"] for each in descriptions)])
-        # Each server has as many requests waiting as it works on; a server that comes back later finds its share.
+        # Each server has as many requests waiting as it works on, and a server that comes back later finds its share.
         self.max_requests = 2 * len(self.servers) * max(each["sequences"] for each in descriptions)
 
     def submit(self, request: Request[Any], results: Results) -> None:
@@ -116,7 +117,7 @@ class ServerPool:
         return "; ".join(f"{server.url}: {server.trouble or 'is loading'}" for server in self.servers)
 
     async def _supervise(self, server: ServerConnection, policy: Policy) -> None:
-        """Give the server the policy, again whenever it was lost; return when the server has to be given up."""
+        """Give the server the policy, and again after every loss; return when the server is given up."""
         failed_loads = 0
         while failed_loads < _MAX_FAILED_LOADS:
             try:
@@ -127,7 +128,7 @@ class ServerPool:
                 if server.trouble and self._is_loaded():
                     self._log.warning("%s answers again", server.url)
                 server.ready, server.trouble, failed_loads = True, "", 0
-                server.epoch += 1
+                server.times_ready += 1
                 server.lost.clear()
                 self._changed.set()
                 await self._wait_until_lost(server, policy)
@@ -151,14 +152,18 @@ class ServerPool:
                 if server.requests and (await server.describe())["policy"] != policy.key:
                     raise HoldsOtherPolicy("it holds another policy now") from None
 
-    def _mark_lost(self, server: ServerConnection, error: Exception, epoch: int | None = None) -> None:
-        """Send the server's requests to other servers. With `epoch`, only if the error came in the present epoch."""
-        if epoch not in (None, server.epoch):
+    def _mark_lost(self, server: ServerConnection, error: Exception, times_ready: int | None = None) -> None:
+        """Send the server's requests to other servers.
+
+        `times_ready` is the server's value when the failed request was sent. If the server has become ready again
+        since then, nothing is done.
+        """
+        if times_ready not in (None, server.times_ready):
             return
         server.trouble = " ".join(str(error).split()) or type(error).__name__
         if server.ready:
             self._log.warning(
-                "%s is lost (%s); its %d requests go to others or wait for at most %.0f s",
+                "%s is lost (%s); its %d requests go to other servers or wait for at most %.0f s",
                 server.url, server.trouble, len(server.requests), self._patience,
             )  # fmt: skip
         server.ready = False
@@ -182,7 +187,7 @@ class ServerPool:
             if seconds_left <= 0:
                 raise StageFailed(
                     f"no server could be asked for {self._patience:.0f} s: {self.troubles()}. Start one "
-                    "(`serl serve`) and run the same command again, which goes on from here"
+                    "(`serl serve`) and run the same command again, which continues from here"
                 )
             self._changed.clear()
             with suppress(TimeoutError):
@@ -201,7 +206,7 @@ class ServerPool:
         tries, trouble = 0, ""
         while tries < _MAX_TRIES:
             server = self._choose(request, await self._wait_for_ready())
-            epoch = server.epoch
+            times_ready = server.times_ready
             sent = asyncio.create_task(server.complete(request, self._policy, self.max_model_tokens))
             server.requests.add(sent)
             sent.add_done_callback(server.requests.discard)
@@ -212,12 +217,12 @@ class ServerPool:
                     raise
                 tries, trouble = tries + 1, server.trouble
             except HoldsOtherPolicy as error:
-                self._mark_lost(server, error, epoch)
+                self._mark_lost(server, error, times_ready)
             except ServerRefused as error:  # perhaps because of this request, not of the server's state
                 tries, trouble = tries + 1, str(error)
                 await asyncio.sleep(_SECONDS_BETWEEN_TRIES)
             except CONNECTION_ERRORS as error:
-                self._mark_lost(server, error, epoch)
+                self._mark_lost(server, error, times_ready)
                 tries += not isinstance(error, aiohttp.ClientConnectorError)
                 trouble = str(error)
         prompt = self._policy.tokenizer.decode(request.prompt[:20])
@@ -227,7 +232,7 @@ class ServerPool:
         )
 
     def _choose(self, request: Request[Any], ready: list[ServerConnection]) -> ServerConnection:
-        """Return the least busy server; all responses to one prompt go to one, so that the prompt is computed once."""
+        """Return the least busy server; responses to one prompt share a server, so that the prompt is computed once."""
         partial, prompt_index, server = self._last_choice
         if (partial, prompt_index) != (request.partial, request.prompt_index) or server not in ready:
             server = min(ready, key=lambda candidate: candidate.occupancy)

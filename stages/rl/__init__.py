@@ -1,11 +1,11 @@
 """The mathematics of the policy update: functions of torch tensors, without files or processes.
 
-Every function names its paper and equation. The names of tensors end in their shapes:
+A function that follows a paper names it, with section or equation. The names of tensors end in their shapes:
 
     B  responses (sequences) of the rollout or of a batch
     T  response tokens, right-padded; position 0 is the first token after the prompt
     G  groups: the responses to one question
-    N  response tokens of all responses in a row, without padding
+    N  response tokens of all responses, end to end, without padding
     C  tokens of one chunk of N
     H  hidden width of the model
     V  vocabulary

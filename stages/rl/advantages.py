@@ -1,7 +1,7 @@
-"""Advantages of a whole rollout, from the rewards of the responses that were kept (filter first, then whiten).
+"""Advantages of a whole rollout, from the rewards of the kept responses: questions are dropped before whitening.
 
-An estimator has up to three steps: a baseline is subtracted from each response's reward, rewards to go are summed
-(here penalties per token enter), and the result is whitened. `ESTIMATORS` lists the estimators. PPO has a learned
+An estimator has up to three steps: a baseline is subtracted from each response's reward, rewards to go are summed,
+penalties per token included, and the result is whitened. `ESTIMATORS` lists the estimators. PPO has a learned
 baseline instead: `gae`.
 
 Shapes: see `stages.rl`. Everything is computed in float64. A rollout in which all rewards are equal must give
@@ -17,7 +17,7 @@ from torch import Tensor
 
 
 def no_baseline(rewards_B: Tensor, group_B: Tensor, eps: float) -> Tensor:
-    """Return the rewards [B]: REINFORCE++ (arXiv 2501.03262, section 3)."""
+    """Return the rewards [B] unchanged: REINFORCE++ (arXiv 2501.03262, section 3)."""
     return rewards_B
 
 

@@ -31,7 +31,7 @@ def chosen_logprobs(
         hidden_NH: hidden states before each target.
         head: function from hidden states to logits [N, V].
         targets_N: ids of the chosen tokens.
-        temperature: divisor of the logits, that of sampling.
+        temperature: divisor of the logits; the sampling temperature.
         vocabulary: V.
         entropy: "none" returns 0, "measured" the entropy without gradient, "trained" the entropy with gradient.
         chunk_logits: logits per chunk.

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 PolicyLoss = Literal["ppo", "gspo", "cispo"]
-Normalisation = Literal["token", "sequence", "constant"]
+Aggregation = Literal["token", "sequence", "constant"]
 
 
 @dataclass(frozen=True, slots=True)
 class ClipRange:
-    """How far the policy may move in one update before a loss stops rewarding it."""
+    """How far the policy may move in one update before a loss stops rewarding the move."""
 
     low: float
     """The ratio is clipped to at least `1 - low`."""
@@ -28,12 +28,12 @@ class ClipRange:
 
 
 class PolicyLossOutput(NamedTuple):
-    """The loss of every token and what led to it, three tensors [B, T]."""
+    """The loss of every token, its ratio, and whether a clip decided the loss: three tensors [B, T]."""
 
     loss: Tensor
     """The loss. Only this tensor is meant to be differentiated."""
     ratio: Tensor
-    """Probability under the policy over the probability under the policy that sampled; for gspo that of sequences."""
+    """Probability under the policy, divided by that under the policy before the update; for gspo of whole sequences."""
     clipped: Tensor
     """1.0 if a clip decided the loss, else 0.0. In ppo and gspo, clipped tokens have no gradient."""
 
@@ -41,7 +41,7 @@ class PolicyLossOutput(NamedTuple):
 def ppo_loss(
     logprobs_BT: Tensor, old_logprobs_BT: Tensor, advantages_BT: Tensor, response_mask_BT: Tensor, clip: ClipRange
 ) -> PolicyLossOutput:
-    """`-min(ratio * A, clamp(ratio, 1 - low, 1 + high) * A)`: PPO (arXiv 1707.06347, eq. 7)."""
+    """Return `-min(ratio * A, clamp(ratio, 1 - low, 1 + high) * A)`: PPO (arXiv 1707.06347, eq. 7)."""
     log_ratio_BT = _log_ratio(logprobs_BT, old_logprobs_BT, response_mask_BT)
     return _clipped_surrogate(log_ratio_BT.exp(), advantages_BT, clip)
 
@@ -49,14 +49,14 @@ def ppo_loss(
 def gspo_loss(
     logprobs_BT: Tensor, old_logprobs_BT: Tensor, advantages_BT: Tensor, response_mask_BT: Tensor, clip: ClipRange
 ) -> PolicyLossOutput:
-    """PPO's loss with the ratio of whole sequences, `exp(mean of log-ratios)`: GSPO (arXiv 2507.18071, eq. 13 and 14).
+    """Return PPO's loss with the ratio of sequences, `exp(mean of log-ratios)`: GSPO (arXiv 2507.18071, eq. 13 and 14).
 
     This is the paper's GSPO-token: the gradient of a token passes through its own log-probability.
     """
     log_ratio_BT = _log_ratio(logprobs_BT, old_logprobs_BT, response_mask_BT)
     length_B1 = response_mask_BT.sum(1, keepdim=True).clamp(min=1)
     mean_B1 = log_ratio_BT.sum(1, keepdim=True).detach() / length_B1
-    # The value is the mean, the gradient that of the token's log-ratio.
+    # The value is the mean; the gradient is that of the token's log-ratio.
     log_ratio_BT = mean_B1 + log_ratio_BT - log_ratio_BT.detach()
     return _clipped_surrogate(log_ratio_BT.exp(), advantages_BT, clip)
 
@@ -64,7 +64,7 @@ def gspo_loss(
 def cispo_loss(
     logprobs_BT: Tensor, old_logprobs_BT: Tensor, advantages_BT: Tensor, response_mask_BT: Tensor, clip: ClipRange
 ) -> PolicyLossOutput:
-    """`-min(ratio, 1 + high) * A * logprob` with a detached ratio: CISPO (MiniMax-M1, arXiv 2506.13585, eq. 4-5).
+    """Return `-min(ratio, 1 + high) * A * logprob`, the ratio detached: CISPO (MiniMax-M1, arXiv 2506.13585, eq. 4-5).
 
     The clip bounds the weight of a token and removes no token from the gradient. As in the paper there is no lower end;
     `clip.low` and `clip.dual` have no effect.
@@ -148,7 +148,7 @@ def truncated_importance_weights(old_logprobs_BT: Tensor, behaviour_logprobs_BT:
 
 
 def token_weights(
-    response_mask_BT: Tensor, normalisation: Normalisation, *, tokens: int, responses: int, max_tokens: int
+    response_mask_BT: Tensor, aggregation: Aggregation, *, tokens: int, responses: int, max_tokens: int
 ) -> Tensor:
     """Return the weight of each token in the sum that is the loss, [B, T], 0 on padding.
 
@@ -161,9 +161,9 @@ def token_weights(
         tokens, responses: numbers of response tokens and responses in the whole optimiser step.
         max_tokens: largest length of a response.
     """
-    if normalisation == "token":
+    if aggregation == "token":
         weight_B1 = torch.full_like(response_mask_BT[:, :1], 1 / tokens, dtype=torch.float32)
-    elif normalisation == "sequence":
+    elif aggregation == "sequence":
         weight_B1 = 1 / (responses * response_mask_BT.sum(1, keepdim=True).clamp(min=1))
     else:
         weight_B1 = torch.full_like(response_mask_BT[:, :1], 1 / (responses * max_tokens), dtype=torch.float32)

@@ -66,7 +66,7 @@ class Packing:
 def read_rollout(path: Path) -> Rollout:
     """Read and check a rollout.
 
-    Raises InputError if a column is missing, or naming the first row that cannot be used.
+    Raises InputError if a column is missing, there are no rows, or a row cannot be used.
     """
     table = pq.read_table(path)
     if missing := [name for name in ROLLOUT_COLUMNS if name not in table.column_names]:
@@ -79,7 +79,8 @@ def read_rollout(path: Path) -> Rollout:
         if not prompt or not response or logprobs is None or len(response) != len(logprobs):
             raise InputError(
                 f"{path}: row {row} has {len(prompt or ())} prompt tokens, {len(response or ())} response tokens and "
-                f"{len(logprobs or ())} behaviour log-probabilities; expected one or more, as many of the last two"
+                f"{len(logprobs or ())} behaviour log-probabilities; expected at least one of each, and as many "
+                "log-probabilities as response tokens"
             )
     mask_BT, behaviour_logprobs_BT = _pad(behaviour_logprobs)
     if not (np.isfinite(rewards).all() and torch.isfinite(behaviour_logprobs_BT).all()):
@@ -106,9 +107,10 @@ def check_groups(rollout: Rollout, path: Path, algorithm: str) -> None:
 
 
 def minibatches(rows: int, batch_responses: int, epochs: int, seed: int) -> list[list[int]]:
-    """Return the rows of each optimiser step. Every epoch is a shuffle, cut into equal steps.
+    """Return the rows of each optimiser step. Every epoch is a shuffle, cut into steps.
 
-    The steps are equal, so that a remainder is neither dropped nor left as one small, noisy step.
+    The steps of an epoch differ by at most one row, so that a remainder is neither dropped nor left as a small, noisy
+    step.
 
     Args:
         rows: number of responses in the rollout.

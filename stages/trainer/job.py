@@ -62,7 +62,7 @@ Means are over the response tokens of the optimiser step.
 - `behaviour_gap`: mean |trainer's - engine's log-probability| of the sampled tokens (nats).
 - `truncated`: share of responses cut off at the token limit.
 - `skipped`: 1 for a step that was not taken, whose losses may be null.
-- the last five are of the critic, null without a critic; `explained_variance` is
+- The last five are the critic's, and null without a critic. `explained_variance` is
   1 - var(return - value) / var(return), with the values before the update.
 """
 
@@ -112,7 +112,7 @@ class Job(Settings):
     max_tokens: int = Field(ge=1)
     """Most tokens that a response could have."""
     seed: int = Field(ge=0, lt=2**64)
-    """Decides which responses share an optimiser step."""
+    """Decides which responses share an optimiser step, and the first weights of new adapters."""
 
 
 class JobResult(Settings):
@@ -127,7 +127,7 @@ class JobResult(Settings):
     tokens: int
     """Response tokens that the update trained on."""
     metrics: dict[str, float | None]
-    """`METRIC_COLUMNS` over the whole update: token-weighted means over the steps taken, extremes of the ratio, the
-    last `learning_rate`, and the number of skipped steps."""
+    """`METRIC_COLUMNS` over the whole update: token-weighted means over the steps taken; extremes of the
+    ratio and of `behaviour_gap_max`; totals of `tokens`, `responses` and `skipped`; the last `learning_rate`."""
     seconds: dict[str, float]
     """Wall-clock time of each part of the update; no digest covers it."""

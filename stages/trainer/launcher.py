@@ -1,4 +1,4 @@
-"""The trainer process: start it, give it jobs, notice its death; join the update of another node. No torch here.
+"""Starts the trainer process, gives it jobs and notices its death; joins the updates of another node. No torch here.
 
 The process stays alive between updates, because starting it takes longer than a small update. Launcher and worker
 exchange files in a scratch folder (`stages.trainer.worker` lists them); each file appears by one rename.

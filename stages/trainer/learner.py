@@ -49,7 +49,7 @@ class _ClippedAdamW(torch.optim.AdamW):
 
 
 class Learner(Generic[M]):
-    """A model, its gradient and its optimizer. Every process of the group has to make the same calls."""
+    """A model, its gradient and its optimiser. Every process of the group has to make the same calls."""
 
     def __init__(self, module: M, deepspeed_settings: dict[str, Any]) -> None:
         self.stage = zero_stage(deepspeed_settings)

@@ -69,8 +69,8 @@ class TokenLogprobs(TokenModel):
 class _ValueHead(nn.Linear):
     """A linear layer with one output, whose sums do not depend on the memory address of its weight.
 
-    The sums of BLAS's matrix-vector product do depend on it, so a restored critic would differ from a live critic in
-    the last bits.
+    The sums of BLAS's matrix-vector product do depend on that address, so a restored critic would differ from a
+    live critic in the last bits.
     """
 
     def forward(self, hidden: Tensor) -> Tensor:
@@ -142,7 +142,7 @@ def _load(auto_class: Any, folder: Path, device: torch.device, **settings: Any) 
 def save_model(model: PreTrainedModel, weights: Mapping[str, Tensor], source: Path | None, target: Path) -> None:
     """Write `weights` and the config of `model` to `target`, and copy every other file of `source`.
 
-    The other files are tokenizer, chat template and license. Without a tokenizer, a folder would silently load as a
+    The other files are tokenizer, chat template and licence. Without a tokenizer, a folder would silently load as a
     model that encodes nothing.
     """
     target.mkdir(parents=True)

@@ -38,7 +38,8 @@ class Rows:
     """For each token of the rows its index among the packed tokens. The rows lie end to end, or are padded to [R, S]
     with index 0."""
     scatter_M: Tensor
-    """For each packed token its index among the gathered tokens; for a token of a prompt, in the first row of it."""
+    """For each packed token its index among the gathered tokens; for a token of a prompt, in the first row with
+    that prompt."""
     boundaries: Tensor | None
     """Start of each row and end of the last row among the gathered tokens, [R + 1], int32; None if rows are padded."""
     rows: int

@@ -48,7 +48,7 @@ class Meter:
         )
 
     def _utilisation(self, lengths: Sequence[tuple[int, int]], seconds: float) -> float | None:
-        """Return useful floating-point operations per second as a share of the device's peak; None if it is unknown.
+        """Return useful floating-point operations per second as a share of the device's peak, None if that is unknown.
 
         The count is that of PaLM (arXiv 2204.02311, appendix B): 6 operations per weight and token, with the output
         layer for response tokens only, plus those of attention, of which causal masking leaves half. Recomputed

@@ -30,7 +30,7 @@ from storage.errors import InputError
 class Trainer:
     """Policy, critic, optimisers and reference of one process of the trainer.
 
-    The process group of torch.distributed has to be initialized. Every process of the group has to make the same calls.
+    The process group of torch.distributed has to be initialised. Every process of the group has to make the same calls.
     """
 
     policy: Learner[TokenLogprobs]
@@ -128,7 +128,7 @@ class Trainer:
         return values
 
     def max_over_processes(self, values: Tensor) -> Tensor:
-        """Return the largest value of each element of a CPU tensor over all processes; it may be overwritten."""
+        """Return the maximum over all processes of each element of a CPU tensor; the tensor may be overwritten."""
         if self.world_size > 1:
             dist.all_reduce(values, op=dist.ReduceOp.MAX)
         return values

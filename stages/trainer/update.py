@@ -213,7 +213,7 @@ def _check_skipped(metrics: Sequence[Metrics], max_skipped: int) -> None:
         raise TrainerError(
             f"{skipped} optimiser steps of this update had a loss or gradient that is no number or too large (the last "
             f"one: loss {last['loss']}, gradient norm {last['grad_norm']}), more than update.max_skipped_steps "
-            f"{max_skipped}; no policy was written, the one before is as it was; lower update.learning_rate"
+            f"{max_skipped}; no policy was written, and the previous policy is unchanged; lower update.learning_rate"
         )
 
 

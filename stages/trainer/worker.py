@@ -1,4 +1,4 @@
-"""The trainer process: it does the jobs that appear in a folder until its parent closes it or dies.
+"""The trainer process: does the jobs that appear in a folder, until a job fails or its parent closes it or dies.
 
     python -m stages.trainer.worker FOLDER      (started by `stages.trainer.launcher`)
 
@@ -61,7 +61,7 @@ def _connect() -> tuple[Any, int, int]:
 
 
 def _start(store: Any, rank: int, world_size: int, folder: Path) -> Any:
-    """Initialize torch.distributed and DeepSpeed with the placement that the first process reads; return a Trainer."""
+    """Initialise torch.distributed and DeepSpeed with the placement that the first process reads; return a Trainer."""
     import torch
     import transformers
 
@@ -142,9 +142,9 @@ def _fail(folder: Path, number: int, error: Exception, store: Any) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """Return the error on one line; if memory ran out, with the settings to change.
+    """Return the error on one line, after an explanation if memory ran out or a process was lost.
 
-    Out of memory is a MemoryError or one of several RuntimeErrors.
+    Running out of memory raises a MemoryError or one of several RuntimeErrors.
     """
     reason = " ".join(f"{type(error).__name__}: {error}".split())[:2000]
     if any(words in reason for words in ("MemoryError", "out of memory", "not enough memory", "can't allocate memory")):

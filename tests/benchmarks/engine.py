@@ -3,12 +3,13 @@
     .venv-vllm/bin/python -m tests.benchmarks.engine     (made by `make test-vllm`)
 
 A random Qwen2 of the quickstart's size, 256 questions x 16 samples x 48 tokens, one thread. The bare call gets the same
-prompts, seeds and settings in the same vLLM and returns the same: ids, log-probabilities, text. The last line is JSON:
+prompts and settings in the same vLLM, also a seed for each response, and also returns ids, log-probabilities and text.
+The last line is JSON:
 
 ratio          tokens/s of the whole stage (encoding, generation, decoding, Parquet, manifest) over the bare call's
 reload_s       seconds until another policy of the same architecture is loaded into the running vLLM
 start_share    share of the time of a quickstart's iterations after iteration 0 that went into starts and loads
-tokens_per_s   of each engine on the same prompts, and of transformers' own `generate`
+tokens_per_s   of each engine, and of transformers' own `generate`; this and the transformers engine get 64 questions
 """
 
 import json
@@ -28,7 +29,7 @@ from flows.run_loop import run_locally
 from stages import schemas
 from stages.contract import Context, run_stage
 from stages.domains.arithmetic import problems
-from stages.engines.base import Engine, SamplingParams
+from stages.engines.base import Engine, SamplingParams, encode_question
 from stages.engines.transformers import TransformersEngine
 from stages.import_inputs import IMPORT_POLICY, content_of_policy
 from stages.sample_responses import SAMPLE
@@ -64,7 +65,7 @@ def main() -> None:
 
 
 def against_bare_generate(folder: Path, policy: Path, resources: Resources) -> tuple[float, dict[str, float]]:
-    """Run both in turn, several times; return the ratio of the medians, and the medians in tokens per second."""
+    """Run the stage and the bare call in turn; return the ratio of the medians, and the medians (tokens per second)."""
     engine: Any = resources.engine()
     sample = stage_of(folder / "run", policy, resources)
     sample(0)  # starts vLLM
@@ -78,7 +79,7 @@ def against_bare_generate(folder: Path, policy: Path, resources: Resources) -> t
 
 
 def server_rate(folder: Path, policy: Path) -> float:
-    """Return the tokens per second of the sample stage with a vLLM server on this machine, JSON over HTTP between."""
+    """Return the tokens per second of the sample stage with a vLLM server on this machine, asked over HTTP."""
     with VllmServer(policy, "compute.vllm.cache_gib=1") as server:
         compute = Compute(threads=1, shard_rows=64, server=ServerPlacement(urls=(server.url,)))
         with Resources(compute, "server") as resources:
@@ -161,7 +162,7 @@ def questions() -> list[dict[str, Any]]:
 
 
 def prompt_ids(engine: Any) -> list[list[int]]:
-    return [AnswerPrompt().encode(row["question"], engine) for row in questions()]
+    return [encode_question(engine, AnswerPrompt(), row["question"]) for row in questions()]
 
 
 def rate(work: Callable[[], Any]) -> float:

@@ -3,10 +3,10 @@
     python -m tests.benchmarks.grading [FOLDER]
 
 FOLDER (default: shared/data next to the repository) holds `seeds/math_seed_500.jsonl` and `benchmarks/NAME*.jsonl`.
-There are 16 responses to each question: solutions of MATH questions that end in the right answer, respelled, in a wrong
-but near answer, in that of another question, or in none. Grading is all that the evaluation does with responses:
-extraction, the vote and the grade. The peer is math-verify's own metric, one response at a time, on a part of them. We
-use all cores, the peer uses one. The last line is one JSON object: `seconds_per_100k`, `self_agreement` and
+There are 16 responses to each question: solutions of MATH questions that end in the right answer (respelled), in a near
+but wrong answer, in the answer to another question, or in no answer. Grading is all that the evaluation does with
+responses: extraction, the vote and the grade. The peer is math-verify's own metric, one response at a time, on a part
+of them. We use all cores, the peer uses one. The last line is one JSON object: `seconds_per_100k`, `self_agreement` and
 `false_positives` per benchmark, `ratio` to the peer, and `agree`, the share of responses to which the peer gives the
 same grade.
 """

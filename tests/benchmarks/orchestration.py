@@ -8,10 +8,10 @@ same iteration runs in three ways: by `serl run`, by the stages alone without Pr
 deployment `serl/iteration` with its GPU stages on a worker of pool gpu; the server uses PostgreSQL if it is installed.
 The last two ways get a tenth of the seconds, because their overhead does not depend on them. The last line is JSON:
 
-share          overhead of `serl run` over its time, for an iteration of `--seconds`
-inline_s       its overhead in seconds
-plain_s        that of the stages alone
-deployment_s   that of the deployment, from the request to Completed
+share          overhead of `serl run` as a share of its time, for an iteration of `--seconds`
+inline_s       overhead of `serl run` in seconds
+plain_s        overhead of the stages alone
+deployment_s   overhead of the deployment, from the request to Completed
 """
 
 import argparse
@@ -64,7 +64,7 @@ def _slowed(responses: int, seconds: float) -> dict[str, str]:
 def _overhead(way: str, root: Path, responses: int, seconds: float) -> float:
     """Return the overhead of iteration 1, in seconds, in a separate process.
 
-    Iteration 0, and with it Prefect's database, exists before.
+    Iteration 0 and Prefect's database exist before the measurement.
     """
     config = _config(root)
 

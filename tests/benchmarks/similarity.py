@@ -4,9 +4,9 @@
 
 The texts are derived from the MATH questions in shared/data next to the repository; without them, from invented words
 with Zipf's frequencies. A derived question follows a MATH question for four words on average, continues in another
-after the same word, and has every twentieth word replaced by a number. The median candidate is then less like the
-nearest of 500 than a MATH-500 question is, so the bounds skip no more pairs than on real text. A tenth of the 2,000
-candidates are texts of the bank with every tenth word replaced.
+after the same word, and has every twentieth word replaced by a number. The median candidate is then less similar to the
+nearest of 500 texts than a MATH-500 question is, so the bank's bounds skip no more pairs than on real text. A tenth of
+the 2,000 candidates are texts of the bank with every tenth word replaced.
 
 ratio                       pairs a second of nearest() on one core, over rouge_score's: 2,000 candidates x a bank of
                             100,000, in processor seconds of all threads; rouge_score scores a sample of those pairs
@@ -126,7 +126,7 @@ class Questions:
         self.words = np.array(list(ids), dtype=object)
         self.lengths = np.array([len(words) for words in texts])
         self.starts = self.lengths.cumsum() - self.lengths
-        # Positions in the corpus of each word, word after word.
+        # The positions of each word in the corpus, word after word. Those of word w start at first[w].
         self.positions = self.corpus.argsort(kind="stable")
         self.counts = np.bincount(self.corpus)
         self.first = self.counts.cumsum() - self.counts
@@ -135,15 +135,15 @@ class Questions:
         """Return `count` new texts."""
         rng = np.random.default_rng(seed)
         lengths = rng.choice(self.lengths, count)
-        at = rng.choice(self.starts, count)
+        position = rng.choice(self.starts, count)  # of each text's next word in the corpus
         ids = np.empty((count, lengths.max()), dtype=np.int32)
         for column in range(lengths.max()):
-            live = np.flatnonzero(lengths > column)
-            ids[live, column] = word = self.corpus[at[live]]
-            leaves = rng.random(live.size) < 1 / 4
-            left = word[leaves]
-            at[live[leaves]] = self.positions[self.first[left] + rng.integers(self.counts[left])]
-            at[live] = (at[live] + 1) % len(self.corpus)
+            unfinished = np.flatnonzero(lengths > column)
+            ids[unfinished, column] = word = self.corpus[position[unfinished]]
+            jumps = rng.random(unfinished.size) < 1 / 4
+            jump_word = word[jumps]
+            position[unfinished[jumps]] = self.positions[self.first[jump_word] + rng.integers(self.counts[jump_word])]
+            position[unfinished] = (position[unfinished] + 1) % len(self.corpus)
         return [self._replace(self.words[row[:length]], rng, 1 / 20) for row, length in zip(ids, lengths, strict=True)]
 
     def vary(self, text: str, seed: int) -> str:

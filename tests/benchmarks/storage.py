@@ -1,4 +1,4 @@
-"""The cost of storing: its share of an iteration's time, the look at a finished run, bytes and MB/s of token tables.
+"""The cost of storing: its share of an iteration's time, the check of a finished run, bytes and MB/s of token tables.
 
     python -m tests.benchmarks.storage
 
@@ -77,7 +77,7 @@ def main() -> None:
 
 
 def storing_share(folder: Path) -> float:
-    """Return the share in two iterations of the quickstart, after its warm start."""
+    """Return the share of two iterations of the quickstart, after its warm start, that is spent on storing."""
     config = load_config(REPOSITORY / "configs" / "quickstart.yaml", (f"root={folder}", "iterations=2"))
     run_locally(config.model_copy(update={"iterations": 0}))
     with timed_storing() as clock:

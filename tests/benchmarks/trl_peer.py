@@ -1,4 +1,6 @@
-"""The peer of `tests.benchmarks.update`: TRL's GRPOTrainer on the same work. Runs with TRL's interpreter, alone.
+"""The peer of `tests.benchmarks.update`: TRL's GRPOTrainer on the same work. Runs in TRL's environment.
+
+This file imports nothing of the project.
 
     python trl_peer.py update FOLDER --batch 8 --steps 4
     python trl_peer.py pass FOLDER --batch 128
@@ -130,7 +132,7 @@ def update(folder: Path, batch: int, steps: int, rounds: int) -> dict[str, Any]:
 
 
 def whole_pass(folder: Path, batch: int, rounds: int) -> dict[str, Any]:
-    """Sample 16 responses to every question, score them by the majority of boxed answers, two optimiser steps."""
+    """Sample 16 responses to every question, score them by the majority of boxed answers, take two optimiser steps."""
     questions = json.loads((folder / "questions.json").read_text())
     starts: list[float] = []
 

@@ -158,7 +158,7 @@ def environment(folder: Path) -> Path:
 
 
 def check_agreement(process: TrainerProcess, python: Path, folder: Path) -> None:
-    """Exit unless both sides agree on one step on all responses, whose order cannot differ then."""
+    """Exit unless both sides agree on one step on all responses: with a single step their order does not matter."""
     theirs = trl(python, "update", str(folder), "--batch", str(TRL_UPDATE_BATCH), "--steps", "1", "--rounds", "1")
     mine = ours(process, folder, "agree", steps=1)
     for name, tolerance in (("loss", 1e-4), ("grad_norm", 1e-4), ("kl", 1e-3)):

@@ -3,7 +3,7 @@
     python -m tests.benchmarks.voting [FILE]
 
 FILE (default: the MATH seeds in shared/data next to the repository) has questions with solutions. Each group of 16
-responses is derived from one solution: some keep its answer, respelled; some have an answer of another question or a
+responses is derived from one solution: some keep its answer, respelled; some have the answer to another question or a
 near number; some have no answer.
 
 The pairwise way is that of the released code: 120 pairs, each parsed and verified by math-verify in both directions; a
@@ -87,10 +87,11 @@ def main() -> None:
 
 
 def make_groups(problems: Sequence[dict[str, str]], times: int = 1) -> list[list[str]]:
-    """Return groups of sixteen responses to one problem; from a fifth to nearly all of a group agree.
+    """Return groups of sixteen responses to one problem.
 
-    Each response is the problem's solution with another final answer: the right answer respelled, a near number, or an
-    answer of another problem. Some end before their answer. Each problem gets `times` groups.
+    Each response is the problem's solution with another final answer: in 4 to 14 of them the right answer respelled, in
+    the others a near number or an answer of another problem. Then about 5 % of all responses are cut off before their
+    answer. Each problem gets `times` groups.
     """
     groups = []
     for index, problem in enumerate([*problems] * times):

@@ -3,7 +3,8 @@
     python -m tests.gpu.test_utilisation
 
 The last line is JSON: `model_flops_utilisation` (median of all optimiser steps but the first; the aim on one H100 is
-45 %), response tokens per second, peak memory. Without a GPU the model is of toy size, and the utilisation is null.
+45 %), response tokens per second, peak memory, tokens of the counted steps. Without a GPU a toy model replaces the
+Qwen2, and the utilisation is null.
 """
 
 import json
@@ -50,7 +51,7 @@ PROMPT_TOKENS, RESPONSE_TOKENS = (64, 256), (256, 1024)
 
 
 def measure(folder: Path, *, full: bool) -> dict[str, Any]:
-    """Do one update of `STEPS` steps, with `full` at the size that the aim is set for, otherwise with the toy model."""
+    """Do one update of `STEPS` steps, of the 1.5 B model if `full`, otherwise of the toy model; return the figures."""
     sizes, divisor = (QWEN2_1_5B, 1) if full else (TOY, 16)
     policy = make_tiny_policy(folder / "policy", arch="qwen2", **sizes)
     rng = np.random.Generator(np.random.Philox(key=1))
@@ -89,7 +90,7 @@ def measure(folder: Path, *, full: bool) -> dict[str, Any]:
         seed=1,
     )
     with TrainerProcess(folder / "scratch") as process:
-        process.run(job, lambda done, total, what: print(f"{done}/{total} {what}", flush=True))
+        process.run(job, lambda done, total, note: print(f"{done}/{total} {note}", flush=True))
     steps = pq.read_table(job.output / "speed.parquet").to_pylist()[1:]
     shares = [step["model_flops_utilisation"] for step in steps]
     return {
@@ -103,7 +104,7 @@ def measure(folder: Path, *, full: bool) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_it_runs_small(tmp_path: Path) -> None:
+def test_utilisation_of_a_toy_model_is_measured(tmp_path: Path) -> None:
     measured = measure(tmp_path, full=False)
     assert measured["steps"] == STEPS - 1
     longest = STEPS * RESPONSES_PER_STEP * (PROMPT_TOKENS[1] + RESPONSE_TOKENS[1]) / 16**2

@@ -15,9 +15,9 @@ import pytest
 from flows.run_loop import run_locally
 from tests.helpers import fake_config
 from tests.kill.__main__ import disturb
-from tests.kill.attempt import MARK, living
+from tests.kill.attempt import MARK, living_processes
 from tests.kill.check import differences, manifests
-from tests.kill.driver import SIX, Campaign
+from tests.kill.driver import ITERATION_STAGES, Campaign
 
 
 def test_a_few_killed_runs_end_like_undisturbed_ones(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_killed_runs_end_like_undisturbed_ones(tmp_path: Path) -> None:
     tallies = disturb(tmp_path, {"fake": 24, "transformers": 3}, seed=1)
     assert {engine: tally.differences for engine, tally in tallies.items()} == {"fake": [], "transformers": []}
     assert tallies["fake"].kills >= 24 and tallies["transformers"].kills >= 3
-    assert {stage for stage in SIX if not tallies["fake"].inside[stage]} == set()
+    assert {stage for stage in ITERATION_STAGES if not tallies["fake"].inside[stage]} == set()
 
 
 @pytest.fixture(scope="module")
@@ -145,10 +145,10 @@ def test_a_process_that_outlives_its_run_is_found(tmp_path: Path) -> None:
     ) as process:
         try:
             assert process.stdout is not None and process.stdout.readline() == b"started\n"
-            assert living(tmp_path) == [process.pid]
+            assert living_processes(tmp_path) == [process.pid]
         finally:
             process.kill()
-    assert living(tmp_path) == []
+    assert living_processes(tmp_path) == []
 
 
 def _part(run: Path, kind: str) -> Path:

@@ -21,7 +21,7 @@ from stages.settings.sample import SampleConfig
 from stages.shared_resources import Resources
 from storage.store import Store
 from tests.helpers import put_table
-from tests.kill.attempt import Attempt, living
+from tests.kill.attempt import Attempt, living_processes
 from tests.kill.cases import real_case
 from tests.kill.check import faults
 from tests.tiny_models import logprobs_of, make_tiny_policy
@@ -53,7 +53,7 @@ def test_a_run_killed_while_vllm_samples_keeps_every_part(tmp_path: Path) -> Non
         assert again.wait() == 0, (tmp_path / "errors.txt").read_text()[-2_000:]
     after = {path: path.read_bytes() for path in run.glob(PARTS)}
     assert len(after) > len(before) and before.items() <= after.items()
-    assert faults(run) == [] and living(tmp_path) == []
+    assert faults(run) == [] and living_processes(tmp_path) == []
 
 
 def test_a_server_killed_in_the_middle_costs_only_what_was_under_way(

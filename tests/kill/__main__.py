@@ -1,6 +1,7 @@
-"""`python -m tests.kill`: hundreds of kills, a table of the stages they hit, and exit code 1 on any difference.
+"""`python -m tests.kill`: kills runs hundreds of times and prints a table of the stages that were hit.
 
-Runs with the fake and the transformers engine are killed at the same time. The folder of a run that differs is kept.
+The exit code is 1 if a run differs from an undisturbed run, or if a stage was hit too rarely (--inside). Runs with the
+fake engine and runs with the transformers engine are killed in parallel. The folders are kept if a run differs.
 """
 
 import argparse
@@ -15,14 +16,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.kill.cases import fake_case, real_case
-from tests.kill.driver import SIX, Campaign, Tally
+from tests.kill.driver import ITERATION_STAGES, Campaign, Tally
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.kill", description=__doc__)
-    parser.add_argument("--kills", type=int, default=200, help="in all (default 200)")
-    parser.add_argument("--real", type=int, default=40, help="of these with the transformers engine (default 40)")
-    parser.add_argument("--inside", type=int, default=20, help="least inside each of the six stages (default 20)")
+    parser.add_argument("--kills", type=int, default=200, help="kills in all (default 200)")
+    parser.add_argument(
+        "--real", type=int, default=40, help="kills, of all, of runs with the transformers engine (default 40)"
+    )
+    parser.add_argument(
+        "--inside", type=int, default=20, help="least kills inside each of the six stages of an iteration (default 20)"
+    )
     parser.add_argument("--seed", type=int, default=1, help="decides where kills are aimed (default 1)")
     options = parser.parse_args()
     started = time.monotonic()
@@ -47,7 +52,7 @@ def main() -> int:
         print(line, file=sys.stderr)
     if not differences:
         shutil.rmtree(folder)
-    return int(bool(differences) or any(inside[stage] < options.inside for stage in SIX))
+    return int(bool(differences) or any(inside[stage] < options.inside for stage in ITERATION_STAGES))
 
 
 def disturb(folder: Path, kills: Mapping[str, int], seed: int) -> dict[str, Tally]:
@@ -75,7 +80,7 @@ def disturb(folder: Path, kills: Mapping[str, int], seed: int) -> dict[str, Tall
 
 def _print_table(tallies: Mapping[str, Tally], inside: Mapping[str, int]) -> None:
     print(f"{'kills inside':24}" + "".join(f"{name:>14}" for name in (*tallies, "in all")))
-    for stage in (*SIX, *sorted(inside.keys() - set(SIX))):
+    for stage in (*ITERATION_STAGES, *sorted(inside.keys() - set(ITERATION_STAGES))):
         counts = [*(tally.inside[stage] for tally in tallies.values()), inside.get(stage, 0)]
         print(f"{stage:24}" + "".join(f"{count:14}" for count in counts))
 

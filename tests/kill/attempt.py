@@ -18,7 +18,8 @@ from tests.kill.events import Event
 SILENCE_SECONDS = 600.0
 """A run without an event for this long counts as hanging."""
 MARK = "SERL_KILL_TEST"
-"""Environment variable that all processes of a run inherit, as trainer and verifier are in other process groups."""
+"""Environment variable that all processes of a run inherit. They are found by it, because trainer and verifier are in
+other process groups."""
 
 
 class Attempt:
@@ -77,7 +78,7 @@ class Attempt:
         return self._process.wait()
 
 
-def living(root: Path) -> list[int]:
+def living_processes(root: Path) -> list[int]:
     """Return the ids of all living processes of a run, of any attempt."""
     mark = f"{MARK}={root}".encode()
     processes = []

@@ -16,13 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flows.config.run import RunConfig
-from tests.kill.attempt import Attempt, living
+from tests.kill.attempt import Attempt, living_processes
 from tests.kill.check import differences, manifests
 from tests.kill.events import BETWEEN, Event, StageRun
 
-SIX = (
+ITERATION_STAGES = (
     "generate_instructions", "filter_instructions", "sample_responses", "vote_rewards", "ppo_update", "evaluate",
 )  # fmt: skip
+"""The six stages of an iteration with the default settings."""
 KILLS_PER_STAGE_RUN = 3
 """Most kills aimed at one stage of one iteration of one run, so that every run ends."""
 _EXIT_SECONDS = 600.0
@@ -50,7 +51,7 @@ class Tally:
     runs: int = 0
     """Killed runs that were finished and compared."""
     differences: list[str] = field(default_factory=list)
-    """One line for each difference from the undisturbed run."""
+    """One line for each difference from the undisturbed run; also for a hang or an error."""
 
     @property
     def kills(self) -> int:
@@ -178,7 +179,7 @@ class Campaign:
         The other stages thus come later and get a third of the kills.
         """
         kills = self.tally.inside[stage_run.stage]
-        return kills if stage_run.stage in SIX else 3 * kills + 2
+        return kills if stage_run.stage in ITERATION_STAGES else 3 * kills + 2
 
 
 def _in_folder(config: RunConfig, root: Path) -> RunConfig:
@@ -188,7 +189,7 @@ def _in_folder(config: RunConfig, root: Path) -> RunConfig:
 def _surviving_processes(root: Path) -> list[str]:
     """Return a line for each process that outlives its killed attempt; while it imports, it may not notice the kill."""
     deadline = time.monotonic() + _EXIT_SECONDS
-    while (alive := living(root)) and time.monotonic() < deadline:
+    while (alive := living_processes(root)) and time.monotonic() < deadline:
         time.sleep(0.1)
     return [f"process {process} outlived its killed parent" for process in alive]
 

@@ -64,7 +64,7 @@ def test_reloaded_weights_are_those_of_the_folder(engine: Engine, policies: list
                     torch.testing.assert_close(torch.tensor(completion.logprobs), sampled, atol=1e-4, rtol=1e-5)
                     if settings["temperature"] == 0:
                         assert ids == expected.argmax(-1).tolist()
-    assert engine.use.starts == isinstance(engine, VllmEngine) and engine.use.loads == 4
+    assert engine.counters.starts == isinstance(engine, VllmEngine) and engine.counters.loads == 4
 
 
 @pytest.mark.vllm
@@ -76,7 +76,7 @@ def test_another_architecture_starts_vllm_anew(tmp_path: Path) -> None:
     engine.load(make_tiny_policy(tmp_path / "b", num_hidden_layers=3), "b")
     engine.load(first, "a")
     assert generate(engine, PROMPTS, SamplingParams(temperature=0, max_tokens=8), SEEDS) == before
-    assert engine.use.starts == 3
+    assert engine.counters.starts == 3
     engine.close()
 
 
@@ -151,11 +151,11 @@ def test_a_gpu_is_lent_to_the_trainer_and_taken_back_with_new_weights(
         ("serl_reload", str(first)),
         "reset_prefix_cache",
     ]
-    assert (engine.use.starts, engine.use.loads) == (1, 3)
+    assert (engine.counters.starts, engine.counters.loads) == (1, 3)
 
 
 def test_vllm_that_cannot_sleep_is_closed_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     engine = VllmEngine(SMALL)
     engine._llm = SleepingLlm()
     engine.sleep()
-    assert engine._llm is None and "cannot sleep on this platform: closed" in caplog.text
+    assert engine._llm is None and "cannot sleep on this platform: it was closed" in caplog.text

@@ -72,7 +72,7 @@ def test_responses_to_one_prompt_come_from_one_server_and_all_servers_work(
     assert answer(engine) == expected(policies[0])
     first, second = (set(server.answered) for server in pair)
     assert first and second and not first & second
-    assert engine.use.starts == 0
+    assert engine.counters.starts == 0
     engine.close()
 
 

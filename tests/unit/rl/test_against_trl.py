@@ -15,12 +15,12 @@ GOLDEN: dict[str, Any] = json.loads((Path(__file__).parents[2] / "golden/trl/trl
 CASES: dict[str, dict[str, Any]] = {
     "token": {},
     "token over the batch": {},
-    "sequence": {"normalisation": "sequence"},
-    "constant": {"normalisation": "constant"},
+    "sequence": {"aggregation": "sequence"},
+    "constant": {"aggregation": "constant"},
     "clip-higher": {"clip_high": 0.28},
     "dual clip": {"dual_clip": 1.5},
     "kl": {"kl_coef": 0.3},
-    "gspo": {"kind": "gspo", "normalisation": "sequence"},
+    "gspo": {"kind": "gspo", "aggregation": "sequence"},
     "gspo, token mean": {"kind": "gspo"},
     # In TRL the setting is the largest weight, here and in the paper its distance from 1.
     "cispo": {"kind": "cispo", "clip_high": 0.5},
@@ -39,7 +39,7 @@ def test_every_golden_case_is_tested() -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_loss_and_gradient_are_trls(case: str) -> None:
     settings = dict(CASES[case])
-    normalisation, kl_coef = settings.pop("normalisation", "token"), settings.pop("kl_coef", 0.0)
+    aggregation, kl_coef = settings.pop("aggregation", "token"), settings.pop("kl_coef", 0.0)
     cap = settings.pop("tis_cap", None)
     logprobs, old, mask = _input("logprobs").requires_grad_(), _input("old"), _input("mask")
     loss_BT, _, _ = losses.policy_loss(
@@ -52,7 +52,7 @@ def test_loss_and_gradient_are_trls(case: str) -> None:
     if cap is not None:
         loss_BT = loss_BT * losses.truncated_importance_weights(old, _input("behaviour"), cap)
     loss_BT = loss_BT + kl_coef * kl.k3(logprobs, _input("reference"))
-    weights_BT = losses.token_weights(mask, normalisation, tokens=9, responses=3, max_tokens=GOLDEN["max_tokens"])
+    weights_BT = losses.token_weights(mask, aggregation, tokens=9, responses=3, max_tokens=GOLDEN["max_tokens"])
     loss = (loss_BT * weights_BT).sum()
     (gradient,) = torch.autograd.grad(loss, logprobs)
     expected = GOLDEN["losses"][case]

@@ -136,25 +136,25 @@ MASK = torch.tensor([[True, True, False], [True, False, False]])
 
 
 @pytest.mark.parametrize(
-    ("normalisation", "expected"),
+    ("aggregation", "expected"),
     [
         ("token", [[1 / 3, 1 / 3, 0.0], [1 / 3, 0.0, 0.0]]),
         ("sequence", [[1 / 4, 1 / 4, 0.0], [1 / 2, 0.0, 0.0]]),
         ("constant", [[1 / 10, 1 / 10, 0.0], [1 / 10, 0.0, 0.0]]),
     ],
 )
-def test_token_weights_by_hand(normalisation: losses.Normalisation, expected: list[list[float]]) -> None:
-    actual = losses.token_weights(MASK, normalisation, tokens=3, responses=2, max_tokens=5)
+def test_token_weights_by_hand(aggregation: losses.Aggregation, expected: list[list[float]]) -> None:
+    actual = losses.token_weights(MASK, aggregation, tokens=3, responses=2, max_tokens=5)
     torch.testing.assert_close(actual, torch.tensor(expected))
 
 
-@pytest.mark.parametrize("normalisation", ["token", "sequence", "constant"])
-def test_parts_of_a_step_add_up_to_the_whole(normalisation: losses.Normalisation) -> None:
+@pytest.mark.parametrize("aggregation", ["token", "sequence", "constant"])
+def test_parts_of_a_step_add_up_to_the_whole(aggregation: losses.Aggregation) -> None:
     """Regression: an average of the means of micro-batches gave more weight to tokens of a short micro-batch."""
     values = torch.tensor([[1.0, 2.0, 9.0], [5.0, 9.0, 9.0]])
 
     def reduced(rows: slice) -> float:
-        weights = losses.token_weights(MASK[rows], normalisation, tokens=3, responses=2, max_tokens=5)
+        weights = losses.token_weights(MASK[rows], aggregation, tokens=3, responses=2, max_tokens=5)
         return (values[rows] * weights).sum().item()
 
     assert reduced(slice(0, 1)) + reduced(slice(1, 2)) == pytest.approx(reduced(slice(0, 2)))

@@ -21,11 +21,11 @@ CASES: dict[str, dict[str, Any]] = {
     # concerns bad tokens only, whatever the upper end. From 1 + epsilon_high on both are the same (next case).
     "dual clip below the upper end": {"clip_high": 0.1, "dual_clip": 1.2},
     "dual clip, clip-higher": {"clip_high": 0.28, "dual_clip": 1.5},
-    "sequence, kl": {"normalisation": "sequence", "kl_coef": 0.3},
-    "constant, kl": {"normalisation": "constant", "kl_coef": 0.3},
-    "gspo, constant": {"kind": "gspo", "normalisation": "constant"},
-    "gspo, clip-higher": {"kind": "gspo", "normalisation": "sequence", "clip_high": 0.28},
-    "gspo, dual clip": {"kind": "gspo", "normalisation": "sequence", "clip_high": 0.05, "dual_clip": 1.2},
+    "sequence, kl": {"aggregation": "sequence", "kl_coef": 0.3},
+    "constant, kl": {"aggregation": "constant", "kl_coef": 0.3},
+    "gspo, constant": {"kind": "gspo", "aggregation": "constant"},
+    "gspo, clip-higher": {"kind": "gspo", "aggregation": "sequence", "clip_high": 0.28},
+    "gspo, dual clip": {"kind": "gspo", "aggregation": "sequence", "clip_high": 0.05, "dual_clip": 1.2},
     "cispo, kl": {"kind": "cispo", "clip_high": 0.2, "kl_coef": 0.3},
 }
 
@@ -34,9 +34,7 @@ def _input(name: str) -> Tensor:
     return torch.tensor(GOLDEN["inputs"][name], dtype=torch.bool if name == "mask" else torch.float64)
 
 
-def _ours(
-    *, normalisation: losses.Normalisation = "token", kl_coef: float = 0.0, **settings: Any
-) -> tuple[float, Tensor]:
+def _ours(*, aggregation: losses.Aggregation = "token", kl_coef: float = 0.0, **settings: Any) -> tuple[float, Tensor]:
     logprobs, mask = _input("logprobs").requires_grad_(), _input("mask")
     advantages_BT = _input("advantages")[:, None].expand(mask.shape)
     loss_BT, _, _ = losses.policy_loss(
@@ -44,7 +42,7 @@ def _ours(
     )
     loss_BT = loss_BT + kl_coef * kl.k3(logprobs, _input("reference"))
     # The step's responses are 3, of 4, 4 and 3 tokens.
-    weights_BT = losses.token_weights(mask, normalisation, tokens=11, responses=3, max_tokens=GOLDEN["max_tokens"])
+    weights_BT = losses.token_weights(mask, aggregation, tokens=11, responses=3, max_tokens=GOLDEN["max_tokens"])
     loss = (loss_BT * weights_BT).sum()
     (gradient,) = torch.autograd.grad(loss, logprobs)
     return loss.item(), gradient
@@ -66,7 +64,7 @@ def test_loss_and_gradient_are_trls(case: str) -> None:
     ("case", "same_value"),
     [
         ("dual clip below the upper end", {"dual_clip": 1.1}),
-        ("gspo, dual clip", {"kind": "gspo", "normalisation": "sequence", "dual_clip": 1.05}),
+        ("gspo, dual clip", {"kind": "gspo", "aggregation": "sequence", "dual_clip": 1.05}),
     ],
 )
 def test_a_low_dual_clip_differs_from_trls_delta(case: str, same_value: dict[str, Any]) -> None:
