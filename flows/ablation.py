@@ -182,6 +182,8 @@ def main() -> int:
     if options.one:
         run_locally(RunConfig.model_validate_json(sys.stdin.read()))
         return 0
+    if not options.arms:
+        parser.error("name the config of at least one arm, such as configs/arms/majority.yaml")
     try:
         return _prove([load_config(path) for path in options.arms], range(1, options.seeds + 1), options.workers)
     except SerlError as error:

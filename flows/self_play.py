@@ -64,7 +64,8 @@ def serl(
 
                 def publish(run: Run, finished: bool) -> None:
                     results = report.publish(run)
-                    for alarm in (*report.new_alarms(run), *trackers.report(run)):
+                    alarms = [f"watchdog: {alarm}" for alarm in report.new_alarms(run)]
+                    for alarm in (*alarms, *trackers.report(run)):
                         get_run_logger().warning(alarm)
                         observer.alarm(alarm)
                     if finished:

@@ -82,7 +82,7 @@ class TerminalObserver:
 
     def alarm(self, text: str) -> None:
         """Print a warning."""
-        self._console.print(f"watchdog: {text}", style="bold red", highlight=False, markup=False)
+        self._console.print(text, style="bold red", highlight=False, markup=False)
 
 
 def iteration_line(results: dict[str, Any]) -> str:

@@ -66,7 +66,12 @@ def _policy(config: RunConfig) -> str:
         return "made by warm start"
     if config.policy.adapter:
         return f"{config.policy.model} with adapter {config.policy.adapter}"
-    return config.policy.model or f"iteration {config.policy.iteration} of {config.policy.run}"
+    if config.policy.model:
+        return config.policy.model
+    iteration = (
+        "the newest good iteration" if config.policy.iteration is None else f"iteration {config.policy.iteration}"
+    )
+    return f"{iteration} of {config.policy.run}"
 
 
 def _overlap(resolved: StageSettings) -> list[str]:

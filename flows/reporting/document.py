@@ -147,7 +147,7 @@ def _questions(run: Run, newest: dict[str, Any]) -> Iterator[Part]:
         votes = run.table("votes", newest["iteration"])
         if votes.height:
             vote = run.config["vote"]
-            picture = votes_plot(votes, steps, (vote["min_reward"], vote["max_reward"]))
+            picture = votes_plot(votes, steps, vote)
             yield Image("Candidates by step, and questions by their vote share", picture)
     if newest["agreement"]:
         yield Heading(2, "How often each voter's answer is the majority's")

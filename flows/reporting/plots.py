@@ -56,20 +56,22 @@ def learning_curve(iterations: Sequence[dict[str, Any]], benchmark: str) -> byte
     return _png(figure)
 
 
-def votes_plot(votes: pl.DataFrame, steps: Sequence[tuple[str, int]], bounds: tuple[float, float]) -> bytes:
+def votes_plot(votes: pl.DataFrame, steps: Sequence[tuple[str, int]], vote: Mapping[str, Any]) -> bytes:
     """Draw what became of an iteration's candidates, and the numbers of questions by vote share.
 
-    The difficulty gate compares mean rewards with its bounds. If mean rewards differ from vote shares, a second panel
-    shows them. The last panel shows the bounds.
+    If mean rewards differ from vote shares, a second panel shows them. The last panel shows the bounds of the
+    difficulty gate. They are left out if rewards are not 0 or 1, because the mean reward is then not what the gate
+    compares with them.
 
     Args:
         votes: The table `votes` of one iteration; not empty.
         steps: From `flows.reporting.results.funnel`; empty if no questions were filtered.
-        bounds: Lowest and highest mean reward of kept questions.
+        vote: The settings `vote` of the run.
     """
     gated = votes.filter(pl.col("decision").is_in(["kept", "too_easy", "too_hard"]))
     distances = np.abs((gated["share"] - gated["mean_reward"]).to_numpy())
     measures = ["share", "mean_reward"] if (distances > 1e-9).any() else ["share"]
+    bounds = () if vote.get("soft") or vote.get("low_agreement_penalty") else (vote["min_reward"], vote["max_reward"])
     heights = [0.3 * len(steps) + 0.9, 3.4] if steps else [3.4]
     figure = Figure(figsize=(9, sum(heights)), dpi=_DPI, layout="constrained")
     *above, below = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
@@ -219,8 +221,8 @@ def _draw_histogram(axes: Axes, votes: pl.DataFrame, measure: str, bounds: Seque
     for index, bound in enumerate(bounds):
         label = f"kept from {bounds[0]:g} to {bounds[1]:g}" if index == 0 else None
         axes.axvline(bound, color="black", linestyle="--", linewidth=1.2, label=label)
-    name = "vote share of the top answer" if measure == "share" else "mean reward, by which questions are kept"
-    axes.set(title=f"Questions by {name.split(',')[0]}", xlabel=name, ylabel="questions", xlim=(-0.04, 1.04))
+    name = "vote share of the top answer" if measure == "share" else "mean reward"
+    axes.set(title=f"Questions by {name}", xlabel=name, ylabel="questions", xlim=(-0.04, 1.04))
     axes.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(alpha=0.3, axis="y")
     axes.set_axisbelow(True)

@@ -170,7 +170,7 @@ def why_not(command: str, parser: argparse.ArgumentParser) -> str | None:
     return None
 
 
-NUMBERS = ("--iteration", "--iterations", "--rows", "--machine", "--port", "--cpu-limit", "--gpu-limit")
+NUMBERS = ("--iteration", "--iterations", "--rows", "--machine", "--node", "--port", "--cpu-limit", "--gpu-limit")
 
 
 def generate_subcommands(parser: argparse.ArgumentParser) -> set[str]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.ablation import Arm, arm_config, check_comparable, claims, t_interval, warm_config
+from flows.ablation import Arm, arm_config, check_comparable, claims, main, t_interval, warm_config
 from flows.config.load import load_config
 from storage.errors import ConfigError
 
@@ -73,3 +73,12 @@ def test_incomparable_arms_are_refused() -> None:
         check_comparable([majority, other])
     with pytest.raises(ConfigError, match="the first arm is verified; expected majority"):
         check_comparable([verified, majority])
+
+
+def test_without_an_arm_the_command_says_what_to_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["flows.ablation"])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert "configs/arms/majority.yaml" in capsys.readouterr().err

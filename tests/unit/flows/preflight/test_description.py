@@ -6,6 +6,7 @@ import pytest
 
 from flows.config.run import RunConfig
 from flows.preflight.description import describe
+from flows.run_loop import run_locally
 from storage.errors import InputError
 from tests.helpers import SEED_QUESTIONS, fake_config, write_jsonl
 from tests.tiny_models import make_tiny_policy
@@ -81,3 +82,17 @@ def test_voters_that_restart_vllm_are_named(tmp_path: Path) -> None:
     (line,) = restarts("vllm", voters)
     assert "anew for deeper, words (another model or tokenizer than the policy's)" in line
     assert restarts("vllm", voters[:1]) == restarts("server", voters) == []
+
+
+def test_a_policy_of_another_run_is_named(tmp_path: Path) -> None:
+    first = fake_config(
+        tmp_path, name="first", engine="transformers", policy={"model": str(make_tiny_policy(tmp_path / "policy"))}
+    )
+    run_locally(first.model_copy(update={"iterations": 0}))
+
+    def line(policy: dict[str, object]) -> str:
+        config = fake_config(tmp_path, name="second", engine="transformers", policy={"run": first.uri, **policy})
+        return next(line for line in describe(config).splitlines() if line.startswith("policy"))
+
+    assert line({}).startswith(f"policy       the newest good iteration of {first.uri}, ")
+    assert line({"iteration": 0}).startswith(f"policy       iteration 0 of {first.uri}, ")

@@ -56,11 +56,12 @@ VOTES = votes(
     (0.25, 0.25, "kept"), (0.5, 0.5, "kept"), (0.5, 0.5, "kept"), (0.5, 0.0, "tie"), (1.0, 1.0, "too_easy"),
     (0.0, 0.0, "no_answer"),
 )  # fmt: skip
+GATE = {"min_reward": 0.2, "max_reward": 0.8}
 STEPS = [("candidates", 9), ("similar", -3), ("accepted", 6), ("tie", -1), ("kept", 3)]
 
 
 def test_each_share_of_a_small_group_has_a_bar(draw: Draw) -> None:
-    funnel, shares = draw(votes_plot, VOTES, STEPS, (0.2, 0.8))
+    funnel, shares = draw(votes_plot, VOTES, STEPS, GATE)
     assert heights(shares, "kept") == {0.25: 1, 0.5: 2}
     assert heights(shares, "dropped") == {0.0: 1, 0.5: 1, 1.0: 1}
     assert [group.get_label() for group in shares.containers] == ["kept (3)", "dropped (3)"]
@@ -71,10 +72,16 @@ def test_each_share_of_a_small_group_has_a_bar(draw: Draw) -> None:
 
 
 def test_rewards_that_differ_from_shares_have_a_panel(draw: Draw) -> None:
-    soft = votes((0.5, 0.375, "kept"), (1.0, 0.9, "too_easy"))
-    shares, rewards = draw(votes_plot, soft, [], (0.2, 0.8))
+    voted = votes((0.5, 0.375, "kept"), (1.0, 0.9, "too_easy"))
+    shares, rewards = draw(votes_plot, voted, [], GATE)
     assert bound_lines(shares) == [] and bound_lines(rewards) == [0.2, 0.8]
     assert heights(shares, "kept") == {0.5: 1}
+
+
+@pytest.mark.parametrize("setting", [{"soft": True}, {"low_agreement_penalty": 0.5}])
+def test_the_gate_is_not_drawn_among_rewards_that_it_does_not_compare(draw: Draw, setting: dict[str, Any]) -> None:
+    shares, rewards = draw(votes_plot, votes((0.5, 0.25, "kept"), (1.0, 0.9, "too_easy")), [], GATE | setting)
+    assert bound_lines(shares) == bound_lines(rewards) == []
 
 
 def test_histogram_of_a_large_group_is_complete(draw: Draw) -> None:
@@ -82,7 +89,7 @@ def test_histogram_of_a_large_group_is_complete(draw: Draw) -> None:
         {"share": [0.0, 0.2, 0.8, 1.0], "mean_reward": [0.0, 0.2, 0.8, 1.0],
          "decision": ["no_answer", "kept", "kept", "too_easy"], "responses": [64] * 4}
     )  # fmt: skip
-    (shares,) = draw(votes_plot, many, [], (0.2, 0.8))
+    (shares,) = draw(votes_plot, many, [], GATE)
     assert sum(heights(shares, "kept").values()) == sum(heights(shares, "dropped").values()) == 2
 
 
