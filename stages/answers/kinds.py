@@ -21,15 +21,16 @@ import unicodedata
 from pathlib import Path
 from typing import Literal
 
-from stages.answers.marks import MAX_TAIL, anchored_line, gold_answer, last_boxed
+from stages.answers.marks import MAX_TAIL, anchored_line, closed_part, gold_answer, last_boxed
 from stages.answers.readings import Reading
+from stages.answers.thinking import without_thinking
 from stages.settings.answers import BUILT_IN, AnswerConfig, AnswerSettings
 from storage.errors import InputError
 from storage.fingerprint import digest_file
 
-AnswerStatus = Literal["ok", "no_answer", "unparsable", "timed_out", "too_large", "error"]
+AnswerStatus = Literal["ok", "no_answer", "ambiguous", "unparsable", "timed_out", "too_large", "error"]
 """Status of a response's answer. Only an "ok" answer votes and earns; every response counts in the number of responses.
-"error": a custom kind raised an exception."""
+"ambiguous": the answer can be read in several ways that differ. "error": a custom kind raised an exception."""
 
 _STYLE = re.compile(r"\\(?:text(?:bf|it|rm)?|math(?:rm|bf)|mbox)(?![a-z])|[{}]")
 
@@ -39,14 +40,23 @@ class AnswerKind:
 
     All methods must be pure: equal arguments give equal results. Their arguments are model output, so the methods must
     be quick and must never evaluate it.
+
+    Stages remove thinking from a response before `extract` sees it. Of a response that was cut off, `extract` sees only
+    the part up to the last answer that was closed (see `part_that_counts`).
     """
 
     def extract(self, response: str, question: str) -> str | None:
-        """Return the final answer as the response writes it, None if it has none. The question may list options."""
+        """Return the final answer as the response writes it, None if it has none. The question may list options.
+
+        An answer that can be read in several ways that differ is returned as `Ambiguous`.
+        """
         raise NotImplementedError
 
     def canonical(self, answer: str, question: str) -> str | None:
-        """Return one form for all spellings of an answer; None if it is not an answer of this kind ("unparsable")."""
+        """Return one form for all spellings of an answer; None if it is not an answer of this kind ("unparsable").
+
+        Return `Ambiguous` if the answer can be read in several ways that differ.
+        """
         return normalised_text(answer) or None
 
     def same(self, left: str, right: str) -> bool | None:
@@ -66,10 +76,38 @@ class Raised(str):
     """Stands for the answer of a response if a custom kind raised an exception; the text names the exception."""
 
 
-def extract_answer(kind: AnswerKind, response: str, question: str) -> str | None:
-    """Return the final answer of a response, or `Raised` if the kind raises: one response must not end a run."""
+class Ambiguous(str):
+    """Stands for an answer that can be read in several ways; its text names them.
+
+    Such an answer does not vote, earns nothing and is not correct: a lost vote is better than a wrong one.
+    """
+
+
+def answer_of(kind: AnswerKind, response: str, question: str, *, truncated: bool, settings: AnswerConfig) -> str | None:
+    """Return the final answer of a response as votes and grades see it; None if the response has none.
+
+    Return `Raised` if the kind raises. `truncated`: whether the response was cut off at the token limit.
+    """
+    text = part_that_counts(response, truncated=truncated, settings=settings)
+    return None if text is None else extract_answer(kind, text, question)
+
+
+def part_that_counts(response: str, *, truncated: bool, settings: AnswerConfig) -> str | None:
+    """Return the part of a response that may hold its answer; None if no part may.
+
+    Thinking is removed. Of a response that was cut off, only the part up to its last closed answer counts, because what
+    follows may be the middle of a calculation; with `count_truncated` all of it counts.
+    """
+    text = without_thinking(response)
+    if text is None or not truncated or settings.count_truncated:
+        return text
+    return closed_part(text, settings.announcements)
+
+
+def extract_answer(kind: AnswerKind, text: str, question: str) -> str | None:
+    """Return the final answer in a text, or `Raised` if the kind raises: one response must not end a run."""
     try:
-        return kind.extract(response, question)
+        return kind.extract(text, question)
     except Exception as error:
         return Raised(f"{type(error).__name__}: {error}")
 
@@ -105,11 +143,12 @@ def _counts(text: str, index: int) -> bool:
 def answer_config(settings: AnswerSettings) -> AnswerConfig:
     """Return the settings as stages use them. Raises InputError if a kind in a file cannot be used."""
     if settings.kind in BUILT_IN:
-        return AnswerConfig(kind=settings.kind, boxed_only=settings.boxed_only)
+        return AnswerConfig(**settings.model_dump())
     path, _, name = settings.kind.rpartition(":")
     if not Path(path).is_file():
         raise InputError(f"answers.kind {settings.kind}: {path} does not exist; expected a Python file")
-    config = AnswerConfig(kind=name, path=path, sha256=digest_file(Path(path)))
+    values = {**settings.model_dump(), "kind": name}
+    config = AnswerConfig(**values, path=path, sha256=digest_file(Path(path)))
     load_kind(config)
     return config
 

@@ -5,6 +5,11 @@ Model output may be hostile, so every search takes linear time, and the built-in
 """
 
 import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from stages.settings.answers import ANNOUNCEMENTS
 
 MAX_TAIL = 4_000
 """Characters at the end of a response that are searched for an answer."""
@@ -13,6 +18,25 @@ _BOX = re.compile(r"\\(?:boxed|fbox)(?![a-zA-Z])\s*")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _TOKEN = re.compile(r"[^\s${}]+(?:\{[^\s${}]*\})*")
 _ANCHOR = re.compile(r"####|\banswer(?:\s+is)?\s*[:=]|\banswer\s+is\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A mark of an answer."""
+
+    kind: Literal["box", "tag", "hash", "announced"]
+    text: str
+    """Content of the mark, or the rest of its line."""
+    language: str = "en"
+    """Language of the announcing words."""
+
+
+def marks_of(text: str, announcements: Sequence[str] = ANNOUNCEMENTS) -> Iterator[Mark]:
+    """Yield the marks of a text in the order in which they count."""
+    if (boxed := last_boxed(text)) is not None:
+        yield Mark("box", boxed)
+    if line := anchored_line(text):
+        yield Mark("announced", line)
 
 
 def last_boxed(text: str) -> str | None:
@@ -37,11 +61,21 @@ def last_boxed(text: str) -> str | None:
 
 
 def gold_answer(text: str) -> str:
-    """Return the answer in a reference text: the content of its last box, else the text itself.
+    """Return the answer in a reference text, which may be an answer or a whole solution.
 
-    The text may be an answer or a whole solution.
+    That is the content of the last box, else the text after the last "####" ("4+4=8\n#### 8" is 8), else the text.
     """
-    return last_boxed(text) or text.strip()
+    if boxed := last_boxed(text):
+        return boxed
+    _, hashes, rest = text.rpartition("####")
+    return (hashes and rest.strip().split("\n", 1)[0].strip()) or text.strip()
+
+
+def closed_part(text: str, announcements: Sequence[str]) -> str | None:
+    """Return the part of a cut-off response up to the end of its last closed answer; None without one."""
+    end = text.rfind("}") + 1
+    part = text[:end]
+    return part if last_boxed(part) is not None else None
 
 
 def anchored_line(text: str) -> str | None:

@@ -21,10 +21,10 @@ from fractions import Fraction
 from itertools import combinations
 from typing import Literal, Protocol
 
-from stages.answers.kinds import AnswerKind, AnswerStatus, Raised
+from stages.answers.kinds import Ambiguous, AnswerKind, AnswerStatus, Raised
 from stages.answers.readings import MAX_ANSWER, Reading
 
-GradeStatus = Literal["correct", "wrong", "no_answer", "unparsable", "timed_out", "too_large", "error"]
+GradeStatus = Literal["correct", "wrong", "no_answer", "ambiguous", "unparsable", "timed_out", "too_large", "error"]
 
 
 class Comparer(Protocol):
@@ -56,7 +56,8 @@ class AnswerClass:
     """Equal answers to one question."""
 
     answer: str
-    """The representative: the member with the shortest canonical form; of several, the first in alphabetical order."""
+    """The representative: the member with most votes, so that a class never stands for what few of its members say; of
+    several, that with the shortest canonical form, then the first in alphabetical order."""
     share: float
     """Weight of the votes for the class over the weight of all responses."""
 
@@ -67,7 +68,7 @@ class Vote:
 
     status: Literal["majority", "tie", "no_answer", "unparsable"]
     """Whether one class has more votes than every other ("majority") or not ("tie"). Without any class, "no_answer" if
-    no response has an answer, "unparsable" if some have but none could be read."""
+    no response has an answer, "unparsable" if some have but none could be read (or read in one way only)."""
     classes: tuple[AnswerClass, ...]
     """In order of their votes, the largest first. Classes of equal size are ordered by representative."""
     margin: float
@@ -130,7 +131,7 @@ class _VoteCount:
         self.equal_forms: set[frozenset[str]] = set()
         """Pairs of forms that are one answer."""
         for answer in ballot.answers:
-            form, status = _form(answer, ballot.question, kind)
+            form, status = canonical_form(answer, ballot.question, kind)
             self.forms.append(form)
             self.statuses.append(status)
             if answer is not None and form is not None:
@@ -173,8 +174,8 @@ class _VoteCount:
         for form, weight in zip(self.forms, weights, strict=True):
             if form is not None:
                 form_weight[form] += weight
-        classes = self._classes(form_weight)
-        members_of = {min(members, key=lambda form: (len(form), form)): members for members in classes}
+        # The first member of a class has the most votes, since `_classes` sorts forms so.
+        members_of = {members[0]: members for members in self._classes(form_weight)}
         votes = {name: sum(form_weight[form] for form in members) for name, members in members_of.items()}
         ranked = sorted(members_of, key=lambda name: (-votes[name], len(name), name))
         class_of = {form: rank for rank, name in enumerate(ranked) for form in members_of[name]}
@@ -213,10 +214,12 @@ class _VoteCount:
         return "no_answer" if all(status == "no_answer" for status in self.statuses) else "unparsable"
 
 
-def _form(answer: str | None, question: str, kind: AnswerKind) -> tuple[str | None, AnswerStatus]:
+def canonical_form(answer: str | None, question: str, kind: AnswerKind) -> tuple[str | None, AnswerStatus]:
     """Return the canonical form and status of one answer, as far as they are known without math-verify."""
     if answer is None:
         return None, "no_answer"
+    if isinstance(answer, Ambiguous):
+        return None, "ambiguous"
     if isinstance(answer, Raised):
         return None, "error"
     if len(answer) > MAX_ANSWER:
@@ -225,6 +228,8 @@ def _form(answer: str | None, question: str, kind: AnswerKind) -> tuple[str | No
         form = kind.canonical(answer, question)
     except Exception:  # a user's kind of answers fails at text that a model wrote
         return None, "error"
+    if isinstance(form, Ambiguous):
+        return None, "ambiguous"
     return form, "unparsable" if form is None else "ok"
 
 
@@ -254,18 +259,22 @@ class AnswerToGrade:
 def grade(rows: Sequence[AnswerToGrade], kind: AnswerKind, comparer: Comparer) -> list[GradeStatus]:
     """Return the grade of each answer against its gold answer. Every status but "correct" says why it is not correct.
 
+    An answer whose gold answer can be read in several ways that differ is "ambiguous", whatever the answer is.
     math-verify compares the answers that spelling and the kind of answers leave open.
     """
     grades: list[GradeStatus] = []
     open_pairs: dict[tuple[str, str], list[int]] = {}
     for index, row in enumerate(rows):
-        form, status = _form(row.answer, row.question, kind)
+        form, status = canonical_form(row.answer, row.question, kind)
         if form is None or row.answer is None:
             assert status != "ok"
             grades.append(status)
             continue
         gold = kind.gold(row.gold, row.question)
         gold_form = kind.canonical(gold, row.question) or gold
+        if isinstance(gold, Ambiguous) or isinstance(gold_form, Ambiguous):
+            grades.append("ambiguous")
+            continue
         verdict = form == gold_form or _verdict(
             form, gold_form, kind.read(row.answer, form), kind.read(gold, gold_form), kind
         )

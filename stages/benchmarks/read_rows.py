@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from stages.answers.choice import LETTERS, listed_options
-from stages.answers.marks import last_boxed
+from stages.answers.marks import gold_answer, last_boxed
+from stages.input_files import is_filled
 from stages.settings.benchmarks import BenchmarkFormat
 
 _OPTION_MARK = re.compile(r"^\s*(?:\([A-Za-z]\)|[A-Za-z][.):])\s*")
@@ -66,7 +67,7 @@ def parse_row(row: Mapping[str, Any], row_format: BenchmarkFormat) -> ParsedRow:
 
 
 def _first_filled(row: Mapping[str, Any], names: Iterable[str]) -> Any:
-    return next((row[name] for name in names if row.get(name) not in (None, "", [])), None)
+    return next((row[name] for name in names if is_filled(row.get(name))), None)
 
 
 def _as_text(value: Any) -> str | None:
@@ -74,7 +75,7 @@ def _as_text(value: Any) -> str | None:
 
 
 def _with_context(question: str, row: Mapping[str, Any], names: Sequence[str]) -> str:
-    texts = [str(row[name]).strip() for name in names if row.get(name)]
+    texts = [str(row[name]).strip() for name in names if is_filled(row.get(name))]
     return "\n".join([*(text for text in texts if text not in question), question])
 
 
@@ -98,14 +99,14 @@ def _reference_answer(value: Any, pattern: str | None, *, lettered: bool) -> str
     """Return the answer in a reference.
 
     A list: its members, joined by commas. The index of an option (if `lettered`): its letter. A text: the content of
-    its last box, else the first group of the pattern's match, else the text itself.
+    its last box, else the first group of the pattern's match, else the text after its last "####", else the text.
     """
     if isinstance(value, list):
-        return ", ".join(_reference_answer(member, pattern, lettered=lettered) for member in value)
+        return ", ".join(_reference_answer(member, pattern, lettered=lettered) for member in value if is_filled(member))
     if lettered and isinstance(value, int) and 0 <= value < len(LETTERS):
         return LETTERS[value]
     text = str(value).strip()
-    return last_boxed(text) or _first_group(pattern, text)
+    return last_boxed(text) or gold_answer(_first_group(pattern, text))
 
 
 def _first_group(pattern: str | None, text: str) -> str:

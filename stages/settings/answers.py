@@ -1,6 +1,6 @@
 """Settings of what counts as an answer. `stages.answers.kinds` turns them into an `AnswerKind`."""
 
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
@@ -8,6 +8,13 @@ from stages.settings.base import Settings
 
 BUILT_IN = ("math", "choice", "text")
 """Kinds of answers that need no file."""
+
+ANNOUNCEMENTS = ("answer is", "answer")
+"""Words that announce an answer."""
+
+# Each of these is left out of dumps while it has its default, so that keys of runs from before it stay the same.
+Announcements = Annotated[tuple[str, ...], Field(exclude_if=lambda words: words == ANNOUNCEMENTS)]
+OffByDefault = Annotated[bool, Field(exclude_if=lambda value: not value)]
 
 
 class AnswerSettings(Settings):
@@ -18,6 +25,13 @@ class AnswerSettings(Settings):
     AnswerKind that you wrote."""
     boxed_only: bool = False
     """Only \\boxed{} counts as an answer; otherwise the text after "answer is", or the last line, may count too."""
+    announcements: Announcements = ANNOUNCEMENTS
+    """Words that announce an answer, such as "answer is"; the default has those of ten languages."""
+    count_truncated: OffByDefault = False
+    """Read a response that was cut off at max_tokens like any other. Otherwise it has an answer only if a box or an
+    announced answer was closed before the cut."""
+    several: OffByDefault = False
+    """Kind choice only: an answer may be a set of letters, such as A and C, equal in any order."""
 
     @model_validator(mode="after")
     def _known(self) -> Self:
@@ -28,6 +42,8 @@ class AnswerSettings(Settings):
             )
         if self.boxed_only and self.kind not in BUILT_IN:
             raise ValueError(f"boxed_only goes with {', '.join(BUILT_IN)}; a kind of your own finds its answers itself")
+        if self.several and self.kind != "choice":
+            raise ValueError(f"several goes with kind choice, whose answers are letters; found {self.kind}")
         return self
 
 
@@ -37,6 +53,12 @@ class AnswerConfig(Settings):
     kind: str = "math"
     """A built-in kind, or the instance's name in the file."""
     boxed_only: bool = False
+    """As in `AnswerSettings`."""
+    announcements: Announcements = ANNOUNCEMENTS
+    """As in `AnswerSettings`."""
+    count_truncated: OffByDefault = False
+    """As in `AnswerSettings`."""
+    several: OffByDefault = False
     """As in `AnswerSettings`."""
     path: str | None = Field(None, exclude=True)
     """The file; null for a built-in kind."""
