@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from flows.cli import answers
+from flows.cli.answers import COMMAND as ANSWERS
 from flows.cli.arguments import ON_A_RUN, Command, CommandGroup, option, print_line
 from storage.errors import InputError
 from storage.run import Run, open_run
@@ -227,6 +227,6 @@ GROUP = CommandGroup(
             ),
         ),
         Command("benchmarks", "list the evaluation sets that this software knows by name", _benchmarks),
-        answers.COMMAND,
+        ANSWERS,
     ),
 )
