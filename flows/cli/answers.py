@@ -41,11 +41,13 @@ def _answers(options: argparse.Namespace) -> None:
 
 COMMAND = Command(
     "answers",
-    "show step by step how an answer is read, and why it is equal to a gold answer or not",
+    "show step by step how an answer is read, and why it equals a gold answer or not",
     _answers,
     (
         option("text", metavar="TEXT", help="a response, or an answer; - reads it from the standard input"),
-        option("--kind", default="math", help="math (default), choice, text, or file.py:NAME of your own"),
+        option(
+            "--kind", default="math", help="kind of answers: math (default), choice, text, or file.py:NAME of your own"
+        ),
         option("--question", default="", metavar="Q", help="the question; kind choice reads its options"),
         option("--gold", metavar="G", help="the correct answer, or a solution that ends in it"),
         option("--truncated", action="store_true", help="the response was cut off at the token limit"),

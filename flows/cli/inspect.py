@@ -54,6 +54,8 @@ def print_results(run: Run, iterations: Sequence[dict[str, Any]], console: Conso
 
 def _show(options: argparse.Namespace) -> None:
     run = open_run(options.run)
+    if options.status is not None and options.table is None:
+        raise InputError("--status goes with a table: rewards, voter_answers, grades")
     if options.lineage:
         from flows.reporting.lineage import draw_lineage, lineage
 

@@ -120,6 +120,42 @@ def test_each_public_form_is_read(name: str, row: dict[str, Any], question: str,
     assert (problem.question, problem.answer) == (question, answer)
 
 
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("4+4=<<4+4=8>>8\n#### 8", "8"),
+        ("First 4.\n4+4=<<4+4=8>>8\n\n#### 8\n", "8"),
+        ("4+4=8\n####8", "8"),
+        ("4+4=8\n####\n8", "8"),
+        ("A\n#### 7\nNo.\n#### 8", "8"),
+        ("500+734\n#### 1,234", "1,234"),
+        ("#### -3", "-3"),
+        ("2*3/4\n#### 3/2", "3/2"),
+        ("9*2\n#### $18", "$18"),
+        ("res judicata bars it\n#### res judicata", "res judicata"),
+        ("It is \\boxed{8}.\n#### 8", "8"),
+        ("It is \\boxed{8}.", "8"),
+        (["1\n#### 8", "\\boxed{9}"], "8, 9"),
+        (["8", None, float("nan"), "9"], "8, 9"),
+        ("8", "8"),
+        ("x = 2", "x = 2"),
+        ("a\nb", "a\nb"),  # several lines without a mark stay
+        ("####", "####"),
+        ("8 ####", "8 ####"),
+    ],
+)
+def test_a_solution_as_answer_is_read_without_a_pattern(answer: Any, expected: str) -> None:
+    problem = parse_row({"question": "How many?", "answer": answer}, BenchmarkFormat())
+    assert problem.answer == expected
+
+
+def test_empty_fields_hold_nothing() -> None:
+    nothing = {"context": float("nan"), "level": "nan", "subject": " ", "options": [None]}
+    fields = Fields(context=("context",), options=("options",))
+    problem = parse_row({"question": "How many?", "answer": 8, **nothing}, BenchmarkFormat(fields=fields))
+    assert (problem.question, problem.level, problem.subject) == ("How many?", None, None)
+
+
 def test_the_groups_of_mmlu_pro() -> None:
     """docs/explanation/method.md, 2: STEM, humanities, social sciences, other."""
     of = CATALOGUE["mmlu_pro"].format.group_of
