@@ -11,7 +11,7 @@ from stages.answers.kinds import Ambiguous, AnswerKind, Raised, extract_answer, 
 from stages.answers.marks import MAX_TAIL, marks_of
 from stages.answers.readings import MAX_ANSWER, Reading
 from stages.answers.thinking import without_thinking
-from stages.answers.voting import AnswerToGrade, Ballot, Comparer, canonical_form, grade, vote
+from stages.answers.voting import AnswerToGrade, Ballot, Comparer, FormsToGrade, canonical_form, grade, vote
 from stages.settings.answers import AnswerConfig
 
 MAX_SHOWN = 200
@@ -69,7 +69,7 @@ def explain(
     (status,) = vote([Ballot(question=question, answers=[answer])], kind, comparer)[0].statuses
     yield Step("vote", "ok: the answer votes" if status == "ok" else f"{status}: {REASONS[status]}")
     if gold is not None:
-        yield from _grade(kind, AnswerToGrade(question=question, answer=answer, gold=gold), form, comparer)
+        yield from _grade(kind, AnswerToGrade(question=question, answer=answer, gold=gold), comparer)
 
 
 def _thinking(response: str, text: str | None) -> str:
@@ -110,18 +110,17 @@ def _canonical(kind: AnswerKind, answer: str, question: str, form: str | None) -
     return f"several: {found}" if isinstance(found, Ambiguous) else "none"
 
 
-def _grade(kind: AnswerKind, row: AnswerToGrade, form: str | None, comparer: Comparer) -> Iterator[Step]:
+def _grade(kind: AnswerKind, row: AnswerToGrade, comparer: Comparer) -> Iterator[Step]:
     """Yield how the gold answer is read, and the grade with its reason."""
-    gold = kind.gold(row.gold, row.question)
-    gold_form = kind.canonical(gold, row.question)
-    yield Step("gold", f"{_shown(gold)}, canonical {_shown(gold_form)}")
+    forms = FormsToGrade.of(row, kind)
+    yield Step("gold", f"{_shown(forms.gold)}, canonical {_shown(forms.gold_form)}")
     (status,) = grade([row], kind, comparer)
-    if isinstance(gold, Ambiguous) or isinstance(gold_form, Ambiguous):
-        reason = f"the gold answer can be read in several ways: {gold_form}"
-    elif form is None or row.answer is None:
+    if forms.form is None or row.answer is None:
         reason = REASONS[status]
+    elif forms.gold_is_ambiguous:
+        reason = f"the gold answer can be read in several ways: {forms.gold_form}"
     else:
-        reason = _why(kind, (row.answer, form), (gold, gold_form or gold), status)
+        reason = _why(kind, (row.answer, forms.form), (forms.gold, forms.gold_form), status)
     yield Step("verdict", f"{status}: {reason}")
 
 

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
 from stages.answers.kinds import Ambiguous, AnswerKind, AnswerStatus, Raised
 from stages.answers.readings import MAX_ANSWER, Reading
@@ -256,6 +256,32 @@ class AnswerToGrade:
     """The correct answer, alone or in a box, or a whole solution that ends in a box."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FormsToGrade:
+    """The canonical forms that are compared when an answer is graded."""
+
+    form: str | None
+    """Form of the answer; None without a readable answer."""
+    status: AnswerStatus
+    """Status of the answer, as far as it is known without math-verify."""
+    gold: str
+    """The gold answer as its text has it."""
+    gold_form: str
+    """Form of the gold answer."""
+
+    @classmethod
+    def of(cls, row: AnswerToGrade, kind: AnswerKind) -> Self:
+        """Return the forms of an answer and its gold answer."""
+        form, status = canonical_form(row.answer, row.question, kind)
+        gold = kind.gold(row.gold, row.question)
+        return cls(form=form, status=status, gold=gold, gold_form=kind.canonical(gold, row.question) or gold)
+
+    @property
+    def gold_is_ambiguous(self) -> bool:
+        """Whether the gold answer can be read in several ways that differ."""
+        return isinstance(self.gold, Ambiguous) or isinstance(self.gold_form, Ambiguous)
+
+
 def grade(rows: Sequence[AnswerToGrade], kind: AnswerKind, comparer: Comparer) -> list[GradeStatus]:
     """Return the grade of each answer against its gold answer. Every status but "correct" says why it is not correct.
 
@@ -265,14 +291,13 @@ def grade(rows: Sequence[AnswerToGrade], kind: AnswerKind, comparer: Comparer) -
     grades: list[GradeStatus] = []
     open_pairs: dict[tuple[str, str], list[int]] = {}
     for index, row in enumerate(rows):
-        form, status = canonical_form(row.answer, row.question, kind)
+        forms = FormsToGrade.of(row, kind)
+        form, gold, gold_form = forms.form, forms.gold, forms.gold_form
         if form is None or row.answer is None:
-            assert status != "ok"
-            grades.append(status)
+            assert forms.status != "ok"
+            grades.append(forms.status)
             continue
-        gold = kind.gold(row.gold, row.question)
-        gold_form = kind.canonical(gold, row.question) or gold
-        if isinstance(gold, Ambiguous) or isinstance(gold_form, Ambiguous):
+        if forms.gold_is_ambiguous:
             grades.append("ambiguous")
             continue
         verdict = form == gold_form or _verdict(
