@@ -105,11 +105,11 @@ def _counts(text: str, index: int) -> bool:
 def answer_config(settings: AnswerSettings) -> AnswerConfig:
     """Return the settings as stages use them. Raises InputError if a kind in a file cannot be used."""
     if settings.kind in BUILT_IN:
-        return AnswerConfig(kind=settings.kind, boxed_only=settings.boxed_only)
+        return AnswerConfig(kind=settings.kind, boxed_only=settings.boxed_only, announcements=settings.announcements)
     path, _, name = settings.kind.rpartition(":")
     if not Path(path).is_file():
         raise InputError(f"answers.kind {settings.kind}: {path} does not exist; expected a Python file")
-    config = AnswerConfig(kind=name, path=path, sha256=digest_file(Path(path)))
+    config = AnswerConfig(kind=name, announcements=settings.announcements, path=path, sha256=digest_file(Path(path)))
     load_kind(config)
     return config
 
