@@ -2,19 +2,54 @@
 
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from stages.settings.base import Settings
 
 BUILT_IN = ("math", "choice", "text")
 """Kinds of answers that need no file."""
 
-ANNOUNCEMENTS = ("answer is", "answer")
+ANNOUNCING_WORDS: dict[str, tuple[str, ...]] = {
+    "en": ("answer", "answers", "ans", "correct option", "correct choice", "right option", "best option"),
+    "zh": ("答案", "答", "回答", "故选…", "應選…", "应选…"),
+    "ja": ("答え", "答", "回答", "正解"),
+    "es": ("respuesta", "respuestas"),
+    "fr": ("réponse", "réponses", "reponse"),
+    "de": ("antwort", "antworten"),
+    "pt": ("resposta", "respostas"),
+    "it": ("risposta", "risposte"),
+    "ru": ("ответ", "ответы"),
+    "ko": ("정답", "답변", "답안", "해답", "답"),
+    "hi": ("उत्तर", "जवाब"),
+    "ar": ("الإجابة", "الاجابة", "إجابة", "الجواب", "جواب"),
+    "nl": ("antwoord", "antwoorden"),
+    "pl": ("odpowiedź", "odpowiedzi"),
+    "sv": ("svar", "svaret"),
+    "tr": ("cevap", "yanıt", "yanit"),
+    "id": ("jawaban", "jawabannya"),
+    "vi": ("đáp án", "đáp số", "câu trả lời"),
+    "uk": ("відповідь",),
+    "fa": ("پاسخ",),
+    "he": ("תשובה", "התשובה"),
+    "th": ("คำตอบ",),
+    "bn": ("উত্তর",),
+    "te": ("సమాధానం",),
+    "sw": ("jibu",),
+}
+"""Words that announce an answer, by the language that they belong to."""
+
+ANNOUNCEMENTS: tuple[str, ...] = tuple(dict.fromkeys(word for words in ANNOUNCING_WORDS.values() for word in words))
+"""The default of `AnswerSettings.announcements`."""
+
+Announcements = Annotated[
+    tuple[Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60)], ...],
+    # Left out of dumps while it is the default: the keys of runs from before this setting stay the same.
+    Field(max_length=500, exclude_if=lambda words: words == ANNOUNCEMENTS),
+]
 """Words that announce an answer."""
 
-# Each of these is left out of dumps while it has its default, so that keys of runs from before it stay the same.
-Announcements = Annotated[tuple[str, ...], Field(exclude_if=lambda words: words == ANNOUNCEMENTS)]
 OffByDefault = Annotated[bool, Field(exclude_if=lambda value: not value)]
+"""A flag that is left out of dumps while it is off, for the same reason."""
 
 
 class AnswerSettings(Settings):
@@ -26,7 +61,8 @@ class AnswerSettings(Settings):
     boxed_only: bool = False
     """Only \\boxed{} counts as an answer; otherwise the text after "answer is", or the last line, may count too."""
     announcements: Announcements = ANNOUNCEMENTS
-    """Words that announce an answer, such as "answer is"; the default has those of ten languages."""
+    """Words that announce an answer if "is" (in the word's language), a colon or an equals sign follows them. A word
+    that ends in "…" needs nothing behind it. A new list replaces the default."""
     count_truncated: OffByDefault = False
     """Read a response that was cut off at max_tokens like any other. Otherwise it has an answer only if a box or an
     announced answer was closed before the cut."""

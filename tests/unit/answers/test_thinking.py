@@ -89,7 +89,7 @@ def test_no_thinking_is_left(pieces: list[str]) -> None:
 def test_megabytes_of_marks_are_removed_quickly() -> None:
     rng = random.Random(0)
     pieces = ["<think>", "</think>", "<", " ", "think", "<|channel|>", "analysis", "final", "Here is my response:"]
-    began = time.perf_counter()
+    began = time.process_time()
     for text in ["<think>" * 10**5, "<" * 10**6, "< " * 10**6, " " * 10**6, "".join(rng.choices(pieces, k=200_000))]:
         without_thinking(text)
-    assert time.perf_counter() - began < 10.0
+    assert time.process_time() - began < 10.0
