@@ -41,7 +41,7 @@ def _answers(options: argparse.Namespace) -> None:
 
 COMMAND = Command(
     "answers",
-    "show step by step how an answer is read, and why it equals a gold answer or not",
+    "show step by step how an answer is read, and why it is correct or not",
     _answers,
     (
         option("text", metavar="TEXT", help="a response, or an answer; - reads it from the standard input"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from stages.answers.kinds import Ambiguous, AnswerKind, Raised, extract_answer, part_that_counts
-from stages.answers.marks import MAX_TAIL, marks_of
+from stages.answers.marks import marks_of
 from stages.answers.readings import MAX_ANSWER, Reading
 from stages.answers.thinking import without_thinking
 from stages.answers.voting import AnswerToGrade, Ballot, Comparer, FormsToGrade, canonical_form, grade, vote
@@ -93,9 +93,10 @@ def _options(question: str) -> str:
 
 def _marks(text: str, settings: AnswerConfig) -> Iterator[Step]:
     """Yield the marks of a text, the one that counts first."""
-    marks = list(islice(marks_of(text[-MAX_TAIL:], settings.announcements), _MAX_MARKS))
+    marks = list(islice(marks_of(text, settings.announcements), _MAX_MARKS))
     for mark in marks:
-        yield Step("mark", f"{mark.kind}: {_shown(mark.text)}")
+        language = "" if mark.language == "en" else f" ({mark.language})"
+        yield Step("mark", f"{mark.kind}{language}: {_shown(mark.text)}")
     if not marks:
         yield Step("mark", "none")
 

@@ -32,9 +32,24 @@ CUT_OFF = [
     (r"\boxed{16", "none"),
     (r"\boxed{\frac{1}{2", "none"),
     (r"\boxed{\frac{1}{2}}", "1/2"),
-    (r"The first is \boxed{12}. The second is \boxed{1", "12"),
+    (r"So far \boxed{12}. Now \boxed{1", "12"),
+    (r"They are \boxed{12} and \boxed{1", "none"),  # half of an answer
     (r"\boxed{}", "none"),
-    (r"\fbox{7} and so on", "7"),
+    (r"\fbox{7}. It is", "7"),
+    # Tags and announced answers
+    ("<answer>42</answer>", "42"),
+    ("<answer>42</answer> since 9 + 3", "42"),
+    ("<answer>42", "none"),
+    ("<answer>4", "none"),
+    ("The answer is 4", "none"),  # it may go on: 42
+    ("The answer is 42.\nLet me verify: 9 + 3", "42"),
+    ("The answer is 42. Let me verify: 9 + 3", "42"),
+    ("**Answer**: 42\n\nCheck: 9 + 3", "42"),
+    ("答案是42\n检验：9 + 3", "42"),
+    ("La réponse est 42.\nVérifions : 9 + 3", "42"),
+    ("#### 42\nCheck: 9 + 3", "42"),
+    ("#### 4", "none"),
+    ("The answer is 7.\nNo, the answer is 1", "7"),
 ]
 
 
@@ -63,7 +78,7 @@ THINKING = [
     ("<think>The answer is 5.", False, "none"),
     (r"<think>\boxed{5}", True, "none"),
     (r"<think>\boxed{5}</think> So 9 + 3", True, "none"),
-    (r"<think>No.</think> So \boxed{12}, and", True, "12"),
+    (r"<think>No.</think> So \boxed{12}. Check: 9", True, "12"),
     ("We get 5?</think>\nThere are 6.", False, "6"),  # the prompt opened the thinking
 ]
 
@@ -88,6 +103,10 @@ def test_thinking_is_removed_with_count_truncated_too() -> None:
         ("text", r"It is \boxed{res judicata}. That", True, "res judicata"),
         ("text", r"It is \boxed{res judi", True, "none"),
         ("text", "The answer is res judi", True, "none"),
+        ("text", "The answer is res judicata.\nIt bars", True, "res judicata"),
+        ("choice", "The answer is (B).\nACE inhibitors", True, "B"),
+        ("choice", "The answer is (B", True, "none"),
+        ("choice", "The best option is probably B", True, "none"),
         ("text", "The answer is res judicata", False, "res judicata"),
     ],
 )

@@ -59,6 +59,21 @@ def test_every_step_of_a_boxed_answer(verifier: Verifier) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("response", "mark"),
+    [
+        ("The answer is 42.", 'announced: "42."'),
+        ("La réponse est 42.", 'announced (fr): "42."'),
+        ("<answer>42</answer>", 'tag: "42"'),
+        ("9 + 3\n#### 12", 'hash: "12"'),
+        (r"The answer is 4, so \boxed{42}", 'box: "42"'),
+        ("It is 42.", "none"),
+    ],
+)
+def test_the_mark_that_counts_is_shown_first(verifier: Verifier, response: str, mark: str) -> None:
+    assert steps_of(response, verifier)["mark"] == mark
+
+
 def test_options_of_a_choice_are_shown(verifier: Verifier) -> None:
     question = "Which is a mammal? (A) trout (B) otter"
     steps = steps_of("The answer is (B).", verifier, kind=load_kind(AnswerConfig(kind="choice")), question=question,

@@ -182,7 +182,7 @@ def test_count_truncated_lets_them_vote(context: Context) -> None:
 
 
 def test_an_answer_that_was_closed_before_the_cut_votes(context: Context) -> None:
-    texts = [r"So \boxed{16}. Check: 9 + 3…", r"\boxed{16}…", r"\boxed{12} and \boxed{1…", r"\boxed{1…", "16"]
+    texts = [r"So \boxed{16}. Check: 9 + 3…", r"\boxed{16}…", r"So far \boxed{12}. Now \boxed{1…", r"\boxed{1…", "16"]
     tables, _ = run_vote(context, {"How many?": texts}, VoteConfig())
     assert tables["rewards"]["answer"].to_list() == ["16", "16", "12", None, "16"]
     assert tables["rewards"]["answer_class"].to_list() == [0, 0, 1, None, 0]
