@@ -35,9 +35,9 @@ _HEADING_PREFIX = re.compile(
 )
 _MARKED_PREFIX = re.compile(r"\s{0,3}(?:#{1,6}\s|[*_]{2}|<[a-z]{1,6}>)")
 _REFERS_TO_ANOTHER = re.compile(
-    r"(?:\b(?:this|your|his|her|their|whose|which|any|every|each|either|neither|another|other|previous|earlier|first|"
+    r"(?:\b(?:this|his|her|their|whose|which|any|every|each|either|neither|another|other|previous|earlier|first|"
     r"second|third|initial|original|wrong|incorrect|false|intermediate|partial|alternat\w{1,4}|old|"
-    r"esta|essa|esa|cette|votre|ton|tu|diese|ihre|deine|questa|quest'|tua|этот|ваш|deze|uw|ini|"
+    r"esta|essa|esa|cette|diese|questa|quest'|этот|deze|"
     r"keine|aucune|ninguna|nessuna|nenhuma|geen|нет|sin|sem|sans|pas de|no hay) ?(?:final |correct |right )?|"
     r"(?:^|[^,\w] ?|\bso |\band )that (?:final )?|"
     r"\b(?!problem|question|equation|puzzle|exercise|task|today|let)\w{2,20}['’]s (?:final )?|"
@@ -45,27 +45,35 @@ _REFERS_TO_ANOTHER = re.compile(
 )
 """Text before an announcing word that makes it speak of another answer, or of none."""
 _SUPPOSES = re.compile(
-    r"\b(?:if|whether|suppose|assume|assuming|unless|until|hope|ensure|verify|check|make sure|be sure)(?: that)? "
+    r"(?:\b(?:if|whether|suppose|assume|assuming|unless|until|hope|ensure|verify|check|make sure|be sure|"
+    r"unlikely|doubt|"
+    r"impossible)|(?:\bnot|n['’]t) (?:think|believe|mean|say|know|sure|certain|clear|likely))(?: that)? "
     r"(?:(?:the|our|my|your|an?) )?(?:(?:final|correct|right) )?\Z"
 )
 _CANNOT = re.compile(
     r"(?:cannot|can't|can’t|could not|couldn't|can not|unable to|not|n't|n’t|refuse to|won't|never|no|without)"
-    r"(?: (?:provide|give|find|know|have|see|determine|offer|reach|get|to|an?|the|any|final|definitive|direct|single|exact)){0,4} \Z"
+    r"(?: (?:provide|give|find|know|have|see|determine|offer|reach|get|to|an?|the|any|final|definitive|direct|single|"
+    r"exact)){0,4} \Z"
 )
 _ASKS_FOR = re.compile(
     r"\b(?:find|compute|calculate|determine|verify|check|explain|understand|justify)(?:ing)? "
     r"(?:the|our|my|your|an?) (?:(?:final|correct|right) )?\Z"
 )
-_SHORT = ("ans", "答", "jibu", "svar")
-"""Announcing words that are also parts of other words, or words of another language. They have to start a line."""
+_SHORT = ("ans", "答")
+"""Announcing words that are also parts of other words, or words of another language. They start a line or sentence."""
+_BEFORE_SHORT = re.compile(
+    r"(?:.{0,60}[.。:：])?[\s*_#>|(（【\[$\\{]{0,12}(?:.{0,40}\b(?:the|my|our|final|correct|required)\s)?"
+)
+_YOURS = re.compile(r"\b(?:your|votre|tu|ihre|deine|ваш) (?:final )?\Z")
+_HAS_TO = re.compile(r"\b(?:should|must|has to)\b")
 
 
 def anchors_of(text: str, announcements: tuple[str, ...] = ANNOUNCEMENTS) -> list[Anchor]:
     """Return the announcing words of a text in order, those in some remarks included (see `is_about_another`)."""
     lowered = lower(text)
     anchors = [Anchor(match.start(), match.end(), HASHES) for match in _HASHES.finditer(text)]
-    for language, words in _words_by_language(announcements):
-        if any(word.removesuffix("…") in lowered for word in words):
+    for language, words, stems in _words_by_language(announcements):
+        if any(stem in lowered for stem in stems):
             anchors += _anchors_in(lowered, language, words)
     # Words of several languages, such as 回答, belong to the one listed first; Japanese is known by its kana.
     rank = {"ja": -1} if _KANA.search(text) else {}
@@ -78,6 +86,8 @@ def is_about_another(text: str, anchor: Anchor) -> bool:
     if anchor.language == HASHES:
         return False
     before = lower(_line_before(text, anchor.start))
+    if _YOURS.search(before) and _HAS_TO.search(text, anchor.start, anchor.end):
+        return True
     if _REFERS_TO_ANOTHER.search(before) or _SUPPOSES.search(before) or _CANNOT.search(before):
         return True
     return text[anchor.end : anchor.end + 1] in ("\n", "") and _ASKS_FOR.search(before) is not None
@@ -93,9 +103,11 @@ def _anchors_in(lowered: str, language: str, words: tuple[str, ...]) -> Iterator
         start = match.start()
         if start and lowered[start - 1].isalnum() and is_spaced(lowered[start]):
             continue  # a part of another word
-        if match["word"] in _SHORT and _line_before(lowered, start).strip(" \t*_#>|(（【[。.:：$\\{"):
+        if match["word"] in _SHORT and not _BEFORE_SHORT.fullmatch(_line_before(lowered, start)):
             continue
-        if (match["heading"] is not None or match["dash"]) and not _is_heading(_line_before(lowered, start)):
+        if match["bracket"] and (not start or lowered[start - 1] not in "【[(（"):
+            continue
+        if (match["heading"] is not None or match["aside"]) and not _is_heading(_line_before(lowered, start)):
             continue
         yield Anchor(start, match.end(), language)
 
@@ -112,10 +124,11 @@ def _is_heading(before: str) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _words_by_language(announcements: tuple[str, ...]) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Return the languages of words and their words, in lower case. A word of several languages belongs to each.
+def _words_by_language(announcements: tuple[str, ...]) -> tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]:
+    """Return (language, its words, text that each word contains), in lower case, for all languages with words.
 
-    A word of no known language gets the language "". It is cut to what precedes "is", a colon or an equals sign.
+    A word of several languages belongs to each. A word of no known language gets the language "", and is cut to what
+    precedes "is", a colon or an equals sign.
     """
     chosen = {lower(word).strip() for word in announcements}
     languages = {
@@ -123,7 +136,11 @@ def _words_by_language(announcements: tuple[str, ...]) -> tuple[tuple[str, tuple
     }
     unknown = chosen.difference(*languages.values())
     languages[""] = tuple(sorted(_LINK_AT_END.sub("", word).rstrip(" ") or f"{word}…" for word in unknown))
-    return tuple((language, words) for language, words in languages.items() if words)
+    return tuple(
+        (language, words, tuple(word.removesuffix("…").split()[0] for word in words))
+        for language, words in languages.items()
+        if words
+    )
 
 
 _LINK_AT_END = re.compile(r"\s{0,3}[:：=]{1,3}$|\s(?:is|are|est|es|ist|é|è):?$|是[:：]?$")
@@ -138,14 +155,18 @@ def _pattern(language: str, words: tuple[str, ...]) -> re.Pattern[str]:
     copula = f"|{COPULAS[language]}" if language in COPULAS else ""
     ordered = sorted(words, key=lambda word: (-len(word), word))
     alternatives = "|".join(_word_pattern(word) for word in ordered if not word.endswith("…")) or "(?!)"
-    bare = "|".join(_word_pattern(word) for word in ordered if word.endswith("…")) or "(?!)"
+    bare = "|".join(_word_pattern(word) for word in ordered if word.endswith("…"))
+    bare_pattern = rf"|(?:{bare}){_CLOSERS}{_S}[:：]?(?:[*_]{{1,3}}(?=\s|$))?" if bare else ""
     return re.compile(
-        rf"(?:{bare}){_CLOSERS}{_S}[:：]?(?:[*_]{{1,3}}(?=\s|$))?|(?P<word>{alternatives}){_CLOSERS}"
-        rf"(?:{_S}{ADJECTIVES}(?![^\W_])){{0,2}}{_CLOSERS}"
+        rf"(?P<word>{alternatives})(?:(?P<bracket>[】\])）]{_S}[:：]?)"
+        rf"|{_CLOSERS}(?:{_S}(?:{ADJECTIVES})){{0,2}}{_CLOSERS}(?:"
         rf"(?:{_S}[(（](?![a-z][)）])[^()（）\n]{{1,40}}[)）])?{_CLOSERS}(?:,[^,\n.:?]{{1,40}},)?{phrase}"
-        rf"(?:{_S}(?:{SYMBOLS}{copula}){_S}(?:[:：]|={{1,2}})?(?:[*_]{{1,3}}(?=\s|$))?"
+        rf"{_S}(?:{SYMBOLS}{copula}){_S}(?:[:：]|={{1,2}})?(?:[*_]{{1,3}}(?=\s|$))?"
         rf"|(?P<heading>[^\S\n]{{0,3}}[*_#.。]{{0,4}}[^\S\n]{{0,3}}$)"
-        rf"|(?P<dash>[^\S\n]{{1,3}}[-–—][^\S\n]{{1,3}}|(?<=[*_>])[^\S\n]{{1,4}}(?=[^\s–—-])))",
+        # At the start of a line: "Answer - B", "Ans. 42", "**Answer** 42", "Answer B"
+        rf"|(?P<aside>[^\S\n]{{1,3}}[-–—][^\S\n]{{1,3}}|[.)][^\S\n]{{1,3}}(?=\S)"
+        rf"|(?<=[*_>])[^\S\n]{{1,4}}(?=[^\s–—-])"
+        rf"|[^\S\n]{{1,3}}(?=[(\[]?[a-j][)\]]?[^\S\n]{{0,3}}[.。]?[^\S\n]{{0,3}}$)))){bare_pattern}",
         re.MULTILINE,
     )
 

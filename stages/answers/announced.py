@@ -180,10 +180,13 @@ def _closed_at(text: str, start: int, end: int) -> int | None:
 
 _EMPHASIS = re.compile(r"(?<![\w*\\)])(\*{1,3})(?=[^\s*])([^*\n]{1,300}?)(?<=\S)\1(?![\w*(])")
 _UNDERLINED = re.compile(r"(?<![\w\\])(_{1,2})(?=[^\s_])([^_\n$\\]{1,300}?)(?<=\S)\1(?!\w)")
-_HTML = re.compile(r"</?(?:b|i|u|p|em|br|li|ul|td|tr|div|span|strong|code|mark|center)\s?/?>", re.IGNORECASE)
+_HTML = re.compile(
+    r"</?(?:b|i|u|p|em|br|li|ul|td|tr|div|span|strong|code|mark|center|answer|final_answer|ans)\s?/?>", re.IGNORECASE
+)
 _QUOTED = re.compile(
     r"(?:\"([^\"]*)\"|“([^”]*)”|'([^']*)'|‘([^’]*)’|「([^」]*)」|『([^』]*)』|`{1,3}([^`]*)`{1,3})[\s.,;。}\]]*"
 )
+_LAST_DOLLAR = re.compile(r"\$(?=[\s.,;:]{0,9}\Z)")
 _BRACES = re.compile(r"\\.|[{}]", re.DOTALL)
 
 
@@ -195,6 +198,8 @@ def _cleaned(text: str, language: str, *, quoted: bool = False) -> str:
         text = re.sub(r"\A\*{1,3}(?=\S)(?!.*\*)|(?<=\S)\*{1,3}\Z", "", text)
     if "_" in text:
         text = re.sub(r"(?<=[\w.!])_{1,2}\Z", "", _UNDERLINED.sub(r"\2", text))
+    if text.startswith("| "):  # a cell of a table
+        text = text.strip("| ").split("|", 1)[0]
     if predicate := language in PREDICATES and PREDICATES[language].search(lower(text)):
         text = text[: predicate.start()]
     if quoted:
@@ -205,7 +210,7 @@ def _cleaned(text: str, language: str, *, quoted: bool = False) -> str:
 
 
 def _balanced(text: str) -> str:
-    """Return the text without braces and a last dollar sign whose other half is missing."""
+    """Return the text without braces and last delimiters of formulas whose other half is missing."""
     opened: list[int] = []
     unmatched: set[int] = set()
     for match in _BRACES.finditer(text):
@@ -218,6 +223,10 @@ def _balanced(text: str) -> str:
                 unmatched.add(match.start())
     if unmatched:
         text = "".join(character for index, character in enumerate(text) if index not in unmatched)
-    if text.count("$") % 2 and (dollar := re.search(r"\$(?=[\s.,;:]*\Z)", text)):
+    for closing, opening in (("\\]", "\\["), ("\\)", "\\("), ("$$", "$$")):
+        end = text.rstrip(" .,;:")
+        if end.endswith(closing) and opening not in end.removesuffix(closing):
+            text = end.removesuffix(closing)
+    if text.count("$") % 2 and (dollar := _LAST_DOLLAR.search(text)):
         text = text[: dollar.start()] + text[dollar.end() :]
     return text.strip()

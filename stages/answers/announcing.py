@@ -1,4 +1,4 @@
-"""Tables of how languages announce an answer and how they remark on one. `anchors.py` and `announced.py` read texts by them.
+"""Tables of how languages announce an answer and how they remark on one, for `anchors.py` and `announced.py`.
 
 Every pattern is matched against text in lower case. Each rule has an example beside it.
 """
@@ -18,12 +18,15 @@ SYMBOLS = r"[:：∶]|={1,2}>?|＝|≈|\\approx|[-–—]{1,2}>|[→⇒⟹➜➡
 """Signs that join the announcing word to the answer."""
 
 COPULAS: dict[str, str] = {
+    # "The answer should therefore be 42"
     "en": _words(
-        r"is", r"are", r"was", r"equals", r"becomes", r"remains", r"(?:will|would|should|must|shall)(?: [a-z]{2,12})? be",
-        r"has to be", r"(?:comes|works) (?:out )?(?:to|as)(?: be)?", r"turns out to be", r"(?:seems|appears) to be",
-        r"ends up (?:being|as)",
-    ) + r"|['’]s(?= )",  # "The answer should therefore be 42"
-    "zh": r"(?:显然|应该|应当|应|就|也|便|即|则|可能|只能){0,2}(?:是|为|為|等于|等於|选择?|選擇?|即)(?!否)|如下",  # 答案应该是42
+        r"is|are|was|equals|becomes|remains|(?:will|would|should|must|shall)(?: [a-z]{2,12})? be|has to be|"
+        r"(?:comes|works) (?:out )?(?:to|as)(?: be)?|turns out to be|(?:seems|appears) to be|ends up (?:being|as)"
+    )
+    + r"|['’]s(?= )",
+    # 答案应该是42
+    "zh": r"(?:显然|应该|应当|应|就|也|便|即|则|可能|只能){0,2}"
+    r"(?:是|为|為|等于|等於|选择?|選擇?|即)(?!否)|如下",
     "ja": r"は",  # 答えは42です
     "ko": r"[은는]",  # 답은 42입니다
     "es": _words("es", "son", "sería", "será", "serían"),
@@ -46,7 +49,7 @@ COPULAS: dict[str, str] = {
     "th": r"คือ|เท่ากับ|เป็น",
     "bn": _words("হল", "হলো", "হবে", "হচ্ছে"),
     "sw": _words("ni"),
-}  # fmt: skip
+}
 """What joins the announcing word to the answer, besides a colon or an equals sign."""
 
 COPULAS[""] = "|".join(
@@ -68,13 +71,14 @@ PREPOSITIONS: dict[str, str] = {
 
 ADJECTIVES = (
     r"(?:choice|option|key|here|letter|value|number|obtained|"  # "The answer choice is B"
-    r"correctas?|finales|final|finale|exacta|definitiva|correctes?|exactes?|corretta|corrette|esatta|esatte|correta|corretas|"
+    r"correctas?|finales|final|finale|exacta|definitiva|correctes?|exactes?|corretta|corrette|esatta|esatte|"
+    r"correta|corretas|"
     r"certa|exata|juste|الصحيحة|الصحيح|النهائية|النهائي|yang benar|yang tepat|akhirnya|akhir|đúng|cuối cùng|chính xác|"
-    r"صحیح|نهایی|درست|הנכונה|הסופית|ที่ถูกต้อง|สุดท้าย|sahihi|选项|選項|选择|番号)"
+    r"صحیح|نهایی|درست|הנכונה|הסופית|sahihi|选项|選項|选择|番号)(?![^\W_])|ที่ถูกต้อง|สุดท้าย"
 )
 """Words that may follow the announcing word and belong to it."""
 
-_ADVERB = r"(?=[,\s]{1,3}[^\s.,;!?])[,\s]{1,3}"
+_ADVERB = r"(?=[,:\s]{1,3}[^\s.,;!?])[,:\s]{1,3}"
 LEADS: tuple[tuple[str, str], ...] = (
     (r"[:：=≈、,，]\s*", "(answer is) : 42"),
     (
@@ -100,7 +104,9 @@ LEADS: tuple[tuple[str, str], ...] = (
     ),
     (
         r"(?:(?:la|le|el|il|die|der|das|den|de|a|o|l['’]|the)\s?)?"
-        r"(?:(?:lettre|letra|lettera|opción|opção|opzione|буква|вариант|buchstabe)\s)?(?=[(\[]?[a-j][)\]]?\s*[.。]?\s*$)",
+        r"(?:(?:lettre|letra|lettera|letter|opción|opção|opzione|option|choice|alternativa|alternative|réponse|"
+        r"respuesta|"
+        r"resposta|risposta|antwort|ответ|буква|вариант|buchstabe)\s)?(?=[(\[]?[a-j](?:[)\].:,。]|\s*$))",
         "la lettre B",
     ),
 )
@@ -116,7 +122,8 @@ REMARKS: tuple[tuple[str, str], ...] = (
         "the answer is correct",
     ),
     (
-        r"(?:not )?(?:helpful|useful|clear|valid|complete|correct|right|wrong) (?:to|for|in) (?:you|your|the|this|all)\b",
+        r"(?:not )?(?:helpful|useful|clear|valid|complete|correct|right|wrong) (?:to|for|in) (?:you|your|the|"
+        r"this|all)\b",
         "I hope this answer is helpful to you",
     ),
     (
@@ -128,20 +135,29 @@ REMARKS: tuple[tuple[str, str], ...] = (
         "the answer is consistent with the figure",
     ),
     (
-        r"(?:also |then |now |usually )?(?:based on|obtained|derived|calculated|computed|determined|found(?! to be)|supported|"
+        r"(?:also |then |now |usually )?(?:based on|obtained|derived|calculated|computed|determined|"
+        r"found(?! to be)|supported|"
         r"explained|verified|given (?:in|above|as|the|that|to)|shown (?:in|above)|written|expressed|rounded|simplified|"
         r"expected to|required to|requested|supposed to|to be (?:given|expressed|written|rounded)|already|"
         r"correctly|being|still being|left (?:as|in)|up to you|reached by|confirmed by|checked by)\b",
         "the answer is obtained by adding 3 and 5",
     ),
     (
-        r"in (?:the |its )?(?:simplest|lowest|reduced|correct|standard|required|right|form of|same|decimal|fraction\w{0,5})\b",
+        r"in (?:the |its )?(?:simplest|lowest|reduced|correct|standard|required|right|form of|same|decimal|"
+        r"fraction\w{0,5})\b",
         "the answer is in simplest form",
+    ),
+    (
+        r"(?:much |slightly |a (?:bit|little) )?(?:bigger|greater|larger|smaller|less|more|higher|lower|closer?|"
+        r"nearer|near|"
+        r"at least|at most) (?:than |to )?[\W\d]|between [\W\d]|no longer\b",
+        "the answer is bigger than 5",
     ),
     (r"(?:what|how|why|where) (?:we|you|i|it|to)\b", "the answer is what we expected"),
     (
         r"(?:always |supposed to be )?(?:an?|some) (?:single |positive |negative |non-?negative |whole |natural |real |"
-        r"rational |irrational |prime |decimal |proper |simple )?(?:integer|number|decimal|fraction|multiple|digit|value)"
+        r"rational |irrational |prime |decimal |proper |simple )?(?:integer|number|decimal|fraction|multiple|"
+        r"digit|value)"
         r"(?! \$?\\?[\d$])\b",
         "the answer is a whole number",
     ),
@@ -151,9 +167,11 @@ REMARKS: tuple[tuple[str, str], ...] = (
         "答案是正确的",
     ),
     (
-        r"(?:la |die |das |le |a |o )?(?:correctas?|correctes?|corretta|correta|certa|exacta|exacte|esatta|misma|même|stessa|mesma|"
+        r"(?:la |die |das |le |a |o )?(?:correctas?|correctes?|corretta|correta|certa|exacta|exacte|esatta|"
+        r"misma|même|stessa|mesma|"
         r"dieselbe|gleiche|richtig|korrekt|falsch|hilfreich|útil|utile|juste|falsa|fausse|errada|sbagliata|верн\w{1,3}|"
-        r"правильн\w{1,3}|тот же|такой же|صحيحة|صحيح|सही)(?=\s{0,3}(?:[.,;!…。]|$|(?:y|et|und|e|и|que|wie|как|porque|car|weil)\b))",
+        r"правильн\w{1,3}|тот же|такой же|صحيحة|صحيح|सही)(?=\s{0,3}(?:[.,;!…。]|$|(?:y|et|und|e|и|que|wie|как|"
+        r"porque|car|weil)\b))",
         "la réponse est correcte",
     ),
 )

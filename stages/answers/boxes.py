@@ -56,7 +56,7 @@ def boxes_of(text: str) -> Iterator[Span]:
 
     "\\boxed 5", without braces, counts too. A box whose content stands for an answer to come, such as "...", is empty.
     """
-    boxes = list(_BOX.finditer(text))
+    boxes = list(_BOX.finditer(text)) if "box" in text else []
     closing: dict[int, int] = {}
     for number, box in enumerate(reversed(boxes)):
         start = box.end()
@@ -162,11 +162,11 @@ def tags_of(text: str) -> Iterator[Span]:
     """
     closing: re.Match[str] | None = None
     is_last = True
-    for tag in reversed(list(_TAG.finditer(text))):
-        if tag[1] or tag[2]:
+    for tag in reversed(list(_TAG.finditer(text)) if "<" in text or "[" in text else []):
+        content = text[tag.end() : closing.start() if closing else len(text)].strip()
+        if tag[1] or tag[2] or (is_last and not content):  # an opening tag at the end is meant to close
             closing = tag
         elif closing or is_last:
-            content = text[tag.end() : closing.start() if closing else len(text)].strip()
             if not _PLACEHOLDER.fullmatch(content[:60]) and (closing or not _MENTION.search(content)):
                 yield Span(tag.start(), closing.end() if closing else len(text), content, closing is not None)
             closing = None

@@ -4,10 +4,12 @@ All searches take linear time. What is kept is always the beginning of the respo
 """
 
 import re
+from itertools import islice
 
 from stages.answers.anchors import lower
 from stages.answers.announced import announced_answers, first_announced
 from stages.answers.boxes import boxes_of, tags_of
+from stages.answers.polite import POLITE
 from stages.settings.answers import ANNOUNCEMENTS
 
 _CONTROL = re.compile(
@@ -20,13 +22,16 @@ _CONTROL = re.compile(
 _CONTROL_CLUES = ("</s>", "<|", "<e", "<start_of", "<pad>", "<｜", "[eos", "inst]", "endofturn", "<<sys", "<turn")
 
 _TURN = re.compile(
-    r"\n[#*> \t]{0,8}(?:(?:human|user|instruction|用户|ユーザー|사용자|usuario|utilisateur|nutzer|пользователь)[*]{0,2}\s?[:：]|"
+    r"\n[#*> \t]{0,8}(?:(?:human|user|instruction|用户|ユーザー|사용자|usuario|utilisateur|nutzer|"
+    r"пользователь)[*]{0,2}\s?[:：]|"
     r"#{2,4} ?(?:instruction|human|user)\b|(?:user|human)(?=\n|\Z))"
 )
 _PROBLEM = re.compile(
     r"\n(?P<style>[#*_> \t]{0,8})(?:next |new |another |the next |下一)?(?:"
-    r"question|problem|exercise|example(?= ?\d)|task(?= ?\d)|q(?!\.?e\.?d)|问题|問題|问|問|题目|質問|例题|例題|pregunta|problema|"
-    r"ejercicio|exercice|frage|aufgabe|pergunta|domanda|esercizio|вопрос|задача|문제|질문|प्रश्न|سؤال|السؤال|vraag|pytanie|"
+    r"question|problem|exercise|example(?= ?\d)|task(?= ?\d)|q(?!\.?e\.?d)|问题|問題|问|問|题目|質問|例题|例題|"
+    r"pregunta|problema|"
+    r"ejercicio|exercice|frage|aufgabe|pergunta|domanda|esercizio|вопрос|задача|문제|질문|प्रश्न|سؤال|السؤال|"
+    r"vraag|pytanie|"
     r"zadanie|fråga|soru|pertanyaan|soal|câu hỏi|bài toán)"
     r"(?P<number>\s?(?:no\.? ?|#)?\(?\d{1,4}\)?)?[*_]{0,3}\s?(?:[:：.)）]|(?P<line>(?=\n|\Z)))"
 )
@@ -38,7 +43,7 @@ _INTRODUCTION = re.compile(
 """Text without numbers that leads to a problem instead of answering one."""
 
 _AFTER_RULE = re.compile(
-    r"\n\s{0,3}(?:-{3,}|\*{3,}|_{3,}|={3,})\s{0,9}\n\W{0,9}(?:explanation|notes?|reasoning|verification|check|remark|"
+    r"\n[ \t]{0,3}(?:-{3,}|\*{3,}|_{3,}|={3,})\s{1,9}\W{0,9}(?:explanation|notes?|reasoning|verification|check|remark|"
     r"p\.?s\b|disclaimer|references?|sources?|if you|let me|i hope|feel free|would you|do you|want me|any questions|"
     r"thank|confidence|说明|解释|注|解説|explicación|explication|erklärung|spiegazione|explicação|пояснение|설명)"
 )
@@ -48,37 +53,8 @@ _PROGRAM = re.compile(
     r"(?:python|py|javascript|js|java|c|c\+\+|cpp|bash|sh|r|ruby|go|rust|sql|matlab|julia|wolfram)3?\s*"
 )
 
-_POLITE = (
-    # An offer
-    r"(?:please )?(?:do )?let me know\b|(?:please )?feel free\b|(?:please )?don['’]t hesitate\b|(?:just )?ask (?:me )?if\b|"
-    r"if (?:you|there)\b[^\n.?!]{1,50}\b(?:questions?|help|clarif\w{2,8}|explanations?|assistance|concerns|doubts|let me|"
-    r"feel free|know|anything|examples|details|curious|unsure|interested)\b|"
-    r"is there (?:anything|something) (?:else|more)|(?:do|would|did) you (?:have|need|want|like|understand|wish)\b|want me to|"
-    r"does (?:this|that) (?:help|make sense|answer)|any (?:other |more |further )?questions",
-    # A wish, or thanks
-    r"(?:i |we )?(?:really )?hope (?:that )?(?:this|that|it|these|the|my|you|i)\b|hoping\b|thank you\b|thanks(?=[!.,]|$| for)|"
-    r"good luck|happy (?:to help|learning|studying|calculating|solving|math)|have a (?:great|nice|good|wonderful)|"
-    r"(?:best|kind|warm) (?:regards|wishes)|cheers\b|sincerely|yours\b|i['’]?(?:m| am) (?:here|happy|glad) (?:to|if)|"
-    r"glad (?:to|i)\b|you['’]re welcome|keep (?:up|practicing)|well done|great (?:job|question)|enjoy\b",
-    # A remark on the answer
-    r"(?:please )?note\s?[:：]|please note\b|\(note\b|p\.?s\.?[:：]|disclaimer\b|this (?:completes|concludes) (?:the|our|my)|"
-    r"(?:so |thus |hence )?(?:this|that|the|my|our|your) (?:final )?(?:answer|result|solution|value) (?:(?:is|was|seems|looks) "
-    r"(?:also |indeed |therefore )?(?:correct|right|consistent|reasonable|verified|confirmed|helpful|valid|accurate|sensible|"
-    r"plausible)\b|makes sense|matches|agrees|checks out)|"
-    r"(?:this|that|my|our|your) (?:final )?answer (?:is|was) (?:the same|based on|clear)\b",
-    # The same in other languages
-    r"希望(?:这|以上|能|对|可以)|如果(?:你|您)(?:还)?(?:有|需要|想)|如有|请(?:随时|告诉我|让我知道)|祝(?:你|您)|谢谢|感谢|"
-    r"お役に立|ご不明|何か(?:他|ご)|ご質問|ありがとう|도움이 되|궁금한|더 (?:궁금|필요)|추가 질문|감사합니다|"
-    r"espero (?:que|ter|haber)|si (?:tienes|tiene|necesitas|necesita) |¿(?:hay|necesitas|quieres)|no dudes|gracias\b|buena suerte|"
-    r"j['’]espère|n['’]hésite[zs]|si (?:vous|tu) (?:avez|as|voulez|veux)|merci\b|bonne (?:chance|journée)|"
-    r"ich hoffe|lassen sie mich|lass mich wissen|wenn (?:sie|du) (?:noch |weitere )?(?:fragen|hilfe)|falls (?:sie|du)|viel (?:erfolg|glück)|"
-    r"spero (?:che|di)|se hai (?:altre|bisogno|domande)|fammi sapere|grazie\b|se (?:você )?(?:tiver|precisar)|me avise|obrigad[oa]\b|"
-    r"надеюсь|если (?:у вас|у тебя|вам|нужно)|дайте (?:мне )?знать|спасибо|удачи|आशा है|मुझे उम्मीद|यदि आपक|अगर आपक|धन्यवाद|"
-    r"آمل|إذا (?:كان|كانت) لديك|شكرا|ik hoop|laat (?:me|het)|mam nadzieję|jag hoppas|umarım|semoga|hy vọng",
-)
-_SENTENCE = re.compile(
-    rf"(?:^|(?<=[.!?)*\]}}$。！？」）%])\s{{1,3}}|(?<=[。！？」）])|(?<=[🀀-🫿])\s?)[*_(（\s]{{0,5}}(?:{'|'.join(_POLITE)})"
-)
+_SENTENCE_START = r"(?:^|(?<=[.!?)*\]}$。！？」）%])\s{1,3}|(?<=[。！？」）])|(?<=[🀀-🫿])\s?)[*_(（\s]{0,5}"
+_SENTENCE = re.compile(f"{_SENTENCE_START}(?:{'|'.join(pattern for pattern, _ in POLITE)})")
 _LIST_ITEM = re.compile(r"\s{0,9}(?:[-*•+]|\(?\d{1,2}[.)])\s")
 _MOST_LINES = 15
 _LONGEST_LINE = 1_000
@@ -140,15 +116,17 @@ def _next_problem(text: str, lowered: str, announcements: tuple[str, ...]) -> in
 
 def _first_answer_end(text: str, announcements: tuple[str, ...]) -> int | None:
     """Return the index after the first marked answer, None without one."""
-    first = first_announced(text, announcements)
-    spans = [[*boxes_of(text)][-1:], [*tags_of(text)][-1:], [first] if first else []]
-    return min((span.end for found in spans for span in found), default=None)
+    ends = [box.end for box in boxes_of(text)][-1:] + [tag.end for tag in tags_of(text)][-1:]
+    if first := first_announced(text, announcements):
+        ends.append(first.end)
+    return min(ends, default=None)
 
 
 def _last_answer_end(text: str, announcements: tuple[str, ...]) -> int:
     """Return the index after the last marked answer, 0 without one."""
-    spans = (boxes_of(text), tags_of(text), announced_answers(text, announcements))
-    return max((span.end for found in spans if (span := next(found, None))), default=0)
+    ends = [box.end for box in islice(boxes_of(text), 1)] + [tag.end for tag in islice(tags_of(text), 1)]
+    ends += [answer.end for answer in islice(announced_answers(text, announcements), 1)]
+    return max(ends, default=0)
 
 
 def _fence_end(text: str, lowered: str, announcements: tuple[str, ...]) -> int:
@@ -197,15 +175,17 @@ def _without_last_line(lowered: str, length: int) -> int:
         return len(lowered[:length].rstrip("`").rstrip())
     if _RULE.fullmatch(line):
         return len(lowered[:start].rstrip())
-    start = _list_start(lowered, start) if _LIST_ITEM.match(line) else start
-    polite = _SENTENCE.search(lowered[start:length])
-    if polite is None or (
-        start + polite.start() < length - len(line) and lowered[start:].split("\n", 1)[0][-1:] not in ":：?？"
-    ):
+    if _LIST_ITEM.match(line):
+        start = _list_start(lowered, start)
+        line = lowered[start:length].split("\n", 1)[0]
+        polite = _SENTENCE.match(line) if line.rstrip()[-1:] in (":", "：", "?", "？") else None
+    else:
+        polite = _SENTENCE.search(line)
+    if polite is None:
         return length
     before = lowered[max(0, start - _LONGEST_LINE) : start].rstrip()
-    if polite.start() == 0 and (not before or before[-1] in ":："):
-        return length  # nothing else is said, or this is the answer
+    if not polite.start() and (not before or before[-1] in ":："):
+        return length  # the line is all that is said, or the answer
     return len(lowered[: start + polite.start()].rstrip())
 
 

@@ -40,11 +40,13 @@ def marks_of(text: str, announcements: tuple[str, ...] = ANNOUNCEMENTS) -> Itera
     """
     tail = own_part(text, announcements)[-MAX_TAIL:]
     if box := boxed_answer(tail):
-        yield Mark("box", _unwrapped(box.text, announcements), _language_before(tail, box, announcements))
+        answer, language = _unwrapped(box.text, announcements)
+        yield Mark("box", answer, language or _language_before(tail, box, announcements))
     for tag in tags_of(tail):
-        yield Mark("tag", _unwrapped(tag.text, announcements), "en")
-    for answer in announced_answers(tail, announcements):
-        yield Mark(answer.kind, answer.text, answer.language)
+        answer, language = _unwrapped(tag.text, announcements)
+        yield Mark("tag", answer, language or "en")
+    for announced in announced_answers(tail, announcements):
+        yield Mark(announced.kind, announced.text, announced.language)
 
 
 def closed_part(text: str, announcements: tuple[str, ...] = ANNOUNCEMENTS) -> str | None:
@@ -92,28 +94,31 @@ def gold_answer(text: str) -> str:
     "answer is"; else the text itself.
     """
     if box := boxed_answer(text):
-        return _unwrapped(box.text, ANNOUNCEMENTS)
+        return _unwrapped(box.text, ANNOUNCEMENTS)[0]
     if tag := next((tag for tag in tags_of(text) if tag.closed), None):
-        return tag.text
+        return _unwrapped(tag.text, ANNOUNCEMENTS)[0]
     answer = next(announced_answers(text), None)
     return answer.text if answer else text.strip()
 
 
 _TEXT_COMMAND = re.compile(r"\A\s?\$?\s?\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mbox)\s?\{")
+_WORD = re.compile(r"[^\W\d_]")
 _FORMULA = re.compile(r"[\d\\=$]")
 
 
-def _unwrapped(content: str, announcements: tuple[str, ...]) -> str:
-    """Return the answer that the content of a box or tag announces, else the content.
+def _unwrapped(content: str, announcements: tuple[str, ...]) -> tuple[str, str | None]:
+    """Return the answer that the content of a box or tag announces, and its language; else the content and None.
 
     "\\text{The answer is 460}" is "460".
     """
+    if not _WORD.search(content):
+        return content, None
     plain = _TEXT_COMMAND.sub("", content)
     anchor = next(iter(anchors_of(plain, announcements)), None)
     if anchor is None or anchor.start > 30 or _FORMULA.search(plain, 0, anchor.start):
-        return content
+        return content, None
     answer = next(announced_answers(plain, announcements), None)
-    return answer.text.rstrip(" .。") if answer and answer.text else content
+    return (answer.text.rstrip(" .。"), answer.language) if answer and answer.text else (content, None)
 
 
 def _language_before(text: str, box: Span, announcements: tuple[str, ...]) -> str:

@@ -10,14 +10,37 @@ BUILT_IN = ("math", "choice", "text")
 """Kinds of answers that need no file."""
 
 ANNOUNCING_WORDS: dict[str, tuple[str, ...]] = {
-    "en": ("answer", "answers", "ans", "correct option", "correct choice", "right option", "best option"),
-    "zh": ("答案", "答", "回答", "故选…", "應選…", "应选…"),
+    "en": (
+        "answer",
+        "answers",
+        "ans",
+        "correct option",
+        "correct choice",
+        "right option",
+        "best option",
+        "right choice",
+        "best choice",
+    ),
+    "zh": (
+        "答案",
+        "答",
+        "回答",
+        "正确选项",
+        "正確選項",
+        "故选…",
+        "故選…",
+        "应选…",
+        "應選…",
+        "本题选…",
+        "所以选…",
+        "因此选…",
+    ),
     "ja": ("答え", "答", "回答", "正解"),
-    "es": ("respuesta", "respuestas"),
-    "fr": ("réponse", "réponses", "reponse"),
+    "es": ("respuesta", "respuestas", "rpta", "opción correcta"),
+    "fr": ("réponse", "réponses", "reponse", "option correcte"),
     "de": ("antwort", "antworten"),
-    "pt": ("resposta", "respostas"),
-    "it": ("risposta", "risposte"),
+    "pt": ("resposta", "respostas", "gabarito", "alternativa correta", "opção correta"),
+    "it": ("risposta", "risposte", "opzione corretta"),
     "ru": ("ответ", "ответы"),
     "ko": ("정답", "답변", "답안", "해답", "답"),
     "hi": ("उत्तर", "जवाब"),
@@ -42,7 +65,7 @@ ANNOUNCEMENTS: tuple[str, ...] = tuple(dict.fromkeys(word for words in ANNOUNCIN
 """The default of `AnswerSettings.announcements`."""
 
 Announcements = Annotated[
-    tuple[Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60)], ...],
+    tuple[Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"\w", max_length=60)], ...],
     # Left out of dumps while it is the default: the keys of runs from before this setting stay the same.
     Field(max_length=500, exclude_if=lambda words: words == ANNOUNCEMENTS),
 ]

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.answers.marks import anchored_line, closed_part, gold_answer, last_boxed, marks_of, own_part
+from stages.answers.polite import POLITE
 from stages.settings.answers import ANNOUNCEMENTS, ANNOUNCING_WORDS, AnswerConfig, AnswerSettings
 
 
@@ -59,6 +60,18 @@ ANNOUNCED = [
     ("answer => 42", "42"),
     ("The answer ≈ 3.14", "3.14"),
     ("The correct option is B.", "B"),
+    ("Your answer: 42", "42"),
+    ("The ans is 42", "42"),
+    ("Ans. 42", "42"),
+    ("Answer. 42", "42"),
+    ("Answer (B)", "(B)"),
+    ("Answer C.", "C"),
+    ("[Answer] 42", "42"),
+    ("| **Answer** | 42 |", "42"),
+    ("Answer\n======\n42", "42"),
+    ("$$\\text{Answer} = 42$$", "42"),
+    ("\\[ \\text{Answer: } 42 \\]", "42"),
+    ("The answer (see part b) is 5", "5"),
     ("Correct choice: B", "B"),
     ("Answer: I think it is C", "C"),
     ("The answer is probably C", "C"),
@@ -165,6 +178,13 @@ REMARKS = [
     ("La risposta è 42.\nQuesta risposta è corretta.", "42"),
     ("Ответ: 42.\nЭтот ответ равен результату шага 3.", "42"),
     ("정답은 42입니다.\n이 답은 3단계와 같습니다.", "42"),
+    ("Answer: 42\nExplanation: the answer is bigger than 5.", "42"),
+    ("The answer is 42.\nThe answer is at least 5.", "42"),
+    ("The answer is 42.\nThe answer is between 40 and 50.", "42"),
+    ("The answer is 42.\nI don't think the answer is 5.", "42"),
+    ("The answer is 42.\nIt is unlikely that the answer is 5.", "42"),
+    ("The answer is 42.\nYour answer must be 5 or more.", "42"),
+    ("Answer: B\nThe answer choices are A, B, C.", "B"),
     # A remark alone is no answer.
     ("I hope this answer is helpful!", None),
     ("The answer is correct.", None),
@@ -248,6 +268,10 @@ LANGUAGES = [
     ("故选：B", "zh", "B"),
     ("故选 B.", "zh", "B"),
     ("答：一共有42个苹果。", "zh", "一共有42个苹果"),
+    ("【答案】B", "zh", "B"),
+    ("本题选B。", "zh", "B"),
+    ("正确选项是：D", "zh", "D"),
+    ("故答案为：42", "zh", "42"),
     ("答案不是5", "zh", None),
     ("答案是5吗？", "zh", None),
     ("答えは４２です", "ja", "４２"),
@@ -255,6 +279,8 @@ LANGUAGES = [
     ("答え：42", "ja", "42"),
     ("正解はBです。", "ja", "B"),
     ("したがって、答えは 42 となります。", "ja", "42"),
+    ("答えは「東京」です。", "ja", "東京"),
+    ("【答え】42個", "ja", "42個"),
     ("答えは次の通りです：\n42", "ja", "42"),
     ("La respuesta es 42.", "es", "42"),
     ("Respuesta: B", "es", "B"),
@@ -267,6 +293,7 @@ LANGUAGES = [
     ("RÉPONSE\u00a0: B", "fr", "B"),
     ("La réponse est donc 42.", "fr", "42"),
     ("La bonne réponse est la lettre B.", "fr", "B"),
+    ("La réponse correcte est donc la réponse B.", "fr", "B"),
     ("La réponse finale est $x^2$.", "fr", "$x^2$"),
     ("La réponse à la question est 42", "fr", "42"),
     ("Antwort: B", "de", "B"),
@@ -278,6 +305,8 @@ LANGUAGES = [
     ("A resposta é 42.", "pt", "42"),
     ("Resposta: 3,5", "pt", "3,5"),
     ("A resposta correta é a B.", "pt", "B"),
+    ("A alternativa correta é a C.", "pt", "C"),
+    ("Gabarito: C", "pt", "C"),
     ("Resposta final: 42", "pt", "42"),
     ("La risposta è 42.", "it", "42"),
     ("Risposta: 3,5", "it", "3,5"),
@@ -312,6 +341,11 @@ LANGUAGES = [
     ("پاسخ: 42", "fa", "42"),
     ("התשובה היא 42.", "he", "42"),
     ("คำตอบคือ 42", "th", "42"),
+    ("คำตอบที่ถูกต้องคือ B", "th", "B"),
+    ("Rätt svar: B", "sv", "B"),
+    ("Die Antwort ist daher: 3,5", "de", "3,5"),
+    ("Antwort B", "de", "B"),
+    ("\\boxed{\\text{La respuesta es 3,5}}", "es", "3,5"),
     ("উত্তর: 42", "bn", "42"),
     ("సమాధానం: 42", "te", "42"),
     ("Jibu ni 42.", "sw", "42"),
@@ -405,6 +439,8 @@ BOXES = [
     ("<answer>The answer is 42.</answer>", "42"),
     ("<answer>\\boxed{42}</answer>", "42"),
     ("<answer>42", "42"),
+    ("<answer>42<answer>", "42"),
+    ("Answer: <answer>42</answer>", "42"),
     ("<answer></answer>The answer is 5", "5"),
     ("I put it into <answer></answer> tags: <answer>5</answer>", "5"),
     ("I shall use <answer> tags. The answer is 5", "5"),
@@ -503,6 +539,8 @@ ENDS = [
     # Lines that do
     ("If you have 5 apples and get 3, you have 8.", "If you have 5 apples and get 3, you have 8."),
     ("Add 5.\nIf you have more than 3, you get 8.", "Add 5.\nIf you have more than 3, you get 8."),
+    ("Ajoutons 3.\nSi vous avez 5 pommes, vous en aurez 8.", "Ajoutons 3.\nSi vous avez 5 pommes, vous en aurez 8."),
+    ("加3。\n如果你有5个苹果，一共有8个。", "加3。\n如果你有5个苹果，一共有8个。"),
     ("Thanks to symmetry, x = 5", "Thanks to symmetry, x = 5"),
     ("Start.\nThanks to symmetry, x = 5", "Start.\nThanks to symmetry, x = 5"),
     ("Happy to help! It is 42.", "Happy to help! It is 42."),
@@ -522,6 +560,12 @@ ENDS = [
 @pytest.mark.parametrize(("response", "own"), ENDS)
 def test_the_part_that_answers(response: str, own: str) -> None:
     assert own_part(response) == own
+
+
+@pytest.mark.parametrize("example", [example for _, example in POLITE])
+def test_polite_sentences_do_not_answer(example: str) -> None:
+    for response in (f"It is 42.\n{example}", f"It is 42. {example}", f"It is 42.\n\n---\n\n**{example}**\n"):
+        assert own_part(response) == "It is 42."
 
 
 CLOSED = [
@@ -611,8 +655,9 @@ def test_the_setting_leaves_keys_alone_while_it_is_the_default() -> None:
     assert "announcements" not in AnswerSettings().model_dump() and "announcements" not in AnswerConfig().model_dump()
     assert AnswerSettings(announcements=("result",)).model_dump()["announcements"] == ("result",)
     assert AnswerSettings(announcements=ANNOUNCEMENTS).model_dump() == AnswerSettings().model_dump()
-    with pytest.raises(ValueError, match="at least 1 character"):
-        AnswerSettings(announcements=(" ",))
+    for word in (" ", "…", ":"):
+        with pytest.raises(ValueError, match="should match pattern"):
+            AnswerSettings(announcements=(word,))
 
 
 def test_marks_for_kinds_of_a_users_own() -> None:
@@ -647,8 +692,9 @@ def test_gold_answers(reference: str, answer: str) -> None:
 
 
 PIECES = [
-    "\\boxed{", "}", "{", "$", "answer", " is", ":", "\n", " ", "**", "####", "5", "答案", "是", "<answer>", "</answer>", ".",
-    "Question:", "```", "---", "</s>", "Let me know", "hope", "İ", "and", ",", "Q:", "user", "- ", "1. ", "x", "_", '"', "?",
+    "\\boxed{", "}", "{", "$", "answer", " is", ":", "\n", " ", "**", "####", "5", "答案", "是",
+    "<answer>", "</answer>", ".", "Question:", "```", "---", "</s>", "Let me know", "hope", "İ", "and", ",", "Q:",
+    "user", "- ", "1. ", "x", "_", '"', "?",
 ]  # fmt: skip
 
 
@@ -656,7 +702,7 @@ PIECES = [
 def test_no_text_breaks_the_marks(pieces: list[str]) -> None:
     text = "".join(pieces)
     own = own_part(text)
-    assert text.startswith(own) and own_part(own) in (own, own_part(own_part(own)))
+    assert text.startswith(own) and own == own.rstrip()
     for mark in marks_of(text):
         assert mark.text == mark.text.strip()
     part = closed_part(text)
@@ -664,7 +710,14 @@ def test_no_text_breaks_the_marks(pieces: list[str]) -> None:
     assert isinstance(gold_answer(text), str)
 
 
-@pytest.mark.parametrize("piece", [*PIECES, *(piece + "\n" for piece in PIECES), "the answer to ", "answer is correct ", "answer (", "answer, a", "\n---\nnote", "\n- ", "\nquestion:", "answer\n", "answer:\n\n", "boxed{1} and \\", "\\boxed{1}, ", "<s></s>", "```\n", "\\boxed{answer is "])  # fmt: skip
+HOSTILE = [
+    "the answer to ", "answer is correct ", "answer (", "answer, a", "\n---\nnote", "\n- ", "\nquestion:",
+    "answer:\n\n", "boxed{1} and \\", "\\boxed{1}, ", "<s></s>", "```\n", "\\boxed{answer is ",
+    "if you have ", " the answer", "I hope. ",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", [*PIECES, *(piece + "\n" for piece in PIECES), *HOSTILE])
 def test_long_texts_of_marks_are_read_quickly(piece: str) -> None:
     text = piece * (300_000 // len(piece))
     began = time.process_time()
