@@ -16,12 +16,10 @@ name the file and an instance in it:
 """
 
 import importlib.util
-import re
-import unicodedata
 from pathlib import Path
 from typing import Literal
 
-from stages.answers.marks import MAX_TAIL, anchored_line, gold_answer, last_boxed
+from stages.answers.marks import gold_answer
 from stages.answers.readings import Reading
 from stages.settings.answers import BUILT_IN, AnswerConfig, AnswerSettings
 from storage.errors import InputError
@@ -30,8 +28,6 @@ from storage.fingerprint import digest_file
 AnswerStatus = Literal["ok", "no_answer", "unparsable", "timed_out", "too_large", "error"]
 """Status of a response's answer. Only an "ok" answer votes and earns; every response counts in the number of responses.
 "error": a custom kind raised an exception."""
-
-_STYLE = re.compile(r"\\(?:text(?:bf|it|rm)?|math(?:rm|bf)|mbox)(?![a-z])|[{}]")
 
 
 class AnswerKind:
@@ -47,7 +43,13 @@ class AnswerKind:
 
     def canonical(self, answer: str, question: str) -> str | None:
         """Return one form for all spellings of an answer; None if it is not an answer of this kind ("unparsable")."""
+        from stages.answers.text import normalised_text
+
         return normalised_text(answer) or None
+
+    def context(self, question: str, label: str) -> str:
+        """Return the text that `canonical` gets as the question when an answer is graded against a label."""
+        return question
 
     def same(self, left: str, right: str) -> bool | None:
         """Return whether two different canonical forms are the same answer; None: math-verify decides."""
@@ -66,40 +68,16 @@ class Raised(str):
     """Stands for the answer of a response if a custom kind raised an exception; the text names the exception."""
 
 
+class Ambiguous(str):
+    """Stands for an answer that can be read in several ways; its text names them."""
+
+
 def extract_answer(kind: AnswerKind, response: str, question: str) -> str | None:
     """Return the final answer of a response, or `Raised` if the kind raises: one response must not end a run."""
     try:
         return kind.extract(response, question)
     except Exception as error:
         return Raised(f"{type(error).__name__}: {error}")
-
-
-class TextAnswer(AnswerKind):
-    """Words, compared by normalised exact match. A box or "answer is" marks an answer; other text never votes."""
-
-    def __init__(self, *, boxed_only: bool = False) -> None:
-        self.boxed_only = boxed_only
-
-    def extract(self, response: str, question: str) -> str | None:
-        tail = response[-MAX_TAIL:]
-        boxed = last_boxed(tail)
-        return boxed if boxed or self.boxed_only else anchored_line(tail) or None
-
-
-def normalised_text(text: str) -> str:
-    """Return a text in one case and one Unicode form, with single spaces and no punctuation at either end.
-
-    Letters of all scripts stay. A single sign in front of a digit stays: -5 is not 5.
-    """
-    joined = " ".join(_STYLE.sub(" ", unicodedata.normalize("NFKC", text).casefold()).split())
-    start = next((i for i in range(len(joined)) if _counts(joined, i)), len(joined))
-    end = next((i for i in range(len(joined), start, -1) if joined[i - 1].isalnum()), start)
-    return joined[start:end]
-
-
-def _counts(text: str, index: int) -> bool:
-    """Return whether a character is a letter, a digit or the sign of a number."""
-    return text[index].isalnum() or (text[index] in "+-−" and text[index + 1 : index + 2].isdigit())
 
 
 def answer_config(settings: AnswerSettings) -> AnswerConfig:
@@ -128,6 +106,8 @@ def load_kind(config: AnswerConfig) -> AnswerKind:
 
 def _built_in(kind: str, boxed_only: bool) -> AnswerKind:
     if kind == "text":
+        from stages.answers.text import TextAnswer
+
         return TextAnswer(boxed_only=boxed_only)
     if kind == "choice":
         from stages.answers.choice import ChoiceAnswer

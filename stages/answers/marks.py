@@ -5,6 +5,9 @@ Model output may be hostile, so every search takes linear time, and the built-in
 """
 
 import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 MAX_TAIL = 4_000
 """Characters at the end of a response that are searched for an answer."""
@@ -63,3 +66,36 @@ def _closing_braces(text: str, start: int) -> dict[int, int]:
         elif match[0] == "}" and opened:
             closing[opened.pop()] = match.start()
     return closing
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A mark of an answer."""
+
+    kind: Literal["box", "tag", "hash", "announced"]
+    text: str
+    language: str = "en"
+
+
+_ANNOUNCED = re.compile(
+    r"####|\b(?:answer|antwort|réponse|respuesta)\W{0,3}(?:\s+(?:is|es|ist|est)\b)?\s*[:=：]"
+    r"|\b(?:answer|antwort|réponse|respuesta)\W{0,3}\s+(?:is|es|ist|est)\b|答案\s*[:：是]|答えは",
+    re.IGNORECASE,
+)
+
+
+def marks_of(text: str, announcements: Sequence[str] = ()) -> Iterator[Mark]:
+    """Yield the marks of an answer in the order in which they count."""
+    if boxed := last_boxed(text):
+        yield Mark("box", boxed)
+    for tag in re.findall(r"<answer>(.*?)</answer>", text, re.DOTALL)[::-1]:
+        yield Mark("tag", tag.strip())
+    for match in list(_ANNOUNCED.finditer(text))[::-1]:
+        line = text[match.end() :].strip().lstrip(":").split("\n", 1)[0]
+        if not re.match(r"(?:helpful|correct|the same)", line):
+            yield Mark("hash" if match[0] == "####" else "announced", line.lstrip("*").strip() if line.count("**") == 1 else line)
+
+
+def own_part(text: str) -> str:
+    """Return the part of a response that is its own."""
+    return text

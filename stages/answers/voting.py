@@ -259,13 +259,14 @@ def grade(rows: Sequence[AnswerToGrade], kind: AnswerKind, comparer: Comparer) -
     grades: list[GradeStatus] = []
     open_pairs: dict[tuple[str, str], list[int]] = {}
     for index, row in enumerate(rows):
-        form, status = _form(row.answer, row.question, kind)
+        context = kind.context(row.question, row.gold)
+        form, status = _form(row.answer, context, kind)
         if form is None or row.answer is None:
             assert status != "ok"
             grades.append(status)
             continue
         gold = kind.gold(row.gold, row.question)
-        gold_form = kind.canonical(gold, row.question) or gold
+        gold_form = kind.canonical(gold, context) or gold
         verdict = form == gold_form or _verdict(
             form, gold_form, kind.read(row.answer, form), kind.read(gold, gold_form), kind
         )

@@ -9,6 +9,9 @@ from stages.settings.base import Settings
 BUILT_IN = ("math", "choice", "text")
 """Kinds of answers that need no file."""
 
+ANNOUNCEMENTS = ("answer is", "answer")
+"""Words that announce an answer."""
+
 
 class AnswerSettings(Settings):
     """What counts as an answer to this run's questions."""

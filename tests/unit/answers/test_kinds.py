@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.answers.choice import ChoiceAnswer, listed_options
-from stages.answers.kinds import TextAnswer, answer_config, load_kind, normalised_text
+from stages.answers.kinds import answer_config, load_kind
+from stages.answers.text import TextAnswer, normalised_text
 from stages.answers.marks import anchored_line, last_boxed
 from stages.answers.math import MathAnswer
 from stages.settings.answers import AnswerConfig, AnswerSettings
