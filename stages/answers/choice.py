@@ -6,6 +6,7 @@ letter and text name different options, the answer is ambiguous.
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from stages.answers.choice_words import (
     CHOOSING,
@@ -17,14 +18,20 @@ from stages.answers.choice_words import (
     is_negated,
 )
 from stages.answers.kinds import Ambiguous, AnswerKind
-from stages.answers.letters import Letters, fused_letters, letters_at, plain_text, starts_with
+from stages.answers.letters import (
+    Letters,
+    fused_letters,
+    letters_at,
+    may_follow_stop,
+    plain_text,
+    starts_with,
+    text_after,
+)
 from stages.answers.marks import MAX_TAIL, Mark, gold_answer, marks_of, own_part
-from stages.answers.options import Options, listed_options, options_of
+from stages.answers.options import Options, options_of
 from stages.answers.readings import MAX_ANSWER
 from stages.answers.text import normalised_text
 from stages.settings.answers import ANNOUNCEMENTS
-
-__all__ = ["LETTERS", "ChoiceAnswer", "listed_options"]
 
 LETTERS = "ABCDEFGHIJ"
 """Letters that may be answers if the question lists no options."""
@@ -35,7 +42,6 @@ _LINE_LETTER = re.compile(r"\W{0,4}([A-Za-z])[.):、]")
 _MARKED = re.compile(r"(?:(?<=[\s,;])|\A)(?:(?i:option|choice)\s)?(?:\(([A-Za-z])\)(?!-?\w)|([A-Z])[.):](?=\s))")
 _LETTER_LAST = re.compile(r"\s?[,;:(–-]\s?(?:(?i:option|choice)\s)?\(?([A-Za-z])[).!]{0,3}\Z")
 _OPTION = re.compile(r"(?:(?<=[\s,;:(])|\A)(?:[(\[](?=[A-Za-z][)\]])|(?i:option|choice|letter)\s(?=[(\[]?[A-Z]\b))")
-_AFTER_LETTER = " .):,;-–—]\"'"
 
 
 class ChoiceAnswer(AnswerKind):
@@ -45,14 +51,14 @@ class ChoiceAnswer(AnswerKind):
     """
 
     def __init__(
-        self, *, boxed_only: bool = False, announcements: Sequence[str] = ANNOUNCEMENTS, several: bool = False
+        self, *, boxed_only: bool = False, announcements: tuple[str, ...] = ANNOUNCEMENTS, several: bool = False
     ) -> None:
         self.boxed_only = boxed_only
         self.announcements = announcements
         self.several = several
 
     def extract(self, response: str, question: str) -> str | None:
-        text = own_part(response[-MAX_TAIL:])
+        text = own_part(response, self.announcements)[-MAX_TAIL:]
         mark = next(marks_of(text, self.announcements), None)
         if self.boxed_only:
             return self._as_written(mark.text, question) if mark and mark.kind == "box" else None
@@ -70,7 +76,7 @@ class ChoiceAnswer(AnswerKind):
         The answer may name a letter, or be the text of exactly one option; else None is returned. If letter and text
         are those of different options, `Ambiguous` is returned.
         """
-        return _Reader(options_of(question), self.several).read(answer, announced=True)
+        return _read(answer, question, self.several)
 
     def gold(self, text: str, question: str) -> str:
         """Return the letter of the reference answer, or the reference itself if it has no letter of an option."""
@@ -98,6 +104,11 @@ class ChoiceAnswer(AnswerKind):
         return line if len(line) <= MAX_ANSWER and self.canonical(line, question) == form else form
 
 
+@lru_cache(maxsize=65_536)
+def _read(answer: str, question: str, several: bool) -> str | Ambiguous | None:
+    return _Reader(options_of(question), several).read(answer, announced=True)
+
+
 class _Reader:
     """Reads the letters that an answer names."""
 
@@ -112,31 +123,46 @@ class _Reader:
         `announced`: whether the text is known to be an answer. If not, it is a line that may be any prose.
         """
         text = plain_text(answer[:_MAX_TEXT])
-        by_text = self.options.matching(answer)
-        start = FILLERS.match(text).end()  # type: ignore[union-attr]
-        letters = letters_at(text, start, self.options.texts) or letters_at(text, 0, self.options.texts)
+        letters = self._letters_at_start(text)
         if letters and letters.is_all_of(text) and self.valid.issuperset(letters.letters):
-            return self._alone(letters, text, by_text)
+            return self._alone(letters, text, answer)
         if self.several and (fused := self._fused(text)):
             return Ambiguous(f"{' and '.join(fused)}, or the text of an option") if self._names(text) else _set(fused)
-        if by_text:
+        if by_text := self.options.matching(answer):
             return by_text[0] if len(by_text) == 1 else None
-        if not self.several and len(options_of(answer[:_MAX_TEXT]).texts) > 2:
-            return None  # the options are listed again
-        if letters and (announced or letters.is_marked or text[letters.end : letters.end + 1] in (".", ")", ":", ",")):
-            if is_negated(text, 0, letters.end):  # "B; A and C are wrong"
-                letters = letters_at(text.split(";", 1)[0], start, self.options.texts)
-            if letters and not is_negated(text, 0, letters.end):
-                return self._at_start(letters, text)
+        if self._lists_options(answer):
+            return None
+        if letters and is_negated(text, 0, letters.end):  # "B; A and C are wrong"
+            letters = self._letters_at_start(text.split(";", 1)[0])
+        if letters and not is_negated(text, 0, letters.end) and (announced or self._may_be_answer(letters, text)):
+            return self._at_start(letters, text)
         form = self._after_text(text) or self._in_sentence(text)
         return form or (self._marked(text) if announced else None)
 
-    def _alone(self, letters: Letters, text: str, by_text: list[str]) -> str | Ambiguous | None:
+    def _letters_at_start(self, text: str) -> Letters | None:
+        fillers = FILLERS.match(text)
+        after = letters_at(text, fillers.end(), self.options.texts) if fillers else None
+        return after or letters_at(text, 0, self.options.texts)
+
+    def _lists_options(self, answer: str) -> bool:
+        """Return whether a text lists the options again, which is no answer."""
+        return not self.several and len(options_of(answer[:_MAX_TEXT]).texts) > 2
+
+    def _may_be_answer(self, letters: Letters, text: str) -> bool:
+        """Return whether a line that starts with letters answers: "B) Lisinopril", not "A. Fleming"."""
+        if letters.is_marked or text[letters.end : letters.end + 1] in (")", ":", ","):
+            return True
+        return text[letters.end : letters.end + 1] == "." and may_follow_stop(text, letters, self.options.texts)
+
+    def _alone(self, letters: Letters, text: str, answer: str) -> str | Ambiguous | None:
         """Return what an answer of letters alone means. One letter is a letter, whatever texts the options have."""
-        if len(letters.letters) > 1 and len(by_text) == 1:  # an option "A and B"
+        is_single = len(letters.letters) == 1
+        if is_single and (letters.is_marked or letters.is_lower == self.options.lower_case):
+            return letters.letters[0]
+        by_text = self.options.matching(answer)
+        if not is_single and len(by_text) == 1:  # an option "A and B"
             return Ambiguous(f"{text}, or option {by_text[0]}, which has that text") if self.several else by_text[0]
-        other_case = letters.is_lower != self.options.lower_case and not letters.is_marked
-        if by_text and letters.letters[0] not in by_text and other_case and len(letters.letters) == 1:
+        if is_single and by_text and letters.letters[0] not in by_text:
             return Ambiguous(f"option {letters.letters[0]}, or option {by_text[0]}, which has the text {text}")
         return self._form(letters)
 
@@ -163,7 +189,7 @@ class _Reader:
         form = self._form(letters)
         if form is None or len(letters.letters) > 1:
             return form
-        letter, rest = letters.letters[0], text[letters.end :].lstrip(_AFTER_LETTER)
+        letter, rest = letters.letters[0], text_after(text, letters.end)
         by_text = self.options.matching(rest)
         if not by_text and not starts_with(rest, self.options.texts[letter] if self.options.texts else ""):
             first = re.split(r"[,.;:]", rest, maxsplit=1)[0]  # "B. Yes, because"
@@ -190,7 +216,7 @@ class _Reader:
             other = (match[1] or match[2]).upper()
             if other in chosen or other not in self.valid or is_negated(text, match.start(), match.end()):
                 continue
-            if starts_with(text[match.end() :].lstrip(_AFTER_LETTER), self.options.texts.get(other, "")):
+            if starts_with(text_after(text, match.end()), self.options.texts.get(other, "")):
                 chosen.append(other)
             elif self.several and not re.match(r"\s[a-z]", text[match.end() :]):  # not "E. coli"
                 return Ambiguous(f"option {letter} alone, or with option {other}")

@@ -2,9 +2,7 @@
 
 import re
 
-_BE = (
-    r"(?:'s|\s(?:is|are|was|must be|should be|would be|will be|can only be|has to be|seems to be|appears to be|remains))"
-)
+_BE = r"(?:'s|\s(?:is|are|was|remains|(?:must|should|would|will|can only|has to|seems to|appears to) be))"
 _SURELY = (
     r"(?:\s(?:clearly|definitely|probably|most likely|likely|therefore|thus|then|simply|indeed|actually|obviously|"
     r"certainly|still|hence|now|also|just|surely|really|best|only))"
@@ -38,8 +36,10 @@ _CHOOSING: tuple[tuple[str, str], ...] = (
      "La bonne réponse est la B."),
     (r"\b(?:ich wähle|ich entscheide mich für|(?:antwort|option|möglichkeit|lösung)\s(?:ist|lautet))\s",
      "Die richtige Option ist B."),
-    (r"\b(?:escolho|(?:resposta|opção|alternativa|letra)(?:\s(?:correta|certa))?\sé)\s", "A alternativa correta é a B."),
-    (r"\b(?:scelgo|(?:risposta|opzione|alternativa)(?:\s(?:corretta|giusta|esatta))?\sè)\s", "L'opzione corretta è la B."),
+    (r"\b(?:escolho|(?:resposta|opção|alternativa|letra)(?:\s(?:correta|certa))?\sé)\s",
+     "A alternativa correta é a B."),
+    (r"\b(?:scelgo|(?:risposta|opzione|alternativa)(?:\s(?:corretta|giusta|esatta))?\sè)\s",
+     "L'opzione corretta è la B."),
     (r"\b(?:выбираю|(?:ответ|вариант)(?:\sответа)?\s?(?:[-—:]\s)?)\s?", "Правильный вариант — B."),
     (r"(?:[故应應以此我]选择?|選び|选择|選擇|故選|應選|答案[是为為选選]|正确(?:选项|答案)[是为])\s?:?\s?", "故选B。"),
     (r"(?:答え|正解|回答|解答)は\s?", "正解はBです。"),
@@ -76,7 +76,7 @@ SENTENCE_LEADS = re.compile(
 )
 """What may stand before "B is correct": a start, not a noun as in "vitamin B is best"."""
 CONCLUDING = re.compile(
-    r"(?:\A|[.!?:;]\s)(?:so|therefore|thus|hence|consequently|conclusion|in conclusion|finally|donc|daher|quindi)[,:]?\s",
+    r"(?:\A|[.!?:;]\s)(?:so|therefore|thus|hence|consequently|(?:in )?conclusion|finally|donc|daher|quindi)[,:]?\s",
     re.IGNORECASE,
 )
 """What may stand before a letter that ends its sentence: "Therefore, B."."""

@@ -30,18 +30,25 @@ _JOINED = re.compile(
     re.IGNORECASE,
 )
 _CLOSING = re.compile(r"[\s.,:;!?)\]>\"'。]*")
+_BETWEEN = re.compile(r"[\s.):,;\]\"'。，、：]{0,8}(?:[-–—]\s{1,3})?")
 _FUSED = re.compile(r"[(\[]?([A-Z](?:\s?[A-Z]){1,25}|[a-z]{2,26})[)\]]?[.。]?")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 _MEANINGFUL = frozenset("+-=<>*^%°−–#'_")
 """Marks that make a letter part of something else: A+, B', C#."""
 _OTHER_SCRIPTS = re.compile(r"[\u0600-\u06ff\u0900-\u097f]")
 _CJK_FOLLOWING = frozenset("是が를을이가은는也的项項选選正对對吗で입번，。")
-_AFTER_A = frozenset("because since as is are remains which and but from or if when where porque weil perché потому".split())
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_AFTER_A = _words("because since as is are remains which and but from or if when where porque weil perché потому")
 """Words after an A that is no article."""
-_AFTER_OTHERS = _AFTER_A | frozenset(
+_AFTER_OTHERS = _AFTER_A | _words(
     "for was not so due given based by with in on at while according would seems must can correct right explanation "
     "reason reasoning rationale justification the this it that these therefore thus hence final only y e et und "
-    "ya pues parce puisque denn da poiché так to es est ist é está è то है".split()
+    "ya pues parce puisque denn da poiché так to es est ist é está è то है"
 )
 """Words after other letters: "C because", but not "C section" or "B cells"."""
 
@@ -103,7 +110,7 @@ def may_follow(text: str, end: int, letter: str, options: Mapping[str, str]) -> 
     """
     rest = text[end : end + 400]
     after = rest.lstrip()
-    if not after or (starts_with(after.lstrip(".):,;-–— "), options.get(letter.upper(), ""))):
+    if not after or (starts_with(text_after(text, end), options.get(letter.upper(), ""))):
         return True
     if letter.islower():
         return rest[0] in ".):,;!?]>\"'。，" and not _is_abbreviation(rest)
@@ -116,6 +123,20 @@ def may_follow(text: str, end: int, letter: str, options: Mapping[str, str]) -> 
     if rest[0] == ".":
         return not _is_abbreviation(rest) or _is_function_word(after.lstrip(". "), letter)
     return rest[0] in "/&" or (rest[0] not in _MEANINGFUL and not rest[0].isalnum())
+
+
+def text_after(text: str, end: int) -> str:
+    """Return what follows a letter that ends at `end`, without the marks and the dash between; "-5" keeps its sign."""
+    between = _BETWEEN.match(text, end)
+    return text[between.end() :] if between else text[end:]
+
+
+def may_follow_stop(text: str, letters: Letters, options: Mapping[str, str]) -> bool:
+    """Return whether the text after "B." explains an option or is its text: not "Fleming" after "A."."""
+    after, letter = text_after(text, letters.end), letters.letters[-1]
+    if not after or not options or starts_with(after, options.get(letter, "")):
+        return True
+    return _is_function_word(after, "B")
 
 
 def starts_with(text: str, option: str) -> bool:
@@ -148,7 +169,9 @@ _PLAIN = tuple(
         (r"\\(?:text|math)[a-z]{0,6}|\\(?:bf|rm|it|left|right|displaystyle)(?![a-z])", ""),  # \text{B}
         (r"\\[,;:! ]|~", " "),  # (B)\ 5
         (r"\\[()\[\]]", ""),  # \(B\)
-        (r"\\?[{}]|[$*`]|__", ""),  # \{B\}, $B$, **B**
+        (r"(?<!\\)\$(?=[^\s$])([^$]{0,200})(?<!\s)\$(?!\d)", r"\1"),  # $B$
+        (r"\\?\$(?!\d)|\\(?=\$)", ""),  # \$5
+        (r"\\?[{}]|[*`]|__", ""),  # \{B\}, **B**
         ("[‘’‛ʼ]", "'"),
         ("[“”„«»「」]", '"'),
         (r"\s+", " "),

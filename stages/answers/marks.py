@@ -5,7 +5,7 @@ Model output may be hostile, so every search takes linear time, and the built-in
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -84,7 +84,7 @@ _ANNOUNCED = re.compile(
 )
 
 
-def marks_of(text: str, announcements: Sequence[str] = ()) -> Iterator[Mark]:
+def marks_of(text: str, announcements: tuple[str, ...] = ()) -> Iterator[Mark]:
     """Yield the marks of an answer in the order in which they count."""
     if boxed := last_boxed(text):
         yield Mark("box", boxed)
@@ -93,9 +93,12 @@ def marks_of(text: str, announcements: Sequence[str] = ()) -> Iterator[Mark]:
     for match in list(_ANNOUNCED.finditer(text))[::-1]:
         line = text[match.end() :].strip().lstrip(":").split("\n", 1)[0]
         if not re.match(r"(?:helpful|correct|the same)", line):
-            yield Mark("hash" if match[0] == "####" else "announced", line.lstrip("*").strip() if line.count("**") == 1 else line)
+            yield Mark(
+                "hash" if match[0] == "####" else "announced",
+                line.lstrip("*").strip() if line.count("**") == 1 else line,
+            )
 
 
-def own_part(text: str) -> str:
+def own_part(text: str, announcements: tuple[str, ...] = ()) -> str:
     """Return the part of a response that is its own."""
     return text

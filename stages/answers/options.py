@@ -6,9 +6,10 @@ letters have to follow each other from A in one style. Of several such lists the
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 from stages.answers.text import normalised_text
@@ -34,14 +35,36 @@ _LETTER_IN_FORMULA = re.compile(r"\$\s?[(\[]?A[)\].:]")
 _CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3"
 _MARK = re.compile(
     rf"(?:(?<=[\s$|。，；：？！）】])|(?<=[{_CJK}]))(?:(?:Option|Choice)[^\S\n]{{1,2}})?"
-    r"(?:\(\s?([A-Za-z])\s?\)|\[([A-Za-z])\]|([A-Za-z])(?:([.)、\t])|[^\S\n]?(:)|[^\S\n]([-–—])[^\S\n]))"
-    r"(?!-\w|[A-Za-z]\.)\s*(?::\s*)?(?=\S)"
+    r"(?:\(\s?([A-Za-z])\s?\)(?!-\w)|\[([A-Za-z])\](?!-\w)"  # not (E)-2-butene
+    r"|([A-Za-z])(?:(\.(?![A-Za-z]\.)|[)、\t])|[^\S\n]?(:)|[^\S\n]([-–—])[^\S\n]))"  # not U.S.
+    r"\s*(?::\s*)?(?=\S)"
 )
 _LINE_START = re.compile(r"\n[^\S\n]*(?:[-*•>·][^\S\n]*)?\Z")
-_NAMED_BEFORE = re.compile(r"\b(?:both|either|neither|nor|than|options?|choices?|statements?|through)\s*\Z", re.IGNORECASE)
-_NAMED_BETWEEN = frozenset(", ; / & and or nor to through und oder et ou 和 与 及 或 と と、".split()) | {
-    ", and", ", or", "and/or", "and option", "or option",
-}  # fmt: skip
+_NAMED_BEFORE = re.compile(
+    r"\b(?:both|either|neither|nor|than|options?|choices?|statements?|through)\s*\Z", re.IGNORECASE
+)
+_NAMED_BETWEEN = frozenset(
+    (
+        *(
+            ",",
+            ";",
+            "/",
+            "&",
+            "and",
+            "or",
+            "nor",
+            "to",
+            "through",
+            ", and",
+            ", or",
+            "and/or",
+            "and option",
+            "or option",
+        ),
+        *("und", "oder", "et", "ou", "和", "与", "及", "或", "と", "と、"),
+    )
+)
+"""Texts between two letters that are only named."""
 _JOINING = ("and", "or", "und", "oder", "et", "ou")
 """Words between options, which belong to neither."""
 _PREFIX_CHARACTERS = 24
@@ -57,24 +80,31 @@ class Options:
     lower_case: bool = False
     """Whether the question writes the letters in lower case."""
 
+    forms: tuple[dict[str, list[str]], ...] = ()
+    """Form of a text -> letters of the options of that form, for each of `_FORMS`."""
+
     def matching(self, answer: str) -> list[str]:
         """Return the letters of the options that have the text of an answer.
 
-        Exact texts count; if there are none, texts that differ in spaces, articles, or currency, % and ° signs that the
-        answer leaves out.
+        Exact texts count; if there are none, texts that differ in spaces and articles; if there are none, texts that
+        differ in a currency, % or ° sign that the answer leaves out.
         """
+        if not self.texts:
+            return []
         text = normalised_text(answer)
-        for form in (str, _without_spaces, _without_signs):
-            letters = [letter for letter, option in self.texts.items() if text and option and form(option) == form(text)]
-            if letters or (form is _without_spaces and _without_signs(text) != _without_spaces(text)):
-                return letters
+        for form_of, letters_of in zip(_FORMS, self.forms, strict=True):
+            form = form_of(text)
+            if form_of is _without_signs and form != _without_spaces(text):
+                break  # the answer has a sign
+            if form in letters_of:
+                return letters_of[form]
         return []
 
 
 class _Mark(NamedTuple):
     """A letter that may stand before an option."""
 
-    index: int
+    number: int
     """0 for A."""
     style: str
     """Bracket or mark after the letter, and its case."""
@@ -104,7 +134,7 @@ class _Link(NamedTuple):
 
     @property
     def worth(self) -> int:
-        return self.mark.index + 1 - 2 * self.doubts
+        return self.mark.number + 1 - 2 * self.doubts
 
 
 def listed_options(question: str) -> dict[str, str]:
@@ -127,8 +157,8 @@ def options_of(question: str) -> Options:
     if not lists:
         return Options()
     marks = _decisive(lists)
-    texts = {chr(ord("A") + mark.index): option for mark, option in zip(marks, _texts(text, marks), strict=True)}
-    return Options(texts, marks[0].style.endswith("lower"))
+    texts = {chr(ord("A") + mark.number): option for mark, option in zip(marks, _texts(text, marks), strict=True)}
+    return Options(texts, marks[0].style.endswith("lower"), tuple(_letters_of(texts, form_of) for form_of in _FORMS))
 
 
 def _plain(question: str) -> str:
@@ -143,7 +173,7 @@ def _marks(text: str) -> Iterable[_Mark]:
     """Return all letters that may stand before an option, in the order of the text."""
     matches = list(_MARK.finditer(text))
     named = [_is_named(text, match) for match in matches]
-    for i, (left, right) in enumerate(zip(matches, matches[1:], strict=False)):
+    for i, (left, right) in enumerate(pairwise(matches)):
         between = text[left.end() : right.start()] if right.start() - left.end() < _PREFIX_CHARACTERS else "…"
         if between.strip().casefold() in _NAMED_BETWEEN:
             named[i] = named[i + 1] = True
@@ -156,7 +186,7 @@ def _marks(text: str) -> Iterable[_Mark]:
         if is_word and not starts_line:
             continue  # "where a: mass, b: length"
         yield _Mark(
-            index=ord(letter.upper()) - ord("A"),
+            number=ord(letter.upper()) - ord("A"),
             style=style + (" lower" if letter.islower() else ""),
             start=match.start(),
             end=match.end(),
@@ -180,7 +210,7 @@ def _list_of(text: str, marks: Sequence[_Mark]) -> list[_Mark]:
     """
     line_marks = [mark for mark in marks if mark.starts_line]
     by_lines = _longest(text, line_marks)
-    if by_lines and not any(mark.index >= len(by_lines) for mark in line_marks):
+    if by_lines and not any(mark.number >= len(by_lines) for mark in line_marks):
         return by_lines
     return _longest(text, marks)
 
@@ -193,21 +223,23 @@ def _longest(text: str, marks: Sequence[_Mark]) -> list[_Mark]:
     """
     ends: dict[int, _Link] = {}
     for mark in marks:
-        before = ends.get(mark.index - 1)
-        if mark.index and before is None:
+        before = ends.get(mark.number - 1)
+        if mark.number and before is None:
             continue
         doubts = int(mark.is_named)
         if before is not None:
             gap = text[before.mark.end : mark.start] if mark.start - before.mark.end < 3 else "…"
             doubts += before.doubts + (not gap.strip())
-        link, rival = _Link(mark, before, doubts), ends.get(mark.index)
+        link, rival = _Link(mark, before, doubts), ends.get(mark.number)
         if (
             rival is None
             or doubts < rival.doubts
             or (doubts == rival.doubts and (before is None or rival.before is not before))
         ):
-            ends[mark.index] = link
-    best = max((link for link in ends.values() if link.before), key=lambda link: (link.worth, link.mark.index), default=None)
+            ends[mark.number] = link
+    best = max(
+        (link for link in ends.values() if link.before), key=lambda link: (link.worth, link.mark.number), default=None
+    )
     return best.marks() if best and best.worth > 1 else []
 
 
@@ -244,9 +276,24 @@ def _without_joining(option: str) -> str:
     return words[0].rstrip(" ,;/") if len(words) == 2 and words[1].casefold() in _JOINING else text
 
 
+def _letters_of(texts: dict[str, str], form_of: Callable[[str], str]) -> dict[str, list[str]]:
+    letters: dict[str, list[str]] = {}
+    for letter, text in texts.items():
+        if text:
+            letters.setdefault(form_of(text), []).append(letter)
+    return letters
+
+
+_LOOSE = re.compile(r"^(?:the|an?) (?=\w{3})|(?<=\d),(?=\d{3}(?!\d))|\s")
+_SIGNS = re.compile(r"^[$€£¥₹]|[%°]$")
+
+
 def _without_spaces(text: str) -> str:
-    return re.sub(r"^(?:the|an?) (?=\w{3})|(?<=\d),(?=\d{3}(?!\d))|\s", "", text)
+    return _LOOSE.sub("", text)
 
 
 def _without_signs(text: str) -> str:
-    return re.sub(r"^[$€£¥₹]|[%°]$", "", _without_spaces(text))
+    return _SIGNS.sub("", _without_spaces(text))
+
+
+_FORMS: tuple[Callable[[str], str], ...] = (str, _without_spaces, _without_signs)

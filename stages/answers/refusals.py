@@ -16,7 +16,7 @@ _TELL = (
 )
 _BE_FOUND = r"be (?:determined|answered|known|inferred|identified|found|established|decided|concluded)"
 
-# Each rule: what declines, as the start of a text, and an example. The group holds the words that a question has to hold.
+# Each rule: the start of a text that declines, and an example. The group holds the words that a question has to hold.
 _STARTS: tuple[tuple[str, str], ...] = (
     (r"((?:i'm |i am |we are |we're )?(?:very |so |deeply )?sorry)", "I'm sorry, I can't help with that."),
     (r"(i apologi[sz]e|my apologies|unfortunately)", "I apologise, but I do not know."),
@@ -28,8 +28,8 @@ _STARTS: tuple[tuple[str, str], ...] = (
     (rf"({_CANNOT} {_TELL})", "cannot answer"),
     (r"((?:unable|not able) to (?:\w+ )?" + _TELL + ")", "Unable to determine the diagnosis"),
     (
-        r"(?:i|we) (?:really |simply |just |honestly )?(do not (?:know|understand|have (?:enough|sufficient|access|any|the))"
-        r"|have no (?:idea|answer|comment|information|opinion))",
+        r"(?:i|we) (?:really |simply |just |honestly )?(do not (?:know|understand|have (?:enough|sufficient|access|any|"
+        r"the))|have no (?:idea|answer|comment|information|opinion))",
         "I don't know.",
     ),
     (r"(i'?m not (?:sure|certain)|i am not (?:sure|certain))", "I am not sure."),
@@ -47,7 +47,8 @@ _STARTS: tuple[tuple[str, str], ...] = (
     (r"((?:я )?не (?:знаю|могу (?:ответить|помочь|определить|сказать))|извините|к сожалению)", "Я не знаю."),
     (r"((?:我|我们)?(?:不知道|不清楚|无法(?:回答|确定|判断|提供)|無法(?:回答|確定|判斷)|不能回答)|抱歉|对不起|很抱歉)",
      "我不知道。"),
-    (r"((?:分|わ)かりません|分からない|わからない|知りません|(?:回答|判断)できません|答えられません|申し訳)", "わかりません。"),
+    (r"((?:分|わ)かりません|分からない|わからない|知りません|(?:回答|判断)できません|答えられません|申し訳)",
+     "わかりません。"),
     (r"(모르겠|(?:잘 )?모릅니다|알 수 없|(?:답|대답|답변)할 수 없|죄송)", "모르겠습니다."),
     (r"(لا أعرف|لا أعلم|لا أستطيع|لا يمكنني|آسف)", "لا أعرف"),
     (r"(मुझे (?:नहीं पता|पता नहीं|नहीं मालूम)|(?:मैं )?नहीं जानता|पता नहीं|क्षमा करें)", "मुझे नहीं पता"),

@@ -21,12 +21,12 @@ class TextAnswer(AnswerKind):
     A refusal ("I cannot answer") is no answer, unless the question or the label holds its words.
     """
 
-    def __init__(self, *, boxed_only: bool = False, announcements: Sequence[str] = ANNOUNCEMENTS) -> None:
+    def __init__(self, *, boxed_only: bool = False, announcements: tuple[str, ...] = ANNOUNCEMENTS) -> None:
         self.boxed_only = boxed_only
         self.announcements = announcements
 
     def extract(self, response: str, question: str) -> str | None:
-        text = without_declined(own_part(response[-MAX_TAIL:]))
+        text = without_declined(own_part(response, self.announcements)[-MAX_TAIL:])
         mark = next(marks_of(text, self.announcements), None)
         if mark is None or (self.boxed_only and mark.kind != "box"):
             return None
@@ -50,11 +50,13 @@ _BEFORE_UNICODE: tuple[tuple[str, str, str, str], ...] = (
     (r"—+$|^—+", "", "Paris—", "paris"),
 )
 _AFTER_UNICODE: tuple[tuple[str, str, str, str], ...] = (
+    (r"`([^`]{1,400})`", r"\1", "`O‘Brien`", "o'brien"),
     ("[‘’‛ʼʻ′`´]", "'", "O’Brien", "o'brien"),
     ("[“”„‟″«»「」『』]", '"', "„Paris“", "paris"),
     ("[‐‑‒–—―−﹣]", "-", "–5", "-5"),
     ("⁄", "/", "½", "1/2"),
     ("[。．]", ".", "北京。", "北京"),
+    (r"\s+", " ", "habeas  corpus", "habeas corpus"),
     # LaTeX
     (r"\\(?:text(?:bf|it|rm|sf|tt|normal)?|math(?:rm|bf|it|sf)|mbox|operatorname|displaystyle|left|right)(?![a-z])", "",
      r"\text{Habeas corpus}", "habeas corpus"),
@@ -98,7 +100,7 @@ def _compiled(rules: Sequence[tuple[str, str, str, str]]) -> tuple[tuple[re.Patt
 
 
 _BEFORE, _AFTER = _compiled(_BEFORE_UNICODE), _compiled(_AFTER_UNICODE)
-_MEGA = re.compile(r"(?<=\d)(\s?)M(?=(?:W|V|J|N|g|Hz|Pa|eV|Bq|Ω)(?![^\W_]))")
+_MEGA = re.compile(r"(?<=\d)\s{0,4}M(?=(?:W|V|J|N|g|Hz|Pa|eV|Bq|Ω)(?![^\W_]))")
 _LEADING = frozenset(".,;:?¡¿…、·•_`\\")
 _TRAILING = frozenset(".,;:?…、·•_`\\।॥؟،؛۔")
 _UNPAIRED = frozenset('"|')
@@ -119,7 +121,7 @@ def normalised_text(text: str) -> str:
     for pattern, replacement in _BEFORE:
         text = pattern.sub(replacement, text)
     text = unicodedata.normalize("NFKC", text)
-    text = unicodedata.normalize("NFKC", _MEGA.sub(r"\1mega-", text).casefold())
+    text = unicodedata.normalize("NFKC", _MEGA.sub(" mega-", text).casefold())
     for pattern, replacement in _AFTER:
         text = pattern.sub(replacement, text)
     return _without_ends(text.strip())
@@ -193,15 +195,21 @@ _BOLD_START = re.compile(r"\s*(\*\*|__)(?=[^\s*_])([^*_\n]{1,300})\1\s*(?=$|[.,;
 _STOP = re.compile(r"([.!?。！？؟।]+)[\"'”’)\]*_]{0,3}(\s+|$)?")
 _WORD_BEFORE = re.compile(r"(?<![^\W_])[^\W\d_]{1,6}(?:\.[^\W\d_]{1,3}){0,4}\Z")
 _WORD_AFTER = re.compile(r"[\"'“‘(*_]{0,3}([^\W_]+)")
-_ABBREVIATIONS = frozenset(
-    "st dr mr mrs ms prof jr sr mt ft vs co inc ltd corp etc cf fig art sec al gen col sgt capt lt maj rev hon pres gov "
-    "sen rep op vol ed nr ca approx ave blvd dept univ est no nos pp spp sp var subsp bros messrs mme mlle sra srta dra "
-    "ing ph".split()
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_ABBREVIATIONS = _words(
+    "st dr mr mrs ms prof jr sr mt ft vs co inc ltd corp etc cf fig art sec al gen col sgt capt lt maj rev hon pres "
+    "gov sen rep op vol ed nr ca approx ave blvd dept univ est no nos pp spp sp var subsp bros messrs mme mlle sra "
+    "srta dra ing ph"
 )
-_SENTENCE_STARTS = frozenset(
-    "the this that these those it its i i'm we he she they you my his her their hope let because therefore so thus hence "
-    "as since however but and in if for to note please thank thanks feel is answer explanation here there while also "
-    "although of with by an when what which who not no yes our".split()
+_SENTENCE_STARTS = _words(
+    "the this that these those it its i i'm we he she they you my his her their hope let because therefore so thus "
+    "hence as since however but and in if for to note please thank thanks feel is answer explanation here there while "
+    "also although of with by an when what which who not no yes our"
 )
 
 

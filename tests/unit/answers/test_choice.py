@@ -189,6 +189,10 @@ LAST_LINES = [
     ("I choose B or C.", None),
     ("I choose B, and it is C.", AMBIGUOUS),
     ("This is a B cell.", None),
+    ("A. Fleming discovered it.", None),
+    ("C. Bernard described the cough.", None),
+    ("B. It inhibits the enzyme.", "B"),
+    ("D) because of its side effects", "D"),
     ("The best treatment is C-section.", None),
     ("A. Amlodipine\nB. Lisinopril\nC. Metoprolol\nD. Hydrochlorothiazide", None),  # listed again
     ("(A) Amlodipine (B) Lisinopril (C) Metoprolol (D) Hydrochlorothiazide", None),

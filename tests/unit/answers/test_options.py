@@ -41,7 +41,8 @@ LISTS: list[tuple[str, dict[str, str]]] = [
     ("Which?\nA\targon\nB\tneon", {"A": "argon", "B": "neon"}),
     ("Which?\nOption A: argon\nOption B: neon", {"A": "argon", "B": "neon"}),
     ("Which? Option A: argon Option B: neon", {"A": "argon", "B": "neon"}),
-    ("Find $x$. $\\textbf{(A)}\\ 12 \\qquad \\textbf{(B)}\\ 14\\qquad\\textbf{(C)}\\ 16$", {"A": "12", "B": "14", "C": "16"}),
+    ("Find $x$. $\\textbf{(A)}\\ 12 \\qquad \\textbf{(B)}\\ 14\\qquad\\textbf{(C)}\\ 16$",
+     {"A": "12", "B": "14", "C": "16"}),
     ("Find it.\n\\text{(A)} 12\n\\text{(B)} 14", {"A": "12", "B": "14"}),
     ("Which? A)21 B)21.5 C)22", {"A": "21", "B": "21.5", "C": "22"}),
     ("Answer Choices: (A) argon (B) neon", {"A": "argon", "B": "neon"}),
@@ -119,5 +120,11 @@ def test_the_case_of_letters_is_known() -> None:
 def test_questions_of_many_letters_are_read_quickly() -> None:
     rng = random.Random(0)
     pieces = ["(A) ", "(B) ", "A. ", "B. ", "\n", " " * 50, "and ", "**", "$", "（A）", "a) ", "text"]
-    for text in ["(A) " * 50_000, "A. B. " * 30_000, " " * 200_000, "\n" * 200_000, "".join(rng.choices(pieces, k=50_000))]:
+    for text in [
+        "(A) " * 50_000,
+        "A. B. " * 30_000,
+        " " * 200_000,
+        "\n" * 200_000,
+        "".join(rng.choices(pieces, k=50_000)),
+    ]:
         listed_options(text)

@@ -320,7 +320,12 @@ def test_words_of_the_question_are_an_answer(response: str, question: str, form:
 def test_a_refusal_is_right_if_the_label_says_so() -> None:
     rows = [
         AnswerToGrade(question="Who wrote it?", answer=answer, gold=gold)
-        for answer, gold in [("unknown", "Unknown."), ("unknown", "Homer"), ("Homer", "unknown"), ("I don't know", "Homer")]
+        for answer, gold in [
+            ("unknown", "Unknown."),
+            ("unknown", "Homer"),
+            ("Homer", "unknown"),
+            ("I don't know", "Homer"),
+        ]
     ]
     assert grade(rows, TextAnswer(), Table()) == ["correct", "unparsable", "wrong", "unparsable"]
 
