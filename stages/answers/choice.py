@@ -7,6 +7,7 @@ letter and text name different options, the answer is ambiguous.
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import islice
 
 from stages.answers.choice_words import (
     CHOOSING,
@@ -38,6 +39,8 @@ LETTERS = "ABCDEFGHIJ"
 
 _MAX_TEXT = 2_000
 """Characters of an answer that are read."""
+_MAX_LEADS = 100
+"""Places of a text where a sentence may choose an option; later ones are not read."""
 _LINE_LETTER = re.compile(r"\W{0,4}([A-Za-z])[.):、]")
 _MARKED = re.compile(r"(?:(?<=[\s,;])|\A)(?:(?i:option|choice)\s)?(?:\(([A-Za-z])\)(?!-?\w)|([A-Z])[.):](?=\s))")
 _LETTER_LAST = re.compile(r"\s?[,;:(–-]\s?(?:(?i:option|choice)\s)?\(?([A-Za-z])[).!]{0,3}\Z")
@@ -190,7 +193,10 @@ class _Reader:
         if form is None or len(letters.letters) > 1:
             return form
         letter, rest = letters.letters[0], text_after(text, letters.end)
+        other = letters_at(rest, 0, self.options.texts)
         by_text = self.options.matching(rest)
+        if other and other.is_all_of(rest) and letter not in (*by_text, *other.letters):  # "A: B"
+            return Ambiguous(f"option {letter}, or option {other.letters[0]}")
         if not by_text and not starts_with(rest, self.options.texts[letter] if self.options.texts else ""):
             first = re.split(r"[,.;:]", rest, maxsplit=1)[0]  # "B. Yes, because"
             by_text = self.options.matching(first) or [
@@ -227,19 +233,20 @@ class _Reader:
     def _in_sentence(self, text: str) -> str | Ambiguous | None:
         """Return the letters that a sentence chooses: "I choose B", "(B) is correct", "Therefore, B."."""
         forms = {self._form(letters) for letters in self._chosen(text)}
+        forms = forms - {None} or forms  # "It is B or C. I choose B."
         if len(forms) > 1:
-            return Ambiguous("options " + " and ".join(sorted(form or "?" for form in forms)))
+            return Ambiguous("options " + " and ".join(sorted(form or "" for form in forms)))
         return forms.pop() if forms else None
 
     def _chosen(self, text: str) -> Iterator[Letters]:
         for pattern in CHOOSING:
-            for lead in pattern.finditer(text):
+            for lead in islice(pattern.finditer(text), _MAX_LEADS):
                 if (letters := self._after(text, lead.end())) and not is_negated(text, lead.end(), letters.end):
                     yield letters
-        for lead in SENTENCE_LEADS.finditer(text):
+        for lead in islice(SENTENCE_LEADS.finditer(text), _MAX_LEADS):
             if (letters := self._after(text, lead.end())) and is_correct_after(text, letters.end):
                 yield letters
-        for lead in CONCLUDING.finditer(text):
+        for lead in islice(CONCLUDING.finditer(text), _MAX_LEADS):
             if (letters := self._after(text, lead.end())) and SENTENCE_END.match(text, letters.end):
                 yield letters
 

@@ -9,7 +9,7 @@ _SURELY = (
 )
 
 FILLERS = re.compile(
-    r"(?:(?:[Tt]he|[Ll]a|[Ee]l|[Ll]e|[Dd]ie|[Dd]er|[Dd]as|a|o|il|both|[Ee]ither|that|it|it's|is|é|è|es|correct|right|best|"
+    r"[择擇]?\s?(?:(?:[Tt]he|[Ll]a|[Ee]l|[Ll]e|[Dd]ie|[Dd]er|[Dd]as|a|o|il|both|[Ee]ither|that|it|it's|is|é|è|es|correct|right|best|"
     r"clearly|definitely|probably|most likely|likely|therefore|thus|simply|indeed|actually|correcta|correcte|one)"
     r":?\s|:\s?){0,4}"
 )
@@ -28,13 +28,14 @@ _CHOOSING: tuple[tuple[str, str], ...] = (
         "The correct option is B.",
     ),
     (rf"\b(?:it|this|that){_BE}{_SURELY}{{0,2}}\s", "I think it is B"),
+    (r"\b(?:choice|option|selection|selected|pick|response|solution|conclusion)\s?[:=]\s?", "Selected option: B"),
     (r"\b(?:leaves|left with)(?:\sus)?(?:\s(?:with|only))?\s", "That leaves B."),
     (r"\A\W{0,3}(?:so|therefore|thus|hence|finally)?,?\s?(?:choose|pick|select|mark|circle|tick)\s", "Choose B."),
     (r"\b(?:elijo|escojo|selecciono|(?:respuesta|opción|alternativa)(?:\scorrecta)?\s(?:es|sería))\s",
      "La opción correcta es la B."),
     (r"\b(?:je choisis|(?:réponse|option|proposition|lettre)(?:\s(?:correcte|exacte|juste))?\sest)\s",
      "La bonne réponse est la B."),
-    (r"\b(?:ich wähle|ich entscheide mich für|(?:antwort|option|möglichkeit|lösung)\s(?:ist|lautet))\s",
+    (r"\b(?:ich wähle|ich entscheide mich für|(?:antwort|option|möglichkeit|lösung)\s(?:ist|lautet)|richtig ist)\s",
      "Die richtige Option ist B."),
     (r"\b(?:escolho|(?:resposta|opção|alternativa|letra)(?:\s(?:correta|certa))?\sé)\s",
      "A alternativa correta é a B."),
@@ -42,7 +43,7 @@ _CHOOSING: tuple[tuple[str, str], ...] = (
      "L'opzione corretta è la B."),
     (r"\b(?:выбираю|(?:ответ|вариант)(?:\sответа)?\s?(?:[-—:]\s)?)\s?", "Правильный вариант — B."),
     (r"(?:[故应應以此我]选择?|選び|选择|選擇|故選|應選|答案[是为為选選]|正确(?:选项|答案)[是为])\s?:?\s?", "故选B。"),
-    (r"(?:答え|正解|回答|解答)は\s?", "正解はBです。"),
+    (r"(?:答え|正解|回答|解答)(?:は|\s?:)\s?", "正解はBです。"),
     (r"(?:정답|답)은\s?", "정답은 B입니다."),
     (r"(?:उत्तर|विकल्प)\s", "सही उत्तर B है"),
     (r"(?:الإجابة|الجواب|الخيار)(?:\sالصحيحة?)?(?:\sه[يو])?\s", "الإجابة الصحيحة هي B"),

@@ -30,7 +30,7 @@ class TextAnswer(AnswerKind):
         mark = next(marks_of(text, self.announcements), None)
         if mark is None or (self.boxed_only and mark.kind != "box"):
             return None
-        return (announced_words(mark.text) if mark.kind == "announced" else mark.text) or None
+        return (announced_words(mark.text, text) if mark.kind == "announced" else mark.text) or None
 
     def canonical(self, answer: str, question: str) -> str | None:
         form = normalised_text(answer)
@@ -191,7 +191,8 @@ def _is_wrapped(text: str) -> bool:
     return opening not in inner and closing not in inner
 
 
-_BOLD_START = re.compile(r"\s*(\*\*|__)(?=[^\s*_])([^*_\n]{1,300})\1\s*(?=$|[.,;:!?(\[–—-])")
+_BOLD = re.compile(r"\*\*\s?([^*\n]{1,300}?)[\s.:]?\*\*")
+_AFTER_BOLD = re.compile(r"\s?(?:$|[.,;:!?(\[–—]|(?:is|was|are|were|because|since|which|who|as)\b)")
 _STOP = re.compile(r"([.!?。！？؟।]+)[\"'”’)\]*_]{0,3}(\s+|$)?")
 _WORD_BEFORE = re.compile(r"(?<![^\W_])[^\W\d_]{1,6}(?:\.[^\W\d_]{1,3}){0,4}\Z")
 _WORD_AFTER = re.compile(r"[\"'“‘(*_]{0,3}([^\W_]+)")
@@ -213,16 +214,19 @@ _SENTENCE_STARTS = _words(
 )
 
 
-def announced_words(line: str) -> str:
-    """Return the answer in the text after "answer is": words in bold if it starts with them, else its first sentence.
+def announced_words(line: str, response: str = "") -> str:
+    """Return the answer in the text after "answer is": the words in bold that it starts with, else its first sentence.
 
-    "Rome. I hope this answer is helpful." is Rome; "St. Paul" and "E. coli" stay whole.
+    "Rome. I hope this answer is helpful." is Rome; "St. Paul" and "E. coli" stay whole. `response`: the text around,
+    which has the bold marks.
     """
-    if bold := _BOLD_START.match(line):
-        return bold[2].strip()
     head, marks, _ = line.partition("**")
     if marks and head.strip() and line.count("**") % 2:  # **Answer: Rome** is the capital
         line = head
+    plain = line.replace("**", "").strip()
+    for bold in _BOLD.finditer(response):
+        if plain.startswith(bold[1]) and _AFTER_BOLD.match(plain, len(bold[1])):
+            return bold[1]
     for stop in _STOP.finditer(line):
         if _ends_sentence(line, stop):
             return line[: stop.end()].strip()

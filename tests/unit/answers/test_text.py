@@ -197,6 +197,10 @@ ANNOUNCED = [
     ("The final answer is **Rome**.", "rome"),
     ("The answer is **Rome**, the capital of Italy.", "rome"),
     ("The answer is **Rome** (Italy).", "rome"),
+    ("The answer is **Rome** because it is the capital.", "rome"),
+    ("**Answer:** **Rome** is the capital.", "rome"),
+    ("**Answer: Rome** is the capital.", "rome"),
+    ("The answer is **New** York.", "new york"),
     ("**Answer:** Paris", "paris"),
     ("**Answer**: Paris", "paris"),
     ("**Answer: Paris**", "paris"),
@@ -244,7 +248,6 @@ def test_only_a_box_counts_if_asked() -> None:
     [
         ("Who Framed Roger Rabbit? I hope so.", "Who Framed Roger Rabbit?"),
         ("Rome** is the capital", "Rome"),
-        ("**New** York", "**New** York"),
         ("vs. the state", "vs. the state"),
         ("3.14159", "3.14159"),
         ("", ""),
