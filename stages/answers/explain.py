@@ -85,7 +85,7 @@ def _part(text: str, counted: str | None) -> str:
 
 
 def _options(question: str) -> str:
-    from stages.answers.choice import listed_options
+    from stages.answers.options import listed_options
 
     options = listed_options(question)
     return ", ".join(f"{letter}: {_shown(text)}" for letter, text in options.items()) or "the question lists none"

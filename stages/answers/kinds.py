@@ -16,12 +16,10 @@ name the file and an instance in it:
 """
 
 import importlib.util
-import re
-import unicodedata
 from pathlib import Path
 from typing import Literal
 
-from stages.answers.marks import MAX_TAIL, anchored_line, closed_part, gold_answer, last_boxed
+from stages.answers.marks import closed_part, gold_answer
 from stages.answers.readings import Reading
 from stages.answers.thinking import without_thinking
 from stages.settings.answers import BUILT_IN, AnswerConfig, AnswerSettings
@@ -31,8 +29,6 @@ from storage.fingerprint import digest_file
 AnswerStatus = Literal["ok", "no_answer", "ambiguous", "unparsable", "timed_out", "too_large", "error"]
 """Status of a response's answer. Only an "ok" answer votes and earns; every response counts in the number of responses.
 "ambiguous": the answer can be read in several ways that differ. "error": a custom kind raised an exception."""
-
-_STYLE = re.compile(r"\\(?:text(?:bf|it|rm)?|math(?:rm|bf)|mbox)(?![a-z])|[{}]")
 
 
 class AnswerKind:
@@ -57,7 +53,13 @@ class AnswerKind:
 
         Return `Ambiguous` if the answer can be read in several ways that differ.
         """
+        from stages.answers.text import normalised_text
+
         return normalised_text(answer) or None
+
+    def context(self, question: str, label: str) -> str:
+        """Return the text that `canonical` gets as the question when an answer is graded against a label."""
+        return question
 
     def same(self, left: str, right: str) -> bool | None:
         """Return whether two different canonical forms are the same answer; None: math-verify decides."""
@@ -112,34 +114,6 @@ def extract_answer(kind: AnswerKind, text: str, question: str) -> str | None:
         return Raised(f"{type(error).__name__}: {error}")
 
 
-class TextAnswer(AnswerKind):
-    """Words, compared by normalised exact match. A box or "answer is" marks an answer; other text never votes."""
-
-    def __init__(self, *, boxed_only: bool = False) -> None:
-        self.boxed_only = boxed_only
-
-    def extract(self, response: str, question: str) -> str | None:
-        tail = response[-MAX_TAIL:]
-        boxed = last_boxed(tail)
-        return boxed if boxed or self.boxed_only else anchored_line(tail) or None
-
-
-def normalised_text(text: str) -> str:
-    """Return a text in one case and one Unicode form, with single spaces and no punctuation at either end.
-
-    Letters of all scripts stay. A single sign in front of a digit stays: -5 is not 5.
-    """
-    joined = " ".join(_STYLE.sub(" ", unicodedata.normalize("NFKC", text).casefold()).split())
-    start = next((i for i in range(len(joined)) if _counts(joined, i)), len(joined))
-    end = next((i for i in range(len(joined), start, -1) if joined[i - 1].isalnum()), start)
-    return joined[start:end]
-
-
-def _counts(text: str, index: int) -> bool:
-    """Return whether a character is a letter, a digit or the sign of a number."""
-    return text[index].isalnum() or (text[index] in "+-−" and text[index + 1 : index + 2].isdigit())
-
-
 def answer_config(settings: AnswerSettings) -> AnswerConfig:
     """Return the settings as stages use them. Raises InputError if a kind in a file cannot be used."""
     if settings.kind in BUILT_IN:
@@ -159,19 +133,22 @@ def load_kind(config: AnswerConfig) -> AnswerKind:
     Raises InputError if its file cannot be loaded, has changed since the run started, or does not hold a kind.
     """
     if config.path is None:
-        return _built_in(config.kind, config.boxed_only)
+        return _built_in(config)
     if digest_file(Path(config.path)) != config.sha256:
         raise InputError(f"answers.kind {config.path} has changed since the run was started; start the run again")
     return _from_file(config.path, config.kind)
 
 
-def _built_in(kind: str, boxed_only: bool) -> AnswerKind:
-    if kind == "text":
-        return TextAnswer(boxed_only=boxed_only)
-    if kind == "choice":
+def _built_in(config: AnswerConfig) -> AnswerKind:
+    boxed_only, announcements = config.boxed_only, config.announcements
+    if config.kind == "text":
+        from stages.answers.text import TextAnswer
+
+        return TextAnswer(boxed_only=boxed_only, announcements=announcements)
+    if config.kind == "choice":
         from stages.answers.choice import ChoiceAnswer
 
-        return ChoiceAnswer(boxed_only=boxed_only)
+        return ChoiceAnswer(boxed_only=boxed_only, announcements=announcements, several=config.several)
     from stages.answers.math import MathAnswer
 
     return MathAnswer(boxed_only=boxed_only)

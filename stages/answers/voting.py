@@ -272,9 +272,10 @@ class FormsToGrade:
     @classmethod
     def of(cls, row: AnswerToGrade, kind: AnswerKind) -> Self:
         """Return the forms of an answer and its gold answer."""
-        form, status = canonical_form(row.answer, row.question, kind)
+        context = kind.context(row.question, row.gold)
+        form, status = canonical_form(row.answer, context, kind)
         gold = kind.gold(row.gold, row.question)
-        return cls(form=form, status=status, gold=gold, gold_form=kind.canonical(gold, row.question) or gold)
+        return cls(form=form, status=status, gold=gold, gold_form=kind.canonical(gold, context) or gold)
 
     @property
     def gold_is_ambiguous(self) -> bool:

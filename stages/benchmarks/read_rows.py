@@ -8,10 +8,11 @@ copies.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from string import ascii_uppercase
 from typing import Any
 
-from stages.answers.choice import LETTERS, listed_options
 from stages.answers.marks import gold_answer, last_boxed
+from stages.answers.options import listed_options
 from stages.input_files import is_filled
 from stages.settings.benchmarks import BenchmarkFormat
 
@@ -85,13 +86,13 @@ def _with_options(question: str, options: Any, style: str) -> str:
         return question
     if isinstance(options, str):
         return f"{question}\nAnswer Choices: {options.strip()}"
-    texts = [_OPTION_MARK.sub("", str(option)).strip() for option in options if option != "N/A"]
+    texts = [_OPTION_MARK.sub("", str(option)).strip() for option in options]
     if style == "unlettered":
         return f"{question}\nPlease select from the following options: {', '.join(texts)}"
     if style == "lines":
-        lines = [f"{letter}. {text}" for letter, text in zip(LETTERS, texts, strict=False)]
+        lines = [f"{letter}. {text}" for letter, text in zip(ascii_uppercase, texts, strict=False)]
         return "\n".join([question, "Options:", *lines])
-    listed = " ".join(f"({letter}) {text}" for letter, text in zip(LETTERS, texts, strict=False))
+    listed = " ".join(f"({letter}) {text}" for letter, text in zip(ascii_uppercase, texts, strict=False))
     return f"{question}\nAnswer Choices: {listed}"
 
 
@@ -103,8 +104,8 @@ def _reference_answer(value: Any, pattern: str | None, *, lettered: bool) -> str
     """
     if isinstance(value, list):
         return ", ".join(_reference_answer(member, pattern, lettered=lettered) for member in value if is_filled(member))
-    if lettered and isinstance(value, int) and 0 <= value < len(LETTERS):
-        return LETTERS[value]
+    if lettered and isinstance(value, int) and 0 <= value < len(ascii_uppercase):
+        return ascii_uppercase[value]
     text = str(value).strip()
     return last_boxed(text) or gold_answer(_first_group(pattern, text))
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from stages.answers.choice import ChoiceAnswer
-from stages.answers.kinds import AnswerKind, TextAnswer
+from stages.answers.kinds import AnswerKind
 from stages.answers.math import MathAnswer
+from stages.answers.text import TextAnswer
 from stages.answers.verifier import Verifier
 from stages.answers.voting import AnswerToGrade, Ballot, grade, vote
 from tests.hostile_answers import CANARY, hostile_answers

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from stages.answers.choice import listed_options
+from stages.answers.options import listed_options
 from stages.benchmarks.catalogue import CATALOGUE
 from stages.benchmarks.read_rows import RowError, parse_row
 from stages.settings.benchmarks import BenchmarkFormat, Fields
@@ -180,6 +180,16 @@ def test_options_of_both_styles_are_read_by_the_choice_kind() -> None:
         row_format = BenchmarkFormat.model_validate({"fields": {"options": "options"}, "options_style": style})
         problem = parse_row(row, row_format)
         assert list(listed_options(problem.question)) == ["A", "B", "C"] and problem.answer == "C"
+
+
+def test_more_than_ten_options_and_unused_ones_keep_their_letters() -> None:
+    options = [f"text {number}" for number in range(12)]
+    row = {"question": "Which of (A) and (B)?", "options": [*options[:5], "N/A", *options[6:]], "answer": 11}
+    for style in ("inline", "lines"):
+        row_format = BenchmarkFormat.model_validate({"fields": {"options": "options"}, "options_style": style})
+        problem = parse_row(row, row_format)
+        assert list(listed_options(problem.question).items())[4:7] == [("E", "text 4"), ("F", "n/a"), ("G", "text 6")]
+        assert list(listed_options(problem.question).items())[11:] == [("L", "text 11")] and problem.answer == "L"
 
 
 @pytest.mark.parametrize(
