@@ -59,6 +59,11 @@ _ASKS_FOR = re.compile(
     r"\b(?:find|compute|calculate|determine|verify|check|explain|understand|justify)(?:ing)? "
     r"(?:the|our|my|your|an?) (?:(?:final|correct|right) )?\Z"
 )
+_REQUESTS = re.compile(
+    r"\b(?:writ|express|giv|leav|put|enter|stat|provid|submit|report|round|simplify|format|present|box)"
+    r"(?:e|es|ing|ting)? (?:the|our|my|your|an?|each|all) (?:(?:final|exact) )?\Z"
+)
+_IN_A_FORM = re.compile(r"\b(?:in|as|to|with|on|within|using)\b", re.IGNORECASE)
 _SHORT = ("ans", "答")
 """Announcing words that are also parts of other words, or words of another language. They start a line or sentence."""
 _BEFORE_SHORT = re.compile(
@@ -89,6 +94,8 @@ def is_about_another(text: str, anchor: Anchor) -> bool:
     if _YOURS.search(before) and _HAS_TO.search(text, anchor.start, anchor.end):
         return True
     if _REFERS_TO_ANOTHER.search(before) or _SUPPOSES.search(before) or _CANNOT.search(before):
+        return True
+    if _REQUESTS.search(before) and _IN_A_FORM.search(text, anchor.start, anchor.end):
         return True
     return text[anchor.end : anchor.end + 1] in ("\n", "") and _ASKS_FOR.search(before) is not None
 
@@ -149,10 +156,11 @@ _LINK_AT_END = re.compile(r"\s{0,3}[:：=]{1,3}$|\s(?:is|are|est|es|ist|é|è):?
 @lru_cache(maxsize=256)
 def _pattern(language: str, words: tuple[str, ...]) -> re.Pattern[str]:
     """Return the pattern of announcements by these words of one language, for text in lower case."""
-    phrase = ""
-    if language in PREPOSITIONS:
-        phrase = rf"(?:{_S}(?:{PREPOSITIONS[language]})(?![^\W_])(?:[^\n.:：?!。]|\.(?=\d)){{1,60}}?)??"
     copula = f"|{COPULAS[language]}" if language in COPULAS else ""
+    link = f"(?:{SYMBOLS}{copula})"
+    if language in PREPOSITIONS:
+        phrase = rf"{_S}(?:{PREPOSITIONS[language]})(?![^\W_])(?:[^\n.:：?!。$]|\.(?=\d)|\$[^$\n]{{1,40}}\$){{1,60}}?"
+        link = f"(?:{link}|{phrase}{_S}(?:[:：]{copula}))"
     ordered = sorted(words, key=lambda word: (-len(word), word))
     alternatives = "|".join(_word_pattern(word) for word in ordered if not word.endswith("…")) or "(?!)"
     bare = "|".join(_word_pattern(word) for word in ordered if word.endswith("…"))
@@ -160,8 +168,8 @@ def _pattern(language: str, words: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile(
         rf"(?P<word>{alternatives})(?:(?P<bracket>[】\])）]{_S}[:：]?)"
         rf"|{_CLOSERS}(?:{_S}(?:{ADJECTIVES})){{0,2}}{_CLOSERS}(?:"
-        rf"(?:{_S}[(（](?![a-z][)）])[^()（）\n]{{1,40}}[)）])?{_CLOSERS}(?:,[^,\n.:?]{{1,40}},)?{phrase}"
-        rf"{_S}(?:{SYMBOLS}{copula}){_S}(?:[:：]|={{1,2}})?(?:[*_]{{1,3}}(?=\s|$))?"
+        rf"(?:{_S}[(（](?![a-z][)）])[^()（）\n]{{1,40}}[)）])?{_CLOSERS}(?:,[^,\n.:?]{{1,40}},)?"
+        rf"{_S}{link}{_S}(?:[:：]|={{1,2}})?(?:[*_]{{1,3}}(?=\s|$))?"
         rf"|(?P<heading>[^\S\n]{{0,3}}[*_#.。]{{0,4}}[^\S\n]{{0,3}}$)"
         # At the start of a line: "Answer - B", "Ans. 42", "**Answer** 42", "Answer B"
         rf"|(?P<aside>[^\S\n]{{1,3}}[-–—][^\S\n]{{1,3}}|[.)][^\S\n]{{1,3}}(?=\S)"

@@ -58,7 +58,7 @@ COPULAS[""] = "|".join(
 """For words of a user's own, whose language is unknown."""
 
 PREPOSITIONS: dict[str, str] = {
-    "en": r"to|of|for|in|from|as|that (?:we|you|i)|we|you|i",  # "The answer to part (a) is 5"
+    "en": r"to|of|for|in(?! the form)|from|as|that (?:we|you|i)|we|you|i",  # "The answer to part (a) is 5"
     "es": r"a|al|de|del|para|en",
     "fr": r"à|au|de|du|des|pour|en",
     "de": r"auf|zu|für|von|der|des|in",

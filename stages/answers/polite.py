@@ -1,8 +1,7 @@
 """Table of sentences that end a response without answering: offers, wishes, thanks, notes, remarks on the answer."""
 
 _HELP = (
-    r"\b(?:questions?|help|clarif\w{2,8}|explanations?|assistance|concerns|doubts|let me|feel free|know|"
-    r"anything|examples|"
+    r"\b(?:questions?|help|clarif\w{2,8}|explanations?|assistance|concerns|doubts|let me|feel free|anything|examples|"
     r"details|curious|unsure|interested)\b"
 )
 
@@ -11,7 +10,7 @@ POLITE: tuple[tuple[str, str], ...] = (
     (r"(?:please )?(?:do )?let me know\b", "Let me know if you need 3 more examples."),
     (r"(?:please )?(?:feel free\b|don['’]t hesitate\b)", "Feel free to ask about part 2."),
     (r"(?:please |just )?ask (?:me )?if\b", "Just ask if step 3 is unclear."),
-    (rf"if (?:you|there)\b[^\n.?!]{{1,50}}{_HELP}", "If you have 2 or more questions, ask."),
+    (rf"if (?:you|there)\b[^\n.?!\d]{{1,50}}{_HELP}", "If you have more questions about step 3, ask."),
     (r"is there (?:anything|something) (?:else|more)", "Is there anything else about these 3 parts?"),
     (
         r"(?:do|would|did) you (?:have|need|want|like|understand|wish)\b|want me to\b",
@@ -54,8 +53,8 @@ POLITE: tuple[tuple[str, str], ...] = (
     # Other languages
     (r"(?:我)?希望(?:这|以上|能|对|可以)|祝(?:你|您)|谢谢|感谢|请(?:随时|告诉我|让我知道)", "希望这3步对你有帮助！"),
     (
-        r"如果?(?:你|您)?(?:还)?(?:有|需要|想)[^\n。！？]{0,20}(?:问题|疑问|帮助|解释|了解|例子)",
-        "如果你还有3个问题，请告诉我。",
+        r"如果?(?:你|您)?(?:还)?(?:有|需要|想)[^\n。！？\d]{0,20}(?:问题|疑问|帮助|解释|了解|例子)",
+        "如果你还有问题，请看第3步。",
     ),
     (r"お役に立|ご不明|ご質問|ありがとう|何か(?:他|ご)", "お役に立てば幸いです（3問まで）。"),
     (
@@ -67,36 +66,37 @@ POLITE: tuple[tuple[str, str], ...] = (
         "Espero que ayude en los 3 pasos.",
     ),
     (
-        r"si (?:tienes|tiene|necesitas|necesita|quieres)\b[^\n.?!]{0,30}\b(?:preguntas?|dudas?|ayuda|explicación)",
-        "Si tienes 2 preguntas, dime.",
+        r"si (?:tienes|tiene|necesitas|necesita|quieres)\b[^\n.?!\d]{0,30}\b(?:preguntas?|dudas?|ayuda|explicación)",
+        "Si tienes preguntas sobre el paso 3, dime.",
     ),
     (r"j['’]espère\b|n['’]hésite[zs]|merci\b|bonne (?:chance|journée)", "J'espère que les 3 étapes sont claires."),
     (
-        r"si (?:vous|tu) (?:avez|as|voulez|veux)\b[^\n.?!]{0,30}\b(?:questions?|aide|explications?)",
-        "Si vous avez 2 questions, dites-le.",
+        r"si (?:vous|tu) (?:avez|as|voulez|veux)\b[^\n.?!\d]{0,30}\b(?:questions?|aide|explications?)",
+        "Si vous avez des questions sur l'étape 3, dites-le.",
     ),
     (
         r"ich hoffe\b|lassen sie (?:es )?mich|lass (?:es )?mich wissen|viel (?:erfolg|glück)|vielen dank",
         "Ich hoffe, die 3 Schritte helfen.",
     ),
     (
-        r"(?:wenn|falls) (?:sie|du)\b[^\n.?!]{0,30}\b(?:fragen|hilfe|erklärung)",
-        "Wenn Sie noch 2 Fragen haben, fragen Sie.",
+        r"(?:wenn|falls) (?:sie|du)\b[^\n.?!\d]{0,30}\b(?:fragen|hilfe|erklärung)",
+        "Wenn Sie Fragen zu Schritt 3 haben, fragen Sie.",
     ),
     (r"spero (?:che|di)\b|fammi sapere|fatemi sapere|(?:grazie|buona fortuna)\b", "Spero che i 3 passi siano chiari."),
-    (r"se (?:hai|avete|ha)\b[^\n.?!]{0,30}\b(?:domande|aiuto|dubbi)", "Se hai altre 2 domande, chiedi."),
+    (r"se (?:hai|avete|ha)\b[^\n.?!\d]{0,30}\b(?:domande|aiuto|dubbi)", "Se hai altre domande sul passo 3, chiedi."),
     (
-        r"se (?:você )?(?:tiver|precisar|quiser)\b[^\n.?!]{0,30}\b(?:perguntas?|dúvidas?|ajuda)|me avise|obrigad[oa]\b",
-        "Se tiver 2 dúvidas, me avise.",
+        r"se (?:você )?(?:tiver|precisar|quiser)\b[^\n.?!\d]{0,30}\b(?:perguntas?|dúvidas?|ajuda)|"
+        r"me avise|obrigad[oa]\b",
+        "Se tiver dúvidas sobre o passo 3, me avise.",
     ),
     (r"надеюсь|дайте (?:мне )?знать|спасибо|удачи|обращайтесь", "Надеюсь, эти 3 шага понятны."),
     (
-        r"если (?:у вас|у тебя|вам|нужн\w)[^\n.?!]{0,40}(?:вопрос|помощь|объясн)",
-        "Если у вас есть 2 вопроса, спрашивайте.",
+        r"если (?:у вас|у тебя|вам|нужн\w)[^\n.?!\d]{0,40}(?:вопрос|помощь|объясн)",
+        "Если у вас есть вопросы о шаге 3, спрашивайте.",
     ),
-    (r"(?:मुझे )?(?:आशा|उम्मीद) है|धन्यवाद|(?:यदि|अगर) आप[^\n।?!]{0,40}(?:प्रश्न|सवाल|मदद)", "आशा है कि ये 3 चरण स्पष्ट हैं।"),
+    (r"(?:मुझे )?(?:आशा|उम्मीद) है|धन्यवाद|(?:यदि|अगर) आप[^\n।?!\d]{0,40}(?:प्रश्न|सवाल|मदद)", "आशा है कि ये 3 चरण स्पष्ट हैं।"),
     (
-        r"آمل|أتمنى|شكرا|إذا (?:كان|كانت) لدي(?:ك|كم)[^\n.؟!]{0,30}(?:سؤال|أسئلة|استفسار)",
+        r"آمل|أتمنى|شكرا|إذا (?:كان|كانت) لدي(?:ك|كم)[^\n.؟!\d]{0,30}(?:سؤال|أسئلة|استفسار)",
         "آمل أن تكون الخطوات 3 واضحة.",
     ),
     (
