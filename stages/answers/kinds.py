@@ -66,6 +66,10 @@ class Raised(str):
     """Stands for the answer of a response if a custom kind raised an exception; the text names the exception."""
 
 
+class Ambiguous(str):
+    """Stands for an answer that can be read in several ways; its text names them."""
+
+
 def extract_answer(kind: AnswerKind, response: str, question: str) -> str | None:
     """Return the final answer of a response, or `Raised` if the kind raises: one response must not end a run."""
     try:
