@@ -6,35 +6,18 @@ the answer, or an item can be read in several ways, the answer is `Ambiguous`: a
 """
 
 import re
-from fractions import Fraction
 
 from stages.answers.kinds import Ambiguous
 from stages.answers.prose_items import Item, Strength, items_of
 from stages.answers.prose_lists import with_lists
 from stages.answers.prose_runs import RunParser
-from stages.answers.prose_tokens import language_of, plain, tokens_of
-from stages.answers.prose_words import (
-    ANNOUNCED_WORD_ANSWERS,
-    COPULAS,
-    NUMBER_WORDS,
-    PART_WORDS,
-    SCALE_WORDS,
-    WORD_ANSWERS,
-)
+from stages.answers.prose_tokens import number_text
+from stages.answers.prose_words import COMMA_LANGUAGES, COPULAS
+from stages.answers.word_answers import number_at_start, word_at_end, word_at_start
 
 _DISPLAY = (("\\]", "\\["), ("$$", "$$"))
-_LEADS = r"(?:the\s|it(?:['’]s|\sis)\s|that\s|there\s(?:is|are)\s|they\s(?:are|have)\s|an?\s)*"
-_WORD_ANSWERS = tuple((re.compile(pattern, re.IGNORECASE), answer) for pattern, answer in WORD_ANSWERS)
-_ANNOUNCED = tuple((re.compile(pattern, re.IGNORECASE), answer) for pattern, answer in ANNOUNCED_WORD_ANSWERS)
-_END = r"(?=\s*(?:[.,;:!()。，]|$)|\s+(?:because|since|as|and|so|therefore|but|which|when|for|if)\b)"
-_START = re.compile(r"[\s:=\"'“‘]*" + _LEADS, re.IGNORECASE)
-_CLOSING = re.compile(r"[\s.!\"'”’。]*\Z")
-_AFTER_START = re.compile(_END, re.IGNORECASE)
-_BEFORE_LAST = re.compile(
-    r"(?:\A|[:=,]|\b(?:is|are|has|have|there\sis|there\sare|gives|so|therefore|thus|hence|answer|result|solution|limit"
-    r"|equals?|equal\sto|diverges\sto))\s*(?:an?\s|the\s)?\Z",
-    re.IGNORECASE,
-)
+MAX_LINE = 1_000
+"""Characters of a line that are read: the first after an announcement, the last of a last line."""
 
 
 def math_answer_in(text: str, *, last: bool, language: str = "en") -> str | Ambiguous | None:
@@ -45,20 +28,31 @@ def math_answer_in(text: str, *, last: bool, language: str = "en") -> str | Ambi
         last: whether the last result counts, else the first.
         language: language of the announcement, which decides whether "3,5" is 3.5.
     """
-    line = plain(text).rstrip("\n")
-    if answer := _word_answer(line, last=last):
+    if len(text) > MAX_LINE:
+        text = text[-MAX_LINE:].partition(" ")[2] if last else text[:MAX_LINE].rpartition(" ")[0]
+    parser = RunParser(text, language)
+    answer = word_at_end(parser.text) if last else word_at_start(parser.text) or number_at_start(parser.text)
+    if answer:
         return answer
-    if not last and (answer := _number_in_words(line)):
-        return answer
-    tokens = tokens_of(line, language)
-    parser = RunParser(line, tokens, language if language != "en" else language_of(line))
     items = [item for item in with_lists(items_of(parser), parser) if item.strength > Strength.EXCLUDED]
-    if not items or (tokens[0].kind == "label" and not last):
+    if not items or (parser.tokens[0].kind == "label" and not last):
         return None
     chosen = _last(items) if last else _first(items, parser)
     if chosen is None or isinstance(chosen, str):
         return chosen
     return _checked(chosen, parser, last=last)
+
+
+_BOXED_NUMBER = re.compile(r"(\$?[-+−–]?)(\d[\d.,]*\d)((?:\s|\\[,; ])*(?:\\?%|\\text\s?\{[^{}]*\}|[^\W\d_]{1,20})?\$?)")
+
+
+def boxed_number(text: str, language: str) -> str | Ambiguous:
+    """Return the content of a box whose number has a decimal comma with a decimal point, other contents as they are."""
+    match = _BOXED_NUMBER.fullmatch(text.strip()) if language in COMMA_LANGUAGES else None
+    if match is None or not ("," in match[2] or "." in match[2]):
+        return text
+    number, doubt = number_text(match[2], language)
+    return Ambiguous(doubt) if doubt else f"{match[1]}{number or match[2]}{match[3]}"
 
 
 def last_line(text: str) -> str:
@@ -114,14 +108,11 @@ def _checked(item: Item, parser: RunParser, *, last: bool) -> str | Ambiguous | 
     """Return the text of the chosen item, or its doubt."""
     if item.doubt:
         return Ambiguous(item.doubt)
-    after, number = parser.token(item.end), parser.token(item.end + 1)
-    is_part = after.text.lower() in ("of", "out") and after.kind == "word"
-    if is_part and (
-        number.kind in ("number", "currency", "formula")
-        or parser.token(item.end + 2).kind == "number"
-        and after.text == "out"
-    ):
-        return Ambiguous(f"{item.text} {after.text} ...: a share, or the answer")
+    if share := _share(item, parser):
+        return Ambiguous(f"{share}: a share, or the answer")
+    after, next_word = (parser.token(item.end + offset).text.lower() for offset in (0, 1))
+    if (after, next_word) in (("below", "zero"), ("below", "freezing")) or after in ("'", "′"):
+        return Ambiguous(f"{item.text} {after} {next_word}: not read")
     for index in range(item.end, len(parser.tokens)):
         if parser.token(index).kind == "stop":
             if parser.token(index).text == "?":
@@ -129,90 +120,27 @@ def _checked(item: Item, parser: RunParser, *, last: bool) -> str | Ambiguous | 
             break
     if "otherwise" in parser.text:
         return Ambiguous(f"{item.text}: one of several cases")
-    if last and item.variable and not re.search(r"[a-zA-Z√]", item.value) and "," not in item.text:
+    if (
+        last
+        and item.variable
+        and not item.is_formula
+        and not re.search(r"[a-zA-Z√]", item.value)
+        and "," not in item.text
+    ):
         return item.value
     return item.text
 
 
-def _word_answer(line: str, *, last: bool) -> str | None:
-    """Return the word of `WORD_ANSWERS` that a line starts with, or for `last` ends in; None if there is none."""
-    start = _START.match(line)
-    position = start.end() if start else 0
-    for pattern, answer in _WORD_ANSWERS if last else _WORD_ANSWERS + _ANNOUNCED:
-        if last:
-            matches = [match for match in pattern.finditer(line) if _CLOSING.match(line, match.end())]
-            match = matches[0] if matches and _BEFORE_LAST.search(line[: matches[0].start()]) else None
-        else:
-            match = pattern.match(line, position)
-            match = match if match and _AFTER_START.match(line, match.end()) else None
-        if match:
-            return match.expand(answer).lower() if "\\g" in answer else answer
-    return None
-
-
-_WORD = re.compile(r"[\s-]*([a-zA-Z]+)")
-
-
-def _number_in_words(line: str) -> str | None:
-    """Return the number that a line starts with if it is in English words and at most two nouns follow: "five apples"."""
-    words: list[str] = []
-    position, end = 0, 0
-    while (match := _WORD.match(line, position)) and len(words) < 12:
-        word = match[1].lower()
-        if not (word in NUMBER_WORDS or word in SCALE_WORDS or word in PART_WORDS or (word in ("a", "and", "an"))):
-            break
-        words.append(word)
-        position = match.end()
-        end = position if word not in ("a", "and", "an") else end
-    value = _value_of_words(words)
-    rest = line[end:]
-    if value is None or not re.fullmatch(
-        r"(?:\s+(?!of\b|or\b|to\b|and\b|plus\b|minus\b|times\b|is\b|more\b)[a-zA-Z]+){0,2}\s*(?:[.,;!(].*)?", rest
-    ):
-        return None
-    return str(value)
-
-
-def _value_of_words(words: list[str]) -> Fraction | None:
-    """Return the value of number words: twenty-five, two hundred and three, two thirds, three and a half."""
-    while words and words[-1] in ("a", "and", "an"):
-        words = words[:-1]
-    if not words:
-        return None
-    if words[-1] in PART_WORDS:
-        parts = Fraction(1, PART_WORDS[words[-1]])
-        before = words[:-1]
-        if before[-2:] == ["and", "a"]:
-            whole = _whole(before[:-2])
-            return None if whole is None else whole + parts
-        if before in ([], ["a"], ["an"]):
-            return parts
-        count = _whole(before)
-        return None if count is None or count == 0 else count * parts
-    whole = _whole(words)
-    return None if whole is None else Fraction(whole)
-
-
-def _whole(words: list[str]) -> int | None:
-    """Return the value of words for a whole number."""
-    total, group = 0, 0
-    if not words or words[0] == "and" or any(word in PART_WORDS for word in words):
-        return None
-    last_size = 10**18
-    for word in words:
-        if word in SCALE_WORDS:
-            scale = SCALE_WORDS[word]
-            group = max(group, 1) * scale
-            if scale > 100:
-                total, group = total + group, 0
-            last_size = scale
-        elif word in NUMBER_WORDS:
-            size = NUMBER_WORDS[word]
-            digits = 100 if size >= 20 else 10
-            if last_size < digits or (last_size == 10 and size > 9):
-                return None
-            group += size
-            last_size = 10 if size >= 20 else 1
-        elif word not in ("and", "a", "an"):
-            return None
-    return total + group
+def _share(item: Item, parser: RunParser) -> str:
+    """Return "3 out of 10", "20% of 50" and the like if the item is the first number of such a share; else ""."""
+    words = [parser.token(item.end + offset) for offset in range(4)]
+    texts = [word.text.lower() for word in words]
+    is_out_of = texts[:2] == ["out", "of"]
+    number = words[2] if is_out_of else words[1]
+    if not is_out_of and texts[0] not in ("of", "in", "by"):
+        return ""
+    is_year = texts[0] == "in" and re.fullmatch(r"(?:19|20)\d\d", number.text)
+    is_bare = texts[0] == "of" or is_out_of or words[2].kind in ("stop", "comma")
+    if number.kind not in ("number", "currency", "formula") or not is_bare or is_year or item.unit:
+        return ""
+    return f"{item.text} {'out of' if is_out_of else texts[0]} {number.text}"

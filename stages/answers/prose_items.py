@@ -4,13 +4,12 @@
 `stages.answers.prose`.
 """
 
-import math
 import re
 from dataclasses import dataclass
 from enum import IntEnum
 
+from stages.answers.prose_equations import Equation, equation, formula_equation, value_text
 from stages.answers.prose_runs import Part, Run, RunParser
-from stages.answers.prose_tokens import Token, scaled
 from stages.answers.prose_words import (
     AMOUNTS,
     CONDITIONS,
@@ -27,6 +26,7 @@ from stages.answers.prose_words import (
     YEAR_WORDS,
 )
 
+_DASHES = ("-", "–", "—")
 _INFINITIES = ("infinity", "inf", "∞", "+∞", "-∞", "\\infty")
 _MAX_LEAD = 12
 """Words before an item that are looked at."""
@@ -69,6 +69,8 @@ class Item:
     is_variable: bool = False
     """Whether the item is a letter alone."""
     is_inequality: bool = False
+    is_formula: bool = False
+    """Whether the item is a formula between dollar signs and the like."""
 
 
 def items_of(parser: RunParser) -> list[Item]:
@@ -107,47 +109,64 @@ def _item_at(parser: RunParser, index: int) -> Item | None:
 
 
 def _run_item(run: Run) -> Item:
-    """Return the item of a run: its equation, or the last side of a chain of equations."""
-    sides = _sides(run.parts)
+    """Return the item of a run: an inequality, an equation or its result, or an expression."""
     item = Item(_spelled(run.parts), run.start, run.end, Strength.FREE, doubt=run.doubt)
+    item.value = item.text
     if any(part.role == "comparison" for part in run.parts):
         item.is_inequality = True
         if not any(part.kind in ("letter", "call", "formula", "other") for part in run.parts):
             item.strength = Strength.WEAK  # "3 < 5" is a step
     else:
-        if (members := [i for i, part in enumerate(run.parts) if part.role == "member"]) and len(sides) == 1:
-            sides = [run.parts[members[-1] + 1 :]]
-        value = _value(sides[-1], item, is_equation=len(sides) > 1)
-        first = sides[0]
-        if len(sides) > 1:
-            item.strength = Strength.RESULT
-            _equation(item, sides, value)
-        else:
-            item.text = item.value = value
-            item.is_variable = len(first) == 1 and _is_variable(first[0])
-            item.strength = Strength.WEAK if item.is_variable else Strength.FREE
-    item.value = item.value or item.text
-    if run.opening in ("-", "–", "—"):
+        _read_sides(item, run.parts)
+    if run.opening in _DASHES:
         item.doubt = item.doubt or f"{run.opening} {item.text}: a negative number, or a number after a dash"
     elif run.opening or run.trailing:
         item.doubt = item.doubt or f"{run.opening}{item.text}{run.trailing}: part of an expression with words"
     return item
 
 
-def _equation(item: Item, sides: list[list[Part]], value: str) -> None:
-    """Set the text of an equation: x = 5 and x + y = 5 stay, and 2 + 3 = 5, f(2) = 5 and "total = 5" are 5."""
-    first = sides[0]
-    letters = [
-        part for part in first if part.kind in ("letter", "formula") and not re.fullmatch(r"[-\d.,%\s]+", part.text)
-    ]
-    item.text = item.value = value
-    if first and not letters:
-        return
-    if len(first) == 1 and _is_variable(first[0]):
-        item.variable = first[0].text
-        item.text = f"{item.variable} = {value}"
-    elif first and len(sides) == 2 and not any(part.kind == "call" for part in first):
-        item.text = item.value = f"{_spelled(first)} = {value}"
+def _read_sides(item: Item, parts: list[Part]) -> None:
+    """Set what an item without inequalities says."""
+    signs = [part.text for part in parts if part.role == "relation"]
+    members = [index for index, part in enumerate(parts) if part.role == "member"]
+    if members and not signs:
+        parts = parts[members[-1] + 1 :]  # x \in [0, 5)
+    sides = _sides(parts)
+    first, last = sides[0], sides[-1]
+    item.unit = last[-1].text if last and last[-1].role == "unit" else ""
+    if not signs:
+        item.is_variable = len(first) == 1 and _is_variable(first[0])
+        item.strength = Strength.WEAK if item.is_variable else Strength.FREE
+        body = first[:-1] if item.unit else first
+        if _is_range(body):
+            item.doubt = item.doubt or f"{_spelled(body)}: a difference, a range or a score"
+        elif [part.text for part in body[1:-1]] == ["\\times"] and body[1].start == body[0].end:
+            item.doubt = item.doubt or f"{_spelled(body)}: a product or a size"
+        found = (
+            formula_equation(_spelled(body)) if body[0].kind == "formula" else Equation(_spelled(body), _spelled(body))
+        )
+    else:
+        item.strength = Strength.RESULT
+        body = last[:-1] if item.unit else last
+        found = equation([*(_spelled(_without_unit(side)) for side in sides[:-1]), _spelled(body)], signs)
+    value, doubt = value_text(found.value)
+    item.doubt = item.doubt or doubt
+    if signs and found.value != _spelled(body):
+        item.unit = ""
+    item.value = f"{value} {item.unit}".strip()
+    item.variable = found.variable
+    item.is_formula = any(part.kind == "formula" for part in first)
+    if found.text == found.value:
+        item.text = item.value
+    elif found.variable and value != found.value:
+        item.text = f"{found.variable} = {item.value}"
+    else:
+        item.text = f"{found.text} {item.unit}".strip()
+
+
+def _without_unit(side: list[Part]) -> list[Part]:
+    """Return a side without its units: "60 km / 2 h" as 60 / 2."""
+    return [part for part in side if part.role != "unit" and part.kind != "unit"]
 
 
 def _is_variable(part: Part) -> bool:
@@ -177,64 +196,15 @@ def _spelled(parts: list[Part]) -> str:
     return re.sub(r"[−–]", "-", text)
 
 
-_POWER = re.compile(
-    r"([-+]?)(?:(\d[\d,]{0,20}(?:\.\d{1,20})?) ?(?:\\times|\\cdot|[×x*·⋅]) ?)?10 ?\^ ?[({]?([-+]?\d{1,2})[)}]?"
-)
-_SCIENTIFIC = re.compile(r"([-+]?)(\d[\d,]{0,20}(?:\.\d{1,20})?)[eE]([-+]?\d{1,2})")
-_FACTORIAL = re.compile(r"(\d{1,9})!")
-_SIZE = re.compile(r"\d+x\d+(?:x\d+)?")
-
-
-def _value(parts: list[Part], item: Item, *, is_equation: bool) -> str:
-    """Return the text of one side of an equation, and note on the item its unit and its doubt."""
-    if parts and parts[-1].role == "unit":
-        item.unit = parts[-1].text
-    body = parts[:-1] if item.unit else parts
-    text = _spelled(body)
-    if len(body) == 1 and body[0].kind == "group" and re.fullmatch(r"\([-+]?[$€£]?\d+(?:\.\d+)?%?\)", text):
-        text = text[1:-1]
-    if len(body) == 1 and body[0].kind == "formula":
-        text = _formula(text)
-    power = _POWER.fullmatch(text) or _SCIENTIFIC.fullmatch(text)
-    if power and (power[2] or power[3]):
-        text = power[1].replace("+", "") + scaled(power[2] or "1", int(power[3]))
-    elif factorial := _FACTORIAL.fullmatch(text):
-        number = int(factorial[1])
-        if number <= 20:
-            item.doubt = f"{text}: {number}, or {math.factorial(number)}"
-        text = factorial[1]
-    elif _is_range(body) and not is_equation:
-        item.doubt = f"{text}: a difference, a range or a score"
-    elif len(body) == 3 and body[1].text == "\\times" and body[1].start == body[0].end and not is_equation:
-        item.doubt = f"{text}: a product or a size"
-    return f"{text} {item.unit}".strip() if item.unit else text
-
-
 def _is_range(parts: list[Part]) -> bool:
     """Return whether numbers are joined by dashes alone, as in a score or in a range of pages."""
     operators = [part.text for part in parts if part.role == "operator"]
     return (
         bool(operators)
-        and all(operator in ("-", "–", "—", "~") for operator in operators)
+        and all(operator in (*_DASHES, "~") for operator in operators)
         and all(part.kind == "number" or part.role in ("operator", "postfix", "unit") for part in parts)
         and not parts[0].text.startswith("-")
     )
-
-
-def _formula(text: str) -> str:
-    """Return a formula; of a chain of equations without letters on the left, or with three sides, the last side."""
-    sides = re.split(r"(?<![<>!\\])=", text)
-    if len(sides) < 2 or re.search(r"[,<>&]|\\(?:le|ge|lt|gt|neq?|text|begin|cup|in)(?![a-z])", text):
-        return text
-    left = sides[0].strip()
-    if text.count("{") != text.count("}") or any(side.count("{") != side.count("}") for side in sides):
-        return text
-    if not re.search(r"[a-zA-Z]", re.sub(r"\\[a-zA-Z]+", "", left)):
-        return sides[-1].strip()
-    if len(sides) > 2:
-        is_variable = re.fullmatch(r"[a-zA-Z](?:_\w)?", left)
-        return f"{left} = {sides[-1].strip()}" if is_variable else sides[-1].strip()
-    return text
 
 
 def _judge(item: Item, before: Item | None, parser: RunParser) -> None:
@@ -253,6 +223,8 @@ def _judge(item: Item, before: Item | None, parser: RunParser) -> None:
     is_limit = last == "to" and words[-2:-1] not in [[word] for word in TO_WORDS] and item.text in _INFINITIES
     if last in NEGATIONS or (is_integer and last in REFERENCES) or mark == "reference" or is_limit:
         item.strength, item.is_direct = Strength.EXCLUDED, False
+    elif item.is_variable and last in COPULAS and parser.token(item.end).kind == "stop":
+        item.strength, item.is_variable = Strength.RESULT, False  # "the limit is e."
     elif item.strength == Strength.WEAK or _is_weak(item, last, before, parser):
         item.strength = Strength.WEAK
     elif last == "than":
@@ -274,7 +246,10 @@ def _judge(item: Item, before: Item | None, parser: RunParser) -> None:
 
 
 def _lead(item: Item, boundary: int, parser: RunParser) -> tuple[list[str], str]:
-    """Return the words in lower case before an item in its clause, and what is right before it: "", "mark" or "reference"."""
+    """Return the words before an item in its clause, in lower case, and what is right before it.
+
+    That is a colon or an arrow ("mark"), a word like "No." ("reference"), or something else ("").
+    """
     words: list[str] = []
     for index in range(item.start - 1, max(boundary, item.start - _MAX_LEAD) - 1, -1):
         token = parser.tokens[index]
@@ -296,7 +271,7 @@ def _lead(item: Item, boundary: int, parser: RunParser) -> tuple[list[str], str]
 
 
 def _is_weak(item: Item, last: str, before: Item | None, parser: RunParser) -> bool:
-    """Return whether a number is a year, a name like "day 3", a number in brackets after another, or a list's number."""
+    """Return whether a number is a year, a name ("day 3"), an item's number ("2."), or in brackets after another."""
     if re.fullmatch(r"(?:19|20)\d\d", item.text) and last in YEAR_WORDS:
         return True
     after = parser.token(item.end)

@@ -2,12 +2,14 @@
 
 import re
 from fractions import Fraction
+from itertools import pairwise
 
 from stages.answers.prose_items import Item, Strength
 from stages.answers.prose_runs import RunParser
 from stages.answers.prose_words import CONJUNCTIONS, KNOWN_WORDS, OR_WORDS, RANGE_WORDS
 
 _BETWEEN = frozenset(("between", "zwischen", "entre", "tra", "fra", "между"))
+_LETTER_UNIT = re.compile(r"\d[\d.]* ?[a-zA-Z]")
 _MAX_NOUNS = 2
 """Most nouns after the first of two numbers that "and" joins: "3 red apples and 5 pears"."""
 
@@ -24,7 +26,7 @@ def with_lists(items: list[Item], parser: RunParser) -> list[Item]:
         item = _joined(chain, links, parser) if links else None
         joined.append(item or items[index])
         index += len(chain) if item else 1
-    for left, right in zip(joined, joined[1:], strict=False):
+    for left, right in pairwise(joined):
         if _are_two_amounts(left, right, parser):
             left.doubt = right.doubt = left.doubt or right.doubt or f"{left.text} or {right.text}"
     return joined
@@ -36,7 +38,10 @@ def _link(left: Item, right: Item, parser: RunParser) -> str:
     if Strength.EXCLUDED in (left.strength, right.strength):
         return ""
     if not between:
-        return " " if left.unit and right.unit else ""
+        are_amounts = (left.unit and right.unit) or (
+            _LETTER_UNIT.fullmatch(left.value) and _LETTER_UNIT.fullmatch(right.value)
+        )
+        return " " if are_amounts else ""
     words = [token.text.lower() for token in between if token.kind in ("word", "letter") or token.text == "&"]
     commas = sum(token.kind == "comma" for token in between)
     if len(words) + commas < len(between) or len(words) > 1 or commas > 1:
@@ -62,7 +67,7 @@ def _joined(chain: list[Item], links: list[str], parser: RunParser) -> Item | No
         item.strength, item.is_direct = Strength.GOVERNED, False
     if first.strength == Strength.WEAK and not first.is_variable:
         return None
-    if len({member.unit for member in chain}) > 1 and all(member.unit for member in chain):
+    if " " in links or (len({member.unit for member in chain}) > 1 and all(member.unit for member in chain)):
         text: str | None = _compound(chain)
     elif set(links) == {","} and parser.token(last.end).kind not in ("stop", "close"):
         return None  # "42, 3 more than before"

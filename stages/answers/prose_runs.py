@@ -8,7 +8,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
-from stages.answers.prose_tokens import Token, scaled
+from stages.answers.prose_line import Line, is_product
+from stages.answers.prose_tokens import scaled
 from stages.answers.prose_words import (
     BY_WORDS,
     COMMA_LANGUAGES,
@@ -26,22 +27,28 @@ from stages.answers.prose_words import (
 _COMPARISONS = frozenset(
     ("<", ">", "≤", "≥", "≠", "<=", ">=", "!=", "\\le", "\\ge", "\\leq", "\\geq", "\\lt", "\\gt", "≡")
 )
+_RELATIONS = frozenset(("=", "≈"))
 _MEMBER = frozenset(("∈", "\\in"))
 _SIGNS = frozenset(("-", "–", "+", "±", "\\pm", "√"))
+_NOT_OPERANDS = frozenset(
+    ("\\boxed", "\\fbox", "\\item", "\\hline", "\\begin", "\\end", "\\dots", "\\ldots", "\\cdots")
+)
 _UNIT_LETTERS = frozenset("mgshlLKNJWVF")
 _WORDS_THAT_ARE_LETTERS = frozenset("aAI")
-_CONJUNCTION_LETTERS = frozenset("yeo")
 _MAX_GROUPS = 8
 """Most groups in braces after a command."""
 _MAX_SIGNS = 4
 """Most signs before an operand."""
 
 
+Role = Literal["operand", "operator", "relation", "comparison", "member", "unit", "postfix"]
+
+
 @dataclass(slots=True)
 class Part:
     """An operand or operator of a run."""
 
-    role: Literal["operand", "operator", "relation", "comparison", "member", "unit", "postfix"]
+    role: Role
     text: str
     start: int
     end: int
@@ -63,65 +70,28 @@ class Run:
     """The operator after the run if nothing follows it, as in "x + 3 + ..."; else ""."""
 
 
-class RunParser:
+class RunParser(Line):
     """Parses the runs of a line."""
-
-    def __init__(self, text: str, tokens: list[Token], language: str = "en") -> None:
-        self.text = text
-        self._language = language
-        self.tokens = tokens
-        self.closing = _closing(tokens)
-        self._words_before = [0]
-        for token in tokens:
-            self._words_before.append(self._words_before[-1] + (token.kind in ("word", "date", "label")))
-        self._letters_before = [0]
-        for token in tokens:
-            self._letters_before.append(self._letters_before[-1] + (token.kind in ("letter", "function", "command")))
 
     def run_at(self, index: int) -> Run | None:
         """Return the run that starts at a token, None if none does."""
         run = Run(index, index)
         token = self.tokens[index]
         if token.kind == "operator" and not self._is_sign(index):
-            sign = token.text == "=" and self.token(index + 1).text in _SIGNS
+            sign = token.text in _RELATIONS and self.token(index + 1).text in _SIGNS
             if token.text in ("~", "|") or not self._starts_operand(index + 1 + sign):
                 return None
-            run.opening = "" if token.text == "=" else token.text
             run.end = index + 1
-            if token.text == "=":
-                run.parts.append(Part("relation", "=", token.start, token.end))
+            if token.text in _RELATIONS:
+                run.parts.append(Part("relation", token.text, token.start, token.end))
+            else:
+                run.opening = token.text
         elif not self._starts_run(index):
             return None
         while self._operand(run) and self._operator(run):
             pass
         self._trim(run)
         return run if any(part.role == "operand" for part in run.parts) else None
-
-    def token(self, index: int) -> Token:
-        """Return a token; an empty one of kind "stop" beyond the ends of the line."""
-        if 0 <= index < len(self.tokens):
-            return self.tokens[index]
-        return Token("stop", "", len(self.text), len(self.text))
-
-    def spaced(self, index: int) -> bool:
-        """Return whether white space, or an end of the line, is before a token."""
-        return index <= 0 or self.token(index).start > self.token(index - 1).end
-
-    def joins(self, index: int) -> bool:
-        """Return whether a letter means "and" or "or" between two answers: "3 y 5"."""
-        is_apart = self.spaced(index) and self.spaced(index + 1)
-        return (
-            is_apart and index > 0 and self.token(index).text in _CONJUNCTION_LETTERS
-            and self.token(index + 1).kind in ("number", "mixed", "currency", "formula", "open")
-        )  # fmt: skip
-
-    def is_mathematical(self, opening: int) -> bool:
-        """Return whether a bracket is closed and holds no words."""
-        closing = self.closing.get(opening)
-        return closing is not None and self._words_before[opening] == self._words_before[closing]
-
-    def _has_letters(self, opening: int) -> bool:
-        return self._letters_before[opening] < self._letters_before[self.closing[opening]]
 
     def _is_sign(self, index: int) -> bool:
         """Return whether a sign starts a run: "-5", "is - 5", but neither "total - 5" nor "- 5" after a bullet."""
@@ -146,7 +116,7 @@ class RunParser:
         if token.text.lower() in SIGN_WORDS:
             return self._starts_operand(index + 1) and before.text.lower() not in NUMBER_WORDS
         return (
-            _is_letters(token)
+            is_product(token)
             and self.token(index + 1).text in ("+", "-", "*", "/", "^")
             and self._starts_operand(index + 2)
         )
@@ -156,7 +126,7 @@ class RunParser:
         if token.kind == "open":
             return self.is_mathematical(index)
         if token.kind == "letter":
-            return token.text not in _WORDS_THAT_ARE_LETTERS or not self.token(index + 1).kind == "word"
+            return token.text not in _WORDS_THAT_ARE_LETTERS or self.token(index + 1).kind != "word"
         if token.kind == "operator":
             return token.text in _SIGNS and not self.spaced(index + 1) and self.token(index + 1).kind != "operator"
         return token.kind in ("number", "mixed", "formula", "function", "command", "currency", "text", "ratio", "time")
@@ -166,7 +136,7 @@ class RunParser:
         token, after = self.token(index), self.token(index + 1)
         if after.kind == "operator":
             is_even = self.spaced(index + 1) == self.spaced(index + 2)
-            sign = after.text == "=" and self.token(index + 2).text in _SIGNS
+            sign = after.text in _RELATIONS and self.token(index + 2).text in _SIGNS
             return self._starts_operand(index + 2 + sign) and (is_even or token.text not in _WORDS_THAT_ARE_LETTERS)
         attached = not self.spaced(index + 1)
         if after.kind == "open":
@@ -181,7 +151,7 @@ class RunParser:
         start = self.token(index).start
         while self.token(index).kind in ("operator", "currency", "word") and index < run.end + _MAX_SIGNS:
             token = self.token(index)
-            if _is_letters(token) or (token.text == "|" and not self.spaced(index + 1)):
+            if is_product(token) or (token.text == "|" and not self.spaced(index + 1)):
                 break
             if token.kind == "currency" or token.text in _SIGNS:
                 is_money = is_money or token.kind == "currency"
@@ -213,6 +183,8 @@ class RunParser:
         token = self.token(index)
         part = Part("operand", token.text, token.start, token.end, "other")
         end = index + 1
+        if token.text in _NOT_OPERANDS or (token.kind == "formula" and "\\boxed" in token.text):
+            return None
         if token.kind == "open":
             if not self.is_mathematical(index):
                 return None
@@ -221,7 +193,7 @@ class RunParser:
             part.text = self._group_text(index, part.end)
         elif token.kind == "operator" and token.text == "|":
             bars = [i for i in range(index + 1, min(index + 20, len(self.tokens))) if self.tokens[i].text == "|"]
-            if not bars or self._words_before[index] != self._words_before[bars[0]] or self.spaced(index + 1):
+            if not bars or self.has_words(index, bars[0]) or self.spaced(index + 1):
                 return None
             end = bars[0] + 1
             part.end = self.token(bars[0]).end
@@ -234,7 +206,7 @@ class RunParser:
             part.kind = "number"
         elif token.kind in ("formula", "letter", "function"):
             part.kind = token.kind
-        elif _is_letters(token):
+        elif is_product(token):
             part.kind = "letter"
         elif token.kind not in ("text", "time", "ratio"):
             return None
@@ -243,7 +215,7 @@ class RunParser:
     def _group_text(self, opening: int, end: int) -> str:
         """Return a bracket as an answer spells it: a set has escaped braces."""
         text = self.text[self.token(opening).start : end]
-        if self._language in COMMA_LANGUAGES and ";" in text:
+        if self.language in COMMA_LANGUAGES and ";" in text:
             text = text.replace(",", ".").replace(";", ",")
         return f"\\{text[:-1]}\\}}" if text[0] == "{" and text[-1] == "}" else text
 
@@ -270,6 +242,8 @@ class RunParser:
     def _unit(self, run: Run) -> None:
         """Append the measured unit right after the last operand, if there is one."""
         position = run.parts[-1].end
+        if not re.match(r"\s?[^\W\d_°]|\s?°", self.text[position : position + 2]):
+            return
         if match := UNIT.match(self.text, position):
             name = match[0].strip()
         else:
@@ -284,7 +258,7 @@ class RunParser:
         run.parts.append(Part("unit", name, match.start(), match.end()))
 
     def _operator(self, run: Run) -> bool:
-        """Append the operator at the end of a run and what needs no operand after it; return whether one has to follow."""
+        """Append the operator at the end of a run and all before it that is none; return whether an operand follows."""
         while True:
             index = run.end
             token = self.token(index)
@@ -299,7 +273,7 @@ class RunParser:
                     return False
             elif token.kind == "operator" or self._is_times(index):
                 return self._append_operator(run)
-            elif token.kind == "word" and (self.spaced(index) or not _is_letters(token)):
+            elif token.kind == "word" and (self.spaced(index) or not is_product(token)):
                 if not self._skip_words(run):
                     return False
             elif not self._juxtaposed(run):
@@ -326,10 +300,7 @@ class RunParser:
             return False  # "5-year"
         if text == "|" and (self.spaced(run.end) or self.token(run.end + 1).kind in ("word", "stop")):
             return False
-        role = "relation" if text == "=" else "comparison" if text in _COMPARISONS else "member"
-        if text != "=" and text not in _COMPARISONS and text not in _MEMBER:
-            role = "operator"
-        run.parts.append(Part(role, text, token.start, token.end))  # type: ignore[arg-type]
+        run.parts.append(Part(_role(text), text, token.start, token.end))
         run.end += 1
         return True
 
@@ -355,16 +326,17 @@ class RunParser:
                 return False
             if spaced and after.kind == "word" and token.text not in _UNIT_LETTERS:
                 return False
-        elif _is_letters(token):
+        elif is_product(token):
             if spaced:
                 return False
         elif token.kind == "open":
-            if not self.is_mathematical(index) or (spaced and not self._has_letters(index)):
+            if not self.is_mathematical(index) or (spaced and not self.has_letters(index)):
                 return False
             if run.parts[-1].kind == "letter" and not spaced:
                 run.parts[-1].kind = "call"
         elif token.kind == "number":
-            if run.parts[-1].kind != "function":
+            texts = [part.text for part in run.parts[-3:]]
+            if run.parts[-1].kind != "function" and not (len(texts) == 3 and texts[:2] == ["log", "_"]):
                 return False
         elif token.kind not in ("command", "function", "text", "formula") or (token.kind == "formula" and spaced):
             return False
@@ -385,7 +357,7 @@ class RunParser:
         """Step over one or two nouns inside a computation, or read "plus", "times" and the like; return whether."""
         index = run.end
         token = self.token(index)
-        if token.text.lower() in UNREAD_OPERATORS:
+        if token.text.lower() in UNREAD_OPERATORS and (token.text != "over" or self.token(index + 1).kind == "number"):
             run.doubt = run.doubt or f"{self.text[run.parts[0].start : token.end]}: not read"
             return False
         if self.token(index + 1).text == "by" and token.text in BY_WORDS and self._starts_operand(index + 2):
@@ -396,11 +368,10 @@ class RunParser:
             self.tokens[run.end].kind, self.tokens[run.end].text = "operator", operator
             return True
         for count in (1, 2):
-            word, operator = self.token(index + count - 1), self.token(index + count)
-            plain = word.text.lower()
-            if word.kind != "word" or plain in KNOWN_WORDS or run.parts[-1].kind == "formula":
+            noun, sign = self.token(index + count - 1), self.token(index + count)
+            if noun.kind != "word" or noun.text.lower() in KNOWN_WORDS or run.parts[-1].kind == "formula":
                 return False
-            if operator.kind == "operator" and operator.text in ("+", "-", "–", "*", "/", "×", "÷", "=", "\\times"):
+            if sign.kind == "operator" and sign.text in ("+", "-", "–", "*", "/", "×", "÷", "=", "\\times"):
                 is_spaced = self.spaced(index + count) and self.spaced(index + count + 1)
                 if is_spaced and self._starts_operand(index + count + 1):
                     run.end += count
@@ -419,26 +390,7 @@ class RunParser:
             run.end = before
 
 
-def _is_letters(token: Token) -> bool:
-    """Return whether a short word may be a product of letters: "xy", "ab"."""
-    word = token.text.lower()
-    return (
-        token.kind == "word" and len(word) <= 3 and word.isascii() and word.isalpha()
-        and word not in KNOWN_WORDS
-    )  # fmt: skip
-
-
-def _closing(tokens: list[Token]) -> dict[int, int]:
-    """Return index of an opening bracket -> index of the closing one. "[0, 1)" is closed too; braces match braces."""
-    opened: list[int] = []
-    closing = {}
-    for index, token in enumerate(tokens):
-        if token.kind == "open":
-            opened.append(index)
-        elif token.kind == "close" and opened:
-            is_brace = token.text[-1] == "}"
-            if (tokens[opened[-1]].text[-1] == "{") == is_brace:
-                closing[opened.pop()] = index
-            elif is_brace:
-                opened.clear()
-    return closing
+def _role(operator: str) -> Role:
+    if operator in _RELATIONS:
+        return "relation"
+    return "comparison" if operator in _COMPARISONS else "member" if operator in _MEMBER else "operator"

@@ -40,24 +40,31 @@ class Token:
     """The readings of a piece that can be read in several ways."""
 
 
-# Replacements that bring signs of other scripts and of Markdown to one spelling, in order: (pattern, replacement,
-# example).
-_PLAIN_MARKS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern), replacement)
-    for pattern, replacement, _ in (
-        (r"\\(?:left|right|displaystyle|[bB]igg?[lr]?)(?![a-zA-Z])\.?", "", r"\left( -> ("),
-        (r"(?<=\d)(?:\\[,!; ]|\{,\}(?:\\!)?|,\\!\s?)(?=\d{3})", ",", r"1\,234 -> 1,234"),
-        (r"(?<!\\)\\[,!;: ]|\\q?quad(?![a-zA-Z])", " ", r"5\,m -> 5 m"),
-        (r"(?<![\w)\]}])\*\*|\*\*(?![\w(\\-])|(?<=[^\W\d_])\*\*(?=[^\W\d_])", "", "**42** -> 42"),
-        (r"`|^\s*[*•●◦▪·]\s", "", "* `42` -> 42"),
-        (r"(?<![\w*)\]}])\*(?=[^\s*])([^*]{1,99})(?<=[^\s*])\*(?![\w*(])", r"\1", "*42* -> 42"),
-        (r"(?:负|負|マイナス|마이너스 ?)(?=\d)", "-", "负5 -> -5"),
-        (r"plus(?: or |-or-)minus (?=\d)", "±", "plus or minus 3 -> ±3"),
-        (r"百分之(\d+(?:\.\d+)?)", r"\1%", "百分之50 -> 50%"),
-        (r"(?<![\d.,])(\d{1,9}) ?(?:分之|分の|분의) ?(\d{1,9})(?![\d.,])", r"\2/\1", "3分之2 -> 2/3"),
-        (rf"(?<=\d) ?(?:{PERCENT})(?![^\W\d_])", "%", "50 percent -> 50%"),
-        (r"(?<=\d) ?\(?(?:in )?base (\d{1,2})\)?(?!\w)", r"_\1", "101 in base 2 -> 101_2"),
-        (r"(?<=\d)(?:\.\.\.|…|\\[lc]?dots(?![a-z]))", "…", "0.33... -> 0.33…"),
+# Replacements that bring signs of other scripts and of Markdown to one spelling, in order: (a text that has to be in
+# the line, pattern, replacement, example).
+_PLAIN_MARKS: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
+    (needed, re.compile(pattern), replacement)
+    for needed, pattern, replacement, _ in (
+        ("\\", r"\\(?:left|right|displaystyle|[bB]igg?[lr]?)(?![a-zA-Z])\.?", "", r"\left( -> ("),
+        ("\\", r"(?<=\d)(?:\\[,!; ]|\{,\}(?:\\!)?|,\\!\s?)(?=\d{3})", ",", r"1\,234 -> 1,234"),
+        ("{", r"(?<=\d)\{,\}(?=\d{3})", ",", "1{,}234 -> 1,234"),
+        ("\\", r"(?<!\\)\\[,!;: ]|\\q?quad(?![a-zA-Z])", " ", r"5\,m -> 5 m"),
+        ("*", r"(?<![\w)\]}])\*\*|\*\*(?![\w(\\-])|(?<=[^\W\d_])\*\*(?=[^\W\d_])", "", "**42** -> 42"),
+        ("`", "`", "", "`42` -> 42"),
+        ("", r"^\s*[*•●◦▪·]\s", "", "* 42 -> 42"),
+        ("*", r"(?<![\w*)\]}])\*(?=[^\s*])([^*]{1,99})(?<=[^\s*])\*(?![\w*(])", r"\1", "*42* -> 42"),
+        ("负", r"负(?=\d)", "-", "负5 -> -5"),
+        ("負", r"負(?=\d)", "-", "負5 -> -5"),
+        ("マイナス", r"マイナス(?=\d)", "-", "マイナス5 -> -5"),
+        ("마이너스", r"마이너스 ?(?=\d)", "-", "마이너스 5 -> -5"),
+        ("plus", r"plus(?: or |-or-)minus (?=\d)", "±", "plus or minus 3 -> ±3"),
+        ("百分之", r"百分之(\d+(?:\.\d+)?)", r"\1%", "百分之50 -> 50%"),
+        ("分", r"(?<![\d.,])(\d{1,9}) ?(?:分之|分の) ?(\d{1,9})(?![\d.,])", r"\2/\1", "3分之2 -> 2/3"),
+        ("분의", r"(?<![\d.,])(\d{1,9}) ?분의 ?(\d{1,9})(?![\d.,])", r"\2/\1", "3분의 2 -> 2/3"),
+        ("", rf"(?<=\d) ?(?:{PERCENT})(?![^\W\d_])", "%", "50 percent -> 50%"),
+        ("base", r"(?<=\d) ?\(?(?:in )?base (\d{1,2})\)?(?!\w)", r"_\1", "101 in base 2 -> 101_2"),
+        ("...", r"(?<=\d)\.\.\.", "…", "0.33... -> 0.33…"),
+        ("dots", r"(?<=\d)\\[lc]?dots(?![a-z])", "…", r"0.33\ldots -> 0.33…"),
     )
 )
 _SIGNS = {
@@ -103,19 +110,17 @@ _TOKEN = re.compile(
 _INFIX = re.compile(
     r"\\(?:times|cdot|div|pm|mp|leq?|geq?|lt|gt|neq?|cup|cap|in|notin|approx|equiv|setminus|mid|subset|ast|le|ge)"
 )
-_RESPELLED = {"≈": "=", "**": "^", "\\approx": "=", "¢": " cents", "\\%": "%"}
+_RESPELLED = {"**": "^", "\\approx": "≈", "¢": " cents", "\\%": "%"}
 _CURRENCIES = {"USD": "$", "US$": "$", "EUR": "€", "GBP": "£"}
 """Currencies with a sign of their own. Of others (R$, Rs.) the number alone is the answer."""
 _SCALE = tuple((re.compile(rf"\s?(?:{words})(?![a-zA-Zа-я])"), exponent) for words, exponent in SCALES)
 _THOUSANDS = re.compile(r"[1-9]\d{0,2}(?:,\d{3})+|[1-9]\d?(?:,\d{2})+,\d{3}")
+_SEPARATED = re.compile(r"\d[.,]\d")
 _SPLIT_NUMBER = re.compile(r"([\d.,' ]+)([eE][-+]?\d+)?(…?)")
 
 
-def tokens_of(line: str, language: str = "en") -> list[Token]:
-    """Return the tokens of a line whose numbers are written as in `language`."""
-    text = plain(line)
-    if language == "en":
-        language = language_of(text)
+def tokens_of(text: str, language: str) -> list[Token]:
+    """Return the tokens of a `plain` line whose numbers are written as in `language`."""
     tokens: list[Token] = []
     position = 0
     for start, end, content in _formulas(text):
@@ -133,8 +138,9 @@ def plain(line: str) -> str:
         line = line.translate(_SIGNS)
         line = _VULGAR.sub(lambda match: (match[1] and match[1] + " ") + _vulgar(match[2]), line)
         line = _SUPERSCRIPT.sub(lambda match: "^{" + match[0].translate(_SUPERSCRIPTS) + "}", line)
-    for pattern, replacement in _PLAIN_MARKS:
-        line = pattern.sub(replacement, line)
+    for needed, pattern, replacement in _PLAIN_MARKS:
+        if needed in line:
+            line = pattern.sub(replacement, line)
     return line.strip()
 
 
@@ -143,7 +149,12 @@ def _vulgar(char: str) -> str:
 
 
 def language_of(text: str) -> str:
-    """Return the language of a line that is not told: one with a decimal comma if the line has its words, else "en"."""
+    """Return the language of a line by its words: one with a decimal comma, else "en".
+
+    Only a line with a comma or a point inside a number is looked at.
+    """
+    if not _SEPARATED.search(text):
+        return "en"
     if re.search(r"[а-яё]{2}", text):
         return "ru"
     words = text.lower().split()
@@ -153,7 +164,7 @@ def language_of(text: str) -> str:
 
 
 def _formulas(text: str) -> list[tuple[int, int, str]]:
-    """Return start, end and content of the formulas of a text: $..$, $$..$$, \\(..\\), \\[..\\], \\begin{..}..\\end{..}."""
+    """Return start, end and content of the formulas of a text: $..$, $$..$$, \\(..\\), \\[..\\] and environments."""
     formulas = []
     position = 0
     never_closed: set[str] = set()

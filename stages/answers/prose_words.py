@@ -7,8 +7,12 @@ things in two languages ("war", "a", "son"), which keeps it out.
 import re
 
 
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
 def _set(words: str) -> frozenset[str]:
-    return frozenset(words.split())
+    return frozenset(_words(words))
 
 
 RESULT_WORDS = _set(
@@ -19,7 +23,7 @@ RESULT_WORDS = _set(
     "é são tem há custa è sono fa ha costa равно равна равен составляет получаем есть है हैं"
 )
 """A number right after such a word is a result: "there are 42 apples"."""
-RESULT_ENDS = tuple("是 为 為 有 得 得到 等于 等於 共 约 約 は が 가 이 는 은 になり".split())
+RESULT_ENDS = _words("是 为 為 有 得 得到 等于 等於 共 约 約 は が 가 이 는 은 になり")
 """A number right after a text that ends so is a result: "一共有42"."""
 FILLERS = _set(
     "about approximately roughly around exactly only just also then therefore thus hence now still simply precisely "
@@ -74,8 +78,8 @@ OPERATOR_WORDS = {"plus": "+", "times": "\\times", **dict.fromkeys(("minus", "mo
 """Operators between two numbers. The minus sign here is never a hyphen, which may also mean "to"."""
 BY_WORDS = {"divided": "/", "multiplied": "\\times"}
 """Operators that "by" follows."""
-UNREAD_OPERATORS = _set("squared cubed factorial choose modulo mod")
-"""Words after a number that make another number of it."""
+UNREAD_OPERATORS = _set("squared cubed factorial choose modulo mod over")
+"""Words after a number that make another number of it, "over" only before a number."""
 FUNCTIONS = _set(
     "pi sqrt cbrt sin cos tan sec csc cot arcsin arccos arctan asin acos atan sinh cosh tanh ln log lg exp abs max min "
     "gcd lcm mod floor ceil det theta alpha beta gamma delta lambda sigma phi omega infinity inf"
@@ -116,7 +120,9 @@ PERCENT = (
     r"percent(?!age)|per\s?cent|Prozent|por\sciento|pour\scent|por\scento|per\scento|процент\w{0,3}|パーセント|퍼센트"
     r"|प्रतिशत"
 )
-_LENGTH = r"[kcmnµμ]m|miles?|mi|inch(?:es)?|feet|foot|ft|yards?|yd|(?:kilo|centi|milli)?met(?:er|re)s?"
+_LENGTH = (
+    r"[kcmnµμ]m|miles?|mi|inch(?:es)?|in(?=\s*(?:[.,;)]|\Z))|feet|foot|ft|yards?|yd|(?:kilo|centi|milli)?met(?:er|re)s?"
+)
 _MASS = r"[km]g|mcg|[µμ]g|(?:kilo|milli)?grams?|pounds?|lbs?|ounces?|oz|tons?|tonnes?"
 _VOLUME = (
     r"[mdck][lL]|(?:milli)?lit(?:er|re)s?|gallons?|quarts?|pints?|cups?|teaspoons?|tablespoons?|tsp|tbsp|acres?"
@@ -161,53 +167,17 @@ TRANSLATED_UNITS = tuple(
 )
 """Units of other languages, and the unit that the answer gets."""
 
-WORD_ANSWERS: tuple[tuple[str, str], ...] = (
-    # Pattern (case is ignored), answer.
-    (r"yes|oui|ja|sí|sim|sì|да|是的?|对|對|はい|예|네|हाँ|हां|نعم", "yes"),
-    (r"no|non|nein|não|нет|否|不是|不对|いいえ|아니오|아니요|नहीं|لا", "no"),
-    (r"true|wahr|vrai|verdadero|verdadeiro|vero|верно|正确|正しい|참", "true"),
-    (r"false|falsch|faux|falso|неверно|错误|거짓", "false"),
-    (
-        r"(?:no|zero)(?:\s(?:real|integer|positive|valid))?\ssolutions?(?:\sexists?)?|keine\slösung|pas\sde\ssolution",
-        "no solution",
-    ),
-    (
-        r"aucune\ssolution|sin\ssolución|no\shay\ssolución|sem\ssolução|нет\sрешений|无解|解なし|해가\s없다",
-        "no solution",
-    ),
-    (
-        r"(?:does\snot|doesn['’]t)\sexist|dne|existiert\snicht|n['’]existe\spas|no\sexiste|不存在|存在しない",
-        "does not exist",
-    ),
-    (r"infinitely\smany(?:\ssolutions)?|an\sinfinite\snumber(?:\sof\ssolutions)?|无穷多(?:个解)?", "infinitely many"),
-    (
-        r"(?:positive\s|plus\s|\+)?(?:infinity|infinite|unendlich|l['’]infini|infinito|бесконечность|无穷大|无限大|無限大)",
-        "infinity",
-    ),
-    (r"(?:negative\s|minus\s|-)infinity|负无穷大?", "-infinity"),
-    (r"all\sreal\snumbers|every\sreal\snumber", "all real numbers"),
-    (r"(?:the\s)?empty\sset|空集", "empty set"),
-    (r"none(?:\sof\s(?:the\sabove|these|them))?", "none"),
-    (r"undefined|indeterminate|impossible|inconsistent|even|odd|偶数|奇数", "\\g<0>"),
-)
-"""Words that are an answer of mathematics, in all languages, and the answer that they are."""
-ANNOUNCED_WORD_ANSWERS: tuple[tuple[str, str], ...] = (
-    (r"neither|both|prime|composite|positive|negative|independent|dependent|equal|always|sometimes|never", "\\g<0>"),
-    (r"rational|irrational|increasing|decreasing|convergent|divergent|linear|quadratic|exponential", "\\g<0>"),
-    (r"converges|diverges", "\\g<0>"),
-    (r"monday|tuesday|wednesday|thursday|friday|saturday|sunday", "\\g<0>"),
-)
-"""Words that are an answer only after an announcement. At the end of a last line they may be part of an argument."""
-
 NUMBER_WORDS = {
     word: value
     for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen".split()
+        _words(
+            "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+            "seventeen eighteen nineteen"
+        )
     )
 } | {
     word: 10 * value
-    for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), start=2)
+    for value, word in enumerate(_words("twenty thirty forty fifty sixty seventy eighty ninety"), start=2)
 }
 SCALE_WORDS = {"hundred": 100, "thousand": 1_000, "million": 1_000_000, "billion": 1_000_000_000}
 PART_WORDS = {
@@ -230,6 +200,6 @@ LANGUAGE_WORDS = {
 KNOWN_WORDS = (
     PREPOSITIONS | RESULT_WORDS | FILLERS | CONJUNCTIONS | SIGN_WORDS | NUMBER_WORDS.keys() | UNREAD_OPERATORS
     | RANGE_WORDS | REFERENCES
-    | _set("the he she we it per pts pcs men not all his her its you day box old new our way one nor yes which who that")
+    | _set("the he she we it per pts pcs men not all his her its you day box old new our way one nor yes which who")
 )  # fmt: skip
 """Words that are neither nouns of counted things nor products of letters."""
