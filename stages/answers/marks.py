@@ -5,6 +5,9 @@ Model output may be hostile, so every search takes linear time, and the built-in
 """
 
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
 
 MAX_TAIL = 4_000
 """Characters at the end of a response that are searched for an answer."""
@@ -63,3 +66,21 @@ def _closing_braces(text: str, start: int) -> dict[int, int]:
         elif match[0] == "}" and opened:
             closing[opened.pop()] = match.start()
     return closing
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A marked answer."""
+
+    kind: Literal["box", "tag", "hash", "announced"]
+    text: str
+    language: str
+
+
+def marks_of(text: str, announcements: tuple[str, ...] = ()) -> Iterator[Mark]:
+    """Return the marked answers of a response, in the order in which they count."""
+    tail = text[-MAX_TAIL:]
+    if boxed := last_boxed(tail):
+        yield Mark("box", boxed, "en")
+    if (line := anchored_line(tail)) is not None:
+        yield Mark("announced", line, "en")

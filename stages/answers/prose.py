@@ -16,6 +16,8 @@ from stages.answers.prose_words import COMMA_LANGUAGES, COPULAS
 from stages.answers.word_answers import number_at_start, word_at_end, word_at_start
 
 _DISPLAY = (("\\]", "\\["), ("$$", "$$"))
+_DOLLARS = re.compile(r"(?<=\d) dollars?(?=,|\Z)")
+"""Left out of answers: money is in dollars unless the answer names cents or another currency."""
 MAX_LINE = 1_000
 """Characters of a line that are read: the first after an announcement, the last of a last line."""
 
@@ -31,16 +33,17 @@ def math_answer_in(text: str, *, last: bool, language: str = "en") -> str | Ambi
     if len(text) > MAX_LINE:
         text = text[-MAX_LINE:].partition(" ")[2] if last else text[:MAX_LINE].rpartition(" ")[0]
     parser = RunParser(text, language)
-    answer = word_at_end(parser.text) if last else word_at_start(parser.text) or number_at_start(parser.text)
-    if answer:
-        return answer
+    words = word_at_end(parser.text) if last else word_at_start(parser.text) or number_at_start(parser.text)
+    if words:
+        return words
     items = [item for item in with_lists(items_of(parser), parser) if item.strength > Strength.EXCLUDED]
     if not items or (parser.tokens[0].kind == "label" and not last):
         return None
     chosen = _last(items) if last else _first(items, parser)
     if chosen is None or isinstance(chosen, str):
         return chosen
-    return _checked(chosen, parser, last=last)
+    answer = _checked(chosen, parser, last=last)
+    return answer if isinstance(answer, Ambiguous) else _DOLLARS.sub("", answer)
 
 
 _BOXED_NUMBER = re.compile(r"(\$?[-+−–]?)(\d[\d.,]*\d)((?:\s|\\[,; ])*(?:\\?%|\\text\s?\{[^{}]*\}|[^\W\d_]{1,20})?\$?)")
@@ -104,7 +107,7 @@ def _one_of(best: Item, rivals: list[Item]) -> Item | Ambiguous:
     return best
 
 
-def _checked(item: Item, parser: RunParser, *, last: bool) -> str | Ambiguous | None:
+def _checked(item: Item, parser: RunParser, *, last: bool) -> str | Ambiguous:
     """Return the text of the chosen item, or its doubt."""
     if item.doubt:
         return Ambiguous(item.doubt)

@@ -223,8 +223,8 @@ def _judge(item: Item, before: Item | None, parser: RunParser) -> None:
     is_limit = last == "to" and words[-2:-1] not in [[word] for word in TO_WORDS] and item.text in _INFINITIES
     if last in NEGATIONS or (is_integer and last in REFERENCES) or mark == "reference" or is_limit:
         item.strength, item.is_direct = Strength.EXCLUDED, False
-    elif item.is_variable and last in COPULAS and parser.token(item.end).kind == "stop":
-        item.strength, item.is_variable = Strength.RESULT, False  # "the limit is e."
+    elif item.is_variable and (last in COPULAS or item.start == 0) and parser.token(item.end).kind == "stop":
+        item.strength, item.is_variable = Strength.RESULT, False  # "the limit is e."; "$E$"
     elif item.strength == Strength.WEAK or _is_weak(item, last, before, parser):
         item.strength = Strength.WEAK
     elif last == "than":

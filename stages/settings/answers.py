@@ -8,6 +8,8 @@ from stages.settings.base import Settings
 
 BUILT_IN = ("math", "choice", "text")
 """Kinds of answers that need no file."""
+ANNOUNCEMENTS: tuple[str, ...] = ()
+"""The default of `AnswerSettings.announcements`."""
 
 
 class AnswerSettings(Settings):
