@@ -12,12 +12,13 @@ from stages.answers.prose_items import Item, Strength, items_of
 from stages.answers.prose_lists import with_lists
 from stages.answers.prose_runs import RunParser
 from stages.answers.prose_tokens import number_text
-from stages.answers.prose_words import COMMA_LANGUAGES, COPULAS
+from stages.answers.prose_words import AND_A_HALF, COMMA_LANGUAGES, COPULAS
 from stages.answers.word_answers import number_at_start, word_at_end, word_at_start
 
 _DISPLAY = (("\\]", "\\["), ("$$", "$$"))
 _DOLLARS = re.compile(r"(?<=\d) dollars?(?=,|\Z)")
 """Left out of answers: money is in dollars unless the answer names cents or another currency."""
+_AND_A_HALF = re.compile(rf"(?:[^\W\d_]+ )?(?:{AND_A_HALF})(?!\w)")
 MAX_LINE = 1_000
 """Characters of a line that are read: the first after an announcement, the last of a last line."""
 
@@ -36,7 +37,10 @@ def math_answer_in(text: str, *, last: bool, language: str = "en") -> str | Ambi
     words = word_at_end(parser.text) if last else word_at_start(parser.text) or number_at_start(parser.text)
     if words:
         return words
-    items = [item for item in with_lists(items_of(parser), parser) if item.strength > Strength.EXCLUDED]
+    items = with_lists(items_of(parser), parser)
+    if len([item for item in items if item.is_label]) > 1:
+        return Ambiguous(f"{parser.text[:60]}: answers to several parts")
+    items = [item for item in items if item.strength > Strength.EXCLUDED]
     if not items or (parser.tokens[0].kind == "label" and not last):
         return None
     chosen = _last(items) if last else _first(items, parser)
@@ -91,6 +95,9 @@ def _first(items: list[Item], parser: RunParser) -> Item | Ambiguous | None:
     item = items[0]
     if item.is_variable and item.is_direct and len(items) > 1 and parser.token(item.end).text.lower() in COPULAS:
         return items[1]
+    is_option = re.fullmatch("[A-Z]", item.text) and len(items) > 1 and items[1].start == item.end + 1
+    if is_option and parser.token(item.end).text in (".", ":"):
+        return items[1]  # "B. 42 km"
     if item.is_direct and (not item.is_variable or parser.token(item.end).kind in ("stop", "comma")):
         return item
     candidates = [item for item in items if not item.is_variable]
@@ -116,6 +123,8 @@ def _checked(item: Item, parser: RunParser, *, last: bool) -> str | Ambiguous:
     after, next_word = (parser.token(item.end + offset).text.lower() for offset in (0, 1))
     if (after, next_word) in (("below", "zero"), ("below", "freezing")) or after in ("'", "′"):
         return Ambiguous(f"{item.text} {after} {next_word}: not read")
+    if _AND_A_HALF.match(parser.text, parser.token(item.end).start):
+        return Ambiguous(f"{item.text} and a half: not read")
     for index in range(item.end, len(parser.tokens)):
         if parser.token(index).kind == "stop":
             if parser.token(index).text == "?":

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from stages.answers.prose_equations import Equation, equation, formula_equation, value_text
-from stages.answers.prose_runs import Part, Run, RunParser
+from stages.answers.prose_line import Part, Run
+from stages.answers.prose_runs import RunParser
 from stages.answers.prose_words import (
     AMOUNTS,
     CONDITIONS,
@@ -27,6 +28,7 @@ from stages.answers.prose_words import (
 )
 
 _DASHES = ("-", "–", "—")
+_LABEL = re.compile(r"\((?:[a-zA-Z]|i{1,3}|iv|vi?)\)")
 _INFINITIES = ("infinity", "inf", "∞", "+∞", "-∞", "\\infty")
 _MAX_LEAD = 12
 """Words before an item that are looked at."""
@@ -69,6 +71,8 @@ class Item:
     is_variable: bool = False
     """Whether the item is a letter alone."""
     is_inequality: bool = False
+    is_label: bool = False
+    """Whether the item is the letter of a part: "(a) 5"."""
     is_formula: bool = False
     """Whether the item is a formula between dollar signs and the like."""
 
@@ -210,6 +214,10 @@ def _is_range(parts: list[Part]) -> bool:
 def _judge(item: Item, before: Item | None, parser: RunParser) -> None:
     """Set the strength of an item from the words around it."""
     boundary = before.end if before else 0
+    is_direct = before is None or before.is_label
+    if _LABEL.fullmatch(item.text) and parser.token(item.end).kind != "stop":
+        item.is_label, item.strength = True, Strength.EXCLUDED
+        return
     lead, mark = _lead(item, boundary, parser)
     joins_before = before is not None and bool(lead) and lead[0] in CONJUNCTIONS
     words = [word for word in lead if word not in CONJUNCTIONS]
@@ -218,7 +226,7 @@ def _judge(item: Item, before: Item | None, parser: RunParser) -> None:
         fillers -= 1
     words = words[:fillers]
     last = words[-1] if words else ""
-    item.is_direct = before is None and not mark and all(word in RESULT_WORDS | NEGATIONS for word in words)
+    item.is_direct = is_direct and not mark and all(word in RESULT_WORDS | NEGATIONS for word in words)
     is_integer = re.fullmatch(r"\d+", item.text) is not None
     is_limit = last == "to" and words[-2:-1] not in [[word] for word in TO_WORDS] and item.text in _INFINITIES
     if last in NEGATIONS or (is_integer and last in REFERENCES) or mark == "reference" or is_limit:

@@ -1,4 +1,7 @@
-"""A line as tokens, with the brackets that belong together."""
+"""A line as tokens, with the brackets that belong together, and the runs of mathematics in it."""
+
+from dataclasses import dataclass, field
+from typing import Literal
 
 from stages.answers.prose_tokens import Token, language_of, plain, tokens_of
 from stages.answers.prose_words import KNOWN_WORDS
@@ -6,6 +9,35 @@ from stages.answers.prose_words import KNOWN_WORDS
 _CONJUNCTION_LETTERS = frozenset("yeo")
 _LONGEST_PRODUCT = 3
 """A longer word is no product of letters."""
+
+
+Role = Literal["operand", "operator", "relation", "comparison", "member", "unit", "postfix"]
+
+
+@dataclass(slots=True)
+class Part:
+    """An operand or operator of a run."""
+
+    role: Role
+    text: str
+    start: int
+    end: int
+    kind: str = ""
+    """What an operand is: number, letter, group, call, formula or other."""
+
+
+@dataclass(slots=True)
+class Run:
+    """A run of mathematics. Indices are of tokens; `end` is the index after the last."""
+
+    start: int
+    end: int
+    parts: list[Part] = field(default_factory=list)
+    doubt: str | None = None
+    opening: str = ""
+    """The operator at the start of the run if nothing is before it, as in "the price + 3"; else ""."""
+    trailing: str = ""
+    """The operator after the run if nothing follows it, as in "x + 3 + ..."; else ""."""
 
 
 class Line:
@@ -35,7 +67,8 @@ class Line:
         is_apart = self.spaced(index) and self.spaced(index + 1)
         return (
             is_apart and index > 0 and self.token(index).text in _CONJUNCTION_LETTERS
-            and self.token(index + 1).kind in ("number", "mixed", "currency", "formula", "open")
+            and (self.token(index + 1).kind in ("number", "mixed", "currency", "formula", "open")
+                 or (self.token(index + 1).kind == "letter" and self.token(index + 2).text == "="))
         )  # fmt: skip
 
     def is_mathematical(self, opening: int) -> bool:

@@ -29,6 +29,8 @@ def with_lists(items: list[Item], parser: RunParser) -> list[Item]:
     for left, right in pairwise(joined):
         if _are_two_amounts(left, right, parser):
             left.doubt = right.doubt = left.doubt or right.doubt or f"{left.text} or {right.text}"
+        elif left.end == right.start and {parser.token(item.start).kind for item in (left, right)} == {"number"}:
+            left.doubt = right.doubt = left.doubt or right.doubt or f"{left.text} {right.text}: not read"
     return joined
 
 

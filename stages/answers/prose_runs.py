@@ -5,10 +5,8 @@ computation ("48 clips / 2 = 24 clips").
 """
 
 import re
-from dataclasses import dataclass, field
-from typing import Literal
 
-from stages.answers.prose_line import Line, is_product
+from stages.answers.prose_line import Line, Part, Role, Run, is_product
 from stages.answers.prose_tokens import scaled
 from stages.answers.prose_words import (
     BY_WORDS,
@@ -39,35 +37,6 @@ _MAX_GROUPS = 8
 """Most groups in braces after a command."""
 _MAX_SIGNS = 4
 """Most signs before an operand."""
-
-
-Role = Literal["operand", "operator", "relation", "comparison", "member", "unit", "postfix"]
-
-
-@dataclass(slots=True)
-class Part:
-    """An operand or operator of a run."""
-
-    role: Role
-    text: str
-    start: int
-    end: int
-    kind: str = ""
-    """What an operand is: number, letter, group, call, formula or other."""
-
-
-@dataclass(slots=True)
-class Run:
-    """A run of mathematics. Indices are of tokens; `end` is the index after the last."""
-
-    start: int
-    end: int
-    parts: list[Part] = field(default_factory=list)
-    doubt: str | None = None
-    opening: str = ""
-    """The operator at the start of the run if nothing is before it, as in "the price + 3"; else ""."""
-    trailing: str = ""
-    """The operator after the run if nothing follows it, as in "x + 3 + ..."; else ""."""
 
 
 class RunParser(Line):
@@ -143,7 +112,7 @@ class RunParser(Line):
             return attached and self.is_mathematical(index + 1)
         if token.text in _WORDS_THAT_ARE_LETTERS:
             return False
-        return attached and after.kind in ("letter", "command", "function", "number")
+        return attached and (after.kind in ("letter", "command", "function", "number") or after.text == "!")
 
     def _operand(self, run: Run) -> bool:
         """Append the operand at the end of a run, with its signs, currency and unit."""
@@ -153,6 +122,8 @@ class RunParser(Line):
             token = self.token(index)
             if is_product(token) or (token.text == "|" and not self.spaced(index + 1)):
                 break
+            if token.kind == "operator" and token.text in prefix:
+                return False  # "--42"
             if token.kind == "currency" or token.text in _SIGNS:
                 is_money = is_money or token.kind == "currency"
                 prefix += "-" if token.text == "–" else token.text
@@ -324,6 +295,8 @@ class RunParser(Line):
                 return False
             if self.joins(index):
                 return False
+            if spaced and after.kind == "number" and token.text not in _UNIT_LETTERS and self.spaced(index + 1):
+                return self._give_up(run, index + 1)  # "17 R 2"
             if spaced and after.kind == "word" and token.text not in _UNIT_LETTERS:
                 return False
         elif is_product(token):
@@ -358,8 +331,7 @@ class RunParser(Line):
         index = run.end
         token = self.token(index)
         if token.text.lower() in UNREAD_OPERATORS and (token.text != "over" or self.token(index + 1).kind == "number"):
-            run.doubt = run.doubt or f"{self.text[run.parts[0].start : token.end]}: not read"
-            return False
+            return self._give_up(run, index + 1)
         if self.token(index + 1).text == "by" and token.text in BY_WORDS and self._starts_operand(index + 2):
             run.end, operator = index + 1, BY_WORDS[token.text]
         else:
@@ -377,6 +349,12 @@ class RunParser(Line):
                     run.end += count
                     return True
                 return False
+        return False
+
+    def _give_up(self, run: Run, index: int) -> bool:
+        """Note that a run goes on in a way that is not read, with the number at a token if there is one."""
+        run.end = index + (self.token(index).kind == "number")
+        run.doubt = run.doubt or f"{self.text[run.parts[0].start : self.token(run.end - 1).end]}: not read"
         return False
 
     def _trim(self, run: Run) -> None:

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Literal
 
 from stages.answers.prose_words import (
+    AND_A_HALF,
     COMMA_LANGUAGES,
     DATE,
     FUNCTIONS,
@@ -62,6 +63,7 @@ _PLAIN_MARKS: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
         ("分", r"(?<![\d.,])(\d{1,9}) ?(?:分之|分の) ?(\d{1,9})(?![\d.,])", r"\2/\1", "3分之2 -> 2/3"),
         ("분의", r"(?<![\d.,])(\d{1,9}) ?분의 ?(\d{1,9})(?![\d.,])", r"\2/\1", "3분의 2 -> 2/3"),
         ("", rf"(?<=\d) ?(?:{PERCENT})(?![^\W\d_])", "%", "50 percent -> 50%"),
+        ("", rf"(?<![\d.,/])(\d{{1,4}}) (?:{AND_A_HALF})(?!\w)", r"\1 1/2", "3 and a half -> 3 1/2"),
         ("base", r"(?<=\d) ?\(?(?:in )?base (\d{1,2})\)?(?!\w)", r"_\1", "101 in base 2 -> 101_2"),
         ("...", r"(?<=\d)\.\.\.", "…", "0.33... -> 0.33…"),
         ("dots", r"(?<=\d)\\[lc]?dots(?![a-z])", "…", r"0.33\ldots -> 0.33…"),
@@ -72,7 +74,7 @@ _SIGNS = {
     **dict.fromkeys(map(ord, "−﹣‐‑"), "-"),
     **dict.fromkeys(map(ord, "\u00a0\u2009\u202f\u2007\u200a\u3000"), " "),
     **dict.fromkeys(map(ord, "\u200b\u2060\ufeff\u200e\u200f"), ""),
-    **dict(zip(map(ord, "٫٬،〜～⁄’"), ".,,~~/'", strict=True)),
+    **dict(zip(map(ord, "٫٬،٪〜～⁄’"), ".,,%~~/'", strict=True)),
     ord("、"): ", ",
     ord("。"): ". ",
 }
@@ -313,10 +315,10 @@ def _scale(token: Token, text: str, language: str) -> None:
             return
         total += Decimal(value.replace(",", "")).scaleb(exponent)
         token.end, exponent_before = word.end(), exponent
-        rest = re.compile(r"\d{1,12}(?![\d.,])").match(text, word.end())
+        rest = re.compile(r" ?\d{1,12}(?![\d.,])").match(text, word.end())
         if rest is None or word[0].isascii():
             break
-        value, end = rest[0], rest.end()
+        value, end = rest[0].strip(), rest.end()
         if not any(pattern.match(text, end) for pattern, _ in _SCALE):
             total += Decimal(value)
             token.end = end

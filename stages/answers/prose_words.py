@@ -56,9 +56,11 @@ CONDITIONS = _set(
 """An equation after such a word is a condition: "x = 5 when y = 3"."""
 YEAR_WORDS = _set("in since by until from during year of im seit en depuis desde em nel dal в с")
 """A number of four digits after such a word is a year."""
-CONJUNCTIONS = _set("and or & und oder et ou y e o и или 和 与 與 及 以及 或 と また 또는 और या و")
+CONJUNCTIONS = _set(
+    "and or & und oder et ou y e o и или 和 与 與 及 以及 或 或者 と または もしくは 과 와 그리고 및 또는 और या و"
+)
 """Words that join two answers into a list."""
-OR_WORDS = _set("or oder ou o или 或 또는 या")
+OR_WORDS = _set("or oder ou o или 或 或者 または もしくは 또는 या")
 RANGE_WORDS = _set("to through bis à hasta até до 到 至 から 에서")
 """Words between the ends of a range."""
 NEGATIONS = _set("not isn't aren't wasn't nor nicht kein pas não не 不是")
@@ -78,7 +80,7 @@ OPERATOR_WORDS = {"plus": "+", "times": "\\times", **dict.fromkeys(("minus", "mo
 """Operators between two numbers. The minus sign here is never a hyphen, which may also mean "to"."""
 BY_WORDS = {"divided": "/", "multiplied": "\\times"}
 """Operators that "by" follows."""
-UNREAD_OPERATORS = _set("squared cubed factorial choose modulo mod over")
+UNREAD_OPERATORS = _set("remainder squared cubed factorial choose modulo mod over")
 """Words after a number that make another number of it, "over" only before a number."""
 FUNCTIONS = _set(
     "pi sqrt cbrt sin cos tan sec csc cot arcsin arccos arctan asin acos atan sinh cosh tanh ln log lg exp abs max min "
@@ -102,6 +104,7 @@ TIME = (
     r"|\d{1,2}\s?(?:[aApP]\.[mM]\.|[aApP][mM](?!\w)|o['’]clock)|\d{1,2}\s?[点點时時시]\s?\d{1,2}\s?[分분]"
 )
 """10:30, 10:30 a.m., 5 pm, 5 o'clock, 10点30分."""
+AND_A_HALF = r"and a half|et demie?|y medi[oa]|e mei[oa]|e mezz[oa]|einhalb|und eine halbe|с половиной"
 ORDINAL = r"(?:st|nd|rd|th|ª|º)(?!\w)"
 SCALES: tuple[tuple[str, int], ...] = (
     (r"thousand|tausend|mille|mil|mila|тысяч\w{0,2}|тыс\.?|천|千", 3),
@@ -162,7 +165,7 @@ TRANSLATED_UNITS = tuple(
         (r"(?:天|日間|Tagen?(?!\w)|Tage?(?!\w)|jours?(?!\w)|días?(?!\w)|dias?(?!\w)|дн(?:я|ей)(?!\w)|दिन)", "days"),
         (r"(?:Kilometer|kilomètres?|kilómetros?|quilômetros?|chilometr[io]|километр\w{0,2})(?!\w)", "km"),
         (r"(?:Zentimeter|centimètres?|centímetros?|centimetr[io]|сантиметр\w{0,2})(?!\w)", "cm"),
-        (r"(?:mètres?|metros?|metr[io]|метр\w{0,2})(?!\w)", "m"),
+        (r"(?:Meter|mètres?|metros?|metr[io]|метр\w{0,2})(?!\w)", "m"),
     )
 )
 """Units of other languages, and the unit that the answer gets."""
