@@ -4,14 +4,17 @@
 """
 
 import random
+import re
 import time
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.answers.kinds import Ambiguous
-from stages.answers.prose import last_line, math_answer_in
+from stages.answers.math import MathAnswer, extract_math_answer
+from stages.answers.prose import boxed_number, last_line, math_answer_in
 
 READINGS = "several readings"
 
@@ -48,6 +51,8 @@ ANNOUNCED: dict[str, list[tuple[str, str | None]]] = {
         ("positive 5", "5"),
     ],
     "mixed numbers": [
+        ("3 and a half", "3 1/2"),
+        ("3 hours and a half", READINGS),
         ("3 1/2 cups", "3 1/2 cups"),
         ("2 3/4", "2 3/4"),
         ("33 1/3%", "33 1/3%"),
@@ -138,6 +143,10 @@ ANNOUNCED: dict[str, list[tuple[str, str | None]]] = {
         ("42?", READINGS),
     ],
     "money and units": [
+        ("6 ft 2 in", "6 ft 2 in"),
+        ("5h 30m", "5h 30m"),
+        ("2 m 30 s", "2 m 30 s"),
+        ("1,200 USD", "1,200 USD"),
         ("$18", "$18"),
         ("\\$18", "$18"),
         ("18 dollars.", "18"),
@@ -178,6 +187,29 @@ ANNOUNCED: dict[str, list[tuple[str, str | None]]] = {
         ("about 42 km", "42 km"),
     ],
     "formulas": [
+        ("42 = 6 * 7", "42"),
+        ("\\frac{5}{36} \\approx 0.139", "\\frac{5}{36}"),
+        ("$\\frac{5}{36} \\approx 0.139$", "\\frac{5}{36}"),
+        ("$\\approx 3.14$", "3.14"),
+        ("17/3 ≈ 6", "6"),
+        ("10π ≈ 31.4 cm", "10π"),
+        ("x ≈ 3.14", "x = 3.14"),
+        ("log_2 8", "log_2 8"),
+        ("$\\boxed{}$", None),
+        ("$\\angle ABC = 60^\\circ$", "60^\\circ"),
+        ("$f(x) = 2x$", "2x"),
+        ("$AB = 5$", "5"),
+        ("$\\text{Area} = 12$", "12"),
+        ("12 cm = 0.12 m", "0.12 m"),
+        ("\\(\\sqrt{x} = 3\\)", "\\sqrt{x} = 3"),
+        ("ln(x) = 2", "ln(x) = 2"),
+        ("f(x) + g(x) = 3", "f(x) + g(x) = 3"),
+        ("gcd(12, 18) = 6", "6"),
+        ("x = 2.5 \\times 10^3", "x = 2500"),
+        ("17 remainder 2", READINGS),
+        ("17 R 2", READINGS),
+        ("6 over 7", READINGS),
+        ("n!/(n-k)!", "n!/(n-k)!"),
         ("$x=\\frac12$.", "x=\\frac12"),
         ("\\(x^2\\), not \\(x\\).", "x^2"),
         ("\\[x^2\\]", "x^2"),
@@ -261,6 +293,11 @@ ANNOUNCED: dict[str, list[tuple[str, str | None]]] = {
         ("3、5", "3, 5"),
     ],
     "scores, ranges, ratios, times, dates": [
+        ("1 in 6", READINGS),
+        ("5'10\"", READINGS),
+        ("3 degrees below zero", READINGS),
+        ("7 4", READINGS),
+        ("2024年", "2024年"),
         ("5-3", READINGS),
         ("5–3", READINGS),
         ("5 - 3", READINGS),
@@ -429,6 +466,28 @@ LAST: dict[str, list[tuple[str, str | None]]] = {
         ("In 2019, 5 people left.", "5"),
     ],
     "which number": [
+        ("So the 3 friends each get 5.", "5"),
+        ("Out of 20 students, 5 passed.", "5"),
+        ("5 of the 20 students passed.", READINGS),
+        ("Speed = distance / time = 60 / 2 = 30 km/h", "30 km/h"),
+        ("Area = (1/2) × base × height = (1/2) × 3 × 4 = 6", "6"),
+        ("Thus (a) 5 and (b) 7", READINGS),
+        ("The first 3 terms are 2, 4, 8.", "2, 4, 8"),
+        ("The first 3 terms are 2, 4, 8, ...", READINGS),
+        ("She has 2 dogs, 3 cats and 4 birds.", READINGS),
+        ("17 remainder 2", READINGS),
+        ("42 - that is the answer", "42"),
+        ("42 — that is the answer", "42"),
+        ("The answer — 42", "42"),
+        ("The answer - 42", READINGS),
+        ("-- 42", READINGS),
+        ("He ran 5 km in the morning and 3 km in the evening.", READINGS),
+        ("So the limit is e.", "e"),
+        ("$E$", "E"),
+        ("The 95% confidence interval is (1.2, 3.4).", "(1.2, 3.4)"),
+        ("So as x → ∞ the limit is 5", "5"),
+        ("This holds as x → ∞", None),
+        ("It was 3 degrees below zero.", READINGS),
         ("There are 42 apples on 3 trees.", "42"),
         ("She has 5 apples left after 3 days.", "5"),
         ("He drove 240 miles in 4 hours.", READINGS),
@@ -542,6 +601,23 @@ IN_LANGUAGES: list[tuple[str, str, str | None]] = [
     ("hi", "४२", "42"),
     ("ar", "٤٢٫٥", "42.5"),
     ("ar", "١٬٢٣٤", "1,234"),
+    ("fr", "3 mètres et demi", READINGS),
+    ("fr", "0,5 ou 50 %", "0.5"),
+    ("de", "3,5 Meter", "3.5 m"),
+    ("de", "5 Stunden und 30 Minuten", "5 hours 30 minutes"),
+    ("de", "-3,5 °C", "-3.5 °C"),
+    ("es", "x = 3 y x = 5", "3, 5"),
+    ("es", "2,5 millones de personas", "2500000"),
+    ("pt", "R$ 3,50", "3.50"),
+    ("zh", "（3，4）", "(3,4)"),
+    ("zh", "10%到20%", READINGS),
+    ("zh", "5小时30分钟", "5 hours 30 minutes"),
+    ("zh", "百分之五十", None),
+    ("ja", "x = 3 または x = 5", "3, 5"),
+    ("ja", "2分の1", "1/2"),
+    ("ko", "3과 5", "3, 5"),
+    ("ko", "1만 5000원", "15000"),
+    ("ar", "٥٠٪", "50%"),
 ]
 
 
@@ -568,3 +644,109 @@ def test_answers_of_last_lines(text: str, answer: str | None) -> None:
 @pytest.mark.parametrize(("language", "text", "answer"), IN_LANGUAGES)
 def test_numbers_of_a_language(language: str, text: str, answer: str | None) -> None:
     assert shown(math_answer_in(text, last=False, language=language)) == answer
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a\n42", "42"),
+        ("a\n42\n\n", "42"),
+        ("So\n\\[\nx = 5\n\\]", "\\[ x = 5 \\]"),
+        ("So\n$$\nx = 5\n$$\n", "$$ x = 5 $$"),
+        ("\\]", "\\]"),
+        ("$$", "$$"),
+        ("", ""),
+    ],
+)
+def test_the_last_line_may_be_a_displayed_formula(text: str, line: str) -> None:
+    assert last_line(text) == line
+
+
+@pytest.mark.parametrize(
+    ("language", "box", "answer"),
+    [
+        ("fr", "3,5", "3.5"),
+        ("fr", "-3,5\\%", "-3.5\\%"),
+        ("de", "3{,}5", "3{,}5"),
+        ("de", "1.234", READINGS),
+        ("de", "1.234,5 \\text{ km}", "1234.5 \\text{ km}"),
+        ("fr", "(3,5)", "(3,5)"),
+        ("fr", "x=3,5", "x=3,5"),
+        ("en", "3,5", "3,5"),
+        ("en", "1,234", "1,234"),
+        ("fr", "42", "42"),
+    ],
+)
+def test_a_decimal_comma_in_a_box(language: str, box: str, answer: str) -> None:
+    assert shown(boxed_number(box, language)) == answer
+
+
+VALUES = ("7", "12", "0.5", "1,234", "3/4", "$18", "50%", "2 1/2", "x^2 + 1", "(3, 4)", "√2", "12 km")
+FRAMES = (
+    "{}", "{}.", "**{}**", "${}$.", ": {}", "about {}", "{} in total", "{} because of step 2",
+    "{} (see step 2)", "{}, as shown in part 3", "exactly {} for all 5 people", "equal to {}.",
+)  # fmt: skip
+LAST_FRAMES = (
+    "The result is {}.",
+    "So the total is {}",
+    "Hence we get {}.",
+    "= {}",
+    "Result: {}",
+    "In step 2 we found {}",
+)
+
+
+@pytest.mark.parametrize("value", [value for value in VALUES if not value.startswith("$")])
+@pytest.mark.parametrize("sign", ["", "-", "−", "–"])
+def test_words_around_a_value_do_not_change_it(value: str, sign: str) -> None:
+    if sign and value.startswith("("):
+        return
+    expected = ("-" if sign else "") + value
+    texts = {False: FRAMES, True: LAST_FRAMES}
+    for last, frames in texts.items():
+        for frame in frames:
+            answer = math_answer_in(frame.format(sign + value), last=last)
+            assert answer == expected, frame
+
+
+@given(st.decimals(-(10**6), 10**6, places=2), st.sampled_from(["apples", "km", "people", "€", "degrees", "个", "%"]))
+def test_numbers_keep_sign_and_digits(value: Decimal, noun: str) -> None:
+    for text in (f"{value} {noun}", f"{value:,} {noun}", str(value).replace("-", "−") + noun):
+        answer = math_answer_in(text, last=False)
+        assert answer is not None
+        assert Decimal(re.sub(r"[^-\d.]", "", answer)) == value
+
+
+@given(st.text(max_size=120), st.booleans(), st.sampled_from(["en", "fr", "zh"]))
+def test_no_text_raises_an_exception(text: str, last: bool, language: str) -> None:
+    assert math_answer_in(text, last=last, language=language) != ""
+
+
+PIECES = (
+    "1,", "3 ", "x", "\\(", "$", "{", "}", "(", ")", "[", "-", "–", "=", "and ", "is ", "of ", "1/2", "^", "_",
+    "\\frac", "...", "|", "!", "%", "*", "**", "' ", "²", "½", "10:30 ", "2024-", "May 3", "万", "百分之", "分之",
+    "\\text{", "\\begin{a}", "one ", "a ", "hundred ", " ", "0.", "e5", "minus ", "million ", "per ", "not ", "_{", "base ",
+    "\n",
+)  # fmt: skip
+
+
+def test_hostile_lines_take_linear_time() -> None:
+    rng = random.Random(0)
+    texts = [piece * 4_000 for piece in PIECES]
+    texts += ["".join(rng.choices(PIECES, k=2_000)) for _ in range(100)]
+    began = time.process_time()
+    for text in texts:
+        for last in (False, True):
+            math_answer_in(text, last=last)
+    assert time.process_time() - began < 0.05 * len(texts)
+    for piece in PIECES:
+        for others in range(3):
+            math_answer_in((piece + PIECES[others * 7]) * 200, last=True)
+
+
+def test_an_answer_that_is_marked_decides() -> None:
+    assert extract_math_answer("There are 3 trees.\nThe answer is 42 apples on 3 trees.\nOf 7 kinds.") == "42"
+    assert extract_math_answer("So f(x) = x^2 + 3") == "x^2 + 3"
+    assert isinstance(extract_math_answer("The answer is 5-3."), Ambiguous)
+    assert extract_math_answer("So 3 + 4 = 7.\nThe answer is unknown.") is None
+    assert MathAnswer(boxed_only=True).extract("The answer is 42.", "?") is None
