@@ -19,6 +19,9 @@ _DISPLAY = (("\\]", "\\["), ("$$", "$$"))
 _DOLLARS = re.compile(r"(?<=\d) dollars?(?=,|\Z)")
 """Left out of answers: money is in dollars unless the answer names cents or another currency."""
 _AND_A_HALF = re.compile(rf"(?:[^\W\d_]+ )?(?:{AND_A_HALF})(?!\w)")
+_CUT_START = re.compile(r"\A[^\s\u3000-\u9fff]{1,99}")
+_CUT_END = re.compile(r"[^\s\u3000-\u9fff]{1,99}\Z")
+"""What may be half a number where a long line is cut."""
 MAX_LINE = 1_000
 """Characters of a line that are read: the first after an announcement, the last of a last line."""
 
@@ -32,7 +35,7 @@ def math_answer_in(text: str, *, last: bool, language: str = "en") -> str | Ambi
         language: language of the announcement, which decides whether "3,5" is 3.5.
     """
     if len(text) > MAX_LINE:
-        text = text[-MAX_LINE:].partition(" ")[2] if last else text[:MAX_LINE].rpartition(" ")[0]
+        text = _CUT_START.sub("", text[-MAX_LINE:]) if last else _CUT_END.sub("", text[:MAX_LINE])
     parser = RunParser(text, language)
     words = word_at_end(parser.text) if last else word_at_start(parser.text) or number_at_start(parser.text)
     if words:
@@ -132,15 +135,8 @@ def _checked(item: Item, parser: RunParser, *, last: bool) -> str | Ambiguous:
             break
     if "otherwise" in parser.text:
         return Ambiguous(f"{item.text}: one of several cases")
-    if (
-        last
-        and item.variable
-        and not item.is_formula
-        and not re.search(r"[a-zA-Z√]", item.value)
-        and "," not in item.text
-    ):
-        return item.value
-    return item.text
+    is_number = not re.search(r"[a-zA-Z√]", item.value) and "," not in item.text
+    return item.value if last and item.variable and is_number and not item.is_formula else item.text
 
 
 def _share(item: Item, parser: RunParser) -> str:

@@ -29,6 +29,7 @@ from stages.answers.prose_words import (
 
 _DASHES = ("-", "–", "—")
 _LABEL = re.compile(r"\((?:[a-zA-Z]|i{1,3}|iv|vi?)\)")
+_BOUNDS = frozenset(("more", "less", "fewer", "greater", "above", "over", "higher", "lower", "below"))
 _INFINITIES = ("infinity", "inf", "∞", "+∞", "-∞", "\\infty")
 _MAX_LEAD = 12
 """Words before an item that are looked at."""
@@ -146,26 +147,25 @@ def _read_sides(item: Item, parts: list[Part]) -> None:
             item.doubt = item.doubt or f"{_spelled(body)}: a difference, a range or a score"
         elif [part.text for part in body[1:-1]] == ["\\times"] and body[1].start == body[0].end:
             item.doubt = item.doubt or f"{_spelled(body)}: a product or a size"
-        found = (
-            formula_equation(_spelled(body)) if body[0].kind == "formula" else Equation(_spelled(body), _spelled(body))
-        )
+        text = _spelled(body)
+        result = formula_equation(text) if body[0].kind == "formula" else Equation(text, text)
     else:
         item.strength = Strength.RESULT
         body = last[:-1] if item.unit else last
-        found = equation([*(_spelled(_without_unit(side)) for side in sides[:-1]), _spelled(body)], signs)
-    value, doubt = value_text(found.value)
+        result = equation([*(_spelled(_without_unit(side)) for side in sides[:-1]), _spelled(body)], signs)
+    value, doubt = value_text(result.value)
     item.doubt = item.doubt or doubt
-    if signs and found.value != _spelled(body):
+    if signs and result.value != _spelled(body):
         item.unit = ""
     item.value = f"{value} {item.unit}".strip()
-    item.variable = found.variable
+    item.variable = result.variable
     item.is_formula = any(part.kind == "formula" for part in first)
-    if found.text == found.value:
+    if result.text == result.value:
         item.text = item.value
-    elif found.variable and value != found.value:
-        item.text = f"{found.variable} = {item.value}"
+    elif result.variable and value != result.value:
+        item.text = f"{result.variable} = {item.value}"
     else:
-        item.text = f"{found.text} {item.unit}".strip()
+        item.text = f"{result.text} {item.unit}".strip()
 
 
 def _without_unit(side: list[Part]) -> list[Part]:
@@ -213,23 +213,14 @@ def _is_range(parts: list[Part]) -> bool:
 
 def _judge(item: Item, before: Item | None, parser: RunParser) -> None:
     """Set the strength of an item from the words around it."""
-    boundary = before.end if before else 0
-    is_direct = before is None or before.is_label
     if _LABEL.fullmatch(item.text) and parser.token(item.end).kind != "stop":
         item.is_label, item.strength = True, Strength.EXCLUDED
         return
-    lead, mark = _lead(item, boundary, parser)
-    joins_before = before is not None and bool(lead) and lead[0] in CONJUNCTIONS
-    words = [word for word in lead if word not in CONJUNCTIONS]
-    fillers = len(words)
-    while fillers and words[fillers - 1] in FILLERS:
-        fillers -= 1
-    words = words[:fillers]
+    lead, mark = _lead(item, before.end if before else 0, parser)
+    words = _without_fillers([word for word in lead if word not in CONJUNCTIONS])
     last = words[-1] if words else ""
-    item.is_direct = is_direct and not mark and all(word in RESULT_WORDS | NEGATIONS for word in words)
-    is_integer = re.fullmatch(r"\d+", item.text) is not None
-    is_limit = last == "to" and words[-2:-1] not in [[word] for word in TO_WORDS] and item.text in _INFINITIES
-    if last in NEGATIONS or (is_integer and last in REFERENCES) or mark == "reference" or is_limit:
+    item.is_direct = (before is None or before.is_label) and not mark and set(words) <= RESULT_WORDS | NEGATIONS
+    if mark == "reference" or _is_excluded(item, words):
         item.strength, item.is_direct = Strength.EXCLUDED, False
     elif item.is_variable and (last in COPULAS or item.start == 0) and parser.token(item.end).kind == "stop":
         item.strength, item.is_variable = Strength.RESULT, False  # "the limit is e."; "$E$"
@@ -240,17 +231,28 @@ def _judge(item: Item, before: Item | None, parser: RunParser) -> None:
         item.doubt = item.doubt or f"{item.text}: a bound or the answer"
     elif _is_result(item, words, mark, parser):
         item.strength = Strength.RESULT
-    elif joins_before and before is not None and not set(words) & PREPOSITIONS:
+    elif before is not None and lead[:1] and lead[0] in CONJUNCTIONS and not set(words) & PREPOSITIONS:
         item.strength = max(before.strength, Strength.GOVERNED)
-    elif item.variable and not set(words) & CONDITIONS:
-        item.strength = Strength.RESULT
     elif set(words) & PREPOSITIONS:
         item.strength = Strength.GOVERNED
-    after = parser.token(item.end)
-    if after.kind == "word" and after.text.lower() in ("or", "and") and parser.token(item.end + 1).text.lower() in (
-        "more", "less", "fewer", "greater", "above", "over", "higher", "lower", "below",
-    ):  # fmt: skip
-        item.doubt = item.doubt or f"{item.text} {after.text} {parser.token(item.end + 1).text}: a bound"
+    after, bound = (parser.token(item.end + offset).text.lower() for offset in (0, 1))
+    if after in ("or", "and") and bound in _BOUNDS:
+        item.doubt = item.doubt or f"{item.text} {after} {bound}: a bound"
+
+
+def _without_fillers(words: list[str]) -> list[str]:
+    """Return words without those at the end that say nothing: "is about" as "is"."""
+    end = len(words)
+    while end and words[end - 1] in FILLERS:
+        end -= 1
+    return words[:end]
+
+
+def _is_excluded(item: Item, words: list[str]) -> bool:
+    """Return whether the words before an item say that it is no answer: "not 5", "step 3", "as x goes to infinity"."""
+    last, before_last = ["", "", *words][:-3:-1]
+    is_limit = last == "to" and before_last not in TO_WORDS and item.text in _INFINITIES
+    return last in NEGATIONS or is_limit or (last in REFERENCES and item.text.isdecimal())
 
 
 def _lead(item: Item, boundary: int, parser: RunParser) -> tuple[list[str], str]:
@@ -261,13 +263,9 @@ def _lead(item: Item, boundary: int, parser: RunParser) -> tuple[list[str], str]
     words: list[str] = []
     for index in range(item.start - 1, max(boundary, item.start - _MAX_LEAD) - 1, -1):
         token = parser.tokens[index]
-        if (
-            token.kind == "stop"
-            and token.text == "."
-            and parser.token(index - 1).text.lower() in REFERENCES
-            and not words
-        ):
-            return [], "reference"
+        is_short = token.text == "." and parser.token(index - 1).text.lower() in REFERENCES
+        if is_short and not words:
+            return [], "reference"  # "No. 5"
         if token.kind in ("comma", "stop", "arrow", "close"):
             if token.kind == "arrow" and not words and parser.token(index - 1).kind == "letter":
                 return [], "reference"  # "as x → 0"
@@ -299,7 +297,7 @@ def _is_weak(item: Item, last: str, before: Item | None, parser: RunParser) -> b
 
 
 def _is_result(item: Item, words: list[str], mark: str, parser: RunParser) -> bool:
-    last, before_last = (words[-1] if words else ""), (words[-2] if len(words) > 1 else "")
+    last, before_last = ["", "", *words][:-3:-1]
     after = parser.token(item.end)
     if mark == "mark" or last in RESULT_WORDS or (after.kind == "word" and after.text.lower() in COPULAS):
         return True

@@ -94,39 +94,32 @@ def _compound(chain: list[Item]) -> str | None:
 
 def _list(chain: list[Item], links: list[str], item: Item) -> str | None:
     """Return the text of a list; note on `item` a doubt, or that it is a list of letters."""
+    texts = [member.text for member in chain]
     if all(member.is_inequality for member in chain):
         item.is_inequality = True
-        return (
-            "".join(f"{text} {link} " for text, link in zip([m.text for m in chain], links, strict=False))
-            + chain[-1].text
-        )
+        return "".join(f"{text} {link} " for text, link in zip(texts, links, strict=False)) + texts[-1]
     if any(member.is_inequality for member in chain):
         return None
     if any(member.is_variable for member in chain):
         item.is_variable = all(member.is_variable for member in chain)
-        return ", ".join(member.text for member in chain) if item.is_variable else None
+        return ", ".join(texts) if item.is_variable else None
     first, last = chain[0], chain[-1]
-    if (
-        len(chain) == 2
-        and re.fullmatch(r"-?\d+", first.text)
-        and re.match(r"\d{1,9}/\d", last.text)
-        and links == ["and"]
-    ):
-        if not (last.unit and not first.unit):
+    if links == ["and"] and re.fullmatch(r"-?\d+", first.text) and re.match(r"\d{1,9}/\d", last.text):
+        if not last.unit:
             item.doubt = f"{first.text} and {last.text}: one mixed number, or a list"
-        return f"{first.text} {last.text}"
-    if (
-        len(chain) == 2
-        and links == ["or"]
-        and _number(first.value) is not None
-        and _number(first.value) == _number(last.value)
-    ):
+        return f"{first.text} {last.text}"  # "3 and 1/2 cups"
+    if links == ["or"] and _number(first.value) is not None and _number(first.value) == _number(last.value):
         return first.value  # "1/2 or 0.5"
+    return _members(chain)
+
+
+def _members(chain: list[Item]) -> str | None:
+    """Return the members of a list of values or of equations; None for some of each, unless they have one variable."""
+    first, units = chain[0], [member.unit for member in chain]
     variables = {member.variable for member in chain}
     if len(variables) > 1 and "" in variables and not (first.variable and variables == {first.variable, ""}):
         return None
     members = [member.value if len(variables - {""}) == 1 else member.text for member in chain]
-    units = [member.unit for member in chain]
     if units[-1] and not any(units[:-1]):
         members[:-1] = [f"{text} {units[-1]}" for text in members[:-1]]
     return ", ".join(re.sub(r"(?<=\d),(?=\d{3})", "", text) if text[:1] not in "([{\\" else text for text in members)

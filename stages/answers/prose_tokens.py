@@ -89,11 +89,11 @@ _PLAIN_WORD = re.compile(r"(?<![\\a-zA-Z{])[a-zA-Z]{2,}")
 
 _LETTER = r"(?:[^\W\d_πθ]|[\u0300-\u036f\u0900-\u0903\u093a-\u094f])"
 _TOKEN = re.compile(
-    r"(?P<arrow>=>|-+>|<-+|[→⇒⟹⟶]|(?<=\S)—|—(?!\d)|\\(?:to|Rightarrow|implies|therefore|rightarrow)(?![a-zA-Z]))"
+    r"(?P<arrow>=>|-+>|[→⇒⟹⟶]|(?<=\S)—|—(?!\d)|\\(?:to|Rightarrow|implies|therefore|rightarrow)(?![a-zA-Z]))"
     rf"|(?P<date>{DATE})"
     rf"|(?P<time>{TIME})"
     r"|(?P<ratio>\d+(?:\s?:\s?\d+)+)"
-    r"|(?P<label>0[xX][0-9a-fA-F]+|[A-Za-z]{2,}-?\d\w*|(?<!\S)\#\d+|\d+(?:\.\d+){3,}|[A-Za-z]\d+[A-Za-z]\w*)"
+    r"|(?P<label>0[xX][0-9a-fA-F]+|(?!(?:sqrt|log|ln|sin|cos|tan|pi|theta)[-\d])[A-Za-z]{2,}-?\d\w*|(?<!\S)\#\d+|\d+(?:\.\d+){3,}|[A-Za-z]\d+[A-Za-z]\w*)"
     rf"|(?P<ordinal>\d+{ORDINAL})"
     r"|(?P<mixed>\d{1,4} \d{1,9}/\d{1,9}(?![\d/]|\.\d))"
     r"|(?P<base>\d+_(?:\d{1,2}|\{\d{1,2}\})(?!\w))"
@@ -151,9 +151,9 @@ def _vulgar(char: str) -> str:
 
 
 def language_of(text: str) -> str:
-    """Return the language of a line by its words: one with a decimal comma, else "en".
+    """Return the language of a line by its words if it has a decimal comma, else "en".
 
-    Only a line with a comma or a point inside a number is looked at.
+    A line without a comma or a point inside a number is "en" as well, because its language does not matter.
     """
     if not _SEPARATED.search(text):
         return "en"

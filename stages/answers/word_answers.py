@@ -25,7 +25,7 @@ WORD_ANSWERS: tuple[tuple[str, str], ...] = (
     ),
     (r"infinitely\smany(?:\ssolutions)?|an\sinfinite\snumber(?:\sof\ssolutions)?|无穷多(?:个解)?", "infinitely many"),
     (
-        r"(?:positive\s|plus\s|\+)?(?:infinity|infinite|unendlich|l['’]infini|infinito|бесконечность|无穷大|无限大|無限大)",
+        r"(?:positive\s|plus\s|\+)?(?:infinity|infinite|unendlich|l['’]infini|infinito|бесконечность|正无穷大?|无穷大|无限大|無限大)",
         "infinity",
     ),
     (r"(?:negative\s|minus\s|-)infinity|负无穷大?", "-infinity"),

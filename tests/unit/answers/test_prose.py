@@ -252,6 +252,9 @@ ANNOUNCED: dict[str, list[tuple[str, str | None]]] = {
         ("\\begin{pmatrix} 1 \\\\ 2 \\end{pmatrix}", "\\begin{pmatrix} 1 \\\\ 2 \\end{pmatrix}"),
         ("x > 5", "x > 5"),
         ("x > 2 or x < -2", "x > 2 or x < -2"),
+        ("x>2 or x<-2", "x>2 or x<-2"),
+        ("sqrt2", "sqrt2"),
+        ("log2(8) = 3", "3"),
         ("2 ≤ x < 5", "2 ≤ x < 5"),
         ("x ∈ [0, 5)", "[0, 5)"),
         ("3 + 4 = 7", "7"),
@@ -725,8 +728,8 @@ def test_no_text_raises_an_exception(text: str, last: bool, language: str) -> No
 PIECES = (
     "1,", "3 ", "x", "\\(", "$", "{", "}", "(", ")", "[", "-", "–", "=", "and ", "is ", "of ", "1/2", "^", "_",
     "\\frac", "...", "|", "!", "%", "*", "**", "' ", "²", "½", "10:30 ", "2024-", "May 3", "万", "百分之", "分之",
-    "\\text{", "\\begin{a}", "one ", "a ", "hundred ", " ", "0.", "e5", "minus ", "million ", "per ", "not ", "_{", "base ",
-    "\n",
+    "\\text{", "\\begin{a}", "one ", "a ", "hundred ", " ", "0.", "e5", "minus ", "million ", "per ", "not ", "_{",
+    "base ", "\n",
 )  # fmt: skip
 
 
