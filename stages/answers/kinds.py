@@ -151,7 +151,7 @@ def _built_in(config: AnswerConfig) -> AnswerKind:
         return ChoiceAnswer(boxed_only=boxed_only, announcements=announcements, several=config.several)
     from stages.answers.math import MathAnswer
 
-    return MathAnswer(boxed_only=boxed_only)
+    return MathAnswer(boxed_only=boxed_only, announcements=announcements)
 
 
 def _from_file(path: str, name: str) -> AnswerKind:

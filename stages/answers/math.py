@@ -10,30 +10,30 @@ from decimal import Context
 from fractions import Fraction
 from functools import lru_cache
 
+from stages.answers.ending import own_part
 from stages.answers.kinds import AnswerKind
-from stages.answers.marks import MAX_TAIL, anchored_line, last_boxed
+from stages.answers.marks import MAX_TAIL, marks_of
+from stages.answers.prose import boxed_number, last_line, math_answer_in
 from stages.answers.readings import Reading, read_latex
+from stages.settings.answers import ANNOUNCEMENTS
 
 MAX_GOLD = 1_200
 """Longest text, in characters, that is brought to one spelling. A longer text stays as it is; no answer of any
 benchmark is so long."""
 
-_DELIMITED = re.compile(r"\\\((.+?)\\\)|\\\[(.+?)\\\]|\$\$(.+?)\$\$|(?<!\\)\$(?=[^\s$])([^$]*?[^\s$\\])\$(?!\d)")
-_NUMBER = r"[-+]?\\?\$?\s?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)?(?:\.\d+|(?<=\d)\.?(?!\d))(?:\s?/\s?\d+)?(?:\s?\\?%)?"
-_LAST_NUMBER = re.compile(rf"(?<![\w.]){_NUMBER}")
 _TEXT = re.compile(r"\\(?:text|math|mbox|operatorname)")  # may be a unit, which math-verify drops
 _LARGEST_FLOAT = 10**300
-_WORD = re.compile(r"(?<![\\a-zA-Z])(?!(?:pi|sqrt|sin|cos|tan|log|ln)\b)[a-zA-Z]{2,}")
 
 
 class MathAnswer(AnswerKind):
     """Numbers, expressions, sets and equations in LaTeX. Equality beyond spelling is decided by math-verify."""
 
-    def __init__(self, *, boxed_only: bool = False) -> None:
+    def __init__(self, *, boxed_only: bool = False, announcements: tuple[str, ...] = ANNOUNCEMENTS) -> None:
         self.boxed_only = boxed_only
+        self.announcements = announcements
 
     def extract(self, response: str, question: str) -> str | None:
-        return extract_math_answer(response, boxed_only=self.boxed_only)
+        return extract_math_answer(response, boxed_only=self.boxed_only, announcements=self.announcements)
 
     def canonical(self, answer: str, question: str) -> str | None:
         return canonical(answer) or None
@@ -49,35 +49,27 @@ class MathAnswer(AnswerKind):
         return None if _TEXT.search(answer) else read_latex(form)
 
 
-def extract_math_answer(response: str, *, boxed_only: bool = False) -> str | None:
+def extract_math_answer(
+    response: str, *, boxed_only: bool = False, announcements: tuple[str, ...] = ANNOUNCEMENTS
+) -> str | None:
     """Return the final answer of a response, None if it has none. The text must not hold the prompt.
 
-    The last complete \\boxed or \\fbox counts. If there is none, and not `boxed_only`, the expression after the last
-    "####", "answer is" or "answer:" counts, else the last formula or number of the last line that is not empty.
+    The decisive box counts. If there is none, and not `boxed_only`, the answer in a tag, after "####" or after a word
+    of `announcements` counts; a mark without a readable answer is stepped over. A response without marks has the last
+    result of its last line. An answer that can be read in several ways is `Ambiguous`.
     """
-    tail = response[-MAX_TAIL:]
-    boxed = last_boxed(tail)
-    if boxed is not None or boxed_only:
-        return boxed
-    line = anchored_line(tail)
-    if line is not None:
-        return _expression(line, last=False) or None
-    return _expression(tail.rstrip().rsplit("\n", 1)[-1], last=True) or None
-
-
-def _expression(line: str, *, last: bool) -> str | None:
-    """Return the last formula or number of a line, or the first if not `last`; None if there is neither.
-
-    If not `last`, a line without formula and without words is returned whole.
-    """
-    line = line.replace("**", "").strip().rstrip(".").strip()
-    formulas: list[str] = [next(filter(None, match.groups())) for match in _DELIMITED.finditer(line)]
-    if formulas:
-        return formulas[-1 if last else 0].strip()
-    if not last and line and not _WORD.search(line):
-        return line.lstrip(":= ")
-    numbers = [match[0].strip() for match in _LAST_NUMBER.finditer(line)]
-    return numbers[-1 if last else 0] if numbers else None
+    has_marks = False
+    for mark in marks_of(response, announcements):
+        if mark.kind == "box":
+            return boxed_number(mark.text, mark.language)
+        if boxed_only:
+            return None
+        has_marks = True
+        if answer := math_answer_in(mark.text, last=False, language=mark.language):
+            return answer
+    if has_marks or boxed_only:
+        return None
+    return math_answer_in(last_line(own_part(response, announcements)[-MAX_TAIL:]), last=True)
 
 
 # Replacements that bring different spellings to one, applied in order. `^\circ`, `%` and units stay: readers disagree
