@@ -10,10 +10,12 @@ OLD_WAY = {"count_truncated": True}
 
 
 def read(response: str, kind: str = "math", *, truncated: bool = True, question: str = "?", **settings: bool) -> str:
-    """Return the canonical form of the answer of a response; "none" without an answer."""
+    """Return the canonical form of the response's answer, "none" without one, or "ambiguous"."""
     config = AnswerConfig(kind=kind, **settings)
     loaded = load_kind(config)
     answer = answer_of(loaded, response, question, truncated=truncated, settings=config)
+    if isinstance(answer, Ambiguous):
+        return "ambiguous"
     return "none" if answer is None else str(loaded.canonical(answer, question))
 
 
@@ -61,7 +63,7 @@ def test_a_response_that_was_cut_off_counts_up_to_its_last_closed_answer(respons
 @pytest.mark.parametrize(
     ("response", "answer"),
     [
-        ("= 9, then 9 + 3", "3"),
+        ("= 9, then 9 + 3", "ambiguous"),
         ("The total is 16.", "16"),
         (r"\boxed{1} then 2 = \boxed{3", "1"),
         ("no number", "none"),

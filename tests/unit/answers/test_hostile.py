@@ -34,7 +34,7 @@ def test_every_hostile_answer_gets_a_status_in_the_vote(tmp_path: Path, count: i
         again = vote(ballots[:40], kind, verifier)
     statuses = Counter(status for result in results for status in result.statuses)
     assert sum(statuses.values()) == 2 * count
-    assert set(statuses) == {"ok", "no_answer", "unparsable", "timed_out", "too_large"}
+    assert set(statuses) == {"ok", "no_answer", "ambiguous", "unparsable", "timed_out", "too_large"}
     assert min(statuses.values()) > count // 500
     assert all(result.majority == "12345.5" for result in results)
     assert again == results[:40]
