@@ -192,11 +192,8 @@ def _set(rng: random.Random) -> tuple[Value, Value]:
     members = sorted(set(_members(rng))) or [1]
 
     def forms(members: list[int]) -> Value:
-        return tuple(
-            f"\\{{{separator.join(map(str, order))}\\}}"
-            for order in (members, members[::-1])
-            for separator in (",", ", ")
-        ) + (f"\\left\\{{ {', '.join(map(str, members))} \\right\\}}",)
+        written = [separator.join(map(str, order)) for order in (members, members[::-1]) for separator in (",", ", ")]
+        return (*(f"\\{{{text}\\}}" for text in written), f"\\left\\{{ {written[1]} \\right\\}}")
 
     return forms(members), forms(_one_member_changed(rng, members))
 
@@ -235,8 +232,8 @@ def _ray(rng: random.Random) -> tuple[Value, Value]:
     end = rng.randint(-50, 50)
 
     def forms(end: int, closed: bool) -> Value:
-        return (f"{'[' if closed else '('}{end},\\infty)", f"x {'\\ge' if closed else '>'} {end}",
-                f"{end} {'\\leq' if closed else '<'} x")  # fmt: skip
+        bracket, more, less = ("[", "\\ge", "\\leq") if closed else ("(", ">", "<")
+        return (f"{bracket}{end},\\infty)", f"x {more} {end}", f"{end} {less} x")
 
     closed = rng.random() < 0.5
     return forms(end, closed), forms(end, not closed) if rng.random() < 0.5 else forms(end + 1, closed)
@@ -295,7 +292,8 @@ OPTIONS = (
 )  # fmt: skip
 OPTION_STYLES = ("{}. {}", "({}) {}", "{}) {}", "**{}.** {}", "{}: {}", "[{}] {}")
 CHOICE_WRAPS = (
-    "\\boxed{{{}}}", "The answer is {}.", "The correct answer is ({}).", "**Answer**: {}", "Answer: {}", "So I choose {}.",
+    "\\boxed{{{}}}", "The answer is {}.", "The correct answer is ({}).", "**Answer**: {}", "Answer: {}",
+    "So I choose {}.",
     "Hence the correct option is {}.", "Reasons.\n\n({})", "<answer>{}</answer>", "Therefore, ({}) is correct.",
     "\\boxed{{\\text{{({})}}}}", "#### {}", "Final answer: **{}**", "Antwort: {}", "答案：{}",
 )  # fmt: skip
@@ -305,7 +303,8 @@ def _choice_pair(rng: random.Random) -> Pair:
     options, style = rng.sample(OPTIONS, rng.randint(3, 6)), rng.choice(OPTION_STYLES)
     letters = "ABCDEF"[: len(options)]
     listed = "\n".join(style.format(letter, option) for letter, option in zip(letters, options, strict=True))
-    left, right = rng.choice(letters), rng.choice(letters)
+    left = rng.choice(letters)
+    right = left if rng.random() < 0.5 else rng.choice(letters)
     return Pair(
         rng.choice(CHOICE_WRAPS).format(left),
         rng.choice(CHOICE_WRAPS).format(right),
@@ -320,12 +319,14 @@ TEXTS = (
     "北京", "Saint-Étienne", "vitamin B12", "2,4-D", "pH 7.4", "-5", "5", "Rh-", "A-", "C", "C#", "res judicata",
 )  # fmt: skip
 TEXT_WRAPS = (
-    "\\boxed{{{}}}", "The answer is {}.", "The answer is {}. I hope this answer is helpful.", "**Answer:** {}", "Answer: {}\n",
+    "\\boxed{{{}}}", "The answer is {}.", "The answer is {}. I hope this answer is helpful.", "**Answer:** {}",
+    "Answer: {}\n",
     "#### {}", "<answer>{}</answer>", "Final answer: **{}**", "\\boxed{{\\text{{{}}}}}", "答案：{}",
 )  # fmt: skip
 
 
 def _text_pair(rng: random.Random) -> Pair:
-    left, right = rng.choice(TEXTS), rng.choice(TEXTS)
+    left = rng.choice(TEXTS)
+    right = left if rng.random() < 0.5 else rng.choice(TEXTS)
     spelled = rng.choice((right, right.upper() if right.isascii() else right, f"  {right} "))
     return Pair(rng.choice(TEXT_WRAPS).format(left), rng.choice(TEXT_WRAPS).format(spelled), left == right, "text")

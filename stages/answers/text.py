@@ -58,6 +58,8 @@ _AFTER_UNICODE: tuple[tuple[str, str, str, str], ...] = (
     ("[。．]", ".", "北京。", "北京"),
     (r"\s+", " ", "habeas  corpus", "habeas corpus"),
     # LaTeX
+    (r"\\(?:text(?:bf|it|rm|sf|tt|normal)?|math(?:rm|bf|it|sf)|mbox)\s?\{([^{}]{0,400})\}", r"\1", r"\text{2,4-D}",
+     "2,4-d"),
     (r"\\(?:text(?:bf|it|rm|sf|tt|normal)?|math(?:rm|bf|it|sf)|mbox|operatorname|displaystyle|left|right)(?![a-z])", "",
      r"\text{Habeas corpus}", "habeas corpus"),
     (r"(?<!\\)\$(?=[^\s$])((?:\\.|[^$\\])*)(?<!\s)\$(?!\d)", r"\1", r"$\$5$", "$5"),
