@@ -53,13 +53,12 @@ def _form(text: str) -> str:
     if date := date_form(_unmarked(text)):
         return date
     text = replaced(text, _WORDS)
-    if _HAS_MATHEMATICS.search(text):
-        text = replaced(text, _CONJUNCTIONS)
+    text = replaced(text, _CONJUNCTIONS) if _HAS_MATHEMATICS.search(text) else _unmarked(text)
     text = without_groups(replaced(text, _DECIMAL_COMMAS))
     if _DECIMAL_OR_LIST.match(text) and " and " not in text and " or " not in text:
         raise TwoReadingsError(f"{_unmarked(text)}: a decimal comma, or two members")
-    if (match := _AND_A_FRACTION.fullmatch(text)) and int(match[2]) < int(match[3]):
-        raise TwoReadingsError(f"{text}: a mixed number, or two numbers")
+    if (match := _WITH_A_FRACTION.match(text)) and int(match[1]) < int(match[2]):
+        raise TwoReadingsError(f"{_unmarked(text)}: a mixed number, or a difference or two numbers")
     text = without_periods(in_latex(text))
     text = _without_reversed_brackets(text)
     return _members(text) if _depth(text) <= _MAX_DEPTH else without_spaces(text)
@@ -72,8 +71,8 @@ def _unmarked(text: str) -> str:
 # --- The text as a whole -------------------------------------------------------------------------------------------
 
 _PERCENT = (
-    r"(?:percent|per cent|pct\.?|prozent|por ?ciento|pour ?cent|por ?cento|per ?cento|процент(?:а|ов)?|パーセント|퍼센트"
-    r"|प्रतिशत)"
+    r"(?:percent|per cent|pct\.?|prozent|por ?ciento|pour ?cent|por ?cento|per ?cento|процент(?:а|ов)?"
+    r"|パーセント|퍼센트|प्रतिशत)"
 )
 _WORDS = rules(
     (rf"(?i)(?<=[\d}})])\s*{TEXT}?\s*{_PERCENT}\s*{TEXT_END}?(?=\s*$|[,;])", "%", "50 percent"),
@@ -82,6 +81,7 @@ _WORDS = rules(
     (rf"(?i)^(-?\d+) and (\d+/\d+)(?= ?(?:[a-z]|{TEXT}))", r"\1 \2", "3 and 1/2 cups"),
     (rf"(?<=\d) ?\^? ?\{{? ?{TEXT}?(?:st|nd|rd|th){TEXT_END}? ?\}}?(?=\s*$)", f" {TEXT}th{TEXT_END}", r"7^{\text{th}}"),
     (r"\{\}", "", "5{}"),
+    (r"^\{([^{},]*)\}$", r"\1", "{5}"),
     (r"^\{([^{}]*,[^{}]*)\}$", r"\\{\1\\}", "{1, 2}"),
     (r"(?i)^all real(?: number)?s?$|^\\mathbb\{R\}$", r"(-\\infty, \\infty)", "all real numbers"),
 )  # fmt: skip
@@ -95,13 +95,14 @@ _CONJUNCTIONS = rules(
 _DECIMAL_COMMAS = rules(
     (r"([€₽]|\bEUR|\bR\$) ?(\d{1,3}),(\d{1,2})(?![\d,])", r"\1\2.\3", "€3,50"),
     (rf"(?<![\d,.])(\d{{1,3}}),(\d{{1,2}}) ?(?={TEXT}?(?:€|EUR\b|[Ee]uros?\b|zł|₽|руб))", r"\1.\2 ", "3,50 €"),
-    (rf"^(-?)0,(\d{{1,15}})(?= ?(?:%|\\times|\\cdot|{TEXT}|[a-zA-Z]{{2}}| [a-zA-Z]))(?![^a-z]*(?:and|or) )", r"\g<1>0.\2",
-     "0,5 kg"),
+    (rf"^(-?)0,(\d{{1,15}})(?= ?(?:%|\\times|\\cdot|{TEXT}|[a-zA-Z]{{2}}| [a-zA-Z]))(?![^a-z]*(?:and|or) )",
+     r"\g<1>0.\2", "0,5 kg"),
 )  # fmt: skip
 _DECIMAL_OR_LIST = re.compile(
-    rf"[-+]?\d+,\d+(?: ?(?:%|\^\\circ|(?:\\times|\\cdot) ?10|{TEXT}|[^\W\d_]{{2,}})|[eE][-+]?\d| [mgshlLNJWVK](?![a-zA-Z]))[^,;]*$"
+    rf"[-+]?\d+,\d+(?: ?(?:%|\^\\circ|(?:\\times|\\cdot) ?10|{TEXT}|[^\W\d_]{{2,}})"
+    r"|[eE][-+]?\d| [mgshlLNJWVK](?![a-zA-Z]))[^,;]*$"
 )  # 3,5 kg
-_AND_A_FRACTION = re.compile(r"-?(\d{1,9}) and (\d{1,9})/(\d{1,9})")
+_WITH_A_FRACTION = re.compile(rf"-?\d{{1,9}}(?: and |-)(\d{{1,9}})/(\d{{1,9}})(?=$| ?{TEXT}| [a-z])")  # 3 and 1/2
 _RANGE = re.compile(r"\d+(?:\.\d+)?–\d+(?:\.\d+)?")
 _REVERSED = re.compile(r"([\[\]])([^\s\[\](),;][^\[\](),;]*[,;][^\[\](),;]+)([\[\]])")
 
@@ -123,7 +124,7 @@ _RELATION = re.compile(r"=|<|>|\\(?:le|ge|ne|approx|in|notin|cup|cap|setminus|su
 _INEQUALITY = re.compile(r"<|>|\\(?:le|ge|ne)(?![a-zA-Z])")
 _FORMULA = re.compile(r"[\d\\=]|^[ (-]*[a-zA-Z][ )]*$")
 _DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
-_SENTENCE = re.compile(r"(?<![\\a-zA-Z])[^\W\d_]{3,}")
+_SENTENCE = re.compile(r"(?<![\\a-zA-Z])[^\W\d_]{3,}| (?:to|by) ")
 _DIGIT = re.compile(r"\d")
 _PARTS = re.compile(rf"(?<=[^\W\d_])\.? ?{TEXT_END}? ?(?=\d)")  # 5 ft 7 in
 _MATRIX = re.compile(r"\\begin ?\{((?:[pbBvV]|small)?matrix)\}(.*)\\end ?\{\1\}")

@@ -16,7 +16,6 @@ from stages.answers.units import (
     factors_of,
     is_known,
     known_name,
-    known_unit,
     split_quantity,
     unit_form,
 )
@@ -81,7 +80,7 @@ def _with_unit(value: str, text: str, *, is_marked: bool, is_spaced: bool) -> st
     value = number_form(value) or value
     if not pattern.fullmatch(value) or not _is_value(value):
         return None
-    if not is_known(unit) and number(value) is None and not is_marked:
+    if not is_known(unit) and number(value) is None:
         return None  # things are counted by a number
     return f"{value}^\\circ" if unit == "°" else f"{value} {unit}"
 
@@ -107,7 +106,8 @@ def _money(text: str) -> str | None:
         return None
     if not rest:
         return f"{value} {currency}"
-    unit = known_unit(rest) or unit_form(f"{name} {rest}") or unit_form(f"{currency} {rest}")
+    is_rate = rest[0] == "/" or word in ("per", "a", "an")
+    unit = unit_form(f"{currency} per {rest.removeprefix('/') if rest[0] == '/' else after_word}" if is_rate else rest)
     if unit is None or currency not in dict(factors_of(unit)):
         return None
     return f"{value} {unit}"

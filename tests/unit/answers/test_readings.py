@@ -12,9 +12,9 @@ import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stages.answers.canonical import canonical
 from stages.answers.expressions import letter_value
 from stages.answers.marks import gold_answer
-from stages.answers.canonical import canonical
 from stages.answers.math import MathAnswer
 from stages.answers.numerals import number
 from stages.answers.readings import Reading, read_latex
