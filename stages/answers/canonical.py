@@ -61,7 +61,10 @@ def _form(text: str) -> str:
         raise TwoReadingsError(f"{_unmarked(text)}: a mixed number, or a difference or two numbers")
     text = without_periods(in_latex(text))
     text = _without_reversed_brackets(text)
-    return _members(text) if _depth(text) <= _MAX_DEPTH else without_spaces(text)
+    if _depth(text) > _MAX_DEPTH:
+        return without_spaces(text)
+    forms = _members(text)
+    return merged(forms) or ",".join(forms)
 
 
 def _unmarked(text: str) -> str:
@@ -88,8 +91,8 @@ _WORDS = rules(
 _HAS_MATHEMATICS = re.compile(r"[\d\\=<>]")
 _CONJUNCTIONS = rules(
     (rf"\s*{TEXT}\s*,?\s*(and|or|und|oder|et|ou|y|o|e|и|или)\s*{TEXT_END}\s*", r" \1 ", r"1 \text{ or } 2"),
-    (r",? (?:and|und|et|и) |(?<=\d) (?:y|e) (?=[-\d\\])", " and ", "1 und 2"),
-    (r",? (?:or|oder|ou|или) |(?<=\d) o (?=[-\d\\])| ?\\(?:lor|vee)(?![a-zA-Z]) ?", " or ", "1 oder 2"),
+    (r",? (?:and|und|et|и) |(?<=\d) (?:y|e) (?=-?\d)", " and ", "1 und 2"),
+    (r",? (?:or|oder|ou|или) |(?<=\d) o (?=-?\d)| ?\\(?:lor|vee)(?![a-zA-Z]) ?", " or ", "1 oder 2"),
     (r"(?<=[\d)}]) ?(?:和|与|與|と|및|와|과|或|或者|または|또는) ?(?=[-\d(\\])", " and ", "1和2"),
 )
 _DECIMAL_COMMAS = rules(
@@ -141,23 +144,20 @@ def _depth(text: str) -> int:
     return deepest
 
 
-def _members(text: str) -> str:
-    """Return the form of a list, or of a text that is none."""
+def _members(text: str) -> list[str]:
+    """Return the forms of the members of a list; of a text that is no list, its form."""
     matches = _at_top(text, _SEPARATOR)
     if not matches:
-        return _member(text)
+        return [_member(text)]
     conjunctions = [match for match in matches if match[0][-1] == " "]
     if conjunctions and _INEQUALITY.search(text):
-        return _joined(text, conjunctions)
+        return [_joined(text, conjunctions)]
     if conjunctions and not _separate_members(text, conjunctions, matches):
         matches = [match for match in matches if match[0][-1] != " "]
     semicolons = [match for match in matches if match[0] == ";"]
     if 0 < len(semicolons) < len(matches) and any(map(_DECIMAL_COMMA.fullmatch, _split(text, semicolons))):
         raise TwoReadingsError(f"{_unmarked(text)}: decimal commas, or members of members")
-    if not matches:
-        return _member(text)
-    forms = [_members(part) for part in _split(text, matches)]
-    return merged(forms) or ",".join(forms)
+    return [_member(part) for part in _split(text, matches)]
 
 
 def _separate_members(text: str, conjunctions: list[re.Match[str]], matches: list[re.Match[str]]) -> bool:
@@ -195,7 +195,7 @@ def _split(text: str, matches: list[re.Match[str]]) -> list[str]:
 
 def _joined(text: str, conjunctions: list[re.Match[str]]) -> str:
     """Return inequalities with "and" or "or" between them: one is an intersection, the other a union."""
-    parts = [_members(part) for part in _split(text, conjunctions)]
+    parts = [",".join(_members(part)) for part in _split(text, conjunctions)]
     words = [match[0].strip(" ,") for match in conjunctions]
     return parts[0] + "".join(f" {word} {part}" for word, part in zip(words, parts[1:], strict=True))
 
@@ -240,7 +240,7 @@ def _inside_brackets(text: str) -> tuple[str, str, str] | None:
 
 def _in_brackets(opening: str, content: str, closing: str) -> str:
     """Return the form of members in brackets. Round brackets around one member mean nothing."""
-    form = _members(content)
+    form = ",".join(_members(content))
     if (opening, closing) == ("(", ")") and not _at_top(content, _SEPARATOR):
         return form
     return f"{opening}{form}{closing}"
@@ -269,4 +269,4 @@ def _compound(text: str) -> str | None:
     if not 1 < len(parts) < 5:
         return None
     forms = [quantity_form(part) for part in parts]
-    return merged([form for form in forms if form is not None]) if None not in forms else None
+    return merged([form for form in forms if form is not None], glued=True) if None not in forms else None

@@ -33,6 +33,7 @@ _STYLES = rules(
     (r"\$(\^\{?-?\d\}?)\$", r"\1", "cm$^2$"),
     (r"(?<=[^\s$\\])\$(\s*(?:[,;]|and|or)\s*)\$(?=[^\s$])", r"\1", "69$, $84"),
     (r"(?<!\\)\$\$", "", "$$5$$"),
+    (r"(?<!\\)\$[.,;: ]+$", "$", "$5$."),
     (r"^\$([^$]*[^$\\])\$$", r"\1", "$5$"),
     (r"(?<![\\$])\$(?=[^\s$])([^$]*?[^\s$\\])\$(?![\d$])", r"\1", "$5$ apples"),
     (r"\\\$", "$", r"\$5"),
@@ -65,8 +66,8 @@ _STYLES = rules(
     (r"\\(?:v|lv|rv)?ert(?![a-zA-Z])|\\mid(?![a-zA-Z])", "|", r"\lvert x\rvert"),
     (r"\\(?:varnothing|emptyset)(?![a-zA-Z])|\\\{\s*\\\}", r"\\emptyset ", r"\varnothing"),
     (r"\\(?:rightarrow|longrightarrow)(?![a-zA-Z])", r"\\to ", r"\rightarrow"),
-    (r"\\(?:Bbb|mathbf)\s*\{?([RZNQC])\}?(?![a-zA-Z])|\\mathbb\s*([RZNQC])(?![a-zA-Z])|\\(R|Z|N|Q|C|reals)(?![a-zA-Z])",
-     lambda match: f"\\mathbb{{{(match[1] or match[2] or match[3])[0].upper()}}}", r"\mathbb R"),
+    (r"\\(?:Bbb|mathbb)\s*\{?([RZNQC])\}?(?![a-zA-Z])|\\(R|Z|N|Q|C|reals)(?![a-zA-Z])",
+     lambda match: f"\\mathbb{{{(match[1] or match[2])[0].upper()}}}", r"\mathbb R"),
     (r"\\div(?![a-zA-Z])", "/", r"1\div 2"),
     (r"\\(?:infin|infty)(?![a-zA-Z])", r"\\infty ", r"\infin"),
     (r"\\(?:dots|dotsc|dotsb|ldots)(?![a-zA-Z])", r"\\ldots ", r"1,2,\dots"),
@@ -84,7 +85,7 @@ _TEXT_COMMAND = re.compile(
     r"(?![a-zA-Z])" + _GROUP
 )
 _QUOTES = re.compile(r"(\*\*|__|\*|`+|[\"'“„«])\s*(\S.*?)\s*(\*\*|__|\*|`+|[\"'“”»])")
-_OUTER = re.compile(r"^(?:\\approx(?![a-zA-Z])|\\sim(?![a-zA-Z])|=|~)\s*|[\s.,;:]+$")
+_OUTER = re.compile(r"^(?:\\approx(?![a-zA-Z])|\\sim(?![a-zA-Z])|=|~)\s*|[\s.,;:\\]+$")
 _DOTS = re.compile(r"(\.\d+|,)\s*\.{3,}(?=$|,)")  # 0.333... and 2, 4, ...
 
 

@@ -134,6 +134,7 @@ _AFTER_NAMES = rules(
     (r"(?<=\d) ?(?:\*|\\cdot(?![a-zA-Z])) ?(?=[a-zA-Z]|\\(?:pi|sqrt)(?![a-zA-Z]))", "", r"3*\pi/4 is 3\pi/4"),
     (r" ?\* ?", r"\\cdot ", "2*(x+1)"),
     (r"(?<![\w.^}/)])(\d+)/(\d+) ?(?=[a-zA-Z](?![a-zA-Z])|\([^()]*[a-zA-Z])", r"\\frac{\1}{\2}", "1/2x is half of x"),
+    (r"(?<![\w.^}/)])(\d+)/(\d+) ?(?=\\(?:sin|cos|tan|ln|log)(?![a-zA-Z]))", r"\\frac{\1}{\2}", r"1/2\ln 2"),
     (r"(?<![\w.^}/)])(\d+)/(\d+) ?(?=\\(?:pi|sqrt\{\d+\}) *[a-zA-Z](?![a-zA-Z]))", r"\\frac{\1}{\2}", r"4/3\pi r^3"),
 )
 _CALLS = (
@@ -146,7 +147,8 @@ _CALLS = (
     (re.compile(r"(?<![A-Za-z\\])ceil()\("), "\\lceil {1}\\rceil "),
 )
 _MAX_CALLS = 20
-_QUOTIENT_OR_FACTOR = re.compile(r"(?<![\w.^}/)])\d+/\d+ ?\\(?:pi|sqrt|sin|cos|tan|ln|log)(?![a-zA-Z])")
+_DIGIT = re.compile(r"\d")
+_QUOTIENT_OR_FACTOR = re.compile(r"(?<![\w.^}/)])\d+/\d+ ?\\(?:pi|sqrt)(?![a-zA-Z])")
 
 
 def in_latex(text: str) -> str:
@@ -171,19 +173,17 @@ def in_latex(text: str) -> str:
 
 def _is_mathematics(text: str) -> bool:
     """Return whether a text has no words but names of mathematics, and units or counted things at its end."""
-    has_name = has_digit = False
+    names_so_far = things_so_far = 0
     for match in _WORD.finditer(text):
         word = match[0]
         if word[0] == "\\" or len(word) == 1 or _NAME.fullmatch(word):
-            if has_digit and word[0] != "\\":
-                return False  # a name after words
-            has_name = True
-        elif word in ("and", "or") or is_unit_word(word.strip(TEXT + TEXT_END)):
-            continue
-        elif not has_name or not any(character.isdigit() for character in text[: match.start()]):
-            return False
-        else:
-            has_digit = True
+            if things_so_far and word[0] != "\\":
+                return False
+            names_so_far += 1
+        elif word not in ("and", "or") and not is_unit_word(word.strip(TEXT + TEXT_END)):
+            things_so_far += 1
+            if not names_so_far or not _DIGIT.search(text, 0, match.start()):
+                return False
     return True
 
 

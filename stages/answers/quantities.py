@@ -113,15 +113,19 @@ def _money(text: str) -> str | None:
     return f"{value} {unit}"
 
 
-def merged(quantities: list[str]) -> str | None:
+_METRIC = frozenset(("km", "m", "dm", "cm", "mm", "kg", "g", "mg", "t", "L", "dL", "cL", "mL"))
+
+
+def merged(quantities: list[str], *, glued: bool = False) -> str | None:
     """Return the sum of the parts of one quantity (`5 h`, `30 min` is `330 min`); None if they are no such parts.
 
     The parts have units of one kind, each smaller than the one before, and all but the last are integers. The sum is in
-    the smallest unit; money is in the largest, `12.5 USD`.
+    the smallest unit; money is in the largest, `12.5 USD`. Metric units are parts of one quantity only if they are
+    `glued`, as in `5 kg 200 g`: `5 m and 30 cm` may be two lengths.
     """
     parts = [split_quantity(form) for form in quantities]
     units = [unit for _, unit in parts if unit is not None]
-    if len(parts) < 2 or len(units) < len(parts):
+    if len(parts) < 2 or len(units) < len(parts) or (not glued and not _METRIC.isdisjoint(units)):
         return None
     target = units[0] if units[0].isupper() and len(units[0]) == 3 else units[-1]
     total = Fraction(0)
