@@ -15,8 +15,8 @@ from stages.settings.answers import ANNOUNCEMENTS
 _CONTROL = re.compile(
     r"</s>|<\|(?:endoftext|end_?of_?text|im_end|im_start|eot_id|eom_id|end|end_?of_?turn|return|call|user|system|"
     r"start_header_id|eot|eos|end_of_solution|end_response|end_of_document|end_of_sentence|pad)\|>|"
-    r"<(?:eos|end_of_turn|start_of_turn|end_of_utterance|eot|eod|pad)>|<｜[^｜\n]{1,30}｜>|<\[?(?:endofturn|turn\|)>|"
-    r"\[(?:eos|/?inst|\|endofturn\|)\]|<<sys>>|<turn\|>"
+    r"<(?:eos|end_of_turn|start_of_turn|end_of_utterance|eot|eod|pad)>|<｜[^｜\n]{1,30}｜>|<turn\|>|<\|turn>|"
+    r"\[(?:eos|/?inst|\|endofturn\|)\]|<<sys>>"
 )
 """Tokens that end a turn, in lower case."""
 _CONTROL_CLUES = ("</s>", "<|", "<e", "<start_of", "<pad>", "<｜", "[eos", "inst]", "endofturn", "<<sys", "<turn")

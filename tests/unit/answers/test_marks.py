@@ -486,6 +486,8 @@ ENDS = [
     ("It is 4.</s>", "It is 4."),
     ("It is 4. </s> [INST] What? [/INST] \\boxed{6}", "It is 4."),
     ("It is 4.<end_of_turn>\n<start_of_turn>user", "It is 4."),
+    ("It is 4.<turn|>\n<|turn>user", "It is 4."),
+    ("It is 4.[|endofturn|]5", "It is 4."),
     ("It is 4.<｜end▁of▁sentence｜>5", "It is 4."),
     ("<|im_start|>It is 4.<|im_end|>", "<|im_start|>It is 4."),
     ("It is <s>5</s> 4.", "It is <s>5</s> 4."),
