@@ -84,8 +84,8 @@ _WORDS = rules(
     (rf"(?i)^(-?\d+) and (\d+/\d+)(?= ?(?:[a-z]|{TEXT}))", r"\1 \2", "3 and 1/2 cups"),
     (rf"(?<=\d) ?\^? ?\{{? ?{TEXT}?(?:st|nd|rd|th){TEXT_END}? ?\}}?(?=\s*$)", f" {TEXT}th{TEXT_END}", r"7^{\text{th}}"),
     (r"\{\}", "", "5{}"),
-    (r"^\{([^{},]*)\}$", r"\1", "{5}"),
-    (r"^\{([^{}]*,[^{}]*)\}$", r"\\{\1\\}", "{1, 2}"),
+    (r"^\{([^{},|:]*)\}$", r"\1", "{5}"),
+    (r"^\{([^{},|:]*[,|:][^{}]*)\}$", r"\\{\1\\}", "{1, 2}"),
     (r"(?i)^all real(?: number)?s?$|^\\mathbb\{R\}$", r"(-\\infty, \\infty)", "all real numbers"),
 )  # fmt: skip
 _HAS_MATHEMATICS = re.compile(r"[\d\\=<>]")

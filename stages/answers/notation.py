@@ -105,7 +105,7 @@ _FUNCTIONS = (
 )  # fmt: skip
 _LONG_FUNCTIONS = {"asin": "arcsin", "acos": "arccos", "atan": "arctan"}
 _CONSTANTS = {name: name for name in _GREEK_LETTERS.values()} | {
-    "infinity": "infty", "inf": "infty", "oo": "infty", "Infinity": "infty", "Pi": "pi",
+    "infinity": "infty", "inf": "infty", "oo": "infty", "infty": "infty", "Infinity": "infty", "Pi": "pi",
 }  # fmt: skip
 _WORD = re.compile(rf"\\[a-zA-Z]+|{TEXT}[^{TEXT_END}]*{TEXT_END}|[^\W\d_]+")
 _NAMES = "|".join(sorted({*_FUNCTIONS, *_CONSTANTS}, key=len, reverse=True))

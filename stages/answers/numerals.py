@@ -39,6 +39,7 @@ _POINT_GROUPS = re.compile(r"(?<![\w.,])(\d{1,3}(?:\.\d{3}){2,})(?![\d.])(?:,(\d
 _POINT_GROUP = re.compile(r"(?<![\w.,])([1-9]\d{0,2}\.\d{3}),(\d{1,2})(?![\d.,])")  # 1.234,56
 _ZERO_COMMA = re.compile(r"(?<![\w.,])(\d+),(0\d+)(?![\w.,])")  # 3,05: no member of a list starts with 0
 _SEPARATORS = re.compile(r"\d[, '’_.]\d")
+_ZEROS_IN_GROUP = re.compile(r",0\d\d")  # (1,000): no member of a list is written 000
 _NO_DIGIT = re.compile(r"\D")
 
 
@@ -68,7 +69,7 @@ def _joined_where_no_list(text: str, pattern: re.Pattern[str], list_commas: set[
     """Join the groups of numbers that do not stand in a list in brackets; its commas are at `list_commas`."""
     pieces, index, has_changed = [], 0, False
     for match in pattern.finditer(text):
-        if text.index(",", match.start()) not in list_commas:
+        if text.index(",", match.start()) not in list_commas or _ZEROS_IN_GROUP.search(match[1]):
             pieces += [text[index : match.start()], _joined(match)]
             index, has_changed = match.end(), True
     if not has_changed:

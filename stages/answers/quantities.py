@@ -25,6 +25,7 @@ _SPACE = re.compile(rf"[ {TEXT}]+$")
 _SIGN = "|".join(re.escape(sign) for sign in CURRENCY_SIGNS)
 _MONEY = re.compile(rf"([-+]?) ?{TEXT}?({_SIGN}){TEXT_END}? ?([-+]?)(\d[\d.]*|\.\d+|\\frac\{{\d+\}}\{{\d+\}})(.*)")
 _MONEY_POWER = {"k": 3, "K": 3, "M": 6, "m": 6, "mn": 6, "B": 9, "bn": 9}
+_CONCENTRATION = re.compile(r"([\d.]+ ?(?:\\times|\\cdot) ?10 ?\^[\d{}]+) ?/ ?([^\d/].*)")  # 250 \times 10^9/L
 _MAX_STARTS = 12
 
 
@@ -35,6 +36,9 @@ def quantity_form(text: str) -> str | None:
     """
     if money := _money(text):
         return money
+    if concentration := _CONCENTRATION.fullmatch(text):
+        value, unit = number_form(without_spaces(concentration[1])), unit_form(concentration[2])
+        return f"{value} 1/{unit}" if value and unit and is_known(unit) and "/" not in unit else None
     for count, match in enumerate(_START.finditer(text)):
         if count > _MAX_STARTS:
             return None

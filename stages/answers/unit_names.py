@@ -83,6 +83,8 @@ mol | 1 | mol | mole moles моль 摩尔
 mmol | 1e-3 | mol | millimole millimoles
 µmol | 1e-6 | mol | umol micromole micromoles
 kmol | 1e3 | mol | kilomole kilomoles
+mEq | 1 | mEq | meq milliequivalent milliequivalents
+IU | 1 | IU | iu
 cd | 1 | cd | candela candelas
 lm | 1 | lm | lumen lumens
 lx | 1 | lx | lux
@@ -118,6 +120,7 @@ PLN | 1 | PLN | zł pln złoty złotych
 SEK | 1 | SEK | kr sek kronor krona
 psi | 6894.757293168 | Pa | lbf/in^2
 mmHg | 133.322387415 | Pa | mmhg mm_hg torr Torr 毫米汞柱
+cmH₂O | 98.0665 | Pa | cmH2O cmh2o
 bar | 1e5 | Pa | bars
 atm | 101325 | Pa | atmosphere atmospheres
 lbf | 4.4482216152605 | N | pound-force pounds-force
@@ -172,6 +175,7 @@ PREFIXES = {
 ALIASES = {
     "mph": "mi/h", "m.p.h.": "mi/h", "kph": "km/h", "kmh": "km/h", "kmph": "km/h", "knot": "nmi/h", "knots": "nmi/h",
     "kn": "nmi/h", "rpm": "rev/min", "bps": "bit/s", "Mbps": "Mbit/s", "gpm": "gal/min", "M": "mol/L", "molar": "mol/L",
+    "sqm": "m^2", "sqft": "ft^2", "sqkm": "km^2",
 }  # fmt: skip
 """Name -> form of the unit with several factors."""
 
@@ -196,6 +200,8 @@ NO_UNITS = frozenset(
     )
 )  # fmt: skip
 """English words after a number that make no counted thing of it."""
+VERBS = frozenset(("is", "are", "was", "were", "if", "when", "than", "equals", "because"))
+"""English words that are never part of a counted thing."""
 TAILS = ("in total", "in all", "altogether", "total", "each", "left", "remaining", "more", "only", "exactly", "long",
          "high", "wide", "deep", "tall", "away", "old")  # fmt: skip
 """Words after a counted thing or a unit that say nothing about the unit."""

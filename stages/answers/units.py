@@ -24,6 +24,7 @@ from stages.answers.unit_names import (
     SEVERAL,
     TAILS,
     UNITS,
+    VERBS,
 )
 
 Dimension = tuple[tuple[str, int], ...]
@@ -261,7 +262,11 @@ def _things(text: str, *, is_marked: bool, is_spaced: bool) -> str | None:
         return None
     words = numerator.lower().split()
     is_latin = numerator.isascii()
-    if any(word in NO_UNITS for word in words) or (is_latin and any(len(word) < 2 and word != "a" for word in words)):
+    if (
+        words[0] in NO_UNITS
+        or not VERBS.isdisjoint(words)
+        or (is_latin and any(len(word) < 2 and word != "a" for word in words))
+    ):
         return None
     if is_latin and not is_marked and (not is_spaced or len(words[0]) < 3):
         return None
