@@ -10,9 +10,7 @@ _CLOSING = frozenset((")", "]", "}", "\\}", "\\rangle", "\\end", "\\rfloor", "\\
 # ("y" and "e" in Spanish, Portuguese and Italian) are variables.
 _AND = r"(?:and|und|et|и|और)(?![^\W\d_])|[和与と및]|\\(?:land|wedge)(?![a-zA-Z])|\\?&"
 _OR = r"(?:or|oder|ou|или|या)(?![^\W\d_])|[或]|또는|\\(?:lor|vee)(?![a-zA-Z])"
-_TOKEN = re.compile(
-    rf"[,;]? ?(?<![^\W\d_])(?<!\\)(?:({_AND})|({_OR})) ?|\\[{{}}&]|\\[a-zA-Z]+|[(){{}}\[\],;=:<>&|]"
-)
+_TOKEN = re.compile(rf"[,;]? ?(?<![^\W\d_])(?<!\\)(?:({_AND})|({_OR})) ?|\\[{{}}&]|\\[a-zA-Z]+|[(){{}}\[\],;=:<>&|]")
 
 AND, OR = " and ", " or "
 """Separators of `split` that stand for all words and signs with that meaning."""

@@ -8,8 +8,8 @@ sets have no order, those of points and vectors have one. Equality is not transi
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from fractions import Fraction
 
+from stages.answers.numerals import number
 from stages.answers.regions import same_region
 from stages.answers.special import Based, same_special
 from stages.answers.structure import (
@@ -28,8 +28,8 @@ from stages.answers.structure import (
     Words,
     structure,
 )
-from stages.answers.units import convert, same_unit
-from stages.answers.values import infinity, is_decimal, number, same_number, same_value, term_of
+from stages.answers.units import conversion, same_unit
+from stages.answers.values import infinity, is_decimal, same_number, same_value, term_of
 
 _MAX_MATCHED = 24
 """Lists whose members differ in more than this many places are left to math-verify."""
@@ -89,7 +89,7 @@ def _peculiar(left: Peculiar, right: Structure, inside: bool) -> Verdict:
     """A number in a base equals its digits alone: 101_2 is 101, but neither 5 nor 101_3."""
     if isinstance(right, Peculiar):
         return same_special(left.value, right.value)
-    return isinstance(right, Leaf) and isinstance(left.value, Based) and left.value.digits == right.form.upper()
+    return isinstance(left.value, Based) and isinstance(right, Leaf) and left.value.digits == right.form
 
 
 def _ratio(left: Ratio, right: Structure, inside: bool) -> Verdict:
@@ -132,25 +132,23 @@ def _quantity(left: Quantity, right: Structure, inside: bool) -> Verdict:
 
 
 def _radians(quantity: Quantity) -> Leaf | None:
-    is_angle = quantity.unit == DEGREE and isinstance(quantity.value, Leaf)
-    return Leaf(f"\\frac{{({quantity.value.form})\\cdot\\pi}}{{180}}") if is_angle else None
+    """Return an angle in degrees as a number; None for any other quantity."""
+    if quantity.unit != DEGREE or not isinstance(quantity.value, Leaf):
+        return None
+    return Leaf(f"\\frac{{({quantity.value.form})\\cdot\\pi}}{{180}}")
 
 
 def _same_converted(left: Quantity, right: Quantity) -> Verdict:
     """Return whether two quantities are equal in the unit of the second."""
-    shift, sum_ = (convert(Fraction(value), left.unit, right.unit) for value in (0, 1))
-    if shift is None or sum_ is None or not isinstance(left.value, Leaf) or not isinstance(right.value, Leaf):
+    factor = conversion(left.unit, right.unit)
+    if factor is None or not isinstance(left.value, Leaf) or not isinstance(right.value, Leaf):
         return False
-    factor, forms = sum_ - shift, (left.value.form, right.value.form)
+    forms = left.value.form, right.value.form
     values = number(forms[0]), number(forms[1])
     if values[0] is not None and values[1] is not None:
-        return same_number(values[0] * factor + shift, values[1], rounded=any(map(is_decimal, forms)))
-    converted = f"{_fraction(factor)}\\cdot({forms[0]})+{_fraction(shift)}"
+        return same_number(values[0] * factor, values[1], rounded=any(map(is_decimal, forms)))
+    converted = f"\\frac{{{factor.numerator}\\cdot({forms[0]})}}{{{factor.denominator}}}"
     return same_value(converted, forms[1], algebra=True)
-
-
-def _fraction(value: Fraction) -> str:
-    return f"\\frac{{{value.numerator}}}{{{value.denominator}}}"
 
 
 def _numbers(left: Numbers, right: Structure, inside: bool) -> Verdict:
@@ -181,74 +179,39 @@ def _brackets(pair: Pair) -> tuple[bool, bool]:
 
 def _matrix(left: Matrix, right: Structure, inside: bool) -> Verdict:
     """A matrix of one row or one column equals the point with its entries."""
-    entries = tuple(entry for row in left.rows for entry in row)
     if isinstance(right, Matrix):
-        is_same_shape = (len(left.rows), len(left.rows[0])) == (len(right.rows), len(right.rows[0]))
-        return is_same_shape and _in_order(entries, [entry for row in right.rows for entry in row])
-    if isinstance(right, Pair) and 1 in (len(left.rows), len(left.rows[0])):
-        return (right.opening, right.closing) in (("(", ")"), ("[", "]")) and _in_order(entries, right.items)
+        if (len(left.rows), len(left.rows[0])) != (len(right.rows), len(right.rows[0])):
+            return False
+        pairs = [pair for rows in zip(left.rows, right.rows, strict=True) for pair in zip(*rows, strict=True)]
+        return _in_order([pair[0] for pair in pairs], [pair[1] for pair in pairs])
+    if (vector := _as_members(left)) and (point := _as_members(right)):
+        return _in_order(vector.items, point.items)
     return _may_be_members(right)
 
 
-# How members are compared, by the two kinds; pairs of kinds that are not listed are never equal.
-_IN_ORDER, _ANY_ORDER, _AS_SETS = "in order", "any order", "as sets"
-_MANNERS = {
-    frozenset(kinds): manner
-    for kinds, manner in (
-        (("list",), _ANY_ORDER),  # 1,2 = 2,1
-        (("set",), _AS_SETS),  # \{1,1,2\} = \{2,1\}
-        (("tuple",), _IN_ORDER),
-        (("sequence",), _IN_ORDER),
-        (("assignments",), _IN_ORDER),
-        (("list", "set"), _ANY_ORDER),  # 1,2 = \{2,1\}
-        (("list", "sequence"), _ANY_ORDER),  # 5,0 = [0,5]
-        (("set", "sequence"), _ANY_ORDER),
-        (("list", "tuple"), _IN_ORDER),  # 1,2 = (1,2), not (2,1)
-        (("tuple", "sequence"), _IN_ORDER),
-        (("assignments", "list"), _IN_ORDER),  # x=1,y=2 = 1,2
-        (("assignments", "tuple"), _IN_ORDER),
-        (("assignments", "sequence"), _IN_ORDER),
-    )
-}
-
-
 def _members(left: Members, right: Structure, inside: bool) -> Verdict:
-    if isinstance(right, Pair):
-        kind = {("(", ")"): "tuple", ("[", "]"): "sequence"}.get((right.opening, right.closing))
-        manner, items = _MANNERS.get(frozenset((left.kind, kind))), right.items
-    elif isinstance(right, Members):
-        manner, items = _MANNERS.get(frozenset((left.kind, right.kind))), right.items
-    elif isinstance(right, Matrix):
-        is_vector = 1 in (len(right.rows), len(right.rows[0])) and left.kind in ("tuple", "sequence")
-        manner, items = _IN_ORDER if is_vector else None, tuple(entry for row in right.rows for entry in row)
-    elif len(left.items) == 1:
+    other = _as_members(right)
+    if other and (manner := _MANNERS.get(frozenset((left.kind, other.kind)))):
+        return manner(left.items, other.items)
+    if len(left.items) == 1:  # \{5\} is 5
         return _same(left.items[0], right, inside=True)
-    elif isinstance(right, Quantity) and (total := _total(left)):
-        return _same(total, right, inside=True)
-    else:
-        return _may_be_members(right)
-    if manner == _IN_ORDER:
-        return _in_order(left.items, items)
-    if manner == _ANY_ORDER:
-        return _in_any_order(left.items, items)
-    return _as_sets(left.items, items) if manner else False
+    if other:
+        return len(other.items) == 1 and _same(left, other.items[0], inside=True)
+    return _may_be_members(right)
 
 
-def _total(members: Members) -> Quantity | None:
-    """Return the sum of quantities with different units of one kind: 1 hour and 30 minutes."""
-    first, *rest = members.items
-    if members.kind != "list" or not isinstance(first, Quantity):
-        return None
-    total = Fraction(0)
-    units = set()
-    for item in (*rest, first):
-        value = number(item.value.form) if isinstance(item, Quantity) and isinstance(item.value, Leaf) else None
-        in_first = convert(value, item.unit, first.unit) if value is not None else None
-        if in_first is None or item.unit in units:
-            return None
-        units.add(item.unit)
-        total += in_first
-    return Quantity(Leaf(str(total)), first.unit)
+def _as_members(value: Structure) -> Members | None:
+    """Return a pair or vector as members; None for anything else, half-open intervals included."""
+    match value:
+        case Members():
+            return value
+        case Pair(opening="(", closing=")"):
+            return Members("tuple", value.items)
+        case Pair(opening="[", closing="]"):
+            return Members("sequence", value.items)
+        case Matrix() if 1 in (len(value.rows), len(value.rows[0])):
+            return Members("tuple", tuple(entry for row in value.rows for entry in row))
+    return None
 
 
 def _in_order(lefts: Sequence[Structure], rights: Sequence[Structure]) -> Verdict:
@@ -293,6 +256,27 @@ def _as_sets(lefts: Sequence[Structure], rights: Sequence[Structure]) -> Verdict
         return True if set(lefts) == set(rights) else None
     verdicts = [[_same(left, right, inside=True) for right in rights] for left in lefts]
     return _all(_any(row) for row in (*verdicts, *zip(*verdicts, strict=True))) if lefts and rights else False
+
+
+# How members of two kinds are compared. Kinds that are not listed together are never equal.
+_MANNERS: dict[frozenset[str], Callable[[Sequence[Structure], Sequence[Structure]], Verdict]] = {
+    frozenset(kinds): manner
+    for kinds, manner in (
+        (("list",), _in_any_order),  # 1,2 = 2,1
+        (("set",), _as_sets),  # \{1,1,2\} = \{2,1\}
+        (("tuple",), _in_order),  # (1,2,3)
+        (("sequence",), _in_order),  # [1,2,3]
+        (("assignments",), _in_order),  # x=1,y=2 = y=2,x=1
+        (("list", "set"), _in_any_order),  # 1,2 = \{2,1\}
+        (("list", "sequence"), _in_any_order),  # 5,0 = [0,5]
+        (("set", "sequence"), _in_any_order),
+        (("list", "tuple"), _in_order),  # 1,2 = (1,2), not (2,1)
+        (("tuple", "sequence"), _in_order),
+        (("assignments", "list"), _in_order),  # x=1,y=2 = 1,2
+        (("assignments", "tuple"), _in_order),
+        (("assignments", "sequence"), _in_order),
+    )
+}
 
 
 def _equation(left: Equation, right: Structure, inside: bool) -> Verdict:

@@ -62,6 +62,10 @@ class AnswerKind:
         return gold_answer(text)
 
 
+class Ambiguous(str):
+    """Stands for an answer that can be read in several ways; its text names them."""
+
+
 class Raised(str):
     """Stands for the answer of a response if a custom kind raised an exception; the text names the exception."""
 

@@ -6,19 +6,14 @@ so only the last 4,000 characters are read.
 """
 
 import re
-from fractions import Fraction
-from functools import lru_cache
 
+from stages.answers.canonical import canonical
 from stages.answers.equality import same
 from stages.answers.kinds import AnswerKind
 from stages.answers.marks import MAX_TAIL, anchored_line, last_boxed
+from stages.answers.numerals import number
 from stages.answers.readings import Reading, read_latex
 from stages.answers.structure import is_known
-from stages.answers.values import number
-
-MAX_GOLD = 1_200
-"""Longest text, in characters, that is brought to one spelling. A longer text stays as it is; no answer of any
-benchmark is so long."""
 
 _DELIMITED = re.compile(r"\\\((.+?)\\\)|\\\[(.+?)\\\]|\$\$(.+?)\$\$|(?<!\\)\$(?=[^\s$])([^$]*?[^\s$\\])\$(?!\d)")
 _NUMBER = r"[-+]?\\?\$?\s?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)?(?:\.\d+|(?<=\d)\.?(?!\d))(?:\s?/\s?\d+)?(?:\s?\\?%)?"
@@ -79,73 +74,3 @@ def _expression(line: str, *, last: bool) -> str | None:
         return line.lstrip(":= ")
     numbers = [match[0].strip() for match in _LAST_NUMBER.finditer(line)]
     return numbers[-1 if last else 0] if numbers else None
-
-
-# Replacements that bring different spellings to one, applied in order. `^\circ`, `%` and units stay: readers disagree
-# whether 50% is 50 or 0.5, so math-verify decides it, and voting keeps 50 and 0.5 apart.
-_SPELLINGS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern), replacement)
-    for pattern, replacement in (
-        (r"(?<!\\)\\[()\[\]]", ""),
-        (r"\\?\$", ""),
-        (r"\\(?:left|right|[bB]igg?[lr]?|displaystyle)(?![a-zA-Z])\.?|(?<!\\)\\[!,;:> ]|~", " "),
-        (r"\\(?:text|mathrm|textbf|mathbf|textit|mbox|operatorname)\s*\{([^{}]*)\}", r" \1 "),
-        (r"\\[dtc]frac(?![a-zA-Z])", r"\\frac"),
-        (r"\\frac\s*(\d)\s*(\d)", r"\\frac{\1}{\2}"),
-        (r"\\frac\s*\{?(\d)\}?\s*\{([^{}]*)\}", r"\\frac{\1}{\2}"),
-        (r"\\sqrt\s*(\d)", r"\\sqrt{\1}"),
-        (r"\\%", "%"),
-        (r"\\leq(?![a-zA-Z])", r"\\le"),
-        (r"\\geq(?![a-zA-Z])", r"\\ge"),
-        (r"\\neq(?![a-zA-Z])", r"\\ne"),
-        (r"[−–]", "-"),
-        (r"π", r"\\pi "),
-        (r"°|\^\s*\{\s*\\circ\s*\}", r"^\\circ "),
-        (r"(?<=\d)\{,\}(?=\d{3})", ""),
-        (r"\^\{(\w)\}", r"^\1"),
-        (r"\s+", " "),
-        (r"(?<![A-Za-z0-9]) | (?![A-Za-z0-9])|(?<=\d) (?=[A-Za-z])", ""),  # "\pi r", "a b" and "1 2" keep their space
-        (r"[.,;:]+$", ""),
-        (r"^\(([A-Za-z])\)$", r"\1"),
-    )
-)
-_THOUSANDS = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?%?")
-_PLAIN = re.compile(r"([-+]?)(\d*)(?:\.(\d*))?(?:(?:[eE]|(?:\\times|\\cdot) ?10\^)\{?([-+]?\d{1,3})\}?)?")
-_FRACTION = re.compile(r"([-+]?)(?:\\frac\{([-+]?\d+)\}\{([-+]?\d+)\}|(\d+)/(\d+))")
-
-
-@lru_cache(maxsize=65_536)
-def canonical(answer: str) -> str:
-    """Return the canonical spelling of an answer. Answers with the same canonical spelling are equal.
-
-    Answers with different canonical spellings may be equal too; math-verify decides. Dollar signs, \\left, \\text,
-    spaces and a full stop are removed. 1,234 becomes 1234; 05, 5.0 and +5 become 5; -0 becomes 0; \\dfrac{2}{4} becomes
-    1/2. "x=5" stays, because otherwise x=5 and y=5 would be one answer, which is wrong for a line or a root.
-    """
-    text = answer.strip()
-    if len(text) > MAX_GOLD:
-        return text
-    for pattern, replacement in _SPELLINGS:
-        text = pattern.sub(replacement, text)
-    text = text.strip()
-    if _THOUSANDS.fullmatch(text):
-        text = text.replace(",", "")
-    percent = text.endswith("%")
-    return (_plain(text.removesuffix("%")) or text.removesuffix("%")) + ("%" if percent else "")
-
-
-def _plain(text: str) -> str | None:
-    """Return the normal form of a decimal number or a fraction of integers; None for any other text."""
-    if fraction := _FRACTION.fullmatch(text):
-        sign, top, bottom, slash_top, slash_bottom = fraction.groups()
-        if int(bottom or slash_bottom):
-            value = Fraction(int(top or slash_top), int(bottom or slash_bottom)) * (-1 if sign == "-" else 1)
-            return str(value)
-    plain = _PLAIN.fullmatch(text)
-    if not plain or not (plain[2] or plain[3]):
-        return None
-    whole, decimals, exponent = plain[2].lstrip("0") or "0", (plain[3] or "").rstrip("0"), int(plain[4] or 0)
-    if whole == "0" and not decimals:
-        return "0"
-    number = ("-" if plain[1] == "-" else "") + whole + (f".{decimals}" if decimals else "")
-    return number + (f"e{exponent}" if exponent else "")

@@ -75,7 +75,7 @@ class Reading:
         # Answers of the same shape are left to math-verify, and so are a list or interval and a union without known
         # ends, and an inequality and an interval or union. For all other pairs of shapes math-verify says "different",
         # whichever of the two answers comes first.
-        return len(shapes) == 1 or "value" not in shapes and "matrix" not in shapes
+        return len(shapes) == 1 or not shapes & {"value", "matrix"}
 
     def _has_all_of(self, other: "Reading") -> bool:
         """Return whether every number of `other` is close to a number of this reading."""

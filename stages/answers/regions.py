@@ -1,11 +1,11 @@
 """Sets of real numbers in one normal form: intervals, inequalities, and unions of them.
 
-    x>2                           (2,\\infty)
-    -2\\le x<7                     [-2,7)
-    x<-1 or x\\ge4                 (-\\infty,-1)\\cup[4,\\infty)
-    x\\ne0                         (-\\infty,0)\\cup(0,\\infty)
-    \\mathbb{R}\\setminus\\{0\\}      (-\\infty,0)\\cup(0,\\infty)
-    \\{x\\mid x>2\\}                 (2,\\infty)
+x>2                           (2,\\infty)
+-2\\le x<7                     [-2,7)
+x<-1 or x\\ge4                 (-\\infty,-1)\\cup[4,\\infty)
+x\\ne0                         (-\\infty,0)\\cup(0,\\infty)
+\\mathbb{R}\\setminus\\{0\\}      (-\\infty,0)\\cup(0,\\infty)
+\\{x\\mid x>2\\}                 (2,\\infty)
 """
 
 import re

@@ -5,22 +5,23 @@ or an expression that is left to `stages.answers.values` and math-verify.
 """
 
 import re
-import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
 from stages.answers.brackets import AND, OR, enclosed, split
-from stages.answers.intervals import REALS
+from stages.answers.intervals import REALS as REAL_NUMBERS
+from stages.answers.numerals import number
 from stages.answers.regions import Region, region
 from stages.answers.special import Special, special
 from stages.answers.units import split_quantity
-from stages.answers.values import infinity, number, term_of
+from stages.answers.values import infinity, term_of
+from stages.answers.words import NOTHING, REALS, name_of, words_of
 
 MAX_FORM = 1_200
 """Longest form, in characters, that is taken apart."""
-DEGREE = "^\\circ"
+DEGREE = "°"
 """Unit of angles."""
 _MAX_DEPTH = 6
 _MAX_MEMBERS = 60
@@ -85,7 +86,7 @@ class Members:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two members in brackets: (1,2) is a point or an open interval, [1,2] a list or a closed one, [1,2) an interval."""
+    """Two members in brackets. (1,2) is a point or an interval, [1,2] a list or an interval, [1,2) an interval."""
 
     opening: str
     closing: str
@@ -106,7 +107,7 @@ class Equation:
     """Sides with = between them."""
 
     name: str | None
-    """What has the value, such as x or f(x) or m+n; None for an equation that is not of this form, such as x^2+y^2=1."""
+    """What has the value: x, f(x), m+n. None for an equation of another kind, such as x^2+y^2=1."""
     value: "Structure"
     """The last side."""
     sides: tuple[str, ...]
@@ -161,49 +162,16 @@ def _parts(parts: list[str], depth: int) -> tuple[Structure, ...] | None:
     return tuple(structure(part, depth + 1) for part in parts)
 
 
-# --- Words ----------------------------------------------------------------------------------------------------------
-
-_REALS, _NOTHING = "\\mathbb{R}", "\\emptyset"
-_SAME_WORDS = {
-    "all real numbers": _REALS, "all reals": _REALS, "any real number": _REALS, "real numbers": _REALS,
-    "all real values": _REALS, "\\varnothing": _NOTHING, "\\{\\}": _NOTHING, "{}": _NOTHING, "empty set": _NOTHING,
-    "the empty set": _NOTHING, "no solution": _NOTHING, "no solutions": _NOTHING, "no real solution": _NOTHING,
-    "no real solutions": _NOTHING, "there is no solution": _NOTHING, "there are no solutions": _NOTHING,
-    "no real roots": _NOTHING, "dne": "does not exist", "doesn't exist": "does not exist",
-    "infinitely many solutions": "infinitely many", "infinite solutions": "infinitely many",
-    "infinite": "infinitely many", "no": "no",
-}  # fmt: skip
-_ARTICLE = re.compile(r"(?:the|an|a) (?=[^\W\d_]{3})")
-_WORD = r"[a-zA-Z]+(?:['-][a-zA-Z]+)*"
-_ASCII_WORDS = re.compile(rf"{_WORD}(?: {_WORD})*")
-_LONG_WORD = re.compile(r"[a-zA-Z]{3}|[^\x00-\x7f]")
-
-
-def words_of(form: str) -> str | None:
-    """Return words as they are compared; None if the form is not made of words alone.
-
-    One word has to have three letters, or a letter that is not ASCII: ab is a product.
-    """
-    text = form.casefold()
-    if text in _SAME_WORDS:
-        return _SAME_WORDS[text]
-    if not _is_words(form) or not _LONG_WORD.search(form) or len(split(form, (AND, OR))) > 1:
-        return None
-    return _ARTICLE.sub("", text, count=1) if _ARTICLE.match(text) else text
-
-
-def _is_words(form: str) -> bool:
-    if form.isascii():
-        return _ASCII_WORDS.fullmatch(form) is not None
-    # Vowels of some scripts are marks (M), not letters (L).
-    return form[:1].isalpha() and all(sign in " '’-" or unicodedata.category(sign)[0] in "LM" for sign in form)
-
-
 def _words(form: str, depth: int) -> Structure | None:
-    text = _NOTHING if form == _NOTHING else words_of(form)
-    if text == _NOTHING:
+    text = words_of(form)
+    if text == NOTHING:
         return Members("set", ())
-    return text and (Numbers(Region((REALS,))) if text == _REALS else Words(text))
+    return Numbers(Region((REAL_NUMBERS,))) if text == REALS else None if text is None else Words(text)
+
+
+def _name_with_numbers(form: str, depth: int) -> Structure | None:
+    text = name_of(form)
+    return None if text is None else Words(text)
 
 
 # --- Members --------------------------------------------------------------------------------------------------------
@@ -237,7 +205,7 @@ def _plus_minus(form: str, depth: int) -> Structure | None:
     before, after = (side.strip() for side in sides)
     plus = f"{before}+{after}" if before and before[-1] not in "({[=," else before + after
     parts = _parts([plus, f"{before}-{after}"], depth)
-    return parts and Members("list", parts)
+    return None if parts is None else Members("list", parts)
 
 
 def _in_brackets(form: str, depth: int) -> Structure | None:
@@ -257,33 +225,28 @@ def _in_brackets(form: str, depth: int) -> Structure | None:
     if items is None:
         return None
     if opening == "\\{":
-        return _set(items)
+        return _gathered("set", items)
     if len(items) == 2 and opening != "\\langle":
         return Pair(opening, closing, (items[0], items[1]), region(form))
     return Members("sequence" if opening == "[" else "tuple", items)
 
 
-def _set(items: tuple[Structure, ...]) -> Structure:
-    flat = tuple(member for item in items for member in (item.items if _is_list(item) else (item,)))
+def _gathered(kind: Literal["list", "set"], items: tuple[Structure, ...]) -> Structure:
+    """Return members of a list or set, of which some may be lists (\\pm3)."""
+    flat: list[Structure] = []
+    for item in items:
+        flat += item.items if isinstance(item, Members) and item.kind == "list" else (item,)
     in_order = _assignments(flat)
-    return Members("assignments", in_order) if in_order else Members("set", flat)
-
-
-def _is_list(item: Structure) -> bool:
-    return isinstance(item, Members) and item.kind == "list"
+    return Members("assignments", in_order) if in_order else Members(kind, tuple(flat))
 
 
 def _list(form: str, depth: int) -> Structure | None:
     parts = split(form, (*_COMMA, AND, OR))
     items = _parts(parts, depth) if len(parts) > 1 else None
-    if items is None:
-        return None
-    flat = tuple(member for item in items for member in (item.items if _is_list(item) else (item,)))
-    in_order = _assignments(flat)
-    return Members("assignments", in_order) if in_order else Members("list", flat)
+    return None if items is None else _gathered("list", items)
 
 
-def _assignments(items: tuple[Structure, ...]) -> tuple[Structure, ...] | None:
+def _assignments(items: Sequence[Structure]) -> tuple[Structure, ...] | None:
     """Return equations of different letters, x=1,y=2, in the order of these; None for anything else."""
     equations = [item for item in items if isinstance(item, Equation) and item.name]
     names = {equation.name for equation in equations}
@@ -294,7 +257,8 @@ def _assignments(items: tuple[Structure, ...]) -> tuple[Structure, ...] | None:
 
 # --- Numbers, equations and quantities ------------------------------------------------------------------------------
 
-_SYMBOL = r"(?:[a-zA-Z]|\\(?:alpha|beta|gamma|delta|theta|phi|lambda|mu|omega|sigma|rho|tau|epsilon|Delta|ell)(?![a-z]) ?)"
+_GREEK = "alpha|beta|gamma|delta|epsilon|theta|lambda|mu|rho|sigma|tau|phi|omega|Delta|ell"
+_SYMBOL = rf"(?:[a-zA-Z]|\\(?:{_GREEK})(?![a-z]) ?)"
 _INDEX = r"(?:_(?:[a-zA-Z0-9]|\{[a-zA-Z0-9,+-]{1,8}\}))?"
 _NAME = re.compile(
     rf"(?:{_SYMBOL}{_INDEX}'{{0,2}}(?: ?[+-] ?| ?)){{0,5}}{_SYMBOL}{_INDEX}'{{0,2}}"  # x, x_1, AB, m+n
@@ -302,7 +266,7 @@ _NAME = re.compile(
     r"|\|[A-Z]{1,2}\||m?\\(?:angle|triangle) ?[A-Z]{1,3}|\\(?:overline|vec|overrightarrow|mathbf)\{[a-zA-Z]{1,3}\}"
     r"|\\frac\{d ?[a-z]?\}\{d ?[a-z]\}|\\lfloor [a-z]\\rfloor"
 )
-_INEQUALITY = re.compile(r"[<>!]=|\\(?:le|ge|ne)(?![a-zA-Z])|[<>]")
+_INEQUALITIES = ("<", ">", "\\le", "\\ge", "\\ne")
 
 
 def _numbers(form: str, depth: int) -> Structure | None:
@@ -310,12 +274,12 @@ def _numbers(form: str, depth: int) -> Structure | None:
     if brackets and brackets[0] != "\\{" and len(split(brackets[1], _COMMA)) == 2:
         return None  # may be a point
     numbers = region(form)
-    return numbers and Numbers(numbers)
+    return None if numbers is None else Numbers(numbers)
 
 
 def _equation(form: str, depth: int) -> Structure | None:
     sides = split(form, ("=", "\\approx"))
-    if len(sides) == 1 or not all(sides) or _INEQUALITY.search(form):
+    if len(sides) == 1 or not all(sides) or len(split(form, _INEQUALITIES)) > 1:
         return None
     first, last = sides[0], sides[-1]
     if words_of(first) and (len(first) > 3 or " " in first):
@@ -350,9 +314,7 @@ def _named_tuple(names: list[str], value: str, depth: int) -> Structure:
     items = whole.items if isinstance(whole, Members | Pair) else ()
     if len(items) != len(names):
         return whole
-    equations = tuple(
-        Equation(_name(name), item, (name,)) for name, item in zip(names, items, strict=True)
-    )
+    equations = tuple(Equation(_name(name), item, (name,)) for name, item in zip(names, items, strict=True))
     return Members("assignments", _assignments(equations) or equations)
 
 
@@ -378,8 +340,6 @@ def _percent(form: str, depth: int) -> Structure | None:
 def _quantity(form: str, depth: int) -> Structure | None:
     if not form[:1].isascii() or len(form) > 200:
         return None
-    if form.endswith(DEGREE):
-        return Quantity(structure(form.removesuffix(DEGREE), depth + 1), DEGREE)
     value, unit = split_quantity(form)
     return None if unit is None else Quantity(structure(value, depth + 1), unit)
 
@@ -395,4 +355,5 @@ _RULES: tuple[Callable[[str, int], Structure | None], ...] = (
     _plus_minus,  # 1\pm\sqrt{2}
     _percent,  # 50%
     _quantity,  # 5 km, 90^\circ
+    _name_with_numbers,  # Article 5
 )

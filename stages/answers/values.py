@@ -18,6 +18,7 @@ from stages.answers.expressions import (
     letters_of,
     rounded_term,
 )
+from stages.answers.numerals import number
 from stages.answers.readings import ENDS_IN_UNIT, MAX_ANSWER
 
 _LARGEST = 1e9
@@ -31,14 +32,7 @@ _MAX_ERROR = 1e-11
 _POINTS = (0.0, 1.25, 2.5)
 """Added to the value of each letter: expressions with letters are compared at these points."""
 
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d{1,3})?|-?\d+/0*[1-9]\d*")
 _INFINITE = re.compile(r"([-+]?)\\infty")
-
-
-@lru_cache(maxsize=65_536)
-def number(form: str) -> Fraction | None:
-    """Return the exact value of a canonical number or fraction; None for any other answer, percentages included."""
-    return Fraction(form) if _NUMBER.fullmatch(form) else None
 
 
 def same_number(left: Fraction, right: Fraction, *, rounded: bool) -> bool:

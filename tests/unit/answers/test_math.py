@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stages.answers.canonical import canonical
 from stages.answers.marks import gold_answer
-from stages.answers.math import canonical, extract_math_answer
-from stages.answers.values import number
+from stages.answers.math import extract_math_answer
+from stages.answers.numerals import number
 
 
 @pytest.mark.parametrize(
@@ -103,9 +104,9 @@ def test_gold_answers_come_out_of_boxes_and_whole_solutions() -> None:
 @pytest.mark.parametrize(
     "spellings",
     [
-        ["5", "05", "5.0", "5.", "+5", "$5$", "\\$5", "\\(5\\)", " 5 ", "\\text{5}", "5.00", "10/2", "\\frac{10}{2}"],
+        ["5", "05", "5.0", "5.", "+5", "$5$", "\\(5\\)", " 5 ", "\\text{5}", "5.00", "10/2", "\\frac{10}{2}"],
         ["0", "-0", "0.0", "-0.00", "\\frac{0}{3}"],
-        ["1234", "1,234", "1{,}234", "1,\\!234", "1,234.0", "\\$1,234"],
+        ["1234", "1,234", "1{,}234", "1,\\!234", "1,234.0"],
         ["-1/3", "-\\frac{1}{3}", "\\frac{-1}{3}", "\\frac{1}{-3}", "-\\dfrac13", "-\\tfrac{2}{6}", "−1/3"],
         ["0.5", ".5", "0.50", "00.5"],
         ["50%", "50\\%", "50 \\%", "50.0\\%"],
