@@ -285,7 +285,7 @@ def test_failures_of_the_verifier_are_recorded_not_called_wrong() -> None:
         def equal(self, pairs: Sequence[tuple[str, str]]) -> list[str]:
             return ["timeout", "error"]
 
-    grades = graded([("n", "k"), ("m", "k"), ("3", "3")], Failing(), MathAnswer())
+    grades = graded([("|n|", "|k|"), ("|m|", "|k|"), ("3", "3")], Failing(), MathAnswer())
     assert grades == ["timed_out", "error", "correct"]
 
 
