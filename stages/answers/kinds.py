@@ -109,11 +109,11 @@ def _counts(text: str, index: int) -> bool:
 def answer_config(settings: AnswerSettings) -> AnswerConfig:
     """Return the settings as stages use them. Raises InputError if a kind in a file cannot be used."""
     if settings.kind in BUILT_IN:
-        return AnswerConfig(kind=settings.kind, boxed_only=settings.boxed_only)
+        return AnswerConfig(kind=settings.kind, boxed_only=settings.boxed_only, announcements=settings.announcements)
     path, _, name = settings.kind.rpartition(":")
     if not Path(path).is_file():
         raise InputError(f"answers.kind {settings.kind}: {path} does not exist; expected a Python file")
-    config = AnswerConfig(kind=name, path=path, sha256=digest_file(Path(path)))
+    config = AnswerConfig(kind=name, announcements=settings.announcements, path=path, sha256=digest_file(Path(path)))
     load_kind(config)
     return config
 
@@ -124,13 +124,13 @@ def load_kind(config: AnswerConfig) -> AnswerKind:
     Raises InputError if its file cannot be loaded, has changed since the run started, or does not hold a kind.
     """
     if config.path is None:
-        return _built_in(config.kind, config.boxed_only)
+        return _built_in(config.kind, config.boxed_only, config.announcements)
     if digest_file(Path(config.path)) != config.sha256:
         raise InputError(f"answers.kind {config.path} has changed since the run was started; start the run again")
     return _from_file(config.path, config.kind)
 
 
-def _built_in(kind: str, boxed_only: bool) -> AnswerKind:
+def _built_in(kind: str, boxed_only: bool, announcements: tuple[str, ...]) -> AnswerKind:
     if kind == "text":
         return TextAnswer(boxed_only=boxed_only)
     if kind == "choice":
@@ -139,7 +139,7 @@ def _built_in(kind: str, boxed_only: bool) -> AnswerKind:
         return ChoiceAnswer(boxed_only=boxed_only)
     from stages.answers.math import MathAnswer
 
-    return MathAnswer(boxed_only=boxed_only)
+    return MathAnswer(boxed_only=boxed_only, announcements=announcements)
 
 
 def _from_file(path: str, name: str) -> AnswerKind:
