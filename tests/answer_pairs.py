@@ -140,7 +140,7 @@ UNITS = (
     ("people", "\\text{ people}"),
     ("dollars", "\\text{ dollars}", "USD"),
     ("cents", "\\text{ cents}"),
-    ("mL", "\\text{ mL}", "milliliters"),
+    ("N", "\\text{ N}", "newtons"),
 )
 
 

@@ -69,6 +69,10 @@ class AnswerKind:
         """Return what is known about an answer, whose canonical form is `form`; None: math-verify has to read it."""
         return Reading("ok")
 
+    def latex(self, answer: str, form: str) -> str:
+        """Return the text of an answer, whose canonical form is `form`, for math-verify."""
+        return answer
+
     def gold(self, text: str, question: str) -> str:
         """Return the answer in a reference text, which is the answer itself or a solution that ends in it."""
         return gold_answer(text)

@@ -19,6 +19,8 @@ from stages.answers.structure import is_known
 from stages.settings.answers import ANNOUNCEMENTS
 
 _TEXT = re.compile(r"\\(?:text|math|mbox|operatorname)")  # may be a unit, which math-verify drops
+_SIGN = re.compile(r"^\s*[-−–]\s+(?=[\d.\\])")
+"""A sign with a space behind it. Behind an announcement it may be a dash."""
 _LARGEST_FLOAT = 10**300
 
 
@@ -44,6 +46,10 @@ class MathAnswer(AnswerKind):
         reading = None if _TEXT.search(answer) else read_latex(form)
         return Reading("ok") if reading is None and is_known(form) else reading
 
+    def latex(self, answer: str, form: str) -> str:
+        # math-verify does not know `x**2` or `2√3`. Without a space, it takes the list 5,105 for a number.
+        return form.replace(",", ", ")
+
 
 def extract_math_answer(
     response: str, *, boxed_only: bool = False, announcements: tuple[str, ...] = ANNOUNCEMENTS
@@ -61,7 +67,8 @@ def extract_math_answer(
         if boxed_only:
             return None
         has_marks = True
-        if answer := math_answer_in(mark.text, last=False, language=mark.language):
+        text = mark.text if mark.kind == "announced" else _SIGN.sub("-", mark.text)
+        if answer := math_answer_in(text, last=False, language=mark.language):
             return answer
     if has_marks or boxed_only:
         return None

@@ -106,7 +106,7 @@ def vote(ballots: Sequence[Ballot], kind: AnswerKind, comparer: Comparer) -> lis
     open_pairs = [count.decide_pairs(kind) for count in counts]
     statuses = comparer.equal_groups(
         [
-            [(count.representative(left), count.representative(right)) for left, right in pairs]
+            [(count.latex(left), count.latex(right)) for left, right in pairs]
             for count, pairs in zip(counts, open_pairs, strict=True)
         ]
     )
@@ -122,6 +122,7 @@ class _VoteCount:
 
     def __init__(self, ballot: Ballot, kind: AnswerKind) -> None:
         self.ballot = ballot
+        self._kind = kind
         self.forms: list[str | None] = []
         """The form of each response's answer; None without a readable answer."""
         self.statuses: list[AnswerStatus] = []
@@ -143,14 +144,18 @@ class _VoteCount:
         """Return the answer that stands for a form. It does not depend on the order of responses."""
         return min(self.spellings[form], key=lambda spelling: (len(spelling), spelling))
 
+    def latex(self, form: str) -> str:
+        """Return the text of a form for math-verify."""
+        return self._kind.latex(self.representative(form), form)
+
     def unread_answers(self) -> list[str]:
         """Return the answers that math-verify has to read."""
-        return [self.representative(form) for form, reading in self.readings.items() if reading is None]
+        return [self.latex(form) for form, reading in self.readings.items() if reading is None]
 
     def add_readings(self, readings: Mapping[str, Reading]) -> None:
         """Add math-verify's readings. Forms that it could not read get no votes."""
         for form in [form for form, reading in self.readings.items() if reading is None]:
-            self.readings[form] = reading = readings[self.representative(form)]
+            self.readings[form] = reading = readings[self.latex(form)]
             if reading.status != "ok":
                 del self.spellings[form]
                 for index in (index for index, response_form in enumerate(self.forms) if response_form == form):
@@ -306,7 +311,8 @@ def grade(rows: Sequence[AnswerToGrade], kind: AnswerKind, comparer: Comparer) -
         )
         grades.append("correct" if verdict else "wrong")
         if verdict is None:
-            open_pairs.setdefault((gold, row.answer), []).append(index)
+            pair = kind.latex(gold, gold_form), kind.latex(row.answer, form)
+            open_pairs.setdefault(pair, []).append(index)
     grade_of_status: dict[str, GradeStatus] = {
         "equal": "correct", "unparsable": "unparsable", "timeout": "timed_out", "error": "error",
     }  # fmt: skip

@@ -87,7 +87,7 @@ def test_options_of_a_choice_are_shown(verifier: Verifier) -> None:
         ("It is 16.", "16", "correct: both have the same canonical form"),
         ("It is 16.", "17", "wrong: by the rules of this kind the canonical forms are different"),
         (r"\boxed{n+1}", "1+n", "correct: math-verify compares them: they are equal"),
-        (r"\boxed{n+1}", "n+2", "wrong: their values differ"),
+        (r"\boxed{n+1}", "n+2", "wrong: by the rules of this kind the canonical forms are different"),
         (r"\boxed{\frac{1}{}}", "n+2", "unparsable: math-verify compares them: it is no answer of this kind"),
         (r"\boxed{" + "7" * 301 + "}", "7", "too_large: it has more than 300 characters"),
         ("no idea", "7", "no_answer: the response has no answer"),
