@@ -136,9 +136,6 @@ UNITS = (
     ("miles per hour", "\\text{ mph}", "mph"),
     ("m^2", "\\text{ m}^2", "square meters"),
     ("cm^3", "\\text{ cm}^3", "cubic centimeters"),
-    ("apples", "\\text{ apples}"),
-    ("people", "\\text{ people}"),
-    ("dollars", "\\text{ dollars}", "USD"),
     ("cents", "\\text{ cents}"),
     ("N", "\\text{ N}", "newtons"),
 )
@@ -154,6 +151,15 @@ def _quantity(rng: random.Random) -> tuple[Value, Value]:
     if rng.random() < 0.5:
         return forms(number, unit), forms(number, other_unit)
     return (*forms(number, unit), str(number)), (*forms(_digit_changed(rng, number), unit),)
+
+
+def _count(rng: random.Random) -> tuple[Value, Value]:
+    number, noun = rng.randint(2, 9_999), rng.choice(("apples", "people", "dollars", "weeks", "red marbles"))
+
+    def forms(number: int) -> Value:
+        return (str(number), f"{number} {noun}", f"{number}\\text{{ {noun}}}", f"{number:,} \\text{{{noun}}}")
+
+    return forms(number), forms(_digit_changed(rng, number))
 
 
 def _percent(rng: random.Random) -> tuple[Value, Value]:
@@ -281,9 +287,9 @@ def _base(rng: random.Random) -> tuple[Value, Value]:
 
 
 MATH: dict[str, Maker] = {
-    "integer": _integer, "fraction": _fraction, "decimal": _decimal, "quantity": _quantity, "percent": _percent,
-    "list": _list, "set": _set, "point": _point, "interval": _interval, "ray": _ray, "root": _root, "pi": _pi,
-    "polynomial": _polynomial, "base": _base,
+    "integer": _integer, "fraction": _fraction, "decimal": _decimal, "quantity": _quantity, "count": _count,
+    "percent": _percent, "list": _list, "set": _set, "point": _point, "interval": _interval, "ray": _ray, "root": _root,
+    "pi": _pi, "polynomial": _polynomial, "base": _base,
 }  # fmt: skip
 
 OPTIONS = (

@@ -26,6 +26,10 @@ MAX_LINE = 1_000
 """Characters of a line that are read: the first after an announcement, the last of a last line."""
 
 
+_ONE_FORMULA = re.compile(r"\s*\$([^$\n]+)\$\.?\s*")
+_WORD_IN_FORMULA = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{3,}")
+
+
 def math_answer_in(text: str, *, last: bool, language: str = "en") -> str | Ambiguous | None:
     """Return the answer in a line as the line writes it, None if it has none.
 
@@ -36,6 +40,8 @@ def math_answer_in(text: str, *, last: bool, language: str = "en") -> str | Ambi
     """
     if len(text) > MAX_LINE:
         text = _CUT_START.sub("", text[-MAX_LINE:]) if last else _CUT_END.sub("", text[:MAX_LINE])
+    if (formula := _ONE_FORMULA.fullmatch(text)) and _WORD_IN_FORMULA.search(formula[1]):
+        text = formula[1]  # "$5 square meters$" is no price
     parser = RunParser(text, language)
     words = word_at_end(parser.text) if last else word_at_start(parser.text) or number_at_start(parser.text)
     if words:

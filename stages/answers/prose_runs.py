@@ -21,6 +21,7 @@ from stages.answers.prose_words import (
     UNIT,
     UNREAD_OPERATORS,
 )
+from stages.answers.units import known_unit
 
 _COMPARISONS = frozenset(
     ("<", ">", "≤", "≥", "≠", "<=", ">=", "!=", "\\le", "\\ge", "\\leq", "\\geq", "\\lt", "\\gt", "≡")
@@ -31,6 +32,7 @@ _SIGNS = frozenset(("-", "–", "+", "±", "\\pm", "√"))
 _NOT_OPERANDS = frozenset(
     ("\\boxed", "\\fbox", "\\item", "\\hline", "\\begin", "\\end", "\\dots", "\\ldots", "\\cdots")
 )
+_WORD = re.compile(r"\s?[^\W\d_]{3,20}(?![^\W\d_])")
 _UNIT_LETTERS = frozenset("mgshlLKNJWVF")
 _WORDS_THAT_ARE_LETTERS = frozenset("aAI")
 _MAX_GROUPS = 8
@@ -223,7 +225,10 @@ class RunParser(Line):
                     name = unit
                     break
             else:
-                return
+                match = _WORD.match(self.text, position)
+                if match is None or known_unit(match[0].strip()) is None:
+                    return
+                name = match[0].strip()
         while run.end < len(self.tokens) and self.tokens[run.end].start < match.end():
             run.end += 1
         run.parts.append(Part("unit", name, match.start(), match.end()))

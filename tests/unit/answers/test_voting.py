@@ -87,7 +87,7 @@ def test_responses_without_an_answer_never_win() -> None:
 
 
 def test_answers_that_cannot_be_read_never_win() -> None:
-    comparer = Table(**{"\\frac{": "unparsable", "9^{9^{9}}": "timed_out"})
+    comparer = Table(**{"\\frac{": "unparsable", "9^{9^9}": "timed_out"})
     result = vote_on(["\\frac{", "\\frac{", "9^{9^{9}}", "n+1", "7" * 301, None], comparer)
     assert (result.status, result.majority, result.share) == ("majority", "n+1", 1 / 6)
     assert result.statuses == ("unparsable", "unparsable", "timed_out", "ok", "too_large", "no_answer")
@@ -197,7 +197,7 @@ def test_forms_are_compared_only_if_algebra_is_needed() -> None:
     results = vote([Ballot(question="?", answers=answers) for answers in questions], MathAnswer(), comparer)
     assert comparer.was_read == ["|n|"]  # the other answers are read without math-verify
     assert [frozenset(pair) for pair in comparer.was_asked] == [
-        frozenset(pair) for pair in [("1+n", "n+1"), ("n+1", "|n|"), ("(1,2)", "|n|"), ("3", "|n|")]
+        frozenset(pair) for pair in [("1+n", "n+1"), ("n+1", "|n|"), ("(1, 2)", "|n|"), ("3", "|n|")]
     ]
     assert results[0].class_ids[3] == results[0].class_ids[2]
     assert results[1].class_ids == (0, 0, 0, 0, 2, 1)
