@@ -53,16 +53,18 @@ def _form(text: str) -> str:
     if date := date_form(_unmarked(text)):
         return date
     text = replaced(text, _WORDS)
-    if _HAS_MATHEMATICS.search(text):
-        text = replaced(text, _CONJUNCTIONS)
+    text = replaced(text, _CONJUNCTIONS) if _HAS_MATHEMATICS.search(text) else _unmarked(text)
     text = without_groups(replaced(text, _DECIMAL_COMMAS))
     if _DECIMAL_OR_LIST.match(text) and " and " not in text and " or " not in text:
         raise TwoReadingsError(f"{_unmarked(text)}: a decimal comma, or two members")
-    if (match := _AND_A_FRACTION.fullmatch(text)) and int(match[2]) < int(match[3]):
-        raise TwoReadingsError(f"{text}: a mixed number, or two numbers")
+    if (match := _WITH_A_FRACTION.match(text)) and int(match[1]) < int(match[2]):
+        raise TwoReadingsError(f"{_unmarked(text)}: a mixed number, or a difference or two numbers")
     text = without_periods(in_latex(text))
     text = _without_reversed_brackets(text)
-    return _members(text) if _depth(text) <= _MAX_DEPTH else without_spaces(text)
+    if _depth(text) > _MAX_DEPTH:
+        return without_spaces(text)
+    forms = _members(text)
+    return merged(forms) or ",".join(forms)
 
 
 def _unmarked(text: str) -> str:
@@ -72,8 +74,8 @@ def _unmarked(text: str) -> str:
 # --- The text as a whole -------------------------------------------------------------------------------------------
 
 _PERCENT = (
-    r"(?:percent|per cent|pct\.?|prozent|por ?ciento|pour ?cent|por ?cento|per ?cento|процент(?:а|ов)?|パーセント|퍼센트"
-    r"|प्रतिशत)"
+    r"(?:percent|per cent|pct\.?|prozent|por ?ciento|pour ?cent|por ?cento|per ?cento|процент(?:а|ов)?"
+    r"|パーセント|퍼센트|प्रतिशत)"
 )
 _WORDS = rules(
     (rf"(?i)(?<=[\d}})])\s*{TEXT}?\s*{_PERCENT}\s*{TEXT_END}?(?=\s*$|[,;])", "%", "50 percent"),
@@ -82,26 +84,28 @@ _WORDS = rules(
     (rf"(?i)^(-?\d+) and (\d+/\d+)(?= ?(?:[a-z]|{TEXT}))", r"\1 \2", "3 and 1/2 cups"),
     (rf"(?<=\d) ?\^? ?\{{? ?{TEXT}?(?:st|nd|rd|th){TEXT_END}? ?\}}?(?=\s*$)", f" {TEXT}th{TEXT_END}", r"7^{\text{th}}"),
     (r"\{\}", "", "5{}"),
-    (r"^\{([^{}]*,[^{}]*)\}$", r"\\{\1\\}", "{1, 2}"),
+    (r"^\{([^{},|:]*)\}$", r"\1", "{5}"),
+    (r"^\{([^{},|:]*[,|:][^{}]*)\}$", r"\\{\1\\}", "{1, 2}"),
     (r"(?i)^all real(?: number)?s?$|^\\mathbb\{R\}$", r"(-\\infty, \\infty)", "all real numbers"),
 )  # fmt: skip
 _HAS_MATHEMATICS = re.compile(r"[\d\\=<>]")
 _CONJUNCTIONS = rules(
     (rf"\s*{TEXT}\s*,?\s*(and|or|und|oder|et|ou|y|o|e|и|или)\s*{TEXT_END}\s*", r" \1 ", r"1 \text{ or } 2"),
-    (r",? (?:and|und|et|и) |(?<=\d) (?:y|e) (?=[-\d\\])", " and ", "1 und 2"),
-    (r",? (?:or|oder|ou|или) |(?<=\d) o (?=[-\d\\])| ?\\(?:lor|vee)(?![a-zA-Z]) ?", " or ", "1 oder 2"),
+    (r",? (?:and|und|et|и) |(?<=\d) (?:y|e) (?=-?\d)", " and ", "1 und 2"),
+    (r",? (?:or|oder|ou|или) |(?<=\d) o (?=-?\d)| ?\\(?:lor|vee)(?![a-zA-Z]) ?", " or ", "1 oder 2"),
     (r"(?<=[\d)}]) ?(?:和|与|與|と|및|와|과|或|或者|または|또는) ?(?=[-\d(\\])", " and ", "1和2"),
 )
 _DECIMAL_COMMAS = rules(
     (r"([€₽]|\bEUR|\bR\$) ?(\d{1,3}),(\d{1,2})(?![\d,])", r"\1\2.\3", "€3,50"),
     (rf"(?<![\d,.])(\d{{1,3}}),(\d{{1,2}}) ?(?={TEXT}?(?:€|EUR\b|[Ee]uros?\b|zł|₽|руб))", r"\1.\2 ", "3,50 €"),
-    (rf"^(-?)0,(\d{{1,15}})(?= ?(?:%|\\times|\\cdot|{TEXT}|[a-zA-Z]{{2}}| [a-zA-Z]))(?![^a-z]*(?:and|or) )", r"\g<1>0.\2",
-     "0,5 kg"),
+    (rf"^(-?)0,(\d{{1,15}})(?= ?(?:%|\\times|\\cdot|{TEXT}|[a-zA-Z]{{2}}| [a-zA-Z]))(?![^a-z]*(?:and|or) )",
+     r"\g<1>0.\2", "0,5 kg"),
 )  # fmt: skip
 _DECIMAL_OR_LIST = re.compile(
-    rf"[-+]?\d+,\d+(?: ?(?:%|\^\\circ|(?:\\times|\\cdot) ?10|{TEXT}|[^\W\d_]{{2,}})|[eE][-+]?\d| [mgshlLNJWVK](?![a-zA-Z]))[^,;]*$"
+    rf"[-+]?\d+,\d+(?: ?(?:%|\^\\circ|(?:\\times|\\cdot) ?10|{TEXT}|[^\W\d_]{{2,}})"
+    r"|[eE][-+]?\d| [mgshlLNJWVK](?![a-zA-Z]))[^,;]*$"
 )  # 3,5 kg
-_AND_A_FRACTION = re.compile(r"-?(\d{1,9}) and (\d{1,9})/(\d{1,9})")
+_WITH_A_FRACTION = re.compile(rf"-?\d{{1,9}}(?: and |-)(\d{{1,9}})/(\d{{1,9}})(?=$| ?{TEXT}| [a-z])")  # 3 and 1/2
 _RANGE = re.compile(r"\d+(?:\.\d+)?–\d+(?:\.\d+)?")
 _REVERSED = re.compile(r"([\[\]])([^\s\[\](),;][^\[\](),;]*[,;][^\[\](),;]+)([\[\]])")
 
@@ -123,7 +127,7 @@ _RELATION = re.compile(r"=|<|>|\\(?:le|ge|ne|approx|in|notin|cup|cap|setminus|su
 _INEQUALITY = re.compile(r"<|>|\\(?:le|ge|ne)(?![a-zA-Z])")
 _FORMULA = re.compile(r"[\d\\=]|^[ (-]*[a-zA-Z][ )]*$")
 _DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
-_SENTENCE = re.compile(r"(?<![\\a-zA-Z])[^\W\d_]{3,}")
+_SENTENCE = re.compile(r"(?<![\\a-zA-Z])[^\W\d_]{3,}| (?:to|by) ")
 _DIGIT = re.compile(r"\d")
 _PARTS = re.compile(rf"(?<=[^\W\d_])\.? ?{TEXT_END}? ?(?=\d)")  # 5 ft 7 in
 _MATRIX = re.compile(r"\\begin ?\{((?:[pbBvV]|small)?matrix)\}(.*)\\end ?\{\1\}")
@@ -140,23 +144,20 @@ def _depth(text: str) -> int:
     return deepest
 
 
-def _members(text: str) -> str:
-    """Return the form of a list, or of a text that is none."""
+def _members(text: str) -> list[str]:
+    """Return the forms of the members of a list; of a text that is no list, its form."""
     matches = _at_top(text, _SEPARATOR)
     if not matches:
-        return _member(text)
+        return [_member(text)]
     conjunctions = [match for match in matches if match[0][-1] == " "]
     if conjunctions and _INEQUALITY.search(text):
-        return _joined(text, conjunctions)
+        return [_joined(text, conjunctions)]
     if conjunctions and not _separate_members(text, conjunctions, matches):
         matches = [match for match in matches if match[0][-1] != " "]
     semicolons = [match for match in matches if match[0] == ";"]
     if 0 < len(semicolons) < len(matches) and any(map(_DECIMAL_COMMA.fullmatch, _split(text, semicolons))):
         raise TwoReadingsError(f"{_unmarked(text)}: decimal commas, or members of members")
-    if not matches:
-        return _member(text)
-    forms = [_members(part) for part in _split(text, matches)]
-    return merged(forms) or ",".join(forms)
+    return [_member(part) for part in _split(text, matches)]
 
 
 def _separate_members(text: str, conjunctions: list[re.Match[str]], matches: list[re.Match[str]]) -> bool:
@@ -194,7 +195,7 @@ def _split(text: str, matches: list[re.Match[str]]) -> list[str]:
 
 def _joined(text: str, conjunctions: list[re.Match[str]]) -> str:
     """Return inequalities with "and" or "or" between them: one is an intersection, the other a union."""
-    parts = [_members(part) for part in _split(text, conjunctions)]
+    parts = [",".join(_members(part)) for part in _split(text, conjunctions)]
     words = [match[0].strip(" ,") for match in conjunctions]
     return parts[0] + "".join(f" {word} {part}" for word, part in zip(words, parts[1:], strict=True))
 
@@ -239,7 +240,7 @@ def _inside_brackets(text: str) -> tuple[str, str, str] | None:
 
 def _in_brackets(opening: str, content: str, closing: str) -> str:
     """Return the form of members in brackets. Round brackets around one member mean nothing."""
-    form = _members(content)
+    form = ",".join(_members(content))
     if (opening, closing) == ("(", ")") and not _at_top(content, _SEPARATOR):
         return form
     return f"{opening}{form}{closing}"
@@ -268,4 +269,4 @@ def _compound(text: str) -> str | None:
     if not 1 < len(parts) < 5:
         return None
     forms = [quantity_form(part) for part in parts]
-    return merged([form for form in forms if form is not None]) if None not in forms else None
+    return merged([form for form in forms if form is not None], glued=True) if None not in forms else None

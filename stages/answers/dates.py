@@ -16,10 +16,15 @@ _MONTH = (
     r"(jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
     r"|nov(?:ember)?|dec(?:ember)?)\.?"
 )
-_ISO = re.compile(r"([12]\d{3})-(\d{2})-(\d{2})|([12]\d{3})([/.])(\d{1,2})\5(\d{1,2})|((?:19|20)\d{2})-(\d{1,2})-(\d{1,2})")
+_ISO = re.compile(
+    r"([12]\d{3})-(\d{2})-(\d{2})|([12]\d{3})([/.])(\d{1,2})\5(\d{1,2})|((?:19|20)\d{2})-(\d{1,2})-(\d{1,2})"
+)
 _EAST_ASIAN = re.compile(r"(\d{4}) ?[年년] ?(\d{1,2}) ?[月월] ?(\d{1,2}) ?[日일]")  # 2024年5月1日
 _DAY_FIRST = re.compile(rf"(\d{{1,2}})(?:st|nd|rd|th|\.)? (?:of )?{_MONTH},? (\d{{4}})", re.IGNORECASE)  # 1 May 2024
 _MONTH_FIRST = re.compile(rf"{_MONTH} (\d{{1,2}})(?:st|nd|rd|th)?,? (\d{{4}})", re.IGNORECASE)  # May 1, 2024
+_NO_YEAR = re.compile(
+    rf"(\d{{1,2}})(?:st|nd|rd|th|\.)? (?:of )?{_MONTH}|{_MONTH} (\d{{1,2}})(?:st|nd|rd|th)?", re.IGNORECASE
+)
 _NUMERIC = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4})|(\d{1,2})(/)(\d{1,2})/(\d{2})")  # 31/12/2024
 _FORM = re.compile(r"\d{4}-\d{2}-\d{2}|\d{1,2}/\d{1,2}/(?:\d{4}|\d{2})")
 
@@ -43,18 +48,22 @@ def time_form(text: str) -> str | None:
 
 
 def date_form(text: str) -> str | None:
-    """Return a date as 2024-05-01; None for other texts.
+    """Return a date as 2024-05-01, or as May 1 if it has no year; None for other texts.
 
     If day and month could be exchanged (5/1/2024), the date stays as written, with slashes.
     """
     if match := _ISO.fullmatch(text):
-        return _date(match[1] or match[4] or match[8], match[2] or match[6] or match[9], match[3] or match[7] or match[10])
+        return _date(
+            match[1] or match[4] or match[8], match[2] or match[6] or match[9], match[3] or match[7] or match[10]
+        )
     if match := _EAST_ASIAN.fullmatch(text):
         return _date(match[1], match[2], match[3])
     if match := _DAY_FIRST.fullmatch(text):
         return _date(match[3], _month(match[2]), match[1])
     if match := _MONTH_FIRST.fullmatch(text):
         return _date(match[3], _month(match[1]), match[2])
+    if match := _NO_YEAR.fullmatch(text):
+        return f"{(match[2] or match[3])[:3].capitalize()} {int(match[1] or match[4])}"
     if match := _NUMERIC.fullmatch(text):
         first, second, year = match[1] or match[5], match[3] or match[7], match[4] or match[8]
         if len(year) == 4 and int(first) > 12 >= int(second):

@@ -33,12 +33,14 @@ _STYLES = rules(
     (r"\$(\^\{?-?\d\}?)\$", r"\1", "cm$^2$"),
     (r"(?<=[^\s$\\])\$(\s*(?:[,;]|and|or)\s*)\$(?=[^\s$])", r"\1", "69$, $84"),
     (r"(?<!\\)\$\$", "", "$$5$$"),
+    (r"(?<!\\)\$[.,;: ]+$", "$", "$5$."),
     (r"^\$([^$]*[^$\\])\$$", r"\1", "$5$"),
     (r"(?<![\\$])\$(?=[^\s$])([^$]*?[^\s$\\])\$(?![\d$])", r"\1", "$5$ apples"),
     (r"\\\$", "$", r"\$5"),
     (r"\\(?:left|right|middle)(?![a-zA-Z])\s*\.?", "", r"\left. x \right)"),
     (r"\\[bB]igg?[lrm]?(?![a-zA-Z])", "", r"\bigl("),
     (r"\\(?:display|text|script|scriptscript)style(?![a-zA-Z])\s*", " ", r"\displaystyle.5"),
+    (r"\{\s*\\(?:rm|bf|it|sf|tt)(?![a-zA-Z])\s*([^{}]*)\}", r"\\text{\1}", r"{\rm cm}"),
     (r"\\(?:rm|bf|it|sf|tt|limits|nolimits|allowbreak|nobreak|null)(?![a-zA-Z])", " ", r"{\rm cm}"),
     (r"(?<=\d),\s*\\!\s*(?=\d{3})", "", r"5,\!105"),
     (r"(?<=\d)(?:\{,\}|\{, \})(?=\d{3}(?!\d))", "", "5{,}105"),
@@ -64,8 +66,8 @@ _STYLES = rules(
     (r"\\(?:v|lv|rv)?ert(?![a-zA-Z])|\\mid(?![a-zA-Z])", "|", r"\lvert x\rvert"),
     (r"\\(?:varnothing|emptyset)(?![a-zA-Z])|\\\{\s*\\\}", r"\\emptyset ", r"\varnothing"),
     (r"\\(?:rightarrow|longrightarrow)(?![a-zA-Z])", r"\\to ", r"\rightarrow"),
-    (r"\\(?:Bbb|mathbf)\s*\{?([RZNQC])\}?(?![a-zA-Z])|\\mathbb\s*([RZNQC])(?![a-zA-Z])|\\(R|Z|N|Q|C|reals)(?![a-zA-Z])",
-     lambda match: f"\\mathbb{{{(match[1] or match[2] or match[3])[0].upper()}}}", r"\mathbb R"),
+    (r"\\(?:Bbb|mathbb)\s*\{?([RZNQC])\}?(?![a-zA-Z])|\\(R|Z|N|Q|C|reals)(?![a-zA-Z])",
+     lambda match: f"\\mathbb{{{(match[1] or match[2])[0].upper()}}}", r"\mathbb R"),
     (r"\\div(?![a-zA-Z])", "/", r"1\div 2"),
     (r"\\(?:infin|infty)(?![a-zA-Z])", r"\\infty ", r"\infin"),
     (r"\\(?:dots|dotsc|dotsb|ldots)(?![a-zA-Z])", r"\\ldots ", r"1,2,\dots"),
@@ -83,8 +85,8 @@ _TEXT_COMMAND = re.compile(
     r"(?![a-zA-Z])" + _GROUP
 )
 _QUOTES = re.compile(r"(\*\*|__|\*|`+|[\"'“„«])\s*(\S.*?)\s*(\*\*|__|\*|`+|[\"'“”»])")
-_OUTER = re.compile(r"^(?:\\approx(?![a-zA-Z])|\\sim(?![a-zA-Z])|=|~)\s*|[\s.,;:]+$")
-_DOTS_OF_DECIMAL = re.compile(r"(\.\d+)\s*\.{3,}$")
+_OUTER = re.compile(r"^(?:\\approx(?![a-zA-Z])|\\sim(?![a-zA-Z])|=|~)\s*|[\s.,;:\\]+$")
+_DOTS = re.compile(r"(\.\d+|,)\s*\.{3,}(?=$|,)")  # 0.333... and 2, 4, ...
 
 
 def in_one_style(text: str) -> str:
@@ -96,9 +98,9 @@ def in_one_style(text: str) -> str:
         text = quoted[2]
     for _ in range(2):  # \text{ 5 \text{cm}}
         text = _TEXT_COMMAND.sub(_text, replaced(text, _STYLES))
-    text = _DOTS_OF_DECIMAL.sub(r"\1\\ldots ", text.strip())
+    text = _DOTS.sub(r"\1\\ldots ", text.strip())
     text = _OUTER.sub("", text)
-    return " ".join(_braced_arguments(text).split())
+    return " ".join(with_braces(text).split())
 
 
 def _closes(left: str, right: str) -> bool:
@@ -123,8 +125,8 @@ _FRACTION = re.compile(r"\\frac\{")
 _SECOND_ARGUMENT = re.compile(rf" *(\d|{_NAME})")
 
 
-def _braced_arguments(text: str) -> str:
-    """Return a text in which the arguments of \\frac and \\sqrt stand in braces: `\\frac{270}7`, `\\frac12`, `\\sqrt2`."""
+def with_braces(text: str) -> str:
+    """Return a text in which the arguments of \\frac and \\sqrt stand in braces: `\\frac{270}7`, `\\frac12`."""
     text = replaced(text, _FIRST_ARGUMENTS)
     closing = _closing_braces(text)
     pieces, index = [], 0
@@ -157,9 +159,13 @@ def _closing_braces(text: str) -> dict[int, int]:
 
 _SPACING = rules(
     (r"(\\[a-zA-Z]+) (?=[^a-zA-Z])", r"\1", r"\pm 2 is \pm2"),
-    (r"(?<![A-Za-z0-9]) | (?![A-Za-z0-9\\])|(?<=\d) (?=[A-Za-z\\])", "", r"a + b is a+b; \pi r, a b and 1 2 keep theirs"),
+    (
+        r"(?<![A-Za-z0-9]) | (?![A-Za-z0-9\\])|(?<=\d) (?=[A-Za-z\\])",
+        "",
+        r"a + b is a+b; \pi r, a b and 1 2 keep theirs",
+    ),
     (r"(?<=[a-zA-Z0-9]) (?=\\)", "", r"r \pi is r\pi"),
-    (r"\^\{(\w)\}", r"^\1", "x^{2} is x^2"),
+    (r"([\^_])\{(\w)\}", r"\1\2", "x^{2} is x^2"),
 )
 
 

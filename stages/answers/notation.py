@@ -6,7 +6,7 @@ Every rule is a line of a table with an example, and takes linear time. A text i
 import re
 import unicodedata
 
-from stages.answers.latex_style import TEXT, TEXT_END, replaced, rules
+from stages.answers.latex_style import TEXT, TEXT_END, replaced, rules, with_braces
 from stages.answers.numerals import TwoReadingsError
 from stages.answers.units import is_unit_word
 
@@ -15,7 +15,7 @@ _GREEK_LETTERS = {
     "θ": "theta", "ϑ": "theta", "ι": "iota", "κ": "kappa", "λ": "lambda", "μ": "mu", "µ": "mu", "ν": "nu", "ξ": "xi",
     "π": "pi", "ρ": "rho", "σ": "sigma", "τ": "tau", "υ": "upsilon", "φ": "phi", "ϕ": "phi", "χ": "chi", "ψ": "psi",
     "ω": "omega", "Γ": "Gamma", "Δ": "Delta", "Θ": "Theta", "Λ": "Lambda", "Ξ": "Xi", "Π": "Pi", "Σ": "Sigma",
-    "Φ": "Phi", "Ψ": "Psi", "Ω": "Omega", "Ω": "Omega",
+    "Φ": "Phi", "Ψ": "Psi", "\u03a9": "Omega", "\u2126": "Omega",
 }  # fmt: skip
 _COMMANDS = {
     "×": "times", "·": "cdot", "⋅": "cdot", "∙": "cdot", "•": "cdot", "∞": "infty", "≤": "le", "⩽": "le", "≦": "le",
@@ -26,7 +26,8 @@ _COMMANDS = {
     "⟨": "langle", "⟩": "rangle", "∀": "forall", "∃": "exists", "≡": "equiv", "∘": "circ",
 }  # fmt: skip
 _PLAIN_SIGNS = {
-    "−": "-", "‐": "-", "‑": "-", "‒": "-", "﹣": "-", "－": "-", "➖": "-", "﹢": "+", "∗": "*", "＊": "*", "÷": "/",
+    "−": "-", "–": "-", "‐": "-", "‑": "-", "‒": "-", "﹣": "-", "－": "-", "➖": "-", "﹢": "+", "∗": "*",
+    "＊": "*", "÷": "/",
     "∕": "/", "⁄": "/", "∶": ":", "：": ":", "﹕": ":", "∣": "|", "｜": "|", "。": ".", "．": ".", "｡": ".",
     "，": ", ", "、": ", ", "､": ", ", "،": ", ", "﹐": ", ", "；": "; ", "؛": "; ", "٫": ".", "٬": ",", "٪": "%",
     "﹪": "%", "′": "'", "″": "''", "＇": "'", "º": "°", "˚": "°", "℃": "°C", "℉": "°F", "￥": "¥", "￡": "£",
@@ -45,13 +46,14 @@ _TABLE = str.maketrans(
     | dict.fromkeys(_INVISIBLE, "")
 )
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱ", "0123456789+-=()ni")
-_LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎", "0123456789+-=()")
+_LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₒₓₕₖₗₘₙₚₛₜᵢⱼᵣ", "0123456789+-=()aeoxhklmnpstijr")
 _RAISED_FRACTION = re.compile(r"([⁰¹²³⁴-⁹]+)[⁄/]([₀-₉]+)")
 _RAISED_RUN = re.compile(r"[⁰¹²³⁴-⁹⁺⁻⁽⁾ⁿⁱ]+")
-_LOWERED_RUN = re.compile(r"[₀-₉₊₋]+")
+_LOWERED_RUN = re.compile(r"[₀-₉₊₋ₐ-ₜᵢⱼᵣ]+")
 _COMPATIBLE = re.compile(r"[！-～ﬀ-ﬆ℀-ℂℊ-ℓℕ℘-ℝⅅ-ⅉ㎀-㏟\U0001d400-\U0001d7ff]")
 _VULGAR = re.compile(r"[¼-¾⅐-⅞↉]")
 _WIDE_THOUSANDS = re.compile(r"(?<=[０-９])，(?=[０-９]{3}(?![０-９]))")
+_LONG_DASH = re.compile(r"^—(?=[\d.√π])")
 _BAR_OVER_DIGIT = re.compile(r"(\d)[\u0305\u0304\u0307]")
 _ROOT = re.compile(r"([√∛∜]) ?(?:(\d+(?:\.\d+)?|[a-zA-Zπ])|(?=[({]))")
 _ROOT_INDEX = {"√": "", "∛": "[3]", "∜": "[4]"}
@@ -64,7 +66,7 @@ def in_latex_signs(text: str) -> str:
     """
     if text.isascii():
         return " ".join(text.split())
-    text = _WIDE_THOUSANDS.sub(",", text)
+    text = _LONG_DASH.sub("-", _WIDE_THOUSANDS.sub(",", text))
     text = _RAISED_FRACTION.sub(
         lambda match: f"\\frac{{{match[1].translate(_RAISED)}}}{{{match[2].translate(_LOWERED)}}}", text
     )
@@ -103,7 +105,7 @@ _FUNCTIONS = (
 )  # fmt: skip
 _LONG_FUNCTIONS = {"asin": "arcsin", "acos": "arccos", "atan": "arctan"}
 _CONSTANTS = {name: name for name in _GREEK_LETTERS.values()} | {
-    "infinity": "infty", "inf": "infty", "oo": "infty", "Infinity": "infty",
+    "infinity": "infty", "inf": "infty", "oo": "infty", "infty": "infty", "Infinity": "infty", "Pi": "pi",
 }  # fmt: skip
 _WORD = re.compile(rf"\\[a-zA-Z]+|{TEXT}[^{TEXT_END}]*{TEXT_END}|[^\W\d_]+")
 _NAMES = "|".join(sorted({*_FUNCTIONS, *_CONSTANTS}, key=len, reverse=True))
@@ -120,16 +122,19 @@ _BEFORE_NAMES = rules(
     (r"\b(?:np|numpy|math|sp|sympy)\.(?=[a-z])", "", "np.arcsin(10/13)"),
     (r" ?\*\* ?([-+]?\d+(?:\.\d+)?)", lambda match: _power(match[1]), "x**10"),
     (r" ?\*\* ?", "^", "x**y"),
+    (r"->", r"\\to ", "x->0"),
     (r"(?<=\d) ?[xX] ?(?=10 ?\^)|(?<=\d) [xX] (?=\d)|(?<=\d)[xX](?=\d)", r"\\times ", "5 x 10^3"),
     (r"([)\]]) ?U ?([(\[])", r"\1\\cup \2", "(0,1) U (2,3)"),
     (r"\blog_?(\d+) ?\(", r"log_{\1}(", "log2(8)"),
 )
 _AFTER_NAMES = rules(
+    (r"\^ ?-([a-zA-Z])(?![a-zA-Z])", r"^{-\1}", "e^-x"),
     (r"\^ ?([-+]\d+(?:\.\d+)?)(?![\d.])", lambda match: _power(match[1]), "10^-3"),
     (r"(?<=[\d)}]) ?\^ ?(\d+(?:\.\d+)?)(?![\d.])", lambda match: _power(match[1]), "2^10; x^23 is left as it is"),
     (r"(?<=\d) ?(?:\*|\\cdot(?![a-zA-Z])) ?(?=[a-zA-Z]|\\(?:pi|sqrt)(?![a-zA-Z]))", "", r"3*\pi/4 is 3\pi/4"),
     (r" ?\* ?", r"\\cdot ", "2*(x+1)"),
     (r"(?<![\w.^}/)])(\d+)/(\d+) ?(?=[a-zA-Z](?![a-zA-Z])|\([^()]*[a-zA-Z])", r"\\frac{\1}{\2}", "1/2x is half of x"),
+    (r"(?<![\w.^}/)])(\d+)/(\d+) ?(?=\\(?:sin|cos|tan|ln|log)(?![a-zA-Z]))", r"\\frac{\1}{\2}", r"1/2\ln 2"),
     (r"(?<![\w.^}/)])(\d+)/(\d+) ?(?=\\(?:pi|sqrt\{\d+\}) *[a-zA-Z](?![a-zA-Z]))", r"\\frac{\1}{\2}", r"4/3\pi r^3"),
 )
 _CALLS = (
@@ -142,7 +147,8 @@ _CALLS = (
     (re.compile(r"(?<![A-Za-z\\])ceil()\("), "\\lceil {1}\\rceil "),
 )
 _MAX_CALLS = 20
-_QUOTIENT_OR_FACTOR = re.compile(r"(?<![\w.^}/)])\d+/\d+ ?\\(?:pi|sqrt|sin|cos|tan|ln|log)(?![a-zA-Z])")
+_DIGIT = re.compile(r"\d")
+_QUOTIENT_OR_FACTOR = re.compile(r"(?<![\w.^}/)])\d+/\d+ ?\\(?:pi|sqrt)(?![a-zA-Z])")
 
 
 def in_latex(text: str) -> str:
@@ -159,7 +165,7 @@ def in_latex(text: str) -> str:
             text = _NAME.sub(_command, text)
     for pattern, form in _CALLS:
         text = _without_brackets(text, pattern, form)
-    text = replaced(text, _AFTER_NAMES)
+    text = replaced(with_braces(text), _AFTER_NAMES)
     if match := _QUOTIENT_OR_FACTOR.search(text):
         raise TwoReadingsError(f"{match[0]} with the last factor above or below the line")
     return text
@@ -167,19 +173,17 @@ def in_latex(text: str) -> str:
 
 def _is_mathematics(text: str) -> bool:
     """Return whether a text has no words but names of mathematics, and units or counted things at its end."""
-    has_name = has_digit = False
+    names_so_far = things_so_far = 0
     for match in _WORD.finditer(text):
         word = match[0]
         if word[0] == "\\" or len(word) == 1 or _NAME.fullmatch(word):
-            if has_digit and word[0] != "\\":
-                return False  # a name after words
-            has_name = True
-        elif word in ("and", "or") or is_unit_word(word.strip(TEXT + TEXT_END)):
-            continue
-        elif not has_name or not any(character.isdigit() for character in text[: match.start()]):
-            return False
-        else:
-            has_digit = True
+            if things_so_far and word[0] != "\\":
+                return False
+            names_so_far += 1
+        elif word not in ("and", "or") and not is_unit_word(word.strip(TEXT + TEXT_END)):
+            things_so_far += 1
+            if not names_so_far or not _DIGIT.search(text, 0, match.start()):
+                return False
     return True
 
 

@@ -38,6 +38,8 @@ _LINE_GROUPS = re.compile(r"(?<![\w.,])(\d{1,3}(?:_\d{3})+)(?![\d_{])(?:\.(\d+))
 _POINT_GROUPS = re.compile(r"(?<![\w.,])(\d{1,3}(?:\.\d{3}){2,})(?![\d.])(?:,(\d+))?")  # 1.234.567,5
 _POINT_GROUP = re.compile(r"(?<![\w.,])([1-9]\d{0,2}\.\d{3}),(\d{1,2})(?![\d.,])")  # 1.234,56
 _ZERO_COMMA = re.compile(r"(?<![\w.,])(\d+),(0\d+)(?![\w.,])")  # 3,05: no member of a list starts with 0
+_SEPARATORS = re.compile(r"\d[, '’_.]\d")
+_ZEROS_IN_GROUP = re.compile(r",0\d\d")  # (1,000): no member of a list is written 000
 _NO_DIGIT = re.compile(r"\D")
 
 
@@ -48,7 +50,7 @@ def without_groups(text: str) -> str:
     (`5, 105`), or the groups are not of three digits (`1,234,5`). In brackets it separates members (`(1,234)`), unless
     other commas there are followed by white space (`(1,234, 5)`).
     """
-    if "," not in text and " " not in text and "'" not in text and "_" not in text and "." not in text:
+    if not _SEPARATORS.search(text):
         return text
     if "," in text:
         commas = _commas_of_lists(text)
@@ -67,7 +69,7 @@ def _joined_where_no_list(text: str, pattern: re.Pattern[str], list_commas: set[
     """Join the groups of numbers that do not stand in a list in brackets; its commas are at `list_commas`."""
     pieces, index, has_changed = [], 0, False
     for match in pattern.finditer(text):
-        if text.index(",", match.start()) not in list_commas:
+        if text.index(",", match.start()) not in list_commas or _ZEROS_IN_GROUP.search(match[1]):
             pieces += [text[index : match.start()], _joined(match)]
             index, has_changed = match.end(), True
     if not has_changed:
@@ -107,7 +109,6 @@ _SCIENTIFIC = re.compile(
 _POWER_OF_TEN = re.compile(r"([-+]?)10\^\{?([-+]?\d{1,3})\}?")  # 10^{-3}
 _FRACTION = re.compile(r"([-+]?)(?:\\frac\{([-+]?\d+)\}\{([-+]?\d+)\}|(\d+)/(\d+))")
 _MIXED = re.compile(r"([-+]?)(\d{1,15})(?: (\d{1,9})/(\d{1,9})| ?\\frac\{(\d{1,9})\}\{(\d{1,9})\})")  # 2 3/4
-_HYPHENATED = re.compile(r"(\d{1,9})-(\d{1,9})/(\d{1,9})")  # 2-3/4
 _FORM = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d{1,3})?|-?\d+/0*[1-9]\d*")
 
 
@@ -135,11 +136,7 @@ def number_form(text: str) -> str | None:
 
 
 def _mixed(text: str) -> str | None:
-    """Return the form of a mixed number. `2\\frac{5}{2}` and `2-3/4` have two readings."""
-    if hyphenated := _HYPHENATED.fullmatch(text):
-        whole, top, bottom = map(int, hyphenated.groups())
-        if 0 < top < bottom:
-            raise TwoReadingsError(f"{whole} and {top}/{bottom}, or {whole} minus {top}/{bottom}")
+    """Return the form of a mixed number; None for any other text."""
     if not (mixed := _MIXED.fullmatch(text)):
         return None
     sign, whole, top, bottom = mixed[1], int(mixed[2]), int(mixed[3] or mixed[5]), int(mixed[4] or mixed[6])
@@ -246,7 +243,8 @@ _BASE_NAMES = {
     "sixteen": 16,
 }  # fmt: skip
 _BASE = re.compile(
-    r"(-?)\(?([0-9A-Za-z]{1,60})\)?(?: ?_ ?\{? ?\(?(?:base)? ?(\d{1,2}|[a-z]+)\)? ?\}?| (?:in )?\(?base[ -]?(\d{1,2}|[a-z]+)\)?)"
+    r"(-?)\(?([0-9A-Za-z]{1,60})\)?"
+    r"(?: ?_ ?\{? ?\(?(?:base)? ?(\d{1,2}|[a-z]+)\)? ?\}?| (?:in )?\(?base[ -]?(\d{1,2}|[a-z]+)\)?)"
 )
 _PREFIXED = re.compile(r"0([xXbBoO])([0-9A-Fa-f]{1,60})")
 

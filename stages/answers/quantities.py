@@ -16,7 +16,6 @@ from stages.answers.units import (
     factors_of,
     is_known,
     known_name,
-    known_unit,
     split_quantity,
     unit_form,
 )
@@ -26,6 +25,7 @@ _SPACE = re.compile(rf"[ {TEXT}]+$")
 _SIGN = "|".join(re.escape(sign) for sign in CURRENCY_SIGNS)
 _MONEY = re.compile(rf"([-+]?) ?{TEXT}?({_SIGN}){TEXT_END}? ?([-+]?)(\d[\d.]*|\.\d+|\\frac\{{\d+\}}\{{\d+\}})(.*)")
 _MONEY_POWER = {"k": 3, "K": 3, "M": 6, "m": 6, "mn": 6, "B": 9, "bn": 9}
+_CONCENTRATION = re.compile(r"([\d.]+ ?(?:\\times|\\cdot) ?10 ?\^[\d{}]+) ?/ ?([^\d/].*)")  # 250 \times 10^9/L
 _MAX_STARTS = 12
 
 
@@ -36,6 +36,9 @@ def quantity_form(text: str) -> str | None:
     """
     if money := _money(text):
         return money
+    if concentration := _CONCENTRATION.fullmatch(text):
+        value, unit = number_form(without_spaces(concentration[1])), unit_form(concentration[2])
+        return f"{value} 1/{unit}" if value and unit and is_known(unit) and "/" not in unit else None
     for count, match in enumerate(_START.finditer(text)):
         if count > _MAX_STARTS:
             return None
@@ -81,7 +84,7 @@ def _with_unit(value: str, text: str, *, is_marked: bool, is_spaced: bool) -> st
     value = number_form(value) or value
     if not pattern.fullmatch(value) or not _is_value(value):
         return None
-    if not is_known(unit) and number(value) is None and not is_marked:
+    if not is_known(unit) and number(value) is None:
         return None  # things are counted by a number
     return f"{value}^\\circ" if unit == "°" else f"{value} {unit}"
 
@@ -107,21 +110,26 @@ def _money(text: str) -> str | None:
         return None
     if not rest:
         return f"{value} {currency}"
-    unit = known_unit(rest) or unit_form(f"{name} {rest}") or unit_form(f"{currency} {rest}")
+    is_rate = rest[0] == "/" or word in ("per", "a", "an")
+    unit = unit_form(f"{currency} per {rest.removeprefix('/') if rest[0] == '/' else after_word}" if is_rate else rest)
     if unit is None or currency not in dict(factors_of(unit)):
         return None
     return f"{value} {unit}"
 
 
-def merged(quantities: list[str]) -> str | None:
+_METRIC = frozenset(("km", "m", "dm", "cm", "mm", "kg", "g", "mg", "t", "L", "dL", "cL", "mL"))
+
+
+def merged(quantities: list[str], *, glued: bool = False) -> str | None:
     """Return the sum of the parts of one quantity (`5 h`, `30 min` is `330 min`); None if they are no such parts.
 
     The parts have units of one kind, each smaller than the one before, and all but the last are integers. The sum is in
-    the smallest unit; money is in the largest, `12.5 USD`.
+    the smallest unit; money is in the largest, `12.5 USD`. Metric units are parts of one quantity only if they are
+    `glued`, as in `5 kg 200 g`: `5 m and 30 cm` may be two lengths.
     """
     parts = [split_quantity(form) for form in quantities]
     units = [unit for _, unit in parts if unit is not None]
-    if len(parts) < 2 or len(units) < len(parts):
+    if len(parts) < 2 or len(units) < len(parts) or (not glued and not _METRIC.isdisjoint(units)):
         return None
     target = units[0] if units[0].isupper() and len(units[0]) == 3 else units[-1]
     total = Fraction(0)

@@ -11,17 +11,20 @@ ly | 9460730472580800 | m | light-year light-years light_year light_years lighty
 Å | 1e-10 | m | angstrom angstroms ångström
 au | 149597870700 | m | AU astronomical_unit astronomical_units
 km | 1000 | m | kilometer kilometers kilometre kilometres kilometro kilometros kilómetro kilómetros kilomètre
-    kilomètres chilometri quilômetros километр километра километров км 公里 千米 キロメートル キロ 킬로미터 किमी किलोमीटर kms
+    kilomètres chilometri quilômetros километр километра километров км 公里 千米 キロメートル キロ 킬로미터 किमी
+    किलोमीटर kms
 cm | 0.01 | m | centimeter centimeters centimetre centimetres centímetro centímetros centimètre centimètres zentimeter
     см сантиметр сантиметров 厘米 公分 センチメートル センチ 센티미터 सेमी cms
-mm | 0.001 | m | millimeter millimeters millimetre millimetres milímetros millimètres мм миллиметров 毫米 ミリメートル 밀리미터
+mm | 0.001 | m | millimeter millimeters millimetre millimetres milímetros millimètres мм миллиметров 毫米
+    ミリメートル 밀리미터
 dm | 0.1 | m | decimeter decimeters decimetre decimetres дм 分米
 µm | 1e-6 | m | um micrometer micrometers micrometre micrometres micron microns 微米
 nm | 1e-9 | m | nanometer nanometers nanometre nanometres 纳米
 s | 1 | s | sec secs second seconds sekunde sekunden seconde secondes segundo segundos secondo secondi секунд секунды
     секунда сек 秒 秒钟 초 सेकंड
 min | 60 | s | mins minute minutes minuten minuto minutos minuti минут минуты минута мин 分钟 分鐘 分 分間 분 मिनट
-h | 3600 | s | hr hrs hour hours stunde stunden std heure heures hora horas ora ore час часа часов ч 小时 小時 個小時 个小时 時間
+h | 3600 | s | hr hrs hour hours stunde stunden std heure heures hora horas ora ore час часа часов ч 小时 小時
+    個小時 个小时 時間
     시간 घंटे घंटा
 day | 86400 | s | days d tag tage tagen jour jours día días dia dias giorno giorni день дня дней 天 日 日間 일 दिन
 week | 604800 | s | weeks wk wks woche wochen semaine semaines semana semanas settimana settimane неделя недели недель
@@ -31,7 +34,8 @@ ms | 1e-3 | s | millisecond milliseconds мс 毫秒
 µs | 1e-6 | s | us microsecond microseconds 微秒
 ns | 1e-9 | s | nanosecond nanoseconds
 unit | 1 | unit | units unidades einheiten unités unità единиц 单位 單位
-month | 1 | month | months mo monat monate monaten mois mes meses mese mesi месяц месяца месяцев 个月 個月 か月 ヶ月 カ月 개월
+month | 1 | month | months mo monat monate monaten mois mes meses mese mesi месяц месяца месяцев 个月 個月 か月 ヶ月
+    カ月 개월
     महीने
 year | 12 | month | years yr yrs years_old year_old year-old y jahr jahre jahren an ans année années año años anos ano
     anno anni год года лет 年 年間 岁 歳 살 साल वर्ष
@@ -47,7 +51,7 @@ ton | 907.18474 | kg | tons short_ton short_tons
 lb | 0.45359237 | kg | lbs lbm pound-mass pounds-mass libra libras livre livres pfund фунт фунтов 磅
 oz | 0.028349523125 | kg | ounce ounces
 u | 1.6605390666e-27 | kg | amu Da dalton daltons
-L | 1 | L | l ℓ liter liters litre litres litro litros litri литр литра литров л 升 リットル 리터 लीटर
+L | 0.001 | m^3 | l ℓ liter liters litre litres litro litros litri литр литра литров л 升 リットル 리터 लीटर
 mL | 1e-3 | L | ml cc milliliter milliliters millilitre millilitres мл 毫升 ミリリットル
 dL | 0.1 | L | dl deciliter deciliters decilitre decilitres
 cL | 0.01 | L | cl centiliter centiliters centilitre centilitres
@@ -79,6 +83,8 @@ mol | 1 | mol | mole moles моль 摩尔
 mmol | 1e-3 | mol | millimole millimoles
 µmol | 1e-6 | mol | umol micromole micromoles
 kmol | 1e3 | mol | kilomole kilomoles
+mEq | 1 | mEq | meq milliequivalent milliequivalents
+IU | 1 | IU | iu
 cd | 1 | cd | candela candelas
 lm | 1 | lm | lumen lumens
 lx | 1 | lx | lux
@@ -112,15 +118,9 @@ BRL | 1 | BRL | r$ brl real reais
 MXN | 1 | MXN | peso pesos mxn
 PLN | 1 | PLN | zł pln złoty złotych
 SEK | 1 | SEK | kr sek kronor krona
-mph | 1 | mi/h | miles_per_hour m.p.h. mph.
-kph | 1 | km/h | kmh kmph kph. km.h
-kn | 1 | nmi/h | knot knots
-rpm | 1 | rev/min | r.p.m.
-bps | 1 | bit/s |
-cfs | 1 | ft^3/s |
-gpm | 1 | gal/min |
 psi | 6894.757293168 | Pa | lbf/in^2
 mmHg | 133.322387415 | Pa | mmhg mm_hg torr Torr 毫米汞柱
+cmH₂O | 98.0665 | Pa | cmH2O cmh2o
 bar | 1e5 | Pa | bars
 atm | 101325 | Pa | atmosphere atmospheres
 lbf | 4.4482216152605 | N | pound-force pounds-force
@@ -133,7 +133,6 @@ kWh | 3600000 | J | kwh kilowatt-hour kilowatt-hours kilowatt_hour kilowatt_hour
 BTU | 1055.05585262 | J | btu btus
 eV | 1.602176634e-19 | J | ev electronvolt electronvolts electron-volt electron-volts electron_volt electron_volts
 hp | 745.69987158227 | W | horsepower
-M | 1 | mol/L | molar
 mM | 1e-3 | mol/L | millimolar
 """
 """unit | size | in which unit | names. An indented line goes on with the names of the line above.
@@ -160,13 +159,25 @@ Sv | m^2/s^2 | sievert sieverts
 """
 """Derived units of the SI: unit | in base units | names."""
 
-PREFIXED = "N J W Pa Hz C V Ω F H T eV Wh Bq Gy Sv bit g m s".split()
-"""Units that take the prefixes of the SI."""
+PREFIXED = {
+    "m": "fpnµ", "s": "fpnµm", "g": "nµm", "Hz": "kMGT", "bit": "kMGT", "H": "nµm", "T": "nµm", "C": "pnµm",
+    "F": "pnµm",
+    "Wh": "mkMGT", "eV": "mkMGT", "N": "µmkM", "J": "nµmkMG", "W": "nµmkMG", "Pa": "µmhkMG", "V": "nµmkM", "Ω": "µmkMG",
+    "Bq": "kMG", "Gy": "µm", "Sv": "µm",
+}  # fmt: skip
+"""Unit -> prefixes of the SI that it takes here."""
 PREFIXES = {
     "f": ("1e-15", "femto"), "p": ("1e-12", "pico"), "n": ("1e-9", "nano"), "µ": ("1e-6", "micro"),
-    "m": ("1e-3", "milli"), "c": ("1e-2", "centi"), "h": ("1e2", "hecto"), "k": ("1e3", "kilo"), "M": ("1e6", "mega"),
+    "m": ("1e-3", "milli"), "h": ("1e2", "hecto"), "k": ("1e3", "kilo"), "M": ("1e6", "mega"),
     "G": ("1e9", "giga"), "T": ("1e12", "tera"),
 }  # fmt: skip
+
+ALIASES = {
+    "mph": "mi/h", "m.p.h.": "mi/h", "kph": "km/h", "kmh": "km/h", "kmph": "km/h", "knot": "nmi/h", "knots": "nmi/h",
+    "kn": "nmi/h", "rpm": "rev/min", "bps": "bit/s", "Mbps": "Mbit/s", "gpm": "gal/min", "M": "mol/L", "molar": "mol/L",
+    "sqm": "m^2", "sqft": "ft^2", "sqkm": "km^2",
+}  # fmt: skip
+"""Name -> form of the unit with several factors."""
 
 SEVERAL = {"pound": ("lb", "GBP"), "pounds": ("lb", "GBP"), "¥": ("JPY", "CNY"), "C": ("C", "°C"), "F": ("F", "°F")}
 """Names with several meanings: a quantity in pounds may be in lb or in GBP, and is never both."""
@@ -182,10 +193,15 @@ COUNTERS = "个個只隻本名位条張张件块棵朵頭头匹辆台枚人개�
 """Chinese, Japanese and Korean counters: 42个苹果 are 42 apples."""
 
 NO_UNITS = frozenset(
-    "and or to is are was were if when then than times plus minus mod modulo choose over factorial squared cubed"
-    " remainder not no where with by for equals approximately about base".split()
-)
+    (
+        "and", "or", "to", "is", "are", "was", "were", "if", "when", "then", "than", "times", "plus", "minus",
+        "mod", "modulo", "choose", "over", "factorial", "squared", "cubed", "remainder", "not", "no", "where",
+        "with", "by", "for", "equals", "approximately", "about", "base",
+    )
+)  # fmt: skip
 """English words after a number that make no counted thing of it."""
+VERBS = frozenset(("is", "are", "was", "were", "if", "when", "than", "equals", "because"))
+"""English words that are never part of a counted thing."""
 TAILS = ("in total", "in all", "altogether", "total", "each", "left", "remaining", "more", "only", "exactly", "long",
          "high", "wide", "deep", "tall", "away", "old")  # fmt: skip
 """Words after a counted thing or a unit that say nothing about the unit."""

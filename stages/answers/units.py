@@ -1,8 +1,8 @@
 """Units and counted things: one spelling, equality and conversion.
 
 The form of a quantity is `VALUE UNIT` with one space. A unit has one spelling: factors in alphabetical order with their
-powers, joined by `*`, then `/` before each factor of the denominator: `km/h`, `kg*m/s^2`, `J/K/mol`, `USD/h`. Words that
-are no unit are counted things: `12 people`. An angle in degrees keeps the form of LaTeX, `30^\\circ`.
+powers, joined by `*`, then `/` before each factor of the denominator: `km/h`, `kg*m/s^2`, `J/K/mol`, `USD/h`. Words
+that are no unit are counted things: `12 people`. An angle in degrees keeps the form of LaTeX, `30^\\circ`.
 
 Names and sizes are in `stages.answers.unit_names`. A name may have several meanings: `12 pound` is mass or money.
 """
@@ -13,7 +13,9 @@ from functools import lru_cache
 from itertools import product
 
 from stages.answers.latex_style import TEXT, TEXT_END
+from stages.answers.numerals import number
 from stages.answers.unit_names import (
+    ALIASES,
     COUNTERS,
     DERIVED,
     NO_UNITS,
@@ -22,6 +24,7 @@ from stages.answers.unit_names import (
     SEVERAL,
     TAILS,
     UNITS,
+    VERBS,
 )
 
 Dimension = tuple[tuple[str, int], ...]
@@ -84,28 +87,37 @@ def _add(form: str, size: str, base: str, names: list[str]) -> None:
             _LOWER.setdefault(name.lower(), form)
 
 
-_IN_LOWER_CASE = "km cm mm nm kg kHz MHz GHz kPa MPa hPa keV MeV GeV kV kW kJ kWh".split()
+_IN_ONE_CASE = (
+    "km", "cm", "mm", "nm", "kg", "kHz", "MHz", "GHz", "kPa", "MPa", "hPa", "keV", "MeV", "GeV", "kV", "kW", "kJ",
+    "kWh",
+)  # fmt: skip
 """Symbols that people also write in one case, as in KM or khz."""
-_WITH_PREFIX = {prefix + base for prefix in PREFIXES for base in PREFIXED}
+_WITH_PREFIX = {prefix + base for base, prefixes in PREFIXED.items() for prefix in prefixes}
 """Symbols in which upper and lower case differ: mW and MW."""
 
 
 def _build() -> None:
-    lines = UNITS.replace("\n    ", " ").splitlines()
-    parts = [[part.strip() for part in line.split("|")] for line in lines]
-    parts += [[form, "1", base, names] for form, base, names in (map(str.strip, x.split("|")) for x in DERIVED.splitlines())]
-    for form, size, base, names in parts:
+    derived = [[form, "1", base, names] for form, base, names in map(_columns, DERIVED.splitlines())]
+    for form, size, base, names in [*derived, *map(_columns, UNITS.replace("\n    ", " ").splitlines())]:
         _add(form, size, base, names.split())
-    for base in PREFIXED:
+    for base, prefixes in PREFIXED.items():
         long_names = [name for name, form in _LOWER.items() if form == base and name.isalpha() and len(name) > 2]
-        for prefix, (size, word) in PREFIXES.items():
-            if prefix + base not in _MEANINGS:
-                _add(prefix + base, size, base, [word + name for name in long_names if name.isascii()])
-    _LOWER.update({name.lower(): name for name in _IN_LOWER_CASE})
+        for prefix in prefixes:
+            size, word = PREFIXES[prefix]
+            _add(prefix + base, size, base, [word + name for name in long_names if name.isascii()])
+    _LOWER.update({name.lower(): name for name in _IN_ONE_CASE})
+    for name, form in ALIASES.items():
+        _SYMBOLS[name] = form
+        if len(name) > 1:
+            _LOWER[name.lower()] = form
     for name, forms in SEVERAL.items():
-        form = name.removesuffix("s")
-        _MEANINGS[f"{form}?"] = tuple(_MEANINGS[meaning][0] for meaning in forms)
-        _SYMBOLS[name] = _LOWER[name.lower()] = f"{form}?"
+        form = f"{name.removesuffix('s')}?"
+        _MEANINGS[form] = tuple(_MEANINGS[meaning][0] for meaning in forms)
+        _SYMBOLS[name] = _LOWER[name.lower()] = form
+
+
+def _columns(line: str) -> list[str]:
+    return [column.strip() for column in line.split("|")]
 
 
 _build()
@@ -124,9 +136,12 @@ def known_name(name: str) -> str | None:
 
 _LETTER_UNITS = frozenset("mgshl")
 """Letters that are units after a number, as in 5m."""
-_SPACED_LETTER_UNITS = frozenset("mgshlLNJWVKCFA") | {"Ω"}
+_SPACED_LETTER_UNITS = frozenset("mgshlLNJWVKCFAM") | {"Ω"}
 """Letters that are units after a number and a space; in `5N`, N is a variable."""
-_SPACED_NAMES = frozenset("an au us um ug ct cts sr cd lm lx mo ha hp kn mil mes p pt ly cl dl ns d t u y db".split())
+_SPACED_NAMES = frozenset((
+    "an", "au", "us", "um", "ug", "ct", "cts", "sr", "cd", "lm", "lx", "mo", "ha", "hp", "kn", "mil", "mes", "p",
+    "pt", "ly", "cl", "dl", "ns", "d", "t", "u", "y", "db",
+))  # fmt: skip
 """Short names that are units after a space or in \\text{...} only; in `5an`, a and n are variables."""
 _CLEAN = (
     (re.compile(f"[{TEXT}{TEXT_END}]"), ""),
@@ -136,11 +151,14 @@ _CLEAN = (
     (re.compile(r"\^ ?\\circ ?|° "), "°"),
     (re.compile(r" ?\^ ?\{? ?(-?\d) ?\}?"), r"^\1"),
     (re.compile(r"[{}]"), ""),
-    (re.compile(r"(?<![^\W\d_])(?:per|pro|par|por)(?![^\W\d_])| / "), "/"),
+    (re.compile(r" ?(?:(?<![^\W\d_])(?:per|pro|par|por)(?![^\W\d_])|/) ?"), "/"),
     (re.compile(r" ?(?:\\cdot|\\times|\*|·|⋅) ?"), " "),
     (re.compile(r" +"), " "),
 )
-_TOKEN = re.compile(r" ?(?:(/)|([^\W\d_]+(?:-[^\W\d_]+)?\.?|°[^\W\d_]*|[$€£¥₹₩₽¢ℓ%‰]|[A-Z]{1,2}\$)(?:\^(-?\d)|(-?[1-4])(?![\d]))?|(\(|\)))")
+_TOKEN = re.compile(
+    r" ?(?:(/)|([^\W\d_]+(?:-[^\W\d_]+)?\.?|°[^\W\d_]*|[$€£¥₹₩₽¢ℓ%‰]|[A-Z]{1,2}\$)"
+    r"(?:\^(-?\d)|(-?[1-4])(?!\d))?|(\(|\)))"
+)
 _SQUARE = {"square": 2, "sq": 2, "sq.": 2, "cubic": 3, "cu": 3, "cu.": 3, "cuadrados": 2, "carrés": 2}
 _SQUARED = {"squared": 2, "cubed": 3}
 _WORDS = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*(?: [^\W\d_]+(?:['’-][^\W\d_]+)*){0,7}")
@@ -199,7 +217,7 @@ def _parsed_unit(text: str) -> str | None:
     factors: list[tuple[str, int]] = []
     sign, prefix, i = 1, 1, 0
     while i < len(tokens):
-        name, power = tokens[i]
+        name, _ = tokens[i]
         if name == "/":
             sign = -1
         elif name.lower() in _SQUARE:
@@ -244,13 +262,19 @@ def _things(text: str, *, is_marked: bool, is_spaced: bool) -> str | None:
         return None
     words = numerator.lower().split()
     is_latin = numerator.isascii()
-    if any(word in NO_UNITS for word in words) or (is_latin and any(len(word) < 2 and word != "a" for word in words)):
+    if (
+        words[0] in NO_UNITS
+        or not VERBS.isdisjoint(words)
+        or (is_latin and any(len(word) < 2 and word != "a" for word in words))
+    ):
         return None
     if is_latin and not is_marked and (not is_spaced or len(words[0]) < 3):
         return None
     if not is_latin and len(numerator) > 1:
         numerator_words = " ".join(words)
-        words = [numerator_words[1:] if numerator_words[0] in COUNTERS and len(numerator_words) > 1 else numerator_words]
+        words = [
+            numerator_words[1:] if numerator_words[0] in COUNTERS and len(numerator_words) > 1 else numerator_words
+        ]
     things = " ".join([*words[:-1], _singular(words[-1])])
     if not slash:
         return things
@@ -271,8 +295,15 @@ def _singular(word: str) -> str:
 # --- Quantities in their form ---------------------------------------------------------------------------------------
 
 NUMERIC = re.compile(r"(?:[-\d.+*/^(){}!]|\[\d\]|\\(?:frac|sqrt|pi|cdot|times|pm)(?![a-zA-Z]))+")
-ALGEBRAIC = re.compile(r"(?:[-\d.+*/^(){}!a-zA-Z]|\[\d\]|\\(?:frac|sqrt|pi|cdot|times|pm)(?![a-zA-Z]))+")
-_QUANTITY = re.compile(r"([^ ]*[\d)}!a-zA-Z]) ([^\W\d_$€£°¢‰%][^\d(){}\[\],;=<>\\]*(?:\^-?\d+[^\d(){}\[\],;=<>\\]*)*|1/.*)")
+ALGEBRAIC = re.compile(
+    r"(?:[-\d.+*/^(){}!]|[a-zA-Z](?![a-zA-Z]{2})|\[\d\]|\\(?:frac|sqrt|pi|cdot|times|pm)(?![a-zA-Z]))+"
+)
+_QUANTITY = re.compile(
+    r"([^ ]*[\d)}!a-zA-Z]) ((?:[^\W\d_]|[°$€£¥₹₩₽¢‰])[^\d(){}\[\],;=<>\\]*(?:\^-?\d+[^\d(){}\[\],;=<>\\]*)*|1/.*)"
+)
+
+
+_SHORT_WORDS = frozenset(("a", "an", "no", "in", "on", "at", "by", "to", "of", "or", "is", "as"))
 
 
 @lru_cache(maxsize=65_536)
@@ -281,11 +312,17 @@ def split_quantity(form: str) -> tuple[str, str | None]:
     if form.endswith("^\\circ") and NUMERIC.fullmatch(form.removesuffix("^\\circ")):
         return form.removesuffix("^\\circ"), "°"
     match = _QUANTITY.fullmatch(form)
-    if match is None or not ALGEBRAIC.fullmatch(match[1]):
+    if match is None:
         return form, None
-    if not (is_known(match[2]) or (NUMERIC.fullmatch(match[1]) and match[2].split()[0] not in NO_UNITS)):
-        return form, None
-    return match[1], match[2]
+    value, unit = match.groups()
+    if NUMERIC.fullmatch(value):
+        is_things = number(value) is not None and len(unit) + (not unit.isascii()) > 1
+        is_quantity = is_known(unit) or (is_things and unit.split()[0] not in NO_UNITS)
+    else:  # 2x cm, but not the words "a day" and "no h"
+        is_quantity = (
+            len(unit) > 1 and is_known(unit) and value not in _SHORT_WORDS and bool(ALGEBRAIC.fullmatch(value))
+        )
+    return (value, unit) if is_quantity else (form, None)
 
 
 def is_known(unit: str) -> bool:
