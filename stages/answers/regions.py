@@ -9,13 +9,15 @@ x\\ne0                         (-\\infty,0)\\cup(0,\\infty)
 """
 
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
 from stages.answers.brackets import AND, OR, enclosed, split, split_with
 from stages.answers.expressions import Term, UnsupportedExpressionError, evaluate, letters_of
 from stages.answers.intervals import REALS, Interval, UnknownOrderError, intersection, interval, same_intervals, union
+from stages.answers.numerals import number
 from stages.answers.values import infinity, term_of
 
 _INFINITY = "\\infty"
@@ -24,6 +26,8 @@ _WITHOUT = ("\\setminus", "\\backslash", "\\smallsetminus")
 _MAX_PARTS = 12
 _MAX_SIDE = 60
 _MAX_ERROR = 1e-9
+_POINTS = (0.37, 5.3)
+"""Further points at which an inequality that is linear in its letter is tried."""
 
 _SIGNS = {
     "<": "<", "\\lt": "<", "\\le": "<=", "\\leq": "<=", "\\leqslant": "<=",
@@ -36,6 +40,9 @@ _VARIABLE = re.compile(r"(?:[a-zA-Z]|\\[a-z]{2,7})(?:_(?:[a-z0-9]|\{[a-z0-9]{1,3
 _CONSTANTS = ("\\pi", "\\infty", "\\emptyset")
 _MEMBER = re.compile(r"([^,;<>=]{1,20}?) ?(?:\\in(?![a-zA-Z])|∈) ?(.+)")  # x\in[0,5)
 _BUILDER = re.compile(r"([^,;<>=|:]{1,30}?) ?(?:\\mid(?![a-zA-Z])|\\vert(?![a-zA-Z])|[|:]) ?(.+)")  # x\mid x>2
+# all real numbers except 3
+_EXCEPT = re.compile(r"(?:all|any) real (?:number|value)s? except (?:for )?(?:[a-z]=)?(.+)")
+_SIZE = re.compile(r"\|([a-zA-Z])\|")
 _OUTWARD_START = re.compile(r"(?:\A|(?<=\\cup)|(?<=\\in))\]")  # ]0,1[ is (0,1)
 _OUTWARD_END = re.compile(r"\[(?=\Z|\\cup(?![a-zA-Z]))")
 
@@ -74,18 +81,9 @@ def region(form: str) -> Region | None:
     form = _OUTWARD_END.sub(")", _OUTWARD_START.sub("(", form))
     form = _PLAIN_SIGNS.sub(lambda match: f"\\{match.lastgroup} ", form)
     try:
-        return _set_builder(form) or _inequalities(form) or _membership(form) or _union(form)
+        return _set_builder(form) or _inequalities(form) or _union(_EXCEPT.sub(r"\\mathbb{R}\\setminus\\{\1\\}", form))
     except UnknownOrderError:
         return None
-
-
-def _membership(form: str) -> Region | None:
-    """Return the set that a letter is in: x\\in[0,5)."""
-    match = _MEMBER.fullmatch(form)
-    if match is None or not _is_variable(match[1]):
-        return None
-    members = _set_builder(match[2]) or _union(match[2])
-    return members and replace(members, variable=_name(match[1]))
 
 
 def _set_builder(form: str) -> Region | None:
@@ -118,8 +116,12 @@ def _union(form: str) -> Region | None:
             return None
         for point in points:
             result = intersection(result, _apart_from(point.start.form))
-    # \{3\} alone is a set and has no need of this.
-    return Region(tuple(result)) if any(member.start != member.end for member in result) else None
+    return Region(tuple(result)) if _has_length(result) else None
+
+
+def _has_length(members: Sequence[Interval]) -> bool:
+    """Return whether there are more than single numbers, which are a set and no region."""
+    return any(member.start != member.end for member in members)
 
 
 def _interval(form: str) -> list[Interval] | None:
@@ -141,13 +143,13 @@ def _points(form: str) -> list[Interval] | None:
 
 
 def _inequalities(form: str) -> Region | None:
-    """Return the set of x<1, of 1<x<2, and of several of these with "and", "or" or commas between them."""
+    """Return the set of x<1, 1<x<2 or x\\in(1,2), and of several of these with "and", "or" or commas between them."""
     sides, relations = split_with(form, _SIGNS)
     signs = [_SIGNS[relation] for relation in relations]
-    if all(sign == "=" for sign in signs):
+    if not all(sides) or ("\\in" not in form and set(signs) <= {"="}):
         return None
     parts, between = split_with(form, (",", ";", AND, OR))
-    if signs == ["!="]:  # x\ne1,2 is x\ne1,x\ne2
+    if signs == ["!="] and "," not in sides[0]:  # x\ne1,2 is x\ne1,x\ne2
         parts = parts[:1] + [f"{sides[0]}{relations[0]} {part}" for part in parts[1:]]
     if len(parts) > _MAX_PARTS:
         return None
@@ -164,29 +166,53 @@ def _inequalities(form: str) -> Region | None:
         both = None if separator == OR else intersection(result, numbers)
         # Nobody gives the empty set in this way: x<-1,x>4 means that one or the other holds.
         result = both or union([*result, *numbers])
-    return Region(tuple(result), names.pop()) if result else None
+    return Region(tuple(result), names.pop()) if _has_length(result) else None
 
 
 def _inequality(form: str) -> tuple[str, list[Interval]] | None:
     """Return (letter, numbers) of one inequality that has the letter alone on one side or in the middle."""
     sides, relations = split_with(form, _SIGNS)
     signs = [_SIGNS[relation] for relation in relations]
-    if not all(sides) or len(sides) not in (2, 3):
+    if len(sides) == 1:
+        return _membership(form)
+    if not all(sides) or len(sides) > 3:
         return None
-    if len(sides) == 2:
-        variable, sign, bound = sides[0], signs[0], sides[1]
-        if not _is_variable(variable):
-            variable, sign, bound = sides[1], _FLIPPED[signs[0]], sides[0]
-        if not _is_variable(variable) or _is_variable(bound) or variable in bound:
-            return _solved(sides[0], signs[0], sides[1])
-        numbers = _one_sided(sign, bound)
-        return None if numbers is None else (_name(variable), numbers)
+    if len(sides) == 3:
+        return _chain(sides, signs)
+    variable, sign, bound = sides[0], signs[0], sides[1]
+    if not _is_variable(variable):
+        variable, sign, bound = sides[1], _FLIPPED[signs[0]], sides[0]
+    if not _is_variable(variable) or _is_variable(bound) or variable in bound:
+        return _size(sides, signs[0]) or _solved(sides[0], signs[0], sides[1])
+    numbers = _one_sided(sign, bound)
+    return None if numbers is None else (_name(variable), numbers)
+
+
+def _membership(form: str) -> tuple[str, list[Interval]] | None:
+    """x\\in(1,2)."""
+    match = _MEMBER.fullmatch(form)
+    if match is None or not _is_variable(match[1]):
+        return None
+    numbers = _set_builder(match[2]) or _union(match[2])
+    return None if numbers is None else (_name(match[1]), list(numbers.intervals))
+
+
+def _chain(sides: list[str], signs: list[str]) -> tuple[str, list[Interval]] | None:
+    """1<x\\le2."""
     first, second = _one_sided(_FLIPPED[signs[0]], sides[0]), _one_sided(signs[1], sides[2])
     is_chain = {sign[0] for sign in signs} in ({"<"}, {">"}) and _is_variable(sides[1])
-    if not is_chain or first is None or second is None:
-        return None
-    numbers = intersection(first, second)
+    numbers = intersection(first, second) if is_chain and first and second else None
     return (_name(sides[1]), numbers) if numbers else None
+
+
+def _size(sides: list[str], sign: str) -> tuple[str, list[Interval]] | None:
+    """|x|<2, which is x<2 and x>-2."""
+    match, radius = _SIZE.fullmatch(sides[0]), number(sides[1])
+    if match is None or radius is None or radius <= 0:
+        return None
+    right, left = _one_sided(sign, sides[1]), _one_sided(_FLIPPED[sign], f"-{sides[1]}")
+    assert right and left  # both are finite
+    return match[1].lower(), union([*right, *left]) if sign[0] in ">=" else intersection(right, left)
 
 
 def _solved(left: str, sign: str, right: str) -> tuple[str, list[Interval]] | None:
@@ -196,14 +222,15 @@ def _solved(left: str, sign: str, right: str) -> tuple[str, list[Interval]] | No
         return None
     (letter,) = letters
     try:
-        at_0, at_1, at_2 = (
+        at_0, at_1, *at_points = (
             evaluate(left, {letter: value}).value - evaluate(right, {letter: value}).value
-            for value in (Term(float(number), 0.0) for number in range(3))
+            for value in (Term(point, 0.0) for point in (0.0, 1.0, *_POINTS))
         )
     except (UnsupportedExpressionError, OverflowError, ZeroDivisionError):
         return None
     slope = at_1 - at_0
-    if not slope or abs(at_2 - at_1 - slope) > _MAX_ERROR * abs(slope):
+    differences = [abs(at_0 + slope * point - value) for point, value in zip(_POINTS, at_points, strict=True)]
+    if not slope or max(differences) > _MAX_ERROR * abs(slope):
         return None
     root = Fraction(-at_0 / slope).limit_denominator(10_000)
     if abs(float(root) * slope + at_0) > _MAX_ERROR * max(abs(at_0), abs(slope)):

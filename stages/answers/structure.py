@@ -346,9 +346,9 @@ def _quantity(form: str, depth: int) -> Structure | None:
 
 _RULES: tuple[Callable[[str, int], Structure | None], ...] = (
     _peculiar,  # 2024-05-01, 10:30am, 101_2, 3:2
+    _numbers,  # x>2, (0,1)\cup(1,2), \mathbb{R}
     _words,  # no solution, Rh-positive
     _matrix,  # \begin{pmatrix}1&2\\3&4\end{pmatrix}
-    _numbers,  # x>2, (0,1)\cup(1,2), \mathbb{R}
     _in_brackets,  # (1,2), [1,2), \{1,2\}, \langle1,2\rangle
     _list,  # 1,2 and 3
     _equation,  # x=5, f(x)=x^2
