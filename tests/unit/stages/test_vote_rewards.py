@@ -176,9 +176,9 @@ def test_responses_that_were_cut_off_do_not_win(context: Context) -> None:
 
 
 def test_count_truncated_lets_them_vote(context: Context) -> None:
-    texts = [CUT_OFF] * 6 + ["The total is 16."] * 4
+    texts = ["= 9, then 9 + 3 = 1…"] * 6 + ["The total is 16."] * 4
     vote, rewards = only_vote(context, texts, answers=AnswerConfig(count_truncated=True))
-    assert vote["majority_answer"] != "16" and rewards == [1] * 6 + [0] * 4
+    assert vote["majority_answer"] == "1" and rewards == [1] * 6 + [0] * 4
 
 
 def test_an_answer_that_was_closed_before_the_cut_votes(context: Context) -> None:
