@@ -1,4 +1,4 @@
-"""Generated pairs of responses: none that differ are called equal, and hardly any that are equal are called different."""
+"""Generated pairs of responses: none that differ are called equal, and hardly any that are equal, different."""
 
 from collections import Counter
 
