@@ -209,13 +209,13 @@ def _matrix(left: Matrix, right: Structure, inside: bool) -> Verdict:
 
 
 def _members(left: Members, right: Structure, inside: bool) -> Verdict:
-    other = _as_members(right)
-    if other and (manner := _MANNERS.get(frozenset((left.kind, other.kind)))):
-        return manner(left.items, other.items)
+    members = _as_members(right)
+    if members and (manner := _MANNERS.get(frozenset((left.kind, members.kind)))):
+        return manner(left.items, members.items)
     if len(left.items) == 1:  # \{5\} is 5
         return _same(left.items[0], right, inside=True)
-    if other:
-        return len(other.items) == 1 and _same(left, other.items[0], inside=True)
+    if members:
+        return len(members.items) == 1 and _same(left, members.items[0], inside=True)
     return _may_be_members(right)
 
 
@@ -257,16 +257,16 @@ def _can_be_paired(verdicts: Sequence[Sequence[Verdict]], allowed: Sequence[Verd
     """Return whether each row can have a column of its own with an allowed verdict (augmenting paths)."""
     row_of: dict[int, int] = {}
 
-    def place(row: int, tried: set[int]) -> bool:
+    def pair_up(row: int, tried: set[int]) -> bool:
         for column, verdict in enumerate(verdicts[row]):
             if verdict in allowed and column not in tried:
                 tried.add(column)
-                if column not in row_of or place(row_of[column], tried):
+                if column not in row_of or pair_up(row_of[column], tried):
                     row_of[column] = row
                     return True
         return False
 
-    return all(place(row, set()) for row in range(len(verdicts)))
+    return all(pair_up(row, set()) for row in range(len(verdicts)))
 
 
 def _as_sets(lefts: Sequence[Structure], rights: Sequence[Structure]) -> Verdict:
