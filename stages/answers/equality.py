@@ -8,6 +8,7 @@ sets have no order, those of points and vectors have one. Equality is not transi
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
 
 from stages.answers.numerals import number
 from stages.answers.regions import same_region
@@ -138,17 +139,35 @@ def _radians(quantity: Quantity) -> Leaf | None:
     return Leaf(f"\\frac{{({quantity.value.form})\\cdot\\pi}}{{180}}")
 
 
+# Size of a degree and zero of the scale, in kelvins.
+_SCALES = {
+    "K": (Fraction(1), Fraction(0)),
+    "°C": (Fraction(1), Fraction("273.15")),
+    "°F": (Fraction(5, 9), Fraction("459.67") * 5 / 9),
+}
+
+
 def _same_converted(left: Quantity, right: Quantity) -> Verdict:
-    """Return whether two quantities are equal in the unit of the second."""
-    factor = conversion(left.unit, right.unit)
-    if factor is None or not isinstance(left.value, Leaf) or not isinstance(right.value, Leaf):
+    """Return whether two quantities are equal in the unit of the second: 5 km and 5000 m, 0 °C and 32 °F."""
+    if not isinstance(left.value, Leaf) or not isinstance(right.value, Leaf):
         return False
     forms = left.value.form, right.value.form
     values = number(forms[0]), number(forms[1])
-    if values[0] is not None and values[1] is not None:
-        return same_number(values[0] * factor, values[1], rounded=any(map(is_decimal, forms)))
-    converted = f"\\frac{{{factor.numerator}\\cdot({forms[0]})}}{{{factor.denominator}}}"
-    return same_value(converted, forms[1], algebra=True)
+    factor = conversion(left.unit, right.unit)
+    if values[0] is None or values[1] is None:
+        if factor is None:
+            return False
+        converted = f"\\frac{{{factor.numerator}\\cdot({forms[0]})}}{{{factor.denominator}}}"
+        return same_value(converted, forms[1], algebra=True)
+    is_rounded = any(map(is_decimal, forms))
+    if factor is not None:
+        return same_number(values[0] * factor, values[1], rounded=is_rounded)
+    if left.unit not in _SCALES or right.unit not in _SCALES:
+        return False
+    kelvins = [
+        value * _SCALES[unit][0] + _SCALES[unit][1] for value, unit in ((values[0], left.unit), (values[1], right.unit))
+    ]
+    return same_number(kelvins[0], kelvins[1], rounded=is_rounded)
 
 
 def _numbers(left: Numbers, right: Structure, inside: bool) -> Verdict:
@@ -190,13 +209,13 @@ def _matrix(left: Matrix, right: Structure, inside: bool) -> Verdict:
 
 
 def _members(left: Members, right: Structure, inside: bool) -> Verdict:
-    other = _as_members(right)
-    if other and (manner := _MANNERS.get(frozenset((left.kind, other.kind)))):
-        return manner(left.items, other.items)
+    members = _as_members(right)
+    if members and (manner := _MANNERS.get(frozenset((left.kind, members.kind)))):
+        return manner(left.items, members.items)
     if len(left.items) == 1:  # \{5\} is 5
         return _same(left.items[0], right, inside=True)
-    if other:
-        return len(other.items) == 1 and _same(left, other.items[0], inside=True)
+    if members:
+        return len(members.items) == 1 and _same(left, members.items[0], inside=True)
     return _may_be_members(right)
 
 
@@ -238,16 +257,16 @@ def _can_be_paired(verdicts: Sequence[Sequence[Verdict]], allowed: Sequence[Verd
     """Return whether each row can have a column of its own with an allowed verdict (augmenting paths)."""
     row_of: dict[int, int] = {}
 
-    def place(row: int, tried: set[int]) -> bool:
+    def pair_up(row: int, tried: set[int]) -> bool:
         for column, verdict in enumerate(verdicts[row]):
             if verdict in allowed and column not in tried:
                 tried.add(column)
-                if column not in row_of or place(row_of[column], tried):
+                if column not in row_of or pair_up(row_of[column], tried):
                     row_of[column] = row
                     return True
         return False
 
-    return all(place(row, set()) for row in range(len(verdicts)))
+    return all(pair_up(row, set()) for row in range(len(verdicts)))
 
 
 def _as_sets(lefts: Sequence[Structure], rights: Sequence[Structure]) -> Verdict:

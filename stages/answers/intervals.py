@@ -23,14 +23,14 @@ class End:
 
     @cached_property
     def position(self) -> float | None:
-        """Value, to 12 digits so that 2\\sqrt{2} and \\sqrt{8} are in one place; None if it is unknown."""
+        """Value, to 12 digits so that 2\\sqrt{2} and \\sqrt{8} are one; None if it is unknown."""
         if sign := infinity(self.form):
             return sign * math.inf
         term = term_of(self.form)
         return None if term is None or term.has_letter else float(f"{term.value:.12g}")
 
     @property
-    def place(self) -> tuple[float, int]:
+    def order_key(self) -> tuple[float, int]:
         """Position and shift, by which ends are put in order. Raises UnknownOrderError."""
         if self.position is None:
             raise UnknownOrderError
@@ -49,7 +49,7 @@ class Interval:
         """Whether there is no number in it, as far as that is known."""
         if self.start.position is None or self.end.position is None:
             return self.start.position == math.inf or self.end.position == -math.inf
-        return self.start.place > self.end.place or math.isinf(self.start.position) > (self.start.position < 0)
+        return self.start.order_key > self.end.order_key or math.isinf(self.start.position) > (self.start.position < 0)
 
 
 def interval(start: str, end: str, *, has_start: bool, has_end: bool) -> Interval:
@@ -67,14 +67,14 @@ def union(intervals: Sequence[Interval]) -> list[Interval]:
     """Return intervals in order, those that overlap or touch as one. Raises UnknownOrderError."""
     if len(intervals) < 2:
         return list(intervals)
-    in_order = sorted(intervals, key=lambda member: member.start.place)
+    in_order = sorted(intervals, key=lambda member: member.start.order_key)
     result = in_order[:1]
     for member in in_order[1:]:
         last = result[-1]
-        (start, start_shift), (end, end_shift) = member.start.place, last.end.place
+        (start, start_shift), (end, end_shift) = member.start.order_key, last.end.order_key
         # (0,1) and [1,2) touch, (0,1) and (1,2) leave 1 out.
         if start < end or (start == end and start_shift - end_shift < 2):
-            result[-1] = Interval(last.start, max(last.end, member.end, key=lambda each: each.place))
+            result[-1] = Interval(last.start, max(last.end, member.end, key=lambda each: each.order_key))
         else:
             result.append(member)
     return result
@@ -97,7 +97,7 @@ def _innermost(left: End, right: End, sign: int) -> End:
         return right
     if right.position == unbounded:
         return left
-    return (max if sign > 0 else min)(left, right, key=lambda end: end.place)
+    return (max if sign > 0 else min)(left, right, key=lambda end: end.order_key)
 
 
 def same_intervals(left: Sequence[Interval], right: Sequence[Interval]) -> bool | None:

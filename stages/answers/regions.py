@@ -86,6 +86,12 @@ def region(form: str) -> Region | None:
         return None
 
 
+def membership(form: str) -> tuple[str, str] | None:
+    """Return letter and set of a form such as x\\in(1,2); None for any other form."""
+    match = _MEMBER.fullmatch(form)
+    return (match[1], match[2]) if match and _is_variable(match[1]) else None
+
+
 def _set_builder(form: str) -> Region | None:
     """Return the set \\{x\\mid x>2\\}."""
     brackets = enclosed(form)
@@ -190,11 +196,9 @@ def _inequality(form: str) -> tuple[str, list[Interval]] | None:
 
 def _membership(form: str) -> tuple[str, list[Interval]] | None:
     """x\\in(1,2)."""
-    match = _MEMBER.fullmatch(form)
-    if match is None or not _is_variable(match[1]):
-        return None
-    numbers = _set_builder(match[2]) or _union(match[2])
-    return None if numbers is None else (_name(match[1]), list(numbers.intervals))
+    parts = membership(form)
+    numbers = parts and (_set_builder(parts[1]) or _union(parts[1]))
+    return (_name(parts[0]), list(numbers.intervals)) if parts and numbers else None
 
 
 def _chain(sides: list[str], signs: list[str]) -> tuple[str, list[Interval]] | None:

@@ -13,7 +13,7 @@ from typing import Literal
 from stages.answers.brackets import AND, OR, enclosed, split
 from stages.answers.intervals import REALS as REAL_NUMBERS
 from stages.answers.numerals import number
-from stages.answers.regions import Region, region
+from stages.answers.regions import Region, membership, region
 from stages.answers.special import Special, special
 from stages.answers.units import split_quantity
 from stages.answers.values import infinity, term_of
@@ -48,7 +48,6 @@ class Peculiar:
     """A date, a time, a number in a base, or a version number."""
 
     value: Special
-    form: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +276,11 @@ def _numbers(form: str, depth: int) -> Structure | None:
     return None if numbers is None else Numbers(numbers)
 
 
+def _membership(form: str, depth: int) -> Structure | None:
+    parts = membership(form)
+    return None if parts is None else structure(parts[1], depth + 1)
+
+
 def _equation(form: str, depth: int) -> Structure | None:
     sides = split(form, ("=", "\\approx"))
     if len(sides) == 1 or not all(sides) or len(split(form, _INEQUALITIES)) > 1:
@@ -320,17 +324,15 @@ def _named_tuple(names: list[str], value: str, depth: int) -> Structure:
 
 def _peculiar(form: str, depth: int) -> Structure | None:
     value = special(form)
-    if value is None or ":" in form:
-        return _ratio(form, value) if ":" in form else None
-    return Peculiar(value, form)
+    if ":" in form and (ratio := _ratio(form, value)):
+        return ratio
+    return None if value is None else Peculiar(value)
 
 
-def _ratio(form: str, value: Special | None) -> Structure | None:
+def _ratio(form: str, value: Special | None) -> Ratio | None:
     terms = split(form, (":",))
-    is_ratio = value is None or not form.endswith(("m", "."))
-    if is_ratio and 1 < len(terms) < 9 and all(term_of(term) for term in terms):
-        return Ratio(tuple(terms), time=value)
-    return None if value is None else Peculiar(value, form)
+    is_ratio = value is None or form[-1].isdigit()  # 10:30am is none
+    return Ratio(tuple(terms), value) if is_ratio and 1 < len(terms) < 9 and all(map(term_of, terms)) else None
 
 
 def _percent(form: str, depth: int) -> Structure | None:
@@ -347,6 +349,7 @@ def _quantity(form: str, depth: int) -> Structure | None:
 _RULES: tuple[Callable[[str, int], Structure | None], ...] = (
     _peculiar,  # 2024-05-01, 10:30am, 101_2, 3:2
     _numbers,  # x>2, (0,1)\cup(1,2), \mathbb{R}
+    _membership,  # x\in\{1,2\}
     _words,  # no solution, Rh-positive
     _matrix,  # \begin{pmatrix}1&2\\3&4\end{pmatrix}
     _in_brackets,  # (1,2), [1,2), \{1,2\}, \langle1,2\rangle
