@@ -78,6 +78,9 @@ _PERCENT = (
     r"|パーセント|퍼센트|प्रतिशत)"
 )
 _WORDS = rules(
+    (rf"(?i)^({TEXT}?)(?:a total of|exactly|approximately|approx\.?|about|around|roughly) (?={TEXT_END}? ?[-\d$€£\\.])",
+     r"\1", "approximately 42 km"),
+    (rf"(?i)^{TEXT}?(?:minus|negative) ?{TEXT_END}? ?(?=[\d.]|\\frac)", "-", "negative 5"),
     (rf"(?i)(?<=[\d}})])\s*{TEXT}?\s*{_PERCENT}\s*{TEXT_END}?(?=\s*$|[,;])", "%", "50 percent"),
     (rf"^{TEXT}?百分之 ?(\d+(?:\.\d+)?)\s*{TEXT_END}?$", r"\1%", "百分之50"),
     (r"(?i)^(-?\d+) and a half\b", r"\1 1/2", "3 and a half cups"),

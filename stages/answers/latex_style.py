@@ -42,6 +42,7 @@ _STYLES = rules(
     (r"\\(?:display|text|script|scriptscript)style(?![a-zA-Z])\s*", " ", r"\displaystyle.5"),
     (r"\{\s*\\(?:rm|bf|it|sf|tt)(?![a-zA-Z])\s*([^{}]*)\}", r"\\text{\1}", r"{\rm cm}"),
     (r"\\(?:rm|bf|it|sf|tt|limits|nolimits|allowbreak|nobreak|null)(?![a-zA-Z])", " ", r"{\rm cm}"),
+    (r"\\(?:tiny|small|normalsize|large|Large|LARGE|huge|Huge)(?![a-zA-Z])", " ", r"\large 5"),
     (r"(?<=\d),\s*\\!\s*(?=\d{3})", "", r"5,\!105"),
     (r"(?<=\d)(?:\{,\}|\{, \})(?=\d{3}(?!\d))", "", "5{,}105"),
     (r"(?<=\d)\{,\}(?=\d)", ".", "3{,}5"),

@@ -252,7 +252,7 @@ _PREFIXED = re.compile(r"0([xXbBoO])([0-9A-Fa-f]{1,60})")
 def based_form(text: str) -> str | None:
     """Return DIGITS_BASE of a number with its base (`101_{2}`, `(101)_2`, `101 base 2`, `0x1F`); None for other texts.
 
-    A number in base 10 is a plain number.
+    A number in base 10 keeps its base, because the digits alone equal a number in any base.
     """
     if prefixed := _PREFIXED.fullmatch(text):
         sign, digits, base = "", prefixed[2], {"x": 16, "b": 2, "o": 8}[prefixed[1].lower()]
@@ -265,4 +265,4 @@ def based_form(text: str) -> str | None:
     if not 2 <= base <= 36 or not is_number or any(int(digit, 36) >= base for digit in digits):
         return None
     digits = digits.upper().lstrip("0") or "0"
-    return f"{sign}{digits}" if base == 10 else f"{sign}{digits}_{base}"
+    return f"{sign}{digits}_{base}"

@@ -26,6 +26,7 @@ _SIGN = "|".join(re.escape(sign) for sign in CURRENCY_SIGNS)
 _MONEY = re.compile(rf"([-+]?) ?{TEXT}?({_SIGN}){TEXT_END}? ?([-+]?)(\d[\d.]*|\.\d+|\\frac\{{\d+\}}\{{\d+\}})(.*)")
 _MONEY_POWER = {"k": 3, "K": 3, "M": 6, "m": 6, "mn": 6, "B": 9, "bn": 9}
 _CONCENTRATION = re.compile(r"([\d.]+ ?(?:\\times|\\cdot) ?10 ?\^[\d{}]+) ?/ ?([^\d/].*)")  # 250 \times 10^9/L
+_DIMENSIONS = re.compile(r"[\d.]+(?:\\times[\d.]+)+")
 _MAX_STARTS = 12
 
 
@@ -82,6 +83,8 @@ def _with_unit(value: str, text: str, *, is_marked: bool, is_spaced: bool) -> st
     is_explicit = is_marked or len(first) > 1
     pattern = ALGEBRAIC if is_explicit and is_known(unit) else NUMERIC
     value = number_form(value) or value
+    if _DIMENSIONS.fullmatch(value):
+        return None  # 5 x 3 cm are two lengths
     if not pattern.fullmatch(value) or not _is_value(value):
         return None
     if not is_known(unit) and number(value) is None:

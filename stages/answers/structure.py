@@ -322,6 +322,9 @@ def _named_tuple(names: list[str], value: str, depth: int) -> Structure:
     return Members("assignments", _assignments(equations) or equations)
 
 
+_ZERO_IN_FRONT = re.compile(r"(?<![\d.])0\d")
+
+
 def _peculiar(form: str, depth: int) -> Structure | None:
     value = special(form)
     if ":" in form and (ratio := _ratio(form, value)):
@@ -331,7 +334,7 @@ def _peculiar(form: str, depth: int) -> Structure | None:
 
 def _ratio(form: str, value: Special | None) -> Ratio | None:
     terms = split(form, (":",))
-    is_ratio = value is None or form[-1].isdigit()  # 10:30am is none
+    is_ratio = (value is None or form[-1].isdigit()) and not _ZERO_IN_FRONT.search(form)  # 10:30am and 2:05 are none
     return Ratio(tuple(terms), value) if is_ratio and 1 < len(terms) < 9 and all(map(term_of, terms)) else None
 
 

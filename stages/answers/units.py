@@ -152,6 +152,7 @@ _CLEAN = (
     (re.compile(r" ?\^ ?\{? ?(-?\d) ?\}?"), r"^\1"),
     (re.compile(r"[{}]"), ""),
     (re.compile(r" ?(?:(?<![^\W\d_])(?:per|pro|par|por)(?![^\W\d_])|/) ?"), "/"),
+    (re.compile(r" an? (?=(?:second|minute|hour|day|week|month|year)$)"), "/"),
     (re.compile(r" ?(?:\\cdot|\\times|\*|·|⋅) ?"), " "),
     (re.compile(r" +"), " "),
 )
