@@ -14,6 +14,7 @@ An answer that can be read in several ways is `Ambiguous`.
 import re
 from functools import lru_cache
 
+from stages.answers.chemistry import formula_form
 from stages.answers.dates import date_form, time_form
 from stages.answers.kinds import Ambiguous
 from stages.answers.latex_style import TEXT, TEXT_END, in_one_style, replaced, rules, without_spaces
@@ -77,9 +78,9 @@ _PERCENT = (
     r"(?:percent|per cent|pct\.?|prozent|por ?ciento|pour ?cent|por ?cento|per ?cento|процент(?:а|ов)?"
     r"|パーセント|퍼센트|प्रतिशत)"
 )
+_HEDGE = r"(?:a total of|exactly|approximately|approx\.?|about|around|roughly)"
 _WORDS = rules(
-    (rf"(?i)^({TEXT}?)(?:a total of|exactly|approximately|approx\.?|about|around|roughly) (?={TEXT_END}? ?[-\d$€£\\.])",
-     r"\1", "approximately 42 km"),
+    (rf"(?i)^(?:{TEXT}{_HEDGE} ?{TEXT_END} ?|{TEXT}?{_HEDGE} )(?=[-\d$€£\\.])", "", "approximately 42 km"),
     (rf"(?i)^{TEXT}?(?:minus|negative) ?{TEXT_END}? ?(?=[\d.]|\\frac)", "-", "negative 5"),
     (rf"(?i)(?<=[\d}})])\s*{TEXT}?\s*{_PERCENT}\s*{TEXT_END}?(?=\s*$|[,;])", "%", "50 percent"),
     (rf"^{TEXT}?百分之 ?(\d+(?:\.\d+)?)\s*{TEXT_END}?$", r"\1%", "百分之50"),
@@ -220,7 +221,7 @@ def _member(text: str) -> str:
     if matrix := _MATRIX.fullmatch(text):
         return _matrix(matrix[1], matrix[2])
     words = _unmarked(text)
-    form = time_form(words) or based_form(words) or quantity_form(text) or _compound(text)
+    form = time_form(words) or based_form(words) or quantity_form(text) or _compound(text) or formula_form(plain)
     if form is None:
         form = words if _SENTENCE.search(words) and _DIGIT.search(words) and "\\" not in words else plain
     return form

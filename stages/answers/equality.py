@@ -25,6 +25,7 @@ from stages.answers.structure import (
     Percent,
     Quantity,
     Ratio,
+    Rounded,
     Structure,
     Words,
     structure,
@@ -36,6 +37,8 @@ _MAX_MATCHED = 24
 """Lists whose members differ in more than this many places are left to math-verify."""
 
 _OPEN = re.compile(r"[,;<>|]|\\(?:le|ge|ne|cup|cap|in|setminus|begin|pm|mp)(?![a-zA-Z])")
+_PRODUCT = re.compile(r"[a-z]{3,5}")
+_PRODUCT_SIGN = re.compile(r"\\cdot ?|\\times ?| ")
 _FUNCTION = re.compile(r"[a-z]\([a-z]\)")
 
 Verdict = bool | None
@@ -47,7 +50,7 @@ def same(left: str, right: str) -> Verdict:
 
 
 _ORDER: tuple[type[Structure], ...] = (
-    Leaf, Words, Percent, Peculiar, Ratio, Quantity, Numbers, Pair, Matrix, Members, Equation,
+    Leaf, Words, Percent, Peculiar, Ratio, Quantity, Numbers, Pair, Matrix, Members, Rounded, Equation,
 )  # fmt: skip
 """In a pair of structures, the type that is further back says how they are compared."""
 
@@ -66,8 +69,14 @@ def _leaves(left: Leaf, right: Structure, inside: bool) -> Verdict:
     return same_value(left.form, right.form, algebra=inside)
 
 
-def _never(left: Structure, right: Structure, inside: bool) -> Verdict:
-    return False
+def _words(left: Words, right: Structure, inside: bool) -> Verdict:
+    """Words equal no other structure, unless they are letters of a product: mgh is m\\cdot g\\cdot h and m g h."""
+    is_product = (
+        isinstance(right, Leaf)
+        and _PRODUCT.fullmatch(left.text)
+        and _PRODUCT_SIGN.sub("", right.form).casefold() == left.text
+    )
+    return bool(is_product)
 
 
 def _percent(left: Percent, right: Structure, inside: bool) -> Verdict:
@@ -137,6 +146,13 @@ def _radians(quantity: Quantity) -> Leaf | None:
     if quantity.unit != DEGREE or not isinstance(quantity.value, Leaf):
         return None
     return Leaf(f"\\frac{{({quantity.value.form})\\cdot\\pi}}{{180}}")
+
+
+def _rounded(left: Rounded, right: Structure, inside: bool) -> Verdict:
+    """\\sqrt{2}\\approx1.41 is \\sqrt{2} or 1.41."""
+    if isinstance(right, Rounded):
+        return _same(left.exact, right.exact, inside=inside)
+    return _any(_same(side, right, inside=inside) for side in (left.exact, left.decimal))
 
 
 # Size of a degree and zero of the scale, in kelvins.
@@ -340,7 +356,7 @@ def _any(verdicts: Iterable[Verdict]) -> Verdict:
 
 _COMPARISONS: dict[type[Structure], Callable[..., Verdict]] = {
     Leaf: _leaves,
-    Words: _never,
+    Words: _words,
     Percent: _percent,
     Peculiar: _peculiar,
     Ratio: _ratio,
@@ -349,5 +365,6 @@ _COMPARISONS: dict[type[Structure], Callable[..., Verdict]] = {
     Pair: _pair,
     Matrix: _matrix,
     Members: _members,
+    Rounded: _rounded,
     Equation: _equation,
 }

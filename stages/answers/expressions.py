@@ -207,7 +207,7 @@ class _Parser:
             if kind != "number" or len(text) != 1:
                 raise UnsupportedExpressionError
             power = self._base().value
-        is_clear = self._next()[0] == "letter" or self._next()[1] in ("\\frac", "(")
+        is_clear = self._next()[0] in ("letter", "number") or self._next()[1] in ("\\frac", "(")
         argument = self._base() if is_clear else self._braced()
         if self._next()[1] not in ("+", "-", ")", "}", "]", "", "\\cdot", *_FUNCTIONS):  # sin x y
             raise UnsupportedExpressionError

@@ -82,7 +82,7 @@ _STYLES = rules(
     (r"\+\s*/\s*-|\+-", r"\\pm ", "+/-3"),
 )  # fmt: skip
 _TEXT_COMMAND = re.compile(
-    r"\\(?:text(?:bf|it|rm|sf|tt|normal|up)?|math(?:rm|bf|it|sf|tt|normal)|mbox|hbox|operatorname|unit|si)\*?"
+    r"\\(?:text(?:bf|it|rm|sf|tt|normal|up)?|math(?:rm|bf|it|sf|tt|normal)|mbox|hbox|operatorname|unit|si|ce)\*?"
     r"(?![a-zA-Z])" + _GROUP
 )
 _QUOTES = re.compile(r"(\*\*|__|\*|`+|[\"'“„«])\s*(\S.*?)\s*(\*\*|__|\*|`+|[\"'“”»])")
@@ -166,7 +166,7 @@ _SPACING = rules(
         r"a + b is a+b; \pi r, a b and 1 2 keep theirs",
     ),
     (r"(?<=[a-zA-Z0-9]) (?=\\)", "", r"r \pi is r\pi"),
-    (r"([\^_])\{(\w)\}", r"\1\2", "x^{2} is x^2"),
+    (r"([\^_])\{([\w+-])\}", r"\1\2", "x^{2} is x^2"),
 )
 
 

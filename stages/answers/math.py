@@ -17,6 +17,7 @@ from stages.answers.prose import boxed_number, last_line, math_answer_in
 from stages.answers.readings import Reading, read_latex
 from stages.answers.structure import is_known
 from stages.settings.answers import ANNOUNCEMENTS
+from stages.answers.values import ends_in_variables
 
 _TEXT = re.compile(r"\\(?:text|math|mbox|operatorname)")  # may be a unit, which math-verify drops
 _SIGN = re.compile(r"^\s*[-−–]\s+(?=[\d.\\])")
@@ -48,7 +49,8 @@ class MathAnswer(AnswerKind):
 
     def latex(self, answer: str, form: str) -> str:
         # math-verify does not know `x**2` or `2√3`. Without a space, it takes the list 5,105 for a number.
-        return form.replace(",", ", ")
+        # It drops the h of \pi r^2h as hours.
+        return form.replace(",", ", ") + ("\\cdot 1" if ends_in_variables(form) else "")
 
 
 def extract_math_answer(

@@ -84,7 +84,8 @@ def _with_unit(value: str, text: str, *, is_marked: bool, is_spaced: bool) -> st
     pattern = ALGEBRAIC if is_explicit and is_known(unit) else NUMERIC
     value = number_form(value) or value
     if _DIMENSIONS.fullmatch(value):
-        return None  # 5 x 3 cm are two lengths
+        value = value.replace("\\times", " by ")  # 5 x 3 cm are two lengths, and no 15 cm
+        return f"{value} {unit}" if is_known(unit) else None
     if not pattern.fullmatch(value) or not _is_value(value):
         return None
     if not is_known(unit) and number(value) is None:

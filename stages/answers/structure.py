@@ -113,13 +113,23 @@ class Equation:
 
 
 @dataclass(frozen=True, slots=True)
+class Rounded:
+    """\\sqrt{2}\\approx1.41, which is either side."""
+
+    exact: "Structure"
+    decimal: "Structure"
+
+
+@dataclass(frozen=True, slots=True)
 class Matrix:
     """Rows of entries."""
 
     rows: tuple[tuple["Structure", ...], ...]
 
 
-Structure = Leaf | Words | Peculiar | Ratio | Percent | Quantity | Members | Pair | Numbers | Equation | Matrix
+Structure = (
+    Leaf | Words | Peculiar | Ratio | Percent | Quantity | Rounded | Members | Pair | Numbers | Equation | Matrix
+)
 
 
 @lru_cache(maxsize=65_536)
@@ -145,6 +155,8 @@ def _is_known(whole: Structure) -> bool:
             return infinity(whole.form) != 0 or term_of(whole.form) is not None
         case Quantity() | Equation():
             return _is_known(whole.value)
+        case Rounded():
+            return _is_known(whole.exact) and _is_known(whole.decimal)
         case Members() | Pair():
             return all(map(_is_known, whole.items))
         case Matrix():
@@ -298,6 +310,40 @@ def _equation(form: str, depth: int) -> Structure | None:
     return structure(last, depth + 1) if is_result else Equation(None, structure(last, depth + 1), tuple(sides))
 
 
+def _rounded(form: str, depth: int) -> Structure | None:
+    """x=\\sqrt{2}\\approx1.41, if the decimal is the exact value rounded; None for any other text."""
+    sides = split(form, ("\\approx",))
+    if len(sides) != 2 or not all(sides):
+        return None
+    name, *values = split(sides[0], ("=",))
+    if values and not _is_name(name):
+        return None
+    exact, decimal = structure((values or [name])[-1], depth + 1), structure(sides[1], depth + 1)
+    if not _is_rounded(exact, decimal):
+        return None
+    if isinstance(decimal, Quantity) and isinstance(exact, Leaf):
+        exact = Quantity(exact, decimal.unit)
+    whole = Rounded(exact, decimal)
+    return Equation(_name(name), whole, tuple(sides)) if values else whole
+
+
+def _is_rounded(exact: Structure, decimal: Structure) -> bool:
+    """Return whether a decimal is the value of an exact form, rounded or cut off."""
+    if isinstance(decimal, Quantity):
+        units_agree = not isinstance(exact, Quantity) or exact.unit == decimal.unit
+        return units_agree and _is_rounded(exact.value if isinstance(exact, Quantity) else exact, decimal.value)
+    forms = [side.number if isinstance(side, Percent) else side.form for side in (exact, decimal)
+             if isinstance(side, Percent | Leaf)]  # fmt: skip
+    value = term_of(forms[0]) if len(forms) == 2 else None
+    rounded = number(forms[1]) if value and not value.has_letter else None
+    if value is None or rounded is None:
+        return False
+    in_percent = isinstance(decimal, Percent) and not isinstance(exact, Percent)
+    decimals = len(forms[1].partition(".")[2]) if "e" not in forms[1] else 0
+    difference = abs(value.value * (100 if in_percent else 1) - float(rounded))
+    return difference <= (1.0 if decimals else 0.5) * 10.0**-decimals
+
+
 def _is_name(text: str) -> bool:
     return len(text) <= 40 and _NAME.fullmatch(text) is not None
 
@@ -357,6 +403,7 @@ _RULES: tuple[Callable[[str, int], Structure | None], ...] = (
     _matrix,  # \begin{pmatrix}1&2\\3&4\end{pmatrix}
     _in_brackets,  # (1,2), [1,2), \{1,2\}, \langle1,2\rangle
     _list,  # 1,2 and 3
+    _rounded,  # \sqrt{2}\approx1.41
     _equation,  # x=5, f(x)=x^2
     _plus_minus,  # 1\pm\sqrt{2}
     _percent,  # 50%

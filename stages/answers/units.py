@@ -48,8 +48,8 @@ def factors_of(form: str) -> list[tuple[str, int]]:
     factors = []
     for sign, part in [*((1, part) for part in numerator.split("*")), *((-1, part) for part in denominators)]:
         match = _POWER.fullmatch(part)
-        if match is not None and part != "1":
-            factors.append((match[1], sign * int(match[2] or 1)))
+        if part != "1":  # r^2h is no power, and no unit
+            factors.append((match[1], sign * int(match[2] or 1)) if match else (part, sign))
     return factors
 
 

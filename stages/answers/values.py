@@ -20,6 +20,7 @@ from stages.answers.expressions import (
 )
 from stages.answers.numerals import number
 from stages.answers.readings import ENDS_IN_UNIT, MAX_ANSWER
+from stages.answers.units import is_unit_word
 
 _LARGEST = 1e9
 """Expressions with larger values are never called equal here: an added 1 is below their rounding error."""
@@ -32,6 +33,7 @@ _MAX_ERROR = 1e-11
 _POINTS = (0.0, 1.25, 2.5)
 """Added to the value of each letter: expressions with letters are compared at these points."""
 
+_LAST_LETTERS = re.compile(r"(?:[\d}]|\\(?:cdot|times) )([a-zA-Z]{1,3})\Z")
 _INFINITE = re.compile(r"([-+]?)\\infty")
 
 
@@ -56,7 +58,7 @@ def term_of(form: str, point: float = 0.0) -> Term | None:
     try:
         if value is not None:
             return rounded_term(float(value), 0.0)
-        if len(form) > MAX_ANSWER or ENDS_IN_UNIT.search(form):
+        if len(form) > MAX_ANSWER or (ENDS_IN_UNIT.search(form) and not ends_in_variables(form)):
             return None
         if not point:
             return evaluate(form)
@@ -64,6 +66,15 @@ def term_of(form: str, point: float = 0.0) -> Term | None:
         return evaluate(form, {name: Term(float(letter_value(name)) + point, 0.0, has_letter=True) for name in names})
     except (UnsupportedExpressionError, OverflowError, ZeroDivisionError):
         return None
+
+
+def ends_in_variables(form: str) -> bool:
+    """Return whether the last letters of a canonical form are variables that math-verify would drop as a unit.
+
+    So are those of \\pi r^2h. A unit has a space before it in canonical forms, unless the value is no number.
+    """
+    match = _LAST_LETTERS.search(form)
+    return match is not None and (len(match[1]) == 1 or not is_unit_word(match[1]))
 
 
 def same_value(left: str, right: str, *, algebra: bool = False) -> bool | None:
@@ -95,7 +106,8 @@ def _same_terms(forms: tuple[str, str], terms: tuple[Term, Term], *, algebra: bo
     if _differ(*terms, has_decimals=has_decimals):
         return False
     if any(term.has_letter for term in terms):
-        return _same_at_points(forms, has_decimals=has_decimals) if algebra else None
+        is_decided_here = algebra or any(map(ends_in_variables, forms))
+        return _same_at_points(forms, has_decimals=has_decimals) if is_decided_here else None
     for form, term in (forms, terms[::-1]), (forms[::-1], terms):
         value = number(form[0])
         if value is not None and is_decimal(form[0]):

@@ -4,6 +4,7 @@ import re
 import unicodedata
 
 from stages.answers.brackets import AND, OR, split
+from stages.answers.chemistry import is_formula
 
 REALS, NOTHING = "\\mathbb{R}", "\\emptyset"
 _SAME_WORDS = {
@@ -31,6 +32,8 @@ def words_of(form: str) -> str | None:
     text = form.casefold()
     if text in _SAME_WORDS:
         return _SAME_WORDS[text]
+    if is_formula(form):
+        return form
     if not _are_words(form) or not _LONG_WORD.search(form) or len(split(form, (AND, OR))) > 1:
         return None
     return text[match.end() :] if (match := _ARTICLE.match(text)) else text
