@@ -81,6 +81,7 @@ _PERCENT = (
 _HEDGE = r"(?:a total of|exactly|approximately|approx\.?|about|around|roughly)"
 _WORDS = rules(
     (rf"(?i)^(?:{TEXT}{_HEDGE} ?{TEXT_END} ?|{TEXT}?{_HEDGE} )(?=[-\d$€£\\.])", "", "approximately 42 km"),
+    (rf"(?i)(?<=[\w}}]) ?{TEXT}?(?: \(?|\()(?:approximately|approx\.?|exactly)\)? ?{TEXT_END}?$", "", "42 (approx.)"),
     (rf"(?i)^{TEXT}?(?:minus|negative) ?{TEXT_END}? ?(?=[\d.]|\\frac)", "-", "negative 5"),
     (rf"(?i)(?<=[\d}})])\s*{TEXT}?\s*{_PERCENT}\s*{TEXT_END}?(?=\s*$|[,;])", "%", "50 percent"),
     (rf"^{TEXT}?百分之 ?(\d+(?:\.\d+)?)\s*{TEXT_END}?$", r"\1%", "百分之50"),

@@ -27,6 +27,7 @@ _MONEY = re.compile(rf"([-+]?) ?{TEXT}?({_SIGN}){TEXT_END}? ?([-+]?)(\d[\d.]*|\.
 _MONEY_POWER = {"k": 3, "K": 3, "M": 6, "m": 6, "mn": 6, "B": 9, "bn": 9}
 _CONCENTRATION = re.compile(r"([\d.]+ ?(?:\\times|\\cdot) ?10 ?\^[\d{}]+) ?/ ?([^\d/].*)")  # 250 \times 10^9/L
 _DIMENSIONS = re.compile(r"[\d.]+(?:\\times[\d.]+)+")
+_VARIABLE = re.compile(r"[gshl] ?\^|m\^\{?[4-9]")
 _MAX_STARTS = 12
 
 
@@ -81,6 +82,9 @@ def _with_unit(value: str, text: str, *, is_marked: bool, is_spaced: bool) -> st
     if unit is None:
         return None
     is_explicit = is_marked or len(first) > 1
+    is_variable = _VARIABLE.match(words) or (len(first) == 1 and first.isalpha() and not is_spaced)
+    if not is_marked and is_variable and number_form(value) is None:
+        return None  # \sqrt{3}s^2
     pattern = ALGEBRAIC if is_explicit and is_known(unit) else NUMERIC
     value = number_form(value) or value
     if _DIMENSIONS.fullmatch(value):

@@ -49,7 +49,10 @@ def special(form: str) -> Special | None:
     if match := _TIME.fullmatch(form):
         return _time(int(match[1]), 60 * int(match[2]) + int(match[3] or 0), match[4])
     match = _BASED.fullmatch(form)
-    return Based(match[1], int(match[2].strip("{}"))) if match else None
+    base = int(match[2].strip("{}")) if match else 0
+    if match is None or any(int(digit, 36) >= base for digit in match[1].lstrip("-")):
+        return None  # AB_2 is a variable
+    return Based(match[1], base)
 
 
 def _time(hour: int, seconds: int, half: str | None) -> Time | None:

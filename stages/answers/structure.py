@@ -306,7 +306,8 @@ def _equation(form: str, depth: int) -> Structure | None:
         return _named_tuple(letters, last, depth)
     if _is_name(first):
         return Equation(_name(first), structure(last, depth + 1), tuple(sides))
-    is_result = len(sides) > 2 or all((term := term_of(side)) and not term.has_letter for side in sides)  # 2+3=5
+    values = [split_quantity(side)[0] for side in sides]
+    is_result = len(sides) > 2 or all((term := term_of(side)) and not term.has_letter for side in values)  # 2+3=5
     return structure(last, depth + 1) if is_result else Equation(None, structure(last, depth + 1), tuple(sides))
 
 
