@@ -2,12 +2,13 @@
 
 import re
 
-_ELEMENTS = (
-    "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr Nb Mo "
-    "Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Nd Sm Eu Gd Dy Er W Re Os Ir Pt Au Hg Tl Pb Bi Po Rn Ra Ac Th Pa U "
-    "Np Pu"
-).split()
-_ELEMENT = "(?:" + "|".join(sorted(_ELEMENTS, key=len, reverse=True)) + ")"
+_ELEMENT = (
+    "(?:"
+    "Ac|Ag|Al|Ar|As|Au|Ba|Be|Bi|Br|Ca|Cd|Ce|Cl|Co|Cr|Cs|Cu|Dy|Er|Eu|Fe|Ga|Gd|Ge|He|Hg|In|Ir|Kr|La|Li|Mg|Mn|Mo|"
+    "Na|Nb|Nd|Ne|Ni|Np|Os|Pa|Pb|Pd|Po|Pt|Pu|Ra|Rb|Re|Rh|Rn|Ru|Sb|Sc|Se|Si|Sm|Sn|Sr|Tc|Te|Th|Ti|Tl|Xe|Zn|Zr|B|C|"
+    "F|H|I|K|N|O|P|S|U|V|W|Y"
+    ")"
+)
 _COUNT = r"(?:_\d|_\{\d{2}\}|\d{1,2})?"
 _CHARGE = r"(?:\^\{?\d?[+-]\}?|[+-])?"
 _FORMULA = re.compile(
@@ -34,5 +35,5 @@ def formula_form(text: str) -> str | None:
 
 
 def is_formula(form: str) -> bool:
-    """Return whether a form is a chemical formula that cannot be a product of variables: `Fe_2O_3`, but not `P_1V_1`."""
+    """Return whether a form is a chemical formula and no product of variables: `Fe_2O_3`, but not `P_1V_1`."""
     return formula_form(form) == form and _NO_PRODUCT.search(form) is not None

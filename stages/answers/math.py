@@ -16,8 +16,8 @@ from stages.answers.numerals import number
 from stages.answers.prose import boxed_number, last_line, math_answer_in
 from stages.answers.readings import Reading, read_latex
 from stages.answers.structure import is_known
-from stages.settings.answers import ANNOUNCEMENTS
 from stages.answers.values import ends_in_variables
+from stages.settings.answers import ANNOUNCEMENTS
 
 _TEXT = re.compile(r"\\(?:text|math|mbox|operatorname)")  # may be a unit, which math-verify drops
 _SIGN = re.compile(r"^\s*[-−–]\s+(?=[\d.\\])")

@@ -50,8 +50,8 @@ def special(form: str) -> Special | None:
         return _time(int(match[1]), 60 * int(match[2]) + int(match[3] or 0), match[4])
     match = _BASED.fullmatch(form)
     base = int(match[2].strip("{}")) if match else 0
-    if match is None or any(int(digit, 36) >= base for digit in match[1].lstrip("-")):
-        return None  # AB_2 is a variable
+    if match is None or (match[1].isalpha() and any(int(letter, 36) >= base for letter in match[1])):
+        return None  # AB_2 has an index
     return Based(match[1], base)
 
 

@@ -33,7 +33,7 @@ _MAX_ERROR = 1e-11
 _POINTS = (0.0, 1.25, 2.5)
 """Added to the value of each letter: expressions with letters are compared at these points."""
 
-_LAST_LETTERS = re.compile(r"(?:[\d}]|\\(?:cdot|times) |(?<![a-zA-Z])[a-zA-Z] (?=[a-zA-Z]\Z))([a-zA-Z]{1,3})\Z")
+_LAST_LETTERS = re.compile(r"(?:[\d}]|\\(?:cdot|times|pi) |(?<![a-zA-Z])[a-zA-Z] (?=[a-zA-Z]\Z))([a-zA-Z]{1,3})\Z")
 _INFINITE = re.compile(r"([-+]?)\\infty")
 
 

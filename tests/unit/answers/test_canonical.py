@@ -70,6 +70,20 @@ UNICODE = [
     ("42!", "42!"),  # a factorial
 ]
 
+FORMULAS = [
+    ("CO2", "CO_2"),
+    ("C₆H₁₂O₆", "C_6H_{12}O_6"),
+    ("Ca(OH)2", "Ca(OH)_2"),
+    ("Na⁺", "Na^+"),
+    ("Na+", "Na^+"),
+    ("SO4^2-", "SO_4^{2-}"),
+    ("\\ce{H2O}", "H_2O"),
+    ("O2", "O_2"),
+    ("‖v‖", "\\|v\\|"),
+    ("Ⅳ", "IV"),
+    ("5 x 3 cm", "5 by 3 cm"),
+    ("4/3*pi*r^3", "\\frac{4}{3}\\pi\\cdot r^3"),
+]
 PLAIN_FUNCTIONS = [
     ("pi/2", "\\pi/2"),
     ("pi", "\\pi"),
@@ -221,7 +235,7 @@ TIMES_AND_DATES = [
 ]
 
 
-@pytest.mark.parametrize(("answer", "form"), UNICODE + PLAIN_FUNCTIONS + LISTS + TIMES_AND_DATES)
+@pytest.mark.parametrize(("answer", "form"), UNICODE + FORMULAS + PLAIN_FUNCTIONS + LISTS + TIMES_AND_DATES)
 def test_the_form_of_an_answer(answer: str, form: str) -> None:
     assert canonical(answer) == form
 
