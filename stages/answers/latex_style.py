@@ -63,6 +63,8 @@ _STYLES = rules(
     (r"\\lt(?![a-zA-Z])", "<", r"x\lt 3"),
     (r"\\gt(?![a-zA-Z])", ">", r"x\gt 3"),
     (r"==", "=", "x==3"),
+    (r"(?<=\d)\{:\}(?=\d)", ":", "2{:}15"),
+    (r"\\(?:hat|vec)\s*\{?\\?([ijk])(?:math)?\}?(?![a-zA-Z])", r"\1", r"3\hat{i}"),
     (r"\\(?:colon|ratio)(?![a-zA-Z])", ":", r"3\colon 4"),
     (r"\\(?:v|lv|rv)?ert(?![a-zA-Z])|\\mid(?![a-zA-Z])", "|", r"\lvert x\rvert"),
     (r"\\(?:varnothing|emptyset)(?![a-zA-Z])|\\\{\s*\\\}", r"\\emptyset ", r"\varnothing"),
