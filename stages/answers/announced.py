@@ -36,6 +36,10 @@ _NOT_AN_ANSWER_HEADING = re.compile(
 )
 """Text after "####" that makes it a heading of Markdown."""
 _SENTENCE_END = re.compile(r"[.!?]{1,3}(?=[\s*_\"'”’)\]$]|\Z)|[。！？؟।]")
+_NAMES_A_PART = re.compile(
+    r"\b(?:part|question|problem|exercise|step|case)\s?\W{0,2}(?:\d|[a-h]\b|i{1,3}\b)|\b(?:text ?book|answer key)\b",
+    re.IGNORECASE,
+)
 _ONLY_INITIAL = re.compile(r"(?:.{0,200}[\s(])?[^\W\d_]\Z", re.DOTALL)
 """A sentence so far whose last word is one letter: its full stop may belong to an initial."""
 _MOST_ANCHORS = 1_000
@@ -44,8 +48,10 @@ _LONGEST_LIST = 10
 
 
 def announced_answers(text: str, announcements: tuple[str, ...] = ANNOUNCEMENTS) -> Iterator[Announced]:
-    """Return the announced answers from the last to the first."""
-    for anchor in anchors_of(text, announcements)[: -_MOST_ANCHORS - 1 : -1]:
+    """Return the announced answers from the last to the first, those to a named part or problem behind the others."""
+    anchors = anchors_of(text, announcements)[: -_MOST_ANCHORS - 1 : -1]
+    # "The answer is 11. The answer to part (a) was 5." Sorting keeps the order within each of the two groups.
+    for anchor in sorted(anchors, key=lambda anchor: _NAMES_A_PART.search(text, anchor.start, anchor.end) is not None):
         if answer := _answer_at(text, anchor):
             yield answer
 
@@ -62,6 +68,7 @@ _LEAD = re.compile("|".join(pattern for pattern, _ in LEADS))
 _REMARK = re.compile("|".join(f"(?:{pattern})" for pattern, _ in REMARKS))
 _DISPLAY = re.compile(r"\s{0,9}(?:\$\$|\\\[|```[a-z]{0,10})\s*")
 _BULLET = re.compile(r"\s{0,6}(?:[-*•+–]|(?P<number>\(?\d{1,2}[.)]))\s{1,3}(?=\S)")
+_EQUATION = re.compile(r"\s{0,6}\$?([a-zA-Z]\w?)\s?=\s?(?=\S)")
 _DISPLAYS = {"$$": "$$", "\\[": "\\]"}
 _INFINITE_OR_EMPTY = re.compile(r"[∞∅]")
 
@@ -140,6 +147,11 @@ def _next_lines(text: str, start: int, end: int) -> tuple[int, int]:
         if start == len(text) or not _says_nothing(text[start:end]):
             break
     items = 1
+    letters = set()
+    while (equation := _EQUATION.match(text, start if not letters else end + 1)) and equation[1] not in letters:
+        if letters:
+            end, items = _line_end(text, end + 1), items + 1
+        letters.add(equation[1])
     while items < _LONGEST_LIST and _BULLET.match(text, start) and _BULLET.match(text, end + 1):
         end, items = _line_end(text, end + 1), items + 1
     return start, end
@@ -148,6 +160,8 @@ def _next_lines(text: str, start: int, end: int) -> tuple[int, int]:
 def _unlisted(lines: str) -> str:
     """Return the items of a list, joined by commas; any other text as one line."""
     items = lines.split("\n")
+    if len(items) > 1 and all(map(_EQUATION.match, items)):
+        return ", ".join(item.strip().rstrip(".,;\\") for item in items)
     bullet = _BULLET.match(items[0])
     if bullet is None or (bullet["number"] and len(items) == 1):
         return " ".join(items)

@@ -10,6 +10,8 @@ from stages.answers.prose_words import CONJUNCTIONS, KNOWN_WORDS, OR_WORDS, RANG
 
 _BETWEEN = frozenset(("between", "zwischen", "entre", "tra", "fra", "между"))
 _LETTER_UNIT = re.compile(r"\d[\d.]* ?[a-zA-Z]")
+_COUNTED = re.compile(r"[\u3041-\u9fff가-힣]{1,3}(?:和|与|與|及|と|와|과)|元|块|塊|角|斤|周|個月|个月|원|円|ч")
+"""What stands between two amounts in scripts without spaces: 5个和3个, 5元3角."""
 _MAX_NOUNS = 2
 """Most nouns after the first of two numbers that "and" joins: "3 red apples and 5 pears"."""
 
@@ -136,6 +138,8 @@ def _number(text: str) -> Fraction | None:
 def _are_two_amounts(left: Item, right: Item, parser: RunParser) -> bool:
     """Return whether two numbers count different things: "3 red apples and 5 pears"."""
     between = parser.tokens[left.end : right.start]
+    if len(between) == 1 and _COUNTED.fullmatch(between[0].text):
+        return Strength.EXCLUDED not in (left.strength, right.strength)
     if not 2 <= len(between) <= _MAX_NOUNS + 1 or between[-1].text.lower() not in CONJUNCTIONS - OR_WORDS:
         return False
     if Strength.EXCLUDED in (left.strength, right.strength) or left.is_variable or right.is_variable:

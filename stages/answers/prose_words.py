@@ -82,6 +82,18 @@ BY_WORDS = {"divided": "/", "multiplied": "\\times"}
 """Operators that "by" follows."""
 UNREAD_OPERATORS = _set("remainder squared cubed factorial choose modulo mod over")
 """Words after a number that make another number of it, "over" only before a number."""
+OPERATION_WORDS = _set("twice thrice double triple quadruple half times doppelt")
+"""Words before a number that make another number of it: "twice 5"."""
+OPERATIONS_OF = _set(
+    "root square cube reciprocal inverse logarithm log sine cosine tangent factorial half third quarter fifth tenth "
+    "double triple multiple power opposite racine carré carrée inverse moitié tiers quart double wurzel hälfte drittel "
+    "viertel doppelte raíz raiz cuadrada quadrada mitad metade doble dobro tercio terço radice quadrata metà doppio "
+    "terzo quarto корень половина треть четверть"
+)
+"""Words that make another number of the number after "of": "the square root of 16", "half of 10"."""
+OF_WORDS = _set("of von de di от из")
+OPERATIONS_AFTER = re.compile(r"[的の](?:平方|立方|一半|半分|[两二三四五\d]*倍|倒数|逆数|阶乘|階乗|\d?次方)")
+"""The same after a number in Chinese and Japanese: 16的平方根."""
 FUNCTIONS = _set(
     "pi sqrt cbrt sin cos tan sec csc cot arcsin arccos arctan asin acos atan sinh cosh tanh ln log lg exp abs max min "
     "gcd lcm mod floor ceil det theta alpha beta gamma delta lambda sigma phi omega infinity inf"
