@@ -40,6 +40,9 @@ _NAMES_A_PART = re.compile(
     r"\b(?:part|question|problem|exercise|step|case)\s?\W{0,2}(?:\d|[a-h]\b|i{1,3}\b)|\b(?:text ?book|answer key)\b",
     re.IGNORECASE,
 )
+_WOULD_BE = re.compile(r"\bwould\b", re.IGNORECASE)
+_SUPPOSES = re.compile(r"\b(?:if|for|with|bonus|without)\b[^.!?\n]*\Z", re.IGNORECASE)
+_LONGEST_CONDITION = 80
 _ONLY_INITIAL = re.compile(r"(?:.{0,200}[\s(])?[^\W\d_]\Z", re.DOTALL)
 """A sentence so far whose last word is one letter: its full stop may belong to an initial."""
 _MOST_ANCHORS = 1_000
@@ -48,12 +51,21 @@ _LONGEST_LIST = 10
 
 
 def announced_answers(text: str, announcements: tuple[str, ...] = ANNOUNCEMENTS) -> Iterator[Announced]:
-    """Return the announced answers from the last to the first, those to a named part or problem behind the others."""
+    """Return the announced answers from the last to the first, those of asides (`_is_aside`) behind the others."""
     anchors = anchors_of(text, announcements)[: -_MOST_ANCHORS - 1 : -1]
-    # "The answer is 11. The answer to part (a) was 5." Sorting keeps the order within each of the two groups.
-    for anchor in sorted(anchors, key=lambda anchor: _NAMES_A_PART.search(text, anchor.start, anchor.end) is not None):
+    for anchor in sorted(anchors, key=lambda anchor: _is_aside(text, anchor)):  # keeps the order within each group
         if answer := _answer_at(text, anchor):
             yield answer
+
+
+def _is_aside(text: str, anchor: Anchor) -> bool:
+    """Return whether an answer is the one to a part or to a changed problem.
+
+    "The answer is 11. The answer to part (a) was 5. If there were 10, the answer would be 9."
+    """
+    if _WOULD_BE.search(text, anchor.start, anchor.end):
+        return _SUPPOSES.search(text, max(0, anchor.start - _LONGEST_CONDITION), anchor.start) is not None
+    return _NAMES_A_PART.search(text, anchor.start, anchor.end) is not None
 
 
 def first_announced(text: str, announcements: tuple[str, ...] = ANNOUNCEMENTS) -> Announced | None:

@@ -13,6 +13,7 @@ from stages.answers.prose_line import Part, Run
 from stages.answers.prose_runs import RunParser
 from stages.answers.prose_words import (
     AMOUNTS,
+    APPROXIMATELY,
     CONDITIONS,
     CONJUNCTIONS,
     COPULAS,
@@ -22,7 +23,9 @@ from stages.answers.prose_words import (
     OPERATION_WORDS,
     OPERATIONS_AFTER,
     OPERATIONS_OF,
+    OR_WORDS,
     PREPOSITIONS,
+    PURPOSES,
     REFERENCES,
     RESULT_ENDS,
     RESULT_WORDS,
@@ -234,6 +237,10 @@ def _judge(item: Item, before: Item | None, parser: RunParser) -> None:
         item.strength, item.is_variable = Strength.RESULT, False  # "the limit is e."; "$E$"
     elif item.strength == Strength.WEAK or _is_weak(item, last, before, parser):
         item.strength = Strength.WEAK
+    elif before is not None and set(lead[:1]) & OR_WORDS and set(lead[1:]) & APPROXIMATELY:
+        item.strength = Strength.WEAK  # "2/3, or about 66.7%"
+    elif before is not None and ("who" in words or (words[-2:-1] == ["to"] and last in PURPOSES)):
+        item.strength = Strength.GOVERNED  # "needs 5 more apples to have 12", "older than Tom, who is 7"
     elif last == "than":
         item.strength = Strength.GOVERNED
         item.doubt = item.doubt or f"{item.text}: a bound or the answer"

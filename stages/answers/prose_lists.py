@@ -41,6 +41,8 @@ def _link(left: Item, right: Item, parser: RunParser) -> str:
     between = parser.tokens[left.end : right.start]
     if Strength.EXCLUDED in (left.strength, right.strength):
         return ""
+    if _is_computation(left, parser) and _is_computation(right, parser):
+        return ""  # "15 - 3 = 12 and 12 / 4 = 3": two steps
     if not between:
         are_amounts = (left.unit and right.unit) or (
             _LETTER_UNIT.fullmatch(left.value) and _LETTER_UNIT.fullmatch(right.value)
@@ -56,6 +58,11 @@ def _link(left: Item, right: Item, parser: RunParser) -> str:
         return "or" if words[0] in OR_WORDS else "and"
     is_range = words[0] in RANGE_WORDS and not re.search(r"[a-zA-Z(]", left.value[:1] + right.value[:1])
     return "to" if is_range else ""
+
+
+def _is_computation(item: Item, parser: RunParser) -> bool:
+    """Return whether an item is the result of an equation without a letter: "15 - 3 = 12"."""
+    return item.text == item.value and any(parser.token(index).text == "=" for index in range(item.start, item.end))
 
 
 def _joined(chain: list[Item], links: list[str], parser: RunParser) -> Item | None:

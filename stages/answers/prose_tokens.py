@@ -83,6 +83,8 @@ _SIGNS = {
 }
 _SUPERSCRIPT = re.compile(r"(?<=[\w)\]}])[⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹ⁿ]+")
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
+_SUBSCRIPT = re.compile(r"(?<=[\w)])[₀-₉]+")
+_SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _VULGAR = re.compile(r"(\d?) ?([¼½¾⅐-⅞])")
 
 _OPENERS = re.compile(r"\\\(|\\\[|(?<!\\)\$\$?|\\begin\{[a-z]{1,20}\*?\}")
@@ -143,6 +145,7 @@ def plain(line: str) -> str:
         line = line.translate(_SIGNS)
         line = _VULGAR.sub(lambda match: (match[1] and match[1] + " ") + _vulgar(match[2]), line)
         line = _SUPERSCRIPT.sub(lambda match: "^{" + match[0].translate(_SUPERSCRIPTS) + "}", line)
+        line = _SUBSCRIPT.sub(lambda match: "_" + match[0].translate(_SUBSCRIPTS), line)
     for needed, pattern, replacement in _PLAIN_MARKS:
         if needed in line:
             line = pattern.sub(replacement, line)

@@ -31,6 +31,10 @@ FILLERS = _set(
     "circa etwa rund genau also environ exactement donc aproximadamente exactamente cerca circa ровно примерно"
 )
 """Words that may stand between a word of `RESULT_WORDS` and its number."""
+APPROXIMATELY = _set("about approximately roughly around circa etwa rund environ aproximadamente примерно")
+"""Words after "or" that lead to a rounded value of the number before: "2/3, or about 0.67"."""
+PURPOSES = _set("have pay save earn reach")
+"""Verbs that say after "to" what a number is for: "needs 5 more apples to have 12"."""
 TO_WORDS = _set(
     "equal equals equivalent amounts amount comes sums adds up simplifies reduces evaluates converges rounds leads "
     "corresponds"
