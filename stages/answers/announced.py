@@ -159,7 +159,7 @@ def _next_lines(text: str, start: int, end: int) -> tuple[int, int]:
         if start == len(text) or not _says_nothing(text[start:end]):
             break
     items = 1
-    letters = set()
+    letters: set[str] = set()
     while (equation := _EQUATION.match(text, start if not letters else end + 1)) and equation[1] not in letters:
         if letters:
             end, items = _line_end(text, end + 1), items + 1

@@ -33,7 +33,7 @@ _PROBLEM = re.compile(
     r"ejercicio|exercice|frage|aufgabe|pergunta|domanda|esercizio|вопрос|задача|문제|질문|प्रश्न|سؤال|السؤال|"
     r"vraag|pytanie|"
     r"zadanie|fråga|soru|pertanyaan|soal|câu hỏi|bài toán)"
-    r"(?P<number>\s?(?:no\.? ?|#)?\(?\d{1,4}\)?)?[*_\]】]{0,3}\s?(?:[:：.)）]|(?P<line>(?=\n|\Z)))"
+    r"(?P<number>\s?(?:no\.? ?|#)?\(?\d{1,4}\)?)?[*_\]】]{0,3}\s?(?:[:：.)）】]|(?P<line>(?=\n|\Z)))"
 )
 """Headers of a problem, in lower case."""
 _INTRODUCTION = re.compile(

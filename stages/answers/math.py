@@ -67,7 +67,7 @@ def extract_math_answer(
         if boxed_only:
             return None
         has_marks = True
-        if several := _several_parts(mark.text, response):
+        if f"\n{mark.text}" in response and (several := _several_parts(mark.text, response)):
             return several
         text = mark.text if mark.kind == "announced" else _SIGN.sub("-", mark.text)
         if answer := math_answer_in(text, last=False, language=mark.language):
@@ -79,7 +79,8 @@ def extract_math_answer(
     return _several_parts(line, own) or math_answer_in(line, last=True)
 
 
-_PART = re.compile(r"\W{0,6}(?:[Pp]art\s)?\(?(?:([a-h])|([A-H])|(i{1,3}))(?:\)|(?<=[Pp]art\s.):)[*_]{0,3}\s", re.MULTILINE)
+_PART = re.compile(r"\W{0,6}(?:[Pp]art\s\(?([A-Ha-h])[):]|\(?([a-h]|i{1,3})\))[*_]{0,3}\s")
+"""The label of a part. (A) and (B) label the options of a choice."""
 _PARTS = re.compile(rf"^{_PART.pattern}", re.MULTILINE)
 
 

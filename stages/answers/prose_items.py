@@ -258,7 +258,7 @@ def _judge(item: Item, before: Item | None, parser: RunParser) -> None:
 
 
 def _operation(item: Item, words: list[str], parser: RunParser) -> str:
-    """Return "twice 5", "half of 10", "5 less than 20" and the like if words make another number of the item; else ""."""
+    """Return "twice 5", "half of 10", "5 less than 20" and the like; "" if no words make another number of the item."""
     last, before_last = ["", "", *words][:-3:-1]
     if last in OPERATION_WORDS:
         return f"{last} {item.text}"
@@ -266,7 +266,8 @@ def _operation(item: Item, words: list[str], parser: RunParser) -> str:
         return f"{before_last} {last} {item.text}"
     after = [parser.token(item.end + offset) for offset in range(3)]
     texts = [token.text.lower() for token in after]
-    if (texts[0] in _BOUNDS and texts[1] == "than" and after[2].kind in ("number", "currency")) or texts == _TO_THE_POWER:
+    is_difference = texts[0] in _BOUNDS and texts[1] == "than" and after[2].kind in ("number", "currency")
+    if is_difference or texts == _TO_THE_POWER:
         return f"{item.text} {' '.join(texts)}"
     return f"{item.text}{texts[0]}" if OPERATIONS_AFTER.match(texts[0]) else ""
 
