@@ -80,6 +80,9 @@ def _joined(chain: list[Item], links: list[str], parser: RunParser) -> Item | No
         return None
     if " " in links or (len({member.unit for member in chain}) > 1 and all(member.unit for member in chain)):
         text: str | None = _compound(chain)
+    elif "dots" in (parser.token(last.end).kind, parser.token(last.end + 1).kind):
+        text = f"{first.text}, ..., {last.text}, ..."
+        item.doubt = f"{text}: a list that goes on"
     elif set(links) == {","} and parser.token(last.end).kind not in ("stop", "close"):
         return None  # "42, 3 more than before"
     else:
