@@ -27,13 +27,13 @@ _TURN = re.compile(
     r"#{2,4} ?(?:instruction|human|user)\b|(?:user|human)(?=\n|\Z))"
 )
 _PROBLEM = re.compile(
-    r"\n(?P<style>[#*_> \t]{0,8})(?:next |new |another |the next |下一)?(?:"
+    r"\n(?P<style>[#*_>\[【 \t]{0,8})(?:(?:the )?(?:next|new|another|similar|follow-?up|bonus|practice) |下一)?(?:"
     r"question|problem|exercise|example(?= ?\d)|task(?= ?\d)|q(?!\.?e\.?d)|问题|問題|问|問|题目|質問|例题|例題|"
     r"pregunta|problema|"
     r"ejercicio|exercice|frage|aufgabe|pergunta|domanda|esercizio|вопрос|задача|문제|질문|प्रश्न|سؤال|السؤال|"
     r"vraag|pytanie|"
     r"zadanie|fråga|soru|pertanyaan|soal|câu hỏi|bài toán)"
-    r"(?P<number>\s?(?:no\.? ?|#)?\(?\d{1,4}\)?)?[*_]{0,3}\s?(?:[:：.)）]|(?P<line>(?=\n|\Z)))"
+    r"(?P<number>\s?(?:no\.? ?|#)?\(?\d{1,4}\)?)?[*_\]】]{0,3}\s?(?:[:：.)）】]|(?P<line>(?=\n|\Z)))"
 )
 """Headers of a problem, in lower case."""
 _INTRODUCTION = re.compile(

@@ -10,7 +10,7 @@ import re
 from stages.answers.canonical import canonical
 from stages.answers.ending import own_part
 from stages.answers.equality import same
-from stages.answers.kinds import AnswerKind
+from stages.answers.kinds import Ambiguous, AnswerKind
 from stages.answers.marks import MAX_TAIL, marks_of
 from stages.answers.numerals import number
 from stages.answers.prose import boxed_number, last_line, math_answer_in
@@ -69,9 +69,26 @@ def extract_math_answer(
         if boxed_only:
             return None
         has_marks = True
+        if f"\n{mark.text}" in response and (several := _several_parts(mark.text, response)):
+            return several
         text = mark.text if mark.kind == "announced" else _SIGN.sub("-", mark.text)
         if answer := math_answer_in(text, last=False, language=mark.language):
             return answer
     if has_marks or boxed_only:
         return None
-    return math_answer_in(last_line(own_part(response, announcements)[-MAX_TAIL:]), last=True)
+    own = own_part(response, announcements)[-MAX_TAIL:]
+    line = last_line(own)
+    return _several_parts(line, own) or math_answer_in(line, last=True)
+
+
+_PART = re.compile(r"\W{0,6}(?:[Pp]art\s\(?([A-Ha-h])[):]|\(?([a-h]|i{1,3})\))[*_]{0,3}\s")
+"""The label of a part. (A) and (B) label the options of a choice."""
+_PARTS = re.compile(rf"^{_PART.pattern}", re.MULTILINE)
+
+
+def _several_parts(line: str, response: str) -> Ambiguous | None:
+    """Return an ambiguous answer if a line is labelled as a part and other lines are so too: "(a) 5" and "(b) 7"."""
+    if not _PART.match(line):
+        return None
+    labels = {match[match.lastindex or 0] for match in _PARTS.finditer(response)}
+    return Ambiguous(f"{line.strip()[:60]}: one of several parts") if len(labels) > 1 else None

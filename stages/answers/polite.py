@@ -38,6 +38,16 @@ POLITE: tuple[tuple[str, str], ...] = (
         r"[(\[]?(?:please )?note\s?[:：]|please note\b|[(\[]note\b|p\.?s\.?[:：]|disclaimer\b",
         "Note: a month has 30 days.",
     ),
+    (
+        r"(?:verification|(?:sanity |double[- ])?check|confidence)[*_]{0,3}\s?:",
+        "Check: 5 - 3 = 2.",
+    ),
+    (
+        r"(?:remarque|nota|observaciones|hinweis|anmerkung|примечание|замечание|проверка|osservazione|observação|"
+        r"vérification|comprobación|verificación|verificação|verifica|probe|注意?|备注|验证|検算|補足|참고|검산)"
+        r"[*_]{0,3}\s?[:：]",
+        "Remarque : un mois a 30 jours.",
+    ),
     (r"this (?:completes|concludes) (?:the|our|my)\b", "This concludes the solution in 3 steps."),
     (
         r"(?:so |thus |hence )?(?:this|that|the|my|our|your) (?:final )?(?:answer|result|solution|value) "

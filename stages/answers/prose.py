@@ -132,6 +132,8 @@ def _checked(item: Item, parser: RunParser, *, last: bool) -> str | Ambiguous:
     after, next_word = (parser.token(item.end + offset).text.lower() for offset in (0, 1))
     if (after, next_word) in (("below", "zero"), ("below", "freezing")) or after in ("'", "′"):
         return Ambiguous(f"{item.text} {after} {next_word}: not read")
+    if "dots" in (parser.token(item.end).kind, parser.token(item.end + 1).kind) and after in (",", "...", "…"):
+        return Ambiguous(f"{item.text}, ...: a list that goes on")
     if _AND_A_HALF.match(parser.text, parser.token(item.end).start):
         return Ambiguous(f"{item.text} and a half: not read")
     for index in range(item.end, len(parser.tokens)):

@@ -13,12 +13,19 @@ from stages.answers.prose_line import Part, Run
 from stages.answers.prose_runs import RunParser
 from stages.answers.prose_words import (
     AMOUNTS,
+    APPROXIMATELY,
     CONDITIONS,
     CONJUNCTIONS,
     COPULAS,
     FILLERS,
     NEGATIONS,
+    OF_WORDS,
+    OPERATION_WORDS,
+    OPERATIONS_AFTER,
+    OPERATIONS_OF,
+    OR_WORDS,
     PREPOSITIONS,
+    PURPOSES,
     REFERENCES,
     RESULT_ENDS,
     RESULT_WORDS,
@@ -30,6 +37,7 @@ from stages.answers.prose_words import (
 _DASHES = ("-", "–", "—")
 _LABEL = re.compile(r"\((?:[a-zA-Z]|i{1,3}|iv|vi?)\)")
 _BOUNDS = frozenset(("more", "less", "fewer", "greater", "above", "over", "higher", "lower", "below"))
+_TO_THE_POWER = ["to", "the", "power"]
 _INFINITIES = ("infinity", "inf", "∞", "+∞", "-∞", "\\infty")
 _MAX_LEAD = 12
 """Words before an item that are looked at."""
@@ -123,7 +131,10 @@ def _run_item(run: Run) -> Item:
             item.strength = Strength.WEAK  # "3 < 5" is a step
     else:
         _read_sides(item, run.parts)
-    if run.opening in _DASHES:
+    is_equation = any(part.role == "relation" for part in run.parts)
+    if run.opening in _DASHES and is_equation and not item.variable:
+        pass  # "- 8 * 2 = 16" in a list: whichever the dash is, the right side is the result
+    elif run.opening in _DASHES:
         item.doubt = item.doubt or f"{run.opening} {item.text}: a negative number, or a number after a dash"
     elif run.opening or run.trailing:
         item.doubt = item.doubt or f"{run.opening}{item.text}{run.trailing}: part of an expression with words"
@@ -226,6 +237,10 @@ def _judge(item: Item, before: Item | None, parser: RunParser) -> None:
         item.strength, item.is_variable = Strength.RESULT, False  # "the limit is e."; "$E$"
     elif item.strength == Strength.WEAK or _is_weak(item, last, before, parser):
         item.strength = Strength.WEAK
+    elif before is not None and set(lead[:1]) & OR_WORDS and set(lead[1:]) & APPROXIMATELY:
+        item.strength = Strength.WEAK  # "2/3, or about 66.7%"
+    elif before is not None and ("who" in words or (words[-2:-1] == ["to"] and last in PURPOSES)):
+        item.strength = Strength.GOVERNED  # "needs 5 more apples to have 12", "older than Tom, who is 7"
     elif last == "than":
         item.strength = Strength.GOVERNED
         item.doubt = item.doubt or f"{item.text}: a bound or the answer"
@@ -238,6 +253,23 @@ def _judge(item: Item, before: Item | None, parser: RunParser) -> None:
     after, bound = (parser.token(item.end + offset).text.lower() for offset in (0, 1))
     if after in ("or", "and") and bound in _BOUNDS:
         item.doubt = item.doubt or f"{item.text} {after} {bound}: a bound"
+    if operation := _operation(item, words, parser):
+        item.doubt = item.doubt or f"{operation}: not computed"
+
+
+def _operation(item: Item, words: list[str], parser: RunParser) -> str:
+    """Return "twice 5", "half of 10", "5 less than 20" and the like; "" if no words make another number of the item."""
+    last, before_last = ["", "", *words][:-3:-1]
+    if last in OPERATION_WORDS:
+        return f"{last} {item.text}"
+    if last in OF_WORDS and before_last in OPERATIONS_OF:
+        return f"{before_last} {last} {item.text}"
+    after = [parser.token(item.end + offset) for offset in range(3)]
+    texts = [token.text.lower() for token in after]
+    is_difference = texts[0] in _BOUNDS and texts[1] == "than" and after[2].kind in ("number", "currency")
+    if is_difference or texts == _TO_THE_POWER:
+        return f"{item.text} {' '.join(texts)}"
+    return f"{item.text}{texts[0]}" if OPERATIONS_AFTER.match(texts[0]) else ""
 
 
 def _without_fillers(words: list[str]) -> list[str]:

@@ -10,6 +10,8 @@ from stages.answers.prose_words import CONJUNCTIONS, KNOWN_WORDS, OR_WORDS, RANG
 
 _BETWEEN = frozenset(("between", "zwischen", "entre", "tra", "fra", "между"))
 _LETTER_UNIT = re.compile(r"\d[\d.]* ?[a-zA-Z]")
+_COUNTED = re.compile(r"[\u3041-\u9fff가-힣]{1,3}(?:和|与|與|及|と|와|과)|元|块|塊|角|斤|周|個月|个月|원|円|ч")
+"""What stands between two amounts in scripts without spaces: 5个和3个, 5元3角."""
 _MAX_NOUNS = 2
 """Most nouns after the first of two numbers that "and" joins: "3 red apples and 5 pears"."""
 
@@ -39,6 +41,8 @@ def _link(left: Item, right: Item, parser: RunParser) -> str:
     between = parser.tokens[left.end : right.start]
     if Strength.EXCLUDED in (left.strength, right.strength):
         return ""
+    if _is_computation(left, parser) and _is_computation(right, parser):
+        return ""  # "15 - 3 = 12 and 12 / 4 = 3": two steps
     if not between:
         are_amounts = (left.unit and right.unit) or (
             _LETTER_UNIT.fullmatch(left.value) and _LETTER_UNIT.fullmatch(right.value)
@@ -56,6 +60,11 @@ def _link(left: Item, right: Item, parser: RunParser) -> str:
     return "to" if is_range else ""
 
 
+def _is_computation(item: Item, parser: RunParser) -> bool:
+    """Return whether an item is the result of an equation without a letter: "15 - 3 = 12"."""
+    return item.text == item.value and any(parser.token(index).text == "=" for index in range(item.start, item.end))
+
+
 def _joined(chain: list[Item], links: list[str], parser: RunParser) -> Item | None:
     """Return the one item of several, None if they do not belong together."""
     first, last = chain[0], chain[-1]
@@ -71,6 +80,9 @@ def _joined(chain: list[Item], links: list[str], parser: RunParser) -> Item | No
         return None
     if " " in links or (len({member.unit for member in chain}) > 1 and all(member.unit for member in chain)):
         text: str | None = _compound(chain)
+    elif "dots" in (parser.token(last.end).kind, parser.token(last.end + 1).kind):
+        text = f"{first.text}, ..., {last.text}, ..."
+        item.doubt = f"{text}: a list that goes on"
     elif set(links) == {","} and parser.token(last.end).kind not in ("stop", "close"):
         return None  # "42, 3 more than before"
     else:
@@ -136,6 +148,8 @@ def _number(text: str) -> Fraction | None:
 def _are_two_amounts(left: Item, right: Item, parser: RunParser) -> bool:
     """Return whether two numbers count different things: "3 red apples and 5 pears"."""
     between = parser.tokens[left.end : right.start]
+    if len(between) == 1 and _COUNTED.fullmatch(between[0].text):
+        return Strength.EXCLUDED not in (left.strength, right.strength)
     if not 2 <= len(between) <= _MAX_NOUNS + 1 or between[-1].text.lower() not in CONJUNCTIONS - OR_WORDS:
         return False
     if Strength.EXCLUDED in (left.strength, right.strength) or left.is_variable or right.is_variable:

@@ -229,7 +229,10 @@ class RunParser(Line):
                 if match is None or known_unit(match[0].strip()) is None:
                     return
                 name = match[0].strip()
-        while run.end < len(self.tokens) and self.tokens[run.end].start < match.end():
+        while run.end < len(self.tokens) and (token := self.tokens[run.end]).start < match.end():
+            if token.end > match.end() and not self.text[match.end()].isascii():
+                token.start, token.text = match.end(), self.text[match.end() : token.end]  # 3天后他有12元
+                break
             run.end += 1
         run.parts.append(Part("unit", name, match.start(), match.end()))
 

@@ -54,6 +54,10 @@ _PLAIN_MARKS: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
         ("`", "`", "", "`42` -> 42"),
         ("", r"^\s*[*•●◦▪·]\s", "", "* 42 -> 42"),
         ("*", r"(?<![\w*)\]}])\*(?=[^\s*])([^*]{1,99})(?<=[^\s*])\*(?![\w*(])", r"\1", "*42* -> 42"),
+        ("<<", r"<<[^<>]{0,99}>>", "", "5+7=<<5+7=12>>12 -> 5+7=12, the calculator of GSM8K"),
+        ("=", r"(?<=[\u3041-\u9fff가-힣])(?=[a-zA-Z]\s?=)", " ", "所以x=5 -> 所以 x=5"),
+        ("=", r"^\s*[-–—]\s(?=\$[^$=]+=[^$]+\$|[a-zA-Z]\s?=)", "", "- x = 5 -> x = 5"),
+        ("又", r"(?<=\d) ?又 ?(?=\d{1,9}/\d)", " ", "3又1/2 -> 3 1/2"),
         ("负", r"负(?=\d)", "-", "负5 -> -5"),
         ("負", r"負(?=\d)", "-", "負5 -> -5"),
         ("マイナス", r"マイナス(?=\d)", "-", "マイナス5 -> -5"),
@@ -80,6 +84,8 @@ _SIGNS = {
 }
 _SUPERSCRIPT = re.compile(r"(?<=[\w)\]}])[⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹ⁿ]+")
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
+_SUBSCRIPT = re.compile(r"(?<=[\w)])[₀-₉]+")
+_SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _VULGAR = re.compile(r"(\d?) ?([¼½¾⅐-⅞])")
 
 _OPENERS = re.compile(r"\\\(|\\\[|(?<!\\)\$\$?|\\begin\{[a-z]{1,20}\*?\}")
@@ -140,6 +146,7 @@ def plain(line: str) -> str:
         line = line.translate(_SIGNS)
         line = _VULGAR.sub(lambda match: (match[1] and match[1] + " ") + _vulgar(match[2]), line)
         line = _SUPERSCRIPT.sub(lambda match: "^{" + match[0].translate(_SUPERSCRIPTS) + "}", line)
+        line = _SUBSCRIPT.sub(lambda match: "_" + match[0].translate(_SUBSCRIPTS), line)
     for needed, pattern, replacement in _PLAIN_MARKS:
         if needed in line:
             line = pattern.sub(replacement, line)

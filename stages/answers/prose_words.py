@@ -31,6 +31,10 @@ FILLERS = _set(
     "circa etwa rund genau also environ exactement donc aproximadamente exactamente cerca circa ровно примерно"
 )
 """Words that may stand between a word of `RESULT_WORDS` and its number."""
+APPROXIMATELY = _set("about approximately roughly around circa etwa rund environ aproximadamente примерно")
+"""Words after "or" that lead to a rounded value of the number before: "2/3, or about 0.67"."""
+PURPOSES = _set("have pay save earn reach")
+"""Verbs that say after "to" what a number is for: "needs 5 more apples to have 12"."""
 TO_WORDS = _set(
     "equal equals equivalent amounts amount comes sums adds up simplifies reduces evaluates converges rounds leads "
     "corresponds"
@@ -82,6 +86,18 @@ BY_WORDS = {"divided": "/", "multiplied": "\\times"}
 """Operators that "by" follows."""
 UNREAD_OPERATORS = _set("remainder squared cubed factorial choose modulo mod over")
 """Words after a number that make another number of it, "over" only before a number."""
+OPERATION_WORDS = _set("twice thrice double triple quadruple half times doppelt")
+"""Words before a number that make another number of it: "twice 5"."""
+OPERATIONS_OF = _set(
+    "root square cube reciprocal inverse logarithm log sine cosine tangent factorial half third quarter fifth tenth "
+    "double triple multiple power opposite racine carré carrée inverse moitié tiers quart double wurzel hälfte drittel "
+    "viertel doppelte raíz raiz cuadrada quadrada mitad metade doble dobro tercio terço radice quadrata metà doppio "
+    "terzo quarto корень половина треть четверть"
+)
+"""Words that make another number of the number after "of": "the square root of 16", "half of 10"."""
+OF_WORDS = _set("of von de di от из")
+OPERATIONS_AFTER = re.compile(r"[的の](?:平方|立方|一半|半分|[两二三四五\d]*倍|倒数|逆数|阶乘|階乗|\d?次方)")
+"""The same after a number in Chinese and Japanese: 16的平方根."""
 FUNCTIONS = _set(
     "pi sqrt cbrt sin cos tan sec csc cot arcsin arccos arctan asin acos atan sinh cosh tanh ln log lg exp abs max min "
     "gcd lcm mod floor ceil det theta alpha beta gamma delta lambda sigma phi omega infinity inf"

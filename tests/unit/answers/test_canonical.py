@@ -10,6 +10,17 @@ from stages.answers.canonical import MAX_GOLD, canonical
 from stages.answers.numerals import number
 from tests.hostile_answers import hostile_answers
 
+OPTIONS = [
+    ("\\textbf{(B)}\\ 12", "12"),
+    ("\\text{(C) } \\frac{2}{3}", "2/3"),
+    ("\\mathrm{(D)}~5", "5"),
+    ("(A) $5", "5 USD"),
+    ("B. 12", "12"),
+    ("(A) \\cup (B)", "A\\cup B"),
+    ("(A)", "A"),
+]
+"""A letter of an option before its value."""
+
 UNICODE = [
     ("√2", "\\sqrt{2}"),
     ("2√3", "2\\sqrt{3}"),
@@ -237,7 +248,9 @@ TIMES_AND_DATES = [
 ]
 
 
-@pytest.mark.parametrize(("answer", "form"), UNICODE + FORMULAS + PLAIN_FUNCTIONS + LISTS + TIMES_AND_DATES)
+@pytest.mark.parametrize(
+    ("answer", "form"), OPTIONS + UNICODE + FORMULAS + PLAIN_FUNCTIONS + LISTS + TIMES_AND_DATES
+)
 def test_the_form_of_an_answer(answer: str, form: str) -> None:
     assert canonical(answer) == form
 
