@@ -9,7 +9,8 @@ _SURELY = (
 )
 
 FILLERS = re.compile(
-    r"[择擇]?\s?(?:(?:[Tt]he|[Ll]a|[Ee]l|[Ll]e|[Dd]ie|[Dd]er|[Dd]as|a|o|il|both|[Ee]ither|that|it|it's|is|é|è|es|correct|right|best|"
+    r"[择擇]?\s?(?:(?:[Tt]he|[Ll]a|[Ee]l|[Ll]e|[Dd]ie|[Dd]er|[Dd]as|a|o|il|"
+    r"both|[Ee]ither|all of|that|it|it's|is|é|è|es|correct|right|best|"
     r"clearly|definitely|probably|most likely|likely|therefore|thus|simply|indeed|actually|correcta|correcte|one)"
     r":?\s|:\s?){0,4}"
 )
@@ -23,10 +24,15 @@ _CHOOSING: tuple[tuple[str, str], ...] = (
         "I choose B.",
     ),
     (
+        r"(?<!wrong\s)(?<!incorrect\s)(?<!false\s)"
         rf"\b(?:answer|option|choice|alternative|selection|letter|response|solution|one|conclusion)(?:\shere|\sto(?:\s\w{{1,20}}){{1,3}})?{_BE}"
         rf"{_SURELY}{{0,2}}:?\s",
         "The correct option is B.",
     ),
+    (rf"\b(?:correct|true|right|valid)\sstatement{_BE}{_SURELY}{{0,2}}:?\s", "The only correct statement is B."),
+    (r"\b(?:let's|let us)\s(?:choose|pick|select|go with)\s", "Let's go with B."),
+    (r"\bi(?:'m|\sam|\swould|'d)?\s(?:lean|leaning|inclined)\s(?:towards?|to)\s",
+     "It may be A or B, but I lean towards B."),
     (rf"\b(?:it|this|that){_BE}{_SURELY}{{0,2}}\s", "I think it is B"),
     (r"\b(?:choice|option|selection|selected|pick|response|solution|conclusion)\s?[:=]\s?", "Selected option: B"),
     (r"\b(?:leaves|left with)(?:\sus)?(?:\s(?:with|only))?\s", "That leaves B."),
@@ -81,6 +87,12 @@ CONCLUDING = re.compile(
     re.IGNORECASE,
 )
 """What may stand before a letter that ends its sentence: "Therefore, B."."""
+EXPLAINING = re.compile(
+    r"[\s*#_>(-]{0,12}(?:explanation|reason(?:ing|s)?|rationale|justification|because|this is because|the reason|"
+    r"解析|解释|理由|explicación|explication|erklärung|begründung|explicação|spiegazione)(?![^\W_])",
+    re.IGNORECASE,
+)
+"""What may follow a first line that is an answer."""
 SENTENCE_END = re.compile(r"[)\]\"']?\s?(?:[.!。]|\Z)")
 
 _NEGATED_BEFORE = re.compile(
@@ -93,6 +105,16 @@ _NEGATED_AFTER = re.compile(
     r"false\b|ruled\b|eliminated\b|excluded\b|unlikely\b)",
     re.IGNORECASE,
 )
+_DOUBTED = re.compile(
+    r"(?:n't|\b(?:not|never|cannot|doubt|unlikely|if|suppose|assume|assuming|whether|unless))"
+    r"(?:\s(?:think|believe|say|conclude|that|necessarily|sure|certain|if|whether|the|correct)){0,3}\s?\Z",
+    re.IGNORECASE,
+)
+
+
+def is_doubted(text: str, start: int) -> bool:
+    """Return whether the words before a statement at `start` doubt or suppose it: "I don't think (it is B)"."""
+    return bool(_DOUBTED.search(text[max(0, start - 60) : start]))
 
 
 def is_correct_after(text: str, end: int) -> bool:

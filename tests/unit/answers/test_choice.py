@@ -127,6 +127,28 @@ MARKED = [
     ("The answer is (B) Metoprolol, a beta blocker", AMBIGUOUS),
     ("The answer is B. Lisinopril and C. Metoprolol", None),
     ("Answer: (A) Amlodipine (B) Lisinopril (C) Metoprolol (D) Hydrochlorothiazide", None),
+    ("The answer is B (or C).", None),
+    ("The answer is B, possibly C.", None),
+    ("The answer is B or possibly C", None),
+    ("The answer is B to D", None),
+    ("The answer is B rather than A.", "B"),
+    ("The answer is B instead of D", "B"),
+    ("Answer: (B)Lisinopril", "B"),
+    ("Answer: B | Lisinopril", "B"),
+    ("Answer: B = Lisinopril", "B"),
+    ("The answer is AB.", None),
+    ("Answer: A C", None),
+    ("The answer is A = 5", None),
+    ("The answer is A > B", None),
+    ("The answer is A ∩ B", None),
+    ("The answer is A ≥ 5", None),
+    ("The answer is A → B → C", None),
+    ("The answer is A×B", None),
+    ("The answer is A|B", None),
+    ("The answer is A·B", None),
+    ("The answer would be B if x > 0, else C.", None),
+    ("The answers are:\nB. Lisinopril\nC. Metoprolol", None),
+    ("A resposta correta é a B.", "B"),
 ]
 
 
@@ -204,6 +226,16 @@ LAST_LINES = [
     ("The best treatment is C-section.", None),
     ("A. Amlodipine\nB. Lisinopril\nC. Metoprolol\nD. Hydrochlorothiazide", None),  # listed again
     ("(A) Amlodipine (B) Lisinopril (C) Metoprolol (D) Hydrochlorothiazide", None),
+    ("It could be A or B, but I lean towards B.", "B"),
+    ("Let's go with (B)!", "B"),
+    ("The only correct statement is B.", "B"),
+    ("The wrong option is B.", None),
+    ("I don't think it is B.", None),
+    ("Suppose it is B.", None),
+    ("I doubt that it is B.", None),
+    ("B\n\nExplanation: A is wrong.", "B"),
+    ("B. Lisinopril\n\nReason: it raises bradykinin.", "B"),
+    ("B\n\nWait, let me think again.", None),
 ]
 
 
@@ -296,6 +328,8 @@ LETTER_OR_TEXT = [
     ("Which?\nA. N/A\nB. 3", r"\boxed{N/A}", "A"),
     ("Which? (A) A and B (B) B and C (C) none", r"\boxed{A and B}", "A"),
     ("Which?\nA. yes\nB. no", "Answer: B. Yes, because it is.", AMBIGUOUS),
+    (BLOOD, "The answer is AB.", "C"),
+    (BLOOD, "The answer is C. AB", "C"),
 ]
 
 
@@ -361,6 +395,18 @@ SEVERAL = [
     (BLOOD, r"\boxed{A, B}", "A,B"),
     ("Which? (A) ACE inhibitors (B) beta blockers (C) water (D) salt (E) tea", r"\boxed{ACE}", AMBIGUOUS),
     ("Which? (A) A and B (B) B and C (C) none", r"\boxed{A and B}", AMBIGUOUS),
+    (MEDICAL, "Answer: A C", "A,C"),
+    (MEDICAL, "Answer: A+C", "A,C"),
+    (MEDICAL, "Answer: [A, C]", "A,C"),
+    (MEDICAL, '{"answer": ["A", "C"]}', "A,C"),
+    (MEDICAL, "The answer is all of A, B, C", "A,B,C"),
+    (MEDICAL, "Answer: B) and C)", "B,C"),
+    (MEDICAL, "Answer: B. and C.", "B,C"),
+    (MEDICAL, r"\boxed{A\ \&\ C}", "A,C"),
+    (MEDICAL, "Answer: A and possibly D", None),
+    (MEDICAL, "Answer: B→C", None),
+    (MEDICAL, "Answer: B through D", None),
+    (MEDICAL, "The answers are:\nA. Amlodipine\nC. Metoprolol", "A,C"),
 ]
 
 
