@@ -103,6 +103,8 @@ class ChoiceAnswer(AnswerKind):
         if not lines or (len(lines) > 1 and _continues(lines[-2], lines[-1])):
             return None
         line = lines[-1].strip()
+        if line.endswith(("?", "？")):
+            return None
         form = _Reader(options_of(question), self.several).read(line, announced=False)
         if form is None or isinstance(form, Ambiguous):
             return form

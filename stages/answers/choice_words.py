@@ -2,6 +2,8 @@
 
 import re
 
+from stages.answers.anchors import refers_to_another
+
 _BE = r"(?:'s|\s(?:is|are|was|remains|(?:must|should|would|will|can only|has to|seems to|appears to) be))"
 _SURELY = (
     r"(?:\s(?:clearly|definitely|probably|most likely|likely|therefore|thus|then|simply|indeed|actually|obviously|"
@@ -16,6 +18,7 @@ FILLERS = re.compile(
 )
 """Words between "answer is" and a letter: "the answer is clearly the correct option B"."""
 
+_NOUNS = "answer|option|choice|alternative|selection|letter|response|solution|one|conclusion"
 # What stands before the letter, and an example whose answer is B.
 _CHOOSING: tuple[tuple[str, str], ...] = (
     (
@@ -24,8 +27,7 @@ _CHOOSING: tuple[tuple[str, str], ...] = (
         "I choose B.",
     ),
     (
-        r"(?<!wrong\s)(?<!incorrect\s)(?<!false\s)"
-        rf"\b(?:answer|option|choice|alternative|selection|letter|response|solution|one|conclusion)(?:\shere|\sto(?:\s\w{{1,20}}){{1,3}})?{_BE}"
+        rf"\b(?:{_NOUNS})(?:\shere|\sto(?:\s\w{{1,20}}){{1,3}})?{_BE}"
         rf"{_SURELY}{{0,2}}:?\s",
         "The correct option is B.",
     ),
@@ -60,7 +62,7 @@ CHOOSING = tuple(re.compile(pattern, re.IGNORECASE) for pattern, _ in _CHOOSING)
 _CORRECT: tuple[tuple[str, str], ...] = (
     (
         rf"{_BE}(?:{_SURELY}|\s(?:the|our|my)){{0,3}}\s(?:correct|right|best|answer|appropriate|accurate|"
-        r"most\s(?:likely|appropriate|accurate|suitable|correct))\b(?!-)",
+        r"most\s(?:likely|appropriate|accurate|suitable|correct))\b(?!-|\sif\b|,?\sbut\b)",
         "Therefore, (B) is correct.",
     ),
     (r"\sremains\b|\sis\sthe\sonly\s(?:one|option|choice|answer)\s(?:left|remaining|possible)", "So B remains."),
@@ -102,7 +104,13 @@ _NEGATED_BEFORE = re.compile(
 )
 _NEGATED_AFTER = re.compile(
     r"[)\]\"']?\s?(?:\s?(?:is|are|was|can|could|would|must|does|do))?\s?(?:n't\b|not\b|cannot\b|can't\b|wrong\b|incorrect\b|"
-    r"false\b|ruled\b|eliminated\b|excluded\b|unlikely\b)",
+    r"false\b|ruled\b|eliminated\b|excluded\b|unlikely\b|"
+    r"(?:では|じゃ)(?:ない|あり|なく)|[가이은는]?\s?아[니닙]|नहीं|不(?:是|对|對|正))",
+    re.IGNORECASE,
+)
+_NOUN = re.compile(
+    rf"{_NOUNS}|antwort|möglichkeit|réponse|proposition|respuesta|opción|resposta|opção|risposta|opzione|alternativa|ответ|"
+    r"вариант|答案|正解|[应應故]选",
     re.IGNORECASE,
 )
 _DOUBTED = re.compile(
@@ -113,8 +121,12 @@ _DOUBTED = re.compile(
 
 
 def is_doubted(text: str, start: int) -> bool:
-    """Return whether the words before a statement at `start` doubt or suppose it: "I don't think (it is B)"."""
-    return bool(_DOUBTED.search(text[max(0, start - 60) : start]))
+    """Return whether the words before a statement at `start` doubt it, suppose it or make it one about another answer.
+
+    "I don't think (it is B)", "suppose (it is B)", "the wrong (option is B)".
+    """
+    is_about_another = _NOUN.match(text, start) is not None and refers_to_another(text, start)
+    return is_about_another or _DOUBTED.search(text[max(0, start - 60) : start]) is not None
 
 
 def is_correct_after(text: str, end: int) -> bool:

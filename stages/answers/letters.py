@@ -28,7 +28,7 @@ _JOINED = re.compile(
     rf"(?:[).](?=\s?(?:[,;&]|(?:{_AND}|{_OR})\s)))?"  # B. and C.
     rf"\s{{0,3}}(?:[,;、/&+]\s{{0,2}}(?:(?:(?P<comma_or>{_OR})|{_AND})(?=[\s(\[\"']))?"
     rf"|(?:(?<=[\s)\]\"'])(?:(?P<bare_or>{_OR})|{_AND})(?=[\s(\[\"']))|(?:和|及|与|以及|と|및|와|과)"
-    rf"|\((?P<bracketed_or>{_OR})(?=\s)|(?P<other_or>或者?|または|또는)|(?=[(\[]))\s{{0,3}}",
+    rf"|\((?P<bracketed_or>{_OR})(?=\s)|(?P<other_or>\||或者?|または|또는)|(?=[(\[]))\s{{0,3}}",
     re.IGNORECASE,
 )
 _CLOSING = re.compile(r"[\s.,:;!?)\]>\"'。]*")
@@ -38,7 +38,7 @@ _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 _MEANINGFUL = frozenset("+-=<>*^%°−–#'_")
 """Marks that make a letter part of something else: A+, B', C#."""
 _OTHER_SCRIPTS = re.compile(r"[\u0600-\u06ff\u0900-\u097f]")
-_CJK_FOLLOWING = frozenset("是が를을이가은는也的项項选選正对對吗で입번，。")
+_CJK_FOLLOWING = frozenset("是而が를을이가은는也的项項选選正对對吗で입번，。")
 
 
 def _words(text: str) -> frozenset[str]:
@@ -131,7 +131,7 @@ def may_follow(text: str, end: int, letter: str, options: Mapping[str, str]) -> 
 
 def _is_operator(sign: str) -> bool:
     """Return whether a sign makes the letter before it part of a formula: "A ∩ B", "A → B", "A ≥ 5"."""
-    return sign in "*/^%°·\\" or unicodedata.category(sign) == "Sm"
+    return sign in "*/^%°·\\" or (unicodedata.category(sign) == "Sm" and sign != "|")
 
 
 def text_after(text: str, end: int) -> str:
@@ -184,9 +184,9 @@ _PLAIN = tuple(
         ("[‘’‛ʼ]", "'"),
         ("[“”„«»「」]", '"'),
         (r"\[{2,4}|\]{2,4}", ""),  # [[B]]
-        (r"^\[\s?([\"']?[A-Za-z][\"']?(?:\s?,\s?[\"']?[A-Za-z][\"']?){1,25})\s?\]?$", r"\1"),  # ["A", "C"]
+        (r"^\[\s?([\"']?[A-Za-z][\"']?(?:\s?,\s?[\"']?[A-Za-z][\"']?){0,25})\s?\]?$", r"\1"),  # ["A", "C"]
         (r"\s+", " "),
-        (r"^(?:[-=]?>|[→⇒➜➡✅☑✔✓•:*\ufe0f\s]|[-–]\s){1,9}|[✅☑✔✓\ufe0f\s]{1,9}$", ""),  # → B ✓
+        (r"^(?:[-=]?>|[→⇒➜➡✅☑✔✓•:*\ufe0f\U0001f300-\U0001faff\s]|[-–]\s){1,9}|[✅☑✔✓\ufe0f\s]{1,9}$", ""),  # → B ✓
     )
 )
 

@@ -82,8 +82,8 @@ _WHOLES: tuple[tuple[str, str], ...] = (
     (r"(not sure|none given|unsure|uncertain)", "Not sure."),
     (rf"(?:the )?((?:given |provided |available )?information (?:given |provided )?is (?:insufficient|incomplete|"
      rf"not (?:sufficient|enough))){_TAIL}", "The information is insufficient."),
-    (r"((?:insert |write |put )(?:(?:your|the) )?(?:final )?answer(?: here)?|"
-     r"(?:your|the) (?:final )?answer(?: here)?|answer here|final answer)", "[your answer here]"),
+    (r"((?:insert |write |put )(?:your )?(?:final )?answer(?: here)?|"
+     r"your (?:final )?answer(?: here)?|answer here|final answer)", "[your answer here]"),
     (r"(desconocid[oa]|se desconoce|no se (?:puede|sabe)(?: \w+)?)", "Se desconoce"),
     (r"(inconnue?|impossible (?:à|de) (?:déterminer|dire|savoir|répondre)|indéterminée?)", "inconnu"),
     (r"(unbekannt|nicht bestimmbar|keine (?:angabe|antwort|ahnung)|kann nicht (?:bestimmt|beantwortet) werden)",

@@ -149,6 +149,18 @@ MARKED = [
     ("The answer would be B if x > 0, else C.", None),
     ("The answers are:\nB. Lisinopril\nC. Metoprolol", None),
     ("A resposta correta é a B.", "B"),
+    ("答えはBではない。", None),
+    ("정답은 B가 아닙니다.", None),
+    ("सही उत्तर B नहीं है", None),
+    ("不应选B。", None),
+    ("错误答案：B", None),
+    ("Die falsche Antwort ist B.", None),
+    ("La mauvaise réponse est B.", None),
+    ("Неправильный ответ: B", None),
+    ("答案是B而不是C。", "B"),
+    ("Answer: B | Confidence: 90%", "B"),
+    ("The answer is B | C", None),
+    ("Answer: 👉 B", "B"),
 ]
 
 
@@ -236,6 +248,12 @@ LAST_LINES = [
     ("B\n\nExplanation: A is wrong.", "B"),
     ("B. Lisinopril\n\nReason: it raises bradykinin.", "B"),
     ("B\n\nWait, let me think again.", None),
+    ("B?", None),
+    ("B would be correct if x > 0.", None),
+    ("B is correct, but C is better.", None),
+    ("The previous answer was B.", None),
+    ("The student's answer is B.", None),
+    ("That leaves option B.", "B"),
 ]
 
 
@@ -422,7 +440,7 @@ def test_reference_answers_of_a_set(reference: str) -> None:
     assert kind.canonical(kind.gold(reference, MEDICAL), MEDICAL) == "A,C"
 
 
-@pytest.mark.parametrize("reference", ["B", "(B)", r"\boxed{B}", "B. Lisinopril", "Lisinopril"])
+@pytest.mark.parametrize("reference", ["B", "(B)", r"\boxed{B}", "B. Lisinopril", "Lisinopril", "['B']"])
 def test_reference_answers_of_a_choice(reference: str) -> None:
     assert ChoiceAnswer().gold(reference, MEDICAL) == "B"
 
