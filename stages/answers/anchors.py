@@ -36,12 +36,14 @@ _HEADING_PREFIX = re.compile(
 _MARKED_PREFIX = re.compile(r"\s{0,3}(?:#{1,6}\s|[*_]{2}|<[a-z]{1,6}>)")
 _REFERS_TO_ANOTHER = re.compile(
     r"(?:\b(?:this|his|her|their|whose|which|any|every|each|either|neither|another|other|previous|earlier|first|"
-    r"second|third|initial|original|wrong|incorrect|false|intermediate|partial|alternat\w{1,4}|old|"
+    r"second|third|initial|original|wrong|incorrect|false|tempting|intermediate|"
+    r"falsche|fausse|mauvaise|sbagliata|неправильный|неверный|partial|alternat\w{1,4}|old|"
     r"esta|essa|esa|cette|diese|questa|quest'|этот|deze|"
     r"keine|aucune|ninguna|nessuna|nenhuma|geen|нет|sin|sem|sans|pas de|no hay) ?(?:final |correct |right )?|"
     r"(?:^|[^,\w] ?|\bso |\band )that (?:final )?|"
     r"\b(?!problem|question|equation|puzzle|exercise|task|today|let)\w{2,20}['’]s (?:final )?|"
-    r"(?:这个|该|此|这一|無|无|没有|請|请|無法|无法|不能|未能|この|その|あなたの|이 |그 ))\Z"
+    r"(?:这个|该|此|这一|無|无|没有|請|请|無法|无法|不能|未能|不|错误|錯誤|誤った|間違った|"
+    r"この|その|あなたの|이 |그 ))\Z"
 )
 """Text before an announcing word that makes it speak of another answer, or of none."""
 _SUPPOSES = re.compile(
@@ -98,6 +100,11 @@ def is_about_another(text: str, anchor: Anchor) -> bool:
     if _REQUESTS.search(before) and _IN_A_FORM.search(text, anchor.start, anchor.end):
         return True
     return text[anchor.end : anchor.end + 1] in ("\n", "") and _ASKS_FOR.search(before) is not None
+
+
+def refers_to_another(text: str, start: int) -> bool:
+    """Return whether the words before a noun at `start` make it another answer: "the wrong (option)"."""
+    return _REFERS_TO_ANOTHER.search(lower(_line_before(text, start))) is not None
 
 
 def lower(text: str) -> str:

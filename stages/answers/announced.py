@@ -81,6 +81,9 @@ _REMARK = re.compile("|".join(f"(?:{pattern})" for pattern, _ in REMARKS))
 _DISPLAY = re.compile(r"\s{0,9}(?:\$\$|\\\[|```[a-z]{0,10})\s*")
 _BULLET = re.compile(r"\s{0,6}(?:[-*•+–]|(?P<number>\(?\d{1,2}[.)]))\s{1,3}(?=\S)")
 _EQUATION = re.compile(r"\s{0,6}\$?([a-zA-Z]\w?)\s?=\s?(?=\S)")
+_OPTION = re.compile(r"\s{0,6}\(?[A-Z][.)]\s{1,3}(?=\S)")
+_ARTICLE = re.compile(r"[ao]\s(?=[(\[]?[A-J](?:[)\].:,。]|\s*\Z))")
+"""A resposta é (a) C: in lower case, so no letter of "A C"."""
 _DISPLAYS = {"$$": "$$", "\\[": "\\]"}
 _INFINITE_OR_EMPTY = re.compile(r"[∞∅]")
 
@@ -99,6 +102,8 @@ def _answer_at(text: str, anchor: Anchor) -> Announced | None:
             return None
         lead = colon + 1
     start += lead
+    if article := _ARTICLE.match(text, start, end):
+        start = article.end()
     is_below = _says_nothing(text[start:end])
     if is_below:
         start, end = _next_lines(text, start, end)
@@ -164,7 +169,9 @@ def _next_lines(text: str, start: int, end: int) -> tuple[int, int]:
         if letters:
             end, items = _line_end(text, end + 1), items + 1
         letters.add(equation[1])
-    while items < _LONGEST_LIST and _BULLET.match(text, start) and _BULLET.match(text, end + 1):
+    while items < _LONGEST_LIST and any(
+        item.match(text, start) and item.match(text, end + 1) for item in (_BULLET, _OPTION)
+    ):
         end, items = _line_end(text, end + 1), items + 1
     return start, end
 

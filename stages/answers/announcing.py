@@ -103,7 +103,7 @@ LEADS: tuple[tuple[str, str], ...] = (
         "I think it is C",
     ),
     (
-        r"(?:(?:la|le|el|il|die|der|das|den|de|a|o|l['’]|the)\s?)?"
+        r"(?:(?:la|le|el|il|die|der|das|den|de|the)\s|l['’]\s?|[ao]\s(?=[^\W\d_]{4}))?"  # not the A of "AB" and "A, C"
         r"(?:(?:lettre|letra|lettera|letter|opción|opção|opzione|option|choice|alternativa|alternative|réponse|"
         r"respuesta|"
         r"resposta|risposta|antwort|ответ|буква|вариант|buchstabe)\s)?(?=[(\[]?[a-j](?:[)\].:,。]|\s*$))",

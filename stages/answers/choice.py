@@ -12,10 +12,12 @@ from itertools import islice
 from stages.answers.choice_words import (
     CHOOSING,
     CONCLUDING,
+    EXPLAINING,
     FILLERS,
     SENTENCE_END,
     SENTENCE_LEADS,
     is_correct_after,
+    is_doubted,
     is_negated,
 )
 from stages.answers.kinds import Ambiguous, AnswerKind
@@ -66,7 +68,7 @@ class ChoiceAnswer(AnswerKind):
         if self.boxed_only:
             return self._as_written(mark.text, question) if mark and mark.kind == "box" else None
         if mark is None:
-            return self._last_line(text, question)
+            return self._last_line(text, question) or self._first_line(text, question)
         if mark.kind == "box" and self.canonical(mark.text, question) is None:
             later = self._announced_later(text)
             if later and self.canonical(later.text, question) is not None:
@@ -101,10 +103,20 @@ class ChoiceAnswer(AnswerKind):
         if not lines or (len(lines) > 1 and _continues(lines[-2], lines[-1])):
             return None
         line = lines[-1].strip()
+        if line.endswith(("?", "？")):
+            return None
         form = _Reader(options_of(question), self.several).read(line, announced=False)
         if form is None or isinstance(form, Ambiguous):
             return form
         return line if len(line) <= MAX_ANSWER and self.canonical(line, question) == form else form
+
+    def _first_line(self, text: str, question: str) -> str | None:
+        """Return the first line if it is an answer that the rest explains: "B\n\nExplanation: A is wrong."."""
+        line, _, rest = text.strip().partition("\n")
+        if not EXPLAINING.match(rest):
+            return None
+        form = _Reader(options_of(question), self.several).read(line, announced=False)
+        return None if form is None or isinstance(form, Ambiguous) else form
 
 
 @lru_cache(maxsize=65_536)
@@ -241,7 +253,8 @@ class _Reader:
     def _chosen(self, text: str) -> Iterator[Letters]:
         for pattern in CHOOSING:
             for lead in islice(pattern.finditer(text), _MAX_LEADS):
-                if (letters := self._after(text, lead.end())) and not is_negated(text, lead.end(), letters.end):
+                letters = None if is_doubted(text, lead.start()) else self._after(text, lead.end())
+                if letters and not is_negated(text, lead.end(), letters.end):
                     yield letters
         for lead in islice(SENTENCE_LEADS.finditer(text), _MAX_LEADS):
             if (letters := self._after(text, lead.end())) and is_correct_after(text, letters.end):

@@ -2,6 +2,8 @@
 
 import re
 
+from stages.answers.anchors import refers_to_another
+
 _BE = r"(?:'s|\s(?:is|are|was|remains|(?:must|should|would|will|can only|has to|seems to|appears to) be))"
 _SURELY = (
     r"(?:\s(?:clearly|definitely|probably|most likely|likely|therefore|thus|then|simply|indeed|actually|obviously|"
@@ -9,12 +11,14 @@ _SURELY = (
 )
 
 FILLERS = re.compile(
-    r"[择擇]?\s?(?:(?:[Tt]he|[Ll]a|[Ee]l|[Ll]e|[Dd]ie|[Dd]er|[Dd]as|a|o|il|both|[Ee]ither|that|it|it's|is|é|è|es|correct|right|best|"
+    r"[择擇]?\s?(?:(?:[Tt]he|[Ll]a|[Ee]l|[Ll]e|[Dd]ie|[Dd]er|[Dd]as|a|o|il|"
+    r"both|[Ee]ither|all of|that|it|it's|is|é|è|es|correct|right|best|"
     r"clearly|definitely|probably|most likely|likely|therefore|thus|simply|indeed|actually|correcta|correcte|one)"
     r":?\s|:\s?){0,4}"
 )
 """Words between "answer is" and a letter: "the answer is clearly the correct option B"."""
 
+_NOUNS = "answer|option|choice|alternative|selection|letter|response|solution|one|conclusion"
 # What stands before the letter, and an example whose answer is B.
 _CHOOSING: tuple[tuple[str, str], ...] = (
     (
@@ -23,10 +27,14 @@ _CHOOSING: tuple[tuple[str, str], ...] = (
         "I choose B.",
     ),
     (
-        rf"\b(?:answer|option|choice|alternative|selection|letter|response|solution|one|conclusion)(?:\shere|\sto(?:\s\w{{1,20}}){{1,3}})?{_BE}"
+        rf"\b(?:{_NOUNS})(?:\shere|\sto(?:\s\w{{1,20}}){{1,3}})?{_BE}"
         rf"{_SURELY}{{0,2}}:?\s",
         "The correct option is B.",
     ),
+    (rf"\b(?:correct|true|right|valid)\sstatement{_BE}{_SURELY}{{0,2}}:?\s", "The only correct statement is B."),
+    (r"\b(?:let's|let us)\s(?:choose|pick|select|go with)\s", "Let's go with B."),
+    (r"\bi(?:'m|\sam|\swould|'d)?\s(?:lean|leaning|inclined)\s(?:towards?|to)\s",
+     "It may be A or B, but I lean towards B."),
     (rf"\b(?:it|this|that){_BE}{_SURELY}{{0,2}}\s", "I think it is B"),
     (r"\b(?:choice|option|selection|selected|pick|response|solution|conclusion)\s?[:=]\s?", "Selected option: B"),
     (r"\b(?:leaves|left with)(?:\sus)?(?:\s(?:with|only))?\s", "That leaves B."),
@@ -54,7 +62,7 @@ CHOOSING = tuple(re.compile(pattern, re.IGNORECASE) for pattern, _ in _CHOOSING)
 _CORRECT: tuple[tuple[str, str], ...] = (
     (
         rf"{_BE}(?:{_SURELY}|\s(?:the|our|my)){{0,3}}\s(?:correct|right|best|answer|appropriate|accurate|"
-        r"most\s(?:likely|appropriate|accurate|suitable|correct))\b(?!-)",
+        r"most\s(?:likely|appropriate|accurate|suitable|correct))\b(?!-|\sif\b|,?\sbut\b)",
         "Therefore, (B) is correct.",
     ),
     (r"\sremains\b|\sis\sthe\sonly\s(?:one|option|choice|answer)\s(?:left|remaining|possible)", "So B remains."),
@@ -81,6 +89,12 @@ CONCLUDING = re.compile(
     re.IGNORECASE,
 )
 """What may stand before a letter that ends its sentence: "Therefore, B."."""
+EXPLAINING = re.compile(
+    r"[\s*#_>(-]{0,12}(?:explanation|reason(?:ing|s)?|rationale|justification|because|this is because|the reason|"
+    r"解析|解释|理由|explicación|explication|erklärung|begründung|explicação|spiegazione)(?![^\W_])",
+    re.IGNORECASE,
+)
+"""What may follow a first line that is an answer."""
 SENTENCE_END = re.compile(r"[)\]\"']?\s?(?:[.!。]|\Z)")
 
 _NEGATED_BEFORE = re.compile(
@@ -90,9 +104,29 @@ _NEGATED_BEFORE = re.compile(
 )
 _NEGATED_AFTER = re.compile(
     r"[)\]\"']?\s?(?:\s?(?:is|are|was|can|could|would|must|does|do))?\s?(?:n't\b|not\b|cannot\b|can't\b|wrong\b|incorrect\b|"
-    r"false\b|ruled\b|eliminated\b|excluded\b|unlikely\b)",
+    r"false\b|ruled\b|eliminated\b|excluded\b|unlikely\b|"
+    r"(?:では|じゃ)(?:ない|あり|なく)|[가이은는]?\s?아[니닙]|नहीं|不(?:是|对|對|正))",
     re.IGNORECASE,
 )
+_NOUN = re.compile(
+    rf"{_NOUNS}|antwort|möglichkeit|réponse|proposition|respuesta|opción|resposta|opção|risposta|opzione|alternativa|ответ|"
+    r"вариант|答案|正解|[应應故]选",
+    re.IGNORECASE,
+)
+_DOUBTED = re.compile(
+    r"(?:n't|\b(?:not|never|cannot|doubt|unlikely|if|suppose|assume|assuming|whether|unless))"
+    r"(?:\s(?:think|believe|say|conclude|that|necessarily|sure|certain|if|whether|the|correct)){0,3}\s?\Z",
+    re.IGNORECASE,
+)
+
+
+def is_doubted(text: str, start: int) -> bool:
+    """Return whether the words before a statement at `start` doubt it, suppose it or make it one about another answer.
+
+    "I don't think (it is B)", "suppose (it is B)", "the wrong (option is B)".
+    """
+    is_about_another = _NOUN.match(text, start) is not None and refers_to_another(text, start)
+    return is_about_another or _DOUBTED.search(text[max(0, start - 60) : start]) is not None
 
 
 def is_correct_after(text: str, end: int) -> bool:

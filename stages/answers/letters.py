@@ -16,39 +16,41 @@ _OPTION_WORD = (
 _LETTER = re.compile(
     rf"(?P<word>{_OPTION_WORD}\s{{0,2}})?"
     # (E)-2-butene is no option
-    r"(?:[(\[<\"']\s?(?P<bracketed>[A-Za-z])\s?[)\]>\"'](?![a-z]|-\w)"
+    r"(?:[(\[<\"']\s?(?P<bracketed>[A-Za-z])\s?[)\]>\"'](?!(?-i:[a-z])|-\w)"
     # A+, A', D-dimer, B12, U.S. and A/min are no options; A/B is two
     r"|(?P<bare>[A-Za-z])(?![a-zA-Z0-9_+#'^°%=*<>]|[-−–]\S|\.[A-Za-z](?![A-Za-z])|/(?!\s?[A-Za-z](?![A-Za-z]))))",
     re.IGNORECASE,
 )
 _AND = "and|as well as|y|e|et|und|и|with|plus"
-_OR = "and/or|or|o|ou|oder|или"
+_MAYBE = "possibly|perhaps|maybe|alternatively|potentially"
+_OR = rf"and/or|to|through|(?:and|or)\s(?:{_MAYBE})|or|o|ou|oder|или|{_MAYBE}"
 _JOINED = re.compile(
-    rf"\s{{0,3}}(?:[,;、/&+]\s{{0,2}}(?:(?:{_AND}|(?P<comma_or>{_OR}))(?=[\s(\[\"']))?"
-    rf"|(?:(?<=[\s)\]\"'])(?:{_AND}|(?P<bare_or>{_OR}))(?=[\s(\[\"']))|(?:和|及|与|以及|と|및|와|과)"
-    r"|(?P<other_or>或者?|または|또는)|(?=[(\[]))\s{0,3}",
+    rf"(?:[).](?=\s?(?:[,;&]|(?:{_AND}|{_OR})\s)))?"  # B. and C.
+    rf"\s{{0,3}}(?:[,;、/&+]\s{{0,2}}(?:(?:(?P<comma_or>{_OR})|{_AND})(?=[\s(\[\"']))?"
+    rf"|(?:(?<=[\s)\]\"'])(?:(?P<bare_or>{_OR})|{_AND})(?=[\s(\[\"']))|(?:和|及|与|以及|と|및|와|과)"
+    rf"|\((?P<bracketed_or>{_OR})(?=\s)|(?P<other_or>\||或者?|または|또는)|(?=[(\[]))\s{{0,3}}",
     re.IGNORECASE,
 )
 _CLOSING = re.compile(r"[\s.,:;!?)\]>\"'。]*")
 _BETWEEN = re.compile(r"[\s.):,;\]\"'。，、：]{0,8}(?:[-–—]\s{1,3})?")
-_FUSED = re.compile(r"[(\[]?([A-Z](?:\s?[A-Z]){1,25}|[a-z]{2,26})[)\]]?[.。]?")
+_FUSED = re.compile(r"[(\[]?([A-Z](?:\s?(?:\+\s?)?[A-Z]){1,25}|[a-z]{2,26})[)\]]?[.。]?")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 _MEANINGFUL = frozenset("+-=<>*^%°−–#'_")
 """Marks that make a letter part of something else: A+, B', C#."""
 _OTHER_SCRIPTS = re.compile(r"[\u0600-\u06ff\u0900-\u097f]")
-_CJK_FOLLOWING = frozenset("是が를을이가은는也的项項选選正对對吗で입번，。")
+_CJK_FOLLOWING = frozenset("是而が를을이가은는也的项項选選正对對吗で입번，。")
 
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_AFTER_A = _words("because since as is are remains which and but from or if when where porque weil perché потому")
+_AFTER_A = _words("because since as is are remains which and but from or when where porque weil perché потому")
 """Words after an A that is no article."""
 _AFTER_OTHERS = _AFTER_A | _words(
     "for was not so due given based by with in on at while according would seems must can correct right explanation "
     "reason reasoning rationale justification the this it that these therefore thus hence final only y e et und "
-    "ya pues parce puisque denn da poiché так to es est ist é está è то है"
+    "rather instead ya pues parce puisque denn da poiché так to es est ist é está è то है"
 )
 """Words after other letters: "C because", but not "C section" or "B cells"."""
 
@@ -117,12 +119,19 @@ def may_follow(text: str, end: int, letter: str, options: Mapping[str, str]) -> 
     if rest[0].isspace():
         if after[0].isalnum():
             return bool(_CJK.match(after) or _OTHER_SCRIPTS.match(after)) or _is_function_word(after, letter)
-        return after[0] not in "+-=<>*/^%°−–—" or after[1:2].isspace()
+        if _is_operator(after[0]):  # "F = ma", but "B = Paris" if that is its text
+            return starts_with(after[1:].lstrip("> "), options.get(letter.upper(), ""))
+        return after[0] not in "-−–—" or after[1:2].isspace()
     if _CJK.match(rest):
         return rest[0] in _CJK_FOLLOWING
     if rest[0] == ".":
         return not _is_abbreviation(rest) or _is_function_word(after.lstrip(". "), letter)
-    return rest[0] in "/&" or (rest[0] not in _MEANINGFUL and not rest[0].isalnum())
+    return rest[0] in "/&" or not (rest[0] in _MEANINGFUL or _is_operator(rest[0]) or rest[0].isalnum())
+
+
+def _is_operator(sign: str) -> bool:
+    """Return whether a sign makes the letter before it part of a formula: "A ∩ B", "A → B", "A ≥ 5"."""
+    return sign in "*/^%°·\\" or (unicodedata.category(sign) == "Sm" and sign != "|")
 
 
 def text_after(text: str, end: int) -> str:
@@ -149,9 +158,9 @@ def starts_with(text: str, option: str) -> bool:
 
 
 def fused_letters(text: str) -> tuple[str, ...] | None:
-    """Return the letters of "ACD" or "A C D" in upper case; None for any other text, and if a letter is repeated."""
+    """Return the letters of "ACD", "A C D" or "A+C+D" in upper case; None for other texts and repeated letters."""
     match = _FUSED.fullmatch(text)
-    letters = tuple(match[1].replace(" ", "").upper()) if match else ()
+    letters = tuple(re.sub(r"[\s+]", "", match[1]).upper()) if match else ()
     return letters if letters and len(set(letters)) == len(letters) else None
 
 
@@ -170,13 +179,14 @@ _PLAIN = tuple(
         (r"\\[,;:! ]|~", " "),  # (B)\ 5
         (r"\\[()\[\]]", ""),  # \(B\)
         (r"(?<!\\)\$(?=[^\s$])([^$]{0,200})(?<!\s)\$(?!\d)", r"\1"),  # $B$
-        (r"\\?\$(?!\d)|\\(?=\$)", ""),  # \$5
+        (r"\\?\$(?!\d)|\\(?=[$&])", ""),  # \$5
         (r"\\?[{}]|[*`]|__", ""),  # \{B\}, **B**
         ("[‘’‛ʼ]", "'"),
         ("[“”„«»「」]", '"'),
         (r"\[{2,4}|\]{2,4}", ""),  # [[B]]
+        (r"^\[\s?([\"']?[A-Za-z][\"']?(?:\s?,\s?[\"']?[A-Za-z][\"']?){0,25})\s?\]?$", r"\1"),  # ["A", "C"]
         (r"\s+", " "),
-        (r"^(?:[-=]?>|[→⇒➜➡✅☑✔✓•:*\ufe0f\s]|[-–]\s){1,9}|[✅☑✔✓\ufe0f\s]{1,9}$", ""),  # → B ✓
+        (r"^(?:[-=]?>|[→⇒➜➡✅☑✔✓•:*\ufe0f\U0001f300-\U0001faff\s]|[-–]\s){1,9}|[✅☑✔✓\ufe0f\s]{1,9}$", ""),  # → B ✓
     )
 )
 

@@ -19,27 +19,35 @@ _BE_FOUND = r"be (?:determined|answered|known|inferred|identified|found|establis
 # Each rule: the start of a text that declines, and an example. The group holds the words that a question has to hold.
 _STARTS: tuple[tuple[str, str], ...] = (
     (r"((?:i'm |i am |we are |we're )?(?:very |so |deeply )?sorry)", "I'm sorry, I can't help with that."),
+    (r"(i'?m afraid|i am afraid)", "I'm afraid I don't know."),
     (r"(i apologi[sz]e|my apologies|unfortunately)", "I apologise, but I do not know."),
     (r"(as an? (?:ai|artificial intelligence|large language|language model))", "As an AI, I have no opinions."),
     (
-        rf"(?:i|we) ?(?:really |simply |just |honestly |currently )?({_CANNOT} (?:\w+ ){{0,2}}?{_TELL})",
+        rf"(?:i|we|you|one) ?(?:really |simply |just |honestly |currently )?({_CANNOT} (?:\w+ ){{0,2}}?{_TELL})",
         "I cannot answer: the question is unclear.",
     ),
     (rf"({_CANNOT} {_TELL})", "cannot answer"),
     (r"((?:unable|not able) to (?:\w+ )?" + _TELL + ")", "Unable to determine the diagnosis"),
     (
         r"(?:i|we) (?:really |simply |just |honestly )?(do not (?:know|understand|have (?:enough|sufficient|access|any|"
-        r"the))|have no (?:idea|answer|comment|information|opinion))",
+        r"the|personal|opinions|feelings|an (?:answer|opinion)))|have no (?:idea|answer|comment|information|opinion))",
         "I don't know.",
     ),
+    (r"(?:i|we)(?: would|'d)? ((?:need|require) (?:more|additional|further) (?:information|context|details?|data))",
+     "I would need more information."),
     (r"(i'?m not (?:sure|certain)|i am not (?:sure|certain))", "I am not sure."),
-    (r"((?:there is |there's )?(?:not enough|insufficient) (?:information|data|context|details?))",
+    (r"((?:there is |there's )?(?:not enough|insufficient) (?:information|info|data|context|details?))",
      "Not enough information is given."),
+    (r"((?:there is |there's )?no way (?:to|of) (?:know|tell|say|determin|find)\w{0,3})", "There is no way to know."),
+    (r"((?:no tengo (?:suficiente|bastante)|no hay (?:suficiente|bastante)) información)",
+     "No hay suficiente información."),
+    (r"((?:没有|沒有)足够|(?:信息|情報|資訊|数据)(?:不足|不够|が足りません)|정보가 부족)", "信息不足。"),
     (r"((?:no se|no lo s[ée]|no sé|no puedo (?:responder|contestar|ayudar|determinar)|lo siento)(?!\w))", "No lo sé."),
     (r"((?:je ne (?:sais|peux|suis) pas|(?:je suis )?désolée?|on ne peut pas (?:savoir|répondre|déterminer))(?!\w))",
      "Je ne sais pas."),
     (r"((?:ich )?wei(?:ss|ß) (?:es |das )?(?:leider )?nicht|ich kann (?:\w+ ){0,3}nicht (?:be)?antworten|"
-     r"(?:es )?tut mir leid|leider kann ich)", "Ich weiß es nicht."),
+     r"(?:das|dies|diese frage) kann ich (?:\w+ ){0,2}nicht |(?:es )?tut mir leid|leider kann ich)",
+     "Ich weiß es nicht."),
     (r"((?:eu )?não (?:sei|posso (?:responder|ajudar|determinar)|é possível (?:responder|determinar|saber))|desculpe)",
      "Não sei."),
     (r"((?:io )?non (?:lo )?so(?!\w)|non posso (?:rispondere|aiutare|determinare)|mi dispiace|"
@@ -59,13 +67,25 @@ _TAIL = r"(?: (?:from|with|by|based on|given|without|in|because|due to|as) .*)?"
 _WHOLES: tuple[tuple[str, str], ...] = (
     (rf"{_SUBJECT}(?:simply |still )?((?:cannot|could not|can never) {_BE_FOUND}){_TAIL}",
      "It cannot be determined from the given information."),
-    (rf"{_SUBJECT}((?:unknown|unclear|undetermined|unanswerable|not (?:known|clear|specified|stated|given|mentioned|"
-     rf"provided|available|determined|determinable)|unspecified|unavailable)){_TAIL}", "The answer is unknown."),
+    (rf"{_SUBJECT}((?:unknown|unclear|undetermined|unanswerable|not (?:answerable|known|clear|specified|stated|given|"
+     rf"mentioned|provided|available|determined|determinable)|unspecified|unavailable)){_TAIL}",
+     "The answer is unknown."),
     (r"(n/a|not applicable|no answer|no comment|idk|dunno|no idea|tbd)", "N/A"),
+    (r"(?:the )?(?:question|text|passage|context|problem|document|article) "
+     r"((?:does not|did not) (?:provide|say|mention|state|specify|give|contain|tell))(?: (?:it|this|that|us|enough|any|"
+     r"sufficient|information|details|data)){0,3}", "The text does not say."),
+    (r"i (cannot|must refuse|refuse|am (?:just |only )?an ai)", "I refuse."),
     (r"(?:more|additional|further) (information (?:is )?(?:needed|required))", "More information is needed."),
-    (r"(impossible to (?:know|say|tell|answer|determine))" + _TAIL, "Impossible to tell."),
+    (rf"{_SUBJECT}((?:impossible|not possible) to (?:know|say|tell|answer|determine))"
+     rf"(?: (?:for sure|that|this|it))?{_TAIL}",
+     "It is impossible to tell."),
+    (r"(not sure|none given|unsure|uncertain)", "Not sure."),
+    (rf"(?:the )?((?:given |provided |available )?information (?:given |provided )?is (?:insufficient|incomplete|"
+     rf"not (?:sufficient|enough))){_TAIL}", "The information is insufficient."),
+    (r"((?:insert |write |put )(?:your )?(?:final )?answer(?: here)?|"
+     r"your (?:final )?answer(?: here)?|answer here|final answer)", "[your answer here]"),
     (r"(desconocid[oa]|se desconoce|no se (?:puede|sabe)(?: \w+)?)", "Se desconoce"),
-    (r"(inconnue?|impossible à (?:déterminer|dire|savoir)|indéterminée?)", "inconnu"),
+    (r"(inconnue?|impossible (?:à|de) (?:déterminer|dire|savoir|répondre)|indéterminée?)", "inconnu"),
     (r"(unbekannt|nicht bestimmbar|keine (?:angabe|antwort|ahnung)|kann nicht (?:bestimmt|beantwortet) werden)",
      "unbekannt"),
     (r"(desconhecid[oa]|sconosciut[oa]|impossibile da determinare|неизвестно|невозможно определить)", "sconosciuto"),

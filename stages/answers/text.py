@@ -48,6 +48,7 @@ _BEFORE_UNICODE: tuple[tuple[str, str, str, str], ...] = (
     (r"(?<=\d)(?=[¼½¾⅐-⅞])", " ", "3½", "3 1/2"),
     ("[\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\u00ad]", "", "co\u00adoperate", "cooperate"),
     (r"—+$|^—+", "", "Paris—", "paris"),
+    ("´", "'", "O´Brien", "o'brien"),
 )
 _AFTER_UNICODE: tuple[tuple[str, str, str, str], ...] = (
     (r"`([^`]{1,400})`", r"\1", "`O‘Brien`", "o'brien"),
@@ -65,7 +66,7 @@ _AFTER_UNICODE: tuple[tuple[str, str, str, str], ...] = (
     (r"(?<!\\)\$(?=[^\s$])((?:\\.|[^$\\])*)(?<!\s)\$(?!\d)", r"\1", r"$\$5$", "$5"),
     (r"(?<![^\W_])\*\*(?=\S)([^*]{1,400})\*\*(?![^\W_])", r"\1", "**A**", "a"),
     (r"\\[()\[\]]", "", r"\(x\)", "x"),
-    (r"\\[,;:! ]|~(?=[a-z])", " ", r"5\,mg", "5mg"),
+    (r"\\[,;:! ]|(?<=\S)~(?=[a-z])", " ", r"5\,mg", "5mg"),
     (r"(?<=\d)\s?(?=\\[dtc]?frac(?![a-z]))", " ", r"3\frac12", "3 1/2"),
     (r"\\[dtc]?frac\s?(?:\{(\d{1,9})\}\s?\{(\d{1,9})\}|(\d)\s?(\d))", r"\1\3/\2\4", r"\dfrac{1}{2}", "1/2"),
     (r"\\[dtc]frac(?![a-z])", r"\\frac", r"\dfrac{a}{b}", "fraca/b"),
@@ -73,7 +74,8 @@ _AFTER_UNICODE: tuple[tuple[str, str, str, str], ...] = (
     (r"([\^_])\{(\w|-?\d{1,9}|\d{0,2}[+-])\}", r"\1\2", "x^{2}y", "x^2y"),
     (r"([\^_])\{([^{}]{2,40})\}", r"\1(\2)", "x^{2y}", "x^(2y)"),
     (r"\^\s?\{?\\circ(?![a-z])\}?|\\degree(?![a-z])", "°", r"5^\circ", "5°"),
-    (r"°\s(?=[cf]\b)", "°", "37° C", "37°c"),
+    (r"°\s(?=[cfnsew]\b)", "°", "37° C", "37°c"),
+    (r"§\s", "§", "§ 242", "§242"),
     (r"\\(?:leq?|leqslant)(?![a-z])|<=", "≤", r"\le 5", "≤5"),
     (r"\\(?:geq?|geqslant)(?![a-z])|>=", "≥", r"\geq 5", "≥5"),
     (r"\\lt(?![a-z])", "<", r"\lt 5", "<5"),
@@ -91,7 +93,8 @@ _AFTER_UNICODE: tuple[tuple[str, str, str, str], ...] = (
     (r"(?<![^\W_])([^\W\d_]{1,2})\.(?=[^\W\d_]{1,2}(?:\.|(?![^\W_])))", r"\1", "U.S.A.", "usa"),
     # numbers and their signs
     (r"(?<=\d) ?(?:%|percent\b|per cent\b)", "%", "5 percent", "5%"),
-    (r"([<>≤≥≠±≈$€£¥₹])\s(?=\d)", r"\1", "< 5", "<5"),
+    (r"\s?([<>≤≥≠≈=])\s?", r"\1", "p < 0.05", "p<0.05"),
+    (r"([±$€£¥₹])\s(?=\d)", r"\1", "$ 5", "$5"),
     (r"(?<![^\W_])(\d{1,15}(?:[.,]\d{1,15})?)\s(?=[^\W\d_]|°)", r"\1", "5 mg", "5mg"),
     (r"\s+", " ", "habeas  corpus", "habeas corpus"),
 )  # fmt: skip
@@ -209,6 +212,8 @@ _ABBREVIATIONS = _words(
     "gov sen rep op vol ed nr ca approx ave blvd dept univ est no nos pp spp sp var subsp bros messrs mme mlle sra "
     "srta dra ing ph"
 )
+_TITLES = _words("dr mr mrs ms prof capt sgt lt messrs mme mlle sra srta dra")
+"""Abbreviations that end no sentence: a name follows them."""
 _SENTENCE_STARTS = _words(
     "the this that these those it its i i'm we he she they you my his her their hope let because therefore so thus "
     "hence as since however but and in if for to note please thank thanks feel is answer explanation here there while "
@@ -247,6 +252,8 @@ def _ends_sentence(line: str, stop: re.Match[str]) -> bool:
     before = _WORD_BEFORE.search(line, max(0, stop.start() - 24), stop.start())
     word = before[0].casefold() if before else ""
     if stop[1] == "." and (len(word) == 1 or "." in word or word in _ABBREVIATIONS):
+        if word in _TITLES:  # Dr. Who
+            return False
         is_number = word in ("no", "nos") and not after[1][0].isdigit()
         return is_number or after[1].casefold() in _SENTENCE_STARTS
     return True

@@ -248,9 +248,7 @@ TIMES_AND_DATES = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("answer", "form"), OPTIONS + UNICODE + FORMULAS + PLAIN_FUNCTIONS + LISTS + TIMES_AND_DATES
-)
+@pytest.mark.parametrize(("answer", "form"), OPTIONS + UNICODE + FORMULAS + PLAIN_FUNCTIONS + LISTS + TIMES_AND_DATES)
 def test_the_form_of_an_answer(answer: str, form: str) -> None:
     assert canonical(answer) == form
 

@@ -127,6 +127,40 @@ MARKED = [
     ("The answer is (B) Metoprolol, a beta blocker", AMBIGUOUS),
     ("The answer is B. Lisinopril and C. Metoprolol", None),
     ("Answer: (A) Amlodipine (B) Lisinopril (C) Metoprolol (D) Hydrochlorothiazide", None),
+    ("The answer is B (or C).", None),
+    ("The answer is B, possibly C.", None),
+    ("The answer is B or possibly C", None),
+    ("The answer is B to D", None),
+    ("The answer is B rather than A.", "B"),
+    ("The answer is B instead of D", "B"),
+    ("Answer: (B)Lisinopril", "B"),
+    ("Answer: B | Lisinopril", "B"),
+    ("Answer: B = Lisinopril", "B"),
+    ("The answer is AB.", None),
+    ("Answer: A C", None),
+    ("The answer is A = 5", None),
+    ("The answer is A > B", None),
+    ("The answer is A ∩ B", None),
+    ("The answer is A ≥ 5", None),
+    ("The answer is A → B → C", None),
+    ("The answer is A×B", None),
+    ("The answer is A|B", None),
+    ("The answer is A·B", None),
+    ("The answer would be B if x > 0, else C.", None),
+    ("The answers are:\nB. Lisinopril\nC. Metoprolol", None),
+    ("A resposta correta é a B.", "B"),
+    ("答えはBではない。", None),
+    ("정답은 B가 아닙니다.", None),
+    ("सही उत्तर B नहीं है", None),
+    ("不应选B。", None),
+    ("错误答案：B", None),
+    ("Die falsche Antwort ist B.", None),
+    ("La mauvaise réponse est B.", None),
+    ("Неправильный ответ: B", None),
+    ("答案是B而不是C。", "B"),
+    ("Answer: B | Confidence: 90%", "B"),
+    ("The answer is B | C", None),
+    ("Answer: 👉 B", "B"),
 ]
 
 
@@ -204,6 +238,22 @@ LAST_LINES = [
     ("The best treatment is C-section.", None),
     ("A. Amlodipine\nB. Lisinopril\nC. Metoprolol\nD. Hydrochlorothiazide", None),  # listed again
     ("(A) Amlodipine (B) Lisinopril (C) Metoprolol (D) Hydrochlorothiazide", None),
+    ("It could be A or B, but I lean towards B.", "B"),
+    ("Let's go with (B)!", "B"),
+    ("The only correct statement is B.", "B"),
+    ("The wrong option is B.", None),
+    ("I don't think it is B.", None),
+    ("Suppose it is B.", None),
+    ("I doubt that it is B.", None),
+    ("B\n\nExplanation: A is wrong.", "B"),
+    ("B. Lisinopril\n\nReason: it raises bradykinin.", "B"),
+    ("B\n\nWait, let me think again.", None),
+    ("B?", None),
+    ("B would be correct if x > 0.", None),
+    ("B is correct, but C is better.", None),
+    ("The previous answer was B.", None),
+    ("The student's answer is B.", None),
+    ("That leaves option B.", "B"),
 ]
 
 
@@ -296,6 +346,8 @@ LETTER_OR_TEXT = [
     ("Which?\nA. N/A\nB. 3", r"\boxed{N/A}", "A"),
     ("Which? (A) A and B (B) B and C (C) none", r"\boxed{A and B}", "A"),
     ("Which?\nA. yes\nB. no", "Answer: B. Yes, because it is.", AMBIGUOUS),
+    (BLOOD, "The answer is AB.", "C"),
+    (BLOOD, "The answer is C. AB", "C"),
 ]
 
 
@@ -361,6 +413,18 @@ SEVERAL = [
     (BLOOD, r"\boxed{A, B}", "A,B"),
     ("Which? (A) ACE inhibitors (B) beta blockers (C) water (D) salt (E) tea", r"\boxed{ACE}", AMBIGUOUS),
     ("Which? (A) A and B (B) B and C (C) none", r"\boxed{A and B}", AMBIGUOUS),
+    (MEDICAL, "Answer: A C", "A,C"),
+    (MEDICAL, "Answer: A+C", "A,C"),
+    (MEDICAL, "Answer: [A, C]", "A,C"),
+    (MEDICAL, '{"answer": ["A", "C"]}', "A,C"),
+    (MEDICAL, "The answer is all of A, B, C", "A,B,C"),
+    (MEDICAL, "Answer: B) and C)", "B,C"),
+    (MEDICAL, "Answer: B. and C.", "B,C"),
+    (MEDICAL, r"\boxed{A\ \&\ C}", "A,C"),
+    (MEDICAL, "Answer: A and possibly D", None),
+    (MEDICAL, "Answer: B→C", None),
+    (MEDICAL, "Answer: B through D", None),
+    (MEDICAL, "The answers are:\nA. Amlodipine\nC. Metoprolol", "A,C"),
 ]
 
 
@@ -376,7 +440,7 @@ def test_reference_answers_of_a_set(reference: str) -> None:
     assert kind.canonical(kind.gold(reference, MEDICAL), MEDICAL) == "A,C"
 
 
-@pytest.mark.parametrize("reference", ["B", "(B)", r"\boxed{B}", "B. Lisinopril", "Lisinopril"])
+@pytest.mark.parametrize("reference", ["B", "(B)", r"\boxed{B}", "B. Lisinopril", "Lisinopril", "['B']"])
 def test_reference_answers_of_a_choice(reference: str) -> None:
     assert ChoiceAnswer().gold(reference, MEDICAL) == "B"
 

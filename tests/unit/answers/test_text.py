@@ -90,6 +90,11 @@ SAME = [
     ("Pa\u200bris", "Paris"),
     ("co\u00adoperate", "cooperate"),
     ("café", "cafe\u0301"),
+    ("p < 0.05", "p<0.05"),
+    ("x = 5", "x=5"),
+    ("§ 242", "§242"),
+    ("40° N", "40°N"),
+    ("O´Brien", "O'Brien"),
 ]
 
 
@@ -163,6 +168,13 @@ DIFFERENT = [
     ("habeas corpus", "corpus"),
     ("é", "e"),
     ("USA", "US"),
+    ("~A", "A"),
+    ("p<0.05", "p>0.05"),
+    ("p<0.05", "p=0.05"),
+    ("40°N", "40°S"),
+    ("5q-", "5q"),
+    ("ER+/HER2-", "ER+/HER2+"),
+    ("(+)", "(-)"),
 ]
 
 
@@ -230,6 +242,8 @@ ANNOUNCED = [
     ("It is Rome.", None),  # no mark
     ("I am sorry, I cannot answer this question.", None),
     ("", None),
+    ("The answer is Dr. Who. He is a doctor.", "dr who"),
+    ("Answer: Insufficient funds", "insufficient funds"),
 ]
 
 
@@ -285,6 +299,25 @@ REFUSALS = [
     "Antwort: Ich weiß es nicht.",
     "Respuesta: No lo sé.",
     "Réponse : Je ne sais pas.",
+    "Answer: It is impossible to say",
+    "Answer: It's not possible to determine",
+    "Answer: not sure",
+    "Answer: None given",
+    "Answer: I would need more information",
+    "Answer: The information is insufficient",
+    "Answer: I'm afraid I don't know",
+    "Answer: There's no way to tell",
+    "Answer: You cannot determine this",
+    "Answer: the text does not say",
+    "Answer: the question does not provide enough information",
+    "Answer: Not enough info",
+    "Answer: I do not have personal opinions",
+    "Answer: I refuse",
+    "Answer: [your answer here]",
+    "Answer: 信息不足",
+    "Antwort: Das kann ich nicht beantworten",
+    "Respuesta: No tengo suficiente información",
+    "Réponse : impossible de répondre",
 ]
 
 

@@ -150,7 +150,7 @@ def test_a_solution_as_answer_is_read_without_a_pattern(answer: Any, expected: s
 
 
 def test_empty_fields_hold_nothing() -> None:
-    nothing = {"context": float("nan"), "level": "nan", "subject": " ", "options": [None]}
+    nothing = {"context": float("nan"), "level": "nan", "subject": "\u200b ", "options": [None, "<NA>"]}
     fields = Fields(context=("context",), options=("options",))
     problem = parse_row({"question": "How many?", "answer": 8, **nothing}, BenchmarkFormat(fields=fields))
     assert (problem.question, problem.level, problem.subject) == ("How many?", None, None)
