@@ -11,10 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 
 from stages.answers.numerals import number
-from stages.answers.regions import same_region
-from stages.answers.special import Based, same_special
-from stages.answers.structure import (
-    DEGREE,
+from stages.answers.parts import (
     Equation,
     Leaf,
     Matrix,
@@ -28,8 +25,10 @@ from stages.answers.structure import (
     Rounded,
     Structure,
     Words,
-    structure,
 )
+from stages.answers.regions import same_region
+from stages.answers.special import Based, same_special
+from stages.answers.structure import DEGREE, structure
 from stages.answers.units import conversion, same_unit
 from stages.answers.values import infinity, is_decimal, same_number, same_value, term_of
 

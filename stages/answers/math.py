@@ -22,6 +22,7 @@ from stages.settings.answers import ANNOUNCEMENTS
 _TEXT = re.compile(r"\\(?:text|math|mbox|operatorname)")  # may be a unit, which math-verify drops
 _SIGN = re.compile(r"^\s*[-−–]\s+(?=[\d.\\])")
 """A sign with a space behind it. Behind an announcement it may be a dash."""
+_SIGNS_OF_UNITS = frozenset("°µμΩÅ‰€£¥₹₩₽¢ℓ")
 _LARGEST_FLOAT = 10**300
 
 
@@ -36,7 +37,10 @@ class MathAnswer(AnswerKind):
         return extract_math_answer(response, boxed_only=self.boxed_only, announcements=self.announcements)
 
     def canonical(self, answer: str, question: str) -> str | None:
-        return canonical(answer) or None
+        form = canonical(answer)
+        if isinstance(form, Ambiguous) or not _is_garbage(form):
+            return form or None
+        return None
 
     def same(self, left: str, right: str) -> bool | None:
         return same(left, right)
@@ -51,6 +55,18 @@ class MathAnswer(AnswerKind):
         # math-verify does not know `x**2` or `2√3`. Without a space, it takes the list 5,105 for a number.
         # It drops the h of \pi r^2h as hours.
         return form.replace(",", ", ") + ("\\cdot 1" if ends_in_variables(form) else "")
+
+
+def _is_garbage(form: str) -> bool:
+    """Return whether a form has signs of no notation. math-verify would pick a number out of it.
+
+    Letters of any script are words, but not next to LaTeX.
+    """
+    letters_may_be = "\\" not in form
+    return not form.isprintable() or not all(
+        character.isascii() or character in _SIGNS_OF_UNITS or (letters_may_be and character.isalpha())
+        for character in form
+    )
 
 
 def extract_math_answer(

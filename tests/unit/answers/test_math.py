@@ -6,7 +6,7 @@ import pytest
 
 from stages.answers.canonical import canonical
 from stages.answers.marks import gold_answer
-from stages.answers.math import extract_math_answer
+from stages.answers.math import MathAnswer, extract_math_answer
 
 
 @pytest.mark.parametrize(
@@ -95,3 +95,14 @@ def test_gold_answers_come_out_of_boxes_and_whole_solutions() -> None:
     assert gold_answer("\\boxed{18}") == "18"
     assert gold_answer("The area is $(3/\\sqrt{2})^2=\\boxed{4.5}$ square units.") == "4.5"
     assert gold_answer(" 45\n") == "45"
+
+
+@pytest.mark.parametrize("answer", ["½≠\x00²√·", "五\ud800½x", "≠π٣\x00⅓7÷", "½́ ≠ 五"])
+def test_signs_of_no_notation_are_no_answer(answer: str) -> None:
+    """math-verify would find the fraction in them."""
+    assert MathAnswer().canonical(answer, "?") is None
+
+
+@pytest.mark.parametrize("answer", ["-5°C", "5 µg", "3 Ω", "北京", "€12", "½"])
+def test_signs_of_units_and_words_of_any_script_are_answers(answer: str) -> None:
+    assert MathAnswer().canonical(answer, "?")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from stages.answers.canonical import canonical
 from stages.answers.equality import same
-from stages.answers.structure import (
+from stages.answers.parts import (
     Equation,
     Leaf,
     Matrix,
@@ -20,8 +20,8 @@ from stages.answers.structure import (
     Quantity,
     Ratio,
     Words,
-    structure,
 )
+from stages.answers.structure import structure
 
 Pairs = list[tuple[str, str]]
 
