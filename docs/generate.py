@@ -379,7 +379,8 @@ SHARED: Mapping[str, str] = {
     "candidate_id": "Id of the candidate: iteration, prompt and position.",
     "answer": "The answer as extracted; its first 300 characters if it is too large.",
     "answer_class": "Number of the class of equal answers; 0 is the largest. Null without a readable answer.",
-    "status": "What became of the answer: `ok`, `no_answer`, `unparsable`, `timed_out`, `too_large` or `error`.",
+    "status": "What became of the answer: `ok`, `no_answer`, `ambiguous`, `unparsable`, `timed_out`, `too_large` or "
+    "`error`.",
     "mode": "`greedy` or `sampled`.",
     "voter": "Name of the voter.",
     "level": "Difficulty, as the file gives it.",
@@ -426,7 +427,7 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
     "votes": {
         "responses": "Number of the policy's responses.",
         "answered": "Responses of the policy that have a readable answer.",
-        "majority_answer": "One answer of the largest class; null without a majority.",
+        "majority_answer": "The answer that most votes of the largest class give; null without a majority.",
         "share": "Weight of the votes for the top class over the weight of all responses, answered or not.",
         "margin": "Share of the top class minus that of the second.",
         "class_answers": "One answer per class, the largest class first.",
@@ -475,7 +476,8 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
     },
     "grades": {
         "answer_class": "Number of the class of equal answers among the problem's responses of this mode.",
-        "status": "`correct`, `wrong`, or why there is no grade; all but `correct` count as wrong.",
+        "status": "`correct`, `wrong`, or why there is no grade (`no_answer`, `ambiguous`, ...); all but `correct` "
+        "count as wrong.",
     },
     "results": {
         "slice": "`all`, `no_seed_overlap`, `level=...`, `subject=...` or `group=...`.",

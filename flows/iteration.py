@@ -129,8 +129,8 @@ def iterate(
         earlier=(*state.earlier, state.policy),
     )
 
-    # 5. Update the policy, if enough questions were kept.
-    if (voted.metrics["vote/kept"] or 0) >= config.min_kept:
+    # 5. Update the policy, if enough questions were kept and a response to them can be trained on.
+    if _update_is_due(resolved, voted.metrics):
         updated = runner.run(
             PPO_UPDATE,
             {
@@ -215,6 +215,16 @@ def _evaluate(
         config.watchdog, iteration, branch, config.validation, evaluated.metrics, evaluated.refs["grades"]
     )
     return replace(state, health=health)
+
+
+def _update_is_due(resolved: StageSettings, votes: Metrics) -> bool:
+    """Return whether the policy is updated after a vote with these metrics.
+
+    With `update.overlong: mask` nothing can be trained on if every response to the kept questions was cut off.
+    """
+    config = resolved.config
+    masked_out = config.update.overlong == "mask" and not votes["vote/complete_responses"]
+    return (votes["vote/kept"] or 0) >= config.min_kept and not masked_out
 
 
 def _reference_is_due(resolved: StageSettings, iteration: int) -> bool:

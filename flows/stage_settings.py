@@ -16,6 +16,7 @@ from stages.contract import Stage
 from stages.import_inputs import IMPORT_POLICY, import_voters_stage, policy_settings
 from stages.input_files import content_of_file
 from stages.settings import Settings
+from stages.settings.answers import AnswerSettings
 from stages.settings.benchmarks import BenchmarkFormat
 from stages.settings.evaluate import BenchmarkProtocol, EvaluateConfig
 from stages.settings.filter import FilterConfig
@@ -161,12 +162,22 @@ def evaluation_settings(config: RunConfig) -> EvaluateConfig:
     for benchmark in config.evaluate.benchmarks:
         record = benchmark.record
         benchmarks[benchmark.name] = BenchmarkProtocol(
-            answers=answer_config(benchmark.answers or (record.answers if record else config.answers)),
+            answers=answer_config(_answers_of(benchmark, config)),
             prompt=benchmark.prompt or (record.prompt if record else None) or protocol.prompt,
             shots=benchmark.worked_examples,
             samples=benchmark.samples,
         )
     return EvaluateConfig(**protocol.model_dump(), benchmarks=benchmarks)
+
+
+def _answers_of(benchmark: Benchmark, config: RunConfig) -> AnswerSettings:
+    """Return what counts as an answer to a benchmark's questions.
+
+    A named set knows its kind of answers; whether responses that were cut off count is the run's setting there, too.
+    """
+    if benchmark.answers or benchmark.record is None:
+        return benchmark.answers or config.answers
+    return benchmark.record.answers.model_copy(update={"count_truncated": config.answers.count_truncated})
 
 
 def policy_folder(config: RunConfig) -> Path | None:

@@ -6,9 +6,11 @@ drawn once before any question is drawn again.
 
 import random
 from math import ceil
+from typing import Any
 
 from stages import schemas
 from stages.contract import Inputs, Metrics, Stage, Work
+from stages.input_files import is_filled
 from stages.settings.generate import DrawConfig
 from stages.text.contamination import EvaluationOverlap
 from storage.errors import InputError
@@ -17,7 +19,7 @@ from storage.fingerprint import derive_seed
 
 def draw_instructions(config: DrawConfig, inputs: Inputs, work: Work) -> Metrics:
     """Write the tables `accepted` and `labels`. Raises InputError if no question can be drawn."""
-    rows = inputs.table("given").to_dicts()
+    rows = [_without_blank_label(row) for row in inputs.table("given").to_dicts()]
     labelled = [row for row in rows if row["answer"] is not None or not config.labelled_only]
     overlap = EvaluationOverlap(
         inputs.table("problems").select("benchmark", "question").iter_rows() if config.drop_overlaps else (),
@@ -51,9 +53,13 @@ def draw_instructions(config: DrawConfig, inputs: Inputs, work: Work) -> Metrics
     }
 
 
+def _without_blank_label(row: dict[str, Any]) -> dict[str, Any]:
+    return row if is_filled(row["answer"]) else {**row, "answer": None}
+
+
 DRAW = Stage(
     name="draw_instructions",
-    version=1,
+    version=2,
     body=draw_instructions,
     tables={"accepted": schemas.ACCEPTED, "labels": schemas.LABELS},
 )

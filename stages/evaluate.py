@@ -4,7 +4,8 @@ Every graded response is kept; `stages.benchmarks.metrics` says what is computed
 benchmarks, greedy and sampled, as one stream. Responses are graded while the engine generates more.
 
 Departs from the authors' release: a response whose grading fails counts as wrong and is listed in `failed_grades`. The
-release leaves it out of the denominator.
+release leaves it out of the denominator. A response that was cut off has an answer only if one was closed before the
+cut, unless `count_truncated` is set (see `stages.answers.kinds.part_that_counts`).
 """
 
 from collections import defaultdict, deque
@@ -14,12 +15,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from stages import schemas
-from stages.answers.kinds import AnswerKind, extract_answer, load_kind
+from stages.answers.kinds import AnswerKind, answer_of, load_kind
 from stages.answers.readings import MAX_ANSWER
-from stages.answers.voting import AnswerToGrade, Ballot, Comparer, grade, vote
+from stages.answers.voting import AnswerToGrade, Ballot, Comparer, canonical_form, grade, vote
 from stages.benchmarks.metrics import FAILED, WHOLE, reliability_rows, summarise
 from stages.contract import Inputs, Metrics, Shards, Stage, Work
 from stages.engines.base import Batch, Completion, Engine, SamplingParams, encode_question
+from stages.settings.answers import AnswerConfig
 from stages.settings.evaluate import EvaluateConfig
 from storage.fingerprint import derive_seed
 
@@ -37,7 +39,7 @@ def evaluate(config: EvaluateConfig, inputs: Inputs, work: Work) -> Metrics:
     shards = work.shards("grades", len(problems))
     completed: dict[int, dict[tuple[int, str], _Completed]] = defaultdict(dict)
     progress = shards.counting([1 + count for count in samples])
-    with _Grader(kinds, work) as grader:
+    with _Grader(config, kinds, work) as grader:
         passes = _passes(config, problems, samples, shards, examples, engine, work)
         for batch, completions_of_batch in engine.generate(passes, progress):
             completed_part = completed[batch.part]
@@ -49,7 +51,7 @@ def evaluate(config: EvaluateConfig, inputs: Inputs, work: Work) -> Metrics:
                 del completed[batch.part]
                 # Problem by problem, so that the order of rows does not depend on the shard size.
                 grader.grade(batch.part, [completed_part[row_and_mode] for row_and_mode in sorted(completed_part)])
-    grades = work.parts("grades").to_dicts()
+    grades = _with_forms(work.parts("grades").to_dicts(), problems, kinds)
     labels = {benchmark: protocol.label for benchmark, protocol in config.benchmarks.items()}
     results = summarise(grades, problems, labels)
     work.write("results", results)
@@ -93,7 +95,8 @@ def _passes(
 class _Grader:
     """Grades parts in a separate thread while the engine generates more, and writes them in the order of arrival."""
 
-    def __init__(self, kinds: Mapping[str, AnswerKind], work: Work) -> None:
+    def __init__(self, config: EvaluateConfig, kinds: Mapping[str, AnswerKind], work: Work) -> None:
+        self._settings = {benchmark: protocol.answers for benchmark, protocol in config.benchmarks.items()}
         self._kinds, self._work = kinds, work
         self._pool = ThreadPoolExecutor(1)
         self._waiting: deque[tuple[int, Future[list[dict[str, Any]]]]] = deque()
@@ -111,7 +114,7 @@ class _Grader:
     def grade(self, part: int, completed: Sequence["_Completed"]) -> None:
         """Start to grade a part, and write the parts that are graded. Raises what the grading of a part raised."""
         verifier = self._work.resources.verifier()
-        self._waiting.append((part, self._pool.submit(_grade, completed, self._kinds, verifier)))
+        self._waiting.append((part, self._pool.submit(_grade, completed, self._kinds, self._settings, verifier)))
         while self._waiting and (self._waiting[0][1].done() or len(self._waiting) > _WAITING_PARTS):
             self._write_oldest()
 
@@ -184,7 +187,10 @@ class _Completed:
 
 
 def _grade(
-    completed: Sequence[_Completed], kinds: Mapping[str, AnswerKind], comparer: Comparer
+    completed: Sequence[_Completed],
+    kinds: Mapping[str, AnswerKind],
+    settings: Mapping[str, AnswerConfig],
+    comparer: Comparer,
 ) -> list[dict[str, Any]]:
     """Return the rows of `grades` in the order of `completed`.
 
@@ -196,7 +202,16 @@ def _grade(
         items = [completed[index] for index in indices]
         questions = [item.problem["question"] for item in items]
         answers = [
-            [extract_answer(kind, completion.text, question) for completion in item.completions]
+            [
+                answer_of(
+                    kind,
+                    completion.text,
+                    question,
+                    truncated=completion.finish_reason == "length",
+                    settings=settings[benchmark],
+                )
+                for completion in item.completions
+            ]
             for item, question in zip(items, questions, strict=True)
         ]
         ballots = [
@@ -232,9 +247,22 @@ def _grade(
     return [row for index in sorted(rows) for row in rows[index]]
 
 
+def _with_forms(
+    grades: Sequence[dict[str, Any]], problems: Sequence[Mapping[str, Any]], kinds: Mapping[str, AnswerKind]
+) -> list[dict[str, Any]]:
+    """Return rows of `grades` with `form`, the canonical form of the answer; None without a readable answer."""
+    questions = {(problem["benchmark"], problem["problem_id"]): problem["question"] for problem in problems}
+    forms: dict[tuple[str, str, str], str | None] = {}
+    for row in grades:
+        benchmark, problem, answer = key = row["benchmark"], row["problem_id"], row["answer"]
+        if row["answer_class"] is not None and key not in forms:
+            forms[key], _ = canonical_form(answer, questions[benchmark, problem], kinds[benchmark])
+    return [{**row, "form": forms.get((row["benchmark"], row["problem_id"], row["answer"]))} for row in grades]
+
+
 EVALUATE = Stage(
     name="evaluate",
-    version=3,
+    version=4,
     body=evaluate,
     tables={
         "grades": schemas.GRADES,

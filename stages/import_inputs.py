@@ -10,7 +10,7 @@ from typing import Any
 from stages import schemas
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.domains import arithmetic
-from stages.input_files import read_rows
+from stages.input_files import is_filled, read_rows
 from stages.settings.inputs import ImportPolicy, ImportSeeds, ImportVoters
 from storage.errors import InputError
 from storage.fingerprint import digest_file, digest_files
@@ -69,8 +69,8 @@ def import_voters_stage(names: Iterable[str]) -> Stage:
     return Stage(name="import_voters", version=1, body=import_voters, folders=folders)
 
 
-IMPORT_SEEDS = Stage(name="import_seeds", version=1, body=import_seeds, tables={"seeds": schemas.SEEDS})
-IMPORT_DATASET = Stage(name="import_dataset", version=1, body=import_dataset, tables={"dataset": schemas.SEEDS})
+IMPORT_SEEDS = Stage(name="import_seeds", version=2, body=import_seeds, tables={"seeds": schemas.SEEDS})
+IMPORT_DATASET = Stage(name="import_dataset", version=2, body=import_dataset, tables={"dataset": schemas.SEEDS})
 IMPORT_POLICY = Stage(name="import_policy", version=1, body=import_policy, folders=("policy",))
 
 
@@ -130,11 +130,12 @@ def read_seeds(path: str, label: str = "seed file") -> list[dict[str, Any]]:
 
 
 def _with_question(row: dict[str, Any], location: str) -> dict[str, Any]:
-    question = next((row[field] for field in QUESTION_FIELDS if row.get(field)), None)
+    question = next((row[field] for field in QUESTION_FIELDS if is_filled(row.get(field))), None)
     if not isinstance(question, str) or not question.strip():
         raise InputError(f"{location}: no question; expected text in one of the fields {', '.join(QUESTION_FIELDS)}")
     return {**row, "question": question.strip()}
 
 
 def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
+    """Return the text of a field, None if it holds nothing: a blank label or NaN is no label."""
+    return str(value) if is_filled(value) else None

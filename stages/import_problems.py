@@ -11,7 +11,7 @@ from stages import schemas
 from stages.benchmarks.read_rows import ParsedRow, RowError, parse_row
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.domains import arithmetic
-from stages.input_files import read_rows
+from stages.input_files import is_filled, read_rows
 from stages.settings.benchmarks import BenchmarkFormat
 from stages.settings.inputs import ImportProblems, ProblemSet
 from stages.text.contamination import EvaluationOverlap
@@ -75,7 +75,7 @@ def _read(problem_set: ProblemSet, path: str) -> Iterator[ParsedRow]:
 
 
 def _seed_problems(problem_set: ProblemSet, seeds: Sequence[Mapping[str, Any]]) -> list[ParsedRow]:
-    labelled = [row for row in seeds if row["answer"]]
+    labelled = [row for row in seeds if is_filled(row["answer"])]
     if not labelled:
         raise InputError(
             f"benchmark {problem_set.name} is made of the seeds that have an answer, and no seed has one; give the "
@@ -101,7 +101,7 @@ def _domain_problems(problem_set: ProblemSet) -> list[dict[str, Any]]:
 
 IMPORT_PROBLEMS = Stage(
     name="import_problems",
-    version=3,
+    version=4,
     body=import_problems,
     tables={"problems": schemas.PROBLEMS, "shots": schemas.SHOTS},
 )

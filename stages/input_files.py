@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Iterator
+from math import isnan
 from pathlib import Path
+from string import whitespace
 from typing import Any
 
 import pyarrow as pa
@@ -60,6 +62,19 @@ def _parquet_rows(path: Path, label: str) -> Iterator[tuple[str, dict[str, Any]]
         raise InputError(f"{label} {path} is not a Parquet file: {error}") from None
     for number, row in enumerate(table.to_pylist(), start=1):
         yield f"row {number}", row
+
+
+def is_filled(value: Any) -> bool:
+    """Return whether a field of a row holds something: not null, NaN, a blank text, or a list of nothing but these.
+
+    pandas writes NaN for a cell without a value, or "nan" or "<NA>" if its column was made text. Other words ("None",
+    "N/A") may be answers.
+    """
+    if isinstance(value, str):
+        return value.strip(f"{whitespace}\u00a0\u200b\u2060\u3000\ufeff") not in ("", "nan", "NaN", "<NA>")
+    if isinstance(value, float):
+        return not isnan(value)
+    return any(map(is_filled, value)) if isinstance(value, list) else value is not None
 
 
 def content_of_file(name: str, label: str) -> str:

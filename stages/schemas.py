@@ -177,7 +177,7 @@ VOTES = versioned(
         _column("question", TEXT),
         _column("responses", COUNT),  # of the policy
         _column("answered", COUNT),  # of these, with a readable answer
-        _column("majority_answer", TEXT, optional=True),
+        _column("majority_answer", TEXT, optional=True),  # what most votes of the largest class say
         _column("share", REAL),  # votes for the top answer over all responses, unanswered ones and voters' included
         _column("margin", REAL),  # top share minus the second
         _column("class_answers", TEXTS),  # one answer for each class, the largest class first

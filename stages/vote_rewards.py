@@ -1,8 +1,9 @@
 """Stage 4: the majority answer stands in for the missing label (paper, section 3.2, equations 3-5).
 
-Departs from the authors' release: answers are taken from the response alone, never from the question. Equal answers
-form classes that do not depend on the order of the responses. A response without a readable answer neither votes nor
-earns. A tie for the most votes is not a majority. Questions that are too easy or too hard are dropped here, before any
+Departs from the authors' release: answers are taken from the response alone, never from the question. A response that
+was cut off has an answer only if one was closed before the cut, unless `count_truncated` is set. Equal answers form
+classes that do not depend on the order of the responses. A response without a readable answer neither votes nor earns.
+A tie for the most votes is not a majority. Questions that are too easy or too hard are dropped here, before any
 advantage is computed.
 
 Beyond the paper, and off by default: voters other than the policy, abstention below a margin, soft votes, a penalty for
@@ -18,11 +19,12 @@ from fractions import Fraction
 from typing import Any
 
 from stages import schemas
-from stages.answers.kinds import AnswerKind, extract_answer, load_kind
+from stages.answers.kinds import AnswerKind, answer_of, load_kind
 from stages.answers.readings import MAX_ANSWER
 from stages.answers.voting import AnswerToGrade, Ballot, Comparer, GradeStatus, Vote, grade, vote
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.domains import arithmetic
+from stages.input_files import is_filled
 from stages.settings.vote import POLICY, VoteConfig
 
 _CHUNK = 256  # questions voted on together: enough to keep all workers busy, few enough to show progress
@@ -41,6 +43,8 @@ class Response:
     """Number of the response among the voter's responses to the question."""
     answer: str | None
     """The answer as extracted; None if the response has none."""
+    truncated: bool
+    """Whether the response was cut off at the token limit."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,7 +85,7 @@ def vote_rewards(config: VoteConfig, inputs: Inputs, work: Work) -> Metrics:
     pool = inputs.table("pool").to_dicts() if "pool" in inputs else []
     work.write("pool", pool + [_pool_row(item, work.context.iteration) for item in kept])
     work.write("diagnostics", diagnostics)
-    return {**_vote_metrics(judged), **_agreement_metrics(judged, config), **_label_metrics(diagnostics)}
+    return {**_vote_metrics(judged, config), **_agreement_metrics(judged, config), **_label_metrics(diagnostics)}
 
 
 def _responses(
@@ -93,15 +97,16 @@ def _responses(
     """
     responses: dict[str, list[Response]] = {}
     for voter, row in _response_rows(inputs, config):
-        answer = extract_answer(kind, row["response"], questions[row["question_id"]])
-        response = Response(voter=voter, sample_index=row["sample_index"], answer=answer)
+        question, truncated = questions[row["question_id"]], row["finish_reason"] == "length"
+        answer = answer_of(kind, row["response"], question, truncated=truncated, settings=config.answers)
+        response = Response(voter=voter, sample_index=row["sample_index"], answer=answer, truncated=truncated)
         responses.setdefault(row["question_id"], []).append(response)
     return responses
 
 
 def _response_rows(inputs: Inputs, config: VoteConfig) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield (voter, row): the policy's responses, then each voter's, ordered by question and sample."""
-    columns = ["question_id", "sample_index", "response"]
+    columns = ["question_id", "sample_index", "response", "finish_reason"]
     policy_rows = inputs.table("responses").select(columns).sort("question_id", "sample_index")
     yield from ((POLICY, row) for row in policy_rows.iter_rows(named=True))
     if config.voters:
@@ -184,8 +189,8 @@ class _Labels:
     """Labels for `rewards: verified`: those of the drawn questions if there are any, otherwise the domain's."""
 
     def __init__(self, inputs: Inputs) -> None:
-        rows = inputs.table("labels").drop_nulls().rows() if "labels" in inputs else []
-        self._drawn: dict[str, str] = dict(rows)
+        rows = inputs.table("labels").rows() if "labels" in inputs else []
+        self._drawn: dict[str, str] = {question_id: label for question_id, label in rows if is_filled(label)}
 
     def of(self, question: dict[str, Any]) -> str | None:
         """Return the label of a row of `accepted`, None if the question has none."""
@@ -280,18 +285,19 @@ def _diagnose(judged: Sequence[Judged], kind: AnswerKind, comparer: Comparer) ->
     return rows
 
 
-def _vote_metrics(judged: Sequence[Judged]) -> dict[str, float | int | None]:
+def _vote_metrics(judged: Sequence[Judged], config: VoteConfig) -> dict[str, float | int | None]:
     decisions = [item.decision for item in judged]
     statuses = [status for item in judged for status in item.vote.statuses]
     majorities = [item.vote.majority for item in judged if item.vote.majority is not None]
     status_shares = {
         f"vote/{name}_share": statuses.count(name) / len(statuses) if statuses else 0.0
-        for name in ("no_answer", "unparsable", "timed_out", "too_large", "error")
+        for name in ("no_answer", "ambiguous", "unparsable", "timed_out", "too_large", "error")
     }
     return {
         "vote/kept": decisions.count("kept"),
         "vote/dropped": len(decisions) - decisions.count("kept"),
         **{f"vote/dropped/{reason}": decisions.count(reason) for reason in DECISIONS if reason != "kept"},
+        "vote/complete_responses": sum(_complete_responses(item, config) for item in judged if item.decision == "kept"),
         "vote/mean_share": _mean([item.vote.share for item in judged]),
         "vote/mean_margin": _mean([item.vote.margin for item in judged]),
         "vote/mean_reward_kept": _mean([_mean(item.rewards) for item in judged if item.decision == "kept"]),
@@ -299,6 +305,12 @@ def _vote_metrics(judged: Sequence[Judged]) -> dict[str, float | int | None]:
         "vote/unanswered_share": sum(status != "ok" for status in statuses) / len(statuses) if statuses else 0.0,
         "vote/effective_answers": _effective_number(majorities),
     }
+
+
+def _complete_responses(item: Judged, config: VoteConfig) -> int:
+    """Return how many responses to a question were not cut off, of those that the update sees if it is kept."""
+    of_policy = [response for response in item.responses if response.voter == POLICY]
+    return sum(not response.truncated for response in of_policy[: config.train_responses])
 
 
 def _effective_number(answers: Sequence[str]) -> float | None:
@@ -341,7 +353,7 @@ def _mean(values: Sequence[float]) -> float:
 
 VOTE = Stage(
     name="vote_rewards",
-    version=2,
+    version=3,
     body=vote_rewards,
     tables={
         "rewards": schemas.REWARDS,

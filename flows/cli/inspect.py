@@ -1,4 +1,4 @@
-"""Commands that read runs: show, report, compare, export, benchmarks."""
+"""Commands that read runs or answers: show, report, compare, export, benchmarks, answers."""
 
 import argparse
 import json
@@ -6,13 +6,17 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from flows.cli.answers import COMMAND as ANSWERS
 from flows.cli.arguments import ON_A_RUN, Command, CommandGroup, option, print_line
 from storage.errors import InputError
 from storage.run import Run, open_run
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 def print_results(run: Run, iterations: Sequence[dict[str, Any]], console: Console) -> None:
@@ -50,6 +54,8 @@ def print_results(run: Run, iterations: Sequence[dict[str, Any]], console: Conso
 
 def _show(options: argparse.Namespace) -> None:
     run = open_run(options.run)
+    if options.status is not None and options.table is None:
+        raise InputError("--status goes with a table: rewards, voter_answers, grades")
     if options.lineage:
         from flows.reporting.lineage import draw_lineage, lineage
 
@@ -71,7 +77,10 @@ def _show(options: argparse.Namespace) -> None:
 def _show_table(run: Run, options: argparse.Namespace) -> None:
     import polars as pl
 
-    frame = run.table(options.table, options.iteration).head(options.rows)
+    frame = run.table(options.table, options.iteration)
+    if options.status is not None:
+        frame = _with_status(frame, options.status, options.table)
+    frame = frame.head(options.rows)
     if options.json:
         print(frame.write_json())
         return
@@ -80,6 +89,17 @@ def _show_table(run: Run, options: argparse.Namespace) -> None:
     width = console.width if console.is_terminal else 240
     with pl.Config(tbl_rows=options.rows, tbl_cols=-1, fmt_str_lengths=60, tbl_width_chars=width):
         print(frame)
+
+
+def _with_status(frame: "pl.DataFrame", status: str, table: str) -> "pl.DataFrame":
+    """Return the rows with a status. Raises InputError if the table has no such column or no such status is known."""
+    from stages.answers.explain import STATUSES
+
+    if "status" not in frame.columns:
+        raise InputError(f"the table {table} has no column status; --status goes with rewards, voter_answers, grades")
+    if status not in STATUSES:
+        raise InputError(f"--status {status}: unknown; expected one of {', '.join(STATUSES)}")
+    return frame.filter(status=status)
 
 
 def _report(options: argparse.Namespace) -> None:
@@ -161,6 +181,9 @@ GROUP = CommandGroup(
                 *ON_A_RUN,
                 option("table", nargs="?", help="name of a table; `serl show RUN tables` lists them"),
                 option("--iteration", type=int, help="only this iteration of the table"),
+                option(
+                    "--status", help="only rows whose answer has this status, such as ambiguous (rewards, grades, ...)"
+                ),
                 option("--rows", type=int, default=20, help="rows of the table to print (default 20)"),
                 option("--lineage", action="store_true", help="draw which artifact came from which"),
                 option("--json", action="store_true", help="print JSON"),
@@ -206,5 +229,6 @@ GROUP = CommandGroup(
             ),
         ),
         Command("benchmarks", "list the evaluation sets that this software knows by name", _benchmarks),
+        ANSWERS,
     ),
 )

@@ -18,7 +18,7 @@ def _repair(options: argparse.Namespace) -> None:
     for path in drop_damaged_revisions(store):
         console.print(f"damaged  {store.uri}/{path}: an earlier revision takes its place", soft_wrap=True)
     config = config_of(options.run)
-    if not set_damage_aside(store, console):
+    if not set_damage_aside(config, store, console):
         console.print("no damage: every file has the digest that its manifest records")
     do_run(config)
 

@@ -4,6 +4,7 @@ The settings are those of arXiv 2505.20347 with its appendix, and of the authors
 defects of the release that this implementation avoids on purpose; no setting brings them back.
 """
 
+import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -62,6 +63,7 @@ SETTINGS: tuple[Published, ...] = (
     Published(setting="sample.max_tokens", value=1_024),
     Published(setting="sample.prompt.template", value="{question}", note="the question alone"),
     Published(setting="sample.prompt.chat", value=False),
+    Published(setting="answers.count_truncated", value=True, note="the release reads responses that were cut off"),
     Published(setting="vote.min_reward", value=0.2, note="both ends kept"),
     Published(setting="vote.max_reward", value=0.8),
     Published(setting="update.algorithm", value="reinforce_pp"),
@@ -142,7 +144,9 @@ def _rows(config: RunConfig) -> Iterator[tuple[str, Any, Any, str]]:
     """Yield (name, published value, value of the config, note) for every published setting."""
     ours = flatten(config.model_dump(mode="json", by_alias=False))
     for item in SETTINGS:
-        yield item.setting, item.value, ours.get(item.setting), item.note
+        # A setting that is left out of dumps has its default.
+        value = ours.get(item.setting, operator.attrgetter(item.setting)(config))
+        yield item.setting, item.value, value, item.note
     kept = config.iterations * config.generate.questions
     yield "iterations x generate.questions", PUBLISHED_QUESTIONS, kept, "three published iterations of 2,000"
     names = {benchmark.name for benchmark in config.evaluate.benchmarks}

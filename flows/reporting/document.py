@@ -171,7 +171,11 @@ def _training(run: Run, iterations: Sequence[dict[str, Any]]) -> Iterator[Part]:
         yield Heading(2, "Policy update")
         if not updated:
             kept, needed = newest["kept"], run.config["min_kept"]
-            reason = f": {kept} questions kept, at least {needed} needed" if kept is not None and kept < needed else ""
+            reason = ""
+            if kept is not None and kept < needed:
+                reason = f": {kept} questions kept, at least {needed} needed"
+            elif run.metrics(newest["iteration"]).get("vote/complete_responses") == 0:
+                reason = ": every response to the kept questions was cut off, and update.overlong is mask"
             yield Text(f"The policy was not updated in iteration {newest['iteration']}{reason}.")
     if any(row["kl"] is not None for row in iterations):
         steps = run.table("train_metrics", newest["iteration"]) if updated else None

@@ -20,6 +20,7 @@ _EPSILON = 2.0**-52
 _TOKEN = re.compile(r" *(?:(\d+\.\d+|\.?\d+)|([a-zA-Z])|(\\[a-zA-Z]+|[-+*/^_(){}\[\]])) *")
 # math-verify reads e as Euler's number, I as the imaginary unit and d as a differential. It ignores the case of others.
 _RESERVED_LETTERS = frozenset("eEdDI")
+_OF_ANGLES = ("\\sin", "\\cos", "\\tan")
 _FUNCTIONS = ("\\sin", "\\cos", "\\tan", "\\ln", "\\log")
 
 
@@ -93,6 +94,8 @@ class _Parser:
             index = match.end()
         self._index = 0
         self._depth = 0
+        self._is_argument = False
+        """Whether an argument of a function is parsed, which may be in degrees."""
         self.letters: set[str] = set()
 
     def whole_expression(self) -> Term:
@@ -143,6 +146,8 @@ class _Parser:
         base = self._base()
         if not self._take("^"):
             return base
+        if self._is_argument and self._take("\\circ"):
+            return _times(base, rounded_term(math.pi / 180, 0.0))
         kind, text = self._next()
         if self._take("{"):
             exponent = self._expression()
@@ -207,8 +212,13 @@ class _Parser:
             if kind != "number" or len(text) != 1:
                 raise UnsupportedExpressionError
             power = self._base().value
-        is_clear = self._next()[0] == "letter" or self._next()[1] in ("\\frac", "(")
-        argument = self._base() if is_clear else self._braced()
+        is_clear = self._next()[0] in ("letter", "number") or self._next()[1] in ("\\frac", "(")
+        was_argument, self._is_argument = self._is_argument, name in _OF_ANGLES
+        if self._is_argument and self._next()[0] == "number":
+            argument = self._power()  # \sin30^\circ
+        else:
+            argument = self._base() if is_clear else self._braced()
+        self._is_argument = was_argument
         if self._next()[1] not in ("+", "-", ")", "}", "]", "", "\\cdot", *_FUNCTIONS):  # sin x y
             raise UnsupportedExpressionError
         return _to_the(_apply(name, argument), rounded_term(power, 0.0))

@@ -16,22 +16,19 @@ name the file and an instance in it:
 """
 
 import importlib.util
-import re
-import unicodedata
 from pathlib import Path
 from typing import Literal
 
-from stages.answers.marks import MAX_TAIL, anchored_line, gold_answer, last_boxed
+from stages.answers.marks import closed_part, gold_answer
 from stages.answers.readings import Reading
+from stages.answers.thinking import without_thinking
 from stages.settings.answers import BUILT_IN, AnswerConfig, AnswerSettings
 from storage.errors import InputError
 from storage.fingerprint import digest_file
 
-AnswerStatus = Literal["ok", "no_answer", "unparsable", "timed_out", "too_large", "error"]
+AnswerStatus = Literal["ok", "no_answer", "ambiguous", "unparsable", "timed_out", "too_large", "error"]
 """Status of a response's answer. Only an "ok" answer votes and earns; every response counts in the number of responses.
-"error": a custom kind raised an exception."""
-
-_STYLE = re.compile(r"\\(?:text(?:bf|it|rm)?|math(?:rm|bf)|mbox)(?![a-z])|[{}]")
+"ambiguous": the answer can be read in several ways that differ. "error": a custom kind raised an exception."""
 
 
 class AnswerKind:
@@ -39,15 +36,30 @@ class AnswerKind:
 
     All methods must be pure: equal arguments give equal results. Their arguments are model output, so the methods must
     be quick and must never evaluate it.
+
+    Stages remove thinking from a response before `extract` sees it. Of a response that was cut off, `extract` sees only
+    the part up to the last answer that was closed (see `part_that_counts`).
     """
 
     def extract(self, response: str, question: str) -> str | None:
-        """Return the final answer as the response writes it, None if it has none. The question may list options."""
+        """Return the final answer as the response writes it, None if it has none. The question may list options.
+
+        An answer that can be read in several ways that differ is returned as `Ambiguous`.
+        """
         raise NotImplementedError
 
     def canonical(self, answer: str, question: str) -> str | None:
-        """Return one form for all spellings of an answer; None if it is not an answer of this kind ("unparsable")."""
+        """Return one form for all spellings of an answer; None if it is not an answer of this kind ("unparsable").
+
+        Return `Ambiguous` if the answer can be read in several ways that differ.
+        """
+        from stages.answers.text import normalised_text
+
         return normalised_text(answer) or None
+
+    def context(self, question: str, label: str) -> str:
+        """Return the text that `canonical` gets as the question when an answer is graded against a label."""
+        return question
 
     def same(self, left: str, right: str) -> bool | None:
         """Return whether two different canonical forms are the same answer; None: math-verify decides."""
@@ -56,6 +68,10 @@ class AnswerKind:
     def read(self, answer: str, form: str) -> Reading | None:
         """Return what is known about an answer, whose canonical form is `form`; None: math-verify has to read it."""
         return Reading("ok")
+
+    def latex(self, answer: str, form: str) -> str:
+        """Return the text of an answer, whose canonical form is `form`, for math-verify."""
+        return answer
 
     def gold(self, text: str, question: str) -> str:
         """Return the answer in a reference text, which is the answer itself or a solution that ends in it."""
@@ -66,50 +82,51 @@ class Raised(str):
     """Stands for the answer of a response if a custom kind raised an exception; the text names the exception."""
 
 
-def extract_answer(kind: AnswerKind, response: str, question: str) -> str | None:
-    """Return the final answer of a response, or `Raised` if the kind raises: one response must not end a run."""
+class Ambiguous(str):
+    """Stands for an answer that can be read in several ways; its text names them.
+
+    Such an answer does not vote, earns nothing and is not correct: a lost vote is better than a wrong one.
+    """
+
+
+def answer_of(kind: AnswerKind, response: str, question: str, *, truncated: bool, settings: AnswerConfig) -> str | None:
+    """Return the final answer of a response as votes and grades see it; None if the response has none.
+
+    Return `Raised` if the kind raises. `truncated`: whether the response was cut off at the token limit.
+    """
+    text = part_that_counts(response, truncated=truncated, settings=settings)
+    return None if text is None else extract_answer(kind, text, question)
+
+
+def part_that_counts(response: str, *, truncated: bool, settings: AnswerConfig) -> str | None:
+    """Return the part of a response that may hold its answer; None if no part may.
+
+    Thinking is removed. Of a response that was cut off, only the part up to its last closed answer counts, because what
+    follows may be the middle of a calculation; with `count_truncated` all of it counts.
+    """
+    text = without_thinking(response)
+    if text is None or not truncated or settings.count_truncated:
+        return text
+    return closed_part(text, settings.announcements)
+
+
+def extract_answer(kind: AnswerKind, text: str, question: str) -> str | None:
+    """Return the final answer in a text, or `Raised` if the kind raises: one response must not end a run."""
     try:
-        return kind.extract(response, question)
+        return kind.extract(text, question)
     except Exception as error:
         return Raised(f"{type(error).__name__}: {error}")
-
-
-class TextAnswer(AnswerKind):
-    """Words, compared by normalised exact match. A box or "answer is" marks an answer; other text never votes."""
-
-    def __init__(self, *, boxed_only: bool = False) -> None:
-        self.boxed_only = boxed_only
-
-    def extract(self, response: str, question: str) -> str | None:
-        tail = response[-MAX_TAIL:]
-        boxed = last_boxed(tail)
-        return boxed if boxed or self.boxed_only else anchored_line(tail) or None
-
-
-def normalised_text(text: str) -> str:
-    """Return a text in one case and one Unicode form, with single spaces and no punctuation at either end.
-
-    Letters of all scripts stay. A single sign in front of a digit stays: -5 is not 5.
-    """
-    joined = " ".join(_STYLE.sub(" ", unicodedata.normalize("NFKC", text).casefold()).split())
-    start = next((i for i in range(len(joined)) if _counts(joined, i)), len(joined))
-    end = next((i for i in range(len(joined), start, -1) if joined[i - 1].isalnum()), start)
-    return joined[start:end]
-
-
-def _counts(text: str, index: int) -> bool:
-    """Return whether a character is a letter, a digit or the sign of a number."""
-    return text[index].isalnum() or (text[index] in "+-−" and text[index + 1 : index + 2].isdigit())
 
 
 def answer_config(settings: AnswerSettings) -> AnswerConfig:
     """Return the settings as stages use them. Raises InputError if a kind in a file cannot be used."""
     if settings.kind in BUILT_IN:
-        return AnswerConfig(kind=settings.kind, boxed_only=settings.boxed_only)
+        return AnswerConfig(**settings.model_dump())
     path, _, name = settings.kind.rpartition(":")
     if not Path(path).is_file():
         raise InputError(f"answers.kind {settings.kind}: {path} does not exist; expected a Python file")
-    config = AnswerConfig(kind=name, path=path, sha256=digest_file(Path(path)))
+    values = {**settings.model_dump(), "kind": name}
+    config = AnswerConfig(**values, path=path, sha256=digest_file(Path(path)))
     load_kind(config)
     return config
 
@@ -120,22 +137,25 @@ def load_kind(config: AnswerConfig) -> AnswerKind:
     Raises InputError if its file cannot be loaded, has changed since the run started, or does not hold a kind.
     """
     if config.path is None:
-        return _built_in(config.kind, config.boxed_only)
+        return _built_in(config)
     if digest_file(Path(config.path)) != config.sha256:
         raise InputError(f"answers.kind {config.path} has changed since the run was started; start the run again")
     return _from_file(config.path, config.kind)
 
 
-def _built_in(kind: str, boxed_only: bool) -> AnswerKind:
-    if kind == "text":
-        return TextAnswer(boxed_only=boxed_only)
-    if kind == "choice":
+def _built_in(config: AnswerConfig) -> AnswerKind:
+    boxed_only, announcements = config.boxed_only, config.announcements
+    if config.kind == "text":
+        from stages.answers.text import TextAnswer
+
+        return TextAnswer(boxed_only=boxed_only, announcements=announcements)
+    if config.kind == "choice":
         from stages.answers.choice import ChoiceAnswer
 
-        return ChoiceAnswer(boxed_only=boxed_only)
+        return ChoiceAnswer(boxed_only=boxed_only, announcements=announcements, several=config.several)
     from stages.answers.math import MathAnswer
 
-    return MathAnswer(boxed_only=boxed_only)
+    return MathAnswer(boxed_only=boxed_only, announcements=announcements)
 
 
 def _from_file(path: str, name: str) -> AnswerKind:

@@ -1,18 +1,71 @@
-"""Marks of an answer in a response: the last box, or the text after "answer is" or "####".
+"""Marks of an answer in a response: a box, <answer> tags, "####", or words that announce an answer.
 
-Model output may be hostile, so every search takes linear time, and the built-in kinds of answers search only the last
-`MAX_TAIL` characters of a response.
+Model output may be hostile, so every search takes linear time, and answers are searched for only in the last
+`MAX_TAIL` characters of what the response itself says.
 """
 
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from stages.answers.anchors import HASHES, anchors_of
+from stages.answers.announced import announced_answers
+from stages.answers.boxes import Span, boxed_answer, boxes_of, is_first_of_several, tags_of
+from stages.answers.ending import own_part
+from stages.settings.answers import ANNOUNCEMENTS
+
+__all__ = ["MAX_TAIL", "Mark", "anchored_line", "closed_part", "gold_answer", "last_boxed", "marks_of", "own_part"]
 
 MAX_TAIL = 4_000
 """Characters at the end of a response that are searched for an answer."""
 
-_BOX = re.compile(r"\\(?:boxed|fbox)(?![a-zA-Z])\s*")
-_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
-_TOKEN = re.compile(r"[^\s${}]+(?:\{[^\s${}]*\})*")
-_ANCHOR = re.compile(r"####|\banswer(?:\s+is)?\s*[:=]|\banswer\s+is\b", re.IGNORECASE)
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A marked answer of a response."""
+
+    kind: Literal["box", "tag", "hash", "announced"]
+    text: str
+    """The content of the box or tag; else the rest of the line, or the next line that is not empty."""
+    language: str
+    """Language of the announcing words, such as "fr" in "La réponse est 3,5"; "en" without any."""
+
+
+def marks_of(text: str, announcements: tuple[str, ...] = ANNOUNCEMENTS) -> Iterator[Mark]:
+    """Return the marked answers of a response, in the order in which they count.
+
+    First the answer in the last box, or in several that are one answer; then tags; then "####" and announced answers,
+    both from the last to the first.
+    """
+    tail = own_part(text, announcements)[-MAX_TAIL:]
+    if box := boxed_answer(tail):
+        answer, language = _unwrapped(box.text, announcements)
+        yield Mark("box", answer, language or _language_before(tail, box, announcements))
+    for tag in tags_of(tail):
+        answer, language = _unwrapped(tag.text, announcements)
+        yield Mark("tag", answer, language or "en")
+    for announced in announced_answers(tail, announcements):
+        yield Mark(announced.kind, announced.text, announced.language)
+
+
+def closed_part(text: str, announcements: tuple[str, ...] = ANNOUNCEMENTS) -> str | None:
+    """Return a response that was cut off, up to the end of its last mark that is closed; None without one.
+
+    A box is closed by its brace, a tag by its end, and an announced answer if its line or its sentence has ended and
+    something follows.
+    """
+    own = own_part(text, announcements)
+    behind = text[len(own) :]
+    if behind:
+        own += "\n" if "\n" in behind or behind.strip() else behind[0]
+    ends = []
+    if box := next((box for box in boxes_of(own) if box.closed), None):
+        ends += [] if is_first_of_several(own, box) else [box.end]
+    ends += [tag.end for tag in tags_of(own) if tag.closed][:1]
+    if answer := next((answer for answer in announced_answers(own, announcements) if answer.closed), None):
+        ends.append(answer.end)
+    return own[: max(ends)].rstrip() if ends else None
 
 
 def last_boxed(text: str) -> str | None:
@@ -20,46 +73,57 @@ def last_boxed(text: str) -> str | None:
 
     "\\boxed 5", without braces, counts too.
     """
-    boxes = list(_BOX.finditer(text))
-    closing: dict[int, int] = {}
-    for number, box in enumerate(reversed(boxes)):
-        start = box.end()
-        if number < 2:  # the last box nearly always decides; for any other, all braces are matched once
-            closing = _closing_braces(text, start if number == 0 else 0)
-        if text[start : start + 1] == "{":
-            content = text[start + 1 : closing[start]].strip() if start in closing else ""
-        else:
-            token = _TOKEN.match(text, start)
-            content = token[0].rstrip(".,;:") if token else ""
-        if content:
-            return content
-    return None
-
-
-def gold_answer(text: str) -> str:
-    """Return the answer in a reference text: the content of its last box, else the text itself.
-
-    The text may be an answer or a whole solution.
-    """
-    return last_boxed(text) or text.strip()
+    box = next(boxes_of(text), None)
+    return box.text if box else None
 
 
 def anchored_line(text: str) -> str | None:
     """Return the text after the last "####", "answer is" or "answer:", up to the end of its line; None without one.
 
-    If nothing but white space follows in that line, the next line with text counts.
+    If nothing but white space follows in that line, the next line with text counts. Other languages' announcing words
+    count too (`ANNOUNCEMENTS`); a remark such as "this answer is correct" does not, nor does the next problem.
     """
-    anchors = list(_ANCHOR.finditer(text))
-    return text[anchors[-1].end() :].strip().split("\n", 1)[0] if anchors else None
+    answer = next(announced_answers(own_part(text)[-MAX_TAIL:]), None)
+    return answer.text if answer else None
 
 
-def _closing_braces(text: str, start: int) -> dict[int, int]:
-    """Return index of an opening brace -> index of its closing brace, from `start` on. Escaped braces do not count."""
-    opened: list[int] = []
-    closing = {}
-    for match in _BRACE.finditer(text, start):
-        if match[0] == "{":
-            opened.append(match.start())
-        elif match[0] == "}" and opened:
-            closing[opened.pop()] = match.start()
-    return closing
+def gold_answer(text: str) -> str:
+    """Return the answer in a reference text, which may be an answer or a whole solution.
+
+    It is the content of the last box (of several, if they are one answer), or of tags, or the text after "####" or
+    "answer is"; else the text itself.
+    """
+    if box := boxed_answer(text):
+        return _unwrapped(box.text, ANNOUNCEMENTS)[0]
+    if tag := next((tag for tag in tags_of(text) if tag.closed), None):
+        return _unwrapped(tag.text, ANNOUNCEMENTS)[0]
+    answer = next(announced_answers(text), None)
+    return answer.text if answer else text.strip()
+
+
+_TEXT_COMMAND = re.compile(r"\A\s?\$?\s?\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mbox)\s?\{")
+_WORD = re.compile(r"[^\W\d_]")
+_FORMULA = re.compile(r"[\d\\=$]")
+
+
+def _unwrapped(content: str, announcements: tuple[str, ...]) -> tuple[str, str | None]:
+    """Return the answer that the content of a box or tag announces, and its language; else the content and None.
+
+    "\\text{The answer is 460}" is "460".
+    """
+    if not _WORD.search(content):
+        return content, None
+    plain = _TEXT_COMMAND.sub("", content)
+    anchor = next(iter(anchors_of(plain, announcements)), None)
+    if anchor is None or anchor.start > 30 or _FORMULA.search(plain, 0, anchor.start):
+        return content, None
+    answer = next(announced_answers(plain, announcements), None)
+    return (answer.text.rstrip(" .。"), answer.language) if answer and answer.text else (content, None)
+
+
+def _language_before(text: str, box: Span, announcements: tuple[str, ...]) -> str:
+    """Return the language of the announcing words before a box in its line, "en" without any."""
+    start = max(text.rfind("\n", 0, box.start) + 1, box.start - 200)
+    anchors = anchors_of(text[start : box.start], announcements)
+    languages = [anchor.language for anchor in anchors if anchor.language not in ("", HASHES)]
+    return languages[-1] if languages else "en"

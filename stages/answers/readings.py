@@ -25,7 +25,8 @@ _MAX_ERROR = 1e-11
 """A value with a larger rounding error, relative to the larger of the value and 1, is not used."""
 
 # math-verify drops a unit at the end ("3 m", "3ab"). A single letter counts as a unit unless it is in the class below.
-_ENDS_IN_UNIT = re.compile(r"[\d}\s](?![abijknpqruvwxyzA-Z]\Z)[a-zA-Z]+\Z")
+ENDS_IN_UNIT = re.compile(r"[\d}\s](?![abijknpqruvwxyzA-Z]\Z)[a-zA-Z]+\Z")
+"""Expressions whose last letters may be a unit: "3 m", but not "3x"."""
 _HAS_THOUSANDS_COMMA = re.compile(r"\d,\d{3}(?!\d)")
 _INEQUALITY = re.compile(r"[<>]|\\(?:le|ge|lt|gt|ne)(?![a-zA-Z])")
 _UNION = re.compile(r"\\cup(?![a-zA-Z])")
@@ -72,8 +73,9 @@ class Reading:
                 other.shape == "value" or self._has_all_of(other)
             )
         # Answers of the same shape are left to math-verify, and so are a list or interval and a union without known
-        # ends. For all other pairs of shapes math-verify says "different", whichever of the two answers comes first.
-        return len(shapes) == 1 or shapes == {"sequence", "union"}
+        # ends, and an inequality and an interval or union. For all other pairs of shapes math-verify says "different",
+        # whichever of the two answers comes first.
+        return len(shapes) == 1 or not shapes & {"value", "matrix"}
 
     def _has_all_of(self, other: "Reading") -> bool:
         """Return whether every number of `other` is close to a number of this reading."""
@@ -115,7 +117,7 @@ def _close(left: float, right: float) -> bool:
 @lru_cache(maxsize=65_536)
 def read_latex(answer: str) -> Reading | None:
     """Return the reading of an answer in canonical LaTeX, None if it is left to math-verify."""
-    if len(answer) > MAX_ANSWER or _ENDS_IN_UNIT.search(answer):
+    if len(answer) > MAX_ANSWER or ENDS_IN_UNIT.search(answer):
         return None
     try:
         return _read(answer)

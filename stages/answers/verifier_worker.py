@@ -66,7 +66,9 @@ def _serve(requests: TextIO, replies: TextIO, seconds: float, memory: int) -> No
         return expressions
 
     def are_equal(gold: list[Any], answer: list[Any]) -> bool:
-        return bool(verify(gold, answer, float_rounding=6, timeout_seconds=None, raise_on_error=True))
+        # An inequality equals its interval whichever of the two is the gold answer.
+        options = {"allow_set_relation_comp": True, "timeout_seconds": None, "raise_on_error": True}
+        return bool(verify(gold, answer, float_rounding=6, **options))
 
     def reply_to(answers: list[str]) -> list[Any]:
         expressions = [parsed(answer) for answer in answers]

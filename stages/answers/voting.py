@@ -19,12 +19,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
-from stages.answers.kinds import AnswerKind, AnswerStatus, Raised
+from stages.answers.kinds import Ambiguous, AnswerKind, AnswerStatus, Raised
 from stages.answers.readings import MAX_ANSWER, Reading
 
-GradeStatus = Literal["correct", "wrong", "no_answer", "unparsable", "timed_out", "too_large", "error"]
+GradeStatus = Literal["correct", "wrong", "no_answer", "ambiguous", "unparsable", "timed_out", "too_large", "error"]
 
 
 class Comparer(Protocol):
@@ -56,7 +56,8 @@ class AnswerClass:
     """Equal answers to one question."""
 
     answer: str
-    """The representative: the member with the shortest canonical form; of several, the first in alphabetical order."""
+    """The representative: the member with most votes, so that a class never stands for what few of its members say; of
+    several, that with the shortest canonical form, then the first in alphabetical order."""
     share: float
     """Weight of the votes for the class over the weight of all responses."""
 
@@ -67,7 +68,7 @@ class Vote:
 
     status: Literal["majority", "tie", "no_answer", "unparsable"]
     """Whether one class has more votes than every other ("majority") or not ("tie"). Without any class, "no_answer" if
-    no response has an answer, "unparsable" if some have but none could be read."""
+    no response has an answer, "unparsable" if some have but none could be read (or read in one way only)."""
     classes: tuple[AnswerClass, ...]
     """In order of their votes, the largest first. Classes of equal size are ordered by representative."""
     margin: float
@@ -105,7 +106,7 @@ def vote(ballots: Sequence[Ballot], kind: AnswerKind, comparer: Comparer) -> lis
     open_pairs = [count.decide_pairs(kind) for count in counts]
     statuses = comparer.equal_groups(
         [
-            [(count.representative(left), count.representative(right)) for left, right in pairs]
+            [(count.latex(left), count.latex(right)) for left, right in pairs]
             for count, pairs in zip(counts, open_pairs, strict=True)
         ]
     )
@@ -121,6 +122,7 @@ class _VoteCount:
 
     def __init__(self, ballot: Ballot, kind: AnswerKind) -> None:
         self.ballot = ballot
+        self._kind = kind
         self.forms: list[str | None] = []
         """The form of each response's answer; None without a readable answer."""
         self.statuses: list[AnswerStatus] = []
@@ -130,7 +132,7 @@ class _VoteCount:
         self.equal_forms: set[frozenset[str]] = set()
         """Pairs of forms that are one answer."""
         for answer in ballot.answers:
-            form, status = _form(answer, ballot.question, kind)
+            form, status = canonical_form(answer, ballot.question, kind)
             self.forms.append(form)
             self.statuses.append(status)
             if answer is not None and form is not None:
@@ -142,14 +144,18 @@ class _VoteCount:
         """Return the answer that stands for a form. It does not depend on the order of responses."""
         return min(self.spellings[form], key=lambda spelling: (len(spelling), spelling))
 
+    def latex(self, form: str) -> str:
+        """Return the text of a form for math-verify."""
+        return self._kind.latex(self.representative(form), form)
+
     def unread_answers(self) -> list[str]:
         """Return the answers that math-verify has to read."""
-        return [self.representative(form) for form, reading in self.readings.items() if reading is None]
+        return [self.latex(form) for form, reading in self.readings.items() if reading is None]
 
     def add_readings(self, readings: Mapping[str, Reading]) -> None:
         """Add math-verify's readings. Forms that it could not read get no votes."""
         for form in [form for form, reading in self.readings.items() if reading is None]:
-            self.readings[form] = reading = readings[self.representative(form)]
+            self.readings[form] = reading = readings[self.latex(form)]
             if reading.status != "ok":
                 del self.spellings[form]
                 for index in (index for index, response_form in enumerate(self.forms) if response_form == form):
@@ -173,8 +179,8 @@ class _VoteCount:
         for form, weight in zip(self.forms, weights, strict=True):
             if form is not None:
                 form_weight[form] += weight
-        classes = self._classes(form_weight)
-        members_of = {min(members, key=lambda form: (len(form), form)): members for members in classes}
+        # The first member of a class has the most votes, since `_classes` sorts forms so.
+        members_of = {members[0]: members for members in self._classes(form_weight)}
         votes = {name: sum(form_weight[form] for form in members) for name, members in members_of.items()}
         ranked = sorted(members_of, key=lambda name: (-votes[name], len(name), name))
         class_of = {form: rank for rank, name in enumerate(ranked) for form in members_of[name]}
@@ -213,10 +219,12 @@ class _VoteCount:
         return "no_answer" if all(status == "no_answer" for status in self.statuses) else "unparsable"
 
 
-def _form(answer: str | None, question: str, kind: AnswerKind) -> tuple[str | None, AnswerStatus]:
+def canonical_form(answer: str | None, question: str, kind: AnswerKind) -> tuple[str | None, AnswerStatus]:
     """Return the canonical form and status of one answer, as far as they are known without math-verify."""
     if answer is None:
         return None, "no_answer"
+    if isinstance(answer, Ambiguous):
+        return None, "ambiguous"
     if isinstance(answer, Raised):
         return None, "error"
     if len(answer) > MAX_ANSWER:
@@ -225,6 +233,8 @@ def _form(answer: str | None, question: str, kind: AnswerKind) -> tuple[str | No
         form = kind.canonical(answer, question)
     except Exception:  # a user's kind of answers fails at text that a model wrote
         return None, "error"
+    if isinstance(form, Ambiguous):
+        return None, "ambiguous"
     return form, "unparsable" if form is None else "ok"
 
 
@@ -251,27 +261,58 @@ class AnswerToGrade:
     """The correct answer, alone or in a box, or a whole solution that ends in a box."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FormsToGrade:
+    """The canonical forms that are compared when an answer is graded."""
+
+    form: str | None
+    """Form of the answer; None without a readable answer."""
+    status: AnswerStatus
+    """Status of the answer, as far as it is known without math-verify."""
+    gold: str
+    """The gold answer as its text has it."""
+    gold_form: str
+    """Form of the gold answer."""
+
+    @classmethod
+    def of(cls, row: AnswerToGrade, kind: AnswerKind) -> Self:
+        """Return the forms of an answer and its gold answer."""
+        context = kind.context(row.question, row.gold)
+        form, status = canonical_form(row.answer, context, kind)
+        gold = kind.gold(row.gold, row.question)
+        return cls(form=form, status=status, gold=gold, gold_form=kind.canonical(gold, context) or gold)
+
+    @property
+    def gold_is_ambiguous(self) -> bool:
+        """Whether the gold answer can be read in several ways that differ."""
+        return isinstance(self.gold, Ambiguous) or isinstance(self.gold_form, Ambiguous)
+
+
 def grade(rows: Sequence[AnswerToGrade], kind: AnswerKind, comparer: Comparer) -> list[GradeStatus]:
     """Return the grade of each answer against its gold answer. Every status but "correct" says why it is not correct.
 
+    An answer whose gold answer can be read in several ways that differ is "ambiguous", whatever the answer is.
     math-verify compares the answers that spelling and the kind of answers leave open.
     """
     grades: list[GradeStatus] = []
     open_pairs: dict[tuple[str, str], list[int]] = {}
     for index, row in enumerate(rows):
-        form, status = _form(row.answer, row.question, kind)
+        forms = FormsToGrade.of(row, kind)
+        form, gold, gold_form = forms.form, forms.gold, forms.gold_form
         if form is None or row.answer is None:
-            assert status != "ok"
-            grades.append(status)
+            assert forms.status != "ok"
+            grades.append(forms.status)
             continue
-        gold = kind.gold(row.gold, row.question)
-        gold_form = kind.canonical(gold, row.question) or gold
+        if forms.gold_is_ambiguous:
+            grades.append("ambiguous")
+            continue
         verdict = form == gold_form or _verdict(
             form, gold_form, kind.read(row.answer, form), kind.read(gold, gold_form), kind
         )
         grades.append("correct" if verdict else "wrong")
         if verdict is None:
-            open_pairs.setdefault((gold, row.answer), []).append(index)
+            pair = kind.latex(gold, gold_form), kind.latex(row.answer, form)
+            open_pairs.setdefault(pair, []).append(index)
     grade_of_status: dict[str, GradeStatus] = {
         "equal": "correct", "unparsable": "unparsable", "timeout": "timed_out", "error": "error",
     }  # fmt: skip

@@ -5,7 +5,7 @@ One sampling pass of n responses gives `pass1_sampled` (mean accuracy of one res
 right). A response whose grading failed counts as wrong.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from math import ceil
 from typing import Any
@@ -30,6 +30,7 @@ def summarise(
 ) -> list[dict[str, Any]]:
     """Return the rows of `results` from rows of `grades` and `problems`.
 
+    Rows of `grades` may have `form`, the canonical form of their answer (see `_stands_for_class`).
     `prompts`: benchmark -> short description of how it was asked.
     """
     slices = {(row["benchmark"], row["problem_id"]): list(_slices(row)) for row in problems}
@@ -114,14 +115,36 @@ def _majority_accuracy(responses: Responses, k: int) -> float:
 
 
 def _top_classes(responses: Responses) -> dict[int, bool]:
-    """Return class -> whether its answer is right, for all classes with the most votes; empty without any answer."""
-    votes: dict[int, int] = defaultdict(int)
-    right: dict[int, bool] = {}
+    """Return class -> whether its answer is right, for all classes with the most votes; empty without any answer.
+
+    The answer that stands for the class is graded. Another member may be right though that answer is wrong: 50% is
+    equal to 50 and to 0.5, but a vote for 50 is no vote for 0.5.
+    """
+    members: dict[int, list[Row]] = defaultdict(list)
     for row in responses:
         if row["answer_class"] is not None:
-            votes[row["answer_class"]] += 1
-            right[row["answer_class"]] = right.get(row["answer_class"], False) or row["status"] == "correct"
-    return {answer_class: right[answer_class] for answer_class, n in votes.items() if n == max(votes.values())}
+            members[row["answer_class"]].append(row)
+    most = max(map(len, members.values()), default=0)
+    return {
+        answer_class: bool(_stands_for_class(rows)["status"] == "correct")
+        for answer_class, rows in members.items()
+        if len(rows) == most
+    }
+
+
+def _stands_for_class(rows: Sequence[Row]) -> Row:
+    """Return the row whose answer stands for the class, as in `stages.answers.voting.AnswerClass`.
+
+    That is one with the most frequent form; of several forms, the shortest. The form of a row without `form` is its
+    answer.
+    """
+    forms = [row.get("form") or row.get("answer") or "" for row in rows]
+    counts = Counter(forms)
+    form = min(counts, key=lambda form: (-counts[form], len(form), form))
+    return min(
+        (row for row, form_of_row in zip(rows, forms, strict=True) if form_of_row == form),
+        key=lambda row: (len(row.get("answer") or ""), row.get("answer") or ""),
+    )
 
 
 def _share(responses: Responses, column: str, value: str) -> float:

@@ -8,10 +8,12 @@ copies.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from string import ascii_uppercase
 from typing import Any
 
-from stages.answers.choice import LETTERS, listed_options
-from stages.answers.marks import last_boxed
+from stages.answers.marks import gold_answer, last_boxed
+from stages.answers.options import listed_options
+from stages.input_files import is_filled
 from stages.settings.benchmarks import BenchmarkFormat
 
 _OPTION_MARK = re.compile(r"^\s*(?:\([A-Za-z]\)|[A-Za-z][.):])\s*")
@@ -66,7 +68,7 @@ def parse_row(row: Mapping[str, Any], row_format: BenchmarkFormat) -> ParsedRow:
 
 
 def _first_filled(row: Mapping[str, Any], names: Iterable[str]) -> Any:
-    return next((row[name] for name in names if row.get(name) not in (None, "", [])), None)
+    return next((row[name] for name in names if is_filled(row.get(name))), None)
 
 
 def _as_text(value: Any) -> str | None:
@@ -74,7 +76,7 @@ def _as_text(value: Any) -> str | None:
 
 
 def _with_context(question: str, row: Mapping[str, Any], names: Sequence[str]) -> str:
-    texts = [str(row[name]).strip() for name in names if row.get(name)]
+    texts = [str(row[name]).strip() for name in names if is_filled(row.get(name))]
     return "\n".join([*(text for text in texts if text not in question), question])
 
 
@@ -84,13 +86,13 @@ def _with_options(question: str, options: Any, style: str) -> str:
         return question
     if isinstance(options, str):
         return f"{question}\nAnswer Choices: {options.strip()}"
-    texts = [_OPTION_MARK.sub("", str(option)).strip() for option in options if option != "N/A"]
+    texts = [_OPTION_MARK.sub("", str(option)).strip() for option in options]
     if style == "unlettered":
         return f"{question}\nPlease select from the following options: {', '.join(texts)}"
     if style == "lines":
-        lines = [f"{letter}. {text}" for letter, text in zip(LETTERS, texts, strict=False)]
+        lines = [f"{letter}. {text}" for letter, text in zip(ascii_uppercase, texts, strict=False)]
         return "\n".join([question, "Options:", *lines])
-    listed = " ".join(f"({letter}) {text}" for letter, text in zip(LETTERS, texts, strict=False))
+    listed = " ".join(f"({letter}) {text}" for letter, text in zip(ascii_uppercase, texts, strict=False))
     return f"{question}\nAnswer Choices: {listed}"
 
 
@@ -98,14 +100,14 @@ def _reference_answer(value: Any, pattern: str | None, *, lettered: bool) -> str
     """Return the answer in a reference.
 
     A list: its members, joined by commas. The index of an option (if `lettered`): its letter. A text: the content of
-    its last box, else the first group of the pattern's match, else the text itself.
+    its last box, else the first group of the pattern's match, else the text after its last "####", else the text.
     """
     if isinstance(value, list):
-        return ", ".join(_reference_answer(member, pattern, lettered=lettered) for member in value)
-    if lettered and isinstance(value, int) and 0 <= value < len(LETTERS):
-        return LETTERS[value]
+        return ", ".join(_reference_answer(member, pattern, lettered=lettered) for member in value if is_filled(member))
+    if lettered and isinstance(value, int) and 0 <= value < len(ascii_uppercase):
+        return ascii_uppercase[value]
     text = str(value).strip()
-    return last_boxed(text) or _first_group(pattern, text)
+    return last_boxed(text) or gold_answer(_first_group(pattern, text))
 
 
 def _first_group(pattern: str | None, text: str) -> str:

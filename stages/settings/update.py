@@ -99,7 +99,8 @@ class UpdateConfig(Settings):
     """The critic; ppo only."""
     overlong: Literal["keep", "mask", "penalise"] = "keep"
     """Responses cut off at max_tokens: keep trains on them, mask leaves them out (they still count in their group's
-    mean), penalise lowers their reward and that of responses that come near (DAPO's soft punishment)."""
+    mean; if all are cut off, the update is skipped), penalise lowers their reward and that of responses that come near
+    (DAPO's soft punishment)."""
     overlong_buffer: int = Field(default=128, ge=1)
     """Tokens before max_tokens in which the penalty grows to 1."""
     batch_responses: int = Field(default=16, ge=1)

@@ -57,7 +57,8 @@ def main() -> None:
     completed = completions(problems)
     with Verifier() as verifier:
         started = time.perf_counter()
-        rows = _grade(completed, {"math": load_kind(answer_config(CATALOGUE["math_500"].answers))}, verifier)
+        settings = answer_config(CATALOGUE["math_500"].answers)
+        rows = _grade(completed, {"math": load_kind(settings)}, {"math": settings}, verifier)
         seconds = time.perf_counter() - started
     per_100k = seconds * 100_000 / len(rows)
     print(f"{len(rows):,} responses graded in {seconds:.1f} s: {per_100k:.1f} s per 100,000")

@@ -80,9 +80,7 @@ PAIRS: tuple[tuple[str, str, bool], ...] = (
     ("1112112_3", r"\boxed{1112122_3}", False),
 )
 
-OUR_DISAGREEMENTS: dict[tuple[str, str], str] = {
-    (r"-2 \le x \le 7", r"\boxed{[-2,7]}"): "equality is asked in both directions; an interval is no inequality in one",
-}
+OUR_DISAGREEMENTS: dict[tuple[str, str], str] = {}
 """Cases that we grade differently from a human reader."""
 
 MATH_VERIFY_DISAGREEMENTS: dict[tuple[str, str], str] = {

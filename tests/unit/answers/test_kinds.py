@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.answers.choice import ChoiceAnswer, listed_options
-from stages.answers.kinds import TextAnswer, answer_config, load_kind, normalised_text
+from stages.answers.choice import ChoiceAnswer
+from stages.answers.kinds import answer_config, load_kind
 from stages.answers.marks import anchored_line, last_boxed
 from stages.answers.math import MathAnswer
+from stages.answers.text import TextAnswer
 from stages.settings.answers import AnswerConfig, AnswerSettings
 from storage.errors import InputError
 
@@ -19,105 +20,6 @@ MEDICAL = (
     "A 54-year-old man with hypertension needs vitamin A. Which drug causes a dry cough?\n"
     "A. Amlodipine\nB. Lisinopril\nC. Metoprolol\nD. Hydrochlorothiazide"
 )
-
-
-def choice(response: str, question: str = MEDICAL, *, boxed_only: bool = False) -> str | None:
-    """Return the letter that a response votes for, None if it has none."""
-    kind = ChoiceAnswer(boxed_only=boxed_only)
-    answer = kind.extract(response, question)
-    return None if answer is None else kind.canonical(answer, question)
-
-
-@pytest.mark.parametrize(
-    ("response", "letter"),
-    [
-        (r"ACE inhibitors do. \boxed{B}", "B"),
-        (r"So \boxed{\text{(B)}}.", "B"),
-        (r"\boxed{b}", "B"),
-        (r"\boxed{\textbf{B. Lisinopril}}", "B"),
-        (r"\boxed{Lisinopril}", "B"),
-        (r"First \boxed{A}, no: \boxed{D}", "D"),
-        ("The answer is (C) because it blocks beta receptors.", "C"),
-        ("The answer is C because it blocks beta receptors.", "C"),
-        ("**Answer:** B", "B"),
-        ("answer: lisinopril.", "B"),
-        ("Answer: option B", "B"),
-        ("#### D", "D"),
-        ("It is an ACE inhibitor.\n\n(B)", "B"),
-        ("It is an ACE inhibitor.\nB) Lisinopril", "B"),
-        ("The answer is A.", "A"),
-        ("The answer is a drug of the first line.", None),  # "a" is a word here
-        ("A patient like this should see a doctor.", None),
-        ("B vitamins do not cough.", None),
-        ("I do not know.", None),
-        ("", None),
-        (r"\boxed{E}", None),  # not among the options
-        (r"\boxed{7}", None),
-        ("Options A, B and C are wrong", None),
-    ],
-)
-def test_a_choice_is_a_letter_among_the_options(response: str, letter: str | None) -> None:
-    assert choice(response) == letter
-
-
-def test_boxed_only_reads_no_other_letter() -> None:
-    assert choice("The answer is (C).", boxed_only=True) is None
-    assert choice(r"\boxed{C}", boxed_only=True) == "C"
-
-
-@pytest.mark.parametrize(
-    ("question", "options"),
-    [
-        (MEDICAL, {"A": "amlodipine", "B": "lisinopril", "C": "metoprolol", "D": "hydrochlorothiazide"}),
-        ("Is it so? (A) yes (B) no", {"A": "yes", "B": "no"}),
-        ("Pick one.\nA) 1\nB) 2\nD) 4", {"A": "1", "B": "2"}),
-        ("Vitamin A. is it good?", {}),
-        ("No options at all", {}),
-    ],
-)
-def test_options_are_read_off_the_question(question: str, options: dict[str, str]) -> None:
-    listed = listed_options(question)
-    assert list(listed) == list(options)
-    for letter in list(options)[:-1]:
-        assert listed[letter] == options[letter]
-
-
-def test_without_listed_options_letters_up_to_j_count() -> None:
-    assert choice(r"\boxed{J}", "Which one?") == "J"
-    assert choice(r"\boxed{K}", "Which one?") is None
-
-
-def test_an_options_text_counts_if_no_other_option_has_it() -> None:
-    twice = "Which?\nA. the same\nB. the same\nC. other"
-    assert choice(r"\boxed{the same}", twice) is None
-    assert choice(r"\boxed{Other}", twice) == "C"
-
-
-@pytest.mark.parametrize("reference", ["B", "(B)", r"\boxed{B}", "B. Lisinopril", "Lisinopril"])
-def test_reference_answers_of_a_choice(reference: str) -> None:
-    assert ChoiceAnswer().gold(reference, MEDICAL) == "B"
-
-
-def test_text_is_compared_after_normalization() -> None:
-    kind = TextAnswer()
-    same = ["Habeas corpus", "habeas  CORPUS.", r"\text{Habeas corpus}", '"habeas corpus"', "\\textbf{habeas corpus}"]
-    assert {kind.canonical(answer, "") for answer in same} == {"habeas corpus"}
-    assert kind.canonical("Straße", "") == kind.canonical("STRASSE", "")
-    assert kind.canonical("ﬁling", "") == kind.canonical("filing", "")
-    assert kind.canonical("ὈΔΎΣΣΕΥΣ", "") == kind.canonical("ὀδύσσευς", "")
-    assert kind.canonical("北京。", "") == "北京"
-    assert kind.canonical("-5", "") != kind.canonical("5", "")
-    assert kind.canonical("?!", "") is None
-    assert not kind.same("habeas corpus", "corpus")
-
-
-def test_prose_without_a_mark_is_no_text_answer() -> None:
-    # Refusals are all alike, so they must not vote.
-    kind = TextAnswer()
-    assert kind.extract("I am sorry, I cannot answer this question.", "?") is None
-    assert kind.extract("The answer is habeas corpus.\nThat is all.", "?") == "habeas corpus."
-    assert kind.extract(r"So \boxed{res judicata}", "?") == "res judicata"
-    assert TextAnswer(boxed_only=True).extract("The answer is habeas corpus.", "?") is None
 
 
 DOSES = """
@@ -220,8 +122,3 @@ def test_megabytes_are_read_quickly(kind: MathAnswer | ChoiceAnswer | TextAnswer
     pieces = [r"\boxed", "{", "}", "$", r"\(", "answer is ", "1,", "(A) ", "\n", "*", r"\text{", "7" * 50]
     for text in ["{" * 10**6, r"\boxed{" * 10**5, "answer is " * 10**5, "".join(rng.choices(pieces, k=200_000))]:
         kind.extract(text, MEDICAL)
-
-
-def test_normalised_text_of_nothing_is_empty() -> None:
-    assert normalised_text(" .,") == ""
-    assert normalised_text("−5°") == "−5"

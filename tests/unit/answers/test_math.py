@@ -1,14 +1,12 @@
-"""Answers of mathematics: extraction, canonical spelling, and equality without algebra."""
+"""Answers of mathematics: extraction, and equality without algebra."""
 
 import time
-from fractions import Fraction
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from stages.answers.canonical import canonical
 from stages.answers.marks import gold_answer
-from stages.answers.math import canonical, decide, extract_math_answer, number
+from stages.answers.math import MathAnswer, extract_math_answer
 
 
 @pytest.mark.parametrize(
@@ -99,91 +97,12 @@ def test_gold_answers_come_out_of_boxes_and_whole_solutions() -> None:
     assert gold_answer(" 45\n") == "45"
 
 
-@pytest.mark.parametrize(
-    "spellings",
-    [
-        ["5", "05", "5.0", "5.", "+5", "$5$", "\\$5", "\\(5\\)", " 5 ", "\\text{5}", "5.00", "10/2", "\\frac{10}{2}"],
-        ["0", "-0", "0.0", "-0.00", "\\frac{0}{3}"],
-        ["1234", "1,234", "1{,}234", "1,\\!234", "1,234.0", "\\$1,234"],
-        ["-1/3", "-\\frac{1}{3}", "\\frac{-1}{3}", "\\frac{1}{-3}", "-\\dfrac13", "-\\tfrac{2}{6}", "−1/3"],
-        ["0.5", ".5", "0.50", "00.5"],
-        ["50%", "50\\%", "50 \\%", "50.0\\%"],
-        ["4.5e33", "4.5E33", "4.5 \\times 10^{33}", "4.50\\cdot10^{33}"],
-        ["(3,\\frac{\\pi}{2})", "\\left( 3, \\frac{\\pi}{2} \\right)", "$(3, \\dfrac{π}{2})$"],
-        ["x=5", "x = 5", "$x = 5.$"],
-        ["even", "\\text{even}", "\\textbf{ even }", "\\mathrm{even}."],
-        ["A", "(A)", "\\text{(A)}"],
-        ["10-4n", "10 - 4 n", "10-4\\,n"],
-        ["30^\\circ", "30^{\\circ}", "30°"],
-        ["\\sqrt{2}", "\\sqrt2", "\\sqrt 2"],
-        ["x^2", "x^{2}"],
-        ["x\\le 3", "x \\leq 3"],
-    ],
-    ids=lambda spellings: spellings[0],
-)
-def test_spellings_of_one_answer_are_one(spellings: list[str]) -> None:
-    assert {canonical(spelling) for spelling in spellings} == {canonical(spellings[0])}
+@pytest.mark.parametrize("answer", ["½≠\x00²√·", "五\ud800½x", "≠π٣\x00⅓7÷", "½́ ≠ 五"])
+def test_signs_of_no_notation_are_no_answer(answer: str) -> None:
+    """math-verify would find the fraction in them."""
+    assert MathAnswer().canonical(answer, "?") is None
 
 
-@pytest.mark.parametrize(
-    "different",
-    [
-        ["50", "50\\%", "0.5"],
-        ["5", "x=5", "y=5"],
-        ["(1,234)", "1234", "(1,2,34)"],
-        ["1 2", "12"],
-        ["30", "30^\\circ"],
-        ["\\pi r", "\\pir"],
-        ["[1,2]", "(1,2)", "[1,2)"],
-        ["1\\frac{1}{2}", "\\frac{11}{2}"],
-        ["\\frac{1}{0}", "1/0", "0/0", "0", "1"],
-        ["5", "-5", "5i"],
-        ["1,23", "123"],
-        ["\\begin{pmatrix}1\\\\2\\end{pmatrix}", "\\begin{pmatrix}12\\end{pmatrix}"],
-    ],
-    ids=lambda different: different[0],
-)
-def test_different_answers_stay_different(different: list[str]) -> None:
-    assert len({canonical(answer) for answer in different}) == len(different)
-
-
-@given(st.text(alphabet="0123456789.,-+/%$\\{}()=x ^frac", max_size=30))
-def test_canonical_is_stable(answer: str) -> None:
-    """The canonical form of a number is its own canonical form, and no text raises an exception."""
-    form = canonical(answer)
-    if number(form) is not None:
-        assert canonical(form) == form
-
-
-@given(st.fractions(max_denominator=1_000), st.integers(-(10**12), 10**12), st.integers(0, 3))
-def test_numbers_keep_their_value(value: Fraction, thousandths: int, zeros: int) -> None:
-    assert number(canonical(f"\\frac{{{value.numerator}}}{{{value.denominator}}}")) == value
-    whole, rest = divmod(abs(thousandths), 1_000)
-    decimal = f"{'-' if thousandths < 0 else ''}{'0' * zeros}{whole}.{rest:03d}{'0' * zeros}"
-    assert number(canonical(decimal)) == Fraction(thousandths, 1_000)
-
-
-@pytest.mark.parametrize(
-    ("left", "right", "verdict"),
-    [
-        ("5", "5", True),
-        ("0.5", "1/2", True),
-        ("0.333333", "1/3", True),
-        ("0.33333", "1/3", False),
-        ("333333/1000000", "1/3", False),
-        ("10000000", "10000001", False),
-        ("1.6e-19", "9.1e-31", False),
-        ("1e-9", "0", False),
-        ("12e2", "1200", True),
-        ("even", "Even", True),
-        ("even", "neve", False),
-        ("even", "2", False),
-        ("x=5", "5", None),
-        ("50%", "50", None),
-        ("(1,2)", "[1,2]", None),
-        ("A", "B", None),
-    ],
-)
-def test_decisions_without_algebra(left: str, right: str, verdict: bool | None) -> None:
-    assert decide(left, right) is verdict
-    assert decide(right, left) is verdict
+@pytest.mark.parametrize("answer", ["-5°C", "5 µg", "3 Ω", "北京", "€12", "½"])
+def test_signs_of_units_and_words_of_any_script_are_answers(answer: str) -> None:
+    assert MathAnswer().canonical(answer, "?")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.answers.choice import ChoiceAnswer
-from stages.answers.kinds import AnswerKind, AnswerStatus
+from stages.answers.kinds import Ambiguous, AnswerKind, AnswerStatus
 from stages.answers.marks import gold_answer
 from stages.answers.math import MathAnswer, extract_math_answer
 from stages.answers.readings import Reading
@@ -87,7 +87,7 @@ def test_responses_without_an_answer_never_win() -> None:
 
 
 def test_answers_that_cannot_be_read_never_win() -> None:
-    comparer = Table(**{"\\frac{": "unparsable", "9^{9^{9}}": "timed_out"})
+    comparer = Table(**{"\\frac{": "unparsable", "9^{9^9}": "timed_out"})
     result = vote_on(["\\frac{", "\\frac{", "9^{9^{9}}", "n+1", "7" * 301, None], comparer)
     assert (result.status, result.majority, result.share) == ("majority", "n+1", 1 / 6)
     assert result.statuses == ("unparsable", "unparsable", "timed_out", "ok", "too_large", "no_answer")
@@ -132,6 +132,60 @@ def test_equality_that_is_not_transitive_does_not_chain(triple: tuple[str, str, 
         assert vote_on([triple[0], minor, major, major]).class_ids == (0, 1, 0, 0)
 
 
+@pytest.mark.parametrize(
+    ("answers", "representative"),
+    [
+        (["50", "50", "50%"], "50"),
+        (["50%", "50", "50%"], "50%"),
+        (["50", "50%"], "50"),  # equal weights: the shortest
+        (["x=5", "x=5", "5"], "x=5"),
+        (["5", "x=5"], "5"),
+        (["0.5", "50%", "50%"], "50%"),
+        (["$7$", "7.0", "$7$", "7"], "7"),  # spellings of one form: the shortest
+        (["50.0", "$50$", "50%", "50%", "50"], "50"),
+    ],
+)
+def test_the_member_with_most_votes_stands_for_its_class(answers: list[str], representative: str) -> None:
+    for order in (answers, answers[::-1], sorted(answers)):
+        result = vote_on(order)
+        assert (result.majority, result.class_ids) == (representative, (0,) * len(answers))
+
+
+def test_weights_decide_which_member_stands_for_a_class() -> None:
+    assert vote_on(["50", "50", "50%"], weights=[1, 1, 3]).majority == "50%"
+
+
+class Guarded(AnswerKind):
+    """A kind whose answers "a or b" can be read in two ways, some already when they are extracted."""
+
+    def extract(self, response: str, question: str) -> str | None:
+        return Ambiguous(response) if response.startswith("?") else response
+
+    def canonical(self, answer: str, question: str) -> str | None:
+        return Ambiguous(answer) if " or " in answer else answer
+
+
+def test_ambiguous_answers_neither_vote_nor_are_correct() -> None:
+    kind = Guarded()
+    answers = [*(kind.extract(text, "?") for text in ("3 or 5", "3 or 5", "3 or 5", "? 1", "3")), None]
+    [result] = vote([Ballot(question="?", answers=answers)], kind, Table())
+    assert result.statuses == ("ambiguous", "ambiguous", "ambiguous", "ambiguous", "ok", "no_answer")
+    assert result.class_ids == (None, None, None, None, 0, None)
+    assert (result.status, result.majority, result.share) == ("majority", "3", 1 / 6)
+    assert graded([(answer, "3") for answer in answers], Table(), kind) == [*["ambiguous"] * 4, "correct", "no_answer"]
+    [nothing] = vote([Ballot(question="?", answers=["3 or 5", None])], kind, Table())
+    assert (nothing.status, nothing.majority, nothing.classes) == ("unparsable", None, ())
+
+
+def test_no_answer_is_correct_against_an_ambiguous_gold() -> None:
+    assert graded([("3", "3 or 5"), ("5", "3 or 5"), ("3 or 5", "3 or 5"), (None, "3 or 5")], Table(), Guarded()) == [
+        "ambiguous",
+        "ambiguous",
+        "ambiguous",
+        "no_answer",
+    ]
+
+
 def test_forms_are_compared_only_if_algebra_is_needed() -> None:
     comparer = Table()
     questions = [
@@ -143,7 +197,7 @@ def test_forms_are_compared_only_if_algebra_is_needed() -> None:
     results = vote([Ballot(question="?", answers=answers) for answers in questions], MathAnswer(), comparer)
     assert comparer.was_read == ["|n|"]  # the other answers are read without math-verify
     assert [frozenset(pair) for pair in comparer.was_asked] == [
-        frozenset(pair) for pair in [("1+n", "n+1"), ("n+1", "|n|"), ("(1,2)", "|n|"), ("3", "|n|")]
+        frozenset(pair) for pair in [("1+n", "n+1"), ("n+1", "|n|"), ("(1, 2)", "|n|"), ("3", "|n|")]
     ]
     assert results[0].class_ids[3] == results[0].class_ids[2]
     assert results[1].class_ids == (0, 0, 0, 0, 2, 1)
@@ -231,7 +285,7 @@ def test_failures_of_the_verifier_are_recorded_not_called_wrong() -> None:
         def equal(self, pairs: Sequence[tuple[str, str]]) -> list[str]:
             return ["timeout", "error"]
 
-    grades = graded([("n", "k"), ("m", "k"), ("3", "3")], Failing(), MathAnswer())
+    grades = graded([("|n|", "|k|"), ("|m|", "|k|"), ("3", "3")], Failing(), MathAnswer())
     assert grades == ["timed_out", "error", "correct"]
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from stages.answers.choice import listed_options
+from stages.answers.options import listed_options
 from stages.benchmarks.catalogue import CATALOGUE
 from stages.benchmarks.read_rows import RowError, parse_row
 from stages.settings.benchmarks import BenchmarkFormat, Fields
@@ -120,6 +120,42 @@ def test_each_public_form_is_read(name: str, row: dict[str, Any], question: str,
     assert (problem.question, problem.answer) == (question, answer)
 
 
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("4+4=<<4+4=8>>8\n#### 8", "8"),
+        ("First 4.\n4+4=<<4+4=8>>8\n\n#### 8\n", "8"),
+        ("4+4=8\n####8", "8"),
+        ("4+4=8\n####\n8", "8"),
+        ("A\n#### 7\nNo.\n#### 8", "8"),
+        ("500+734\n#### 1,234", "1,234"),
+        ("#### -3", "-3"),
+        ("2*3/4\n#### 3/2", "3/2"),
+        ("9*2\n#### $18", "$18"),
+        ("res judicata bars it\n#### res judicata", "res judicata"),
+        ("It is \\boxed{8}.\n#### 8", "8"),
+        ("It is \\boxed{8}.", "8"),
+        (["1\n#### 8", "\\boxed{9}"], "8, 9"),
+        (["8", None, float("nan"), "9"], "8, 9"),
+        ("8", "8"),
+        ("x = 2", "x = 2"),
+        ("a\nb", "a\nb"),  # several lines without a mark stay
+        ("####", "####"),
+        ("8 ####", "8 ####"),
+    ],
+)
+def test_a_solution_as_answer_is_read_without_a_pattern(answer: Any, expected: str) -> None:
+    problem = parse_row({"question": "How many?", "answer": answer}, BenchmarkFormat())
+    assert problem.answer == expected
+
+
+def test_empty_fields_hold_nothing() -> None:
+    nothing = {"context": float("nan"), "level": "nan", "subject": "\u200b ", "options": [None, "<NA>"]}
+    fields = Fields(context=("context",), options=("options",))
+    problem = parse_row({"question": "How many?", "answer": 8, **nothing}, BenchmarkFormat(fields=fields))
+    assert (problem.question, problem.level, problem.subject) == ("How many?", None, None)
+
+
 def test_the_groups_of_mmlu_pro() -> None:
     """docs/explanation/method.md, 2: STEM, humanities, social sciences, other."""
     of = CATALOGUE["mmlu_pro"].format.group_of
@@ -144,6 +180,16 @@ def test_options_of_both_styles_are_read_by_the_choice_kind() -> None:
         row_format = BenchmarkFormat.model_validate({"fields": {"options": "options"}, "options_style": style})
         problem = parse_row(row, row_format)
         assert list(listed_options(problem.question)) == ["A", "B", "C"] and problem.answer == "C"
+
+
+def test_more_than_ten_options_and_unused_ones_keep_their_letters() -> None:
+    options = [f"text {number}" for number in range(12)]
+    row = {"question": "Which of (A) and (B)?", "options": [*options[:5], "N/A", *options[6:]], "answer": 11}
+    for style in ("inline", "lines"):
+        row_format = BenchmarkFormat.model_validate({"fields": {"options": "options"}, "options_style": style})
+        problem = parse_row(row, row_format)
+        assert list(listed_options(problem.question).items())[4:7] == [("E", "text 4"), ("F", "n/a"), ("G", "text 6")]
+        assert list(listed_options(problem.question).items())[11:] == [("L", "text 11")] and problem.answer == "L"
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,19 @@
 """A whole run without Prefect: finished stages are found again, and missing stages run."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from flows.config.run import RunConfig
+from flows.reporting.document import Text, report
 from flows.reporting.plots import write_curve
 from flows.reporting.results import CURVE_PATH, iteration_results, run_results
 from flows.run_progress import RunProgress, find_finished
 from stages.contract import Progress
+from stages.engines.base import Completion, SamplingParams
+from stages.engines.fake import FakeEngine
 from stages.settings.update import LoraConfig, UpdateConfig
 from storage.run import Run
 from storage.store import Store
@@ -112,6 +115,41 @@ def test_update_with_too_few_questions_is_skipped(config: RunConfig, runner: Run
     # The same policy must still write new questions.
     first, second = (set(run.table("candidates", iteration=number)["question"]) for number in (1, 2))
     assert first != second
+
+
+class CutOffEngine(FakeEngine):
+    """The fake engine, whose answers have a box and are cut off after it."""
+
+    def _respond(self, prompt: Sequence[int], params: SamplingParams, seed: int) -> Completion:
+        completion = super()._respond(prompt, params, seed)
+        return completion if "1." in completion.text else replace(completion, finish_reason="length")
+
+
+@pytest.mark.parametrize(("overlong", "updated"), [("mask", False), ("keep", True), ("penalise", True)])
+def test_update_is_skipped_if_all_responses_are_masked(
+    config: RunConfig, runner: Runner, overlong: str, updated: bool
+) -> None:
+    """Such an iteration used to end the run."""
+    update = config.update.model_copy(update={"overlong": overlong})
+    with fake_resources(CutOffEngine()) as resources:
+        progress = run_all(config.model_copy(update={"update": update}), runner.store, resources)
+    run = run_of(progress, runner.store)
+    assert progress.complete
+    for number in (1, 2):
+        metrics = run.metrics(number)
+        assert metrics["vote/kept"] > 0 and metrics["vote/complete_responses"] == 0
+        assert ("ppo_update" in progress.stages[number]) == updated
+        assert iteration_results(run, number)["update_skipped"] != updated
+    assert (run.policy(2) == run.policy(0)) != updated
+    texts = [part.text for part in report(run, run_results(run)["iterations"], b"") if isinstance(part, Text)]
+    reason = "The policy was not updated in iteration 2: every response to the kept questions was cut off, and "
+    assert any(text.startswith(reason) for text in texts) != updated
+
+
+def test_masked_update_happens_if_a_response_is_whole(config: RunConfig, runner: Runner) -> None:
+    update = config.update.model_copy(update={"overlong": "mask"})
+    progress, _ = runner(config.model_copy(update={"update": update}))
+    assert all("ppo_update" in progress.stages[number] for number in (1, 2))
 
 
 def test_labels_reach_no_policy(config: RunConfig, runner: Runner) -> None:

@@ -76,6 +76,22 @@ def test_draw_writes_labels_next_to_the_questions(context: Context) -> None:
     assert tables["labels"]["label"].null_count() == 4
 
 
+@pytest.mark.parametrize("blank", ["", " ", "\n", "nan", "NaN"])
+def test_blank_label_is_none(context: Context, blank: str) -> None:
+    rows = [
+        {"question_id": schemas.question_id(text), "question": text, "answer": answer, "level": None, "subject": None}
+        for text, answer in (("Blank?", blank), ("Seven?", "7"))
+    ]
+    inputs = {
+        "given": put_table(context, "given", schemas.SEEDS, rows),
+        "problems": put_table(context, "problems", schemas.PROBLEMS, []),
+    }
+    settings = {"questions": 4, "drop_overlaps": False, "overlap_words": 8}
+    for labelled_only, labels in ((True, ["7"]), (False, [None, "7"])):
+        tables, _ = do(DRAW, inputs, DrawConfig(labelled_only=labelled_only, **settings), context)
+        assert sorted(tables["labels"]["label"], key=str, reverse=True) == labels
+
+
 def test_draw_says_why_there_is_nothing_to_draw(context: Context) -> None:
     with pytest.raises(InputError, match="none of the 10 given has an answer, which rewards: verified needs"):
         draw(context, answered=0, labelled_only=True)

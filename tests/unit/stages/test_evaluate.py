@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 from stages import schemas
-from stages.answers.kinds import AnswerKind
+from stages.answers.kinds import Ambiguous, AnswerKind
+from stages.answers.math import MathAnswer
+from stages.answers.verifier import Verifier
+from stages.answers.voting import AnswerToGrade, Ballot, grade, vote
 from stages.benchmarks.metrics import reliability, summarise
 from stages.contract import Context, stage_key
 from stages.evaluate import EVALUATE
@@ -157,6 +160,107 @@ R, W, N = "correct", "wrong", "no_answer"
 )
 def test_maj_k_by_hand(responses: list[tuple[int | None, str]], expected: float) -> None:
     assert maj_k(responses) == pytest.approx(expected)
+
+
+def evaluate_one(
+    context: Context, gold: str, responses: Sequence[str], **answers: Any
+) -> tuple[dict[str, float], Tables]:
+    """Evaluate on one problem; return the metrics, and the tables."""
+    with fake_resources(ScriptedEngine({"How many?\n": responses})) as resources:
+        context = replace(context, resources=resources)
+        rows = [problem_row("b", "How many?", gold)]
+        inputs = {"policy": put_policy(context), "problems": put_table(context, "problems", schemas.PROBLEMS, rows)}
+        protocol = BenchmarkProtocol(prompt=PLAIN, answers=AnswerConfig(**answers))
+        tables, _ = do(EVALUATE, inputs, EvaluateConfig(samples=len(responses), benchmarks={"b": protocol}), context)
+    return values(tables), tables
+
+
+@pytest.mark.parametrize(
+    ("answers", "gold", "expected"),
+    [
+        (["50", "50", "50%"], "0.5", 0.0),  # most say 50, which is not 0.5
+        (["50%", "50", "50"], "0.5", 0.0),
+        (["50%", "50%", "50"], "0.5", 1.0),
+        (["50", "50", "50%"], "50", 1.0),
+        (["50%", "50%", "50"], "50", 1.0),
+        (["0.5", "0.5", "50%"], "50", 0.0),
+        (["25.0", "25", "25%"], "1/4", 0.0),
+        (["25%", "25%", "25"], "1/4", 1.0),
+        (["x=5", "x=5", "5"], "y=5", 0.0),
+        (["5", "5", "x=5"], "x=5", 1.0),
+        (["50", "50%", "7"], "7", 0.0),
+        (["50", "50%", "7", "7", "7"], "7", 1.0),
+    ],
+)
+def test_maj_k_grades_the_answer_that_stands_for_the_class(
+    context: Context, answers: Sequence[str], gold: str, expected: float
+) -> None:
+    """A member that happens to equal the gold answer makes no majority right; a vote would pay the same answer."""
+    metrics, tables = evaluate_one(context, gold, [rf"\boxed{{{answer}}}" for answer in answers])
+    assert metrics["maj_k"] == expected
+    with Verifier(workers=1) as verifier:
+        [vote_of_all] = vote([Ballot(question="How many?", answers=answers)], MathAnswer(), verifier)
+        row = AnswerToGrade(question="How many?", answer=vote_of_all.majority, gold=gold)
+        assert grade([row], MathAnswer(), verifier) == ["correct" if expected else "wrong"]
+    assert tables["reliability"]["correct"].to_list() == [expected]
+
+
+@pytest.mark.parametrize(
+    ("answers", "statuses", "expected"),
+    [
+        (["50", "50", "50%"], [W, W, R], 0.0),
+        (["50%", "50%", "50"], [R, R, W], 1.0),
+        (["50%", "50"], [R, W], 0.0),  # equally frequent: the shorter
+        ([None, "50", "50", "50%"], [N, W, W, R], 0.0),
+    ],
+)
+def test_rows_of_grades_are_enough_for_maj_k(
+    answers: Sequence[str | None], statuses: Sequence[str], expected: float
+) -> None:
+    """Rows of the table have no column `form`: the answers as written take its place."""
+    responses = [(None if answer is None else 0, status) for answer, status in zip(answers, statuses, strict=True)]
+    rows = [{**row, "answer": answer} for row, answer in zip(grades(responses), answers, strict=True)]
+    assert next(row["value"] for row in summarise(rows) if row["metric"] == "maj_k") == expected
+
+
+def test_responses_that_were_cut_off_have_no_answer(context: Context) -> None:
+    responses = ["We get 9, then 9 + 3…", "The total is 16…", r"\boxed{16}. Check: 9…", "It is 16", r"\boxed{1…"]
+    metrics, tables = evaluate_one(context, "16", responses)
+    sampled = tables["grades"].filter(mode="sampled")
+    assert sampled["status"].to_list() == [N, N, R, R, N]
+    assert (metrics["pass1_sampled"], metrics["pass1_greedy"], metrics["truncated_sampled"]) == (0.4, 0, 0.8)
+
+
+def test_count_truncated_reads_them(context: Context) -> None:
+    responses = ["The total is 16…", "It is 16"]
+    metrics, tables = evaluate_one(context, "16", responses, count_truncated=True)
+    assert tables["grades"]["status"].to_list() == [R, R, R] and metrics["pass1_sampled"] == 1
+
+
+def test_thinking_is_not_graded(context: Context) -> None:
+    responses = [r"<think>\boxed{16}", r"<think>\boxed{16}</think>\boxed{3}", r"<think>\boxed{3}</think>\boxed{16}"]
+    assert evaluate_one(context, "16", responses)[1]["grades"].filter(mode="sampled")["status"].to_list() == [N, W, R]
+
+
+def test_ambiguous_answers_are_not_correct(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Scores(AnswerKind):
+        def extract(self, response: str, question: str) -> str | None:
+            return Ambiguous("5 or 3") if "-" in response else response
+
+    monkeypatch.setattr("stages.evaluate.load_kind", lambda config: Scores())
+    metrics, tables = evaluate_one(context, "5", ["5-3", "5-3", "5"])
+    sampled = tables["grades"].filter(mode="sampled")
+    assert sampled.select("answer", "answer_class", "status").rows() == [
+        ("5 or 3", None, "ambiguous"),
+        ("5 or 3", None, "ambiguous"),
+        ("5", 0, R),
+    ]
+    assert metrics["maj_k"] == 1 and metrics["failed_sampled"] == 0 and tables["failed_grades"].height == 0
+
+
+@pytest.mark.parametrize("gold", ["4+4=<<4+4=8>>8\n#### 8", r"So $4+4=\boxed{8}$.", "8"])
+def test_a_gold_answer_may_be_a_solution(context: Context, gold: str) -> None:
+    assert evaluate_one(context, gold, ["It is 8", "It is 4"])[0]["pass1_sampled"] == 0.5
 
 
 def test_a_failed_grading_stays_in_the_denominator() -> None:

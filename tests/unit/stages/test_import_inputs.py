@@ -14,6 +14,7 @@ import pytest
 from stages.contract import Context, run_stage, stage_key
 from stages.domains import arithmetic
 from stages.import_inputs import (
+    IMPORT_DATASET,
     IMPORT_POLICY,
     IMPORT_SEEDS,
     content_of_policy,
@@ -63,6 +64,37 @@ def test_seeds_of_a_parquet_file(context: Context, tmp_path: Path) -> None:
     pl.DataFrame({"question": ["What is 1+1?"], "answer": ["2"]}).write_parquet(tmp_path / "seeds.parquet")
     seeds = import_seeds(context, tmp_path / "seeds.parquet")["seeds"]
     assert seeds.select("question", "answer").rows() == [("What is 1+1?", "2")]
+
+
+NO_LABELS = [None, float("nan"), "", " ", "\n", "\t \u00a0", "nan", "NaN", " nan ", [], [None], ["", float("nan")]]
+LABELS = [
+    *((0, "0"), (0.0, "0.0"), (-3, "-3"), (False, "False"), ("0", "0"), ("8", "8"), ("None", "None"), ("N/A", "N/A")),
+    *(("none", "none"), ("null", "null"), ("Nan", "Nan"), ("no solution", "no solution"), ("unknown", "unknown")),
+]
+"""Fields and the label that each holds. "None" and "N/A" may be answers, and Nan is a province."""
+
+
+@pytest.mark.parametrize(("value", "label"), [*((value, None) for value in NO_LABELS), *LABELS], ids=repr)
+def test_nan_or_blank_is_no_label(context: Context, tmp_path: Path, value: Any, label: str | None) -> None:
+    path = write_jsonl(tmp_path / "seeds.jsonl", [{"question": "How many?", "answer": value, "level": value}])
+    for stage in (IMPORT_SEEDS, IMPORT_DATASET):
+        settings = ImportSeeds(path=str(path), sha256=content_of_file(str(path), "seed file"))
+        [table] = do(stage, {}, settings, context)[0].values()
+        assert table.select("answer", "level").rows() == [(label, label)]
+
+
+def test_empty_cells_of_a_parquet_file_are_no_labels(context: Context, tmp_path: Path) -> None:
+    """As pandas writes a column of numbers with an empty cell."""
+    frame = pl.DataFrame({"question": ["One?", "Two?"], "answer": [1.0, float("nan")], "problem": [None, float("nan")]})
+    frame.write_parquet(tmp_path / "seeds.parquet")
+    seeds = import_seeds(context, tmp_path / "seeds.parquet")["seeds"]
+    assert seeds.select("question", "answer").rows() == [("One?", "1.0"), ("Two?", None)]
+
+
+def test_question_is_in_the_first_field_that_holds_one(tmp_path: Path) -> None:
+    rows = [{"question": value, "problem": "How many?"} for value in (None, "", " ", float("nan"), "nan")]
+    [row] = read_seeds(str(write_jsonl(tmp_path / "seeds.jsonl", rows)))
+    assert row["question"] == "How many?"
 
 
 def test_seeds_of_the_domain(context: Context) -> None:
@@ -155,7 +187,7 @@ def test_problems_keep_their_order_and_the_boxed_answer(context: Context, tmp_pa
     assert problems.select("level", "subject").rows() == [("3", "Algebra"), (None, None)]
 
 
-@pytest.mark.parametrize("row", [{"question": "One plus one?"}, {"question": "One plus one?", "answer": ""}])
+@pytest.mark.parametrize("row", [{"question": "One?"}, *({"question": "One?", "answer": value} for value in NO_LABELS)])
 def test_a_problem_without_answer_is_named(context: Context, tmp_path: Path, row: dict[str, Any]) -> None:
     path = write_jsonl(tmp_path / "p.jsonl", [{"question": "Zero?", "answer": 0}, row])
     with pytest.raises(InputError, match="line 2: no answer; expected the field answer"):
@@ -166,7 +198,9 @@ def test_the_labelled_seeds_can_be_an_evaluation_set(context: Context, tmp_path:
     rows: list[dict[str, Any]] = [
         {"question": "What is 1+1?", "answer": "so $\\boxed{2}$", "level": 1},
         {"question": "What is love?"},
+        *({"question": f"What is love, {index}?", "answer": value} for index, value in enumerate(NO_LABELS)),
         {"question": "What is 2+2?", "answer": 4},
+        {"question": "What is 4+4?", "answer": "4+4=<<4+4=8>>8\n#### 8"},
     ]
     seeds = ImportSeeds(path=str(write_jsonl(tmp_path / "seeds.jsonl", rows)), sha256="any")
     inputs = {"seeds": run_stage(IMPORT_SEEDS, {}, seeds, context).refs["seeds"]}
@@ -175,6 +209,7 @@ def test_the_labelled_seeds_can_be_an_evaluation_set(context: Context, tmp_path:
     assert problems.select("benchmark", "question", "answer", "level").rows() == [
         ("own", "What is 1+1?", "2", "1"),
         ("own", "What is 2+2?", "4", None),
+        ("own", "What is 4+4?", "8", None),
     ]
 
 

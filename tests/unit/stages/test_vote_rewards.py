@@ -10,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from stages import schemas
+from stages.answers.kinds import Ambiguous, AnswerKind
 from stages.contract import Context
 from stages.domains import arithmetic
 from stages.settings.answers import AnswerConfig
@@ -50,8 +51,13 @@ def run_vote(
 
 
 def _response(question: str, index: int, text: str) -> dict[str, Any]:
-    ids = {"prompt_ids": [1], "response_ids": [2], "behaviour_logprobs": [-1.0], "finish_reason": "stop"}
-    return {"question_id": schemas.question_id(question), "sample_index": index, "seed": 0, "response": text, **ids}
+    """A row of `responses`; a text that ends in "…" was cut off by the token limit."""
+    ids = {"prompt_ids": [1], "response_ids": [2], "behaviour_logprobs": [-1.0], **_end(text)}
+    return {"question_id": schemas.question_id(question), "sample_index": index, "seed": 0, **ids}
+
+
+def _end(text: str) -> dict[str, str]:
+    return {"response": text.removesuffix("…"), "finish_reason": "length" if text.endswith("…") else "stop"}
 
 
 def only_vote(context: Context, responses: Sequence[str], **config: Any) -> tuple[dict[str, Any], list[float]]:
@@ -155,6 +161,80 @@ def test_question_without_a_readable_answer_is_dropped(context: Context) -> None
     assert rewards == [0, 0, 0]
 
 
+CUT_OFF = "We get 4 + 5 = 9, then 9 + 3…"
+
+
+def test_responses_that_were_cut_off_do_not_win(context: Context) -> None:
+    """Six responses stopped in the same addition; their last number used to be the majority, and earned."""
+    texts = [CUT_OFF] * 6 + ["The total is 16."] * 4
+    tables, metrics = run_vote(context, {"How many?": texts}, VoteConfig())
+    vote = tables["votes"].to_dicts()[0]
+    assert (vote["majority_answer"], vote["share"], vote["answered"], vote["decision"]) == ("16", 0.4, 4, "kept")
+    assert tables["rewards"]["reward"].to_list() == [0] * 6 + [1] * 4
+    assert tables["rewards"]["status"].to_list() == ["no_answer"] * 6 + ["ok"] * 4
+    assert metrics["vote/no_answer_share"] == 0.6 and metrics["vote/complete_responses"] == 4
+
+
+def test_count_truncated_lets_them_vote(context: Context) -> None:
+    texts = ["= 9, then 9 + 3 = 1…"] * 6 + ["The total is 16."] * 4
+    vote, rewards = only_vote(context, texts, answers=AnswerConfig(count_truncated=True))
+    assert vote["majority_answer"] == "1" and rewards == [1] * 6 + [0] * 4
+
+
+def test_an_answer_that_was_closed_before_the_cut_votes(context: Context) -> None:
+    texts = [r"So \boxed{16}. Check: 9 + 3…", r"\boxed{16}…", r"So far \boxed{12}. Now \boxed{1…", r"\boxed{1…", "16"]
+    tables, _ = run_vote(context, {"How many?": texts}, VoteConfig())
+    assert tables["rewards"]["answer"].to_list() == ["16", "16", "12", None, "16"]
+    assert tables["rewards"]["answer_class"].to_list() == [0, 0, 1, None, 0]
+
+
+def test_thinking_does_not_vote(context: Context) -> None:
+    texts = [r"<think>\boxed{5}"] * 3 + [r"<think>\boxed{5}</think>Hm."] * 3 + [r"<think>5?</think>\boxed{6}"] * 2
+    vote, rewards = only_vote(context, texts)
+    assert (vote["majority_answer"], vote["share"]) == ("6", 0.25) and rewards == [0] * 6 + [1] * 2
+
+
+def test_question_whose_responses_were_all_cut_off_is_dropped(context: Context) -> None:
+    tables, metrics = run_vote(context, {"How many?": [CUT_OFF] * 4}, VoteConfig())
+    assert tables["votes"]["decision"].to_list() == ["no_answer"]
+    assert metrics["vote/complete_responses"] == 0
+
+
+def test_complete_responses_are_those_that_the_update_sees(context: Context) -> None:
+    boxes = [r"\boxed{7}…", r"\boxed{7}", r"\boxed{8}", r"\boxed{9}…"]
+    questions = {"Kept?": boxes, "Easy?": [r"\boxed{1}"] * 4}
+    assert run_vote(context, questions, VoteConfig())[1]["vote/complete_responses"] == 2
+    assert run_vote(context, questions, VoteConfig(train_responses=2))[1]["vote/complete_responses"] == 1
+    all_cut_off = {"Kept?": [r"\boxed{7}…", r"\boxed{7}…", r"\boxed{8}…"]}
+    _, metrics = run_vote(context, all_cut_off, VoteConfig())
+    assert (metrics["vote/kept"], metrics["vote/complete_responses"]) == (1, 0)
+
+
+def test_ambiguous_answers_are_recorded_and_earn_nothing(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Points(AnswerKind):
+        def extract(self, response: str, question: str) -> str | None:
+            return response
+
+        def canonical(self, answer: str, question: str) -> str | None:
+            return Ambiguous("5 or 3") if "-" in answer else answer
+
+    monkeypatch.setattr("stages.vote_rewards.load_kind", lambda config: Points())
+    tables, metrics = run_vote(context, {"What was the score?": ["5-3", "5-3", "5-3", "5", "7"]}, VoteConfig())
+    assert tables["rewards"]["status"].to_list() == ["ambiguous"] * 3 + ["ok"] * 2
+    assert tables["rewards"]["reward"].to_list() == [0] * 5
+    assert tables["rewards"]["answer"].to_list() == ["5-3", "5-3", "5-3", "5", "7"]
+    assert tables["votes"]["decision"].to_list() == ["tie"]
+    assert metrics["vote/ambiguous_share"] == 0.6 and metrics["vote/unanswered_share"] == 0.6
+
+
+def test_voters_that_were_cut_off_do_not_vote(context: Context) -> None:
+    rows = voter_rows("teacher", {"How many?": [CUT_OFF, r"\boxed{7}…"]})
+    config = VoteConfig(voters=(VoterWeight(name="teacher", weight=1.0),))
+    tables, _ = run_vote(context, {"How many?": boxed(7, 5)}, config, voters=rows)
+    assert tables["voter_answers"]["status"].to_list() == ["no_answer", "ok"]
+    assert tables["votes"]["class_shares"].to_list() == [[0.5, 0.25]]
+
+
 def test_thin_margin_abstains_if_set(context: Context) -> None:
     texts = boxed(7, 7, 7, 5, 5, None, None, None)  # margin 1/8
     assert only_vote(context, texts)[0]["decision"] == "kept"
@@ -190,9 +270,9 @@ def test_all_vote_and_fewer_are_trained_on(context: Context) -> None:
 
 
 def voter_rows(voter: str, questions: dict[str, Sequence[str]]) -> list[dict[str, Any]]:
-    common = {"seed": 0, "response_tokens": 1, "finish_reason": "stop", "voter": voter}
+    common = {"seed": 0, "response_tokens": 1, "voter": voter}
     return [
-        {"question_id": schemas.question_id(text), "sample_index": index, "response": response, **common}
+        {"question_id": schemas.question_id(text), "sample_index": index, **_end(response), **common}
         for text, responses in questions.items()
         for index, response in enumerate(responses)
     ]
@@ -344,6 +424,50 @@ def test_verified_rewards_follow_the_label_not_the_vote(context: Context) -> Non
     assert tables["votes"]["mean_reward"].to_list() == [pytest.approx(1 / 3)]
     assert tables["votes"]["majority_answer"].to_list() == [str(wrong)]
     assert tables["votes"]["decision"].to_list() == ["kept"]
+
+
+def with_label(
+    context: Context, label: str | None, texts: Sequence[str], kind: str = "math"
+) -> tuple[list[float], str]:
+    """Return the rewards and the decision of one question whose label was given with it."""
+    question_id = schemas.question_id("How many?")
+    accepted = [{"question_id": question_id, "question": "How many?", "candidate_id": "given", "similarity": 0.0}]
+    responses = [_response("How many?", index, text) for index, text in enumerate(texts)]
+    inputs = {
+        "accepted": put_table(context, "accepted", schemas.ACCEPTED, accepted),
+        "responses": put_table(context, "responses", schemas.RESPONSES, responses),
+        "labels": put_table(context, "labels", schemas.LABELS, [{"question_id": question_id, "label": label}]),
+    }
+    config = VoteConfig(rewards="verified", answers=AnswerConfig(kind=kind))
+    tables, _ = do(VOTE, inputs, config, context)
+    return tables["rewards"]["reward"].to_list(), tables["votes"]["decision"].item()
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        "8",
+        "4+4=<<4+4=8>>8\n#### 8",
+        "She has 4.\nThen 4+4=<<4+4=8>>8.\n#### 8\n",
+        "4+4=8\n####8",
+        "4+4=8\n#### 8.0",
+        "First #### 7\nNo.\n#### 8",
+        "4+4=8\n####\n8",
+        r"4+4=\boxed{8}",
+        r"So $4+4=\boxed{8}$, as the table says.",
+    ],
+)
+def test_label_may_be_a_solution(context: Context, label: str) -> None:
+    assert with_label(context, label, boxed(8, 4, 7, None)) == ([1, 0, 0, 0], "kept")
+
+
+@pytest.mark.parametrize("label", [None, "", " ", "\n\t", "nan", "NaN"])
+def test_blank_label_is_none(context: Context, label: str | None) -> None:
+    assert with_label(context, label, ["The answer is nan"] * 2 + boxed(8), "text") == ([0, 0, 0], "too_hard")
+
+
+def test_verified_rewards_read_no_response_after_its_cut(context: Context) -> None:
+    assert with_label(context, "12", ["4 + 8 = 12…", r"\boxed{12}…", "12", "So 13"])[0] == [0, 1, 1, 0]
 
 
 @pytest.mark.parametrize("min_reward", [0.2, 0.0])

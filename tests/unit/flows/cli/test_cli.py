@@ -1,5 +1,6 @@
 """The command line: a user's mistake is one line on stderr and exit code 2, without traceback, files or Prefect."""
 
+import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -174,6 +175,68 @@ def test_show_prints_results_and_tables(tmp_path: Path, capsys: pytest.CaptureFi
     assert votes == open_run(run).table("votes", iteration=1).head(2).to_dicts()
     assert main(["show", run, "votes"]) == 0
     assert votes[0]["question"][:40] in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("table", "statuses"),
+    [("rewards", ["ok", "no_answer", "ambiguous"]), ("grades", ["correct", "wrong", "ambiguous"])],
+)
+def test_show_lists_answers_by_their_status(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], table: str, statuses: list[str]
+) -> None:
+    run = load_config(finished_run(tmp_path)).uri
+    rows = open_run(run).table(table)
+    for status in statuses:
+        assert main(["show", run, table, "--status", status, "--rows", "1000", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out) == rows.filter(status=status).to_dicts()
+    assert main(["show", run, table, "--status", statuses[0], "--rows", "1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == rows.filter(status=statuses[0]).head(1).to_dicts()
+    assert main(["show", run, "voter_answers", "--status", "ambiguous"]) == 0
+
+
+def test_show_refuses_a_status_that_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = load_config(finished_run(tmp_path)).uri
+    assert "the table votes has no column status" in fails(capsys, "show", run, "votes", "--status", "ambiguous")
+    line = fails(capsys, "show", run, "rewards", "--status", "ambigous")
+    assert "--status ambigous: unknown; expected one of ok, correct, wrong, no_answer, ambiguous" in line
+    assert "--status goes with a table" in fails(capsys, "show", run, "--status", "ambiguous")
+
+
+def answers(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, str]:
+    """Run `serl answers`; return step -> its text."""
+    assert main(["answers", *arguments]) == 0
+    return dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+
+
+def test_answers_shows_the_reading_and_the_verdict(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = answers(capsys, "The total is 16.", "--gold", "4+12=<<4+12=16>>16\n#### 16")
+    assert list(steps) == ["response", "thinking", "part", "mark", "answer", "canonical", "vote", "gold", "verdict"]
+    assert steps["verdict"] == "correct: both have the same canonical form"
+    question = "Which is a mammal? (A) trout (B) otter"
+    steps = answers(capsys, r"\boxed{otter}", "--kind", "choice", "--question", question, "--gold", "A")
+    assert steps["canonical"] == '"B"' and steps["verdict"].startswith("wrong")
+    assert answers(capsys, "so 9 + 3", "--truncated", "--gold", "3")["verdict"].startswith("no_answer")
+    assert answers(capsys, "so it is 3", "--truncated", "--count-truncated")["answer"] == '"3"'
+    assert answers(capsys, "It is 3", "--boxed-only")["answer"] == "none"
+    monkeypatch.setattr("sys.stdin", io.StringIO("It is 3 or\n[bold]5"))
+    assert answers(capsys, "-")["answer"] == '"5"'
+    assert "verdict" not in answers(capsys, "It is [red]3[/red]")
+
+
+def test_answers_reads_a_custom_kind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kind = Path(__file__).parents[4] / "configs" / "examples" / "doses.py"
+    steps = answers(capsys, "Answer: 300 mg", "--kind", f"{kind}:DOSE", "--gold", "0.3 g")
+    assert steps["verdict"].startswith("correct") and "mark" not in steps
+
+
+def test_answers_names_what_it_cannot_use(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "unknown kind of answers 'maths'; expected math, choice, text" in fails(
+        capsys, "answers", "3", "--kind", "maths"
+    )
+    assert "several goes with kind choice" in fails(capsys, "answers", "3", "--several")
+    assert "nowhere.py does not exist" in fails(capsys, "answers", "3", "--kind", "nowhere.py:DOSE")
 
 
 def test_check_describes_a_run_and_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,7 @@ from flows.config.run import RunConfig
 from flows.maintenance.staleness import explain_recomputation
 from flows.run_progress import config_of_run, find_finished
 from flows.stage_settings import resolve
+from stages.import_inputs import IMPORT_SEEDS
 from stages.settings.vote import VoteConfig
 from stages.vote_rewards import VOTE
 from storage.errors import IncompatibleCode
@@ -104,8 +105,15 @@ def test_new_setting_of_later_code_is_refused(config: RunConfig, store: Store, m
         notes(config, store)
 
 
-def test_run_with_other_identities_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("version", "reason"),
+    [(1, "import_seeds has another identity"), (2, "import_seeds has version 2 instead of 1")],
+)
+def test_run_with_other_identities_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int, reason: str
+) -> None:
     """Keys of format 1 do not contain the versions of tables, so every stage has another key."""
+    monkeypatch.setattr(flows.iteration, "IMPORT_SEEDS", replace(IMPORT_SEEDS, version=version))
     values = open_run(GOLDEN).config
     # Leave out the settings that do not exist any more; the others mean the same.
     del values["vote"]["boxed_only"], values["evaluate"]["protocol"]["boxed_only"]
@@ -118,7 +126,7 @@ def test_run_with_other_identities_is_refused(tmp_path: Path) -> None:
     fake_values(tmp_path)
     benchmark = config.evaluate.benchmarks[0].model_copy(update={"path": str(problems)})
     evaluate = config.evaluate.model_copy(update={"benchmarks": (benchmark,)})
-    with pytest.raises(IncompatibleCode, match=r"import_seeds has another identity"):
+    with pytest.raises(IncompatibleCode, match=reason):
         notes(changed_paths.model_copy(update={"evaluate": evaluate}), Store(GOLDEN))
 
 

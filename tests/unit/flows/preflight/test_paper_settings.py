@@ -8,6 +8,9 @@ from flows.cli import main
 from flows.config.load import load_config
 from flows.config.run import RunConfig
 from flows.preflight.paper_settings import SETTINGS, differing
+from flows.stage_settings import _answers_of, vote_settings
+from stages.answers.kinds import answer_config
+from stages.settings.answers import AnswerConfig
 
 CONFIGS = Path(__file__).parents[4] / "configs"
 PAPER = {item.setting: item.value for item in SETTINGS}
@@ -39,6 +42,21 @@ def test_published_values() -> None:
     assert [PAPER[f"evaluate.protocol.{name}"] for name in ("samples", "temperature", "top_p")] == [16, 1.0, 0.95]
 
 
+def test_presets_read_responses_that_were_cut_off() -> None:
+    """As the release does, in votes and in the evaluation of every set, of whatever kind."""
+    config = paper_config()
+    assert vote_settings(config).answers == AnswerConfig(count_truncated=True)
+    answers = {
+        benchmark.name: answer_config(_answers_of(benchmark, config)) for benchmark in config.evaluate.benchmarks
+    }
+    assert answers["math_500"] == AnswerConfig(count_truncated=True)
+    assert answers["mmlu_pro"] == AnswerConfig(kind="choice", count_truncated=True)
+    by_default = paper_config("answers.count_truncated=false")
+    assert {_answers_of(benchmark, by_default).count_truncated for benchmark in by_default.evaluate.benchmarks} == {
+        False
+    }
+
+
 def test_every_published_setting_exists_here() -> None:
     from flows.config.diff import flatten
 
@@ -53,6 +71,7 @@ def test_every_published_setting_exists_here() -> None:
         ("iterations=10", "iterations x generate.questions"),
         ("evaluate.benchmarks=[math_500]", "evaluate.benchmarks"),
         ("evaluate.protocol.prompt=chat_boxed", "evaluate.protocol.prompt.template"),
+        ("answers.count_truncated=false", "answers.count_truncated"),
     ],
 )
 def test_different_settings_are_named(change: str, name: str) -> None:
@@ -66,10 +85,10 @@ def test_check_against_paper_prints_each_setting(
     path = str(CONFIGS / "paper-llama3.2-3b.yaml")
     assert main(["check", path, "--against", "paper"]) == 0
     printed = capsys.readouterr().out
-    assert "0 of 52 differ" in printed and all(name in printed for name in PAPER)
+    assert "0 of 53 differ" in printed and all(name in printed for name in PAPER)
     assert "votes on prompt + response" in printed
     assert main(["check", path, "--against", "paper", "--set", "vote.max_reward=0.9"]) == 0
-    assert "1 of 52 differ: vote.max_reward" in capsys.readouterr().out
+    assert "1 of 53 differ: vote.max_reward" in capsys.readouterr().out
 
 
 def test_benchmarks_command_lists_named_sets(

@@ -1,0 +1,58 @@
+"""`serl answers`: show how an answer is read, and whether it equals a gold answer."""
+
+import argparse
+import sys
+
+from flows.cli.arguments import Command, option, print_line
+from storage.errors import InputError
+
+
+def _answers(options: argparse.Namespace) -> None:
+    from pydantic import ValidationError
+
+    from stages.answers.explain import explain
+    from stages.answers.kinds import answer_config, load_kind
+    from stages.answers.verifier import Verifier
+    from stages.settings.answers import AnswerSettings
+
+    try:
+        settings = AnswerSettings(
+            kind=options.kind,
+            boxed_only=options.boxed_only,
+            several=options.several,
+            count_truncated=options.count_truncated,
+        )
+    except ValidationError as error:
+        raise InputError(f"--kind {options.kind}: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
+    config = answer_config(settings)
+    with Verifier(workers=1) as verifier:
+        steps = explain(
+            load_kind(config),
+            sys.stdin.read() if options.text == "-" else options.text,
+            options.question,
+            gold=options.gold,
+            truncated=options.truncated,
+            settings=config,
+            comparer=verifier,
+        )
+        for step in steps:
+            print_line(f"{step.name:<10} {step.text}")
+
+
+COMMAND = Command(
+    "answers",
+    "show step by step how an answer is read, and why it is correct or not",
+    _answers,
+    (
+        option("text", metavar="TEXT", help="a response, or an answer; - reads it from the standard input"),
+        option(
+            "--kind", default="math", help="kind of answers: math (default), choice, text, or file.py:NAME of your own"
+        ),
+        option("--question", default="", metavar="Q", help="the question; kind choice reads its options"),
+        option("--gold", metavar="G", help="the correct answer, or a solution that ends in it"),
+        option("--truncated", action="store_true", help="the response was cut off at the token limit"),
+        option("--count-truncated", action="store_true", help="as the setting answers.count_truncated"),
+        option("--boxed-only", action="store_true", help="as the setting answers.boxed_only"),
+        option("--several", action="store_true", help="as the setting answers.several"),
+    ),
+)

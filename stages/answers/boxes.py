@@ -1,0 +1,185 @@
+"""Answers in boxes and tags: \\boxed{...} and <answer>...</answer>.
+
+All searches take linear time. A closed box or tag has its closing brace or tag; one that a cut-off response left open
+has not.
+"""
+
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import NamedTuple
+
+
+class Span(NamedTuple):
+    """A mark with its answer."""
+
+    start: int
+    """Index of the mark's first character."""
+    end: int
+    """Index after the answer, or after the mark's end if it has one."""
+    text: str
+    """The answer."""
+    closed: bool
+    """Whether the answer is complete even if the response was cut off at its end."""
+
+
+_BOX = re.compile(r"(?:\\(?:boxed|fbox)(?![a-zA-Z])|(?<![\\\w])boxed(?=\{))\s*")
+_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
+_TOKEN = re.compile(r"[^\s${}]+(?:\{[^\s${}]*\})*")
+_TAG = re.compile(r"<\s?(/?)\s?(?:final[_ -]?answer|answer|ans)\s?>|\[(/?)(?:final )?answer\]", re.IGNORECASE)
+_MENTION = re.compile(r"\A[\"'`]?,? ?(?:tags?|and)\b|\n\s*\n", re.IGNORECASE)
+"""Text behind an opening tag that names the tag, or goes on too long, instead of answering."""
+_PLACEHOLDER = re.compile(
+    r"[\s.…?_]*|\\[lc]?dots|(?:\\text\{)?(?:(?:insert|write|put|your|my|the|final|correct) ){0,4}answer(?: here)?\}?",
+    re.IGNORECASE,
+)
+"""Content that stands for an answer to come, as in "I will write \\boxed{answer}"."""
+
+_BETWEEN_MARKUP = re.compile(
+    r"\\(?:text|textbf|textrm|mathrm|mbox)(?![a-zA-Z])|[{}$~*]|\\(?:q?quad(?![a-zA-Z])|[ ,;!:()\[\]])"
+)
+_CONNECTORS = re.compile(
+    r"(?P<word>[,;，；、&]?\s?(?:(?P<or>or|oder|ou|o|u|или|或|または|또는|या|أو|of|lub|hoặc)|and|&|und|et|y|e|и|和|以及|与|と|および|및|"
+    r"और|و|en|i|och|ve|dan|và)?\s?,?)\s?(?:(?P<name>[a-z][₀-₉0-9_']{0,4})\s?=)?",
+    re.IGNORECASE,
+)
+_NAME_BEFORE = re.compile(r"(?<![A-Za-z\\])([A-Za-z][₀-₉0-9_']{0,4})\s?=\s?\$?\s?\Z")
+_OPENING = re.compile(r"(?:(?<!\\)(?=[(\[])|(?=\\\{))(\\?[(\[{])\s?\$?\s?\Z")
+_CLOSING = re.compile(r"\s?\$?\s?(?:\\right)?([)\]]|\\\})")
+_MAX_BETWEEN = 40
+"""Longest text, in characters, between two boxes that are one answer."""
+_VALUE = re.compile(r"-?\d{1,30}(?:\.\d{1,30})?|-?\d{1,30}/\d{1,30}|-?\\[dt]?frac\{\d{1,30}\}\{\d{1,30}\}")
+
+
+def boxes_of(text: str) -> Iterator[Span]:
+    """Return the boxes that are closed and not empty, from the last to the first.
+
+    "\\boxed 5", without braces, counts too. A box whose content stands for an answer to come, such as "...", is empty.
+    """
+    boxes = list(_BOX.finditer(text)) if "box" in text else []
+    closing: dict[int, int] = {}
+    for number, box in enumerate(reversed(boxes)):
+        start = box.end()
+        if number < 2:  # the last box nearly always decides; for any other, all braces are matched once
+            closing = _closing_braces(text, start if number == 0 else 0)
+        if text[start : start + 1] == "{":
+            if start not in closing:
+                continue
+            end, closed = closing[start] + 1, True
+            content = text[start + 1 : end - 1].strip()
+        else:
+            token = _TOKEN.match(text, start)
+            content = token[0].rstrip(".,;:") if token else ""
+            end = start + len(content)
+            closed = end < len(text)
+        if not _PLACEHOLDER.fullmatch(content[:60]):
+            yield Span(box.start(), end, content, closed)
+
+
+def boxed_answer(text: str) -> Span | None:
+    """Return the answer in the last box, or in the last boxes if they are one answer; None without a box.
+
+    Boxes are one answer if nothing but "and", "or", a comma or a name stands between them: "$\\boxed{1}$ and
+    $\\boxed{2}$" is "1, 2".
+    """
+    boxes = boxes_of(text)
+    last = next(boxes, None)
+    if last is None:
+        return None
+    chain, links = [last], []
+    for box in boxes:
+        link = _link(text[box.end : chain[-1].start]) if box.end <= chain[-1].start else None
+        if link is None:
+            break
+        links.append(link)
+        chain.append(box)
+    chain.reverse()
+    return Span(chain[0].start, last.end, _joined(text, chain, links[::-1]), last.closed)
+
+
+def is_first_of_several(text: str, box: Span) -> bool:
+    """Return whether a response that was cut off was about to name another box with the last complete one.
+
+    "\\boxed{1} and \\boxed{2" and "\\boxed{1} and" are cut between the two boxes of one answer.
+    """
+    rest = text[box.end : box.end + _MAX_BETWEEN]
+    opened = _BOX.search(rest)
+    link = _link(rest[: opened.start()] if opened else rest)
+    return link is not None and (opened is not None or link["word"].strip(" ,;") != "")
+
+
+def _link(between: str) -> re.Match[str] | None:
+    """Return the match of what connects two boxes that are one answer; None if they are two answers."""
+    if len(between) > _MAX_BETWEEN:
+        return None
+    words = " ".join(_BETWEEN_MARKUP.sub(" ", between).split())
+    link = _CONNECTORS.fullmatch(words)
+    if link and not words and "\n" in between:
+        return None  # boxes on lines of their own: the later one may correct the earlier one
+    return link
+
+
+def _joined(text: str, chain: list[Span], links: list[re.Match[str]]) -> str:
+    """Return the answer in the boxes of a chain. Boxes with one value are one answer, not a list.
+
+    Names stay if they differ: "x = \\boxed{1} and y = \\boxed{2}" is "x=1, y=2".
+    """
+    contents = [box.text for box in chain]
+    if len({_value(content) for content in contents}) == 1:
+        return contents[-1]
+    start, end = chain[0].start, chain[-1].end
+    before = _NAME_BEFORE.search(text[max(0, start - 12) : start])
+    names = [before[1] if before else None, *(link["name"] for link in links)]
+    if None not in names and len(set(names)) > 1:
+        contents = [f"{name}={content}" for name, content in zip(names, contents, strict=True)]
+    joined = (" or " if any(link["or"] for link in links) else ", ").join(contents)
+    opening = _OPENING.search(text[max(0, start - 12) : start])
+    closing = _CLOSING.match(text, end)
+    if opening and closing and all(link["word"].strip() == "," for link in links):
+        return f"{opening[1]}{joined}{closing[1]}"
+    return joined
+
+
+def _value(content: str) -> Fraction | str:
+    """Return the value of a number or fraction, the text itself for anything else."""
+    plain = content.replace("\\%", "%").replace(" ", "")
+    percent = plain.endswith("%")
+    plain = plain.removesuffix("%")
+    if not _VALUE.fullmatch(plain):
+        return content
+    for command in ("\\dfrac", "\\tfrac", "\\frac"):
+        plain = plain.replace(command, "")
+    top, _, bottom = plain.replace("}{", "/").strip("{}").replace("-{", "-").partition("/")
+    if bottom and not int(bottom):
+        return content
+    return Fraction(top) / Fraction(bottom or "1") / (100 if percent else 1)
+
+
+def tags_of(text: str) -> Iterator[Span]:
+    """Return the contents of <answer>...</answer> that are not empty, from the last to the first.
+
+    The last tag may be open, because many runs stop a response at "</answer>".
+    """
+    closing: re.Match[str] | None = None
+    is_last = True
+    for tag in reversed(list(_TAG.finditer(text)) if "<" in text or "[" in text else []):
+        content = text[tag.end() : closing.start() if closing else len(text)].strip()
+        if tag[1] or tag[2] or (is_last and not content):  # an opening tag at the end is meant to close
+            closing = tag
+        elif closing or is_last:
+            if not _PLACEHOLDER.fullmatch(content[:60]) and (closing or not _MENTION.search(content)):
+                yield Span(tag.start(), closing.end() if closing else len(text), content, closing is not None)
+            closing = None
+        is_last = False
+
+
+def _closing_braces(text: str, start: int) -> dict[int, int]:
+    """Return index of an opening brace -> index of its closing brace, from `start` on. Escaped braces do not count."""
+    opened: list[int] = []
+    closing = {}
+    for match in _BRACE.finditer(text, start):
+        if match[0] == "{":
+            opened.append(match.start())
+        elif match[0] == "}" and opened:
+            closing[opened.pop()] = match.start()
+    return closing

@@ -1,0 +1,159 @@
+"""How an answer is read, step by step, and why it is equal to a gold answer or not.
+
+Every step is taken by the function that votes and grades use, so that the explanation is what a stage does.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from stages.answers.kinds import Ambiguous, AnswerKind, Raised, extract_answer, part_that_counts
+from stages.answers.marks import marks_of
+from stages.answers.readings import MAX_ANSWER, Reading
+from stages.answers.thinking import without_thinking
+from stages.answers.voting import AnswerToGrade, Ballot, Comparer, FormsToGrade, canonical_form, grade, vote
+from stages.settings.answers import AnswerConfig
+
+MAX_SHOWN = 200
+"""A longer text is shown by its beginning and its end."""
+_MAX_MARKS = 4
+
+REASONS = {
+    "no_answer": "the response has no answer",
+    "ambiguous": "it can be read in several ways that differ",
+    "unparsable": "it is no answer of this kind",
+    "timed_out": "math-verify did not finish in its time",
+    "too_large": f"it has more than {MAX_ANSWER} characters, or needs too much memory",
+    "error": "the kind of answers or math-verify raised an exception",
+}
+"""Why an answer with this status neither votes nor is correct."""
+STATUSES = ("ok", "correct", "wrong", *REASONS)
+"""Every status that a row of `rewards`, `voter_answers` or `grades` may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of reading an answer."""
+
+    name: str
+    text: str
+    """What the step has found, in one line."""
+
+
+def explain(
+    kind: AnswerKind,
+    response: str,
+    question: str,
+    *,
+    gold: str | None,
+    truncated: bool,
+    settings: AnswerConfig,
+    comparer: Comparer,
+) -> Iterator[Step]:
+    """Yield the steps from a response to its answer, its status in a vote and, with a `gold` answer, its grade."""
+    yield Step("response", f"{len(response):,} characters{', cut off at the token limit' if truncated else ''}")
+    text = without_thinking(response)
+    yield Step("thinking", _thinking(response, text))
+    counted = part_that_counts(response, truncated=truncated, settings=settings)
+    if text is not None:
+        yield Step("part", _part(text, counted))
+    if settings.kind == "choice":
+        yield Step("options", _options(question))
+    if counted is not None and settings.path is None:
+        yield from _marks(counted, settings)
+    answer = None if counted is None else extract_answer(kind, counted, question)
+    yield Step("answer", _shown(answer))
+    form, _ = canonical_form(answer, question, kind)
+    if answer is not None and not isinstance(answer, Ambiguous | Raised):
+        yield Step("canonical", _canonical(kind, answer, question, form))
+    (status,) = vote([Ballot(question=question, answers=[answer])], kind, comparer)[0].statuses
+    yield Step("vote", "ok: the answer votes" if status == "ok" else f"{status}: {REASONS[status]}")
+    if gold is not None:
+        yield from _grade(kind, AnswerToGrade(question=question, answer=answer, gold=gold), comparer)
+
+
+def _thinking(response: str, text: str | None) -> str:
+    if text is None:
+        return "it never ends, so there is no answer"
+    return f"{len(response) - len(text):,} characters removed" if len(text) < len(response) else "none"
+
+
+def _part(text: str, counted: str | None) -> str:
+    if counted is None:
+        return "none: the response was cut off, and no box and no announced answer was closed before the cut"
+    return "the whole text" if counted == text else f"up to the last closed answer: {_shown(counted)}"
+
+
+def _options(question: str) -> str:
+    from stages.answers.options import listed_options
+
+    options = listed_options(question)
+    return ", ".join(f"{letter}: {_shown(text)}" for letter, text in options.items()) or "the question lists none"
+
+
+def _marks(text: str, settings: AnswerConfig) -> Iterator[Step]:
+    """Yield the marks of a text, the one that counts first."""
+    marks = list(islice(marks_of(text, settings.announcements), _MAX_MARKS))
+    for mark in marks:
+        language = "" if mark.language == "en" else f" ({mark.language})"
+        yield Step("mark", f"{mark.kind}{language}: {_shown(mark.text)}")
+    if not marks:
+        yield Step("mark", "none")
+
+
+def _canonical(kind: AnswerKind, answer: str, question: str, form: str | None) -> str:
+    if form is not None:
+        return _shown(form)
+    try:
+        found = kind.canonical(answer, question)
+    except Exception as error:  # a user's kind fails at text that a model wrote
+        return f"none: {type(error).__name__}: {error}"
+    return f"several: {found}" if isinstance(found, Ambiguous) else "none"
+
+
+def _grade(kind: AnswerKind, row: AnswerToGrade, comparer: Comparer) -> Iterator[Step]:
+    """Yield how the gold answer is read, and the grade with its reason."""
+    forms = FormsToGrade.of(row, kind)
+    yield Step("gold", f"{_shown(forms.gold)}, canonical {_shown(forms.gold_form)}")
+    (status,) = grade([row], kind, comparer)
+    if forms.form is None or row.answer is None:
+        reason = REASONS[status]
+    elif forms.gold_is_ambiguous:
+        reason = f"the gold answer can be read in several ways: {forms.gold_form}"
+    else:
+        reason = _why(kind, (row.answer, forms.form), (forms.gold, forms.gold_form), status)
+    yield Step("verdict", f"{status}: {reason}")
+
+
+def _why(kind: AnswerKind, answer: tuple[str, str], gold: tuple[str, str], status: str) -> str:
+    """Return why an answer got its grade. `answer` and `gold`: (text, canonical form)."""
+    if answer[1] == gold[1]:
+        return "both have the same canonical form"
+    try:
+        verdict = kind.same(answer[1], gold[1])
+    except Exception as error:  # a user's kind of answers fails
+        return f"they cannot be compared: {type(error).__name__}: {error}"
+    if verdict is not None:
+        return f"by the rules of this kind the canonical forms are {'equal' if verdict else 'different'}"
+    left, right = kind.read(*answer), kind.read(*gold)
+    if left is not None and right is not None and not left.may_equal(right):
+        return f"their values differ: {_values(left)} and {_values(right)}"
+    said = {"correct": "they are equal", "wrong": "they are different"}.get(status, REASONS.get(status, status))
+    return f"math-verify compares them: {said}"
+
+
+def _values(reading: Reading) -> str:
+    numbers = " or ".join(f"{number:.12g}" for number in reading.numbers[:4]) or "no number"
+    return numbers if reading.shape in (None, "value") else f"{reading.shape} {numbers.replace(' or ', ', ')}"
+
+
+def _shown(text: str | None) -> str:
+    """Return a text in quotes, on one line; only the ends of a long text. What cannot be seen is escaped."""
+    if text is None:
+        return "none"
+    if isinstance(text, Ambiguous | Raised):
+        return f"{'several' if isinstance(text, Ambiguous) else 'exception'}: {text}"
+    if len(text) > MAX_SHOWN:
+        text = f"{text[: MAX_SHOWN // 2]} … {text[-MAX_SHOWN // 2 :]}"
+    escaped = (char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    return f'"{"".join(escaped)}"'

@@ -1,0 +1,224 @@
+"""Words beside a number in prose: what they say about the number, in the languages in which models mostly answer.
+
+Every table is data, and an unknown word says nothing. Words of all languages are in one table, unless a word means two
+things in two languages ("war", "a", "son"), which keeps it out.
+"""
+
+import re
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(_words(words))
+
+
+RESULT_WORDS = _set(
+    "is are was were be equals equal has have had gets get got makes make made gives give gave leaves leave left costs "
+    "cost earns earn earned pays pay paid needs need needed takes take took totals becomes become "
+    "saves save weighs contains requires yields obtain obtains find finds "
+    "ist sind beträgt betragen kostet ergibt est sont vaut fait donne es son hay tiene cuesta vale "
+    "é são tem há custa è sono fa ha costa равно равна равен составляет получаем есть है हैं"
+)
+"""A number right after such a word is a result: "there are 42 apples"."""
+RESULT_ENDS = _words("是 为 為 有 得 得到 等于 等於 共 约 約 は が 가 이 는 은 になり")
+"""A number right after a text that ends so is a result: "一共有42"."""
+FILLERS = _set(
+    "about approximately roughly around exactly only just also then therefore thus hence now still simply precisely "
+    "almost nearly the an a so that at most least total indeed actually clearly equal be we positive "
+    "circa etwa rund genau also environ exactement donc aproximadamente exactamente cerca circa ровно примерно"
+)
+"""Words that may stand between a word of `RESULT_WORDS` and its number."""
+APPROXIMATELY = _set("about approximately roughly around circa etwa rund environ aproximadamente примерно")
+"""Words after "or" that lead to a rounded value of the number before: "2/3, or about 0.67"."""
+PURPOSES = _set("have pay save earn reach")
+"""Verbs that say after "to" what a number is for: "needs 5 more apples to have 12"."""
+TO_WORDS = _set(
+    "equal equals equivalent amounts amount comes sums adds up simplifies reduces evaluates converges rounds leads "
+    "corresponds"
+)
+"""A number after such a word and "to" is a result: "is equal to 5", "adds up to 5"."""
+COPULAS = _set("is are was were equals ist sind est sont es son é são è sono есть है हैं")
+"""A number right before such a word is a result: "42 is the answer"."""
+AMOUNTS = _set(
+    "total sum value average mean median maximum minimum amount result profit cost price probability area volume "
+    "perimeter length width height distance speed number remainder product difference"
+)
+"""A number after "is a total of" and the like is a result."""
+PREPOSITIONS = _set(
+    "after before in on for from of per every within over during with without at to by when where if because since "
+    "given until among between through than under above below across into out as while "
+    "nach vor auf für von mit pro bei zu aus während wenn dans sur pour avec par chez pendant depuis quand si "
+    "en para con sin por desde cuando com sem em na no nas nos di da con per tra su nel в на за из от до для при по"
+)
+"""A number after such a word says something about another number: "42 apples on 3 trees"."""
+CONDITIONS = _set(
+    "when where if since because for from by using with given until unless wenn für si pour para para se per если при"
+)
+"""An equation after such a word is a condition: "x = 5 when y = 3"."""
+YEAR_WORDS = _set("in since by until from during year of im seit en depuis desde em nel dal в с")
+"""A number of four digits after such a word is a year."""
+CONJUNCTIONS = _set(
+    "and or & und oder et ou y e o и или 和 与 與 及 以及 或 或者 と または もしくは 과 와 그리고 및 또는 और या و"
+)
+"""Words that join two answers into a list."""
+OR_WORDS = _set("or oder ou o или 或 或者 または もしくは 또는 या")
+RANGE_WORDS = _set("to through bis à hasta até до 到 至 から 에서")
+"""Words between the ends of a range."""
+NEGATIONS = _set("not isn't aren't wasn't nor nicht kein pas não не 不是")
+"""A number right after such a word is not the answer: "not 5 but 7"."""
+REFERENCES = _set(
+    "step steps question problem part case example equation eq figure fig table page chapter section line note option "
+    "choice method lemma theorem exercise item formula no # schritt étape paso passo шаг 步骤 第"
+)
+"""A number right after such a word names a place in the text, and is never an answer: "by step 3"."""
+WEAK_REFERENCES = _set("day week month year grade room version round level test hour tag jour día dia giorno")
+"""A number right after such a word names a thing, and is an answer only if the text has no other: "on day 3"."""
+APART = _set("because since as and so if therefore but which for when or")
+"""Words that may follow a word that is the whole answer: "yes, because", "true for all n"."""
+SIGN_WORDS = _set("minus negative moins menos meno минус")
+"""Words for a minus sign: "minus 5"."""
+OPERATOR_WORDS = {"plus": "+", "times": "\\times", **dict.fromkeys(("minus", "moins", "menos", "meno", "минус"), "−")}
+"""Operators between two numbers. The minus sign here is never a hyphen, which may also mean "to"."""
+BY_WORDS = {"divided": "/", "multiplied": "\\times"}
+"""Operators that "by" follows."""
+UNREAD_OPERATORS = _set("remainder squared cubed factorial choose modulo mod over")
+"""Words after a number that make another number of it, "over" only before a number."""
+OPERATION_WORDS = _set("twice thrice double triple quadruple half times doppelt")
+"""Words before a number that make another number of it: "twice 5"."""
+OPERATIONS_OF = _set(
+    "root square cube reciprocal inverse logarithm log sine cosine tangent factorial half third quarter fifth tenth "
+    "double triple multiple power opposite racine carré carrée inverse moitié tiers quart double wurzel hälfte drittel "
+    "viertel doppelte raíz raiz cuadrada quadrada mitad metade doble dobro tercio terço radice quadrata metà doppio "
+    "terzo quarto корень половина треть четверть"
+)
+"""Words that make another number of the number after "of": "the square root of 16", "half of 10"."""
+OF_WORDS = _set("of von de di от из")
+OPERATIONS_AFTER = re.compile(r"[的の](?:平方|立方|一半|半分|[两二三四五\d]*倍|倒数|逆数|阶乘|階乗|\d?次方)")
+"""The same after a number in Chinese and Japanese: 16的平方根."""
+FUNCTIONS = _set(
+    "pi sqrt cbrt sin cos tan sec csc cot arcsin arccos arctan asin acos atan sinh cosh tanh ln log lg exp abs max min "
+    "gcd lcm mod floor ceil det theta alpha beta gamma delta lambda sigma phi omega infinity inf"
+)
+"""Words of formulas."""
+_MONTH = (
+    r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?"
+    r"|Nov(?:ember)?|Dec(?:ember)?)"
+)
+DATE = (
+    r"(?<![\d./-])(?:\d{4}(?P<mark>[-/.])\d{1,2}(?P=mark)\d{1,2}|\d{1,2}(?P<sign>[-/.])\d{1,2}(?P=sign)(?:\d{4}|\d{2}))"
+    r"(?![\d/-]|\.\d|\s?[=+*^])"
+    r"|\d{4}\s?[年년](?:\s?\d{1,2}\s?[月월](?:\s?\d{1,2}\s?[日号號일])?)?|\d{1,2}\s?[月월]\s?\d{1,2}\s?[日号號일]"
+    rf"|(?<![^\W_]){_MONTH}\.?\s\d{{1,2}}(?:st|nd|rd|th)?(?:,?\s\d{{4}})?(?![\w/^]|\.\d)"
+    rf"|\d{{1,2}}(?:st|nd|rd|th)?\s(?:of\s)?{_MONTH}(?:,?\s\d{{4}})?(?!\w)"
+)
+"""2024-05-01, 1.5.2024, 2024年5月1日, May 3, 3 May 2024."""
+TIME = (
+    r"\d{1,2}:[0-5]\d(?::[0-5]\d)?(?![\d:])(?:\s?[aApP]\.?[mM](?!\w)\.?)?"
+    r"|\d{1,2}\s?(?:[aApP]\.[mM]\.|[aApP][mM](?!\w)|o['’]clock)|\d{1,2}\s?[点點时時시]\s?\d{1,2}\s?[分분]"
+)
+"""10:30, 10:30 a.m., 5 pm, 5 o'clock, 10点30分."""
+AND_A_HALF = r"and a half|et demie?|y medi[oa]|e mei[oa]|e mezz[oa]|einhalb|und eine halbe|с половиной"
+ORDINAL = r"(?:st|nd|rd|th|ª|º)(?!\w)"
+SCALES: tuple[tuple[str, int], ...] = (
+    (r"thousand|tausend|mille|mil|mila|тысяч\w{0,2}|тыс\.?|천|千", 3),
+    (r"lakhs?|लाख", 5),
+    (r"millions?|Million(?:en)?|Mio\.?|millones|millón|milh(?:ões|ão)|milion[ei]|миллион\w{0,2}|млн\.?|百万", 6),
+    (r"crores?|करोड़", 7),
+    (r"billions?|Milliarden?|Mrd\.?|milliards?|bilh(?:ões|ão)|miliard[io]|миллиард\w{0,2}|млрд\.?", 9),
+    (r"trillions?|trilh(?:ões|ão)", 12),
+    (r"万|萬|만", 4),
+    (r"亿|億|억", 8),
+)
+"""Words for powers of ten after a number, and the exponents: "2.5 million", "3万"."""
+CURRENCY_SCALE = {"k": 3, "K": 3, "M": 6, "B": 9}
+"""Letters for powers of ten after an amount of money: "$3M". Without a currency "3M" may be anything."""
+PERCENT = (
+    r"percent(?!age)|per\s?cent|Prozent|por\sciento|pour\scent|por\scento|per\scento|процент\w{0,3}|パーセント|퍼센트"
+    r"|प्रतिशत"
+)
+_LENGTH = (
+    r"[kcmnµμ]m|miles?|mi|inch(?:es)?|in(?=\s*(?:[.,;)]|\Z))|feet|foot|ft|yards?|yd|(?:kilo|centi|milli)?met(?:er|re)s?"
+)
+_MASS = r"[km]g|mcg|[µμ]g|(?:kilo|milli)?grams?|pounds?|lbs?|ounces?|oz|tons?|tonnes?"
+_VOLUME = (
+    r"[mdck][lL]|(?:milli)?lit(?:er|re)s?|gallons?|quarts?|pints?|cups?|teaspoons?|tablespoons?|tsp|tbsp|acres?"
+    r"|hectares?"
+)
+_TIME_UNITS = (
+    r"hours?|hrs?|minutes?|mins?|seconds?|secs?|milliseconds?|ms|days?|weeks?|months?|years?|decades?|centuries|century"
+)
+_MONEY = r"dollars?|cents?|euros?|USD|EUR|GBP|JPY|CNY|INR|CAD|AUD|yen|yuan|rupees?|pence"
+_OTHERS = (
+    r"[kMG]?Hz|[kMG]W|kWh|[kM]?Pa|m?mol|mmHg|mEq|IU|kJ|kcal|cal|kN|mph|kph|kmh|km/h|rpm|bpm|rad|radians?|dozen"
+    r"|degrees?(?:\s(?:Celsius|Fahrenheit|C|F)(?!\w))?|°\s?[CF]|kelvins?"
+)
+_WORDS = f"(?:{_LENGTH}|{_MASS}|{_VOLUME}|{_TIME_UNITS}|{_MONEY}|{_OTHERS})"
+UNIT = re.compile(
+    rf"\s?(?:(?:square|cubic|sq\.?|cu\.?)\s)?{_WORDS}(?![^\W\d_])(?:\^\{{?-?[1-4]\}}?)?"
+    rf"(?:\s?/\s?(?:{_WORDS}|[hsmLl])(?![^\W\d_])(?:\^\{{?-?[1-4]\}}?)?|\sper\s{_WORDS}(?![^\W\d_]))?"
+)
+"""A measured unit after a number. Nouns of counted things, "42 apples", are not part of an answer."""
+TRANSLATED_UNITS = tuple(
+    (re.compile(r"\s?" + pattern), unit)
+    for pattern, unit in (
+        (r"(?:平方米|平方メートル|제곱미터)", "m^2"),
+        (r"(?:立方米|立方メートル|세제곱미터)", "m^3"),
+        (r"(?:平方厘米|平方センチメートル)", "cm^2"),
+        (r"(?:公里|千米|キロメートル|킬로미터)", "km"),
+        (r"(?:厘米|センチメートル|センチ|센티미터)", "cm"),
+        (r"(?:毫米|ミリメートル|밀리미터)", "mm"),
+        (r"(?:米|メートル|미터)", "m"),
+        (r"(?:公斤|千克|キログラム|킬로그램)", "kg"),
+        (r"(?:克(?!拉)|グラム|그램)", "g"),
+        (r"(?:毫升|ミリリットル)", "mL"),
+        (r"(?:升|リットル|리터)", "L"),
+        (r"(?:个?小时|個小時|時間|시간|Stunden?(?!\w)|heures?(?!\w)|horas?(?!\w)|час(?:а|ов)?(?!\w)|घंटे|घंटा)", "hours"),
+        (r"(?:分钟|分鐘|分間|Minuten?(?!\w)|minutos?(?!\w)|minut[io](?!\w)|минут[аы]?(?!\w)|मिनट)", "minutes"),
+        (r"(?:秒钟|秒間|秒|초|Sekunden?(?!\w)|secondes?(?!\w)|segundos?(?!\w)|секунд[аы]?(?!\w))", "seconds"),
+        (r"(?:天|日間|Tagen?(?!\w)|Tage?(?!\w)|jours?(?!\w)|días?(?!\w)|dias?(?!\w)|дн(?:я|ей)(?!\w)|दिन)", "days"),
+        (r"(?:Kilometer|kilomètres?|kilómetros?|quilômetros?|chilometr[io]|километр\w{0,2})(?!\w)", "km"),
+        (r"(?:Zentimeter|centimètres?|centímetros?|centimetr[io]|сантиметр\w{0,2})(?!\w)", "cm"),
+        (r"(?:Meter|mètres?|metros?|metr[io]|метр\w{0,2})(?!\w)", "m"),
+    )
+)
+"""Units of other languages, and the unit that the answer gets."""
+
+NUMBER_WORDS = {
+    word: value
+    for value, word in enumerate(
+        _words(
+            "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+            "seventeen eighteen nineteen"
+        )
+    )
+} | {
+    word: 10 * value
+    for value, word in enumerate(_words("twenty thirty forty fifty sixty seventy eighty ninety"), start=2)
+}
+SCALE_WORDS = {"hundred": 100, "thousand": 1_000, "million": 1_000_000, "billion": 1_000_000_000}
+PART_WORDS = {
+    "half": 2, "halves": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4, "fourth": 4, "fourths": 4,
+    "fifth": 5, "fifths": 5, "sixth": 6, "sixths": 6, "seventh": 7, "sevenths": 7, "eighth": 8, "eighths": 8,
+    "ninth": 9, "ninths": 9, "tenth": 10, "tenths": 10,
+}  # fmt: skip
+"""Denominators in words: "two thirds"."""
+
+COMMA_LANGUAGES = _set("de fr es pt it ru nl pl tr id vi uk cs sv da nb no fi ro hu el")
+"""Languages with a decimal comma."""
+LANGUAGE_WORDS = {
+    "fr": _set("la le les est donc une des total résultat réponse soit"),
+    "de": _set("der die das ist also und ein eine ergebnis antwort beträgt"),
+    "es": _set("el la es los las por tanto entonces resultado respuesta total"),
+    "pt": _set("o é portanto então resultado resposta total uma"),
+    "it": _set("il la è quindi risultato risposta totale sono"),
+}
+"""Frequent words, two of which in a line tell its language."""
+KNOWN_WORDS = (
+    PREPOSITIONS | RESULT_WORDS | FILLERS | CONJUNCTIONS | SIGN_WORDS | NUMBER_WORDS.keys() | UNREAD_OPERATORS
+    | RANGE_WORDS | REFERENCES
+    | _set("the he she we it per pts pcs men not all his her its you day box old new our way one nor yes which who")
+)  # fmt: skip
+"""Words that are neither nouns of counted things nor products of letters."""

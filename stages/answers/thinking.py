@@ -1,0 +1,84 @@
+"""Thinking that a response shows before its answer. No answer is read from it."""
+
+import re
+from typing import NamedTuple
+
+
+class _Marks(NamedTuple):
+    clue: str
+    """Lower-case text that every response with these marks contains; the search for it costs least."""
+    opening: re.Pattern[str]
+    ending: re.Pattern[str]
+    example: str
+    """A response with these marks whose answer is 6."""
+
+
+def _marks(clue: str, opening: str, ending: str, example: str, flags: re.RegexFlag = re.IGNORECASE) -> _Marks:
+    return _Marks(clue, re.compile(opening, flags), re.compile(ending, flags), example)
+
+
+def _tags(*names: str) -> tuple[_Marks, ...]:
+    return tuple(_marks(name, rf"<\s?{name}\s?>", rf"<\s?/\s?{name}\s?>", f"<{name}>5?</{name}>6") for name in names)
+
+
+MARKS = (
+    # Models mix "think" and "thinking".
+    _marks("think", r"<\s?think(?:ing)?\s?>", r"<\s?/\s?think(?:ing)?\s?>", "<think>5?</think>\nThe answer is 6."),
+    *_tags("thought", "thoughts", "reasoning", "reflection", "scratchpad", "seed:think"),
+    *_tags("internal_monologue", "inner_monologue"),
+    _marks("think", r"\[THINK\]|\[THINKING\]", r"\[/THINK(?:ING)?\]", "[THINK]5?[/THINK]6"),  # Magistral
+    _marks("think▷", r"◁think▷", r"◁/think▷", "◁think▷5?◁/think▷6"),  # Kimi
+    _marks(
+        "think<|sep|>", r"<\|open\|>think<\|sep\|>", r"<\|close\|>think<\|sep\|>",
+        "<|open|>think<|sep|>5?<|close|>think<|sep|>6",
+    ),
+    _marks("think", r"<\|think\|>|<\|/?think_start\|>", r"<\|/think\|>|<\|think_end\|>", "<|think|>5?<|/think|>6"),
+    _marks(
+        "thinking|>", r"<\|START_THINKING\|>", r"<\|END_THINKING\|>", "<|START_THINKING|>5?<|END_THINKING|>6"
+    ),  # Command A
+    _marks(
+        "thought", r"<\|(?:begin_of_thought|thought_start)\|>", r"<\|(?:end_of_thought|thought_end)\|>",
+        "<|begin_of_thought|>5?<|end_of_thought|>6",
+    ),
+    _marks("inner_", r"<\|inner_prefix\|>", r"<\|inner_suffix\|>", "<|inner_prefix|>5?<|inner_suffix|>6"),  # Apertus
+    _marks("<unused9", r"<unused94>", r"<unused95>", "<unused94>thought\n5?<unused95>6"),  # MedGemma
+    _marks("channel", r"<\|channel>\s?thought", r"<channel\|>", "<|channel>thought\n5?<channel|>6"),  # Gemma 4
+    _marks(
+        "channel", r"<\|channel\|>\s?(?:analysis|commentary)", r"<\|channel\|>\s?final[^<]{0,20}"
+        r"(?:<\|constrain\|>[^<]{0,20})?<\|message\|>",
+        "<|channel|>analysis<|message|>5?<|end|><|start|>assistant<|channel|>final<|message|>6",
+    ),  # gpt-oss
+    # gpt-oss, decoded without its special tokens
+    _marks("analysis", r"\Aanalysis(?=[A-Z])|assistant(?:analysis|commentary)(?=[A-Z])", r"assistantfinal",
+           "analysisIs it 5? No.assistantfinal6", re.NOFLAG),
+    # Granite
+    _marks("my thought process", r"\A\s{0,9}Here(?:'s| is) my thought process\s?:", r"Here(?:'s| is) my response\s?:",
+           "Here is my thought process: 5? Here is my response: 6"),
+)  # fmt: skip
+"""The marks that models put around their thinking, by family of models."""
+
+
+def without_thinking(text: str) -> str | None:
+    """Return a response without its thinking: the text after the last mark that ends thinking.
+
+    A response whose prompt opened the thinking has the end alone. Thinking that never ends leaves nothing, so the
+    result is None; so does thinking that starts again behind the text. A response without such marks is returned whole.
+    """
+    lowered = text.lower()
+    start = 0
+    for marks in MARKS:
+        if marks.clue not in lowered:
+            continue
+        end = _last_end(marks.ending, text)
+        if marks.opening.search(text, end):
+            return None
+        start = max(start, end)
+    return text[start:]
+
+
+def _last_end(pattern: re.Pattern[str], text: str) -> int:
+    """Return the index after the last match, 0 without one."""
+    end = 0
+    for match in pattern.finditer(text):
+        end = match.end()
+    return end

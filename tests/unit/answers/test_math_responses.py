@@ -1,0 +1,177 @@
+"""Answers of mathematics in whole responses: marks first, then the text of the mark, else the last line."""
+
+import pytest
+
+from stages.answers.kinds import Ambiguous, answer_config, load_kind
+from stages.answers.math import MathAnswer, extract_math_answer
+from stages.settings.answers import AnswerSettings
+
+RESPONSES: dict[str, list[tuple[str, str | None]]] = {
+    "a remark is no answer": [
+        ("The final answer is 42. I hope this answer is helpful!", "42"),
+        ("The answer is 42.\nThis answer is the same as in step 3.", "42"),
+        ("The answer is 42. The answer is correct.", "42"),
+        ("So the total is 42.\nI hope this helps!", "42"),
+        ("The total is 42.\nLet me know if you need 3 more examples!", "42"),
+    ],
+    "marks around the word": [
+        ("**Answer:** 42 apples on 3 trees", "42"),
+        ("*Answer*: 42 apples on 3 trees", "42"),
+        ("**Final Answer**\n\n**42**", "42"),
+        ("### Answer: $x = 5$", "x = 5"),
+        ("Answer:\n\n42", "42"),
+    ],
+    "signs": [
+        ("Profit is −5", "-5"),
+        ("The answer is −3 degrees", "-3 degrees"),
+        ("–3 degrees", "-3 degrees"),
+        ("The temperature is -3 degrees.", "-3 degrees"),
+        ("So the change is −$12.50.", "-$12.50"),
+    ],
+    "numbers": [
+        ("It takes 3 1/2 cups", "3 1/2 cups"),
+        ("Result: 1.5e-3", "0.0015"),
+        ("2.5e6 people", "2500000"),
+        ("There are 10^3 people.", "1000"),
+        ("There are 5 x 10^3 people", "5000"),
+        ("The answer is 1 234 567.", "1234567"),
+    ],
+    "languages": [
+        ("答案是42", "42"),
+        ("一共有42个苹果", "42"),
+        ("答えは４２です", "42"),
+        ("La réponse est 3,5", "3.5"),
+        ("La réponse est \\boxed{3,5}", "3.5"),
+        ("Die Antwort ist 3,5 Meter.", "3.5 m"),
+        ("La respuesta es 42 manzanas en 3 árboles.", "42"),
+        ("A resposta é 3,5.", "3.5"),
+        ("La risposta è 42.", "42"),
+        ("Ответ: 3,5", "3.5"),
+        ("정답은 42입니다.", "42"),
+        ("उत्तर: ४२", "42"),
+        ("الجواب هو ٤٢", "42"),
+    ],
+    "tails": [
+        ("Therefore f(x) = x^2 + 3", "x^2 + 3"),
+        ("So f(x) = 2x", "2x"),
+        ("So the point is (3, 4).", "(3, 4)"),
+        ("```\nSo the total is 42\n```", "42"),
+        ("So the total is 42.\n---", "42"),
+        ("So the total is 42</s>", "42"),
+        ("The answer is 42.\n\nQuestion: What is 2 + 3?\nAnswer: 5", "42"),
+    ],
+    "words": [
+        ("The answer is yes", "yes"),
+        ("The answer is no solution", "no solution"),
+        ("The answer is infinity.", "infinity"),
+        ("The answer is unknown.", None),
+    ],
+    "boxes": [
+        ("$\\boxed{1}$ and $\\boxed{2}$", "1, 2"),
+        ("\\boxed{\\text{The answer is 460}}", "460"),
+        ("The answer is 5.\n\\boxed{5, 105}", "5, 105"),
+    ],
+    "answers to a part, or to a changed problem": [
+        ("Thus, the answer is 11. The answer to part (a) was 5.", "11"),
+        ("The answer is 11. The answer for question 2 is 5.", "11"),
+        ("The answer to question 3 is 5.", "5"),
+        ("The final answer is 30. The answer in the textbook is 28.", "30"),
+        ("The answer is 5.\n\nIf instead we had 10 apples, the answer would be 9.", "5"),
+        ("The answer is 5.\n\nBonus: for n = 10 the answer would be 55.", "5"),
+        ("If we add them, the answer would be 12.", "12"),
+        ("With 5 apples each, the answer would be 15.", "15"),
+    ],
+    "parts in lines of their own": [
+        ("(a) 5\n(b) 7", "?"),
+        ("**(a)** 5\n\n**(b)** 3", "?"),
+        ("Part A: 5\nPart B: 3", "?"),
+        ("i) 5\nii) 3", "?"),
+        ("Answer:\n(a) 5\n(b) 3", "?"),
+        ("(a) We compute 5.\n(b) We add 7.\n\nSo the answer is 12.", "12"),
+        ("(A) 5\n(B) 7\n\nAnswer: (B) 7", "7"),
+        ("Final Answer:\nx = 5\ny = 3", "x = 5, y = 3"),
+        ("Final Answer:\nx = 5", "x = 5"),
+    ],
+    "words that compute": [
+        ("The answer is twice 5.", "?"),
+        ("The answer is double 5.", "?"),
+        ("The answer is half of 10.", "?"),
+        ("So the result is the square root of 16.", "?"),
+        ("The answer is the reciprocal of 5.", "?"),
+        ("The answer is three times 5.", "?"),
+        ("The answer is 10 less than 20.", "?"),
+        ("The answer is 5% more than 20.", "?"),
+        ("The answer is 5 to the power of 3.", "?"),
+        ("La respuesta es el doble de 5.", "?"),
+        ("Die Antwort ist die Hälfte von 10.", "?"),
+        ("答案是16的平方根。", "?"),
+        ("Half of 10 is 5.", "5"),
+        ("The square root of 16 is 4.", "4"),
+        ("So 5 to the power of 3 equals 125.", "125"),
+        ("Jane has 5 more apples than Tom.", "5"),
+    ],
+    "steps of a computation": [
+        ("So, 15 - 3 = 12 and 12 / 4 = 3.", "3"),
+        ("- 5 + 3 = 8\n- 8 * 2 = 16", "16"),
+        ("- x = 5", "5"),
+        ("So 20 - 5 = <<20-5=15>>15 dollars are left.", "15"),
+        ("Tom has 3*4=<<3*4=12>>12 apples.", "12"),
+        ("Multiply 5 by 3 to get 15.", "15"),
+    ],
+    "what a number is for": [
+        ("Jane needs 5 more apples to have 12.", "5"),
+        ("Jane is 5 years older than Tom, who is 7.", "5 years"),
+        ("The person who won has 12.", "12"),
+        ("She needs to save 12.", "12"),
+        ("The probability is 2/3, or about 66.7%.", "2/3"),
+        ("The answer is 1, 2, 3, ...", "?"),
+    ],
+    "amounts in scripts without spaces": [
+        ("最終的な答えは5個と3個です。", "?"),
+        ("所以答案是5个和3个。", "?"),
+        ("정답은 5개와 3개입니다.", "?"),
+        ("答案是5元3角。", "?"),
+        ("Ответ: 5 ч 30 мин", "?"),
+        ("答案是3又1/2。", "3 1/2"),
+        ("所以x=5，y=3。", "x = 5, y = 3"),
+        ("所以x=5。", "5"),
+        ("答案是f(x)=2x+1。", "2x+1"),
+        ("3天后他有12元。", "12"),
+        ("每天5元，3天一共15元。", "15"),
+    ],
+    "checks and the next problem": [
+        ("The total is 5.\n\n**Check:** 2 + 3 = 5 ✓, 5 - 3 = 2 ✓", "5"),
+        ("Check: 5 + 3 = 8", "8"),
+        ("The number is 5.\nNota: 3 pasos.", "5"),
+        ("The answer is 5.\n\n[Question]\nWhat is 2+2?\n[Answer]\n4", "5"),
+        ("【答案】4\n\n【题目】3+3\n【答案】6", "4"),
+        ("The answer is 5.\n\nSimilar problem: What is 2+2? The answer is 4.", "5"),
+        ("The answer is 5.\n\nFollow-up question: what if x = 2? Then the answer is 4.", "5"),
+    ],
+    "several readings": [
+        ("The score was 5-3", "?"),
+        ("The answer is 3,5", "?"),
+        ("He drove 240 miles in 4 hours.", "?"),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("response", "answer"),
+    [pytest.param(text, answer, id=f"{kind}: {text}") for kind, rows in RESPONSES.items() for text, answer in rows],
+)
+def test_answers_of_responses(response: str, answer: str | None) -> None:
+    extracted = extract_math_answer(response)
+    assert ("?" if isinstance(extracted, Ambiguous) else extracted) == answer
+
+
+def test_the_words_that_announce_an_answer_are_a_setting() -> None:
+    kind = load_kind(answer_config(AnswerSettings(announcements=("verdict",))))
+    assert isinstance(kind, MathAnswer)
+    assert kind.extract("Verdict: 42\nI checked 3 cases.", "?") == "42"
+    assert MathAnswer().extract("Verdict: 42\nI checked 3 cases.", "?") == "3"
+
+
+def test_a_mark_without_a_readable_answer_is_stepped_over() -> None:
+    assert extract_math_answer("The answer is 42.\nAnswer: see above") == "42"
+    assert extract_math_answer("So 3 + 4 = 7.\nAnswer: see above") is None
