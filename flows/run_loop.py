@@ -68,11 +68,19 @@ def run_locally(config: RunConfig, stage_progress: Progress = no_progress) -> No
     """
     store = Store(config.uri)
     with hold_lease(store), Resources(config.compute, config.engine) as resources:
-        progress = find_finished(config, store)
-        run_iterations(
-            progress,
-            store,
-            resources,
-            finished_target=config.iterations + 1,
-            stage_progress=lambda iteration: stage_progress,
-        )
+        run_all(config, store, resources, stage_progress)
+
+
+def run_all(
+    config: RunConfig, store: Store, resources: Resources, stage_progress: Progress = no_progress
+) -> RunProgress:
+    """Run every missing iteration of a run, without a lease; return its progress. Raises Collapsed."""
+    progress = find_finished(config, store)
+    run_iterations(
+        progress,
+        store,
+        resources,
+        finished_target=config.iterations + 1,
+        stage_progress=lambda iteration: stage_progress,
+    )
+    return progress

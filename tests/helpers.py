@@ -11,10 +11,7 @@ import pyarrow as pa
 
 from flows.config.load import parse_config
 from flows.config.run import RunConfig
-from flows.run_loop import run_iterations
-from flows.run_progress import RunProgress, find_finished
-from stages.contract import Context, Inputs, Metrics, Stage, Work, no_progress, run_stage
-from stages.contract import Progress as StageProgress
+from stages.contract import Context, Inputs, Metrics, Stage, Work, run_stage
 from stages.engines.base import Batch, Completion, Engine, Progress, Responses, SamplingParams
 from stages.engines.fake import FakeEngine
 from stages.settings import Settings
@@ -147,21 +144,6 @@ def fake_values(folder: Path, **changes: Any) -> dict[str, Any]:
 
 def fake_config(folder: Path, **changes: Any) -> RunConfig:
     return parse_config(fake_values(folder, **changes), "test")
-
-
-def run_all(
-    config: RunConfig, store: Store, resources: Resources, stage_progress: StageProgress = no_progress
-) -> RunProgress:
-    """Run every missing iteration of a run, without a lease; return its progress."""
-    progress = find_finished(config, store)
-    run_iterations(
-        progress,
-        store,
-        resources,
-        finished_target=config.iterations + 1,
-        stage_progress=lambda iteration: stage_progress,
-    )
-    return progress
 
 
 def tree(folder: Path) -> dict[str, int]:

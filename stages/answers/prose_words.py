@@ -76,8 +76,6 @@ REFERENCES = _set(
 """A number right after such a word names a place in the text, and is never an answer: "by step 3"."""
 WEAK_REFERENCES = _set("day week month year grade room version round level test hour tag jour día dia giorno")
 """A number right after such a word names a thing, and is an answer only if the text has no other: "on day 3"."""
-APART = _set("because since as and so if therefore but which for when or")
-"""Words that may follow a word that is the whole answer: "yes, because", "true for all n"."""
 SIGN_WORDS = _set("minus negative moins menos meno минус")
 """Words for a minus sign: "minus 5"."""
 OPERATOR_WORDS = {"plus": "+", "times": "\\times", **dict.fromkeys(("minus", "moins", "menos", "meno", "минус"), "−")}

@@ -186,9 +186,6 @@ CURRENCY_SIGNS = ("US$", "HK$", "A$", "AU$", "C$", "CA$", "R$", "$", "€", "£"
                   "GBP", "JPY", "CNY", "INR", "CHF", "Rs.", "Rs", "RMB")  # fmt: skip
 """Signs that stand before an amount of money."""
 
-DECIMAL_COMMA = frozenset({"EUR", "PLN", "RUB", "SEK", "BRL", "CHF"})
-"""Currencies of countries that write 3,50."""
-
 COUNTERS = "个個只隻本名位条張张件块棵朵頭头匹辆台枚人개명"
 """Chinese, Japanese and Korean counters: 42个苹果 are 42 apples."""
 

@@ -32,6 +32,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from flows.config.load import load_config
+from flows.run_loop import run_all
 from stages.settings.trainer import TrainerPlacement
 from stages.settings.update import UpdateConfig
 from stages.shared_resources import Resources
@@ -39,7 +40,6 @@ from stages.trainer.job import Job
 from stages.trainer.launcher import TrainerProcess
 from storage.run import Run
 from storage.store import Store
-from tests.helpers import run_all
 from tests.tiny_models import make_tiny_policy
 from tests.unit.trainer.rollouts import SCHEMA
 

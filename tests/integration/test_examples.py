@@ -9,11 +9,12 @@ import pytest
 
 from flows.config.load import load_config
 from flows.preflight.checks import check_inputs
+from flows.run_loop import run_all
 from flows.stage_settings import resolve
 from stages.engines.base import Completion
 from stages.engines.fake import ITEM, OPEN_LIST, FakeEngine
 from storage.run import Run
-from tests.helpers import fake_resources, memory_store, run_all
+from tests.helpers import fake_resources, memory_store
 
 EXAMPLES = Path(__file__).parents[2] / "configs" / "examples"
 SMALL = (

@@ -9,10 +9,10 @@ import polars as pl
 import pytest
 
 from flows.config.load import parse_config
+from flows.run_loop import run_all
 from stages.shared_resources import Resources
 from storage.run import Run, open_run, write_revision
 from storage.store import Store
-from tests.helpers import run_all
 from tests.tiny_models import make_tiny_policy
 
 pytestmark = pytest.mark.slow

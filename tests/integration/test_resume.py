@@ -12,18 +12,19 @@ from typing import Any
 import pytest
 
 from flows.config.run import RunConfig
+from flows.run_loop import run_all
 from flows.run_progress import RunProgress
 from stages.shared_resources import Resources
 from storage.run import Run
 from storage.store import Store
 from tests.commands import environment, python
-from tests.helpers import fake_config, run_all, tree
+from tests.helpers import fake_config, tree
 
 CHILD = """
 import os, signal, sys
 from fnmatch import fnmatch
 from flows.config.run import RunConfig
-from tests.helpers import run_all
+from flows.run_loop import run_all
 from stages.shared_resources import Resources
 from storage.store import Store
 

@@ -10,6 +10,7 @@ from flows.config.run import RunConfig
 from flows.reporting.document import Text, report
 from flows.reporting.plots import write_curve
 from flows.reporting.results import CURVE_PATH, iteration_results, run_results
+from flows.run_loop import run_all
 from flows.run_progress import RunProgress, find_finished
 from stages.contract import Progress
 from stages.engines.base import Completion, SamplingParams
@@ -17,7 +18,7 @@ from stages.engines.fake import FakeEngine
 from stages.settings.update import LoraConfig, UpdateConfig
 from storage.run import Run
 from storage.store import Store
-from tests.helpers import SEED_QUESTIONS, fake_config, fake_resources, memory_store, run_all, write_jsonl
+from tests.helpers import SEED_QUESTIONS, fake_config, fake_resources, memory_store, write_jsonl
 
 STAGES = ["generate_instructions", "filter_instructions", "sample_responses", "vote_rewards", "ppo_update", "evaluate"]
 

@@ -11,6 +11,7 @@ from flows.config.load import load_config
 from flows.config.run import RunConfig
 from flows.config.watchdog import Watchdog
 from flows.reporting.results import alarms, iteration_results, run_results
+from flows.run_loop import run_all
 from flows.run_progress import RunProgress, find_finished
 from flows.watchdog import RULES, Breach, Breached, Collapsed, Health
 from stages import schemas
@@ -18,7 +19,7 @@ from stages.contract import Context
 from storage.errors import ConfigError
 from storage.run import Run, newest_revision
 from storage.store import Store
-from tests.helpers import fake_config, fake_resources, memory_store, put_table, run_all
+from tests.helpers import fake_config, fake_resources, memory_store, put_table
 
 HEALTHY: dict[str, float] = {
     "generate/candidates": 100,

@@ -12,6 +12,7 @@ import pytest
 from flows.config.load import parse_config
 from flows.config.run import RunConfig
 from flows.preflight.checks import check_inputs
+from flows.run_loop import run_all
 from flows.run_progress import RunProgress
 from flows.stage_settings import resolve
 from stages import schemas
@@ -28,7 +29,7 @@ from stages.vote_rewards import VOTE
 from storage.errors import ConfigError, InputError
 from storage.reader import read_table
 from storage.run import Run
-from tests.helpers import SEED_QUESTIONS, do, fake_resources, fake_values, memory_store, put_policy, put_table, run_all
+from tests.helpers import SEED_QUESTIONS, do, fake_resources, fake_values, memory_store, put_policy, put_table
 from tests.tiny_models import make_tiny_policy
 
 VOTERS = (

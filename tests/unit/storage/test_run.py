@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from flows.run_loop import run_all
 from storage.errors import CorruptArtifact, InputError, MissingArtifact
 from storage.run import Revision, Run, newest_revision, open_run, write_revision
 from storage.store import Store
-from tests.helpers import fake_config, fake_resources, memory_store, run_all
+from tests.helpers import fake_config, fake_resources, memory_store
 
 
 @pytest.fixture(scope="module")

@@ -16,14 +16,14 @@ import flows.iteration
 from flows.cli import main
 from flows.config.load import load_config
 from flows.reporting.results import CURVE_PATH
-from flows.run_loop import run_locally
+from flows.run_loop import run_all, run_locally
 from flows.stage_settings import newest_policy_folder
 from stages.vote_rewards import VOTE
 from storage.errors import MissingArtifact
 from storage.lease import hold_lease
 from storage.run import open_run, write_revision
 from storage.store import Store
-from tests.helpers import fake_config, fake_resources, fake_values, run_all, tree, write_jsonl
+from tests.helpers import fake_config, fake_resources, fake_values, tree, write_jsonl
 from tests.tiny_models import make_tiny_policy
 
 Change = Callable[[dict[str, Any], Path], object]

@@ -10,13 +10,14 @@ from flows.config.retention import Keep, KeepBest, KeepPolicies
 from flows.config.run import RunConfig
 from flows.config.watchdog import Watchdog
 from flows.maintenance.retention import best_policies, prune_weights
+from flows.run_loop import run_all
 from flows.run_progress import RunProgress, find_finished
 from flows.stage_settings import resolve
 from storage.errors import Pruned
 from storage.reader import read_folder
 from storage.run import Run
 from storage.store import Store
-from tests.helpers import fake_config, fake_resources, run_all
+from tests.helpers import fake_config, fake_resources
 
 
 @pytest.fixture

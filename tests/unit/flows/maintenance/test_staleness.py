@@ -13,6 +13,7 @@ from flows.config.diff import differences, flatten
 from flows.config.load import parse_config
 from flows.config.run import RunConfig
 from flows.maintenance.staleness import explain_recomputation
+from flows.run_loop import run_all
 from flows.run_progress import config_of_run, find_finished
 from flows.stage_settings import resolve
 from stages.import_inputs import IMPORT_SEEDS
@@ -22,7 +23,7 @@ from storage.errors import IncompatibleCode
 from storage.run import open_run
 from storage.store import Store
 from storage.tables import version_of, versioned
-from tests.helpers import SEED_QUESTIONS, fake_config, fake_resources, fake_values, memory_store, run_all, write_jsonl
+from tests.helpers import SEED_QUESTIONS, fake_config, fake_resources, fake_values, memory_store, write_jsonl
 
 GOLDEN = str(Path(__file__).parents[3] / "golden" / "format-1")
 

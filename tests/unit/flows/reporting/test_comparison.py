@@ -12,10 +12,11 @@ from rich.console import Console
 from flows.config.run import RunConfig
 from flows.reporting.comparison import MEASURES, compare, draw_comparison
 from flows.reporting.results import iteration_results
+from flows.run_loop import run_all
 from stages.engines.base import Completion
 from stages.engines.fake import FakeEngine
 from storage.run import Revision, Run, open_run
-from tests.helpers import fake_config, fake_resources, memory_store, run_all
+from tests.helpers import fake_config, fake_resources, memory_store
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "format-1"
 Make = Callable[..., Run]

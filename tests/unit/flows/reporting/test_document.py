@@ -17,9 +17,10 @@ from flows.reporting.plots import learning_curve
 from flows.reporting.render import as_html, as_markdown
 from flows.reporting.results import REPORT_PATH, iteration_results, run_results, stage_costs
 from flows.reporting.sample_questions import sample_questions
+from flows.run_loop import run_all
 from storage.run import Run, open_run, write_revision
 from storage.store import Store
-from tests.helpers import fake_config, fake_resources, memory_store, run_all
+from tests.helpers import fake_config, fake_resources, memory_store
 
 PNG = b"\x89PNG"
 HOSTILE = (

@@ -9,11 +9,12 @@ import pytest
 
 from flows.cli import main
 from flows.reporting.gains import all_evaluated, comparison_table, points_text, side_by_side
+from flows.run_loop import run_all
 from stages.benchmarks.statistics import paired_difference
 from storage.errors import InputError
 from storage.run import Run, open_run
 from storage.store import Store
-from tests.helpers import fake_config, fake_resources, run_all
+from tests.helpers import fake_config, fake_resources
 
 
 def finished_run(folder: Path, name: str, **changes: Any) -> Run:

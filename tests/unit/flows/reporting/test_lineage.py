@@ -8,8 +8,9 @@ import pytest
 
 from flows.config.run import RunConfig
 from flows.reporting.lineage import WIDTH, draw_lineage, lineage
+from flows.run_loop import run_all
 from storage.run import Revision, Run, open_run
-from tests.helpers import fake_config, fake_resources, memory_store, run_all
+from tests.helpers import fake_config, fake_resources, memory_store
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "format-1"
 STAGES = ["generate_instructions", "filter_instructions", "sample_responses", "vote_rewards", "ppo_update", "evaluate"]

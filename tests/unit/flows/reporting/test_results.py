@@ -23,11 +23,12 @@ from flows.reporting.results import (
     slice_rows,
 )
 from flows.reporting.terminal_tables import engine_line, evaluation_table
+from flows.run_loop import run_all
 from stages.benchmarks.metrics import reliability
 from stages.benchmarks.statistics import wilson_interval
 from stages.domains import arithmetic
 from storage.run import Run
-from tests.helpers import fake_config, fake_resources, memory_store, run_all
+from tests.helpers import fake_config, fake_resources, memory_store
 
 
 @pytest.fixture
