@@ -21,6 +21,19 @@ DATA = Path(__file__).parents[3] / "shared" / "data"
 SEEDS = DATA / "seeds" / "math_seed_500.jsonl"
 MATH_500 = DATA / "benchmarks" / "math_500.jsonl"
 
+PARITY = """
+from stages.answers.kinds import AnswerKind
+
+class Parity(AnswerKind):
+    def extract(self, response, question):
+        return str(len(response) % 2)
+    def canonical(self, answer, question):
+        return answer or None
+
+PARITY = Parity()
+"""
+"""A kind that reads an answer in every response, so that garbage votes too."""
+
 
 @pytest.fixture(scope="module", params=["transformers", pytest.param("vllm", marks=pytest.mark.vllm)])
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
@@ -31,6 +44,8 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     policy = make_tiny_policy(folder / "policy", vocab_texts=questions, max_position_embeddings=2_048)
     benchmark = folder / "math_20.jsonl"
     benchmark.write_text("".join(MATH_500.read_text().splitlines(keepends=True)[:20]))
+    kind = folder / "parity.py"
+    kind.write_text(PARITY)
     config = parse_config(
         {
             "name": "math",
@@ -46,7 +61,8 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
                 "max_tokens": 96,
                 "over_generation": 8,
             },
-            # A random policy writes no sentences; what is tested is the pipeline, so almost everything passes.
+            # A random policy writes no sentences and rarely stops. The pipeline is tested, so almost everything passes.
+            "answers": {"kind": f"{kind}:PARITY", "count_truncated": True},
             "filter": {"rules": {"use": ["empty", "too_short", "too_long"], "min_words": 1}},
             "sample": {"responses": 8, "temperature": 0.1, "max_tokens": 48},
             "vote": {"min_reward": 0.0, "max_reward": 1.0},

@@ -241,13 +241,17 @@ def test_readings_are_those_of_math_verify(verifier: Verifier) -> None:
     }
     assert len(readings) > 1_200
     disagreements = []
-    for (answer, ours), theirs in zip(readings.items(), verifier.read(list(readings)), strict=True):
+    for (answer, ours), theirs in zip(
+        readings.items(), verifier.read([KIND.latex(answer, canonical(answer)) for answer in readings]), strict=True
+    ):
         numbers_agree = len(ours.numbers) == len(theirs.numbers) or ours.shape == "union"
-        if (theirs.status, ours.shape, ours.letters_only) != ("ok", theirs.shape, theirs.letters_only) or not (
-            numbers_agree and ours.may_equal(theirs) and bool(ours.sides) == bool(theirs.sides)
+        # `latex` ends "x y" in "\\cdot 1", which keeps math-verify from dropping a unit.
+        words_agree = " " in answer or ours.letters_only == theirs.letters_only
+        if (theirs.status, ours.shape) != ("ok", theirs.shape) or not (
+            words_agree and numbers_agree and ours.may_equal(theirs) and bool(ours.sides) == bool(theirs.sides)
         ):
             disagreements.append(answer)
-    # math-verify takes "m" and "c" in "= m" and "= c" for units, and evaluates chains with mixed numbers.
+    # math-verify cannot read a list that ends in c or m, which are units to it, and evaluates chains of equal numbers.
     assert len(disagreements) <= 8, disagreements
 
 
