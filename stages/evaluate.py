@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from stages import schemas
+from stages.answers.algebra.readings import MAX_ANSWER
 from stages.answers.kinds import AnswerKind, answer_of, load_kind
-from stages.answers.readings import MAX_ANSWER
 from stages.answers.voting import AnswerToGrade, Ballot, Comparer, canonical_form, grade, vote
 from stages.benchmarks.metrics import FAILED, WHOLE, reliability_rows, summarise
 from stages.contract import Inputs, Metrics, Shards, Stage, Work

@@ -16,7 +16,7 @@ from stages.settings.engines import EngineKind
 from storage.errors import NotWritable
 
 if TYPE_CHECKING:
-    from stages.answers.verifier import Verifier
+    from stages.answers.algebra.verifier import Verifier
     from stages.engines.base import Engine
     from stages.trainer.fake import FakeTrainer
     from stages.trainer.launcher import TrainerProcess
@@ -83,7 +83,7 @@ class Resources:
     def verifier(self) -> "Verifier":
         """Return the verifier that compares answers."""
         if self._verifier is None:
-            from stages.answers.verifier import Verifier
+            from stages.answers.algebra.verifier import Verifier
 
             self._verifier = Verifier()
         return self._verifier

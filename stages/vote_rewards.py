@@ -19,8 +19,8 @@ from fractions import Fraction
 from typing import Any
 
 from stages import schemas
+from stages.answers.algebra.readings import MAX_ANSWER
 from stages.answers.kinds import AnswerKind, answer_of, load_kind
-from stages.answers.readings import MAX_ANSWER
 from stages.answers.voting import AnswerToGrade, Ballot, Comparer, GradeStatus, Vote, grade, vote
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.domains import arithmetic

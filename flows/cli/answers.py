@@ -10,9 +10,9 @@ from storage.errors import InputError
 def _answers(options: argparse.Namespace) -> None:
     from pydantic import ValidationError
 
+    from stages.answers.algebra.verifier import Verifier
     from stages.answers.explain import explain
     from stages.answers.kinds import answer_config, load_kind
-    from stages.answers.verifier import Verifier
     from stages.settings.answers import AnswerSettings
 
     try:

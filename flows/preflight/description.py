@@ -16,8 +16,8 @@ from flows.preflight.estimates import (
 )
 from flows.run_progress import find_finished
 from flows.stage_settings import StageSettings, policy_folder
+from stages.answers.algebra.verifier import Verifier
 from stages.answers.kinds import load_kind
-from stages.answers.verifier import Verifier
 from stages.benchmarks.reference_check import check_references
 from stages.import_inputs import read_seeds
 from stages.import_problems import problems_of

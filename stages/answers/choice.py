@@ -9,7 +9,20 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
 
-from stages.answers.choice_words import (
+from stages.answers.algebra.readings import MAX_ANSWER
+from stages.answers.kinds import Ambiguous, AnswerKind
+from stages.answers.marks import MAX_TAIL, Mark, gold_answer, marks_of, own_part
+from stages.answers.options.letters import (
+    Letters,
+    fused_letters,
+    letters_at,
+    may_follow_stop,
+    plain_text,
+    starts_with,
+    text_after,
+)
+from stages.answers.options.listed import Options, options_of
+from stages.answers.options.phrases import (
     CHOOSING,
     CONCLUDING,
     EXPLAINING,
@@ -20,19 +33,6 @@ from stages.answers.choice_words import (
     is_doubted,
     is_negated,
 )
-from stages.answers.kinds import Ambiguous, AnswerKind
-from stages.answers.letters import (
-    Letters,
-    fused_letters,
-    letters_at,
-    may_follow_stop,
-    plain_text,
-    starts_with,
-    text_after,
-)
-from stages.answers.marks import MAX_TAIL, Mark, gold_answer, marks_of, own_part
-from stages.answers.options import Options, options_of
-from stages.answers.readings import MAX_ANSWER
 from stages.answers.text import normalised_text
 from stages.settings.answers import ANNOUNCEMENTS
 

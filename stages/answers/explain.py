@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+from stages.answers.algebra.readings import MAX_ANSWER, Reading
 from stages.answers.kinds import Ambiguous, AnswerKind, Raised, extract_answer, part_that_counts
 from stages.answers.marks import marks_of
-from stages.answers.readings import MAX_ANSWER, Reading
-from stages.answers.thinking import without_thinking
+from stages.answers.response.thinking import without_thinking
 from stages.answers.voting import AnswerToGrade, Ballot, Comparer, FormsToGrade, canonical_form, grade, vote
 from stages.settings.answers import AnswerConfig
 
@@ -85,7 +85,7 @@ def _part(text: str, counted: str | None) -> str:
 
 
 def _options(question: str) -> str:
-    from stages.answers.options import listed_options
+    from stages.answers.options.listed import listed_options
 
     options = listed_options(question)
     return ", ".join(f"{letter}: {_shown(text)}" for letter, text in options.items()) or "the question lists none"

@@ -19,9 +19,9 @@ import importlib.util
 from pathlib import Path
 from typing import Literal
 
+from stages.answers.algebra.readings import Reading
 from stages.answers.marks import closed_part, gold_answer
-from stages.answers.readings import Reading
-from stages.answers.thinking import without_thinking
+from stages.answers.response.thinking import without_thinking
 from stages.settings.answers import BUILT_IN, AnswerConfig, AnswerSettings
 from storage.errors import InputError
 from storage.fingerprint import digest_file

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from stages.answers.anchors import HASHES, anchors_of
-from stages.answers.announced import announced_answers
-from stages.answers.boxes import Span, boxed_answer, boxes_of, is_first_of_several, tags_of
-from stages.answers.ending import own_part
+from stages.answers.response.anchors import HASHES, anchors_of
+from stages.answers.response.announced import announced_answers
+from stages.answers.response.boxes import Span, boxed_answer, boxes_of, is_first_of_several, tags_of
+from stages.answers.response.ending import own_part
 from stages.settings.answers import ANNOUNCEMENTS
 
 __all__ = ["MAX_TAIL", "Mark", "anchored_line", "closed_part", "gold_answer", "last_boxed", "marks_of", "own_part"]

@@ -7,16 +7,16 @@ so only the last 4,000 characters are read.
 
 import re
 
-from stages.answers.canonical import canonical
-from stages.answers.ending import own_part
-from stages.answers.equality import same
+from stages.answers.algebra.readings import Reading, read_latex
+from stages.answers.canonical.form import canonical
+from stages.answers.canonical.numerals import number
+from stages.answers.equality.structure import is_known
+from stages.answers.equality.values import ends_in_variables
+from stages.answers.equality.verdict import same
 from stages.answers.kinds import Ambiguous, AnswerKind
 from stages.answers.marks import MAX_TAIL, marks_of
-from stages.answers.numerals import number
-from stages.answers.prose import boxed_number, last_line, math_answer_in
-from stages.answers.readings import Reading, read_latex
-from stages.answers.structure import is_known
-from stages.answers.values import ends_in_variables
+from stages.answers.prose.answer import boxed_number, last_line, math_answer_in
+from stages.answers.response.ending import own_part
 from stages.settings.answers import ANNOUNCEMENTS
 
 _TEXT = re.compile(r"\\(?:text|math|mbox|operatorname)")  # may be a unit, which math-verify drops

@@ -21,14 +21,14 @@ from fractions import Fraction
 from itertools import combinations
 from typing import Literal, Protocol, Self
 
+from stages.answers.algebra.readings import MAX_ANSWER, Reading
 from stages.answers.kinds import Ambiguous, AnswerKind, AnswerStatus, Raised
-from stages.answers.readings import MAX_ANSWER, Reading
 
 GradeStatus = Literal["correct", "wrong", "no_answer", "ambiguous", "unparsable", "timed_out", "too_large", "error"]
 
 
 class Comparer(Protocol):
-    """Reads and compares the answers that their kind leaves open. See `stages.answers.verifier.Verifier`."""
+    """Reads and compares the answers that their kind leaves open. See `stages.answers.algebra.verifier.Verifier`."""
 
     def read(self, answers: Sequence[str]) -> list[Reading]:
         """Return the reading of each answer."""

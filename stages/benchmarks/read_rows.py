@@ -12,7 +12,7 @@ from string import ascii_uppercase
 from typing import Any
 
 from stages.answers.marks import gold_answer, last_boxed
-from stages.answers.options import listed_options
+from stages.answers.options.listed import listed_options
 from stages.input_files import is_filled
 from stages.settings.benchmarks import BenchmarkFormat
 

@@ -117,6 +117,36 @@ def test_rooms_of_flows_import_lower_rooms_only() -> None:
     assert upward == []
 
 
+ROOMS_OF_ANSWERS = (
+    ("response", "where the answer stands in a response: thinking, boxes, announcements, ends"),
+    ("marks", "the same for users' kinds"),
+    ("algebra", "values of expressions, and math-verify"),
+    ("kinds", "what a kind of answers is; loads the built-in kinds when they are asked for"),
+    ("refusals", "texts that decline to answer"),
+    ("text", "words as answers"),
+    ("canonical", "one spelling of a mathematical answer"),
+    ("equality", "compares canonical forms"),
+    ("prose", "mathematics in a sentence"),
+    ("math", "answers of mathematics"),
+    ("options", "options of a question, and letters in a response"),
+    ("choice", "letters as answers"),
+    ("voting", "majority vote and grading, for every kind"),
+    ("explain", "shows how an answer is read"),
+)
+"""The rooms of `stages.answers` from the lowest to the highest, each with what it is for."""
+
+
+def test_rooms_of_answers_import_lower_rooms_only() -> None:
+    order = [room for room, _ in ROOMS_OF_ANSWERS]
+    upward = []
+    for path in FILES:
+        if module_of(path).startswith("stages.answers."):
+            room = module_of(path).split(".")[2]
+            targets = {name.split(".")[2] for name in imports_at_top(path) if name.startswith("stages.answers.")}
+            upward += [(name_of(path), target) for target in targets if order.index(target) > order.index(room)]
+    assert upward == []
+
+
 def test_prefect_only_in_orchestration_and_the_two_flows() -> None:
     """A run without Prefect, a notebook and `serl show` never wait for it."""
     allowed = ("flows/orchestration/", "flows/self_play.py", "flows/gpu_stages.py")

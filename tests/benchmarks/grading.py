@@ -20,9 +20,9 @@ from typing import Any
 from math_verify import ExprExtractionConfig, LatexExtractionConfig
 from math_verify.metric import math_metric
 
+from stages.answers.algebra.verifier import Verifier
 from stages.answers.kinds import answer_config, load_kind
 from stages.answers.marks import gold_answer
-from stages.answers.verifier import Verifier
 from stages.benchmarks.catalogue import CATALOGUE
 from stages.benchmarks.reference_check import ReferenceCheck, check_references
 from stages.engines.base import Completion

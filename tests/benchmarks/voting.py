@@ -24,8 +24,8 @@ from pathlib import Path
 
 from math_verify import parse, verify
 
+from stages.answers.algebra.verifier import Verifier
 from stages.answers.math import MathAnswer
-from stages.answers.verifier import Verifier
 from stages.answers.voting import Ballot, Vote, vote
 
 SEEDS = Path(__file__).resolve().parents[2] / "../shared/data/seeds/math_seed_500.jsonl"

@@ -13,7 +13,7 @@ from tests.integration.conftest import SharedServer
 
 VOTE = r"""
 from stages.answers.math import MathAnswer
-from stages.answers.verifier import Verifier
+from stages.answers.algebra.verifier import Verifier
 from stages.answers.voting import Ballot, vote
 
 def outcome():

@@ -12,9 +12,9 @@ import pytest
 from math_verify import ExprExtractionConfig, LatexExtractionConfig
 from math_verify.metric import math_metric
 
+from stages.answers.algebra.verifier import Verifier
 from stages.answers.kinds import extract_answer
 from stages.answers.math import MathAnswer
-from stages.answers.verifier import Verifier
 from stages.answers.voting import AnswerToGrade, grade
 
 PAIRS: tuple[tuple[str, str, bool], ...] = (

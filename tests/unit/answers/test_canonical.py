@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.answers.canonical import MAX_GOLD, canonical
-from stages.answers.numerals import number
+from stages.answers.canonical.form import MAX_GOLD, canonical
+from stages.answers.canonical.numerals import number
 from tests.hostile_answers import hostile_answers
 
 OPTIONS = [

@@ -3,8 +3,8 @@
 import pytest
 
 from stages.answers.choice import ChoiceAnswer
-from stages.answers.choice_words import _CHOOSING, _CORRECT
 from stages.answers.kinds import Ambiguous
+from stages.answers.options.phrases import _CHOOSING, _CORRECT
 
 MEDICAL = (
     "A 54-year-old man with hypertension needs vitamin A. Which drug causes a dry cough?\n"

@@ -10,8 +10,8 @@ from fractions import Fraction
 
 import pytest
 
-from stages.answers.canonical import canonical
-from stages.answers.equality import same
+from stages.answers.canonical.form import canonical
+from stages.answers.equality.verdict import same
 from stages.answers.kinds import Ambiguous
 
 Rng = random.Random

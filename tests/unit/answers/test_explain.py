@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from stages.answers.algebra.verifier import Verifier
 from stages.answers.explain import MAX_SHOWN, REASONS, STATUSES, explain
 from stages.answers.kinds import Ambiguous, AnswerKind, load_kind
-from stages.answers.verifier import Verifier
 from stages.answers.voting import AnswerToGrade, grade
 from stages.settings.answers import AnswerConfig
 

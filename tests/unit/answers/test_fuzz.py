@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
+from stages.answers.algebra.verifier import Verifier
 from stages.answers.kinds import answer_of, load_kind
-from stages.answers.verifier import Verifier
 from stages.answers.voting import Ballot, Vote, vote
 from stages.settings.answers import AnswerConfig
 from tests.answer_pairs import Pair, pairs

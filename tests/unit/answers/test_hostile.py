@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from stages.answers.algebra.verifier import Verifier
 from stages.answers.choice import ChoiceAnswer
 from stages.answers.kinds import AnswerKind
 from stages.answers.math import MathAnswer
 from stages.answers.text import TextAnswer
-from stages.answers.verifier import Verifier
 from stages.answers.voting import AnswerToGrade, Ballot, grade, vote
 from tests.hostile_answers import CANARY, hostile_answers
 from tests.unit.answers.test_verifier import _all_end, workers_of

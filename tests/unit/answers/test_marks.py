@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.answers.marks import anchored_line, closed_part, gold_answer, last_boxed, marks_of, own_part
-from stages.answers.polite import POLITE
+from stages.answers.response.polite_sentences import POLITE
 from stages.settings.answers import ANNOUNCEMENTS, ANNOUNCING_WORDS, AnswerConfig, AnswerSettings
 
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from stages.answers.canonical import canonical
+from stages.answers.canonical.form import canonical
 from stages.answers.marks import gold_answer
 from stages.answers.math import MathAnswer, extract_math_answer
 

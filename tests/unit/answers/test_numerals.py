@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.answers.canonical import canonical
+from stages.answers.canonical.form import canonical
+from stages.answers.canonical.numerals import number, times_power_of_ten
 from stages.answers.kinds import Ambiguous
-from stages.answers.numerals import number, times_power_of_ten
 
 GROUPED = [
     ("5,105", "5105"),

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from stages.answers.options import listed_options, options_of
+from stages.answers.options.listed import listed_options, options_of
 
 LISTS: list[tuple[str, dict[str, str]]] = [
     # forms of the letters

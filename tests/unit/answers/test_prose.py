@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from stages.answers.kinds import Ambiguous
 from stages.answers.math import MathAnswer, extract_math_answer
-from stages.answers.prose import boxed_number, last_line, math_answer_in
+from stages.answers.prose.answer import boxed_number, last_line, math_answer_in
 
 READINGS = "several readings"
 

@@ -12,13 +12,13 @@ import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.answers.canonical import canonical
-from stages.answers.expressions import letter_value
+from stages.answers.algebra.expressions import letter_value
+from stages.answers.algebra.readings import Reading, read_latex
+from stages.answers.algebra.verifier import Verifier
+from stages.answers.canonical.form import canonical
+from stages.answers.canonical.numerals import number
 from stages.answers.marks import gold_answer
 from stages.answers.math import MathAnswer
-from stages.answers.numerals import number
-from stages.answers.readings import Reading, read_latex
-from stages.answers.verifier import Verifier
 
 DATA = Path(__file__).resolve().parents[3] / "../shared/data"
 KIND = MathAnswer()

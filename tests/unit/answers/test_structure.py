@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.answers.canonical import canonical
-from stages.answers.equality import same
-from stages.answers.parts import (
+from stages.answers.canonical.form import canonical
+from stages.answers.equality.parts import (
     Equation,
     Leaf,
     Matrix,
@@ -21,7 +20,8 @@ from stages.answers.parts import (
     Ratio,
     Words,
 )
-from stages.answers.structure import structure
+from stages.answers.equality.structure import structure
+from stages.answers.equality.verdict import same
 
 Pairs = list[tuple[str, str]]
 

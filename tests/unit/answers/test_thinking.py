@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.answers.thinking import MARKS, without_thinking
+from stages.answers.response.thinking import MARKS, without_thinking
 
 SAME = "The answer is 6."
 

@@ -4,8 +4,8 @@ from fractions import Fraction
 
 import pytest
 
-from stages.answers.canonical import canonical
-from stages.answers.units import conversion, same_unit, split_quantity
+from stages.answers.canonical.form import canonical
+from stages.answers.canonical.units import conversion, same_unit, split_quantity
 
 QUANTITIES = [
     ("12 dollars", "12 USD"),

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.answers.verifier import Verifier
+from stages.answers.algebra.verifier import Verifier
 from storage.errors import StageFailed
 
 DATA = Path(__file__).resolve().parents[3] / "../shared/data"
@@ -227,7 +227,7 @@ def test_the_memory_limit_holds_in_the_worker() -> None:
 def test_a_worker_whose_parent_is_killed_ends_by_itself() -> None:
     """A run that is killed during an endless comparison must not leave a process that never ends."""
     program = (
-        "from stages.answers.verifier import Verifier; import os\n"
+        "from stages.answers.algebra.verifier import Verifier; import os\n"
         "v = Verifier(workers=1, seconds=2.0); v.equal([('1', '2')])\n"
         "from pathlib import Path; pid = list(v._workers.queue)[0]._process.pid\n"
         "print(pid, Path(f'/proc/{pid}/task/{pid}/children').read_text(), flush=True)\n"

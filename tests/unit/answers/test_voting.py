@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stages.answers.algebra.readings import Reading
+from stages.answers.algebra.verifier import Verifier
 from stages.answers.choice import ChoiceAnswer
 from stages.answers.kinds import Ambiguous, AnswerKind, AnswerStatus
 from stages.answers.marks import gold_answer
 from stages.answers.math import MathAnswer, extract_math_answer
-from stages.answers.readings import Reading
-from stages.answers.verifier import Verifier
 from stages.answers.voting import AnswerToGrade, Ballot, GradeStatus, Vote, grade, vote
 
 DATA = Path(__file__).resolve().parents[3] / "../shared/data"

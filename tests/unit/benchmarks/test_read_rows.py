@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from stages.answers.options import listed_options
+from stages.answers.options.listed import listed_options
 from stages.benchmarks.catalogue import CATALOGUE
 from stages.benchmarks.read_rows import RowError, parse_row
 from stages.settings.benchmarks import BenchmarkFormat, Fields

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from stages.answers.algebra.verifier import Verifier
 from stages.answers.kinds import AnswerKind, answer_config, load_kind
-from stages.answers.verifier import Verifier
 from stages.benchmarks.catalogue import CATALOGUE
 from stages.benchmarks.reference_check import check_references
 from stages.import_problems import problems_of

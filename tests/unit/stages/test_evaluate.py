@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from stages import schemas
+from stages.answers.algebra.verifier import Verifier
 from stages.answers.kinds import Ambiguous, AnswerKind
 from stages.answers.math import MathAnswer
-from stages.answers.verifier import Verifier
 from stages.answers.voting import AnswerToGrade, Ballot, grade, vote
 from stages.benchmarks.metrics import reliability, summarise
 from stages.contract import Context, stage_key

@@ -1,0 +1,139 @@
+"""The phrases by which a sentence chooses an option, in several languages."""
+
+import re
+
+from stages.answers.response.anchors import refers_to_another
+
+_BE = r"(?:'s|\s(?:is|are|was|remains|(?:must|should|would|will|can only|has to|seems to|appears to) be))"
+_SURELY = (
+    r"(?:\s(?:clearly|definitely|probably|most likely|likely|therefore|thus|then|simply|indeed|actually|obviously|"
+    r"certainly|still|hence|now|also|just|surely|really|best|only))"
+)
+
+FILLERS = re.compile(
+    r"[择擇]?\s?(?:(?:[Tt]he|[Ll]a|[Ee]l|[Ll]e|[Dd]ie|[Dd]er|[Dd]as|a|o|il|"
+    r"both|[Ee]ither|all of|that|it|it's|is|é|è|es|correct|right|best|"
+    r"clearly|definitely|probably|most likely|likely|therefore|thus|simply|indeed|actually|correcta|correcte|one)"
+    r":?\s|:\s?){0,4}"
+)
+"""Words between "answer is" and a letter: "the answer is clearly the correct option B"."""
+
+_NOUNS = "answer|option|choice|alternative|selection|letter|response|solution|one|conclusion"
+# What stands before the letter, and an example whose answer is B.
+_CHOOSING: tuple[tuple[str, str], ...] = (
+    (
+        rf"\b(?:i|we)(?:'d|'ll|'m|\s(?:would|will|must|should|can|am))?{_SURELY}?\s(?:choose|chose|pick|picked|select|"
+        r"selected|go with|went with|going with|opt for|vote for|guess|say|mark|take|conclude)(?:\sthat)?\s",
+        "I choose B.",
+    ),
+    (
+        rf"\b(?:{_NOUNS})(?:\shere|\sto(?:\s\w{{1,20}}){{1,3}})?{_BE}"
+        rf"{_SURELY}{{0,2}}:?\s",
+        "The correct option is B.",
+    ),
+    (rf"\b(?:correct|true|right|valid)\sstatement{_BE}{_SURELY}{{0,2}}:?\s", "The only correct statement is B."),
+    (r"\b(?:let's|let us)\s(?:choose|pick|select|go with)\s", "Let's go with B."),
+    (r"\bi(?:'m|\sam|\swould|'d)?\s(?:lean|leaning|inclined)\s(?:towards?|to)\s",
+     "It may be A or B, but I lean towards B."),
+    (rf"\b(?:it|this|that){_BE}{_SURELY}{{0,2}}\s", "I think it is B"),
+    (r"\b(?:choice|option|selection|selected|pick|response|solution|conclusion)\s?[:=]\s?", "Selected option: B"),
+    (r"\b(?:leaves|left with)(?:\sus)?(?:\s(?:with|only))?\s", "That leaves B."),
+    (r"\A\W{0,3}(?:so|therefore|thus|hence|finally)?,?\s?(?:choose|pick|select|mark|circle|tick)\s", "Choose B."),
+    (r"\b(?:elijo|escojo|selecciono|(?:respuesta|opción|alternativa)(?:\scorrecta)?\s(?:es|sería))\s",
+     "La opción correcta es la B."),
+    (r"\b(?:je choisis|(?:réponse|option|proposition|lettre)(?:\s(?:correcte|exacte|juste))?\sest)\s",
+     "La bonne réponse est la B."),
+    (r"\b(?:ich wähle|ich entscheide mich für|(?:antwort|option|möglichkeit|lösung)\s(?:ist|lautet)|richtig ist)\s",
+     "Die richtige Option ist B."),
+    (r"\b(?:escolho|(?:resposta|opção|alternativa|letra)(?:\s(?:correta|certa))?\sé)\s",
+     "A alternativa correta é a B."),
+    (r"\b(?:scelgo|(?:risposta|opzione|alternativa)(?:\s(?:corretta|giusta|esatta))?\sè)\s",
+     "L'opzione corretta è la B."),
+    (r"\b(?:выбираю|(?:ответ|вариант)(?:\sответа)?\s?(?:[-—:]\s)?)\s?", "Правильный вариант — B."),
+    (r"(?:[故应應以此我]选择?|選び|选择|選擇|故選|應選|答案[是为為选選]|正确(?:选项|答案)[是为])\s?:?\s?", "故选B。"),
+    (r"(?:答え|正解|回答|解答)(?:は|\s?:)\s?", "正解はBです。"),
+    (r"(?:정답|답)은\s?", "정답은 B입니다."),
+    (r"(?:उत्तर|विकल्प)\s", "सही उत्तर B है"),
+    (r"(?:الإجابة|الجواب|الخيار)(?:\sالصحيحة?)?(?:\sه[يو])?\s", "الإجابة الصحيحة هي B"),
+)  # fmt: skip
+CHOOSING = tuple(re.compile(pattern, re.IGNORECASE) for pattern, _ in _CHOOSING)
+
+# What stands after the letter, and an example whose answer is B.
+_CORRECT: tuple[tuple[str, str], ...] = (
+    (
+        rf"{_BE}(?:{_SURELY}|\s(?:the|our|my)){{0,3}}\s(?:correct|right|best|answer|appropriate|accurate|"
+        r"most\s(?:likely|appropriate|accurate|suitable|correct))\b(?!-|\sif\b|,?\sbut\b)",
+        "Therefore, (B) is correct.",
+    ),
+    (r"\sremains\b|\sis\sthe\sonly\s(?:one|option|choice|answer)\s(?:left|remaining|possible)", "So B remains."),
+    (r"\s(?:es|sería)(?:\sla)?\s(?:correcta|respuesta|opción)", "Por tanto, B es la respuesta correcta."),
+    (r"\sest(?:\sla)?\s(?:correcte?|bonne|exacte?|juste|réponse)", "Donc B est la bonne réponse."),
+    (r"\sist\s(?:richtig|korrekt|die\s)", "Also ist klar: B ist richtig."),
+    (r"\s(?:é|está)(?:\sa)?\s(?:corret|cert|resposta)", "Portanto, B é a resposta certa."),
+    (r"\sè(?:\sla)?\s(?:corrett|giust|esatt|risposta)", "Quindi B è corretta."),
+    (r"\s?(?:[-—]\s)?(?:является\s)?(?:верн|правильн)", "Значит, B — правильный ответ."),
+    (r"\s?(?:选项|項|项)?\s?(?:是)?(?:正确|正確|对的|對的)", "因此，B是正确的。"),
+    (r"\s?(?:が|は)(?:正しい|正解)", "したがって、Bが正しい。"),
+    (r"\s?(?:번)?[이가]?\s?(?:정답|맞|옳)", "따라서 B가 정답입니다."),
+)  # fmt: skip
+_CORRECT_AFTER = tuple(re.compile(pattern, re.IGNORECASE) for pattern, _ in _CORRECT)
+
+SENTENCE_LEADS = re.compile(
+    r"(?:\A|[.!?:;。，,、]\s?|\b(?:so|therefore|thus|hence|then|that|only|think|believe|both|conclude|donc|also|daher|"
+    r"quindi|portanto|por tanto|значит|следовательно)\b,?\s|因此|所以|따라서\s)",
+    re.IGNORECASE,
+)
+"""What may stand before "B is correct": a start, not a noun as in "vitamin B is best"."""
+CONCLUDING = re.compile(
+    r"(?:\A|[.!?:;]\s)(?:so|therefore|thus|hence|consequently|(?:in )?conclusion|finally|donc|daher|quindi)[,:]?\s",
+    re.IGNORECASE,
+)
+"""What may stand before a letter that ends its sentence: "Therefore, B."."""
+EXPLAINING = re.compile(
+    r"[\s*#_>(-]{0,12}(?:explanation|reason(?:ing|s)?|rationale|justification|because|this is because|the reason|"
+    r"解析|解释|理由|explicación|explication|erklärung|begründung|explicação|spiegazione)(?![^\W_])",
+    re.IGNORECASE,
+)
+"""What may follow a first line that is an answer."""
+SENTENCE_END = re.compile(r"[)\]\"']?\s?(?:[.!。]|\Z)")
+
+_NEGATED_BEFORE = re.compile(
+    r"(?:\b(?:not|than|except|unlike|eliminate|exclude|excluding|discard|ruled? out|neither|nor|without|instead of)"
+    r"|n't)\s(?:the\s)?\Z",
+    re.IGNORECASE,
+)
+_NEGATED_AFTER = re.compile(
+    r"[)\]\"']?\s?(?:\s?(?:is|are|was|can|could|would|must|does|do))?\s?(?:n't\b|not\b|cannot\b|can't\b|wrong\b|incorrect\b|"
+    r"false\b|ruled\b|eliminated\b|excluded\b|unlikely\b|"
+    r"(?:では|じゃ)(?:ない|あり|なく)|[가이은는]?\s?아[니닙]|नहीं|不(?:是|对|對|正))",
+    re.IGNORECASE,
+)
+_NOUN = re.compile(
+    rf"{_NOUNS}|antwort|möglichkeit|réponse|proposition|respuesta|opción|resposta|opção|risposta|opzione|alternativa|ответ|"
+    r"вариант|答案|正解|[应應故]选",
+    re.IGNORECASE,
+)
+_DOUBTED = re.compile(
+    r"(?:n't|\b(?:not|never|cannot|doubt|unlikely|if|suppose|assume|assuming|whether|unless))"
+    r"(?:\s(?:think|believe|say|conclude|that|necessarily|sure|certain|if|whether|the|correct)){0,3}\s?\Z",
+    re.IGNORECASE,
+)
+
+
+def is_doubted(text: str, start: int) -> bool:
+    """Return whether the words before a statement at `start` doubt it, suppose it or make it one about another answer.
+
+    "I don't think (it is B)", "suppose (it is B)", "the wrong (option is B)".
+    """
+    is_about_another = _NOUN.match(text, start) is not None and refers_to_another(text, start)
+    return is_about_another or _DOUBTED.search(text[max(0, start - 60) : start]) is not None
+
+
+def is_correct_after(text: str, end: int) -> bool:
+    """Return whether "is correct" or its like follows."""
+    return any(pattern.match(text, end) for pattern in _CORRECT_AFTER)
+
+
+def is_negated(text: str, start: int, end: int) -> bool:
+    """Return whether the text denies the option that it names from `start` to `end`: "not B", "B is wrong"."""
+    return bool(_NEGATED_BEFORE.search(text[max(0, start - 24) : start]) or _NEGATED_AFTER.match(text, end))

@@ -1,0 +1,162 @@
+"""The answer of mathematics in prose: in the text that an answer's announcement is followed by, or in a last line.
+
+The answer is read in the order tokens (`tokens`) -> runs of mathematics (`runs`) -> items, with what the
+words around them say (`items`) -> lists (`lists`) -> the item that is the answer. If several items may be
+the answer, or an item can be read in several ways, the answer is `Ambiguous`: a lost vote is better than a wrong one.
+"""
+
+import re
+
+from stages.answers.kinds import Ambiguous
+from stages.answers.prose.items import Item, Strength, items_of
+from stages.answers.prose.lists import with_lists
+from stages.answers.prose.runs import RunParser
+from stages.answers.prose.tokens import number_text
+from stages.answers.prose.vocabulary import AND_A_HALF, COMMA_LANGUAGES, COPULAS
+from stages.answers.prose.word_answers import number_at_start, word_at_end, word_at_start
+
+_DISPLAY = (("\\]", "\\["), ("$$", "$$"))
+_DOLLARS = re.compile(r"(?<=\d) dollars?(?=,|\Z)")
+"""Left out of answers: money is in dollars unless the answer names cents or another currency."""
+_AND_A_HALF = re.compile(rf"(?:[^\W\d_]+ )?(?:{AND_A_HALF})(?!\w)")
+_CUT_START = re.compile(r"\A[^\s\u3000-\u9fff]{1,99}")
+_CUT_END = re.compile(r"[^\s\u3000-\u9fff]{1,99}\Z")
+"""What may be half a number where a long line is cut."""
+MAX_LINE = 1_000
+"""Characters of a line that are read: the first after an announcement, the last of a last line."""
+
+
+_ONE_FORMULA = re.compile(r"\s*\$([^$\n]+)\$\.?\s*")
+_WORD_IN_FORMULA = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{3,}")
+
+
+def math_answer_in(text: str, *, last: bool, language: str = "en") -> str | Ambiguous | None:
+    """Return the answer in a line as the line writes it, None if it has none.
+
+    Args:
+        text: the text after an announcement ("42 apples on 3 trees"), or the last line of a response if `last`.
+        last: whether the last result counts, else the first.
+        language: language of the announcement, which decides whether "3,5" is 3.5.
+    """
+    if len(text) > MAX_LINE:
+        text = _CUT_START.sub("", text[-MAX_LINE:]) if last else _CUT_END.sub("", text[:MAX_LINE])
+    if (formula := _ONE_FORMULA.fullmatch(text)) and _WORD_IN_FORMULA.search(formula[1]):
+        text = formula[1]  # "$5 square meters$" is no price
+    parser = RunParser(text, language)
+    words = word_at_end(parser.text) if last else word_at_start(parser.text) or number_at_start(parser.text)
+    if words:
+        return words
+    items = with_lists(items_of(parser), parser)
+    if len([item for item in items if item.is_label]) > 1:
+        return Ambiguous(f"{parser.text[:60]}: answers to several parts")
+    items = [item for item in items if item.strength > Strength.EXCLUDED]
+    if not items or (parser.tokens[0].kind == "label" and not last):
+        return None
+    chosen = _last(items) if last else _first(items, parser)
+    if chosen is None or isinstance(chosen, str):
+        return chosen
+    answer = _checked(chosen, parser, last=last)
+    return answer if isinstance(answer, Ambiguous) else _DOLLARS.sub("", answer)
+
+
+_BOXED_NUMBER = re.compile(r"(\$?[-+−–]?)(\d[\d.,]*\d)((?:\s|\\[,; ])*(?:\\?%|\\text\s?\{[^{}]*\}|[^\W\d_]{1,20})?\$?)")
+
+
+def boxed_number(text: str, language: str) -> str | Ambiguous:
+    """Return the content of a box whose number has a decimal comma with a decimal point, other contents as they are."""
+    match = _BOXED_NUMBER.fullmatch(text.strip()) if language in COMMA_LANGUAGES else None
+    if match is None or not ("," in match[2] or "." in match[2]):
+        return text
+    number, doubt = number_text(match[2], language)
+    return Ambiguous(doubt) if doubt else f"{match[1]}{number or match[2]}{match[3]}"
+
+
+def last_line(text: str) -> str:
+    """Return the last line of a text that is not empty; of a text that ends in a displayed formula, the formula."""
+    stripped = text.rstrip()
+    for closer, opener in _DISPLAY:
+        if stripped.endswith(closer):
+            start = stripped.rfind(opener, 0, len(stripped) - 2)
+            if start >= 0:
+                return stripped[start:].replace("\n", " ")
+    return stripped.rsplit("\n", 1)[-1]
+
+
+def _last(items: list[Item]) -> Item | Ambiguous | None:
+    """Return the last result of a line; without one the last number, unless it says something about another number."""
+    candidates = [item for item in items if not item.is_variable]
+    if not candidates:
+        return None
+    strongest = max(item.strength for item in candidates)
+    if strongest == Strength.WEAK:
+        return candidates[-1]
+    candidates = [item for item in candidates if item.strength > Strength.WEAK]
+    best = [item for item in candidates if item.strength == strongest][-1]
+    after = candidates[candidates.index(best) + 1 :]
+    rivals = [item for item in after if strongest == Strength.FREE or item.strength == Strength.FREE]
+    if strongest == Strength.GOVERNED:
+        rivals = candidates[:-1]
+    return _one_of(best, rivals)
+
+
+def _first(items: list[Item], parser: RunParser) -> Item | Ambiguous | None:
+    """Return the item that follows an announcement directly; without one the only item that is as strong."""
+    item = items[0]
+    if item.is_variable and item.is_direct and len(items) > 1 and parser.token(item.end).text.lower() in COPULAS:
+        return items[1]
+    is_option = re.fullmatch("[A-Z]", item.text) and len(items) > 1 and items[1].start == item.end + 1
+    if is_option and parser.token(item.end).text in (".", ":"):
+        return items[1]  # "B. 42 km"
+    if item.is_direct and (not item.is_variable or parser.token(item.end).kind in ("stop", "comma")):
+        return item
+    candidates = [item for item in items if not item.is_variable]
+    if not candidates:
+        return None
+    strongest = max(item.strength for item in candidates)
+    best, *rivals = [item for item in candidates if item.strength == strongest]
+    return _one_of(best, rivals)
+
+
+def _one_of(best: Item, rivals: list[Item]) -> Item | Ambiguous:
+    if texts := [item.value for item in rivals if item.value != best.value]:
+        return Ambiguous(f"{best.text} or {texts[-1]}")
+    return best
+
+
+def _checked(item: Item, parser: RunParser, *, last: bool) -> str | Ambiguous:
+    """Return the text of the chosen item, or its doubt."""
+    if item.doubt:
+        return Ambiguous(item.doubt)
+    if share := _share(item, parser):
+        return Ambiguous(f"{share}: a share, or the answer")
+    after, next_word = (parser.token(item.end + offset).text.lower() for offset in (0, 1))
+    if (after, next_word) in (("below", "zero"), ("below", "freezing")) or after in ("'", "′"):
+        return Ambiguous(f"{item.text} {after} {next_word}: not read")
+    if "dots" in (parser.token(item.end).kind, parser.token(item.end + 1).kind) and after in (",", "...", "…"):
+        return Ambiguous(f"{item.text}, ...: a list that goes on")
+    if _AND_A_HALF.match(parser.text, parser.token(item.end).start):
+        return Ambiguous(f"{item.text} and a half: not read")
+    for index in range(item.end, len(parser.tokens)):
+        if parser.token(index).kind == "stop":
+            if parser.token(index).text == "?":
+                return Ambiguous(f"{item.text}: part of a question")
+            break
+    if "otherwise" in parser.text:
+        return Ambiguous(f"{item.text}: one of several cases")
+    is_number = not re.search(r"[a-zA-Z√]", item.value) and "," not in item.text
+    return item.value if last and item.variable and is_number and not item.is_formula else item.text
+
+
+def _share(item: Item, parser: RunParser) -> str:
+    """Return "3 out of 10", "20% of 50" and the like if the item is the first number of such a share; else ""."""
+    words = [parser.token(item.end + offset) for offset in range(4)]
+    texts = [word.text.lower() for word in words]
+    is_out_of = texts[:2] == ["out", "of"]
+    number = words[2] if is_out_of else words[1]
+    if not is_out_of and texts[0] not in ("of", "in", "by"):
+        return ""
+    is_year = texts[0] == "in" and re.fullmatch(r"(?:19|20)\d\d", number.text)
+    is_bare = texts[0] == "of" or is_out_of or words[2].kind in ("stop", "comma")
+    if number.kind not in ("number", "currency", "formula") or not is_bare or is_year or item.unit:
+        return ""
+    return f"{item.text} {'out of' if is_out_of else texts[0]} {number.text}"

@@ -1,0 +1,345 @@
+"""Tokens of a line that ends in an answer: formulas, numbers, words, operators and brackets.
+
+A number is read in the language of the line: "3,5" is 3.5 in French. A spelling that can be read in two ways has a
+`doubt`. All searches take linear time.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+from stages.answers.prose.vocabulary import (
+    AND_A_HALF,
+    COMMA_LANGUAGES,
+    DATE,
+    FUNCTIONS,
+    LANGUAGE_WORDS,
+    ORDINAL,
+    PERCENT,
+    SCALES,
+    TIME,
+)
+
+TokenKind = Literal[
+    "number", "mixed", "formula", "letter", "function", "command", "word", "open", "close", "operator", "postfix",
+    "currency", "date", "time", "ratio", "ordinal", "label", "comma", "stop", "arrow", "dots", "other",
+]  # fmt: skip
+
+
+@dataclass(slots=True)
+class Token:
+    """A piece of a line."""
+
+    kind: TokenKind
+    text: str
+    """The piece as an answer spells it."""
+    start: int
+    end: int
+    doubt: str | None = None
+    """The readings of a piece that can be read in several ways."""
+
+
+# Replacements that bring signs of other scripts and of Markdown to one spelling, in order: (a text that has to be in
+# the line, pattern, replacement, example).
+_PLAIN_MARKS: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
+    (needed, re.compile(pattern), replacement)
+    for needed, pattern, replacement, _ in (
+        ("\\", r"\\(?:left|right|displaystyle|[bB]igg?[lr]?)(?![a-zA-Z])\.?", "", r"\left( -> ("),
+        ("\\", r"(?<=\d)(?:\\[,!; ]|\{,\}(?:\\!)?|,\\!\s?)(?=\d{3})", ",", r"1\,234 -> 1,234"),
+        ("{", r"(?<=\d)\{,\}(?=\d{3})", ",", "1{,}234 -> 1,234"),
+        ("\\", r"(?<!\\)\\[,!;: ]|\\q?quad(?![a-zA-Z])", " ", r"5\,m -> 5 m"),
+        ("*", r"(?<![\w)\]}])\*\*|\*\*(?![\w(\\-])|(?<=[^\W\d_])\*\*(?=[^\W\d_])", "", "**42** -> 42"),
+        ("`", "`", "", "`42` -> 42"),
+        ("", r"^\s*[*•●◦▪·]\s", "", "* 42 -> 42"),
+        ("*", r"(?<![\w*)\]}])\*(?=[^\s*])([^*]{1,99})(?<=[^\s*])\*(?![\w*(])", r"\1", "*42* -> 42"),
+        ("<<", r"<<[^<>]{0,99}>>", "", "5+7=<<5+7=12>>12 -> 5+7=12, the calculator of GSM8K"),
+        ("=", r"(?<=[\u3041-\u9fff가-힣])(?=[a-zA-Z]\s?=)", " ", "所以x=5 -> 所以 x=5"),
+        ("=", r"^\s*[-–—]\s(?=\$[^$=]+=[^$]+\$|[a-zA-Z]\s?=)", "", "- x = 5 -> x = 5"),
+        ("又", r"(?<=\d) ?又 ?(?=\d{1,9}/\d)", " ", "3又1/2 -> 3 1/2"),
+        ("负", r"负(?=\d)", "-", "负5 -> -5"),
+        ("負", r"負(?=\d)", "-", "負5 -> -5"),
+        ("マイナス", r"マイナス(?=\d)", "-", "マイナス5 -> -5"),
+        ("마이너스", r"마이너스 ?(?=\d)", "-", "마이너스 5 -> -5"),
+        ("plus", r"plus(?: or |-or-)minus (?=\d)", "±", "plus or minus 3 -> ±3"),
+        ("百分之", r"百分之(\d+(?:\.\d+)?)", r"\1%", "百分之50 -> 50%"),
+        ("分", r"(?<![\d.,])(\d{1,9}) ?(?:分之|分の) ?(\d{1,9})(?![\d.,])", r"\2/\1", "3分之2 -> 2/3"),
+        ("분의", r"(?<![\d.,])(\d{1,9}) ?분의 ?(\d{1,9})(?![\d.,])", r"\2/\1", "3분의 2 -> 2/3"),
+        ("", rf"(?<=\d) ?(?:{PERCENT})(?![^\W\d_])", "%", "50 percent -> 50%"),
+        ("", rf"(?<![\d.,/])(\d{{1,4}}) (?:{AND_A_HALF})(?!\w)", r"\1 1/2", "3 and a half -> 3 1/2"),
+        ("base", r"(?<=\d) ?\(?(?:in )?base (\d{1,2})\)?(?!\w)", r"_\1", "101 in base 2 -> 101_2"),
+        ("...", r"(?<=\d)\.\.\.", "…", "0.33... -> 0.33…"),
+        ("dots", r"(?<=\d)\\[lc]?dots(?![a-z])", "…", r"0.33\ldots -> 0.33…"),
+    )
+)
+_SIGNS = {
+    **{code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)},
+    **dict.fromkeys(map(ord, "−﹣‐‑"), "-"),
+    **dict.fromkeys(map(ord, "\u00a0\u2009\u202f\u2007\u200a\u3000"), " "),
+    **dict.fromkeys(map(ord, "\u200b\u2060\ufeff\u200e\u200f"), ""),
+    **dict(zip(map(ord, "٫٬،٪〜～⁄’"), ".,,%~~/'", strict=True)),
+    ord("、"): ", ",
+    ord("。"): ". ",
+}
+_SUPERSCRIPT = re.compile(r"(?<=[\w)\]}])[⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹ⁿ]+")
+_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
+_SUBSCRIPT = re.compile(r"(?<=[\w)])[₀-₉]+")
+_SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+_VULGAR = re.compile(r"(\d?) ?([¼½¾⅐-⅞])")
+
+_OPENERS = re.compile(r"\\\(|\\\[|(?<!\\)\$\$?|\\begin\{[a-z]{1,20}\*?\}")
+_DOLLAR = re.compile(r"(?<!\\)\$")
+_PROSE = re.compile(r"(?<![\\a-zA-Z{])[a-zA-Z]{2,}[ ,]+[a-zA-Z]{2,}(?![a-zA-Z]*\})|^\d[\d.,]*\s+[a-zA-Z]+\s")
+_PLAIN_WORD = re.compile(r"(?<![\\a-zA-Z{])[a-zA-Z]{2,}")
+
+_LETTER = r"(?:[^\W\d_πθ]|[\u0300-\u036f\u0900-\u0903\u093a-\u094f])"
+_TOKEN = re.compile(
+    r"(?P<arrow>=>|-+>|[→⇒⟹⟶]|(?<=\S)—|—(?!\d)|\\(?:to|Rightarrow|implies|therefore|rightarrow)(?![a-zA-Z]))"
+    rf"|(?P<date>{DATE})"
+    rf"|(?P<time>{TIME})"
+    r"|(?P<ratio>\d+(?:\s?:\s?\d+)+)"
+    r"|(?P<label>0[xX][0-9a-fA-F]+|(?!(?:sqrt|log|ln|sin|cos|tan|pi|theta)[-\d])[A-Za-z]{2,}-?\d\w*|(?<!\S)\#\d+|\d+(?:\.\d+){3,}|[A-Za-z]\d+[A-Za-z]\w*)"
+    rf"|(?P<ordinal>\d+{ORDINAL})"
+    r"|(?P<mixed>\d{1,4} \d{1,9}/\d{1,9}(?![\d/]|\.\d))"
+    r"|(?P<base>\d+_(?:\d{1,2}|\{\d{1,2}\})(?!\w))"
+    r"|(?P<number>(?:\d{1,3}(?:[ ']\d{3})+(?:[.,]\d+)?(?![\d.,]*\d)|\d[\d.,]*\d|\d|\.\d+)"
+    r"(?:[eE][-+]?\d{1,3}(?!\w))?…?)"
+    r"|(?P<text>\\(?:text|mathrm|textbf|mathbf|textit|mbox|operatorname)\s?\{[^{}]*\})"
+    r"|(?P<command>\\[a-zA-Z]+)"
+    r"|(?P<open>\\\{|[(\[{])|(?P<close>\\\}|[)\]}])"
+    r"|(?P<currency>(?:US|HK|NT|[ACR])?\\?\$|[€£¥₹₩₽₺]|(?:USD|EUR|GBP|INR|Rs\.?|RM|Rp)(?=\s?[\d-]))"
+    r"|(?P<postfix>\\?%|°|!|¢)"
+    r"|(?P<operator>\*\*|<=|>=|!=|[-–—+*/^_=<>≤≥≠±×·⋅÷√∈∪∩∓≈≡~|])"
+    rf"|(?P<word>{_LETTER}{{2,}}(?:['-]{_LETTER}+)*|[^\W\d_]'[^\W\d_]+|[^\W\d_A-Za-zΑ-ω])"
+    r"|(?P<letter>[A-Za-zΑ-ω](?:\d+(?!\w))?'{0,3}(?:_(?:[A-Za-z0-9]|\{[^{}]{1,20}\}))?|∞)"
+    r"|(?P<dots>\.\.\.|…)|(?P<comma>[,;])|(?P<stop>[.?:])|(?P<other>\S)"
+)
+_INFIX = re.compile(
+    r"\\(?:times|cdot|div|pm|mp|leq?|geq?|lt|gt|neq?|cup|cap|in|notin|approx|equiv|setminus|mid|subset|ast|le|ge)"
+)
+_RESPELLED = {"**": "^", "\\approx": "≈", "¢": " cents", "\\%": "%"}
+_CURRENCIES = {"USD": "$", "US$": "$", "EUR": "€", "GBP": "£"}
+"""Currencies with a sign of their own. Of others (R$, Rs.) the number alone is the answer."""
+_SCALE = tuple((re.compile(rf"\s?(?:{words})(?![a-zA-Zа-я])"), exponent) for words, exponent in SCALES)
+_THOUSANDS = re.compile(r"[1-9]\d{0,2}(?:,\d{3})+|[1-9]\d?(?:,\d{2})+,\d{3}")
+_SEPARATED = re.compile(r"\d[.,]\d")
+_SPLIT_NUMBER = re.compile(r"([\d.,' ]+)([eE][-+]?\d+)?(…?)")
+
+
+def tokens_of(text: str, language: str) -> list[Token]:
+    """Return the tokens of a `plain` line whose numbers are written as in `language`."""
+    tokens: list[Token] = []
+    position = 0
+    for start, end, content in _formulas(text):
+        tokens += _tokens(text, position, start, language)
+        tokens.append(Token("formula", content, start, end))
+        position = end
+    return tokens + _tokens(text, position, len(text), language)
+
+
+def plain(line: str) -> str:
+    """Return a line without Markdown, with ASCII digits, signs and spaces."""
+    if not line.isascii():
+        line = unicodedata.normalize("NFC", line)
+        line = "".join(str(unicodedata.decimal(char)) if char.isdecimal() else char for char in line)
+        line = line.translate(_SIGNS)
+        line = _VULGAR.sub(lambda match: (match[1] and match[1] + " ") + _vulgar(match[2]), line)
+        line = _SUPERSCRIPT.sub(lambda match: "^{" + match[0].translate(_SUPERSCRIPTS) + "}", line)
+        line = _SUBSCRIPT.sub(lambda match: "_" + match[0].translate(_SUBSCRIPTS), line)
+    for needed, pattern, replacement in _PLAIN_MARKS:
+        if needed in line:
+            line = pattern.sub(replacement, line)
+    return line.strip()
+
+
+def _vulgar(char: str) -> str:
+    return unicodedata.normalize("NFKC", char).replace("⁄", "/")
+
+
+def language_of(text: str) -> str:
+    """Return the language of a line by its words if it has a decimal comma, else "en".
+
+    A line without a comma or a point inside a number is "en" as well, because its language does not matter.
+    """
+    if not _SEPARATED.search(text):
+        return "en"
+    if re.search(r"[а-яё]{2}", text):
+        return "ru"
+    words = text.lower().split()
+    counts = {language: sum(word in known for word in words) for language, known in LANGUAGE_WORDS.items()}
+    best = max(counts, key=lambda language: counts[language])
+    return best if counts[best] >= 2 else "en"
+
+
+def _formulas(text: str) -> list[tuple[int, int, str]]:
+    """Return start, end and content of the formulas of a text: $..$, $$..$$, \\(..\\), \\[..\\] and environments."""
+    formulas = []
+    position = 0
+    never_closed: set[str] = set()
+    while opener := _OPENERS.search(text, position):
+        position = opener.end()
+        closer = {"\\(": "\\)", "\\[": "\\]", "$$": "$$"}.get(opener[0], opener[0].replace("begin", "end"))
+        if closer in never_closed:
+            continue
+        if closer == "$":
+            closing = _DOLLAR.search(text, position)
+            end = closing.start() if closing else -1
+        else:
+            end = text.find(closer, position)
+        if end < 0:
+            never_closed.add(closer)
+            continue
+        content = text[position:end]
+        if closer == "$" and not _is_formula(content, text[end + 1 : end + 2]):
+            continue
+        if closer.startswith("\\end"):
+            content = text[opener.start() : end + len(closer)]
+        position = end + len(closer)
+        if content.strip(" .,;:"):
+            formulas.append((opener.start(), position, content.strip().rstrip(".,;: ")))
+    return formulas
+
+
+def _is_formula(content: str, following: str) -> bool:
+    """Return whether a text between two dollar signs is a formula, and not prose between two prices."""
+    if not content.strip() or content.endswith("\\") or following.isdigit() or _PROSE.search(content):
+        return False
+    spaced = content[0].isspace() + content[-1].isspace()
+    return spaced == 0 or (spaced == 2 and not _PLAIN_WORD.search(content))
+
+
+def _tokens(text: str, start: int, end: int, language: str) -> list[Token]:
+    tokens: list[Token] = []
+    position = start
+    while position < end:
+        match = _TOKEN.match(text, position, end)
+        if match is None:  # white space
+            position += 1
+            continue
+        token = _token(match, text, language)
+        if token.kind in ("number", "mixed"):
+            _scale(token, text, language)
+        if token.kind == "letter" and re.fullmatch(r"[xX]\d+", token.text) and _is_attached(token, tokens):
+            token = Token("operator", "\\times", token.start, token.start + 1)  # "3x4"
+        tokens.append(token)
+        position = token.end
+    return tokens
+
+
+def _is_attached(token: Token, tokens: list[Token]) -> bool:
+    return bool(tokens) and tokens[-1].kind == "number" and tokens[-1].end == token.start
+
+
+def _token(match: re.Match[str], text: str, language: str) -> Token:
+    kind, spelling = match.lastgroup or "other", match[0]
+    token = Token("other", _RESPELLED.get(spelling, spelling), match.start(), match.end())
+    if kind == "number":
+        token.text, token.doubt = number_text(spelling, language)
+        token.kind = "number" if token.text else "label"
+    elif kind == "base":
+        token.kind = "number"
+    elif kind == "command":
+        token.kind = "operator" if _INFIX.fullmatch(spelling) else "command"
+    elif kind == "word":
+        token.kind = "function" if spelling in FUNCTIONS else "word"
+    elif kind == "currency":
+        sign = spelling.replace("\\", "")
+        token.kind, token.text = "currency", _CURRENCIES.get(sign, sign if len(sign) == 1 else "")
+    elif kind == "time":
+        token.kind, token.text = "time", _time(spelling)
+    elif kind == "ratio":
+        token.kind, token.text = "ratio", re.sub(r"\s", "", spelling)
+    else:
+        token.kind = kind  # type: ignore[assignment]
+    return token
+
+
+def _time(spelling: str) -> str:
+    """Return a time as 10:30, 10:30 am or 5:00 pm."""
+    numbers = [int(number) for number in re.findall(r"\d+", spelling)]
+    half = re.search(r"([ap])\.?m", spelling.lower())
+    seconds = f":{numbers[2]:02d}" if len(numbers) > 2 else ""
+    return f"{numbers[0]}:{[*numbers, 0][1]:02d}{seconds}" + (f" {half[1]}m" if half else "")
+
+
+def number_text(spelling: str, language: str) -> tuple[str, str | None]:
+    """Return a number as ASCII writes it, and a doubt: the readings if there are several; "" for what is no number.
+
+    1,234 stays in languages with a decimal point; "3,5" is 3.5 in the others. 1.234.567, 1 234,5 and 12,34,567 are
+    numbers in all languages. 1,2,3 is a list.
+    """
+    match = _SPLIT_NUMBER.fullmatch(spelling)
+    assert match is not None
+    digits, exponent, dots = match[1], match[2] or "", "..." if match[3] else ""
+    if " " in digits or "'" in digits:
+        return re.sub(r"[ ']", "", digits).replace(",", ".") + exponent, None
+    commas, points = digits.count(","), digits.count(".")
+    in_comma_language = language in COMMA_LANGUAGES
+    doubt = None
+    if commas and points:
+        decimal = max(",", ".", key=digits.rfind)
+        whole, _, rest = digits.rpartition(decimal)
+        whole = whole.replace("." if decimal == "," else decimal, "," if decimal == "," else decimal)
+        if not _THOUSANDS.fullmatch(whole):
+            return "", None
+        digits = (whole if decimal == "." else whole.replace(",", "")) + "." + rest
+    elif points > 1:
+        digits = digits.replace(".", "") if _THOUSANDS.fullmatch(digits.replace(".", ",")) else ""
+    elif points:
+        if in_comma_language and _THOUSANDS.fullmatch(digits.replace(".", ",")):
+            doubt = f"{digits}: a decimal number, or {digits.replace('.', '')}"
+    elif commas > 1 and not _THOUSANDS.fullmatch(digits):
+        digits = digits.replace(",", ", ")
+    elif commas == 1:
+        if in_comma_language or not _THOUSANDS.fullmatch(digits):
+            doubt = f"{digits}: {digits.replace(',', '.')}, or a list of two"
+        if in_comma_language:
+            doubt = (
+                f"{digits}: {digits.replace(',', '.')}, or {digits.replace(',', '')}"
+                if _THOUSANDS.fullmatch(digits)
+                else None
+            )
+            digits = digits.replace(",", ".")
+    if digits and re.fullmatch(r"\d{1,2}(?:,\d{2})+,\d{3}", digits):
+        digits = digits.replace(",", "")
+    return (digits + exponent + dots if digits else ""), doubt
+
+
+def _scale(token: Token, text: str, language: str) -> None:
+    """Multiply a number by the power of ten in the word after it: 2.5 million, 3万5000."""
+    if not text[token.end : token.end + 2].strip()[:1].isalpha() or "/" in token.text:
+        return
+    total, end = Decimal(0), token.end
+    value, exponent_before = token.text, 99
+    while True:
+        for pattern, exponent in _SCALE:
+            if (word := pattern.match(text, end)) and exponent < exponent_before:
+                break
+        else:
+            break
+        if not re.fullmatch(r"\d[\d,]*(?:\.\d+)?", value):
+            return
+        total += Decimal(value.replace(",", "")).scaleb(exponent)
+        token.end, exponent_before = word.end(), exponent
+        rest = re.compile(r" ?\d{1,12}(?![\d.,])").match(text, word.end())
+        if rest is None or word[0].isascii():
+            break
+        value, end = rest[0].strip(), rest.end()
+        if not any(pattern.match(text, end) for pattern, _ in _SCALE):
+            total += Decimal(value)
+            token.end = end
+            break
+    if total:
+        token.text = plain_decimal(total)
+
+
+def scaled(number: str, exponent: int) -> str:
+    """Return a decimal number times a power of ten, without an exponent."""
+    return plain_decimal(Decimal(number.replace(",", "")).scaleb(exponent))
+
+
+def plain_decimal(value: Decimal) -> str:
+    """Return a decimal number without an exponent and without zeros at its end."""
+    text = format(value, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
