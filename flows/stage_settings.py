@@ -13,15 +13,24 @@ from flows.config.inputs import Seeds
 from flows.config.run import RunConfig
 from stages.answers.kinds import answer_config
 from stages.contract import Stage
-from stages.import_inputs import IMPORT_POLICY, import_voters_stage, policy_settings
-from stages.input_files import content_of_file
+from stages.import_inputs import (
+    DATA_SET,
+    IMPORT_POLICY,
+    SEED_FILE,
+    import_voters_stage,
+    policy_settings,
+    seed_file,
+)
+from stages.import_problems import problem_file
+from stages.question_files.rows import content_of
+from stages.question_files.shapes import with_preset
 from stages.settings import Settings
 from stages.settings.answers import AnswerSettings
-from stages.settings.benchmarks import BenchmarkFormat
 from stages.settings.evaluate import BenchmarkProtocol, EvaluateConfig
 from stages.settings.filter import FilterConfig
 from stages.settings.generate import DrawConfig, GenerateConfig
 from stages.settings.inputs import ImportProblems, ImportSeeds, ImportVoters, ProblemSet
+from stages.settings.questions import QuestionFormat
 from stages.settings.sample import SampleConfig, SampleVotersConfig, VoterSampling
 from stages.settings.update import PpoUpdateConfig
 from stages.settings.vote import VoteConfig, VoterWeight
@@ -59,10 +68,10 @@ def resolve(config: RunConfig) -> StageSettings:
     """Return the settings of every stage. Raises InputError if a file or model folder is missing or unusable."""
     return StageSettings(
         config=config,
-        import_seeds=_import_seeds(config.seeds, "seed file"),
+        import_seeds=_import_seeds(config.seeds, SEED_FILE),
         import_problems=problem_settings(config),
         import_policy=_import_policy(config),
-        import_dataset=_import_seeds(config.dataset, "data set") if config.dataset else None,
+        import_dataset=_import_seeds(config.dataset, DATA_SET) if config.dataset else None,
         import_voters=_import_voters(config),
         generate=config.generate,
         filter=filter_settings(config),
@@ -144,15 +153,19 @@ def problem_set(evaluation: Evaluation, benchmark: Benchmark) -> ProblemSet:
     if shots and not examples:
         split = record.shots_split if record else None
         examples = _file(evaluation.data, f"{benchmark.name}_examples", download, split)
-    return ProblemSet(
+    settings = ProblemSet(
         **benchmark.model_dump(include={"name", "domain", "count", "seed"}),
         seeds=bool(benchmark.seeds),
         path=path,
-        sha256=content_of_file(path, label) if path else None,
-        format=benchmark.format or (record.format if record else BenchmarkFormat()),
+        sha256=content_of(path, label) if path else None,
+        format=with_preset(benchmark.format or (record.format if record else QuestionFormat())),
+        on_bad_row=benchmark.on_bad_row,
         shots_path=examples,
-        shots_sha256=content_of_file(examples, f"examples of {label}") if examples else None,
+        shots_sha256=content_of(examples, f"examples of {label}") if examples else None,
     )
+    if path is None or benchmark.on_bad_row == "error":
+        return settings
+    return settings.model_copy(update={"skipped_rows": len(problem_file(settings).bad_rows)})
 
 
 def evaluation_settings(config: RunConfig) -> EvaluateConfig:
@@ -199,8 +212,17 @@ def newest_policy_folder(config: RunConfig) -> Path | None:
 
 
 def _import_seeds(seeds: Seeds, label: str) -> ImportSeeds:
-    sha256 = content_of_file(seeds.path, label) if seeds.path else None
-    return ImportSeeds(path=seeds.path, sha256=sha256, domain=seeds.domain, count=seeds.count)
+    settings = ImportSeeds(
+        path=seeds.path,
+        sha256=content_of(seeds.path, label) if seeds.path else None,
+        domain=seeds.domain,
+        count=seeds.count,
+        format=with_preset(seeds.format or QuestionFormat()),
+        on_bad_row=seeds.on_bad_row,
+    )
+    if seeds.path is None or seeds.on_bad_row == "error":
+        return settings
+    return settings.model_copy(update={"skipped_rows": len(seed_file(settings, label).bad_rows)})
 
 
 def _import_policy(config: RunConfig) -> tuple[Stage, Settings]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from stages import schemas
 from stages.contract import Inputs, Metrics, Stage, Work
-from stages.input_files import is_filled
+from stages.question_files.values import is_filled
 from stages.settings.generate import DrawConfig
 from stages.text.contamination import EvaluationOverlap
 from storage.errors import InputError

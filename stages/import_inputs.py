@@ -10,33 +10,38 @@ from typing import Any
 from stages import schemas
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.domains import arithmetic
-from stages.input_files import is_filled, read_rows
+from stages.question_files.read import QuestionFile, read_questions
 from stages.settings.inputs import ImportPolicy, ImportSeeds, ImportVoters
 from storage.errors import InputError
 from storage.fingerprint import digest_file, digest_files
 from storage.writer import files_under
 
-QUESTION_FIELDS = ("question", "problem")
-"""Fields of a row that may hold the question, in the order in which they are tried."""
+SEED_FILE, DATA_SET = "seed file", "data set"
+"""What the files are, in errors."""
 
 
 def import_seeds(config: ImportSeeds, inputs: Inputs, work: Work) -> Metrics:
     """Write the table `seeds`."""
-    work.write("seeds", rows := _questions(config, work, "seed file"))
-    return {"seeds/questions": len(rows)}
+    return _write_questions("seeds", config, work, SEED_FILE)
 
 
 def import_dataset(config: ImportSeeds, inputs: Inputs, work: Work) -> Metrics:
     """Write the table `dataset`: existing questions to train on."""
-    work.write("dataset", rows := _questions(config, work, "data set"))
-    return {"dataset/questions": len(rows)}
+    return _write_questions("dataset", config, work, DATA_SET)
 
 
-def _questions(config: ImportSeeds, work: Work, label: str) -> list[dict[str, Any]]:
+def _write_questions(table: str, config: ImportSeeds, work: Work, label: str) -> Metrics:
     if config.domain:
         problems = arithmetic.problems("seed", config.count or 0, work.seed())
-        return [_seed_row({"question": problem.question}) for problem in problems]
-    return read_seeds(config.path or "", label)
+        work.write(table, [_seed_row(problem.question) for problem in problems])
+        return {f"{table}/questions": len(problems)}
+    file = seed_file(config, label)
+    work.write(table, rows := seed_rows(file))
+    return {
+        f"{table}/questions": len(rows),
+        f"{table}/skipped_rows": len(file.bad_rows),
+        f"{table}/doubles": file.doubles,
+    }
 
 
 def import_policy(config: ImportPolicy, inputs: Inputs, work: Work) -> Metrics:
@@ -69,8 +74,8 @@ def import_voters_stage(names: Iterable[str]) -> Stage:
     return Stage(name="import_voters", version=1, body=import_voters, folders=folders)
 
 
-IMPORT_SEEDS = Stage(name="import_seeds", version=2, body=import_seeds, tables={"seeds": schemas.SEEDS})
-IMPORT_DATASET = Stage(name="import_dataset", version=2, body=import_dataset, tables={"dataset": schemas.SEEDS})
+IMPORT_SEEDS = Stage(name="import_seeds", version=3, body=import_seeds, tables={"seeds": schemas.SEEDS})
+IMPORT_DATASET = Stage(name="import_dataset", version=3, body=import_dataset, tables={"dataset": schemas.SEEDS})
 IMPORT_POLICY = Stage(name="import_policy", version=1, body=import_policy, folders=("policy",))
 
 
@@ -112,30 +117,34 @@ def _content_of_adapter(name: str) -> str:
     return digest_files([(file, digest_file(Path(name) / file)) for file in files])
 
 
-def _seed_row(row: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "question_id": schemas.question_id(row["question"]),
-        "question": row["question"],
-        **{field: _text(row.get(field)) for field in ("answer", "level", "subject")},
-    }
+def seed_file(config: ImportSeeds, label: str) -> QuestionFile:
+    """Return the questions of a seed file or data set, each once; a label is not needed.
 
-
-def read_seeds(path: str, label: str = "seed file") -> list[dict[str, Any]]:
-    """Return the rows of `seeds`, each question once.
-
-    Raises InputError for a file that cannot be read, and for the first row without a question.
+    Raises InputError for a file that cannot be read, and for rows that cannot be used.
     """
-    rows = [_seed_row(_with_question(row, f"{label} {path}, {location}")) for location, row in read_rows(path, label)]
-    return list({row["question_id"]: row for row in rows}.values())
+    return read_questions(
+        config.path or "",
+        label,
+        config.format,
+        sha256=config.sha256,
+        on_bad_row=config.on_bad_row,
+        needs_answer=False,
+        drop_doubles=True,
+    )
 
 
-def _with_question(row: dict[str, Any], location: str) -> dict[str, Any]:
-    question = next((row[field] for field in QUESTION_FIELDS if is_filled(row.get(field))), None)
-    if not isinstance(question, str) or not question.strip():
-        raise InputError(f"{location}: no question; expected text in one of the fields {', '.join(QUESTION_FIELDS)}")
-    return {**row, "question": question.strip()}
+def seed_rows(file: QuestionFile) -> list[dict[str, Any]]:
+    """Return the rows of the table `seeds` or `dataset`."""
+    return [_seed_row(row.question, row.answer, row.level, row.subject) for row in file.questions]
 
 
-def _text(value: Any) -> str | None:
-    """Return the text of a field, None if it holds nothing: a blank label or NaN is no label."""
-    return str(value) if is_filled(value) else None
+def _seed_row(
+    question: str, answer: str | None = None, level: str | None = None, subject: str | None = None
+) -> dict[str, Any]:
+    return {
+        "question_id": schemas.question_id(question),
+        "question": question,
+        "answer": answer,
+        "level": level,
+        "subject": subject,
+    }

@@ -1,18 +1,18 @@
 """Import a run's evaluation sets: from files, from a built-in domain, or from the seeds that have an answer.
 
-Each set's format says how its rows are read (`stages.benchmarks.read_rows`). Problems that overlap a seed question are
+Each set's format says how its rows are read (`stages.question_files`). Problems that overlap a seed question are
 marked, so that results can leave them out.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stages import schemas
-from stages.benchmarks.read_rows import ParsedRow, RowError, parse_row
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.domains import arithmetic
-from stages.input_files import is_filled, read_rows
-from stages.settings.benchmarks import BenchmarkFormat
+from stages.question_files.parse import Question
+from stages.question_files.read import QuestionFile, read_questions
+from stages.question_files.values import is_filled
 from stages.settings.inputs import ImportProblems, ProblemSet
 from stages.text.contamination import EvaluationOverlap
 from storage.errors import InputError
@@ -39,14 +39,15 @@ def problems_of(problem_set: ProblemSet, seeds: Sequence[Mapping[str, Any]] = ()
     """
     if problem_set.domain:
         return _domain_problems(problem_set)
-    problems = _seed_problems(problem_set, seeds) if problem_set.seeds else _read(problem_set, problem_set.path or "")
+    if problem_set.seeds:
+        return _seed_problems(problem_set, seeds)
     return [
         {
             "benchmark": problem_set.name,
             "problem_id": f"{index:05d}",
             **{name: getattr(problem, name) for name in ("question", "answer", "level", "subject", "group")},
         }
-        for index, problem in enumerate(problems)
+        for index, problem in enumerate(problem_file(problem_set).questions)
     ]
 
 
@@ -61,27 +62,53 @@ def shots_of(problem_set: ProblemSet) -> list[dict[str, Any]]:
             "question": example.question,
             "reasoning": example.reasoning or f"The answer is {example.answer}.",
         }
-        for example in _read(problem_set, problem_set.shots_path)
+        for example in _examples(problem_set)
     ]
 
 
-def _read(problem_set: ProblemSet, path: str) -> Iterator[ParsedRow]:
-    label = f"benchmark {problem_set.name}"
-    for location, row in read_rows(path, label):
-        try:
-            yield parse_row(row, problem_set.format)
-        except RowError as error:
-            raise InputError(f"{label} {path}, {location}: {error}") from None
+def problem_file(problem_set: ProblemSet) -> QuestionFile:
+    """Return the problems of a set that comes from a file.
+
+    Doubles stay, since published results count them. Raises InputError for a file or row that cannot be used.
+    """
+    return read_questions(
+        problem_set.path or "",
+        f"benchmark {problem_set.name}",
+        problem_set.format,
+        sha256=problem_set.sha256,
+        on_bad_row=problem_set.on_bad_row,
+        needs_answer=True,
+        drop_doubles=False,
+    )
 
 
-def _seed_problems(problem_set: ProblemSet, seeds: Sequence[Mapping[str, Any]]) -> list[ParsedRow]:
+def _examples(problem_set: ProblemSet) -> tuple[Question, ...]:
+    return read_questions(
+        problem_set.shots_path or "",
+        f"examples of benchmark {problem_set.name}",
+        problem_set.format,
+        sha256=problem_set.shots_sha256,
+        needs_answer=True,
+        drop_doubles=False,
+    ).questions
+
+
+def _seed_problems(problem_set: ProblemSet, seeds: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     labelled = [row for row in seeds if is_filled(row["answer"])]
     if not labelled:
         raise InputError(
             f"benchmark {problem_set.name} is made of the seeds that have an answer, and no seed has one; give the "
             "seed file a field `answer` or leave this benchmark out"
         )
-    return [parse_row(row, BenchmarkFormat()) for row in labelled]
+    return [
+        {
+            "benchmark": problem_set.name,
+            "problem_id": f"{index:05d}",
+            **{name: row[name] for name in ("question", "answer", "level", "subject")},
+            "group": None,
+        }
+        for index, row in enumerate(labelled)
+    ]
 
 
 def _domain_problems(problem_set: ProblemSet) -> list[dict[str, Any]]:
@@ -101,7 +128,7 @@ def _domain_problems(problem_set: ProblemSet) -> list[dict[str, Any]]:
 
 IMPORT_PROBLEMS = Stage(
     name="import_problems",
-    version=4,
+    version=5,
     body=import_problems,
     tables={"problems": schemas.PROBLEMS, "shots": schemas.SHOTS},
 )

@@ -24,7 +24,7 @@ from stages.answers.kinds import AnswerKind, answer_of, load_kind
 from stages.answers.voting import AnswerToGrade, Ballot, Comparer, GradeStatus, Vote, grade, vote
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.domains import arithmetic
-from stages.input_files import is_filled
+from stages.question_files.values import is_filled
 from stages.settings.vote import POLICY, VoteConfig
 
 _CHUNK = 256  # questions voted on together: enough to keep all workers busy, few enough to show progress

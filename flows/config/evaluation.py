@@ -9,19 +9,20 @@ from flows.config.inputs import Domain
 from stages.benchmarks.catalogue import CATALOGUE
 from stages.settings import Settings
 from stages.settings.answers import AnswerSettings
-from stages.settings.benchmarks import BenchmarkFormat, Record, Shots
+from stages.settings.benchmarks import Record, Shots
 from stages.settings.evaluate import EvaluateSettings
+from stages.settings.questions import OnBadRow, QuestionFormat
 from stages.settings.sample import AnswerPrompt
 
 
 class Benchmark(Settings):
-    """An evaluation set: a named set (`serl benchmarks` lists them), a JSONL or Parquet file of your own, held-out
+    """An evaluation set: a named set (`serl benchmarks` lists them), a file of your own, held-out
     problems of a built-in domain, or the seeds that have an answer."""
 
     name: str = Field(pattern=r"^[a-z0-9_]+$")
     """Name of a known set, or a name of your own."""
     path: str | None = None
-    """JSONL or Parquet file; by default NAME.jsonl or NAME.parquet under evaluate.data."""
+    """File of questions, or a folder of such files; by default NAME.jsonl or NAME.parquet under evaluate.data."""
     domain: Domain | None = None
     """Built-in domain that held-out problems are drawn from."""
     count: PositiveInt | None = Field(None, le=10_000)
@@ -35,8 +36,10 @@ class Benchmark(Settings):
     """What counts as an answer; the run's own setting if not set."""
     prompt: AnswerPrompt | None = None
     """Prompt for this set; the protocol's prompt if not set."""
-    format: BenchmarkFormat | None = None
-    """Meaning of each field of a row; a named set knows its own."""
+    format: QuestionFormat | None = None
+    """Meaning of each field of a row; a named set knows its own. If not set, the shape of the rows is recognised."""
+    on_bad_row: OnBadRow = "error"
+    """error: rows that cannot be used stop the run before it starts; skip: they are left out and counted."""
     shots: Shots | None = None
     """Worked examples before each question."""
     examples: str | None = None

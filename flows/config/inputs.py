@@ -6,6 +6,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from flows.config.exactly_one import require_exactly_one
 from stages.settings import Settings
+from stages.settings.questions import OnBadRow, QuestionFormat
 from stages.settings.sample import AnswerPrompt
 from stages.settings.vote import POLICY
 from stages.settings.warm_start import WarmStartConfig
@@ -14,11 +15,15 @@ Domain = Literal["arithmetic"]
 
 
 class Seeds(Settings):
-    """Seed questions: a JSONL or Parquet file with a field `question` or `problem`, or questions drawn from a
+    """Seed questions: a file of questions (JSON, JSON lines, CSV, TSV, Parquet or Arrow), or questions drawn from a
     built-in domain."""
 
     path: str | None = None
-    """JSONL or Parquet file."""
+    """File of questions, or a folder of such files."""
+    format: QuestionFormat | None = None
+    """Meaning of each field of a row. If not set, the shape of the rows is recognised."""
+    on_bad_row: OnBadRow = "error"
+    """error: rows that cannot be used stop the run before it starts; skip: they are left out and counted."""
     domain: Domain | None = None
     """Built-in domain that questions are drawn from."""
     count: PositiveInt | None = Field(None, le=10_000)
@@ -29,6 +34,8 @@ class Seeds(Settings):
         require_exactly_one(type(self).__name__.lower(), path=self.path, domain=self.domain)
         if (self.domain is None) != (self.count is None):
             raise ValueError("`count` goes with `domain`; a file is read whole")
+        if self.format is not None and self.path is None:
+            raise ValueError("`format` goes with `path`")
         return self
 
 

@@ -7,7 +7,7 @@ from flows.config.run import RunConfig
 from flows.config.tracking import TrackerSettings
 from flows.stage_settings import StageSettings, policy_folder
 from stages.engines.loader import check_chat_template, check_installed
-from stages.import_inputs import read_seeds
+from stages.import_inputs import DATA_SET, SEED_FILE, seed_file, seed_rows
 from stages.import_problems import problems_of, shots_of
 from stages.trainer.deepspeed_config import read_deepspeed_settings
 from storage.errors import InputError
@@ -16,9 +16,9 @@ from storage.errors import InputError
 def check_inputs(resolved: StageSettings) -> None:
     """Raise InputError if an engine, package or file that a run needs is missing or cannot be used."""
     config = resolved.config
-    seeds = read_seeds(config.seeds.path) if config.seeds.path else []
-    if config.dataset and config.dataset.path:
-        read_seeds(config.dataset.path, "data set")
+    seeds = seed_rows(seed_file(resolved.import_seeds, SEED_FILE)) if config.seeds.path else []
+    if resolved.import_dataset and resolved.import_dataset.path:
+        seed_file(resolved.import_dataset, DATA_SET)
     for problem_set in resolved.import_problems.sets:
         problems_of(problem_set, seeds)
         shots_of(problem_set)

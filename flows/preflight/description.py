@@ -19,7 +19,7 @@ from flows.stage_settings import StageSettings, policy_folder
 from stages.answers.algebra.verifier import Verifier
 from stages.answers.kinds import load_kind
 from stages.benchmarks.reference_check import check_references
-from stages.import_inputs import read_seeds
+from stages.import_inputs import SEED_FILE, seed_file
 from stages.import_problems import problems_of
 from stages.settings.trainer import TrainerPlacement
 from stages.text.contamination import EvaluationOverlap
@@ -83,7 +83,7 @@ def _overlap(resolved: StageSettings) -> list[str]:
     sets = [problem_set for problem_set in resolved.import_problems.sets if not problem_set.seeds]
     problems = [(problem_set.name, row["question"]) for problem_set in sets for row in problems_of(problem_set)]
     overlap = EvaluationOverlap(problems, words)
-    seeds = [row["question"] for row in read_seeds(config.seeds.path)]
+    seeds = [row.question for row in seed_file(resolved.import_seeds, SEED_FILE).questions]
     overlapping = [names for seed in seeds if (names := overlap.overlapping_sets(seed))]
     if not overlapping:
         return []

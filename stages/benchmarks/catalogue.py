@@ -6,7 +6,8 @@ of SeRL and of Qwen2.5-Math release.
 """
 
 from stages.settings.answers import AnswerSettings
-from stages.settings.benchmarks import BenchmarkFormat, Fields, Record, Shots
+from stages.settings.benchmarks import Record, Shots
+from stages.settings.questions import Fields, QuestionFormat
 from stages.settings.sample import AnswerPrompt
 
 CHOICE = AnswerSettings(kind="choice")
@@ -21,13 +22,13 @@ CATALOGUE: dict[str, Record] = {
         source="lighteval/MATH-Hard",
         problems=1_324,
         # The hub's copy has the answer only in the solution's box; the authors' copy has the solution under "answer".
-        format=BenchmarkFormat(fields=Fields(answer=("answer", "solution"), subject=("subject", "type"))),
+        format=QuestionFormat(fields=Fields(answer=("answer", "solution"), subject=("subject", "type"))),
     ),
     "asdiv": Record(
         title="ASDiv",
         source=f"{_FILES}/asdiv/test.jsonl",
         problems=2_215,  # without the 90 that have several answers
-        format=BenchmarkFormat(
+        format=QuestionFormat(
             fields=Fields(context=("body",), subject=("solution_type",)),
             answer_pattern=r"^(.+?) \([^()]*\)$",  # "9 (apples)"
         ),
@@ -36,13 +37,13 @@ CATALOGUE: dict[str, Record] = {
         title="College Math",
         source="di-zhang-fdu/College_Math_Test",
         problems=2_818,
-        format=BenchmarkFormat(fields=Fields(subject=("data_topic",))),
+        format=QuestionFormat(fields=Fields(subject=("data_topic",))),
     ),
     "tabmwp": Record(
         title="TabMWP",
         source=f"{_FILES}/tabmwp/test.jsonl",
         problems=1_000,
-        format=BenchmarkFormat(
+        format=QuestionFormat(
             fields=Fields(context=("table_title", "table"), options=("choices",), level=("grade",)),
             options_style="unlettered",
         ),
@@ -51,28 +52,28 @@ CATALOGUE: dict[str, Record] = {
         title="GSM8K",
         source="openai/gsm8k:main",
         problems=1_319,
-        format=BenchmarkFormat(answer_pattern=r"####\s*(.+)$"),
+        format=QuestionFormat(answer_pattern=r"####\s*(.+)$"),
     ),
     "aime24": Record(
         title="AIME 2024",
         source="HuggingFaceH4/aime_2024",
         split="train",
         problems=30,
-        format=BenchmarkFormat(fields=Fields(question=("problem", "Problem"), answer=("answer", "Answer"))),
+        format=QuestionFormat(fields=Fields(question=("problem", "Problem"), answer=("answer", "Answer"))),
     ),
     "amc23": Record(title="AMC 2023", source="math-ai/amc23", problems=40),
     "minerva_math": Record(
         title="Minerva Math",
         source="math-ai/minervamath",
         problems=272,
-        format=BenchmarkFormat(fields=Fields(answer=("answer", "solution"), subject=("type",))),
+        format=QuestionFormat(fields=Fields(answer=("answer", "solution"), subject=("type",))),
     ),
     "olympiadbench": Record(
         title="OlympiadBench (mathematics, English, text only)",
         source="Hothan/OlympiadBench:OE_TO_maths_en_COMP",
         split="train",
         problems=674,
-        format=BenchmarkFormat(
+        format=QuestionFormat(
             fields=Fields(context=("context",), answer=("answer", "final_answer"), subject=("subfield",))
         ),
     ),
@@ -81,13 +82,13 @@ CATALOGUE: dict[str, Record] = {
         source="deepmind/aqua_rat:raw",
         problems=254,
         answers=CHOICE,
-        format=BenchmarkFormat(fields=Fields(options=("options",), answer=("answer", "correct"))),
+        format=QuestionFormat(fields=Fields(options=("options",), answer=("answer", "correct"))),
     ),
     "svamp": Record(
         title="SVAMP",
         source="ChilleD/SVAMP",
         problems=300,
-        format=BenchmarkFormat(
+        format=QuestionFormat(
             fields=Fields(
                 question=("question_concat", "question", "Question"),
                 context=("Body",),
@@ -100,7 +101,7 @@ CATALOGUE: dict[str, Record] = {
         title="MAWPS",
         source="MU-NLPC/Calc-mawps",
         problems=520,
-        format=BenchmarkFormat(
+        format=QuestionFormat(
             fields=Fields(question=("question", "input"), answer=("answer", "result", "target"), subject=("type",))
         ),
     ),
@@ -108,7 +109,7 @@ CATALOGUE: dict[str, Record] = {
         title="CARP (English)",
         source=f"{_FILES}/carp_en/test.jsonl",
         problems=976,
-        format=BenchmarkFormat(fields=Fields(question=("content", "question", "problem"))),
+        format=QuestionFormat(fields=Fields(question=("content", "question", "problem"))),
     ),
     "gaokao2023en": Record(
         title="Gaokao 2023 (English)",
@@ -121,7 +122,7 @@ CATALOGUE: dict[str, Record] = {
         source="hails/agieval-sat-math",
         problems=220,
         answers=CHOICE,
-        format=BenchmarkFormat(
+        format=QuestionFormat(
             # The hub's question is a whole prompt, which ends in "A: Among A through D, the answer is".
             question_pattern=r"(?s)^Q: (.+?) Answer Choices: \(A\)",
             fields=Fields(
@@ -134,7 +135,7 @@ CATALOGUE: dict[str, Record] = {
         source="TIGER-Lab/MMLU-STEM",
         problems=3_153,
         answers=CHOICE,
-        format=BenchmarkFormat(fields=Fields(options=("choices",), subject=("subject", "type"))),
+        format=QuestionFormat(fields=Fields(options=("choices",), subject=("subject", "type"))),
     ),
     "mmlu_pro": Record(
         title="MMLU-Pro, 5 worked examples",
@@ -149,7 +150,7 @@ CATALOGUE: dict[str, Record] = {
             "answer. First give step-by-step reasoning about how to solve the question. Then output the answer.",
         ),
         shots_split="validation",
-        format=BenchmarkFormat(
+        format=QuestionFormat(
             fields=Fields(options=("options",), reasoning=("cot_content",), subject=("category",)),
             options_style="lines",
             groups={

@@ -1,36 +1,11 @@
-"""Settings of evaluation sets: how the rows of a file are read, and the records of sets that have a name."""
+"""Settings of evaluation sets: worked examples, and the records of sets that have a name."""
 
-import re
-from typing import Annotated, Literal
-
-from pydantic import BeforeValidator, Field, PositiveInt, field_validator
+from pydantic import PositiveInt
 
 from stages.settings.answers import AnswerSettings
 from stages.settings.base import Settings
+from stages.settings.questions import QuestionFormat
 from stages.settings.sample import AnswerPrompt
-
-Names = Annotated[tuple[str, ...], BeforeValidator(lambda names: (names,) if isinstance(names, str) else names)]
-"""Names of fields; a single name needs no list."""
-
-
-class Fields(Settings):
-    """Which fields of a row hold the question, the answer and so on. Of several names, the first field that exists and
-    is not empty counts; for `context`, all of them count."""
-
-    question: Names = ("question", "problem")
-    """The question."""
-    context: Names = ()
-    """Texts that belong before the question, in this order; a text that the question already contains is left out."""
-    options: Names = ()
-    """Options to choose from: a list, or a single text."""
-    answer: Names = ("answer",)
-    """The reference answer."""
-    reasoning: Names = ()
-    """The reasoning of a worked example."""
-    level: Names = ("level",)
-    """The difficulty; results are given by level."""
-    subject: Names = ("subject",)
-    """The subject; results are given by subject."""
 
 
 class Shots(Settings):
@@ -40,41 +15,6 @@ class Shots(Settings):
     """Number of examples."""
     header: str = ""
     """Text before the examples; {subject} stands for the question's subject."""
-
-
-class BenchmarkFormat(Settings):
-    """How rows become questions and answers."""
-
-    fields: Fields = Fields()
-    """Which fields of a row hold the question, the answer and so on."""
-    question_pattern: str | None = None
-    """Regular expression; if it matches the question, its first group is the question."""
-    answer_pattern: str | None = None
-    """Regular expression; if it matches the reference, its first group is the answer."""
-    options_style: Literal["inline", "lines", "unlettered"] = "inline"
-    """How options are added to a question that does not list them. inline: (A) … (B) …; lines: a line each; unlettered:
-    without letters."""
-    groups: dict[str, tuple[str, ...]] = Field({})
-    """Group name -> the subjects that count in this group."""
-
-    @field_validator("question_pattern", "answer_pattern")
-    @classmethod
-    def _has_a_group(cls, pattern: str | None) -> str | None:
-        try:
-            if pattern is None or re.compile(pattern).groups:
-                return pattern
-        except re.error as error:
-            raise ValueError(f"not a regular expression: {error}") from None
-        raise ValueError(f"{pattern!r} has no group ( ) that holds what counts")
-
-    def group_of(self, subject: str | None) -> str | None:
-        """Return the group that a subject counts in: "other" if no group lists it, None without any groups."""
-        if not self.groups:
-            return None
-        name = (subject or "").strip().casefold()
-        return next(
-            (group for group, subjects in self.groups.items() if name in (s.casefold() for s in subjects)), "other"
-        )
 
 
 class Record(Settings):
@@ -96,7 +36,7 @@ class Record(Settings):
     """Worked examples before each question."""
     shots_split: str | None = None
     """Split that the worked examples come from."""
-    format: BenchmarkFormat = BenchmarkFormat()
+    format: QuestionFormat = QuestionFormat()
     """How rows are read."""
 
     @property

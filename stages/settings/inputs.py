@@ -3,25 +3,36 @@
 Inputs are identified by content: dumps hold the sha256 of a file or folder and leave out its path.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from stages.settings.base import Settings
-from stages.settings.benchmarks import BenchmarkFormat
+from stages.settings.questions import OnBadRow, QuestionFormat
+
+
+def _left_out_if_0() -> Any:
+    """A number that dumps leave out while it is 0: a file without bad rows has one key, whatever is done with them."""
+    return Field(0, exclude_if=lambda count: count == 0)
 
 
 class ImportSeeds(Settings):
     """Questions from a file (`path` and `sha256`) or from a built-in domain (`domain` and `count`)."""
 
     path: str | None = Field(None, exclude=True)
-    """JSONL or Parquet file."""
+    """File of questions, or a folder of files."""
     sha256: str | None = None
-    """Digest of the file."""
+    """Digest of the file or folder."""
     domain: Literal["arithmetic"] | None = None
     """Built-in domain that questions are drawn from."""
     count: PositiveInt | None = None
     """Questions drawn from the domain."""
+    format: QuestionFormat = Field(QuestionFormat(), exclude_if=lambda value: value == QuestionFormat())
+    """How rows of the file are read."""
+    on_bad_row: OnBadRow = Field("error", exclude=True)
+    """Whether rows that cannot be used are an error."""
+    skipped_rows: NonNegativeInt = _left_out_if_0()
+    """Number of rows that are left out because they cannot be used."""
 
 
 class ImportPolicy(Settings):
@@ -53,17 +64,21 @@ class ProblemSet(Settings):
     seeds: bool = False
     """The set consists of the seeds that have an answer."""
     path: str | None = Field(None, exclude=True)
-    """JSONL or Parquet file."""
+    """File of questions, or a folder of files."""
     sha256: str | None = None
-    """Digest of the file."""
+    """Digest of the file or folder."""
     domain: Literal["arithmetic"] | None = None
     """Built-in domain that held-out problems are drawn from."""
     count: PositiveInt | None = None
     """Problems drawn from the domain."""
     seed: int = 0
     """Decides which held-out problems of the domain are drawn."""
-    format: BenchmarkFormat = BenchmarkFormat()
+    format: QuestionFormat = QuestionFormat()
     """How rows of the file are read."""
+    on_bad_row: OnBadRow = Field("error", exclude=True)
+    """Whether rows that cannot be used are an error."""
+    skipped_rows: NonNegativeInt = _left_out_if_0()
+    """Number of rows that are left out because they cannot be used."""
     shots_path: str | None = Field(None, exclude=True)
     """File of the worked examples."""
     shots_sha256: str | None = None

@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
+from stages.benchmarks.read_rows import RowError, parse_row
 
 from stages.answers.options.listed import listed_options
 from stages.benchmarks.catalogue import CATALOGUE
-from stages.benchmarks.read_rows import RowError, parse_row
 from stages.settings.benchmarks import BenchmarkFormat, Fields
 
 OLYMPIAD = {

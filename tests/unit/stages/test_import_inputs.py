@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from stages.input_files import content_of_file
 
 from stages.contract import Context, run_stage, stage_key
 from stages.domains import arithmetic
@@ -23,7 +24,6 @@ from stages.import_inputs import (
     read_seeds,
 )
 from stages.import_problems import IMPORT_PROBLEMS, problems_of
-from stages.input_files import content_of_file
 from stages.settings.inputs import ImportPolicy, ImportProblems, ImportSeeds, ImportVoters, ProblemSet
 from storage.errors import InputError
 from storage.reader import read_folder

@@ -1,0 +1,1 @@
+"""Question files as people have them: read in any common form, and turned into questions, options and labels."""

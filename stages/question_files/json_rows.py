@@ -1,0 +1,163 @@
+"""Rows of JSON: an object in each line, a list of objects, or an object that holds rows."""
+
+import io
+import json
+import zlib
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+from stages.question_files.encodings import detected_encoding
+from stages.question_files.sources import MAX_ROW_BYTES, Row, Source
+from storage.errors import InputError
+
+
+def json_file(source: Source, encoding: str, rows: str | None, *, is_list: bool) -> tuple[str, Iterator[Row]]:
+    if rows is None and not is_list and _is_json_lines(source, encoding):
+        return "JSON lines", _json_lines(source, encoding)
+    text = source.text(encoding)
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        objects = _joined_objects(text)
+        if objects is None:
+            raise InputError(
+                f"{source.label} is not JSON ({error}); expected a list of objects, or an object per line"
+            ) from None
+        value = objects
+    return "JSON", _json_rows(value, source, rows)
+
+
+def _is_json_lines(source: Source, encoding: str) -> bool:
+    """Return whether a file that starts with an object has an object in each line.
+
+    It has if its first or second line with text is an object of its own. An object alone may hold rows.
+    """
+    values: list[Any] = []
+    with source.open() as file:
+        for line in filter(str.strip, _lines(file, source, encoding)):
+            try:
+                values.append(json.loads(line))
+            except (ValueError, RecursionError):
+                values.append(None)
+            if len(values) == 2:
+                return any(isinstance(value, dict) for value in values)
+    return isinstance(values[0], dict) and _rows_inside(values[0]) is None
+
+
+def _lines(file: BinaryIO, source: Source, encoding: str) -> Iterator[str]:
+    """Yield the lines of a text file, split at line feeds only, as JSON lines are."""
+    try:
+        if encoding.replace("-", "").lower().startswith(("utf16", "utf32")):
+            yield from io.TextIOWrapper(file, encoding=encoding, newline="\n")
+            return
+        for line in file:
+            yield line.decode(encoding, errors="surrogateescape")
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{source.label} cannot be unpacked: {error}") from None
+
+
+def _json_lines(source: Source, encoding: str) -> Iterator[Row]:
+    with source.open() as file:
+        for number, line in enumerate(_lines(file, source, encoding), start=1):
+            if not line.strip("\ufeff \t\r\n"):
+                continue
+            yield _json_row(f"line {number}", line)
+
+
+def _json_row(location: str, line: str) -> Row:
+    if len(line) > MAX_ROW_BYTES:
+        return Row(location, {}, f"{len(line):,} characters; expected at most {MAX_ROW_BYTES:,}")
+    try:
+        line.encode()
+    except UnicodeEncodeError:
+        likely = detected_encoding(line.encode(errors="surrogateescape"), guess=True)
+        return Row(location, {}, f"not UTF-8; perhaps {likely}: set `format: {{encoding: {likely}}}`")
+    try:
+        value = json.loads(line)
+        json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is valid JSON but not text
+    except (ValueError, RecursionError) as error:
+        return Row(location, {}, f"not JSON ({error}); expected one object per line")
+    return _object_row(location, value)
+
+
+def _object_row(location: str, value: Any) -> Row:
+    if not isinstance(value, dict):
+        return Row(location, {}, f"found {type(value).__name__}, expected a JSON object")
+    return Row(location, value)
+
+
+def _joined_objects(text: str) -> list[Any] | None:
+    """Return the objects of a text that has one after another, each over several lines; None if it has not."""
+    decoder, objects, index = json.JSONDecoder(), [], 0
+    while index < len(text):
+        while index < len(text) and text[index] in " \t\r\n,\ufeff":
+            index += 1
+        if index == len(text):
+            break
+        try:
+            value, index = decoder.raw_decode(text, index)
+        except (ValueError, RecursionError):
+            return None
+        if not isinstance(value, dict):
+            return None
+        objects.append(value)
+    return objects or None
+
+
+def _json_rows(value: Any, source: Source, rows: str | None) -> Iterator[Row]:
+    if rows is not None:
+        values: Any = list(_rows_at(value, rows.split("."), {}))
+        if not values:
+            names = ", ".join(value) if isinstance(value, dict) else "a list"
+            raise InputError(f"{source.label} has no rows at `format: {{rows: {rows}}}`; the file holds {names[:200]}")
+    elif isinstance(value, dict):
+        values = _rows_inside(value)
+        if values is None:
+            raise InputError(
+                f"{source.label} is one object with the fields {', '.join(map(str, value))[:200]}; expected a list of "
+                "rows. Say where the rows are, such as `format: {rows: data}`"
+            )
+    else:
+        values = value
+    for number, row in enumerate(values, start=1):
+        try:
+            json.dumps(row, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            yield Row(f"row {number}", {}, "holds half a surrogate pair, which is no text")
+            continue
+        yield _object_row(f"row {number}", row)
+
+
+def _rows_at(value: Any, names: list[str], around: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the rows at a path of names, through lists and objects, each with the fields of the objects around it."""
+    if isinstance(value, list):
+        for member in value:
+            yield from _rows_at(member, names, around)
+    elif isinstance(value, dict) and names:
+        if isinstance(value.get(names[0]), list | dict):
+            outer = {name: field for name, field in value.items() if name != names[0]}
+            yield from _rows_at(value[names[0]], names[1:], {**around, **outer})
+    elif isinstance(value, dict):
+        yield {**around, **value}
+
+
+def _rows_inside(value: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """Return the rows that an object holds under one key, under a key each, or as columns; None if it has none."""
+    lists: list[list[dict[str, Any]]] = [field for field in value.values() if _is_list_of_objects(field)]
+    if len(lists) == 1 and not any(name in value for name in ("question", "problem", "instruction", "prompt")):
+        return lists[0]
+    fields = list(value.values())
+    if len(fields) > 1 and all(isinstance(field, dict) and field for field in fields):
+        numbers = [str(number) for number in range(len(fields[0]))]
+        if all(list(field) == numbers for field in fields):  # as pandas writes a table: field -> row -> value
+            return [{name: column[number] for name, column in value.items()} for number in numbers]
+        if len({frozenset(field) for field in fields}) <= max(1, len(fields) // 2):
+            return [{"key": key, **field} for key, field in value.items()]
+    lengths = {len(field) if isinstance(field, list) else -1 for field in fields}
+    if len(fields) > 1 and len(lengths) == 1 and min(lengths) > 1 and "options" not in value:
+        return [dict(zip(value, row, strict=True)) for row in zip(*fields, strict=True)]
+    return None
+
+
+def _is_list_of_objects(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(member, dict) for member in value)

@@ -1,0 +1,157 @@
+"""From a row to a question with its options and its label."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from string import ascii_uppercase
+from typing import Any
+
+from stages.answers.marks import gold_answer, last_boxed
+from stages.answers.options.listed import listed_options
+from stages.answers.text import normalised_text
+from stages.question_files.labels import Base, LabelledRow, label_text, right_options
+from stages.question_files.options import RowOptions, options_in
+from stages.question_files.values import RowError, first_filled, is_filled, printed, question_text, text_of, value_at
+from stages.settings.questions import QuestionFormat
+
+_REASONING_START = re.compile(r"^(?:A(?:nswer)?:\s*)?(?:Let's think step by step\.\s*)?")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Question:
+    """What a row holds."""
+
+    location: str
+    """Where the row is in its file, such as "line 3"."""
+    question: str
+    """The question with its passage and options, as a model is asked it."""
+    answer: str | None
+    """The label: a letter or letters if the row has options, else the reference answer; None without one."""
+    level: str | None
+    """Difficulty of the problem, as the file gives it."""
+    subject: str | None
+    """Subject of the problem, as the file gives it."""
+    group: str | None
+    """Name of the group of subjects that results are summed up in."""
+    reasoning: str | None
+    """The reasoning of a worked example."""
+    stem: str
+    """The question without its passage."""
+    options: int
+    """Number of options; 0 without any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stem:
+    """A row whose fields are found, but whose label is not read yet: this takes the whole column of labels."""
+
+    location: str
+    row: Mapping[str, Any]
+    text: str
+    options: RowOptions | None
+    labels: dict[str, Any]
+    """Answer field -> its value, for every field that holds something."""
+
+    @property
+    def labelled(self) -> LabelledRow | None:
+        """What the right option is read from; None without options."""
+        return LabelledRow(self.options, self.labels) if self.options else None
+
+
+def stem_of(row: Mapping[str, Any], location: str, row_format: QuestionFormat) -> Stem:
+    """Return the question, options and label fields of a row. Raises RowError if there is no question."""
+    fields = row_format.fields
+    name = next((name for name in fields.question if is_filled(value_at(row, name))), None)
+    text = question_text(value_at(row, name), name) if name else None
+    if not text:
+        raise RowError(f"no question; expected text in one of the fields {', '.join(fields.question)}")
+    labels = {name: value for name in fields.answer if is_filled(value := value_at(row, name))}
+    return Stem(location, row, _first_group(row_format.question_pattern, text), options_in(row, fields), labels)
+
+
+def question_of(stem: Stem, row_format: QuestionFormat, bases: Mapping[str, Base]) -> Question:
+    """Return the question of a row.
+
+    `bases`: answer field -> how its numbers name options. Raises RowError if a label cannot be read.
+    """
+    fields = row_format.fields
+    asked = _with_input(_with_context(stem.text, stem.row, fields.context), stem.row, fields.input)
+    subject = text_of(first_filled(stem.row, fields.subject), "subject")
+    reasoning = text_of(first_filled(stem.row, fields.reasoning), "reasoning")
+    return Question(
+        location=stem.location,
+        question=_with_options(asked, stem.options, row_format.options_style),
+        answer=_label(stem, row_format, bases),
+        level=text_of(first_filled(stem.row, fields.level), "level"),
+        subject=subject,
+        group=row_format.group_of(subject),
+        reasoning=reasoning and _REASONING_START.sub("", reasoning),
+        stem=stem.text,
+        options=len(stem.options.texts) if stem.options else 0,
+    )
+
+
+def _label(stem: Stem, row_format: QuestionFormat, bases: Mapping[str, Base]) -> str | None:
+    if stem.labelled and row_format.options_style != "unlettered":
+        indexes = right_options(stem.labelled, bases)
+        return None if indexes is None else label_text(indexes)
+    if not stem.labels:
+        return None
+    name, value = next(iter(stem.labels.items()))
+    return _reference_answer(value, name, row_format.answer_pattern)
+
+
+def _reference_answer(value: Any, name: str, pattern: str | None) -> str:
+    """Return the answer in a reference.
+
+    A list: its members, joined by commas. A text: the content of its last box, else the first group of the pattern's
+    match, else the text after its last "####", else the text. Raises RowError for an object.
+    """
+    if isinstance(value, list):
+        return ", ".join(_reference_answer(member, name, pattern) for member in value if is_filled(member))
+    text = text_of(value, name) or ""
+    return last_boxed(text) or gold_answer(_first_group(pattern, text))
+
+
+def _first_group(pattern: str | None, text: str) -> str:
+    """Return the first group of the pattern's match.
+
+    If there is no pattern, no match or an empty group, return the whole text.
+    """
+    match = re.search(pattern, text) if pattern else None
+    return match[1].strip() if match and match[1] else text
+
+
+def _with_context(question: str, row: Mapping[str, Any], names: Sequence[str]) -> str:
+    return "\n".join([*(text for text in _texts(row, names) if text not in question), question])
+
+
+def _with_input(question: str, row: Mapping[str, Any], names: Sequence[str]) -> str:
+    return "\n".join([question, *(text for text in _texts(row, names) if text not in question)])
+
+
+def _texts(row: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+    texts = (text_of(printed(value_at(row, name)), name) for name in names)
+    return [text for text in texts if text]
+
+
+def _with_options(question: str, options: RowOptions | None, style: str) -> str:
+    """Return the question with its options after it, unless the question lists them already."""
+    if options is None or _lists(question, options):
+        return question
+    if style == "unlettered":
+        return f"{question}\nPlease select from the following options: {', '.join(options.texts)}"
+    lines = [f"{letter}. {text}" for letter, text in zip(ascii_uppercase, options.texts, strict=False)]
+    in_lines = "\n".join([question, "Options:", *lines])
+    if style == "lines":
+        return in_lines
+    listed = " ".join(f"({letter}) {text}" for letter, text in zip(ascii_uppercase, options.texts, strict=False))
+    inline = f"{question}\nAnswer Choices: {listed}"
+    # Options that name each other, "(A) and (B)", are read rightly only from lines of their own.
+    return inline if _lists(inline, options) or not _lists(in_lines, options) else in_lines
+
+
+def _lists(question: str, options: RowOptions) -> bool:
+    """Return whether a question lists these options, and no others."""
+    listed = list(listed_options(question).values())
+    return listed == [normalised_text(text) for text in options.texts]

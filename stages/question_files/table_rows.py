@@ -1,0 +1,103 @@
+"""Rows of tables of text: CSV with commas, semicolons or bars, and TSV."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from itertools import chain
+
+from stages.question_files.encodings import detected_encoding
+from stages.question_files.sources import EXPECTED, MAX_ROW_BYTES, Row, Source
+from stages.settings.questions import QuestionFormat
+from storage.errors import InputError
+
+
+def table_file(source: Source, row_format: QuestionFormat) -> tuple[str, Iterator[Row], bool]:
+    """Return (form, rows, whether its columns have names) of a CSV or TSV file.
+
+    Without names, the columns are called "0", "1", and so on. Raises InputError if the file is no table.
+    """
+    label = source.label
+    encoding = row_format.encoding or detected_encoding(source.content(), guess=True)
+    if encoding is None:
+        raise InputError(f"{label}: the encoding cannot be told; set `format: {{encoding: NAME}}`, such as cp1252")
+    text = source.text(encoding)
+    delimiter, quoting = _dialect(text, label)
+    records = _records(text, delimiter, quoting)
+    first = next(records)
+    has_header = not row_format.columns and _is_header(first[1])
+    names = list(row_format.columns) if row_format.columns else first[1] if has_header else _numbers(first[1])
+    names = [name.strip() or f"column {number}" for number, name in enumerate(names, start=1)]
+    if len(set(names)) < len(names):
+        doubled = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"{label}: two columns are called {doubled!r}; give each a name of its own in the first line")
+    form = {"\t": "TSV", ",": "CSV"}.get(delimiter, f"CSV ({delimiter})")
+    shown = "" if encoding in ("utf-8", "utf-8-sig") else f" in {encoding}"
+    data = records if has_header else chain([first], records)
+    return form + shown, _rows(names, data), has_header or bool(row_format.columns)
+
+
+def _numbers(cells: list[str]) -> list[str]:
+    return [str(number) for number in range(len(cells))]
+
+
+def _dialect(text: str, label: str) -> tuple[str, int]:
+    """Return the delimiter, and whether quotes enclose cells (`csv.QUOTE_MINIMAL`) or are text (`csv.QUOTE_NONE`).
+
+    The delimiter is the one that cuts the first records into the same number of cells, which is more than one.
+    """
+    start = text[:200_000]
+    best: tuple[float, int, str, int] | None = None
+    for delimiter in (",", "\t", ";", "|"):
+        for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE):
+            records = [record for _, record, _ in _records(start, delimiter, quoting)][:200]
+            records = records[:-1] if len(text) > len(start) and len(records) > 2 else records
+            if len(records[0]) < 2:
+                continue
+            same = sum(len(record) == len(records[0]) for record in records) / len(records)
+            quoted = int(quoting == csv.QUOTE_MINIMAL)
+            best = max(best or (0.0, 0, "", 0), (round(same, 2), quoted, delimiter, quoting), key=lambda b: b[:2])
+    if best is None or best[0] < 0.5:
+        if "\n" in text.strip() and "," not in text.split("\n")[0] and len(text.split("\n")[0]) < 30:
+            return ",", csv.QUOTE_MINIMAL  # one column
+        raise InputError(
+            f"{label} is no table: its lines have no comma, semicolon or tab in common. Expected {EXPECTED}"
+        )
+    return best[2], best[3]
+
+
+def _records(text: str, delimiter: str, quoting: int) -> Iterator[tuple[int, list[str], str | None]]:
+    """Yield (line number, cells, fault) of each record that is not blank."""
+    csv.field_size_limit(MAX_ROW_BYTES)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting, strict=True)  # type: ignore[arg-type]
+    line = 1
+    while True:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield line, [], f"not a line of a table ({error})"
+            line = reader.line_num + 1
+            continue
+        if any(cell.strip() for cell in cells):
+            yield line, cells, None
+        line = reader.line_num + 1
+
+
+def _is_header(cells: list[str]) -> bool:
+    """Return whether the first line of a table names its columns: short texts, no numbers, no sentences."""
+    texts = [cell.strip() for cell in cells if cell.strip()]
+    return bool(texts) and all(
+        len(text) <= 60 and not text.endswith(("?", ".", ":")) and not text.replace(".", "").replace("-", "").isdigit()
+        for text in texts
+    )
+
+
+def _rows(names: list[str], records: Iterable[tuple[int, list[str], str | None]]) -> Iterator[Row]:
+    for line, cells, fault in records:
+        location = f"line {line}"
+        if fault is None and len(cells) > len(names) and not any(cell.strip() for cell in cells[len(names) :]):
+            cells = cells[: len(names)]
+        if fault is None and len(cells) != len(names):
+            fault = f"{len(cells)} cells; expected {len(names)}, as in the first line"
+        yield Row(location, {}, fault) if fault else Row(location, dict(zip(names, cells, strict=True)))
