@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO
@@ -9,6 +10,15 @@ from typing import Any, BinaryIO
 from stages.question_files.encodings import detected_encoding
 from stages.question_files.sources import MAX_ROW_BYTES, Row, Source
 from storage.errors import InputError
+
+_FIELDS_OF_A_ROW = frozenset(
+    (
+        *("question", "problem", "instruction", "prompt", "passage", "context", "text", "query", "qtext", "statement"),
+        *("QUESTION", "conversations", "messages", "options", "choices", "answers", "article"),
+    )
+)
+"""An object with one of these fields is a row itself, whatever lists it holds."""
+_SURROGATE = re.compile(r"\\ud[89a-f]", re.IGNORECASE)
 
 
 def json_file(source: Source, encoding: str, rows: str | None, *, is_list: bool) -> tuple[str, Iterator[Row]]:
@@ -74,7 +84,8 @@ def _json_row(location: str, line: str) -> Row:
         return Row(location, {}, f"not UTF-8; perhaps {likely}: set `format: {{encoding: {likely}}}`")
     try:
         value = json.loads(line)
-        json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is valid JSON but not text
+        if _SURROGATE.search(line):  # half a surrogate pair is valid JSON but not text
+            json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         return Row(location, {}, f"not JSON ({error}); expected one object per line")
     return _object_row(location, value)
@@ -144,7 +155,7 @@ def _rows_at(value: Any, names: list[str], around: dict[str, Any]) -> Iterator[d
 def _rows_inside(value: dict[str, Any]) -> list[dict[str, Any]] | None:
     """Return the rows that an object holds under one key, under a key each, or as columns; None if it has none."""
     lists: list[list[dict[str, Any]]] = [field for field in value.values() if _is_list_of_objects(field)]
-    if len(lists) == 1 and not any(name in value for name in ("question", "problem", "instruction", "prompt")):
+    if len(lists) == 1 and not value.keys() & _FIELDS_OF_A_ROW:
         return lists[0]
     fields = list(value.values())
     if len(fields) > 1 and all(isinstance(field, dict) and field for field in fields):

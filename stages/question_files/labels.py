@@ -164,7 +164,8 @@ def _numbered(text: str, options: RowOptions, base: Base | None) -> int | None:
 
 
 def _by_text(text: str, options: RowOptions) -> int | None:
-    matches = [index for index, option in enumerate(options.texts) if _same(text, option)]
+    matches = [index for index, option in enumerate(options.texts) if option == text]
+    matches = matches or [index for index, option in enumerate(options.texts) if _same(text, option)]
     return matches[0] if len(matches) == 1 else None
 
 

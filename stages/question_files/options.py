@@ -12,13 +12,17 @@ from stages.question_files.values import BLANK, RowError, is_filled, printed, te
 from stages.settings.questions import Fields
 
 MAX_OPTIONS = 26
-_SPACES = re.compile(r"\s+")
 _NAMES = ("label", "key", "letter", "name", "id", "option", "aid", "identifier")
 """Fields of an option that may hold its letter or number."""
 _TEXTS = ("text", "value", "content", "option", "answer", "atext", "choice", "body")
 """Fields of an option that may hold its text."""
 _FLAGS = ("correct", "is_correct", "isCorrect", "right", "is_right", "is_answer")
 """Fields of an option that may say whether it is right."""
+_MARKS = {
+    marks: [re.compile(rf"\s*[(\[（【]?\s*{mark}\s*[)\]）】.．:：、]{after}(?=\S)", re.IGNORECASE) for mark in marks]
+    for marks, after in ((ascii_uppercase, r"\s*"), ("123456789", r"\s+"))
+}
+"""Letters or numbers -> the pattern of each before its option. A number has a space after its mark: 1.5 has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,7 @@ def _checked(
 def _option_text(value: Any) -> str:
     if isinstance(value, list | dict):
         raise RowError("an option is a list or an object; expected text")
-    return _SPACES.sub(" ", str(value)).strip(BLANK + " ") if is_filled(value) else ""
+    return " ".join(str(value).split()).strip(BLANK) if is_filled(value) else ""
 
 
 def _without_marks(texts: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -95,13 +99,10 @@ def _without_marks(texts: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ..
 
     "E. coli" as third option and "(A) and (B) both" as first of two have no marks, and 1.5, 2.5 are numbers.
     """
-    for marks, after in (("ABCDEFGHIJKLMNOPQRSTUVWXYZ", r"\s*"), ("123456789", r"\s+")):
-        if len(texts) > len(marks):
+    for marks, patterns in _MARKS.items():
+        if len(texts) > len(marks) or not patterns[0].match(texts[0]):
             continue
-        matches = [
-            re.match(rf"\s*[(\[（【]?\s*{mark}\s*[)\]）】.．:：、]{after}(?=\S)", text, re.IGNORECASE)
-            for mark, text in zip(marks, texts, strict=False)
-        ]
+        matches = [pattern.match(text) for pattern, text in zip(patterns, texts, strict=False)]
         if all(matches):
             plain = tuple(text[match.end() :] for match, text in zip(matches, texts, strict=True) if match)
             return tuple(marks[: len(texts)]), plain
@@ -206,7 +207,7 @@ def _right_and_wrong(row: Mapping[str, Any], fields: Fields) -> RowOptions | Non
     wrong = [text for text in wrong if text]
     if right is None or not wrong:
         return None
-    texts = [_SPACES.sub(" ", right), *wrong]
+    texts = [" ".join(right.split()), *wrong]
     if len(set(texts)) < len(texts):
         raise RowError("two options have the same text")
     ordered = sorted(texts, key=lambda text: sha256("\n".join([text, *sorted(texts)]).encode()).digest())

@@ -14,6 +14,8 @@ from stages.question_files.options import RowOptions, options_in
 from stages.question_files.values import RowError, first_filled, is_filled, printed, question_text, text_of, value_at
 from stages.settings.questions import QuestionFormat
 
+_MAY_LIST = re.compile(r"(?<![^\W\d_])[A-Za-zＡ-Ｚａ-ｚ]\s?[)\].:：、．）］】\t*}–—-]")
+"""A letter with a mark: without one, a text lists and names no options."""
 _REASONING_START = re.compile(r"^(?:A(?:nswer)?:\s*)?(?:Let's think step by step\.\s*)?")
 
 
@@ -137,7 +139,7 @@ def _texts(row: Mapping[str, Any], names: Iterable[str]) -> list[str]:
 
 def _with_options(question: str, options: RowOptions | None, style: str) -> str:
     """Return the question with its options after it, unless the question lists them already."""
-    if options is None or _lists(question, options):
+    if options is None or (_MAY_LIST.search(question) and _lists(question, options)):
         return question
     if style == "unlettered":
         return f"{question}\nPlease select from the following options: {', '.join(options.texts)}"
@@ -147,11 +149,27 @@ def _with_options(question: str, options: RowOptions | None, style: str) -> str:
         return in_lines
     listed = " ".join(f"({letter}) {text}" for letter, text in zip(ascii_uppercase, options.texts, strict=False))
     inline = f"{question}\nAnswer Choices: {listed}"
-    # Options that name each other, "(A) and (B)", are read rightly only from lines of their own.
-    return inline if _lists(inline, options) or not _lists(in_lines, options) else in_lines
+    if not any(map(_MAY_LIST.search, options.texts)):
+        return inline
+    # Options that name each other, "(A) and (B)", may be read rightly only from lines of their own.
+    return in_lines if _reads(in_lines, options) > _reads(inline, options) else inline
+
+
+def _reads(question: str, options: RowOptions) -> int:
+    """Return the number of options that are read from a question as they are."""
+    listed = listed_options(question).values()
+    return sum(left == normalised_text(right) for left, right in zip(listed, options.texts, strict=False)) * (
+        len(listed) == len(options.texts)
+    )
 
 
 def _lists(question: str, options: RowOptions) -> bool:
-    """Return whether a question lists these options, and no others."""
-    listed = list(listed_options(question).values())
-    return listed == [normalised_text(text) for text in options.texts]
+    """Return whether a question lists these options: as many, and most of them in the same words."""
+    listed = [_letters_and_digits(text) for text in listed_options(question).values()]
+    expected = [_letters_and_digits(normalised_text(text)) for text in options.texts]
+    same = sum(left == right for left, right in zip(listed, expected, strict=False))
+    return len(listed) == len(expected) and same > len(expected) / 2
+
+
+def _letters_and_digits(text: str) -> str:
+    return "".join(filter(str.isalnum, text))

@@ -75,7 +75,7 @@ def fields_text(fields: Fields) -> str:
 
 def looks_like_options(row: Mapping[str, Any], name: str) -> bool:
     """Return whether a field that nothing reads holds the options of a question that does not list them itself."""
-    value = printed(row[name])
+    value = printed(row.get(name))
     if isinstance(value, dict):
         texts = list(value.values()) if all(len(str(key)) == 1 for key in value) else []
     else:

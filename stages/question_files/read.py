@@ -13,7 +13,7 @@ from stages.question_files.propose import fields_text, looks_like_options, propo
 from stages.question_files.rows import File, open_file
 from stages.question_files.shapes import PLAIN, RECOGNISED_ROWS, recognised, recognised_columns, with_preset
 from stages.question_files.sources import Row
-from stages.question_files.values import RowError, is_filled
+from stages.question_files.values import RowError
 from stages.settings.questions import Fields, OnBadRow, QuestionFormat
 from storage.errors import InputError
 
@@ -180,7 +180,7 @@ class _Reading:
             if row.fault is not None:
                 self._add_bad(count, row.location, row.fault)
                 continue
-            names.update(name for name, value in row.values.items() if is_filled(value))
+            names.update(row.values.keys())
             try:
                 stem = stem_of(row.values, row.location, row_format)
             except RowError as error:

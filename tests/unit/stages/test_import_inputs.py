@@ -10,7 +10,6 @@ from typing import Any
 
 import polars as pl
 import pytest
-from stages.input_files import content_of_file
 
 from stages.contract import Context, run_stage, stage_key
 from stages.domains import arithmetic
@@ -18,12 +17,15 @@ from stages.import_inputs import (
     IMPORT_DATASET,
     IMPORT_POLICY,
     IMPORT_SEEDS,
+    SEED_FILE,
     content_of_policy,
     import_voters_stage,
     policy_settings,
-    read_seeds,
+    seed_file,
+    seed_rows,
 )
 from stages.import_problems import IMPORT_PROBLEMS, problems_of
+from stages.question_files.rows import content_of
 from stages.settings.inputs import ImportPolicy, ImportProblems, ImportSeeds, ImportVoters, ProblemSet
 from storage.errors import InputError
 from storage.reader import read_folder
@@ -33,12 +35,16 @@ from tests.tiny_models import make_tiny_policy, saved_adapter
 
 
 def import_seeds(context: Context, path: Path) -> Tables:
-    return do(IMPORT_SEEDS, {}, ImportSeeds(path=str(path), sha256=content_of_file(str(path), "seed file")), context)[0]
+    return do(IMPORT_SEEDS, {}, ImportSeeds(path=str(path), sha256=content_of(str(path), "seed file")), context)[0]
 
 
 def import_problems(context: Context, path: Path) -> Tables:
-    problem_set = ProblemSet(name="sums", path=str(path), sha256=content_of_file(str(path), "benchmark"))
+    problem_set = ProblemSet(name="sums", path=str(path), sha256=content_of(str(path), "benchmark"))
     return do(IMPORT_PROBLEMS, {}, ImportProblems(sets=(problem_set,)), context)[0]
+
+
+def read_seeds(path: str, label: str = SEED_FILE) -> list[dict[str, Any]]:
+    return seed_rows(seed_file(ImportSeeds(path=path), label))
 
 
 def text_file(folder: Path, content: str | bytes, name: str = "seeds.jsonl") -> Path:
@@ -57,7 +63,7 @@ def test_seeds_of_a_jsonl_file(context: Context, tmp_path: Path) -> None:
     seeds = import_seeds(context, write_jsonl(tmp_path / "seeds.jsonl", rows))["seeds"]
     assert seeds["question"].to_list() == ["What is 1+1?", "What is 2+2?", "What is 3+3?"]
     assert seeds["question_id"].to_list()[1] == "q" + hashlib.sha256(b"What is 2+2?").hexdigest()[:16]
-    assert seeds["level"].to_list() == [None, None, None]  # the last of two equal questions
+    assert seeds["answer"].to_list() == ["2", None, None]  # a double without a label adds nothing
 
 
 def test_seeds_of_a_parquet_file(context: Context, tmp_path: Path) -> None:
@@ -78,7 +84,7 @@ LABELS = [
 def test_nan_or_blank_is_no_label(context: Context, tmp_path: Path, value: Any, label: str | None) -> None:
     path = write_jsonl(tmp_path / "seeds.jsonl", [{"question": "How many?", "answer": value, "level": value}])
     for stage in (IMPORT_SEEDS, IMPORT_DATASET):
-        settings = ImportSeeds(path=str(path), sha256=content_of_file(str(path), "seed file"))
+        settings = ImportSeeds(path=str(path), sha256=content_of(str(path), "seed file"))
         [table] = do(stage, {}, settings, context)[0].values()
         assert table.select("answer", "level").rows() == [(label, label)]
 
@@ -111,8 +117,8 @@ GOOD = '{"question": "What is 1+1?"}\n'
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "has no rows; expected at least one question"),
-        ("\n \n", "has no rows; expected at least one question"),
+        ("", "is empty; expected at least one question"),
+        ("\n \n", "is empty; expected at least one question"),
         (GOOD + "\n" + '{"question": \n', "line 3: not JSON"),
         (GOOD + "not json", "line 2: not JSON"),
         (GOOD + '["What is 1+1?"]\n', "line 2: found list, expected a JSON object"),
@@ -123,10 +129,14 @@ GOOD = '{"question": "What is 1+1?"}\n'
         ),
         ('{"question": ""}\n', "line 1: no question"),
         ('{"question": "  "}\n', "line 1: no question"),
-        ('{"question": ["a"]}\n', "line 1: no question"),
+        ('{"question": [{"a": 1}]}\n', "line 1: question is a list of objects without a turn of the user"),
+        (
+            '{"question": {"stem": "Why?"}}\n',
+            "question holds an object; name a field in it, such as question.stem",
+        ),
         ('{"question": null, "problem": null}\n', "line 1: no question"),
-        (b'{"question": "\xff\xfe"}\n', "line 1: not JSON"),
-        ('{"question": "' + "x" * 1_000_000 + '"}\n', "line 1: 1000017 bytes; expected at most 1000000"),
+        (b'{"question": "\xff\xfe"}\n', "line 1: not UTF-8"),
+        ('{"question": "' + "x" * 1_000_000 + '"}\n', "line 1: 1,000,017 characters; expected at most 1,000,000"),
     ],
 )
 def test_an_unusable_row_is_named_by_its_line(tmp_path: Path, content: str | bytes, message: str) -> None:
@@ -142,20 +152,28 @@ def test_an_unusable_row_is_named_by_its_line(tmp_path: Path, content: str | byt
 )
 def test_hostile_json_is_an_input_error(context: Context, tmp_path: Path, content: str) -> None:
     """Half a character pair is JSON but not UTF-8 (UnicodeEncodeError), deep nesting a RecursionError."""
-    with pytest.raises(InputError, match="line 1"):
+    with pytest.raises(InputError, match=r"line 1|is not JSON \(maximum recursion"):
         import_seeds(context, text_file(tmp_path, content))
 
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("seeds.csv", GOOD, r"ends in \.csv; expected \.jsonl or \.parquet"),
-        ("seeds", GOOD, r"ends in nothing; expected \.jsonl or \.parquet"),
-        ("seeds.parquet", GOOD, "is not a Parquet file"),
-        ("seeds.parquet", "", "is not a Parquet file"),
+        (
+            "seeds.xlsx",
+            b"PK\x03\x04 and more",
+            "is a zip archive or an Excel file; unpack it, or save",
+        ),
+        ("seeds.pkl", b"\x80\x04\x95 and more", "is a Python pickle, which is never opened"),
+        ("seeds.jsonl", "version https://git-lfs.github.com/spec/v1\n", "is a pointer of Git LFS"),
+        ("seeds.jsonl", "<!DOCTYPE html>", "download the raw file"),
+        ("seeds.parquet", b"PAR1 and no more", "cannot be read as Parquet or Arrow"),
+        ("seeds.jsonl.gz", b"\x1f\x8b and no more", "cannot be unpacked"),
+        ("seeds.txt", "Why?\nHow long is it, and why?\n", "has no line with the names of its columns"),
+        ("seeds.parquet", "", "is empty"),
     ],
 )
-def test_another_kind_of_file_is_refused(tmp_path: Path, name: str, content: str, message: str) -> None:
+def test_another_kind_of_file_is_refused(tmp_path: Path, name: str, content: str | bytes, message: str) -> None:
     with pytest.raises(InputError, match=message):
         read_seeds(str(text_file(tmp_path, content, name)))
 
@@ -166,13 +184,17 @@ def test_a_parquet_row_without_question_is_named(tmp_path: Path) -> None:
         read_seeds(str(tmp_path / "seeds.parquet"))
 
 
-@pytest.mark.parametrize("make", [lambda path: None, lambda path: path.mkdir()], ids=["missing", "folder"])
-def test_a_missing_file_is_named(tmp_path: Path, make: Any) -> None:
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "seeds.jsonl"
-    make(path)
-    for read in (content_of_file, read_seeds):
+    for read in (content_of, read_seeds):
         with pytest.raises(InputError, match=f"seed file {path} does not exist"):
             read(str(path), "seed file")
+
+
+def test_an_empty_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("Notes.")
+    with pytest.raises(InputError, match=f"seed file {tmp_path} is a folder without files"):
+        read_seeds(str(tmp_path))
 
 
 def test_problems_keep_their_order_and_the_boxed_answer(context: Context, tmp_path: Path) -> None:
@@ -235,7 +257,7 @@ def test_identity_is_the_content_not_the_place(context: Context, tmp_path: Path)
     changed.write_text(GOOD + GOOD.replace("1", "2"))
 
     def key(path: Path) -> str:
-        config = ImportSeeds(path=str(path), sha256=content_of_file(str(path), "seed file"))
+        config = ImportSeeds(path=str(path), sha256=content_of(str(path), "seed file"))
         return stage_key(IMPORT_SEEDS, {}, config, context)
 
     assert key(here) == key(there) != key(changed)

@@ -3,11 +3,22 @@
 from typing import Any
 
 import pytest
-from stages.benchmarks.read_rows import RowError, parse_row
 
 from stages.answers.options.listed import listed_options
 from stages.benchmarks.catalogue import CATALOGUE
-from stages.settings.benchmarks import BenchmarkFormat, Fields
+from stages.question_files.labels import number_bases
+from stages.question_files.parse import Question, question_of, stem_of
+from stages.question_files.values import RowError
+from stages.settings.questions import Fields, QuestionFormat
+
+
+def parse_row(row: dict[str, Any], row_format: QuestionFormat) -> Question:
+    """Read one row. The numbers of options count from 0 if the format does not say otherwise."""
+    stem = stem_of(row, "line 1", row_format)
+    labelled = [stem.labelled] if stem.labelled else []
+    base = 0 if row_format.answer_base is None else row_format.answer_base
+    return question_of(stem, row_format, number_bases(labelled, base, "file"))
+
 
 OLYMPIAD = {
     "question": "Find $a$ and $b$.",
@@ -98,7 +109,7 @@ OLYMPIAD = {
         (
             "sat_math",
             {"question": "Which?", "options": "A. 3 B. 4", "Answer": "B"},
-            "Which?\nAnswer Choices: A. 3 B. 4",
+            "Which?\nAnswer Choices: (A) 3 (B) 4",
             "B",
         ),
         (
@@ -145,14 +156,14 @@ def test_each_public_form_is_read(name: str, row: dict[str, Any], question: str,
     ],
 )
 def test_a_solution_as_answer_is_read_without_a_pattern(answer: Any, expected: str) -> None:
-    problem = parse_row({"question": "How many?", "answer": answer}, BenchmarkFormat())
+    problem = parse_row({"question": "How many?", "answer": answer}, QuestionFormat())
     assert problem.answer == expected
 
 
 def test_empty_fields_hold_nothing() -> None:
     nothing = {"context": float("nan"), "level": "nan", "subject": "\u200b ", "options": [None, "<NA>"]}
     fields = Fields(context=("context",), options=("options",))
-    problem = parse_row({"question": "How many?", "answer": 8, **nothing}, BenchmarkFormat(fields=fields))
+    problem = parse_row({"question": "How many?", "answer": 8, **nothing}, QuestionFormat(fields=fields))
     assert (problem.question, problem.level, problem.subject) == ("How many?", None, None)
 
 
@@ -177,7 +188,7 @@ def test_worked_examples_start_after_the_prompts_own_words() -> None:
 def test_options_of_both_styles_are_read_by_the_choice_kind() -> None:
     row = {"question": "Which?", "options": ["Paris", "Rome", "Oslo"], "answer": 2}
     for style in ("inline", "lines"):
-        row_format = BenchmarkFormat.model_validate({"fields": {"options": "options"}, "options_style": style})
+        row_format = QuestionFormat.model_validate({"fields": {"options": "options"}, "options_style": style})
         problem = parse_row(row, row_format)
         assert list(listed_options(problem.question)) == ["A", "B", "C"] and problem.answer == "C"
 
@@ -186,7 +197,7 @@ def test_more_than_ten_options_and_unused_ones_keep_their_letters() -> None:
     options = [f"text {number}" for number in range(12)]
     row = {"question": "Which of (A) and (B)?", "options": [*options[:5], "N/A", *options[6:]], "answer": 11}
     for style in ("inline", "lines"):
-        row_format = BenchmarkFormat.model_validate({"fields": {"options": "options"}, "options_style": style})
+        row_format = QuestionFormat.model_validate({"fields": {"options": "options"}, "options_style": style})
         problem = parse_row(row, row_format)
         assert list(listed_options(problem.question).items())[4:7] == [("E", "text 4"), ("F", "n/a"), ("G", "text 6")]
         assert list(listed_options(problem.question).items())[11:] == [("L", "text 11")] and problem.answer == "L"
@@ -197,19 +208,18 @@ def test_more_than_ten_options_and_unused_ones_keep_their_letters() -> None:
     [
         ({"answer": 1}, "no question; expected text in one of the fields q, problem"),
         ({"q": "  ", "answer": 1}, "no question"),
-        ({"q": "What?", "answer": ""}, "no answer; expected the field answer or key"),
     ],
 )
 def test_incomplete_row_is_an_error_with_the_expected_fields(row: dict[str, Any], message: str) -> None:
     with pytest.raises(RowError, match=message):
-        parse_row(row, BenchmarkFormat(fields=Fields(question=("q", "problem"), answer=("answer", "key"))))
+        parse_row(row, QuestionFormat(fields=Fields(question=("q", "problem"), answer=("answer", "key"))))
 
 
 @pytest.mark.parametrize(("pattern", "message"), [("(", "not a regular expression"), ("####", "has no group")])
 @pytest.mark.parametrize("name", ["question_pattern", "answer_pattern"])
 def test_a_pattern_that_cannot_work_is_refused(name: str, pattern: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        BenchmarkFormat.model_validate({name: pattern})
+        QuestionFormat.model_validate({name: pattern})
 
 
 def test_the_records_say_where_a_set_comes_from() -> None:
