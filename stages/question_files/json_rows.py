@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from stages.question_files.encodings import detected_encoding
+from stages.question_files.encodings import detected_encoding, not_utf8
 from stages.question_files.sources import MAX_ROW_BYTES, Row, Source
 from storage.errors import InputError
 
@@ -58,7 +58,8 @@ def _lines(file: BinaryIO, source: Source, encoding: str) -> Iterator[str]:
     """Yield the lines of a text file, split at line feeds only, as JSON lines are."""
     try:
         if encoding.replace("-", "").lower().startswith(("utf16", "utf32")):
-            yield from io.TextIOWrapper(file, encoding=encoding, newline="\n")
+            with io.TextIOWrapper(file, encoding=encoding, newline="\n") as text:
+                yield from text
             return
         for line in file:
             yield line.decode(encoding, errors="surrogateescape")
@@ -81,7 +82,7 @@ def _json_row(location: str, line: str) -> Row:
         line.encode()
     except UnicodeEncodeError:
         likely = detected_encoding(line.encode(errors="surrogateescape"), guess=True)
-        return Row(location, {}, f"not UTF-8; perhaps {likely}: set `format: {{encoding: {likely}}}`")
+        return Row(location, {}, not_utf8(likely))
     try:
         value = json.loads(line)
         if _SURROGATE.search(line):  # half a surrogate pair is valid JSON but not text
@@ -165,7 +166,7 @@ def _rows_inside(value: dict[str, Any]) -> list[dict[str, Any]] | None:
         if len({frozenset(field) for field in fields}) <= max(1, len(fields) // 2):
             return [{"key": key, **field} for key, field in value.items()]
     lengths = {len(field) if isinstance(field, list) else -1 for field in fields}
-    if len(fields) > 1 and len(lengths) == 1 and min(lengths) > 1 and "options" not in value:
+    if len(fields) > 1 and len(lengths) == 1 and min(lengths) > 1 and not lists:
         return [dict(zip(value, row, strict=True)) for row in zip(*fields, strict=True)]
     return None
 

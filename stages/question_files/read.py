@@ -13,7 +13,7 @@ from stages.question_files.propose import fields_text, looks_like_options, propo
 from stages.question_files.rows import File, open_file
 from stages.question_files.shapes import PLAIN, RECOGNISED_ROWS, recognised, recognised_columns, with_preset
 from stages.question_files.sources import Row
-from stages.question_files.values import RowError
+from stages.question_files.values import RowError, first_filled
 from stages.settings.questions import Fields, OnBadRow, QuestionFormat
 from storage.errors import InputError
 
@@ -146,7 +146,7 @@ class _Reading:
         if row_format.rows is not None and self.requested.rows is None:  # the rows lie inside these rows
             file = open_file(self.path, self.label, row_format)
             return file.rows, row_format, shape, file.form
-        if shape == PLAIN:
+        if shape == PLAIN and any(first_filled(row, Fields().question) for row in good):
             self._check_for_options(good)
         return _chained(first, iterator), row_format, shape, file.form
 

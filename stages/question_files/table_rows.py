@@ -48,7 +48,7 @@ def _dialect(text: str, label: str) -> tuple[str, int]:
     start = text[:200_000]
     best: tuple[float, int, str, int] | None = None
     for delimiter in (",", "\t", ";", "|"):
-        for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE):
+        for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE)[: 2 if delimiter == "\t" else 1]:
             records = [record for _, record, _ in _records(start, delimiter, quoting)][:200]
             records = records[:-1] if len(text) > len(start) and len(records) > 2 else records
             if len(records[0]) < 2:

@@ -1,25 +1,15 @@
 """Rows of public sets, written by hand in each set's form, read without any mapping."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stages.question_files.read import QuestionFile, read_questions
-from stages.question_files.shapes import PLAIN, SHAPES, with_preset
-from stages.settings.questions import QuestionFormat
+from stages.question_files.shapes import PLAIN, SHAPES
+from tests.question_files import read
 
 Rows = Sequence[dict[str, Any]]
-
-
-def read(rows: Rows, tmp_path: Path, row_format: dict[str, Any] | None = None, **arguments: Any) -> QuestionFile:
-    path = tmp_path / "rows.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    arguments = {"needs_answer": False, "drop_doubles": False, **arguments}
-    stated = with_preset(QuestionFormat.model_validate(row_format or {}))
-    return read_questions(str(path), "seed file", stated, **arguments)
 
 
 METALS = {"A": "iron", "B": "zinc", "C": "tin"}
