@@ -59,18 +59,19 @@ def _likely(content: bytes) -> str | None:
     scores: dict[str, float] = {}
     for name, letters in _LETTERS:
         if text := _beyond_ascii(content, name):
-            usual = set(letters + _SIGNS)
-            scores[name] = sum(character in usual for character in text) / len(text)
+            known = set(letters + _SIGNS)
+            scores[name] = sum(character in known for character in text) / len(text)
     if text := _beyond_ascii(content, "cp949"):  # before Chinese, as which all Korean can be read
-        scores["cp949"] = len(_HANGUL.findall(text)) / len(text)
+        usual = [bool(_HANGUL.match(c)) and _first_byte(c, "euc_kr") > 0 for c in text]
+        scores["cp949"] = sum(usual) / len(text)
     for name, standard, first_bytes in _HAN:
         if text := _beyond_ascii(content, name):
             scores[name] = sum(c in _HAN_SIGNS or _first_byte(c, standard) in first_bytes for c in text) / len(text)
     for name in ("cp932", "euc_jp"):
         if (text := _beyond_ascii(content, name)) and len(_KANA.findall(text)) > len(text) / 10:
             usual_han = range(0x88, 0x98)
-            usual = [c in _HAN_SIGNS or _KANA.match(c) or _first_byte(c, "cp932") in usual_han for c in text]
-            scores[name] = sum(map(bool, usual)) / len(text)
+            usual = [c in _HAN_SIGNS or bool(_KANA.match(c)) or _first_byte(c, "cp932") in usual_han for c in text]
+            scores[name] = sum(usual) / len(text)
     best = max(scores, key=lambda name: scores[name], default=None)
     return best if best is not None and scores[best] >= _CLEAR else None
 
