@@ -86,10 +86,12 @@ def _beyond_ascii(content: bytes, encoding: str) -> str:
 
 
 def _first_byte(character: str, encoding: str) -> int:
+    """Return the first of a character's two bytes, 0 if the encoding does not have it in two bytes."""
     try:
-        return character.encode(encoding)[0]
+        encoded = character.encode(encoding)
     except UnicodeEncodeError:
         return 0
+    return encoded[0] if len(encoded) == 2 else 0
 
 
 def check_utf8(content: bytes, label: str, encoding: str) -> None:
