@@ -1,4 +1,4 @@
-"""Commands that read runs or answers: show, report, compare, export, benchmarks, answers."""
+"""Commands that read runs or answers: show, report, compare, export, benchmarks, answers, data."""
 
 import argparse
 import json
@@ -12,6 +12,7 @@ from rich.console import Console
 
 from flows.cli.answers import COMMAND as ANSWERS
 from flows.cli.arguments import ON_A_RUN, Command, CommandGroup, option, print_line
+from flows.cli.data import COMMAND as DATA
 from storage.errors import InputError
 from storage.run import Run, open_run
 
@@ -230,5 +231,6 @@ GROUP = CommandGroup(
         ),
         Command("benchmarks", "list the evaluation sets that this software knows by name", _benchmarks),
         ANSWERS,
+        DATA,
     ),
 )

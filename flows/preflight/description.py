@@ -14,13 +14,16 @@ from flows.preflight.estimates import (
     sampled_tokens,
     time_line,
 )
+from flows.preflight.question_files import describe_file
 from flows.run_progress import find_finished
 from flows.stage_settings import StageSettings, policy_folder
 from stages.answers.algebra.verifier import Verifier
-from stages.answers.kinds import load_kind
-from stages.benchmarks.reference_check import check_references
-from stages.import_inputs import SEED_FILE, seed_file
-from stages.import_problems import problems_of
+from stages.answers.kinds import answer_config, load_kind
+from stages.import_inputs import DATA_SET, SEED_FILE, seed_file
+from stages.import_problems import problem_file, problems_of
+from stages.question_files.read import QuestionFile
+from stages.settings.answers import AnswerConfig
+from stages.settings.sample import AnswerPrompt
 from stages.settings.trainer import TrainerPlacement
 from stages.text.contamination import EvaluationOverlap
 from storage.store import Store
@@ -37,8 +40,7 @@ def describe(config: RunConfig) -> str:
     lines = [
         f"run          {config.uri} (seed {config.seed}, rewards: {config.rewards}, engine: {config.engine})",
         f"policy       {_policy(config)}, {parameters / 1e6:,.1f} M parameters",
-        f"seeds        {config.seeds.path or f'{config.seeds.count} of the built-in domain {config.seeds.domain}'}",
-        *_overlap(resolved),
+        *_domain_seeds(config),
         f"iterations   {config.iterations} after the starting policy; {progress.finished} of {config.iterations + 1} "
         "finished",
         *([f"stopped      {progress.stopped}"] if progress.stopped else []),
@@ -51,7 +53,8 @@ def describe(config: RunConfig) -> str:
         f"{math.ceil(trained / config.update.batch_responses):,} optimiser steps of "
         f"{config.update.batch_responses} responses, {_processes(config.compute.trainer)}",
         f"evaluate     every {config.evaluate.every}: {', '.join(_benchmarks(resolved))}",
-        *_grading(resolved),
+        *_files(resolved),
+        *_overlap(resolved),
         f"watchdog     {_watchdog(config)}",
         f"disk         {disk_line(config, parameters)}",
         f"time         {time_line(config, store, parameters)}",
@@ -72,6 +75,13 @@ def _policy(config: RunConfig) -> str:
         "the newest good iteration" if config.policy.iteration is None else f"iteration {config.policy.iteration}"
     )
     return f"{iteration} of {config.policy.run}"
+
+
+def _domain_seeds(config: RunConfig) -> list[str]:
+    """Return a line about seeds of a built-in domain; a file has lines of its own."""
+    if config.seeds.path:
+        return []
+    return [f"seeds        {config.seeds.count} of the built-in domain {config.seeds.domain}"]
 
 
 def _overlap(resolved: StageSettings) -> list[str]:
@@ -158,23 +168,23 @@ def _watchdog(config: RunConfig) -> str:
     )
 
 
-def _grading(resolved: StageSettings) -> list[str]:
-    """Return a line per evaluation set from a file: whether its own answers pass its own grading."""
+def _files(resolved: StageSettings) -> list[str]:
+    """Return lines about each file of questions: the seeds, the data set, and the evaluation sets from files."""
+    config = resolved.config
+    blocks: list[tuple[str, QuestionFile, AnswerConfig, AnswerPrompt]] = []
+    own = answer_config(config.answers)
+    if config.seeds.path:
+        blocks.append(("seeds", seed_file(resolved.import_seeds, SEED_FILE), own, config.sample.prompt))
+    if resolved.import_dataset and resolved.import_dataset.path:
+        blocks.append(("dataset", seed_file(resolved.import_dataset, DATA_SET), own, config.sample.prompt))
+    for problem_set in resolved.import_problems.sets:
+        if problem_set.path:
+            protocol = resolved.evaluate.benchmarks[problem_set.name]
+            prompt = protocol.prompt
+            blocks.append((problem_set.name, problem_file(problem_set), protocol.answers, prompt))
     lines = []
     with Verifier() as verifier:
-        for problem_set in resolved.import_problems.sets:
-            if not problem_set.path:
-                continue
-            kind = load_kind(resolved.evaluate.benchmarks[problem_set.name].answers)
-            result = check_references(problems_of(problem_set), kind, verifier)
-            equal = result.problems - len(result.unequal_to_itself)
-            line = f"grading      {problem_set.name}: {equal:,} of {result.problems:,} answers equal themselves"
-            if result.unequal_to_itself:
-                answer, status = result.unequal_to_itself[0]
-                line += f" (not {answer[:60]!r}: {status}; check `answers` and `format`)"
-            if result.false_positives:
-                first, second = result.false_positives[0]
-                count = len(result.false_positives)
-                line += f", {count} the next problem's, written otherwise ({first[:40]!r} and {second[:40]!r})"
-            lines.append(line)
+        for name, file, answers, prompt in blocks:
+            first, *others = describe_file(file, answers, load_kind(answers), prompt, verifier)
+            lines += [f"{name:<12} {first}" if len(name) < 13 else f"{name} {first}", *(f"{'':13}{o}" for o in others)]
     return lines

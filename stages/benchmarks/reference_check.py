@@ -37,11 +37,7 @@ def check_references(problems: Sequence[Mapping[str, Any]], kind: AnswerKind, co
 
     def graded(answers: Sequence[str]) -> list[tuple[AnswerToGrade, GradeStatus]]:
         rows = [
-            AnswerToGrade(
-                question=row["question"],
-                answer=extract_answer(kind, f"The answer is $\\boxed{{{answer}}}$.", row["question"]),
-                gold=row["answer"],
-            )
+            _row(kind, row["question"], f"The answer is $\\boxed{{{answer}}}$.", row["answer"])
             for row, answer in zip(problems, answers, strict=True)
         ]
         return list(zip(rows, grade(rows, kind, comparer), strict=True))
@@ -57,3 +53,16 @@ def check_references(problems: Sequence[Mapping[str, Any]], kind: AnswerKind, co
             if status == "correct" and row.gold != next_reference
         ),
     )
+
+
+def count_named(rows: Sequence[tuple[str, str, str]], kind: AnswerKind, comparer: Comparer) -> int:
+    """Return how many right options a response can name by their text.
+
+    `rows`: (question with its options, text of the right option, its letter).
+    """
+    to_grade = [_row(kind, question, f"The answer is {text}.", letter) for question, text, letter in rows]
+    return sum(status == "correct" for status in grade(to_grade, kind, comparer))
+
+
+def _row(kind: AnswerKind, question: str, response: str, gold: str) -> AnswerToGrade:
+    return AnswerToGrade(question=question, answer=extract_answer(kind, response, question), gold=gold)

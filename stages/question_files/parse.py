@@ -16,6 +16,7 @@ from stages.settings.questions import QuestionFormat
 
 _MAY_LIST = re.compile(r"(?<![^\W\d_])[A-Za-zＡ-Ｚａ-ｚ]\s?[)\].:：、．）］】\t*}–—-]")
 """A letter with a mark: without one, a text lists and names no options."""
+_NUMBER = re.compile(r"\$?[-+−]?\$?(?:\d[\d,.\s]*|\\d?frac\{?\d+\}?\{?\d+\}?|\d+/\d+)\s?%?\$?")
 _REASONING_START = re.compile(r"^(?:A(?:nswer)?:\s*)?(?:Let's think step by step\.\s*)?")
 
 
@@ -39,8 +40,28 @@ class Question:
     """The reasoning of a worked example."""
     stem: str
     """The question without its passage."""
-    options: int
-    """Number of options; 0 without any."""
+    passage: bool
+    """Whether texts of other fields stand before or after the stem."""
+    options: tuple[str, ...]
+    """Texts of the options, without their letters; empty without any."""
+
+    @property
+    def right_option(self) -> str | None:
+        """Text of the right option; None without options, without a label, or with several right ones."""
+        if not self.options or self.answer is None or len(self.answer) != 1:
+            return None
+        return self.options[ascii_uppercase.index(self.answer)]
+
+    @property
+    def label_kind(self) -> str | None:
+        """What the label is: "letter", "set" of letters, "number" or "text"; None without a label."""
+        if self.answer is None:
+            return None
+        if re.fullmatch(r"[A-Z]", self.answer):
+            return "letter"
+        if self.options and re.fullmatch(r"[A-Z](, [A-Z])+", self.answer):
+            return "set"
+        return "number" if _NUMBER.fullmatch(self.answer) else "text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +110,8 @@ def question_of(stem: Stem, row_format: QuestionFormat, bases: Mapping[str, Base
         group=row_format.group_of(subject),
         reasoning=reasoning and _REASONING_START.sub("", reasoning),
         stem=stem.text,
-        options=len(stem.options.texts) if stem.options else 0,
+        passage=asked != stem.text,
+        options=stem.options.texts if stem.options else (),
     )
 
 

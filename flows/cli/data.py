@@ -1,0 +1,77 @@
+"""`serl data`: show a file of questions as a run would read it, and the shapes of rows that are known."""
+
+import argparse
+
+from flows.cli.arguments import Command, option, print_line
+from storage.errors import InputError
+
+
+def _data(options: argparse.Namespace) -> None:
+    if options.what == "presets":
+        _presets()
+    elif options.file is None:
+        raise InputError("expected a file: serl data show FILE")
+    else:
+        _show(options)
+
+
+def _presets() -> None:
+    from stages.question_files.shapes import SHAPES
+
+    width = max(map(len, SHAPES))
+    for name, shape in SHAPES.items():
+        print_line(f"{name:<{width}}  {shape.title}")
+
+
+def _show(options: argparse.Namespace) -> None:
+    import yaml
+    from pydantic import ValidationError
+
+    from flows.preflight.question_files import describe_file, has_options
+    from stages.answers.algebra.verifier import Verifier
+    from stages.answers.kinds import answer_config, load_kind
+    from stages.question_files.read import read_questions
+    from stages.question_files.shapes import with_preset
+    from stages.settings.answers import AnswerSettings
+    from stages.settings.questions import QuestionFormat
+    from stages.settings.sample import AnswerPrompt
+
+    try:
+        row_format = QuestionFormat.model_validate(yaml.safe_load(options.format) or {})
+        kind = options.kind
+        answers = AnswerSettings(kind=kind or "math", several=kind == "choice" and options.several)
+    except (ValidationError, yaml.YAMLError) as error:
+        message = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error).replace("\n", " ")
+        raise InputError(f"--format or --kind: {message.removeprefix('Value error, ')}") from None
+    file = read_questions(
+        options.file,
+        "file",
+        with_preset(row_format),
+        on_bad_row="skip" if options.skip_bad_rows else "error",
+        needs_answer=False,
+        drop_doubles=False,
+    )
+    if kind is None and all(map(has_options, file.questions[:100])):
+        is_set = any(question.label_kind == "set" for question in file.questions)
+        answers = AnswerSettings(kind="choice", several=is_set)
+        print_line(f"graded as `answers: {{kind: choice{', several: true' if is_set else ''}}}`")
+    config = answer_config(answers)
+    with Verifier() as verifier:
+        for line in describe_file(file, config, load_kind(config), AnswerPrompt(), verifier, row=options.row):
+            print_line(line)
+
+
+COMMAND = Command(
+    "data",
+    "show how a file of questions is read (serl data show FILE), or the known shapes of rows (serl data presets)",
+    _data,
+    (
+        option("what", choices=("show", "presets"), help="show a file, or list the presets of `format`"),
+        option("file", nargs="?", metavar="FILE", help="a file of questions, or a folder of files"),
+        option("--row", type=int, default=1, metavar="N", help="which question to show, from 1"),
+        option("--format", default="{}", metavar="YAML", help="the setting `format`, such as '{preset: medqa}'"),
+        option("--kind", metavar="KIND", help="kind of answers: math, choice, text, or file.py:NAME of your own"),
+        option("--several", action="store_true", help="as the setting answers.several"),
+        option("--skip-bad-rows", action="store_true", help="as the setting on_bad_row: skip"),
+    ),
+)
