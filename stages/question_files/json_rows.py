@@ -51,7 +51,7 @@ def _is_json_lines(source: Source, encoding: str) -> bool:
                 values.append(None)
             if len(values) == 2:
                 return any(isinstance(value, dict) for value in values)
-    return isinstance(values[0], dict) and _rows_inside(values[0]) is None
+    return not isinstance(values[0], dict) or _rows_inside(values[0]) is None
 
 
 def _lines(file: BinaryIO, source: Source, encoding: str) -> Iterator[str]:

@@ -105,7 +105,7 @@ def _open_file(path: Path, label: str, row_format: QuestionFormat) -> File:
             raise InputError(f"{label} is {form}; {advice}. Expected {EXPECTED}")
     encoding = row_format.encoding or detected_encoding(head)
     text = head.decode(encoding or "utf-8", errors="replace").lstrip("\ufeff \t\r\n")
-    if text.startswith(("[", "{")):
+    if text.startswith(("[", "{")) or {".json", ".jsonl", ".ndjson"} & {suffix.lower() for suffix in path.suffixes}:
         is_list = text.startswith("[")
         form, rows = json_file(source, encoding or "utf-8-sig", row_format.rows, is_list=is_list)
         return File(form + zipped, rows)

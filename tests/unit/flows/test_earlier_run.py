@@ -57,7 +57,7 @@ def test_its_first_stage_is_pending_since_it_has_another_version(folder: Path) -
 def test_it_is_refused_with_one_line(folder: Path, capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
     before = outputs(folder)
     line = refusal(capsys, *command)
-    assert "import_seeds has version 2 instead of 1: it and all that follows would be computed again" in line
+    assert "import_seeds has version 3 instead of 1: it and all that follows would be computed again" in line
     assert line.endswith("Go on with the version that made it, or give the run another `name`\n")
     assert outputs(folder) == before
 
@@ -89,7 +89,7 @@ def test_check_of_digests_finds_no_damage(folder: Path, capsys: pytest.CaptureFi
     assert main(["repair", RUN]) == 2
     output = capsys.readouterr()
     assert "no damage: every file has the digest that its manifest records" in output.out
-    assert "import_seeds has version 2 instead of 1" in output.err and output.err.count("\n") == 1
+    assert "import_seeds has version 3 instead of 1" in output.err and output.err.count("\n") == 1
     assert outputs(folder) == before
 
 
@@ -101,7 +101,7 @@ def test_damage_is_named_and_nothing_is_set_aside(folder: Path, capsys: pytest.C
     assert main(["repair", RUN]) == 2
     output = capsys.readouterr()
     assert "damaged" in output.out and "votes/iteration=0002" in output.out
-    assert "import_seeds has version 2 instead of 1" in output.err and output.err.count("\n") == 1
+    assert "import_seeds has version 3 instead of 1" in output.err and output.err.count("\n") == 1
     assert outputs(folder) == before
 
 

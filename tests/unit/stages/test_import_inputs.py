@@ -152,7 +152,7 @@ def test_an_unusable_row_is_named_by_its_line(tmp_path: Path, content: str | byt
 )
 def test_hostile_json_is_an_input_error(context: Context, tmp_path: Path, content: str) -> None:
     """Half a character pair is JSON but not UTF-8 (UnicodeEncodeError), deep nesting a RecursionError."""
-    with pytest.raises(InputError, match=r"line 1|is not JSON \(maximum recursion"):
+    with pytest.raises(InputError, match="line 1"):
         import_seeds(context, text_file(tmp_path, content))
 
 

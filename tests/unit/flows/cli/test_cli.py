@@ -94,7 +94,7 @@ def run_is_a_file(values: dict[str, Any], folder: Path) -> None:
 
 MISTAKES: dict[str, tuple[Change, str]] = {
     "missing seed file": (lambda v, f: (f / "seeds.jsonl").unlink(), "seeds.jsonl does not exist"),
-    "empty seed file": (seeds(""), "seeds.jsonl has no rows"),
+    "empty seed file": (seeds(""), "seeds.jsonl is empty"),
     "row without question": (seeds('{"text": "What?"}\n'), "line 1: no question"),
     "malformed JSON": (seeds('{"question": "What is 1+1?"}\n{"question": \n'), "line 2: not JSON"),
     "missing benchmark": (lambda v, f: (f / "sums.jsonl").unlink(), "sums.jsonl does not exist"),

@@ -386,6 +386,7 @@ def test_custom_benchmark_has_fields_and_groups(tmp_path: Path) -> None:
         "format": {
             "fields": {"question": "stem", "options": "choices", "answer": "key", "subject": "area"},
             "groups": {"private": ["civil", "commercial"]},
+            "answer_base": 0,
         },
     }
     config = with_benchmarks(tmp_path, benchmark)

@@ -29,7 +29,6 @@ def with_benchmarks(folder: Path, **changes: object) -> RunConfig:
 def test_seeds_that_overlap_evaluation_sets_are_counted(tmp_path: Path) -> None:
     lines = describe(with_benchmarks(tmp_path)).splitlines()
     (index,) = (number for number, line in enumerate(lines) if line.startswith("overlap"))
-    assert lines[index - 1].startswith("seeds ")
     assert lines[index] == (
         "overlap      2 of 6 seeds share 13 words in a row, or all, with an evaluation set (first: 2, second: 1)"
     )
