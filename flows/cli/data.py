@@ -15,6 +15,17 @@ def _data(options: argparse.Namespace) -> None:
         _show(options)
 
 
+def _message(error: Exception) -> str:
+    """Return what is wrong with an option, in one line."""
+    if not hasattr(error, "errors"):
+        return " ".join(str(error).split())
+    first = error.errors()[0]
+    name = ".".join(map(str, first["loc"]))
+    if first["type"] == "extra_forbidden":
+        return f"unknown setting {name}"
+    return f"{name}: {first['msg'].removeprefix('Value error, ')}"
+
+
 def _presets() -> None:
     from stages.question_files.shapes import SHAPES
 
@@ -41,8 +52,7 @@ def _show(options: argparse.Namespace) -> None:
         kind = options.kind
         answers = AnswerSettings(kind=kind or "math", several=kind == "choice" and options.several)
     except (ValidationError, yaml.YAMLError) as error:
-        message = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error).replace("\n", " ")
-        raise InputError(f"--format or --kind: {message.removeprefix('Value error, ')}") from None
+        raise InputError(f"--format or --kind: {_message(error)}") from None
     file = read_questions(
         options.file,
         "file",

@@ -104,9 +104,11 @@ def _advice(labelled: Sequence[Question], answers: AnswerConfig) -> list[str]:
     kinds = Counter(question.label_kind for question in labelled)
     lines = []
     if kinds["set"] and not answers.several:
-        lines.append(f"{kinds['set']:,} labels are sets of letters: set `answers: {{kind: choice, several: true}}`")
+        lines.append(
+            f"labels that are sets of letters: {kinds['set']:,}; set `answers: {{kind: choice, several: true}}`"
+        )
     elif kinds["letter"] and answers.kind in ("math", "text") and any(map(has_options, labelled[:100])):
-        lines.append(f"{kinds['letter']:,} labels are letters: set `answers: {{kind: choice}}`")
+        lines.append(f"labels that are letters: {kinds['letter']:,}; set `answers: {{kind: choice}}`")
     return lines
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from stages.question_files.values import is_filled, printed, value_at
 from stages.settings.questions import Fields, QuestionFormat
+from storage.errors import InputError
 
 PLAIN = "plain"
 """Name of the shape that any row has: what the defaults of `Fields` say."""
@@ -295,9 +296,14 @@ SHAPES: dict[str, Shape] = {
 
 
 def with_preset(row_format: QuestionFormat) -> QuestionFormat:
-    """Return a format with what its preset says, except for what the format says itself."""
+    """Return a format with what its preset says, except for what the format says itself.
+
+    Raises InputError for an unknown preset.
+    """
     if row_format.preset is None:
         return row_format
+    if row_format.preset not in SHAPES:
+        raise InputError(f"format: unknown preset {row_format.preset!r}; expected {', '.join(SHAPES)}")
     shape = SHAPES[row_format.preset].format
     own = row_format.model_fields_set - {"preset", "fields"}
     fields = {name: getattr(row_format.fields, name) for name in row_format.fields.model_fields_set}
