@@ -103,12 +103,11 @@ def _advice(labelled: Sequence[Question], answers: AnswerConfig) -> list[str]:
     """Return lines that name settings without which the labels cannot be right."""
     kinds = Counter(question.label_kind for question in labelled)
     lines = []
-    if kinds["set"] and not answers.several:
-        lines.append(
-            f"labels that are sets of letters: {kinds['set']:,}; set `answers: {{kind: choice, several: true}}`"
-        )
-    elif kinds["letter"] and answers.kind in ("math", "text") and any(map(has_options, labelled[:100])):
-        lines.append(f"labels that are letters: {kinds['letter']:,}; set `answers: {{kind: choice}}`")
+    sets, letters = kinds["set"], kinds["letter"]
+    if sets and not answers.several:
+        lines.append(f"labels that are sets of letters: {sets:,}; set `answers: {{kind: choice, several: true}}`")
+    elif letters and answers.kind in ("math", "text") and any(map(has_options, labelled[:100])):
+        lines.append(f"labels that are letters: {letters:,}; set `answers: {{kind: choice}}`")
     return lines
 
 

@@ -396,6 +396,30 @@ def test_custom_benchmark_has_fields_and_groups(tmp_path: Path) -> None:
     assert evaluation_settings(config).benchmarks["bar"].label == "chat_boxed"
 
 
+def test_skipped_rows_are_in_the_key_only_if_there_are_any(tmp_path: Path) -> None:
+    def dumps(**benchmark: Any) -> tuple[str, str]:
+        seeds = {"path": str(tmp_path / "exam.jsonl"), **benchmark}
+        settings = resolve(fake_config(tmp_path, seeds=seeds, evaluate={"benchmarks": [{"name": "x", **seeds}]}))
+        return settings.import_seeds.model_dump_json(), settings.import_problems.model_dump_json()
+
+    write_jsonl(tmp_path / "exam.jsonl", [{"question": "One?", "answer": 1}])
+    assert dumps() == dumps(on_bad_row="error") == dumps(on_bad_row="skip")
+    write_jsonl(tmp_path / "exam.jsonl", [{"question": "One?", "answer": 1}, {"answer": 2}])
+    error, skip = dumps(), dumps(on_bad_row="skip")
+    assert [key.replace(',"skipped_rows":1', "") for key in skip] == list(error) and skip[0] != error[0]
+
+
+def test_a_format_of_seeds_is_in_the_key(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "exam.jsonl", [{"question": "One?", "options": ["a", "b"], "answer": "A"}])
+    plain, quiz = (
+        resolve(fake_config(tmp_path, seeds={"path": str(tmp_path / "exam.jsonl"), **changes})).import_seeds
+        for changes in ({}, {"format": {"preset": "multiple_choice"}})
+    )
+    assert "format" not in plain.model_dump() and quiz.model_dump()["format"]["fields"]["options"] == ("options",)
+    with pytest.raises(ConfigError, match="`format` goes with `path`"):
+        fake_config(tmp_path, seeds={"domain": "arithmetic", "count": 3, "format": {"preset": "medqa"}})
+
+
 def test_unknown_name_or_prompt_lists_the_known(tmp_path: Path) -> None:
     with pytest.raises(
         ConfigError, match=r"benchmark gsm9k, no named one, needs exactly one of path, domain, seeds; found none"
