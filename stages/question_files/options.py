@@ -12,17 +12,27 @@ from stages.question_files.values import BLANK, RowError, is_filled, printed, te
 from stages.settings.questions import Fields
 
 MAX_OPTIONS = 26
-_NAMES = ("label", "key", "letter", "name", "id", "option", "aid", "identifier")
+_NAMES = ("label", "key", "letter", "name", "id", "option", "aid", "identifier", "aoVal", "option_id", "optionId")
 """Fields of an option that may hold its letter or number."""
-_TEXTS = ("text", "value", "content", "option", "answer", "atext", "choice", "body")
+_TEXTS = (
+    *("text", "value", "content", "option", "answer", "atext", "choice", "body", "option_text", "optionText", "answer_text"),
+    *("answerText", "choice_text", "title", "antwort", "texto", "texte", "label"),
+)
 """Fields of an option that may hold its text."""
-_FLAGS = ("correct", "is_correct", "isCorrect", "right", "is_right", "is_answer")
+_FLAGS = (
+    *("correct", "is_correct", "isCorrect", "right", "is_right", "isRight", "is_answer", "isAnswer", "is_true"),
+    *("isTrue", "richtig", "korrekt", "correcta", "correta", "istRichtig"),
+)
 """Fields of an option that may say whether it is right."""
 _MARKS = {
     marks: [re.compile(rf"\s*[(\[（【]?\s*{mark}\s*[)\]）】.．:：、]{after}(?=\S)", re.IGNORECASE) for mark in marks]
     for marks, after in ((ascii_uppercase, r"\s*"), ("123456789", r"\s+"))
 }
 """Letters or numbers -> the pattern of each before its option. A number has a space after its mark: 1.5 has none."""
+_BARE_LETTERS = [re.compile(rf"{letter}\s+(?=\S)") for letter in ascii_uppercase]
+"""Letters before options without any sign after them: "A argon"."""
+_FEWEST_BARE = 3
+"""Options from which on bare letters count as marks: "A cat" and "B cell" may be texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +116,11 @@ def _without_marks(texts: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ..
         if all(matches):
             plain = tuple(text[match.end() :] for match, text in zip(matches, texts, strict=True) if match)
             return tuple(marks[: len(texts)]), plain
+    if len(texts) >= _FEWEST_BARE:
+        matches = [pattern.match(text) for pattern, text in zip(_BARE_LETTERS, texts, strict=False)]
+        if len(matches) == len(texts) and all(matches):
+            plain = tuple(text[match.end() :] for match, text in zip(matches, texts, strict=True) if match)
+            return tuple(ascii_uppercase[: len(texts)]), plain
     return (), tuple(texts)
 
 
@@ -126,9 +141,21 @@ def _from_object(value: dict[str, Any], name: str) -> RowOptions | None:
         return _checked(texts, tuple(str(label).strip() for label in names))
     if all(isinstance(field, dict) for field in value.values()):
         return _from_list([{"label": key, **field} for key, field in value.items()], name)
+    if _are_scores(value):
+        return _checked(list(value), (), tuple(i for i, score in enumerate(value.values()) if score == 1))
     places = {key: place for key in value if (place := _order(key)) is not None}
     keys = sorted(value, key=places.__getitem__) if len(places) == len(value) else list(value)
     return _checked([value[key] for key in keys], tuple(str(key).strip() for key in keys))
+
+
+def _are_scores(value: dict[str, Any]) -> bool:
+    """Return whether an object has texts of options with 1 for right and 0 for wrong: BIG-bench, TruthfulQA."""
+    scores = list(value.values())
+    return (
+        all(isinstance(score, int | float) and score in (0, 1) for score in scores)
+        and 1 in scores
+        and not all(_order(key) is not None for key in value)
+    )
 
 
 def _order(name: str) -> tuple[int, str] | None:
@@ -142,6 +169,8 @@ def _order(name: str) -> tuple[int, str] | None:
 def _from_list(values: list[Any], name: str) -> RowOptions | None:
     if not any(isinstance(value, list | dict) for value in values):
         return _checked(values)
+    if all(isinstance(value, list) and len(value) == 1 for value in values):
+        return _from_list([value[0] for value in values], name)
     if all(isinstance(value, list) and len(value) == 2 for value in values):  # [["A", "argon"], ...]
         return _checked([value[1] for value in values], tuple(str(value[0]).strip() for value in values))
     if not all(isinstance(value, dict) for value in values):
@@ -151,13 +180,15 @@ def _from_list(values: list[Any], name: str) -> RowOptions | None:
         if all(_order(key) is not None for key, _ in pairs):
             return _checked([text for _, text in pairs], tuple(str(key).strip() for key, _ in pairs))
     text_key = next((key for key in _TEXTS if all(key in value for value in values)), None)
+    if text_key == "option" and all(_order(str(value["option"])) is not None for value in values):
+        text_key = next((key for key in _TEXTS if key != "option" and all(key in value for value in values)), text_key)
     if text_key is None:
         raise RowError(f"{name} is a list of objects with {', '.join(values[0])}; expected a field called text in each")
     name_key = next((key for key in _NAMES if key != text_key and all(key in value for value in values)), None)
     flag_key = next((key for key in _FLAGS if any(key in value for value in values)), None)
     names = tuple(str(value[name_key]).strip() for value in values) if name_key else ()
-    if names and (any(_order(option) is None for option in names) or len(set(names)) < len(names)):
-        names = ()  # such as ids in a database
+    if len(set(names)) < len(names):
+        names = ()
     right = tuple(i for i, value in enumerate(values) if _is_true(value.get(flag_key))) if flag_key else None
     return _checked([value[text_key] for value in values], names, right)
 

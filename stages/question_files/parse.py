@@ -48,7 +48,7 @@ class Question:
     @property
     def right_option(self) -> str | None:
         """Text of the right option; None without options, without a label, or with several right ones."""
-        if not self.options or self.answer is None or len(self.answer) != 1:
+        if self.answer is None or self.answer not in ascii_uppercase[: len(self.options)] or len(self.answer) != 1:
             return None
         return self.options[ascii_uppercase.index(self.answer)]
 
@@ -119,10 +119,21 @@ def _label(stem: Stem, row_format: QuestionFormat, bases: Mapping[str, Base]) ->
     if stem.labelled and row_format.options_style != "unlettered":
         indexes = right_options(stem.labelled, bases)
         return None if indexes is None else label_text(indexes)
+    if stem.labelled and stem.labels:
+        return _text_label(stem.labelled, bases)
     if not stem.labels:
         return None
     name, value = next(iter(stem.labels.items()))
     return _reference_answer(value, name, row_format.answer_pattern)
+
+
+def _text_label(row: LabelledRow, bases: Mapping[str, Base]) -> str:
+    """Return the text of the right option, for questions that show no letters."""
+    texts = row.options.texts
+    first = next(iter(row.labels.values()))
+    if isinstance(first, str) and first.strip() in texts:
+        return first.strip()
+    return ", ".join(texts[index] for index in right_options(row, bases) or ())
 
 
 def _reference_answer(value: Any, name: str, pattern: str | None) -> str:

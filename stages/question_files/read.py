@@ -9,11 +9,11 @@ from typing import Any
 
 from stages.question_files.labels import number_bases
 from stages.question_files.parse import Question, Stem, question_of, stem_of
-from stages.question_files.propose import fields_text, looks_like_options, proposed_format
+from stages.question_files.propose import fields_text, guessed_fields, mapping_text
 from stages.question_files.rows import File, open_file
-from stages.question_files.shapes import PLAIN, RECOGNISED_ROWS, recognised, recognised_columns, with_preset
+from stages.question_files.shapes import GENERAL, RECOGNISED_ROWS, recognised, recognised_columns, with_preset
 from stages.question_files.sources import Row
-from stages.question_files.values import RowError, first_filled
+from stages.question_files.values import RowError, first_filled, value_at
 from stages.settings.questions import Fields, OnBadRow, QuestionFormat
 from storage.errors import InputError
 
@@ -102,6 +102,8 @@ class _Reading:
     drop_doubles: bool
     bad: list[tuple[int, BadRow]] = field(default_factory=list)
     """(number of the row, why it is bad)."""
+    rows: list[Mapping[str, Any]] = field(default_factory=list)
+    """The first rows, which proposals are made from."""
 
     def read(self, on_bad_row: OnBadRow) -> QuestionFile:
         rows, row_format, shape, form = self._rows()
@@ -110,8 +112,10 @@ class _Reading:
             raise InputError(f"{self.label} {self.path} has no rows; expected at least one question")
         if not stems:
             self._refuse(count, names, row_format)
+        self._check_mapped([stem.row for stem in stems], names)
         labelled = [stem.labelled for stem in stems if stem.labelled]
-        bases = number_bases(labelled, row_format.answer_base, f"{self.label} {self.path}")
+        stated_base = "text" if row_format.options_style == "unlettered" else row_format.answer_base
+        bases = number_bases(labelled, stated_base, f"{self.label} {self.path}")
         questions = self._questions(stems, order, row_format, bases)
         kept, doubles = self._without_doubles(questions)
         self._judge(len(questions), count, names, row_format, on_bad_row)
@@ -146,8 +150,8 @@ class _Reading:
         if row_format.rows is not None and self.requested.rows is None:  # the rows lie inside these rows
             file = open_file(self.path, self.label, row_format)
             return file.rows, row_format, shape, file.form
-        if shape == PLAIN and any(first_filled(row, Fields().question) for row in good):
-            self._check_for_options(good)
+        if shape in GENERAL and any(first_filled(row, row_format.fields.question) for row in good):
+            self._check_left_out(good, shape, row_format)
         return _chained(first, iterator), row_format, shape, file.form
 
     def _with_columns(self, file: File, row_format: QuestionFormat) -> tuple[File, QuestionFormat]:
@@ -161,13 +165,30 @@ class _Reading:
         named = row_format.model_copy(update={"columns": known[1]})
         return open_file(self.path, self.label, named), named
 
-    def _check_for_options(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Raise InputError if rows seem to have options that the plain shape leaves out."""
-        for name in dict.fromkeys(name for row in rows for name in row):
-            if sum(looks_like_options(row, name) for row in rows) > len(rows) / 2:
+    def _check_left_out(self, rows: Sequence[Mapping[str, Any]], shape: str, row_format: QuestionFormat) -> None:
+        """Raise InputError if rows seem to have options or a passage that their shape leaves out."""
+        guessed = guessed_fields(rows, row_format.fields)
+        for setting, meaning in (("options", "options"), ("incorrect", "wrong options"), ("context", "a passage")):
+            names = [name for name in guessed.get(setting, ()) if name not in row_format.fields.context]
+            if not names:
+                continue
+            preset = None if setting == "incorrect" else shape
+            mapping = mapping_text(guessed, row_format.fields if preset is None else None, preset)
+            raise InputError(
+                f"{self.label} {self.path}: {_fields(names)} {'look' if len(names) > 1 else 'looks'} like {meaning}, "
+                f"which would be left out; set `format: {mapping}`, or `format: {{preset: {shape}}}` to leave "
+                f"{'them' if len(names) > 1 else 'it'} out"
+            )
+
+    def _check_mapped(self, rows: Sequence[Mapping[str, Any]], names: Counter[str]) -> None:
+        """Raise InputError if a field that the format names is in no row."""
+        fields = self.requested.fields
+        for setting in ("options", "answer", "context", "input", "correct", "incorrect"):
+            stated = getattr(fields, setting) if setting in fields.model_fields_set else ()
+            if stated and not any(name in names or any(value_at(row, name) is not None for row in rows) for name in stated):
                 raise InputError(
-                    f"{self.label} {self.path}: the field {name} looks like options, which would be left out; set "
-                    f"`format: {{fields: {{options: {name}}}}}`, or `format: {{preset: {PLAIN}}}` to leave them out"
+                    f"{self.label} {self.path}: no row has {_fields(stated)}, which `format` names as {setting}. Fields "
+                    f"found: {', '.join(names)}"
                 )
 
     def _stems(
@@ -181,6 +202,8 @@ class _Reading:
                 self._add_bad(count, row.location, row.fault)
                 continue
             names.update(row.values.keys())
+            if len(self.rows) < RECOGNISED_ROWS:
+                self.rows.append(row.values)
             try:
                 stem = stem_of(row.values, row.location, row_format)
             except RowError as error:
@@ -244,23 +267,33 @@ class _Reading:
             self._refuse(count, names, row_format)
         if self.bad and on_bad_row == "error":
             raise InputError(
-                f"{self.label} {self.path}: {len(self.bad):,} of {count:,} rows cannot be used: {self._first_bad()}. "
+                f"{self.label} {self.path}: {len(self.bad):,} of {count:,} rows cannot be used: {self._first_bad()} "
                 "Mend them, or leave them out with `on_bad_row: skip`"
             )
 
     def _first_bad(self) -> str:
         first = sorted(self.bad, key=lambda pair: pair[0])[:_NAMED_BAD_ROWS]
         text = "; ".join(f"{bad.location}: {bad.reason}" for _, bad in first)
-        return text + ("; ..." if len(self.bad) > len(first) else "")
+        return text + ("; ..." if len(self.bad) > len(first) else ".")
 
     def _refuse(self, count: int, names: Counter[str], row_format: QuestionFormat) -> None:
         """Raise InputError that says which fields there are, which were looked for, and a mapping to try."""
-        proposal = proposed_format(names, row_format)
-        advice = f"Try `format: {proposal}`" if proposal else "Say which fields to read with `format: {fields: …}`"
+        message = f"{self.label} {self.path}: {len(self.bad):,} of {count:,} rows cannot be used: {self._first_bad()} "
+        stated = self.requested.fields
+        guessed = guessed_fields(self.rows, stated)
+        if guessed and guessed.keys() - {"subject", "level"}:
+            advice = f"Try `format: {mapping_text(guessed, stated, self.requested.preset)}`"
+        elif all(first_filled(row, row_format.fields.question) for row in self.rows):
+            advice = "Mend them, or say with `format: {fields: …}` what else holds them"
+        else:
+            advice = "Say which fields to read with `format: {fields: …}`"
         raise InputError(
-            f"{self.label} {self.path}: {len(self.bad):,} of {count:,} rows cannot be used: {self._first_bad()}. "
-            f"Fields found: {', '.join(names) or 'none'}; looked for: {fields_text(row_format.fields)}. {advice}"
+            f"{message}Fields found: {', '.join(names) or 'none'}; looked for: {fields_text(row_format.fields)}. {advice}"
         )
+
+
+def _fields(names: Sequence[str]) -> str:
+    return f"the fields {', '.join(names)}" if len(names) > 1 else f"the field {names[0]}"
 
 
 def _chained(first: Iterable[Row], rest: Iterable[Row]) -> Iterable[Row]:

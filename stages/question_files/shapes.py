@@ -16,6 +16,8 @@ from storage.errors import InputError
 
 PLAIN = "plain"
 """Name of the shape that any row has: what the defaults of `Fields` say."""
+GENERAL = (PLAIN, "multiple_choice", "multiple_choice_choices", "agieval", "prompt_answer", "legalbench", "ceval", "mmlu")
+"""Shapes of so few fields that rows may have more that matters: a passage, or options under another name."""
 RECOGNISED_ROWS = 100
 """Rows that a shape is recognised by."""
 
@@ -48,6 +50,10 @@ def _is_object(value: Any) -> bool:
 
 def _is_list_or_object(value: Any) -> bool:
     return isinstance(printed(value), list | dict)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
 def _has_box(value: Any) -> bool:
@@ -140,6 +146,13 @@ SHAPES: dict[str, Shape] = {
         ),
         {"questions": _is_turns},
     ),
+    "barexam": Shape(
+        "Bar exams: facts, a question, four columns of options, the right letter",
+        ("prompt", "question", "choice_a", "choice_b", "answer"),
+        _format(
+            context="prompt", options=tuple(f"choice_{letter}" for letter in "abcde"), subject=("subject", "category")
+        ),
+    ),
     "lsat": Shape(
         "Reading with options: a passage, a question, options",
         ("passage", "question", "options", "answer"),
@@ -223,7 +236,7 @@ SHAPES: dict[str, Shape] = {
     "tabmwp": Shape(
         "TabMWP: a table, a question, sometimes choices",
         ("question", "table", "table_title", "answer"),
-        _format(style="unlettered", context=("table_title", "table"), options="choices", level="grade"),
+        _format(base="text", style="unlettered", context=("table_title", "table"), options="choices", level="grade"),
     ),
     "verl": Shape(
         "verl, TinyZero: messages and the ground truth of a reward model",
@@ -242,7 +255,12 @@ SHAPES: dict[str, Shape] = {
         {"solution": _has_box},
         without=("answer", "final_answer"),
     ),
-    "legalbench": Shape("LegalBench: a text and its answer", ("index", "text", "answer"), _format(question="text")),
+    "legalbench": Shape(
+        "LegalBench: a text and its answer",
+        ("index", "text", "answer"),
+        _format(question="text"),
+        without=("question", *_OPTION_FIELDS),
+    ),
     "self_instruct": Shape(
         "self-instruct: an instruction and instances, whose output is not read",
         ("instruction", "instances.0.output"),
@@ -264,6 +282,12 @@ SHAPES: dict[str, Shape] = {
         _format(question="conversations", answer=()),
         {"conversations": _is_turns},
     ),
+    "lmsys": Shape(
+        "LMSYS-Chat: conversations; the last turn of the user is the question, the reply is not read",
+        ("conversation_id", "conversation"),
+        _format(question="conversation", answer=()),
+        {"conversation": _is_turns},
+    ),
     "messages": Shape(
         "Messages of a chat; the last turn of the user is the question, the reply is not read",
         ("messages",),
@@ -271,12 +295,34 @@ SHAPES: dict[str, Shape] = {
         {"messages": _is_turns},
     ),
     "prompt_answer": Shape(
-        "TTRL: a prompt and its answer", ("prompt", "answer"), _format(question="prompt"), without=_OPTION_FIELDS
+        "TTRL: a prompt and its answer",
+        ("prompt", "answer"),
+        _format(question="prompt"),
+        without=("question", "problem", *_OPTION_FIELDS),
     ),
     "completion": Shape(
         "Prompts with a completion, which is not read",
         ("prompt", "completion"),
         _format(question="prompt", answer=()),
+    ),
+    "reading_options": Shape(
+        "A context, a question, its options, and the answer",
+        ("context", "question", "options", "answer"),
+        _format(context="context", options="options"),
+        {"options": _is_list_or_object, "context": _is_text},
+    ),
+    "reading_choices": Shape(
+        "A context, a question, its choices, and the answer",
+        ("context", "question", "choices", "answer"),
+        _format(context="context", options="choices"),
+        {"choices": _is_list_or_object, "context": _is_text},
+    ),
+    "reading": Shape(
+        "A context, a question, and the answer",
+        ("context", "question", "answer"),
+        _format(context="context"),
+        {"context": _is_text},
+        without=_OPTION_FIELDS,
     ),
     "multiple_choice": Shape(
         "A question, its options, and the answer",

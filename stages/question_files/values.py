@@ -15,6 +15,10 @@ _MAX_PRINTED = 100_000
 """Longest printed list that is read, in characters."""
 _QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
 _PRINTED_LIST = re.compile(rf"\[\s*(?:(?:{_QUOTED})\s*,?\s*)+\]")
+_PRINTED_OBJECT = re.compile(
+    rf"\{{\s*(?:(?:{_QUOTED}|\d+)\s*:\s*(?:{_QUOTED}|-?\d+(?:\.\d+)?|None|True|False)\s*,?\s*)+\}}"
+)
+"""An object of single values as Python prints it. It is read as JSON or refused, never evaluated."""
 _PRINTED_MEMBER = re.compile(_QUOTED)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _USERS = ("user", "human")
@@ -45,7 +49,11 @@ def is_filled(value: Any) -> bool:
 
 
 def value_at(row: Mapping[str, Any], name: str) -> Any:
-    """Return the value of a field, None if the row has none. A dot leads into objects and lists."""
+    """Return the value of a field, None if the row has none.
+
+    A dot leads into objects and lists: `question.stem`, `prompt.0.content`, and `paragraphs.text` for the texts of all
+    objects in a list.
+    """
     if name in row:
         return row[name]
     value: Any = row
@@ -54,6 +62,8 @@ def value_at(row: Mapping[str, Any], name: str) -> Any:
             value = value.get(part)
         elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
             value = value[int(part)]
+        elif isinstance(value, list) and value and all(isinstance(member, dict) for member in value):
+            value = [member[part] for member in value if part in member] or None
         else:
             return None
     return value
@@ -65,13 +75,16 @@ def first_filled(row: Mapping[str, Any], names: Iterable[str]) -> Any:
 
 
 def text_of(value: Any, name: str) -> str | None:
-    """Return a value as text, None if it holds nothing. A list of texts is joined by line feeds.
+    """Return a value as text, None if it holds nothing.
 
-    Raises RowError for an object and for a list with objects or lists in it.
+    A list of texts is joined by line feeds. A table, which is a list of lists of cells, becomes a line for each row,
+    with bars between the cells. Raises RowError for an object, and for a list with objects or deeper lists in it.
     """
     if not is_filled(value):
         return None
     if isinstance(value, list):
+        if _is_table(value):
+            return "\n".join(" | ".join("" if cell is None else str(cell).strip() for cell in row) for row in value)
         if any(isinstance(member, list | dict) for member in value):
             raise RowError(f"{name} holds a list of {_kind_of(value)}; expected text")
         return "\n".join(str(member).strip() for member in value if is_filled(member))
@@ -79,6 +92,10 @@ def text_of(value: Any, name: str) -> str | None:
         inner = ", ".join(f"{name}.{key}" for key in list(value)[:4])
         raise RowError(f"{name} holds an object; name a field in it, such as {inner}")
     return str(value).strip(BLANK)
+
+
+def _is_table(value: list[Any]) -> bool:
+    return all(isinstance(row, list) and not any(isinstance(cell, list | dict) for cell in row) for row in value)
 
 
 def _kind_of(values: list[Any]) -> str:
@@ -93,10 +110,27 @@ def printed(value: Any) -> Any:
     try:
         parsed = json.loads(text)
     except (ValueError, RecursionError):
+        if _PRINTED_OBJECT.fullmatch(text):
+            return _printed_object(text)
         if not _PRINTED_LIST.fullmatch(text):
             return value
         return [_ESCAPE.sub(_escaped, member[1:-1]) for member in _PRINTED_MEMBER.findall(text)]
     return parsed if isinstance(parsed, list | dict) else value
+
+
+_CONSTANTS = {"None": None, "True": True, "False": False}
+_PAIR = re.compile(rf"({_QUOTED}|\d+)\s*:\s*({_QUOTED}|[^\s,}}]+)")
+
+
+def _printed_object(text: str) -> dict[str, Any]:
+    """Return the object that a text is, as Python prints an object of single values."""
+    return {str(_printed_member(key)): _printed_member(member) for key, member in _PAIR.findall(text)}
+
+
+def _printed_member(text: str) -> Any:
+    if text[0] in "'\"":
+        return _ESCAPE.sub(_escaped, text[1:-1])
+    return _CONSTANTS[text] if text in _CONSTANTS else json.loads(text)
 
 
 def _escaped(match: re.Match[str]) -> str:
