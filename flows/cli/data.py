@@ -38,7 +38,7 @@ def _show(options: argparse.Namespace) -> None:
     import yaml
     from pydantic import ValidationError
 
-    from flows.preflight.question_files import describe_file, has_options
+    from flows.preflight.question_files import check_row, describe_file, has_options
     from stages.answers.algebra.verifier import Verifier
     from stages.answers.kinds import answer_config, load_kind
     from stages.question_files.read import read_questions
@@ -53,14 +53,18 @@ def _show(options: argparse.Namespace) -> None:
         answers = AnswerSettings(kind=kind or "math", several=kind == "choice" and options.several)
     except (ValidationError, yaml.YAMLError) as error:
         raise InputError(f"--format or --kind: {_message(error)}") from None
-    file = read_questions(
-        options.file,
-        "file",
-        with_preset(row_format),
-        on_bad_row="skip" if options.skip_bad_rows else "error",
-        needs_answer=False,
-        drop_doubles=False,
-    )
+    try:
+        file = read_questions(
+            options.file,
+            "file",
+            with_preset(row_format),
+            on_bad_row="skip" if options.skip_bad_rows else "error",
+            needs_answer=False,
+            drop_doubles=False,
+        )
+    except InputError as error:
+        raise InputError(str(error).replace("`on_bad_row: skip`", "--skip-bad-rows")) from None
+    check_row(file, options.row)
     if kind is None and all(map(has_options, file.questions[:100])):
         is_set = any(question.label_kind == "set" for question in file.questions)
         answers = AnswerSettings(kind="choice", several=is_set)

@@ -38,6 +38,10 @@ def describe_file(
     labelled = [question for question in file.questions if question.answer is not None]
     if labelled:
         lines += [_labels(labelled, kind, comparer), *_advice(labelled, answers)]
+    elif file.unread_label:
+        lines.append(
+            f"no labels are read; perhaps they are in {file.unread_label}: `format: {{fields: {{answer: …}}}}`"
+        )
     if file.unread:
         lines.append(f"not read: {_listed(file.unread)}")
     return lines + _asked(file, prompt, row)
@@ -120,9 +124,14 @@ def _listed(names: Sequence[str], most: int = 8) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def _asked(file: QuestionFile, prompt: AnswerPrompt, row: int) -> list[str]:
+def check_row(file: QuestionFile, row: int) -> None:
+    """Raise InputError if a file has no question of this number, from 1."""
     if not 1 <= row <= len(file.questions):
         raise InputError(f"{file.path} has {len(file.questions):,} questions; found --row {row}")
+
+
+def _asked(file: QuestionFile, prompt: AnswerPrompt, row: int) -> list[str]:
+    check_row(file, row)
     question = file.questions[row - 1]
     text = prompt.template.replace("{question}", question.question)
     shown = text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]} … ({len(text):,} characters)"

@@ -8,16 +8,21 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from stages.question_files.encodings import detected_encoding, not_utf8
+from stages.question_files.names import QUESTIONS, folded
 from stages.question_files.sources import MAX_ROW_BYTES, Row, Source
 from storage.errors import InputError
 
 _FIELDS_OF_A_ROW = frozenset(
     (
         *("question", "problem", "instruction", "prompt", "passage", "context", "text", "query", "qtext", "statement"),
-        *("QUESTION", "conversations", "messages", "options", "choices", "answers", "article"),
+        *("QUESTION", "conversations", "conversation", "messages", "options", "choices", "answers", "article"),
     )
 )
 """An object with one of these fields is a row itself, whatever lists it holds."""
+_QUESTION_NAMES = frozenset(QUESTIONS) - {"text", "content", "body", "sentence", "input", "inputs", "statement", "term"}
+_SPLITS = {"train", "test", "dev", "val", "valid", "validation", "training", "testing"}
+_DEEPEST_ROWS = 5
+_MOST_OBJECTS = 50
 _SURROGATE = re.compile(r"\\ud[89a-f]", re.IGNORECASE)
 
 
@@ -51,7 +56,9 @@ def _is_json_lines(source: Source, encoding: str) -> bool:
                 values.append(None)
             if len(values) == 2:
                 return any(isinstance(value, dict) for value in values)
-    return not isinstance(values[0], dict) or _rows_inside(values[0]) is None
+    if not isinstance(values[0], dict) or _rows_inside(values[0]) is not None:
+        return not isinstance(values[0], dict)
+    return bool(values[0].keys() & _FIELDS_OF_A_ROW) or paths_of_rows(values[0]) is None
 
 
 def _lines(file: BinaryIO, source: Source, encoding: str) -> Iterator[str]:
@@ -119,15 +126,20 @@ def _joined_objects(text: str) -> list[Any] | None:
 def _json_rows(value: Any, source: Source, rows: str | None) -> Iterator[Row]:
     if rows is not None:
         values: Any = list(_rows_at(value, rows.split("."), {}))
+        if not values and isinstance(value, dict) and (inside := _rows_inside(value)):
+            values = list(_rows_at(inside, rows.split("."), {}))
         if not values:
             names = ", ".join(value) if isinstance(value, dict) else "a list"
-            raise InputError(f"{source.label} has no rows at `format: {{rows: {rows}}}`; the file holds {names[:200]}")
+            raise InputError(
+                f"{source.label} has no rows at `format: {{rows: {rows}}}`; the file holds {names[:200]}"
+                f"{_advice(value)}"
+            )
     elif isinstance(value, dict):
         values = _rows_inside(value)
         if values is None:
             raise InputError(
                 f"{source.label} is one object with the fields {', '.join(map(str, value))[:200]}; expected a list of "
-                "rows. Say where the rows are, such as `format: {rows: data}`"
+                f"rows{_advice(value)}"
             )
     else:
         values = value
@@ -146,7 +158,10 @@ def _rows_at(value: Any, names: list[str], around: dict[str, Any]) -> Iterator[d
         for member in value:
             yield from _rows_at(member, names, around)
     elif isinstance(value, dict) and names:
-        if isinstance(value.get(names[0]), list | dict):
+        if names[0] == "*":
+            for key, member in value.items():
+                yield from _rows_at(member, names[1:], {**around, "key": key})
+        elif isinstance(value.get(names[0]), list | dict):
             outer = {name: field for name, field in value.items() if name != names[0]}
             yield from _rows_at(value[names[0]], names[1:], {**around, **outer})
     elif isinstance(value, dict):
@@ -156,7 +171,8 @@ def _rows_at(value: Any, names: list[str], around: dict[str, Any]) -> Iterator[d
 def _rows_inside(value: dict[str, Any]) -> list[dict[str, Any]] | None:
     """Return the rows that an object holds under one key, under a key each, or as columns; None if it has none."""
     lists: list[list[dict[str, Any]]] = [field for field in value.values() if _is_list_of_objects(field)]
-    if len(lists) == 1 and not value.keys() & _FIELDS_OF_A_ROW:
+    is_row = any(folded(name) in _QUESTION_NAMES and isinstance(field, str) for name, field in value.items())
+    if len(lists) == 1 and not is_row and not value.keys() & _FIELDS_OF_A_ROW:
         return lists[0]
     fields = list(value.values())
     if len(fields) > 1 and all(isinstance(field, dict) and field for field in fields):
@@ -173,3 +189,48 @@ def _rows_inside(value: dict[str, Any]) -> list[dict[str, Any]] | None:
 
 def _is_list_of_objects(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(member, dict) for member in value)
+
+
+def _advice(value: Any) -> str:
+    path = paths_of_rows(value)
+    return f". Say where the rows are, such as `format: {{rows: {path or 'data'}}}`"
+
+
+def paths_of_rows(value: Any) -> str | None:
+    """Return the path to the lists of questions inside an object or a list of rows, None if there are none.
+
+    A list with a row whose field is called as questions are is such a list. Of lists beside each other, such as
+    `train` and `test`, the first counts; "*" stands for all keys of an object that differ from file to file.
+    """
+    level: list[tuple[tuple[str, ...], Any]] = [
+        ((), member) for member in (value if isinstance(value, list) else [value])
+    ]
+    for _ in range(_DEEPEST_ROWS):
+        below: list[tuple[tuple[str, ...], Any]] = []
+        for path, member in level[:_MOST_OBJECTS]:
+            if not isinstance(member, dict):
+                continue
+            for key, field in member.items():
+                inside = (*path, str(key))
+                if _is_list_of_objects(field):
+                    if any(folded(name) in _QUESTION_NAMES for name in field[0]):
+                        path_text = ".".join(_starred(inside, value))
+                        return f"'{path_text}'" if path_text.startswith("*") else path_text
+                    below += [(inside, row) for row in field[:2]]
+                elif isinstance(field, dict):
+                    below.append((inside, field))
+        level = below
+    return None
+
+
+def _starred(path: tuple[str, ...], value: Any) -> list[str]:
+    """Return a path with "*" for the keys of objects whose members are all alike, and are no parts of a data set."""
+    names = []
+    for name in path:
+        while isinstance(value, list):
+            value = next((member for member in value if isinstance(member, dict) and name in member), {})
+        alike = len(value) > 1 and len({type(member) for member in value.values()}) == 1
+        is_many = alike and isinstance(value[name], list | dict) and not {key.casefold() for key in value} & _SPLITS
+        names.append("*" if is_many else name)
+        value = value[name]
+    return names

@@ -125,6 +125,8 @@ def _single(value: Any, options: RowOptions, base: Base | None) -> int | None:
     """Return the index of the option that one value names, None if it names none or several."""
     text = str(value).strip()
     text = (last_boxed(text) or text).strip().strip("*").strip()
+    if base is not None and _DIGITS.fullmatch(text):
+        return _numbered(text, options, base)
     if text in options.names:
         return options.names.index(text)
     folded = [name.casefold().strip("().: ") for name in options.names]
@@ -185,11 +187,15 @@ def number_bases(rows: Sequence[LabelledRow], stated: Base | None, label: str) -
         for name, value in row.labels.items():
             if value != -1 and (numbers := _numbers(value, row.options)):
                 fields.setdefault(name, []).append((numbers, row.options))
-    return {name: stated if stated is not None else _base(name, column, label) for name, column in fields.items()}
+    return {
+        name: stated if stated is not None else _base(name, column, label)
+        for name, column in fields.items()
+        if any(number not in options.names for numbers, options in column for number in numbers)
+    }
 
 
 def _numbers(value: Any, options: RowOptions) -> list[str]:
-    """Return the numbers in a label that the options' own names do not explain."""
+    """Return the numbers in a label."""
     value = printed(value)
     values = value if isinstance(value, list) else [value]
     texts = [
@@ -199,7 +205,7 @@ def _numbers(value: Any, options: RowOptions) -> list[str]:
         return []
     if len(texts) == 1 and not isinstance(values[0], list):
         texts = [part for part in _PARTS.split(texts[0]) if part]
-    return [text for text in texts if _DIGITS.fullmatch(text) and text not in options.names]
+    return [text for text in texts if _DIGITS.fullmatch(text)]
 
 
 def _base(name: str, column: Sequence[tuple[list[str], RowOptions]], label: str) -> Base:

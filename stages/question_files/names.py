@@ -5,11 +5,37 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 QUESTIONS = (
-    *("question", "problem", "query", "stem", "questionstem", "questiontext", "problemtext", "questionen", "fullquestion"),
+    *(
+        "question",
+        "problem",
+        "query",
+        "stem",
+        "questionstem",
+        "questiontext",
+        "problemtext",
+        "questionen",
+        "fullquestion",
+    ),
     *("qtext", "questionbody", "problemstatement", "originaltext", "squestion", "statement", "body", "goal", "prompt"),
     *("instruction", "inputs", "input", "text", "sentence", "premise", "content", "q", "frage", "fragetext", "aufgabe"),
     *("pregunta", "enunciado", "pergunta", "domanda", "vraag", "soal", "soru", "pytanie", "вопрос", "задача"),
-    *("السؤال", "题目", "题干", "问题", "試題", "題目", "問題", "問題文", "질문", "문제", "turns", "conversation", "front", "term"),
+    *(
+        "السؤال",
+        "题目",
+        "题干",
+        "问题",
+        "試題",
+        "題目",
+        "問題",
+        "問題文",
+        "질문",
+        "문제",
+        "turns",
+        "conversation",
+        "front",
+        "term",
+    ),
+    *("claim", "hypothesis"),
 )
 """Names of the question, as `folded` gives them, the clearer ones first."""
 QUESTION_PART = re.compile(r"question|frage|problem|prompt|pregunta|pergunta|domanda|startphrase", re.IGNORECASE)
@@ -39,7 +65,18 @@ ANSWERS = (
     *("answer", "answeridx", "answerkey", "answerindex", "answerletter", "answerid", "correctanswer", "correctoption"),
     *("correctindex", "correctchoice", "correctletter", "correctanswers", "correctoptions", "correctoptionid"),
     *("correctanswerindex", "correctanswernum", "correctoptionindex", "rightanswer", "label", "gold", "goldindex"),
-    *("goldanswer", "golden", "target", "targets", "targetidx", "cop", "correct", "key", "finalanswer", "expectedanswer"),
+    *(
+        "goldanswer",
+        "golden",
+        "target",
+        "targets",
+        "targetidx",
+        "cop",
+        "correct",
+        "key",
+        "finalanswer",
+        "expectedanswer",
+    ),
     *("groundtruth", "groundtruthanswer", "gtanswer", "gt", "referenceanswer", "reference", "exactanswer"),
     *("answernumber", "answervalue", "answertext", "finaldecision", "exeans", "ans", "lsolutions", "ideal", "expected"),
     *("result", "output", "outputs", "solution", "response", "completion", "back", "definition", "ra"),
@@ -57,11 +94,23 @@ CONTEXTS = frozenset(
     (
         *("context", "contexts", "passage", "article", "table", "background", "story", "paragraph", "stimulus"),
         *("florespassage", "contract", "statute", "policy", "kontext", "contexto", "contexte", "pretext", "posttext"),
-        *("backgrounddescription", "dialogue", "dialog", "vignette", "casetext", "scenario", "sachverhalt", "scenariotext"),
+        *(
+            "backgrounddescription",
+            "dialogue",
+            "dialog",
+            "vignette",
+            "casetext",
+            "scenario",
+            "sachverhalt",
+            "scenariotext",
+        ),
+        *("premise", "text", "body", "passagetext", "longpassage"),
         *("материал", "контекст", "文章", "背景"),
     )
 )
 """What a passage beside the question is called."""
+CONTEXT_LISTS = frozenset(("paragraphs", "passages", "contexts", "context"))
+"""What lists of passages are called, if each passage is an object with a text."""
 SUBJECTS = ("subject", "category", "topic", "subjectname", "discipline")
 LEVELS = ("level", "difficulty", "grade")
 

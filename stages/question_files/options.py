@@ -15,7 +15,19 @@ MAX_OPTIONS = 26
 _NAMES = ("label", "key", "letter", "name", "id", "option", "aid", "identifier", "aoVal", "option_id", "optionId")
 """Fields of an option that may hold its letter or number."""
 _TEXTS = (
-    *("text", "value", "content", "option", "answer", "atext", "choice", "body", "option_text", "optionText", "answer_text"),
+    *(
+        "text",
+        "value",
+        "content",
+        "option",
+        "answer",
+        "atext",
+        "choice",
+        "body",
+        "option_text",
+        "optionText",
+        "answer_text",
+    ),
     *("answerText", "choice_text", "title", "antwort", "texto", "texte", "label"),
 )
 """Fields of an option that may hold its text."""
@@ -92,6 +104,8 @@ def _checked(
         raise RowError(f"option {ascii_uppercase[texts.index('') % 26]} of {len(texts)} is empty")
     if len(texts) < 2:
         raise RowError(f"only one option ({texts[0][:40]!r}); expected two or more")
+    if texts == list(ascii_uppercase[: len(texts)]):  # their texts are in the question
+        return None
     if len(texts) > MAX_OPTIONS:
         raise RowError(f"{len(texts)} options; expected at most {MAX_OPTIONS}")
     marks, plain = _without_marks(texts)
@@ -212,14 +226,19 @@ def _from_text(text: str, name: str) -> RowOptions | None:
 
 def _listed(text: str) -> Iterator[str]:
     """Yield the options in a text that has their letters in order from A, as they are written."""
-    if len(letters := options_of(text).texts) < 2:
+    letters = list(options_of(text).texts)
+    if len(letters) < 2 and re.match(r"\s*[(\[]?\s?A\s?[)\].:]", text, re.IGNORECASE):
+        letters = list(ascii_uppercase)
+    if len(letters) < 2:
         return
-    starts = []
+    starts: list[re.Match[str]] = []
     position = 0
     for letter in letters:
         mark = re.compile(rf"(?:(?<=\s)|^)[(\[（【]?\s?{letter}\s?[)\]）】.．:：、]\s*", re.IGNORECASE).search(
             text, position
         )
+        if mark is None and len(letters) == len(ascii_uppercase) and len(starts) > 1:
+            break
         if mark is None:
             return
         starts.append(mark)
@@ -234,6 +253,8 @@ def _right_and_wrong(row: Mapping[str, Any], fields: Fields) -> RowOptions | Non
     wrong: list[str] = []
     for name in fields.incorrect:
         value = printed(value_at(row, name))
+        if isinstance(value, str) and len(fields.incorrect) == 1:
+            value = value.split(";")
         wrong += [_option_text(member) for member in (value if isinstance(value, list) else [value])]
     wrong = [text for text in wrong if text]
     if right is None or not wrong:

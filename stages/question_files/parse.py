@@ -85,11 +85,21 @@ def stem_of(row: Mapping[str, Any], location: str, row_format: QuestionFormat) -
     """Return the question, options and label fields of a row. Raises RowError if there is no question."""
     fields = row_format.fields
     name = next((name for name in fields.question if is_filled(value_at(row, name))), None)
+    if name is not None and (other := _beside(row, name)) is not None:
+        raise RowError(f"{name} and {other} are lists of the same length; expected a row for each question")
     text = question_text(value_at(row, name), name) if name else None
     if not text:
         raise RowError(f"no question; expected text in one of the fields {', '.join(fields.question)}")
     labels = {name: value for name in fields.answer if is_filled(value := value_at(row, name))}
     return Stem(location, row, _first_group(row_format.question_pattern, text), options_in(row, fields), labels)
+
+
+def _beside(row: Mapping[str, Any], name: str) -> str | None:
+    """Return a field that holds a list as long as the list of several questions in a field, None without such lists."""
+    values = row.get(name)
+    if not isinstance(values, list) or len(values) < 2 or not all(isinstance(text, str) for text in values):
+        return None
+    return next((o for o, v in row.items() if o != name and isinstance(v, list) and len(v) == len(values)), None)
 
 
 def question_of(stem: Stem, row_format: QuestionFormat, bases: Mapping[str, Base]) -> Question:

@@ -89,6 +89,9 @@ def _names(rows: Rows) -> list[str]:
             if not is_filled(value):
                 continue
             outer[name] = None
+            is_passage = usual.folded(name) in usual.CONTEXT_LISTS
+            if is_passage and isinstance(value, list) and isinstance(value[0], dict) and "text" in value[0]:
+                inner[f"{name}.text"] = None
             if isinstance(value, dict) and "." not in name and len(value) <= 20:
                 inner |= {f"{name}.{key}": None for key, member in value.items() if is_filled(member) and key}
     return [*outer, *inner]
@@ -115,7 +118,11 @@ def _most(rows: Rows, fits: Iterable[bool | None]) -> bool:
 def _question(rows: Rows, names: Sequence[str]) -> str | None:
     exact = [name for known in usual.QUESTIONS for name in names if usual.folded(name) == known]
     parts = [name for name in names if usual.QUESTION_PART.search(name) and not usual.NO_QUESTION.search(name)]
-    return next((name for name in (*exact, *parts) if _most(rows, (_is_text(row, name) for row in rows))), None)
+    for name in sorted((*exact, *parts), key=lambda name: "." in name):
+        differ = len({str(value_at(row, name)) for row in rows}) > 1 or len(rows) == 1
+        if differ and _most(rows, (_is_text(row, name) for row in rows)):
+            return name
+    return None
 
 
 def _is_text(row: Mapping[str, Any], name: str) -> bool | None:
@@ -137,6 +144,7 @@ def _options(rows: Rows, names: Sequence[str]) -> Mapped:
     if wrong and (right := _right_text(rows, names, wrong[0])):
         return {"correct": [right], "incorrect": wrong[0], "answer": []}
     usual_names = [name for known in usual.OPTIONS for name in names if usual.folded(name) == known]
+    usual_names.sort(key=lambda name: "." in name)
     for name in usual_names:
         if _is_options(rows, name):
             return {"options": [name]}
@@ -173,7 +181,9 @@ def _is_options(rows: Rows, name: str, fewest: int = 2) -> bool:
     fields = Fields(options=(name,))
     filled = [row for row in rows if is_filled(value_at(row, name))]
     if fewest == 1:
-        return _most(rows, (isinstance(printed(value_at(row, name)), list) for row in filled))
+        return _most(
+            rows, (isinstance(printed(value_at(row, name)), list) or ";" in value_at(row, name) for row in filled)
+        )
     return _most(rows, (_read_options(row, fields) is not None for row in filled))
 
 
@@ -257,7 +267,7 @@ def _is_label(value: Any) -> bool | None:
 
 
 def _is_context(rows: Rows, name: str, fields: Fields) -> bool:
-    if usual.folded(name) not in usual.CONTEXTS:
+    if usual.folded(name) not in usual.CONTEXTS or usual.folded(name.split(".")[0]) in usual.OPTIONS:
         return False
 
     def is_text(row: Mapping[str, Any]) -> bool | None:
@@ -269,6 +279,6 @@ def _is_context(rows: Rows, name: str, fields: Fields) -> bool:
         except RowError:
             return False
         question = next((str(value) for field in fields.question if (value := value_at(row, field))), "")
-        return bool(text) and text not in question
+        return text is not None and text not in question and question not in text
 
     return _most(rows, map(is_text, rows))

@@ -5,13 +5,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
+from string import ascii_uppercase
 from typing import Any
 
+from stages.question_files.json_rows import paths_of_rows
 from stages.question_files.labels import number_bases
 from stages.question_files.parse import Question, Stem, question_of, stem_of
 from stages.question_files.propose import fields_text, guessed_fields, mapping_text
 from stages.question_files.rows import File, open_file
-from stages.question_files.shapes import GENERAL, RECOGNISED_ROWS, recognised, recognised_columns, with_preset
+from stages.question_files.shapes import GENERAL, PLAIN, RECOGNISED_ROWS, recognised, recognised_columns, with_preset
 from stages.question_files.sources import Row
 from stages.question_files.values import RowError, first_filled, value_at
 from stages.settings.questions import Fields, OnBadRow, QuestionFormat
@@ -49,6 +51,8 @@ class QuestionFile:
     """Rows whose question would equal an earlier one's if its passage and options were left out."""
     unread: tuple[str, ...]
     """Fields that are not read, most frequent first."""
+    unread_label: str = ""
+    """Field that probably holds labels, if no row of the file has one."""
     bases: Mapping[str, Any] = field(default_factory=dict)
     """Answer field -> how its numbers name options: 0 or 1, the number of the first option, or "text"."""
 
@@ -104,6 +108,8 @@ class _Reading:
     """(number of the row, why it is bad)."""
     rows: list[Mapping[str, Any]] = field(default_factory=list)
     """The first rows, which proposals are made from."""
+    shape: str = ""
+    """Name of the shape that was recognised."""
 
     def read(self, on_bad_row: OnBadRow) -> QuestionFile:
         rows, row_format, shape, form = self._rows()
@@ -130,8 +136,14 @@ class _Reading:
             doubles=doubles,
             alike_without_passage=len(kept) - len(stems_seen),
             unread=_unread(names, row_format),
+            unread_label=self._unread_label(kept, row_format),
             bases=bases,
         )
+
+    def _unread_label(self, questions: Sequence[Question], row_format: QuestionFormat) -> str:
+        if any(question.answer is not None for question in questions):
+            return ""
+        return next(iter(guessed_fields(self.rows, row_format.fields).get("answer", ())), "")
 
     def _rows(self) -> tuple[Iterable[Row], QuestionFormat, str, str]:
         """Return the rows, how they are read, the name of their shape, and the form of the file."""
@@ -145,7 +157,7 @@ class _Reading:
         iterator = iter(file.rows)
         first = list(islice(iterator, RECOGNISED_ROWS))
         good = [row.values for row in first if row.fault is None]
-        shape = recognised(good)
+        self.shape = shape = recognised(good)
         row_format = with_preset(self.requested.model_copy(update={"preset": shape}))
         if row_format.rows is not None and self.requested.rows is None:  # the rows lie inside these rows
             file = open_file(self.path, self.label, row_format)
@@ -158,9 +170,10 @@ class _Reading:
         first = [row.values for row in islice(file.rows, RECOGNISED_ROWS) if row.fault is None]
         if (known := recognised_columns(first)) is None:
             shown = [str(cell)[:30] for cell in first[0].values()] if first else []
+            columns = ", ".join(["question", *ascii_uppercase[: max(0, len(shown) - 2)], "answer"])
             raise InputError(
                 f"{self.label} {self.path} has no line with the names of its columns; its first line is {shown}. Set "
-                "`format: {columns: [question, answer]}`, with a name for each column"
+                f"`format: {{columns: [{columns}]}}`, with the right name for each column"
             )
         named = row_format.model_copy(update={"columns": known[1]})
         return open_file(self.path, self.label, named), named
@@ -172,8 +185,8 @@ class _Reading:
             names = [name for name in guessed.get(setting, ()) if name not in row_format.fields.context]
             if not names:
                 continue
-            preset = None if setting == "incorrect" else shape
-            mapping = mapping_text(guessed, row_format.fields if preset is None else None, preset)
+            preset = None if setting == "incorrect" or shape == PLAIN else shape
+            mapping = mapping_text(guessed, preset=preset)
             raise InputError(
                 f"{self.label} {self.path}: {_fields(names)} {'look' if len(names) > 1 else 'looks'} like {meaning}, "
                 f"which would be left out; set `format: {mapping}`, or `format: {{preset: {shape}}}` to leave "
@@ -182,13 +195,15 @@ class _Reading:
 
     def _check_mapped(self, rows: Sequence[Mapping[str, Any]], names: Counter[str]) -> None:
         """Raise InputError if a field that the format names is in no row."""
-        fields = self.requested.fields
+        fields = self.requested.fields if self.requested.preset is None else Fields()
         for setting in ("options", "answer", "context", "input", "correct", "incorrect"):
             stated = getattr(fields, setting) if setting in fields.model_fields_set else ()
-            if stated and not any(name in names or any(value_at(row, name) is not None for row in rows) for name in stated):
+            if stated and not any(
+                name in names or any(value_at(row, name) is not None for row in rows) for name in stated
+            ):
                 raise InputError(
-                    f"{self.label} {self.path}: no row has {_fields(stated)}, which `format` names as {setting}. Fields "
-                    f"found: {', '.join(names)}"
+                    f"{self.label} {self.path}: no row has {_fields(stated)}, which `format` names as {setting}. "
+                    f"Fields found: {', '.join(names)}"
                 )
 
     def _stems(
@@ -279,17 +294,31 @@ class _Reading:
     def _refuse(self, count: int, names: Counter[str], row_format: QuestionFormat) -> None:
         """Raise InputError that says which fields there are, which were looked for, and a mapping to try."""
         message = f"{self.label} {self.path}: {len(self.bad):,} of {count:,} rows cannot be used: {self._first_bad()} "
-        stated = self.requested.fields
-        guessed = guessed_fields(self.rows, stated)
-        if guessed and guessed.keys() - {"subject", "level"}:
-            advice = f"Try `format: {mapping_text(guessed, stated, self.requested.preset)}`"
-        elif all(first_filled(row, row_format.fields.question) for row in self.rows):
-            advice = "Mend them, or say with `format: {fields: …}` what else holds them"
-        else:
-            advice = "Say which fields to read with `format: {fields: …}`"
+        if not names:
+            raise InputError(f"{message}Expected objects with fields such as question and answer")
+        advice = self._advice(row_format)
         raise InputError(
-            f"{message}Fields found: {', '.join(names) or 'none'}; looked for: {fields_text(row_format.fields)}. {advice}"
+            f"{message}Fields found: {', '.join(names)}; looked for: {fields_text(row_format.fields)}. {advice}"
         )
+
+    def _advice(self, row_format: QuestionFormat) -> str:
+        """Return what to do about a file most of whose rows are bad: a mapping to try if fields have other names."""
+        has_question = any(first_filled(row, row_format.fields.question) for row in self.rows)
+        if not has_question and (rows := paths_of_rows(self.rows)) is not None:
+            return f"The questions are inside these rows; try `format: {{rows: {rows}}}`"
+        guessed = guessed_fields(self.rows, row_format.fields)
+        if guessed.keys() - {"subject", "level"}:
+            is_stated = self.requested.fields != Fields()
+            preset = self.requested.preset if is_stated or self.requested.preset else self.shape
+            mapping = mapping_text(
+                guessed, self.requested.fields if is_stated else None, None if preset == PLAIN else preset
+            )
+            return f"Try `format: {mapping}`"
+        if not has_question:
+            return "Say which fields to read with `format: {fields: {question: …}}`"
+        if not any(first_filled(row, row_format.fields.answer) for row in self.rows):
+            return "If the file has labels, name their field with `format: {fields: {answer: …}}`"
+        return "Mend these rows"
 
 
 def _fields(names: Sequence[str]) -> str:

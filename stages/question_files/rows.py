@@ -30,7 +30,11 @@ _OTHER_FORMS = (
     (b"%PDF", "a PDF", "save the questions as JSON lines or CSV"),
     (b"\x80\x04\x95", "a Python pickle, which is never opened", "save the rows as JSON lines"),
     (b"version https://git-lfs", "a pointer of Git LFS, not the file", "run `git lfs pull`"),
-    (b"<", "HTML or XML, perhaps a page of the site instead of the file", "download the raw file"),
+    (
+        b"<",
+        "HTML or XML, perhaps a page of the site or an export of a quiz",
+        "download the raw file, or save the questions as CSV or JSON lines",
+    ),
 )
 """First bytes of forms that are not read, what they are, and what to do."""
 
@@ -97,6 +101,8 @@ def _open_file(path: Path, label: str, row_format: QuestionFormat) -> File:
         raise InputError(f"{label} is empty; expected at least one question")
     if head[:4] == b"PAR1" and not source.is_zipped:
         return File("Parquet", _arrow_rows(pq.ParquetFile, path, label))
+    if source.is_zipped and head.startswith((b"ARROW1", b"PAR1")):
+        raise InputError(f"{label} is a gzipped Parquet or Arrow file; unpack it")
     if head[:6] == b"ARROW1" or head[:4] == b"\xff\xff\xff\xff":
         opened = pa.ipc.open_file if head[:6] == b"ARROW1" else pa.ipc.open_stream
         return File("Arrow", _arrow_rows(opened, path, label))

@@ -16,7 +16,16 @@ from storage.errors import InputError
 
 PLAIN = "plain"
 """Name of the shape that any row has: what the defaults of `Fields` say."""
-GENERAL = (PLAIN, "multiple_choice", "multiple_choice_choices", "agieval", "prompt_answer", "legalbench", "ceval", "mmlu")
+GENERAL = (
+    PLAIN,
+    "multiple_choice",
+    "multiple_choice_choices",
+    "agieval",
+    "prompt_answer",
+    "legalbench",
+    "ceval",
+    "mmlu",
+)
 """Shapes of so few fields that rows may have more that matters: a passage, or options under another name."""
 RECOGNISED_ROWS = 100
 """Rows that a shape is recognised by."""
@@ -109,6 +118,11 @@ SHAPES: dict[str, Shape] = {
             reasoning="cot_content",
             subject="category",
         ),
+    ),
+    "scienceqa": Shape(
+        "ScienceQA: a hint, a list of choices, the number of the right one from 0",
+        ("question", "choices", "answer", "hint"),
+        _format(base=0, context="hint", options="choices", level="grade"),
     ),
     "mmlu": Shape(
         "MMLU: a list of choices, the number of the right one from 0",
@@ -373,6 +387,10 @@ def recognised_columns(rows: Sequence[Mapping[str, Any]]) -> tuple[str, tuple[st
     `rows`: column number -> cell. MMLU's tables end in a letter among the options, MGSM's have a question and a number.
     """
     columns = len(rows[0]) if rows else 0
+    if columns > 2 and all(row.get("0", "").strip() == str(number) for number, row in enumerate(rows)):
+        shifted = [{str(number - 1): cell for number, cell in enumerate(row.values()) if number} for row in rows]
+        known = recognised_columns(shifted)
+        return known and (known[0], ("index", *known[1]))
     last = [str(row.get(str(columns - 1), "")).strip() for row in rows]
     letters = ascii_uppercase[: max(0, columns - 2)]
     if columns >= 4 and all(cell and cell in letters for cell in last):

@@ -2,10 +2,13 @@
 
 import csv
 import io
+import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from stages.question_files.encodings import detected_encoding
+from stages.question_files.names import QUESTIONS, folded
 from stages.question_files.sources import EXPECTED, MAX_ROW_BYTES, Row, Source
 from stages.settings.questions import QuestionFormat
 from storage.errors import InputError
@@ -21,11 +24,16 @@ def table_file(source: Source, row_format: QuestionFormat) -> tuple[str, Iterato
     if encoding is None:
         raise InputError(f"{label}: the encoding cannot be told; set `format: {{encoding: NAME}}`, such as cp1252")
     text = source.text(encoding)
+    text, columns = _without_directives(text)
+    columns = columns or row_format.columns
     delimiter, quoting = _dialect(text, label)
     records = _records(text, delimiter, quoting)
     first = next(records)
-    has_header = not row_format.columns and _is_header(first[1])
-    names = list(row_format.columns) if row_format.columns else first[1] if has_header else _numbers(first[1])
+    numbers = _numbers(first[1])
+    if len(first[1]) > 1 and [cell.strip() for cell in first[1]] in (numbers, ["", *numbers[:-1]]):
+        first = next(records, first)  # the numbers that pandas writes for columns without names
+    has_header = not columns and _is_header(first[1])
+    names = list(columns) if columns else first[1] if has_header else _numbers(first[1])
     names = [name.strip() or f"column {number}" for number, name in enumerate(names, start=1)]
     if len(set(names)) < len(names):
         doubled = next(name for name in names if names.count(name) > 1)
@@ -33,7 +41,17 @@ def table_file(source: Source, row_format: QuestionFormat) -> tuple[str, Iterato
     form = {"\t": "TSV", ",": "CSV"}.get(delimiter, f"CSV ({delimiter})")
     shown = "" if encoding in ("utf-8", "utf-8-sig") else f" in {encoding}"
     data = records if has_header else chain([first], records)
-    return form + shown, _rows(names, data), has_header or bool(row_format.columns)
+    return form + shown, _rows(names, data), has_header or bool(columns)
+
+
+def _without_directives(text: str) -> tuple[str, tuple[str, ...]]:
+    """Return a text without the lines that Anki writes before a table ("#separator:tab"), and the columns they name."""
+    columns: tuple[str, ...] = ()
+    while match := re.match(r"#([a-z ]+):([^\n]*)\n", text):
+        if match[1] == "columns":
+            columns = tuple(re.split(r"[\t,;]", match[2].strip()))
+        text = text[match.end() :]
+    return text, columns
 
 
 def _numbers(cells: list[str]) -> list[str]:
@@ -53,12 +71,20 @@ def _dialect(text: str, label: str) -> tuple[str, int]:
             records = records[:-1] if len(text) > len(start) and len(records) > 2 else records
             if len(records[0]) < 2:
                 continue
-            same = sum(len(record) == len(records[0]) for record in records) / len(records)
+            counts = Counter(len(record) for record in records)
+            same = max(count for cells, count in counts.items() if cells > 1) / len(records)
             quoted = int(quoting == csv.QUOTE_MINIMAL)
             best = max(best or (0.0, 0, "", 0), (round(same, 2), quoted, delimiter, quoting), key=lambda b: b[:2])
     if best is None or best[0] < 0.5:
-        if "\n" in text.strip() and "," not in text.split("\n")[0] and len(text.split("\n")[0]) < 30:
+        if "\n" in text.strip() and (
+            folded(text.split("\n")[0]) in QUESTIONS or text.split("\n")[0].rstrip().endswith("?")
+        ):
             return ",", csv.QUOTE_MINIMAL  # one column
+        if re.search(r"^ANSWER: ?[A-Z]", text, re.MULTILINE) or re.search(r"^::.*?::|\{\s*[=~]", text, re.MULTILINE):
+            raise InputError(
+                f"{label} is a quiz as text, such as Aiken's or GIFT; save its questions as CSV with the columns "
+                "question, A, B, C, D, answer"
+            )
         raise InputError(
             f"{label} is no table: its lines have no comma, semicolon or tab in common. Expected {EXPECTED}"
         )

@@ -46,10 +46,10 @@ def test_more_bad_rows_than_good_ones_are_never_skipped(tmp_path: Path) -> None:
         ),
         (
             {"Frage": "Q?", "A": "x", "B": "y", "C": "z", "Antwort": "A"},
-            "Try `format: {fields: {question: Frage, answer: Antwort, options: [A, B, C]}}`",
+            "Try `format: {fields: {question: Frage, options: [A, B, C], answer: Antwort}}`",
         ),
         ({"Question": "Q?", "Answer": "A"}, "Try `format: {fields: {question: Question, answer: Answer}}`"),
-        ({"x": "Q?", "y": 1}, "Say which fields to read with `format: {fields: …}`"),
+        ({"x": "Q?", "y": 1}, "Say which fields to read with `format: {fields: {question: …}}`"),
     ],
 )
 def test_other_names_are_proposed_never_taken(row: dict[str, Any], advice: str, tmp_path: Path) -> None:

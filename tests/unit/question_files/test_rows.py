@@ -161,7 +161,7 @@ def test_rows_inside_other_rows(tmp_path: Path) -> None:
 def test_one_object_without_rows_is_named(tmp_path: Path) -> None:
     path = tmp_path / "q.json"
     path.write_text(json.dumps({"train": ROWS, "test": ROWS}, indent=1))
-    with pytest.raises(InputError, match=r"is one object with the fields train, test; .* `format: \{rows: data\}`"):
+    with pytest.raises(InputError, match=r"is one object with the fields train, test; .* `format: \{rows: train\}`"):
         read_file(path)
     assert read_file(path, {"rows": "test"}).rows == 2
 

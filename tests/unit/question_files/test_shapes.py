@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from stages.question_files.shapes import PLAIN, SHAPES
+from stages.question_files.shapes import PLAIN
 from tests.question_files import read
 
 Rows = Sequence[dict[str, Any]]
@@ -393,32 +393,3 @@ def test_a_stated_shape_reads_the_same(family: str, tmp_path: Path) -> None:
     shape, rows, expected = FAMILIES[family]
     file = read(rows, tmp_path, {"preset": shape})
     assert [(question.question, question.answer) for question in file.questions] == list(expected)
-
-
-def test_options_of_gpqa_come_in_an_order_that_tells_nothing(tmp_path: Path) -> None:
-    names = ("Correct Answer", "Incorrect Answer 1", "Incorrect Answer 2", "Incorrect Answer 3")
-    rows = [
-        {
-            "Question": f"Which is {number}?",
-            **{name: f"{number}{sign}" for name, sign in zip(names, "abcd", strict=True)},
-        }
-        for number in range(100)
-    ]
-    file = read(rows, tmp_path)
-    assert file.shape == "gpqa"
-    letters = [question.answer for question in file.questions]
-    assert {letter: letters.count(letter) > 10 for letter in "ABCD"} == dict.fromkeys("ABCD", True)
-    for number, question in enumerate(file.questions):
-        assert f"({question.answer}) {number}a" in question.question
-    assert read(rows, tmp_path).questions == file.questions
-
-
-def test_sciq_has_its_right_answer_among_the_options(tmp_path: Path) -> None:
-    row = {"question": "Which rusts?", "correct_answer": "iron", "support": "Iron rusts."}
-    row |= {"distractor1": "zinc", "distractor2": "tin", "distractor3": "lead"}
-    (question,) = read([row], tmp_path).questions
-    assert f"({question.answer}) iron" in question.question and "Iron rusts" not in question.question
-
-
-def test_every_shape_has_rows_here() -> None:
-    assert {shape for shape, _, _ in FAMILIES.values()} | {"gpqa", "sciq"} == set(SHAPES)
