@@ -35,6 +35,8 @@ _KANA = re.compile(r"[\u3040-\u30ff]")
 _HANGUL = re.compile(r"[\uac00-\ud7a3]")
 _CLEAR = 0.95
 """Share of usual characters that makes an encoding likely."""
+_NUL_SAMPLE = 1_000
+"""Bytes in which zeros are counted."""
 _SAMPLE = 20_000
 """Characters that are looked at."""
 
@@ -46,6 +48,10 @@ def detected_encoding(content: bytes, *, guess: bool = False) -> str | None:
     """
     for mark, name in _BYTE_ORDER_MARKS:
         if content.startswith(mark):
+            return name
+    sample = content[:_NUL_SAMPLE]
+    for start, name in ((1, "utf-16-le"), (0, "utf-16-be")):  # most texts have every other byte zero
+        if len(sample) > 1 and sample[start::2].count(0) > len(sample) * 0.4 and not sample[1 - start :: 2].count(0):
             return name
     try:
         codecs.getincrementaldecoder("utf-8")().decode(content)

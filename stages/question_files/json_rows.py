@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 from stages.question_files.encodings import detected_encoding, not_utf8
 from stages.question_files.names import QUESTIONS, folded
-from stages.question_files.sources import MAX_ROW_BYTES, Row, Source
+from stages.question_files.sources import MAX_DEPTH, MAX_ROW_BYTES, Row, Source
 from storage.errors import InputError
 
 _FIELDS_OF_A_ROW = frozenset(
@@ -21,6 +21,10 @@ _FIELDS_OF_A_ROW = frozenset(
 """An object with one of these fields is a row itself, whatever lists it holds."""
 _QUESTION_NAMES = frozenset(QUESTIONS) - {"text", "content", "body", "sentence", "input", "inputs", "statement", "term"}
 _SPLITS = {"train", "test", "dev", "val", "valid", "validation", "training", "testing"}
+_MAX_LINE = 4 * MAX_ROW_BYTES + 4
+"""Bytes of a line that are kept: more than the longest row, in any encoding."""
+_TOO_LONG = f"characters; expected at most {MAX_ROW_BYTES:,}"
+_TOO_DEEP = f"lists and objects inside each other, more than {MAX_DEPTH} deep"
 _DEEPEST_ROWS = 5
 _MOST_OBJECTS = 50
 _SURROGATE = re.compile(r"\\ud[89a-f]", re.IGNORECASE)
@@ -31,12 +35,14 @@ def json_file(source: Source, encoding: str, rows: str | None, *, is_list: bool)
         return "JSON lines", _json_lines(source, encoding)
     text = source.text(encoding)
     try:
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=_object)
+    except _DoubleKeyError as error:
+        raise InputError(f"{source.label}: {error}") from None
     except (ValueError, RecursionError) as error:
         objects = _joined_objects(text)
         if objects is None:
             raise InputError(
-                f"{source.label} is not JSON ({error}); expected a list of objects, or an object per line"
+                f"{source.label} is not JSON ({_first_words(error)}); expected a list of objects, or an object per line"
             ) from None
         value = objects
     return "JSON", _json_rows(value, source, rows)
@@ -66,10 +72,14 @@ def _lines(file: BinaryIO, source: Source, encoding: str) -> Iterator[str]:
     try:
         if encoding.replace("-", "").lower().startswith(("utf16", "utf32")):
             with io.TextIOWrapper(file, encoding=encoding, newline="\n") as text:
-                yield from text
+                while line := text.readline(MAX_ROW_BYTES + 1):
+                    yield line
             return
-        for line in file:
-            yield line.decode(encoding, errors="surrogateescape")
+        while part := file.readline(_MAX_LINE):
+            start = part
+            while len(part) == _MAX_LINE and not part.endswith(b"\n"):  # the rest of a line that is too long
+                part = file.readline(_MAX_LINE)
+            yield start.decode(encoding, errors="surrogateescape")
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{source.label} cannot be unpacked: {error}") from None
 
@@ -84,19 +94,59 @@ def _json_lines(source: Source, encoding: str) -> Iterator[Row]:
 
 def _json_row(location: str, line: str) -> Row:
     if len(line) > MAX_ROW_BYTES:
-        return Row(location, {}, f"{len(line):,} characters; expected at most {MAX_ROW_BYTES:,}")
+        return Row(location, {}, f"{len(line):,} {_TOO_LONG}")
     try:
         line.encode()
     except UnicodeEncodeError:
         likely = detected_encoding(line.encode(errors="surrogateescape"), guess=True)
         return Row(location, {}, not_utf8(likely))
     try:
-        value = json.loads(line)
+        value = json.loads(line, object_pairs_hook=_object)
+        if _is_too_deep(value, line):
+            return Row(location, {}, _TOO_DEEP)
         if _SURROGATE.search(line):  # half a surrogate pair is valid JSON but not text
             json.dumps(value, ensure_ascii=False).encode()
-    except (ValueError, RecursionError) as error:
-        return Row(location, {}, f"not JSON ({error}); expected one object per line")
+    except _DoubleKeyError as error:
+        return Row(location, {}, str(error))
+    except RecursionError:
+        return Row(location, {}, _TOO_DEEP)
+    except ValueError as error:
+        return Row(location, {}, f"not JSON ({_first_words(error)}); expected one object per line")
     return _object_row(location, value)
+
+
+class _DoubleKeyError(ValueError):
+    """An object with two values for one key."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object of pairs. Raises _DoubleKeyError if a key has two different values: one would be lost."""
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        for key, member in pairs:
+            if value[key] != member:
+                raise _DoubleKeyError(f"the key {key[:60]!r} comes twice in one object, with different values")
+    return value
+
+
+def _is_too_deep(value: Any, text: str) -> bool:
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return False
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            member
+            for outer in level
+            for member in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(member, list | dict)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _first_words(error: Exception) -> str:
+    return str(error).split("; use sys.")[0]
 
 
 def _object_row(location: str, value: Any) -> Row:
@@ -145,9 +195,19 @@ def _json_rows(value: Any, source: Source, rows: str | None) -> Iterator[Row]:
         values = value
     for number, row in enumerate(values, start=1):
         try:
-            json.dumps(row, ensure_ascii=False).encode()
+            text = json.dumps(row, ensure_ascii=False)
+            text.encode()
         except UnicodeEncodeError:
             yield Row(f"row {number}", {}, "holds half a surrogate pair, which is no text")
+            continue
+        except RecursionError:
+            yield Row(f"row {number}", {}, _TOO_DEEP)
+            continue
+        if len(text) > MAX_ROW_BYTES:
+            yield Row(f"row {number}", {}, f"{len(text):,} {_TOO_LONG}")
+            continue
+        if _is_too_deep(row, text):
+            yield Row(f"row {number}", {}, _TOO_DEEP)
             continue
         yield _object_row(f"row {number}", row)
 

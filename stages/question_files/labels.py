@@ -12,7 +12,7 @@ from typing import Any, Literal
 from stages.answers.marks import last_boxed
 from stages.answers.text import normalised_text
 from stages.question_files.options import RowOptions
-from stages.question_files.values import RowError, is_filled, printed
+from stages.question_files.values import BLANK, RowError, is_filled, printed
 from storage.errors import InputError
 
 Base = Literal[0, 1, "text"]
@@ -123,7 +123,7 @@ def _of_list(values: list[Any], options: RowOptions, base: Base | None) -> tuple
 
 def _single(value: Any, options: RowOptions, base: Base | None) -> int | None:
     """Return the index of the option that one value names, None if it names none or several."""
-    text = str(value).strip()
+    text = str(value).strip(BLANK)
     text = (last_boxed(text) or text).strip().strip("*").strip()
     if base is not None and _DIGITS.fullmatch(text):
         return _numbered(text, options, base)

@@ -79,6 +79,7 @@ ANSWERS = (
     ),
     *("groundtruth", "groundtruthanswer", "gtanswer", "gt", "referenceanswer", "reference", "exactanswer"),
     *("answernumber", "answervalue", "answertext", "finaldecision", "exeans", "ans", "lsolutions", "ideal", "expected"),
+    *("answers", "respuestas", "réponses", "reponses", "antworten"),
     *("result", "output", "outputs", "solution", "response", "completion", "back", "definition", "ra"),
     *("richtig", "richtigeantwort", "richtigeoption", "korrekt", "korrekteantwort", "lösung", "loesung", "antwort"),
     *("respuesta", "respuestacorrecta", "correcta", "gabarito", "resposta", "respostacorreta", "réponse", "reponse"),

@@ -115,6 +115,8 @@ def _checked(
 def _option_text(value: Any) -> str:
     if isinstance(value, list | dict):
         raise RowError("an option is a list or an object; expected text")
+    if isinstance(value, bytes) or (isinstance(value, str) and "\0" in value):
+        raise RowError("an option holds bytes or a NUL character; expected text")
     return " ".join(str(value).split()).strip(BLANK) if is_filled(value) else ""
 
 
@@ -152,14 +154,14 @@ def _from_object(value: dict[str, Any], name: str) -> RowOptions | None:
             raise RowError(f"{name} has {len(texts)} texts and {len(names)} labels")
         if names and set(map(str, names)) <= {"0", "1"} and len(names) > 2:  # whether each option is right
             return _checked(texts, (), tuple(i for i, label in enumerate(names) if str(label) == "1"))
-        return _checked(texts, tuple(str(label).strip() for label in names))
+        return _checked(texts, tuple(str(label).strip(BLANK) for label in names))
     if all(isinstance(field, dict) for field in value.values()):
         return _from_list([{"label": key, **field} for key, field in value.items()], name)
     if _are_scores(value):
         return _checked(list(value), (), tuple(i for i, score in enumerate(value.values()) if score == 1))
     places = {key: place for key in value if (place := _order(key)) is not None}
     keys = sorted(value, key=places.__getitem__) if len(places) == len(value) else list(value)
-    return _checked([value[key] for key in keys], tuple(str(key).strip() for key in keys))
+    return _checked([value[key] for key in keys], tuple(str(key).strip(BLANK) for key in keys))
 
 
 def _are_scores(value: dict[str, Any]) -> bool:
@@ -174,7 +176,7 @@ def _are_scores(value: dict[str, Any]) -> bool:
 
 def _order(name: str) -> tuple[int, str] | None:
     """Return the place of an option's name among others: letters and numbers have one, other names have none."""
-    text = str(name).strip().strip("().:")
+    text = str(name).strip(BLANK).strip("().:")
     if text.isdigit():
         return (int(text), "")
     return (0, text.upper()) if len(text) == 1 and text.isalpha() else None
@@ -186,13 +188,13 @@ def _from_list(values: list[Any], name: str) -> RowOptions | None:
     if all(isinstance(value, list) and len(value) == 1 for value in values):
         return _from_list([value[0] for value in values], name)
     if all(isinstance(value, list) and len(value) == 2 for value in values):  # [["A", "argon"], ...]
-        return _checked([value[1] for value in values], tuple(str(value[0]).strip() for value in values))
+        return _checked([value[1] for value in values], tuple(str(value[0]).strip(BLANK) for value in values))
     if not all(isinstance(value, dict) for value in values):
         raise RowError(f"{name} mixes texts with lists or objects")
     if all(len(value) == 1 for value in values):  # [{"A": "argon"}, {"B": "oxygen"}]
         pairs = [next(iter(value.items())) for value in values]
         if all(_order(key) is not None for key, _ in pairs):
-            return _checked([text for _, text in pairs], tuple(str(key).strip() for key, _ in pairs))
+            return _checked([text for _, text in pairs], tuple(str(key).strip(BLANK) for key, _ in pairs))
     text_key = next((key for key in _TEXTS if all(key in value for value in values)), None)
     if text_key == "option" and all(_order(str(value["option"])) is not None for value in values):
         text_key = next((key for key in _TEXTS if key != "option" and all(key in value for value in values)), text_key)
@@ -200,7 +202,7 @@ def _from_list(values: list[Any], name: str) -> RowOptions | None:
         raise RowError(f"{name} is a list of objects with {', '.join(values[0])}; expected a field called text in each")
     name_key = next((key for key in _NAMES if key != text_key and all(key in value for value in values)), None)
     flag_key = next((key for key in _FLAGS if any(key in value for value in values)), None)
-    names = tuple(str(value[name_key]).strip() for value in values) if name_key else ()
+    names = tuple(str(value[name_key]).strip(BLANK) for value in values) if name_key else ()
     if len(set(names)) < len(names):
         names = ()
     right = tuple(i for i, value in enumerate(values) if _is_true(value.get(flag_key))) if flag_key else None

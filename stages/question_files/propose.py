@@ -146,7 +146,10 @@ def _options(rows: Rows, names: Sequence[str]) -> Mapped:
     usual_names = [name for known in usual.OPTIONS for name in names if usual.folded(name) == known]
     usual_names.sort(key=lambda name: "." in name)
     for name in usual_names:
-        if _is_options(rows, name):
+        known = usual.folded(name)
+        if known in usual.ANSWERS and not _is_choice(rows, name, names):
+            continue
+        if _is_options(rows, name) or (known in ("options", "choices") and _are_lists(rows, name)):
             return {"options": [name]}
     if group := next((group for key, group in groups if key in usual.OPTION_COLUMNS), None):
         return {"options": group}
@@ -185,6 +188,22 @@ def _is_options(rows: Rows, name: str, fewest: int = 2) -> bool:
             rows, (isinstance(printed(value_at(row, name)), list) or ";" in value_at(row, name) for row in filled)
         )
     return _most(rows, (_read_options(row, fields) is not None for row in filled))
+
+
+def _are_lists(rows: Rows, name: str) -> bool:
+    """Return whether a field holds lists or objects, even of options that cannot be read."""
+    values = (printed(value_at(row, name)) for row in rows)
+    return _most(rows, (isinstance(value, list | dict) and len(value) > 1 for value in values if is_filled(value)))
+
+
+def _is_choice(rows: Rows, name: str, names: Sequence[str]) -> bool:
+    """Return whether a field called `answers` holds options, not answers that are all right."""
+    fields = Fields(options=(name,))
+    read = [options for row in rows if (options := _read_options(row, fields))]
+    if any(options.right is not None or options.names for options in read):
+        return True
+    others = [other for other in names if other != name]
+    return bool(_has(rows, fields.answer) or _answer(rows, others, fields))
 
 
 def _right_text(rows: Rows, names: Sequence[str], wrong: Sequence[str]) -> str | None:

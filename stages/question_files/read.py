@@ -12,8 +12,9 @@ from stages.question_files.json_rows import paths_of_rows
 from stages.question_files.labels import number_bases
 from stages.question_files.parse import Question, Stem, question_of, stem_of
 from stages.question_files.propose import fields_text, guessed_fields, mapping_text
+from stages.question_files.recognise import RECOGNISED_ROWS, recognised, recognised_columns
 from stages.question_files.rows import File, open_file
-from stages.question_files.shapes import GENERAL, PLAIN, RECOGNISED_ROWS, recognised, recognised_columns, with_preset
+from stages.question_files.shapes import GENERAL, PLAIN, with_preset
 from stages.question_files.sources import Row
 from stages.question_files.values import RowError, first_filled, value_at
 from stages.settings.questions import Fields, OnBadRow, QuestionFormat

@@ -4,6 +4,7 @@ The content decides how a file is read, not its ending. Reading is lazy where th
 read is a `Row` with a fault, so that the caller sees all faults of a file at once.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,8 @@ _OTHER_FORMS = (
     ),
 )
 """First bytes of forms that are not read, what they are, and what to do."""
+_SPLIT = re.compile(r"(train|test|dev|val|validation)(?=[-_.])", re.IGNORECASE)
+"""How the names of files start that belong to different parts of a data set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +60,35 @@ def open_file(name: str, label: str, row_format: QuestionFormat) -> File:
     `label` says in errors what the file is. Raises InputError, also while rows are read, if the file is missing, or is
     none of the known forms.
     """
-    path = Path(name)
+    path = _existing(name, label)
     if path.is_dir():
         return _open_folder(path, label, row_format)
-    if not path.is_file():
-        raise InputError(f"{label} {name} does not exist; expected {EXPECTED}")
     return _open_file(path, f"{label} {name}", row_format)
+
+
+def _existing(name: str, label: str) -> Path:
+    """Return the path of a file or folder. Raises InputError if there is none that can be opened."""
+    path = Path(name)
+    try:
+        if name.strip() and path.is_dir():
+            next(path.iterdir(), None)
+            return path
+        if path.is_file():
+            with path.open("rb"):
+                return path
+        exists = bool(name.strip()) and path.exists()
+    except OSError as error:
+        raise InputError(f"{label} {name[:200]} cannot be opened: {error.strerror or error}") from None
+    if exists:
+        raise InputError(f"{label} {name} is a device or a pipe; expected {EXPECTED}")
+    raise InputError(f"{label} {name or '(an empty path)'} does not exist; expected {EXPECTED}")
 
 
 def content_of(name: str, label: str) -> str:
     """Return the digest of a file, or of the files of a folder. Raises InputError if there is none."""
-    path = Path(name)
+    path = _existing(name, label)
     if path.is_dir():
         return digest_files([(part.name, digest_file(part)) for part in parts_of(path)])
-    if not path.is_file():
-        raise InputError(f"{label} {name} does not exist; expected {EXPECTED}")
     return digest_file(path)
 
 
@@ -84,7 +101,15 @@ def parts_of(path: Path) -> list[Path]:
 def _open_folder(path: Path, label: str, row_format: QuestionFormat) -> File:
     parts = parts_of(path)
     if not parts:
-        raise InputError(f"{label} {path} is a folder without files; expected {EXPECTED}")
+        folders = sorted(part.name for part in path.iterdir() if part.is_dir())
+        hint = f"it has the folders {', '.join(folders)[:200]}: name one of them" if folders else f"expected {EXPECTED}"
+        raise InputError(f"{label} {path} is a folder without files; {hint}")
+    splits = {match[1].lower() for part in parts if (match := _SPLIT.match(part.name))}
+    if len(splits) > 1:
+        raise InputError(
+            f"{label} {path} is a folder with files of {', '.join(sorted(splits))}; name one file, or a folder with "
+            "the files of one part"
+        )
     files = [(part.name, _open_file(part, f"{label} {part}", row_format)) for part in parts]
     rows = (Row(f"{part}, {row.location}", row.values, row.fault) for part, file in files for row in file.rows)
     forms = list(dict.fromkeys(file.form for _, file in files))
@@ -97,6 +122,8 @@ def _open_file(path: Path, label: str, row_format: QuestionFormat) -> File:
         source = Source(path, label, is_zipped=file.read(2) == b"\x1f\x8b")
     zipped = ", gzipped" if source.is_zipped else ""
     head = source.head()
+    if source.is_zipped and head[:2] == b"\x1f\x8b":
+        raise InputError(f"{label} is gzipped twice; unpack it once")
     if not head.strip(b"\xef\xbb\xbf \t\r\n"):
         raise InputError(f"{label} is empty; expected at least one question")
     if head[:4] == b"PAR1" and not source.is_zipped:
@@ -125,11 +152,30 @@ def _arrow_rows(opened: Any, path: Path, label: str) -> Iterator[Row]:
         batches = reader.iter_batches(batch_size=4_096) if opened is pq.ParquetFile else _batches(reader)
         number = 0
         for batch in batches:
-            for row in batch.to_pylist():
+            binary = [field.name for field in batch.schema if _is_binary(field.type)]
+            for row in batch.to_pylist(maps_as_pydicts="lossy"):
                 number += 1
-                yield Row(f"row {number}", row)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{label} cannot be read as Parquet or Arrow: {error}") from None
+                yield Row(f"row {number}", _with_text(row, binary) if binary else row)
+    except (pa.ArrowException, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{label} cannot be read as Parquet or Arrow: {reason}") from None
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        return _is_binary(kind.value_type)
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _with_text(row: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Return a row whose binary fields are texts, if they are UTF-8."""
+    texts = {}
+    for name in names:
+        try:
+            texts[name] = row[name].decode() if row[name] is not None else None
+        except UnicodeDecodeError:
+            continue
+    return {**row, **texts}
 
 
 def _batches(reader: Any) -> Iterator[pa.RecordBatch]:

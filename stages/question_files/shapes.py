@@ -4,13 +4,12 @@ A shape is recognised only if every one of the first rows has all of its fields,
 an answer by its name alone. Shapes are tried in order, the more special ones first.
 """
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from string import ascii_uppercase
+from difflib import get_close_matches
 from typing import Any
 
-from stages.question_files.values import is_filled, printed, value_at
+from stages.question_files.values import printed
 from stages.settings.questions import Fields, QuestionFormat
 from storage.errors import InputError
 
@@ -27,8 +26,6 @@ GENERAL = (
     "mmlu",
 )
 """Shapes of so few fields that rows may have more that matters: a passage, or options under another name."""
-RECOGNISED_ROWS = 100
-"""Rows that a shape is recognised by."""
 
 Test = Callable[[Any], bool]
 
@@ -363,7 +360,9 @@ def with_preset(row_format: QuestionFormat) -> QuestionFormat:
     if row_format.preset is None:
         return row_format
     if row_format.preset not in SHAPES:
-        raise InputError(f"format: unknown preset {row_format.preset!r}; expected {', '.join(SHAPES)}")
+        close = get_close_matches(row_format.preset, SHAPES, n=3)
+        hint = f"; the closest: {', '.join(close)}" if close else ""
+        raise InputError(f"format: unknown preset {row_format.preset!r}; expected {', '.join(SHAPES)}{hint}")
     shape = SHAPES[row_format.preset].format
     own = row_format.model_fields_set - {"preset", "fields"}
     fields = {name: getattr(row_format.fields, name) for name in row_format.fields.model_fields_set}
@@ -374,35 +373,3 @@ def with_preset(row_format: QuestionFormat) -> QuestionFormat:
             "preset": row_format.preset,
         }
     )
-
-
-def recognised(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return the name of the first shape that all rows have."""
-    return next(name for name, shape in SHAPES.items() if all(_fits(row, shape) for row in rows))
-
-
-def recognised_columns(rows: Sequence[Mapping[str, Any]]) -> tuple[str, tuple[str, ...]] | None:
-    """Return the shape of a table without a header and the names of its columns, None if it has no known shape.
-
-    `rows`: column number -> cell. MMLU's tables end in a letter among the options, MGSM's have a question and a number.
-    """
-    columns = len(rows[0]) if rows else 0
-    if columns > 2 and all(row.get("0", "").strip() == str(number) for number, row in enumerate(rows)):
-        shifted = [{str(number - 1): cell for number, cell in enumerate(row.values()) if number} for row in rows]
-        known = recognised_columns(shifted)
-        return known and (known[0], ("index", *known[1]))
-    last = [str(row.get(str(columns - 1), "")).strip() for row in rows]
-    letters = ascii_uppercase[: max(0, columns - 2)]
-    if columns >= 4 and all(cell and cell in letters for cell in last):
-        return "ceval", ("question", *letters, "answer")
-    if columns == 2 and all(re.fullmatch(r"-?\d[\d,.]*", cell) for cell in last):
-        return PLAIN, ("question", "answer")
-    return None
-
-
-def _fits(row: Mapping[str, Any], shape: Shape) -> bool:
-    if any(value_at(row, name) is None for name in shape.needs):
-        return False
-    if any(is_filled(value_at(row, name)) for name in shape.without):
-        return False
-    return all(test(value_at(row, name)) for name, test in (shape.tests or {}).items())

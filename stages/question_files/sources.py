@@ -13,6 +13,8 @@ MAX_ROW_BYTES = 1_000_000
 """Longest row of a text file, in bytes of UTF-8."""
 MAX_FILE_BYTES = 2_000_000_000
 """Largest JSON or CSV file, unpacked. JSON lines, Parquet and Arrow may be larger."""
+MAX_DEPTH = 50
+"""Deepest nesting of lists and objects in a row."""
 EXPECTED = "JSON lines, JSON, CSV, TSV, Parquet or Arrow, plain or gzipped, or a folder of such files"
 """What errors say that a file should be."""
 

@@ -10,6 +10,7 @@ from itertools import chain
 from stages.question_files.encodings import detected_encoding
 from stages.question_files.names import QUESTIONS, folded
 from stages.question_files.sources import EXPECTED, MAX_ROW_BYTES, Row, Source
+from stages.question_files.values import BLANK
 from stages.settings.questions import QuestionFormat
 from storage.errors import InputError
 
@@ -34,7 +35,7 @@ def table_file(source: Source, row_format: QuestionFormat) -> tuple[str, Iterato
         first = next(records, first)  # the numbers that pandas writes for columns without names
     has_header = not columns and _is_header(first[1])
     names = list(columns) if columns else first[1] if has_header else _numbers(first[1])
-    names = [name.strip() or f"column {number}" for number, name in enumerate(names, start=1)]
+    names = [name.strip(BLANK) or f"column {number}" for number, name in enumerate(names, start=1)]
     if len(set(names)) < len(names):
         doubled = next(name for name in names if names.count(name) > 1)
         raise InputError(f"{label}: two columns are called {doubled!r}; give each a name of its own in the first line")
@@ -47,6 +48,7 @@ def table_file(source: Source, row_format: QuestionFormat) -> tuple[str, Iterato
 def _without_directives(text: str) -> tuple[str, tuple[str, ...]]:
     """Return a text without the lines that Anki writes before a table ("#separator:tab"), and the columns they name."""
     columns: tuple[str, ...] = ()
+    text = re.sub(r"\Asep=.\r?\n", "", text, flags=re.IGNORECASE)  # Excel's
     while match := re.match(r"#([a-z ]+):([^\n]*)\n", text):
         if match[1] == "columns":
             columns = tuple(re.split(r"[\t,;]", match[2].strip()))

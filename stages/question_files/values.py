@@ -6,11 +6,12 @@ A cell of a CSV file can hold a printed list ("['a', 'b']"), which is read witho
 import json
 import re
 from collections.abc import Iterable, Mapping
-from math import isnan
+from math import isfinite
 from string import whitespace
 from typing import Any
 
-BLANK = f"{whitespace}\u00a0\u200b\u2060\u3000\ufeff"
+BLANK = f"{whitespace}\u00a0\u200b\u200e\u200f\u202a\u202b\u202c\u2060\u2066\u2067\u2068\u2069\u3000\ufeff"
+"""Characters around a text that mean nothing, among them marks of the direction of writing."""
 _MAX_PRINTED = 100_000
 """Longest printed list that is read, in characters."""
 _QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
@@ -31,16 +32,16 @@ class RowError(ValueError):
 
 
 def is_filled(value: Any) -> bool:
-    """Return whether a field of a row holds something: not null, NaN, a blank text, or a list or an object of nothing
-    but these.
+    """Return whether a field of a row holds something.
 
+    Null, NaN, infinity, a blank text, and a list or an object of nothing but these hold nothing.
     pandas writes NaN for a cell without a value, or "nan" or "<NA>" if its column was made text. Other words ("None",
     "N/A") may be answers.
     """
     if isinstance(value, str):
         return value.strip(BLANK) not in ("", "nan", "NaN", "<NA>")
     if isinstance(value, float):
-        return not isnan(value)
+        return isfinite(value)
     if isinstance(value, list):
         return any(map(is_filled, value))
     if isinstance(value, dict):
@@ -91,7 +92,12 @@ def text_of(value: Any, name: str) -> str | None:
     if isinstance(value, dict):
         inner = ", ".join(f"{name}.{key}" for key in list(value)[:4])
         raise RowError(f"{name} holds an object; name a field in it, such as {inner}")
-    return str(value).strip(BLANK)
+    if isinstance(value, bytes):
+        raise RowError(f"{name} holds bytes that are no text")
+    text = str(value).strip(BLANK)
+    if "\0" in text:
+        raise RowError(f"{name} holds a NUL character, which is no text")
+    return text
 
 
 def _is_table(value: list[Any]) -> bool:
