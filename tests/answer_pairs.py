@@ -28,9 +28,11 @@ Ways = Sequence[str]
 Maker = Callable[[Rng], tuple[Ways, Ways]]
 """Returns the ways to write a value, and the ways to write one that differs from it in one thing."""
 
-MATH_WRAPS = (
+BOXES = (
     "\\boxed{{{}}}", "So we get $\\boxed{{{}}}$.", "First \\boxed{{7919}}, no.\nThe final answer is \\boxed{{{}}}",
-    "Adding up.\n\n**Answer:** ${}$", "The answer is ${}$.", "It follows.\n#### {}", "<answer>{}</answer>",
+)  # fmt: skip
+MATH_WRAPS = (
+    *BOXES, "Adding up.\n\n**Answer:** ${}$", "The answer is ${}$.", "It follows.\n#### {}", "<answer>{}</answer>",
 )  # fmt: skip
 
 
@@ -45,7 +47,7 @@ def _math_pair(rng: Rng, name: str) -> Pair:
     ways, other_ways = MATH[name](rng)
     equal = rng.random() < 0.5
     answers = rng.choice(ways), rng.choice(ways if equal else other_ways)
-    left, right = (rng.choice(MATH_WRAPS).format(answer) for answer in answers)
+    left, right = (rng.choice(BOXES if name in IN_BOXES else MATH_WRAPS).format(answer) for answer in answers)
     return Pair(left, right, equal)
 
 
@@ -82,7 +84,8 @@ def _fraction_ways(value: Fraction) -> Ways:
     if value.denominator == 1:
         return _integer_ways(int(value))
     sign, top, bottom = "-" if value < 0 else "", abs(value.numerator), value.denominator
-    ways = [f"{sign}{top}/{bottom}", f"{sign}\\frac{{{top}}}{{{bottom}}}", f"{sign}\\dfrac{{{3 * top}}}{{{3 * bottom}}}",
+    ways = [f"{sign}{top}/{bottom}", f"{sign}\\frac{{{top}}}{{{bottom}}}",
+            f"{sign}\\dfrac{{{3 * top}}}{{{3 * bottom}}}",
             f"{sign} {top} / {bottom}"]  # fmt: skip
     if top > bottom:
         whole, rest = divmod(top, bottom)
@@ -137,8 +140,9 @@ def _time(rng: Rng) -> tuple[Ways, Ways]:
         time = f"{hour}:{minute:02d}"
         return (f"{time} {half}m", f"{time}{half}m", f"{time} {half}.m.", f"{time} {half.upper()}M")
 
-    others = ways(minute, "a" if half == "p" else "p"), ways((minute + 15) % 60, half)
-    return (*ways(minute, half), f"{hour}:{minute:02d}"), rng.choice(others)
+    if rng.random() < 0.5:
+        return ways(minute, half), ways(minute, "a" if half == "p" else "p")
+    return (*ways(minute, half), f"{hour}:{minute:02d}"), ways((minute + 15) % 60, half)
 
 
 # --- Quantities -----------------------------------------------------------------------------------------------------
@@ -149,8 +153,7 @@ UNITS = (
     ("minutes", "\\text{ minutes}", "min"), ("seconds", "\\text{ seconds}", "sec"),
     ("km/h", "\\text{ km/h}", "kilometers per hour"), ("miles per hour", "\\text{ mph}", "mph"),
     ("m^2", "\\text{ m}^2", "square meters"), ("cm^3", "\\text{ cm}^3", "cubic centimeters"),
-    ("cents", "\\text{ cents}"), ("N", "\\text{ N}", "newtons"), ("people", "\\text{ people}"),
-    ("red marbles", "\\text{ marbles}"), ("dollars", "\\text{ dollars}"), ("weeks", "\\text{ weeks}"),
+    ("cents", "\\text{ cents}"), ("N", "\\text{ N}", "newtons"),
 )  # fmt: skip
 CONVERSIONS = (("km", "m", 1000), ("m", "cm", 100), ("kg", "g", 1000), ("hours", "minutes", 60), ("L", "mL", 1000))
 
@@ -167,6 +170,15 @@ def _quantity(rng: Rng) -> tuple[Ways, Ways]:
         return ways(number, unit), ways(number, other_unit)
     other = _digit_changed(rng, number)
     return (*ways(number, unit), str(number)), (*ways(other, unit), str(other))
+
+
+def _count(rng: Rng) -> tuple[Ways, Ways]:
+    number, things = rng.randint(2, 9_999), rng.choice(("apples", "people", "dollars", "weeks", "red marbles"))
+
+    def ways(number: int) -> Ways:
+        return (str(number), f"{number} {things}", f"{number}\\text{{ {things}}}", f"{number:,} \\text{{{things}}}")
+
+    return ways(number), ways(_digit_changed(rng, number))
 
 
 def _conversion(rng: Rng) -> tuple[Ways, Ways]:
@@ -223,7 +235,7 @@ def _set(rng: Rng) -> tuple[Ways, Ways]:
 
     def ways(members: list[int]) -> Ways:
         text, reverse = (", ".join(map(str, order)) for order in (members, members[::-1]))
-        return (f"\\{{{text}\\}}", f"\\{{{reverse.replace(' ', '')}\\}}", f"\\left\\{{ {reverse} \\right\\}}", text)
+        return (f"\\{{{text}\\}}", f"\\{{{reverse.replace(' ', '')}\\}}", f"\\left\\{{ {reverse} \\right\\}}")
 
     point = [f"({members[0]}, {members[-1]})"] if len(members) > 1 else []
     return ways(members), rng.choice((ways(_member_changed(rng, members)), point or ways([*members, 5_000])))
@@ -237,16 +249,16 @@ def _solutions(rng: Rng) -> tuple[Ways, Ways]:
                 f"x_1 = {left}, x_2 = {right}", f"x \\in \\{{{right}, {left}\\}}", f"\\{{{left}, {right}\\}}",
                 f"{right}, {left}")  # fmt: skip
 
-    return ways(left, right), rng.choice(
-        (ways(left, right + 101), ways(left, -right - 101), (f"x={left}", str(right), f"({left},{right})"))
-    )
+    others = ways(left, right + 101), ways(left, -right - 101), (f"x={left}", str(right), f"x={left}, y={right}")
+    return ways(left, right), rng.choice(others)
 
 
 def _point(rng: Rng) -> tuple[Ways, Ways]:
     left, right = rng.sample(range(-50, 50), 2)
 
     def ways(left: int, right: int) -> Ways:
-        return (f"({left},{right})", f"({left}, {right})", f"\\left({left}, {right}\\right)", f"(x, y) = ({left}, {right})",
+        return (f"({left},{right})", f"({left}, {right})", f"\\left({left}, {right}\\right)",
+                f"(x, y) = ({left}, {right})",
                 f"x = {left}, y = {right}", f"y={right}, x={left}", f"\\langle {left}, {right} \\rangle",
                 f"\\begin{{pmatrix}} {left} \\\\ {right} \\end{{pmatrix}}", f"({left}, {right})^T")  # fmt: skip
 
@@ -273,7 +285,7 @@ def _matrix(rng: Rng) -> tuple[Ways, Ways]:
         transposed = f"\\begin{{pmatrix}}{a}&{c}\\\\{b}&{d}\\end{{pmatrix}}^T"
         return (*environments, array, f"A = {environments[0]}", transposed, f"[[{a}, {b}], [{c}, {d}]]")
 
-    return ways(a, b, c, d), rng.choice((ways(a, c, b, d), ways(a, b, c, d + 1), ways(a, b, c, -d - 30)))
+    return ways(a, b, c, d), rng.choice((ways(a, c, b, d), ways(a, b, c, d + 1), ways(a, b, c, d + 100)))
 
 
 def _interval(rng: Rng) -> tuple[Ways, Ways]:
@@ -289,9 +301,8 @@ def _interval(rng: Rng) -> tuple[Ways, Ways]:
                 f"\\{{x \\mid {low} {less} x {less_too} {high}\\}}",
                 f"{left}{low},\\infty)\\cap(-\\infty,{high}{right}")  # fmt: skip
 
-    return ways(low, high, closed), rng.choice(
-        (ways(low, high + 1, closed), ways(low, high, (not closed[0], closed[1])), ways(low, high, (closed[0], not closed[1])))
-    )  # fmt: skip
+    changed = rng.choice(((not closed[0], closed[1]), (closed[0], not closed[1])))
+    return ways(low, high, closed), rng.choice((ways(low, high + 1, closed), ways(low, high, changed)))
 
 
 def _ray(rng: Rng) -> tuple[Ways, Ways]:
@@ -315,7 +326,9 @@ def _without_points(rng: Rng) -> tuple[Ways, Ways]:
                 f"\\mathbb{{R}} \\setminus \\{{{high}, {low}\\}}", f"x \\ne {low} \\text{{ and }} x \\ne {high}",
                 f"\\{{x \\in \\mathbb{{R}} : x \\neq {high}, x \\neq {low}\\}}")  # fmt: skip
 
-    return ways(low, high), rng.choice((ways(low, high + 1), (f"({low}, {high})", f"x = {low}, {high}", f"x \\ne {low}")))
+    return ways(low, high), rng.choice(
+        (ways(low, high + 1), (f"({low}, {high})", f"x = {low}, {high}", f"x \\ne {low}"))
+    )
 
 
 # --- Expressions ----------------------------------------------------------------------------------------------------
@@ -378,18 +391,18 @@ def _equation(rng: Rng) -> tuple[Ways, Ways]:
     def ways(name: str, value: Fraction) -> Ways:
         return [f"{name} = {text.rstrip('.')}" for text in _fraction_ways(value)]
 
-    others = ways(name, -value), ways(name, value + 1), ways("z", value)
-    i = rng.randrange(3)
-    return ways(name, value) if i == 2 else (*ways(name, value), str(value)), others[i]
+    return (*ways(name, value), str(value)), ways(name, rng.choice((-value, value + 1)))
 
 
 MATH: dict[str, Maker] = {
     "integer": _integer, "fraction": _fraction, "decimal": _decimal, "percent": _percent, "base": _base, "time": _time,
-    "quantity": _quantity, "conversion": _conversion, "angle": _angle, "list": _list, "set": _set,
+    "quantity": _quantity, "count": _count, "conversion": _conversion, "angle": _angle, "list": _list, "set": _set,
     "solutions": _solutions, "point": _point, "points": _points, "matrix": _matrix, "interval": _interval, "ray": _ray,
     "without points": _without_points, "root": _root, "pi": _pi, "polynomial": _polynomial, "sum": _sum,
     "equation": _equation,
 }  # fmt: skip
+IN_BOXES = frozenset(("list", "solutions", "point", "points", "sum", "conversion"))
+"""Answers that are generated in boxes only: outside, "and" and "or" may separate answers, and xy may be a word."""
 NAMES = (*MATH, "choice", "text")
 
 # --- Options and words ----------------------------------------------------------------------------------------------

@@ -205,4 +205,4 @@ def _value(text: str, values: Mapping[str, Term] | None = None) -> float:
     term = evaluate(text, values)
     if term.error > _MAX_ERROR * max(1.0, abs(term.value)):
         raise UnsupportedExpressionError
-    return term.value
+    return term.real
