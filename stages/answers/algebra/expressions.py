@@ -315,9 +315,11 @@ def _to_the(base: Term, exponent: Term) -> Term:
         raise UnsupportedExpressionError
     if base.error > 1e-3 * abs(base.value):  # the base may be 0, and the error of a root of it is then unbounded
         raise UnsupportedExpressionError
-    value = base.value**exponent.value
+    value = base.value ** (int(exponent.real) if isinstance(base.value, complex) else exponent.value)
     if value == 0:
         return rounded_term(0.0, 0.0, base, exponent)
     relative_error = abs(exponent.value) * base.error / abs(base.value)
     relative_error += abs(cmath.log(base.value)) * exponent.error
+    if isinstance(value, complex):
+        relative_error += abs(exponent.value) * _EPSILON
     return rounded_term(value, abs(value) * relative_error, base, exponent)

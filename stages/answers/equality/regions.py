@@ -55,8 +55,9 @@ _CONSTANTS = ("\\pi", "\\infty", "\\emptyset")
 _MEMBER = re.compile(r"([^,;<>=]{1,20}?) ?(?:\\in(?![a-zA-Z])|∈) ?(.+)")  # x\in[0,5)
 _BUILDER = re.compile(r"([^,;<>=|:]{1,30}?) ?(?:\\mid(?![a-zA-Z])|\\vert(?![a-zA-Z])|[|:]) ?(.+)")  # x\mid x>2
 # all real numbers except 3
-_EXCEPT = re.compile(r"(?:all|any) real (?:number|value)s? except (?:for )?(?:[a-z]=)?(.+)")
+_EXCEPT = re.compile(r"(?:all|any) (?:reals?|real numbers?|real values?) except (?:for )?(?:[a-z]=)?(.+)")
 _SIZE = re.compile(r"\|([^|]+)\|")
+_PLUS_MINUS = re.compile(r"(\\ne ?)\\pm ?([^,;<>=]{1,20})\Z")  # x\ne\pm2
 _OUTWARD_START = re.compile(r"(?:\A|(?<=\\cup)|(?<=\\in))\]")  # ]0,1[ is (0,1)
 _OUTWARD_END = re.compile(r"\[(?=\Z|\\cup(?![a-zA-Z]))")
 
@@ -93,6 +94,7 @@ def region(form: str) -> Region | None:
     A pair (0,1), which may also be a point, counts as an interval here if its ends are in order.
     """
     form = _OUTWARD_END.sub(")", _OUTWARD_START.sub("(", form))
+    form = _PLUS_MINUS.sub(r"\1\2,-\2", form)
     form = _PLAIN_SIGNS.sub(lambda match: f"\\{match.lastgroup} ", form)
     try:
         if found := _set_builder(form) or _inequalities(form):

@@ -5,16 +5,16 @@ or an expression that is left to `stages.answers.equality.values` and math-verif
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache
-from typing import Literal
 
 from stages.answers.algebra.expressions import letters_of
 from stages.answers.canonical.numerals import number
 from stages.answers.canonical.units import split_quantity
 from stages.answers.equality.brackets import AND, COMMA, OR, enclosed, split
 from stages.answers.equality.intervals import REALS as REAL_NUMBERS
+from stages.answers.equality.members import both_points, gathered, scaled_matrix
 from stages.answers.equality.names import is_name, is_operation, plain_name, tuple_of_names
 from stages.answers.equality.parts import (
     Antiderivative,
@@ -102,6 +102,7 @@ def _name_with_numbers(form: str, depth: int) -> Structure | None:
 # --- Members --------------------------------------------------------------------------------------------------------
 
 _MATRIX = re.compile(r"\\begin\{([pbB]?matrix|smallmatrix|array)\}(?:\{[lcr|]{1,20}\})?(.*)\\end\{\1\}", re.DOTALL)
+_SCALED_MATRIX = re.compile(r"([^,;=<>&|]{1,40}?)(\\begin\{.*)", re.DOTALL)
 _CASES = re.compile(r"\\begin\{(cases|aligned?|gathered)\}(.*)\\end\{\1\}", re.DOTALL)
 _ROW = re.compile(r"\\\\(?:\[[^\]]{0,9}\])?")
 _PLUS_MINUS = re.compile(r"\\pm(?![a-zA-Z])")
@@ -114,7 +115,11 @@ def _matrix(form: str, depth: int) -> Structure | None:
         equations = [row.replace("&", "").strip(" ,;") for row in _ROW.split(match[2])]
         return structure(",".join(filter(None, equations)), depth + 1)
     match = _MATRIX.fullmatch(form)
+    if match and "\\begin" in match[2]:
+        return None  # two matrices
     if match is None:
+        if scaled := _SCALED_MATRIX.fullmatch(form):
+            return scaled_matrix("-1" if scaled[1] == "-" else scaled[1], structure(scaled[2], depth + 1))
         brackets = enclosed(form)
         inner = _MATRIX.fullmatch(brackets[1]) if brackets and brackets[0] in ("(", "[") else None
         return None if inner is None else _matrix(brackets[1], depth) if brackets else None
@@ -185,63 +190,18 @@ def _in_brackets(form: str, depth: int) -> Structure | None:
     if items is None:
         return None
     if opening == "\\{":
-        return _gathered("set", items)
-    if opening in ("(", "\\langle") and (points := _points(items)):
+        return gathered("set", items)
+    if opening in ("(", "\\langle") and (points := both_points(items)):
         return Members("list", points)
     if len(items) == 2 and opening != "\\langle":
         return Pair(opening, closing, (items[0], items[1]), region(form))
     return Members("sequence" if opening == "[" else "tuple", items)
 
 
-def _points(items: tuple[Structure, ...]) -> tuple[Structure, ...] | None:
-    """Return both points of (\\pm1,2); None unless one member has two values."""
-    several = [
-        i for i, item in enumerate(items) if isinstance(item, Members) and item.kind == "list" and len(item.items) == 2
-    ]
-    if len(several) != 1:
-        return None
-    values = items[several[0]]
-    assert isinstance(values, Members)
-    return tuple(Members("tuple", (*items[: several[0]], value, *items[several[0] + 1 :])) for value in values.items)
-
-
-def _gathered(kind: Literal["list", "set"], items: tuple[Structure, ...]) -> Structure:
-    """Return members of a list or set, of which some may be lists (\\pm3)."""
-    flat: list[Structure] = []
-    for item in items:
-        flat += item.items if isinstance(item, Members) and item.kind == "list" else (item,)
-    flat = _with_names(flat)
-    if in_order := _assignments(flat):
-        return Members("assignments", in_order)
-    names = [item.name for item in flat if isinstance(item, Equation)]
-    size = names.index(names[0], 1) if names[:1] and names[0] in names[1:] else 0
-    if size > 1 and len(names) == len(flat) and names == names[:size] * (len(names) // size):  # x=1,y=2,x=3,y=4
-        groups = [_assignments(flat[i : i + size]) for i in range(0, len(flat), size)]
-        return Members(kind, tuple(Members("assignments", group) for group in groups if group))
-    return Members(kind, tuple(flat))
-
-
-def _with_names(items: list[Structure]) -> list[Structure]:
-    """Return items of which all have the name of the first: x=2,-3 is x=2,x=-3."""
-    first = items[0] if items else None
-    if not isinstance(first, Equation) or not first.name or not all(isinstance(item, Leaf) for item in items[1:]):
-        return items
-    return [first, *(Equation(first.name, item, (first.name, "")) for item in items[1:])]
-
-
 def _list(form: str, depth: int) -> Structure | None:
     parts = split(form, (*COMMA, AND, OR))
     items = _parts(parts, depth) if len(parts) > 1 else None
-    return None if items is None else _gathered("list", items)
-
-
-def _assignments(items: Sequence[Structure]) -> tuple[Structure, ...] | None:
-    """Return equations of different letters, x=1,y=2, in the order of these; None for anything else."""
-    equations = [item for item in items if isinstance(item, Equation) and item.name]
-    names = {equation.name for equation in equations}
-    if len(equations) < max(2, len(items)) or len(names) < len(items):
-        return None
-    return tuple(sorted(equations, key=lambda equation: equation.name or ""))
+    return None if items is None else gathered("list", items)
 
 
 # --- Numbers, equations and quantities ------------------------------------------------------------------------------
@@ -255,6 +215,15 @@ def _numbers(form: str, depth: int) -> Structure | None:
         return None  # may be a point
     numbers = region(form)
     return None if numbers is None else Numbers(numbers)
+
+
+_FOR_INTEGERS = re.compile(r"(.+?),? ?\(?[a-z] ?\\in ?\\mathbb\{Z\}\)?")
+
+
+def _for_integers(form: str, depth: int) -> Structure | None:
+    """k\\pi for all integers k, which the form would mean anyway."""
+    match = _FOR_INTEGERS.fullmatch(form)
+    return structure(match[1], depth + 1) if match else None
 
 
 def _membership(form: str, depth: int) -> Structure | None:
@@ -273,6 +242,8 @@ def _equation(form: str, depth: int) -> Structure | None:
         first, last = last, first
     if (letters := tuple_of_names(first)) is not None:
         return _named_tuple(letters, last, depth)
+    if len(sides) > 2 and all(len(side) == 1 and side.islower() for side in sides[:-1]):
+        return structure(",".join(f"{side}={last}" for side in sides[:-1]), depth + 1)  # x=y=2
     if is_name(first):
         return Equation(plain_name(first), structure(last, depth + 1), tuple(sides))
     if is_operation(first):
@@ -306,7 +277,7 @@ def _named_tuple(names: list[str], value: str, depth: int) -> Structure:
     if len(items) != len(names):
         return whole
     equations = tuple(Equation(plain_name(name), item, (name,)) for name, item in zip(names, items, strict=True))
-    return Members("assignments", _assignments(equations) or equations)
+    return Members("assignments", equations)
 
 
 _ZERO_IN_FRONT = re.compile(r"(?<![\d.])0\d")
@@ -364,6 +335,7 @@ def _quantity(form: str, depth: int) -> Structure | None:
 
 _RULES: tuple[Callable[[str, int], Structure | None], ...] = (
     _peculiar,  # 2024-05-01, 10:30am, 101_2, 3:2
+    _for_integers,  # k\pi,k\in\mathbb{Z}
     _numbers,  # x>2, (0,1)\cup(1,2), \mathbb{R}
     _membership,  # x\in\{1,2\}
     _operations_on_sets,  # \{1,2\}\cup\{3\}

@@ -248,6 +248,11 @@ def _in_order(lefts: Sequence[Structure], rights: Sequence[Structure]) -> Verdic
     return all_of(_same(left, right, inside=True) for left, right in zip(lefts, rights, strict=True))
 
 
+def _by_name(lefts: Sequence[Structure], rights: Sequence[Structure]) -> Verdict:
+    orders = [sorted(side, key=lambda item: isinstance(item, Equation) and str(item.name)) for side in (lefts, rights)]
+    return _in_order(*orders)
+
+
 def _in_any_order(lefts: Sequence[Structure], rights: Sequence[Structure]) -> Verdict:
     """Return whether the members of one side are those of the other, each as often."""
     if len(lefts) != len(rights):
@@ -278,7 +283,7 @@ _MANNERS: dict[frozenset[str], Callable[[Sequence[Structure], Sequence[Structure
         (("set",), _as_sets),  # \{1,1,2\} = \{2,1\}
         (("tuple",), _in_order),  # (1,2,3)
         (("sequence",), _in_order),  # [1,2,3]
-        (("assignments",), _in_order),  # x=1,y=2 = y=2,x=1
+        (("assignments",), _by_name),  # x=1,y=2 = y=2,x=1
         (("list", "set"), _in_any_order),  # 1,2 = \{2,1\}
         (("list", "sequence"), _in_any_order),  # 5,0 = [0,5]
         (("set", "sequence"), _in_any_order),
@@ -299,6 +304,8 @@ def _equation(left: Equation, right: Structure, inside: bool) -> Verdict:
         return None
     verdict = _same(left.value, right.value, inside=True)
     names = {left.name.casefold(), right.name.casefold()}
+    if len(names) == 2 and len({name.replace("'", "") for name in names}) == 1:
+        return False  # f'(x)=2x and f(x)=2x
     is_same_name = len(names) == 1 or ("y" in names and any(_FUNCTION.fullmatch(name) for name in names))
     if is_same_name:
         return verdict if verdict is not False or _is_constant(left.value) or _is_constant(right.value) else None
