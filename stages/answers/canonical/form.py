@@ -133,6 +133,7 @@ _SEPARATOR = re.compile(r",? (and|or) |[,;]")
 _RELATION = re.compile(r"=|<|>|\\(?:le|ge|ne|approx|in|notin|cup|cap|setminus|subset|subseteq|to|equiv)(?![a-zA-Z])")
 _INEQUALITY = re.compile(r"<|>|\\(?:le|ge|ne)(?![a-zA-Z])")
 _FORMULA = re.compile(r"[\d\\=]|^[ (-]*[a-zA-Z][ )]*$")
+_SET_OPERATION = re.compile(r"\\(?:cup|cap|setminus|backslash)(?![a-zA-Z])")
 _DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
 _SENTENCE = re.compile(r"(?<![\\a-zA-Z])[^\W\d_]{3,}| (?:to|by) ")
 _DIGIT = re.compile(r"\d")
@@ -248,7 +249,7 @@ def _inside_brackets(text: str) -> tuple[str, str, str] | None:
 def _in_brackets(opening: str, content: str, closing: str) -> str:
     """Return the form of members in brackets. Round brackets around one member mean nothing."""
     form = ",".join(_members(content))
-    if (opening, closing) == ("(", ")") and not _at_top(content, _SEPARATOR):
+    if (opening, closing) == ("(", ")") and not _at_top(content, _SEPARATOR) and not _SET_OPERATION.search(form):
         return form
     return f"{opening}{form}{closing}"
 
