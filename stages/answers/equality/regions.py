@@ -269,7 +269,7 @@ def _chain(sides: list[str], signs: list[str]) -> tuple[str, list[Interval]] | N
 def _size(sides: list[str], sign: str) -> tuple[str, list[Interval]] | None:
     """|x-1|<2, which is x-1<2 and x-1>-2."""
     match, radius = _SIZE.fullmatch(sides[0]), number(sides[1])
-    if match is None or radius is None or radius <= 0:
+    if match is None or radius is None or radius < 0 or (radius == 0 and sign != ">"):
         return None
     right, left = _solved(match[1], sign, sides[1]), _solved(match[1], _FLIPPED[sign], f"-{sides[1]}")
     if right is None or left is None:

@@ -20,5 +20,6 @@ def is_rounded(exact: Structure, decimal: Structure) -> bool:
     digits = forms[1].partition("e")[0]
     decimals = len(digits.partition(".")[2]) or -len(digits) + len(digits.rstrip("0"))
     decimals -= int(forms[1].partition("e")[2] or 0)
-    difference = abs(value.real * (100 if in_percent else 1) - float(rounded))
-    return difference <= (1.0 if decimals > 0 else 0.5) * 10.0**-decimals
+    sign = -1 if value.real < 0 else 1
+    cut_off = sign * (value.real * (100 if in_percent else 1) - float(rounded))
+    return -0.501 * 10.0**-decimals <= cut_off <= (1.0 if decimals > 0 else 0.501) * 10.0**-decimals

@@ -103,7 +103,11 @@ def _name_with_numbers(form: str, depth: int) -> Structure | None:
 
 _MATRIX = re.compile(r"\\begin\{([pbB]?matrix|smallmatrix|array)\}(?:\{[lcr|]{1,20}\})?(.*)\\end\{\1\}", re.DOTALL)
 _SCALED_MATRIX = re.compile(r"([^,;=<>&|]{1,40}?)(\\begin\{.*)", re.DOTALL)
-_CASES = re.compile(r"\\begin\{(cases|aligned?|gathered)\}(.*)\\end\{\1\}", re.DOTALL)
+_CASES = re.compile(
+    r"(?:\\begin\{(?:cases|aligned?|gathered)\}|\\\{ ?\\begin\{(?:array|aligned)\}(?:\{[lcr|]{1,20}\})?)"
+    r"(.*)\\end\{[a-z]{5,8}\}",
+    re.DOTALL,
+)
 _ROW = re.compile(r"\\\\(?:\[[^\]]{0,9}\])?")
 _PLUS_MINUS = re.compile(r"\\pm(?![a-zA-Z])")
 _TRANSPOSED = re.compile(r"([)\]}]|\\rangle)\^\{?(?:[Tt]|\\(?:top|intercal|mathsf\{T\}))\}?\Z")
@@ -112,7 +116,7 @@ _NAMED_POINT = re.compile(r"([A-Z](?:_[a-zA-Z0-9]|'{1,2})?)(\([^()]*(?:\([^()]*\
 
 def _matrix(form: str, depth: int) -> Structure | None:
     if match := _CASES.fullmatch(form):
-        equations = [row.replace("&", "").strip(" ,;") for row in _ROW.split(match[2])]
+        equations = [row.replace("&", "").strip(" ,;") for row in _ROW.split(match[1])]
         return structure(",".join(filter(None, equations)), depth + 1)
     match = _MATRIX.fullmatch(form)
     if match and "\\begin" in match[2]:
@@ -232,7 +236,7 @@ def _membership(form: str, depth: int) -> Structure | None:
 
 
 def _equation(form: str, depth: int) -> Structure | None:
-    sides = split(form, ("=", "\\approx"))
+    sides = split(form, ("=", "\\approx", "\\equiv"))
     if len(sides) == 1 or not all(sides) or len(split(form, _INEQUALITIES)) > 1:
         return None
     first, last = sides[0], sides[-1]

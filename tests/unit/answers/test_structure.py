@@ -135,6 +135,9 @@ def test_equal_numbers() -> None:
             ("\\frac{1000}{3} \\approx 333", "1000/3"),
             ("x = \\frac{10}{3} = 3\\frac{1}{3} \\approx 3.33", "10/3"),
             ("299792458 \\approx 3\\times 10^8", "300000000"),
+            ("\\frac{2}{3}\\approx0.66", "2/3"),
+            ("-\\sqrt{2}\\approx-1.41", "-\\sqrt{2}"),
+            ("\\frac{2}{3}\\approx67\\%", "2/3"),
         ],
         True,
     )
@@ -180,6 +183,9 @@ def test_different_numbers() -> None:
             ("3+4i", "4+3i"),
             ("e^{i\\pi}", "1"),
             ("\\ln2", "\\log2"),
+            ("\\pi\\approx3.2", "\\pi"),
+            ("-\\sqrt{2}\\approx-1.42", "-\\sqrt{2}"),
+            ("|x|", "x+1"),
         ],
         False,
     )
@@ -471,6 +477,7 @@ def test_equal_sets_of_numbers() -> None:
             ("(\\mathbb{R}\\setminus\\{0\\})\\cap(-1,1)", "(-1,0)\\cup(0,1)"),
             ("((0,1)\\cup(2,3))\\cap(0,2.5)", "(0,1)\\cup(2,2.5)"),
             ("((0,1)\\cup(2,3))", "(2,3)\\cup(0,1)"),
+            ("|x|>0", "x\\ne0"),
         ],
         True,
     )
@@ -748,6 +755,10 @@ def test_equal_dates_times_bases_and_ratios() -> None:
             ("0.5:1", "1:2"),
             ("\\sqrt{2}:1", "2:\\sqrt{2}"),
             ("9:24", "3:8"),
+            ("x\\equiv3\\pmod{7}", "x\\equiv3\\pmod7"),
+            ("x\\equiv3\\pmod{7}", "3 (mod 7)"),
+            ("x\\equiv3\\pmod{7}", "x\\equiv10 \\ (\\text{mod } 7)"),
+            ("n\\equiv1,4\\pmod{5}", "n\\equiv1,4 \\pmod 5"),
         ],
         True,
     )
@@ -787,6 +798,10 @@ def test_different_dates_times_bases_and_ratios() -> None:
             ("101_2", "101_{10}"),
             ("CO", "CO_2"),
             ("AB", "AB_2"),
+            ("x\\equiv3\\pmod{7}", "x\\equiv3\\pmod8"),
+            ("x\\equiv3\\pmod{7}", "x=3"),
+            ("n\\equiv1,4\\pmod{5}", "n\\equiv1,3 \\pmod 5"),
+            ("5'", "5^\\circ"),
         ],
         False,
     )
