@@ -96,10 +96,13 @@ _WORDS = rules(
     (r"(?i)^all real(?: number)?s?$|^\\mathbb\{R\}$", r"(-\\infty, \\infty)", "all real numbers"),
 )  # fmt: skip
 _HAS_MATHEMATICS = re.compile(r"[\d\\=<>]")
+_BEFORE_INEQUALITY = r"(?=[a-z] ?(?:[<>]|\\(?:le|ge|ne)(?![a-zA-Z])))"
 _CONJUNCTIONS = rules(
     (rf"\s*{TEXT}\s*,?\s*(and|or|und|oder|et|ou|y|o|e|и|или)\s*{TEXT_END}\s*", r" \1 ", r"1 \text{ or } 2"),
     (r",? (?:and|und|et|и) |(?<=\d) (?:y|e) (?=-?\d)", " and ", "1 und 2"),
     (r",? (?:or|oder|ou|или) |(?<=\d) o (?=-?\d)| ?\\(?:lor|vee)(?![a-zA-Z]) ?", " or ", "1 oder 2"),
+    (rf" ?(?:或者?|または|또는) ?{_BEFORE_INEQUALITY}", " or ", "x<1 或 x>3"),
+    (rf" ?(?:且|和|与|かつ|그리고) ?{_BEFORE_INEQUALITY}", " and ", "x>1 且 x<3"),
     (r"(?<=[\d)}]) ?(?:和|与|與|と|및|와|과|或|或者|または|또는) ?(?=[-\d(\\])", " and ", "1和2"),
 )
 _DECIMAL_COMMAS = rules(

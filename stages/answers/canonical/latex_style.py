@@ -73,6 +73,7 @@ _STYLES = rules(
      lambda match: f"\\mathbb{{{(match[1] or match[2])[0].upper()}}}", r"\mathbb R"),
     (r"\\div(?![a-zA-Z])", "/", r"1\div 2"),
     (r"\\lg(?![a-zA-Z])", r"\\log", r"\lg 100"),
+    (r"\\(arc)?(c)?tg(?![a-zA-Z])", lambda match: f"\\{match[1] or ''}{'cot' if match[2] else 'tan'}", r"\arctg 1"),
     (r"\\(?:infin|infty)(?![a-zA-Z])", r"\\infty ", r"\infin"),
     (r"\\(?:dots|dotsc|dotsb|ldots)(?![a-zA-Z])", r"\\ldots ", r"1,2,\dots"),
     (r"\\(?:degree|textdegree)(?![a-zA-Z])|\^\s*\{\s*\\circ\s*\}|\^\s*\\circ(?![a-zA-Z])|°", r"^\\circ ", "30°"),

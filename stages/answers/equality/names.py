@@ -11,7 +11,8 @@ _NAME = re.compile(
     rf"(?:{_SYMBOL}{_INDEX}'{{0,2}}(?: ?[+-] ?| ?)){{0,5}}{_SYMBOL}{_INDEX}'{{0,2}}"  # x, x_1, AB, m+n
     r"|[a-zA-Z](?:\^\{?-1\}?)?'{0,3}\([^()=]{1,20}\)"  # f(x), f^{-1}(2), P(X>2)
     r"|[A-Z]\^(?:\{-1\}|T|\{-T\}|\\top)|\\det ?\(?[A-Z]\)?"  # A^{-1}
-    r"|\|[A-Z]{1,2}\||m?\\(?:angle|triangle) ?[A-Z]{1,3}|\\(?:overline|vec|overrightarrow|mathbf)\{[a-zA-Z]{1,3}\}"
+    r"|\|[A-Z]{1,2}\||m?\\(?:angle|triangle) ?[A-Z]{1,3}"
+    r"|\\(?:overline|vec|overrightarrow|mathbf|mathbb|mathcal|hat|bar|tilde)\{[a-zA-Z]{1,3}\}"
     r"|(?:rank|tr|trace|det|dim|deg|nullity|Var|SD|gcd|lcm|max|min)\([^()=]{1,30}\)"
     r"|\\frac\{\\partial ?[a-z]?\}\{\\partial ?[a-z]\}|\\frac\{d\^2 ?[a-z]\}\{d ?[a-z]\^2\}"
     r"|\\frac\{d ?[a-z]?\}\{d ?[a-z]\}|\\lfloor [a-z]\\rfloor"

@@ -138,6 +138,8 @@ def test_equal_numbers() -> None:
             ("\\frac{2}{3}\\approx0.66", "2/3"),
             ("-\\sqrt{2}\\approx-1.41", "-\\sqrt{2}"),
             ("\\frac{2}{3}\\approx67\\%", "2/3"),
+            ("\\tg x", "\\tan x"),
+            ("\\arctg 2", "\\arctan2"),
         ],
         True,
     )
@@ -478,6 +480,9 @@ def test_equal_sets_of_numbers() -> None:
             ("((0,1)\\cup(2,3))\\cap(0,2.5)", "(0,1)\\cup(2,2.5)"),
             ("((0,1)\\cup(2,3))", "(2,3)\\cup(0,1)"),
             ("|x|>0", "x\\ne0"),
+            ("x<-1 或 x>3", "(-\\infty,-1)\\cup(3,\\infty)"),
+            ("x>-2 且 x≠3", "(-2,3)∪(3,+∞)"),
+            ("\\mathbb{D}=\\mathbb{R}\\setminus\\{-1;1\\}", "x\\ne\\pm1"),
         ],
         True,
     )
