@@ -82,6 +82,7 @@ _DISPLAY = re.compile(r"\s{0,9}(?:\$\$|\\\[|```[a-z]{0,10})\s*")
 _BULLET = re.compile(r"\s{0,6}(?:[-*•+–]|(?P<number>\(?\d{1,2}[.)]))\s{1,3}(?=\S)")
 _EQUATION = re.compile(r"\s{0,6}\$?([a-zA-Z]\w?)\s?=\s?(?=\S)")
 _OPTION = re.compile(r"\s{0,6}\(?[A-Z][.)]\s{1,3}(?=\S)")
+_QUOTE = re.compile(r"\s{0,3}>\s(?=\s{0,3}\S)")
 _ARTICLE = re.compile(r"[ao]\s(?=[(\[]?[A-J](?:[)\].:,。]|\s*\Z))")
 """A resposta é (a) C: in lower case, so no letter of "A C"."""
 _DISPLAYS = {"$$": "$$", "\\[": "\\]"}
@@ -178,7 +179,7 @@ def _next_lines(text: str, start: int, end: int) -> tuple[int, int]:
 
 def _unlisted(lines: str) -> str:
     """Return the items of a list, joined by commas; any other text as one line."""
-    items = lines.split("\n")
+    items = _QUOTE.sub("", lines, count=1).split("\n")  # a quotation of Markdown: "> 42"
     if len(items) > 1 and all(map(_EQUATION.match, items)):
         return ", ".join(item.strip().rstrip(".,;\\") for item in items)
     bullet = _BULLET.match(items[0])

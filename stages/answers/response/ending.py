@@ -27,13 +27,14 @@ _TURN = re.compile(
     r"#{2,4} ?(?:instruction|human|user)\b|(?:user|human)(?=\n|\Z))"
 )
 _PROBLEM = re.compile(
-    r"\n(?P<style>[#*_>\[【 \t]{0,8})(?:(?:the )?(?:next|new|another|similar|follow-?up|bonus|practice) |下一)?(?:"
-    r"question|problem|exercise|example(?= ?\d)|task(?= ?\d)|q(?!\.?e\.?d)|问题|問題|问|問|题目|質問|例题|例題|"
+    r"\n(?P<style>[#*_>\[【 \t]{0,8})(?:(?:now,? |here is )?(?:the |a )?(?:next|new|another|similar|follow[- ]?up|bonus|"
+    r"practice|your|related|additional|extra) |下一)?(?:"
+    r"questions?|problems?|exercises?|example(?= ?\d)|task|q(?!\.?e\.?d)|问题|問題|问|問|题目|質問|例题|例題|例(?=\s?\d)|"
     r"pregunta|problema|"
     r"ejercicio|exercice|frage|aufgabe|pergunta|domanda|esercizio|вопрос|задача|문제|질문|प्रश्न|سؤال|السؤال|"
     r"vraag|pytanie|"
     r"zadanie|fråga|soru|pertanyaan|soal|câu hỏi|bài toán)"
-    r"(?P<number>\s?(?:no\.? ?|#)?\(?\d{1,4}\)?)?[*_\]】]{0,3}\s?(?:[:：.)）】]|(?P<line>(?=\n|\Z)))"
+    r"(?P<number>\s?(?:no\.? ?|#)?\(?\d{1,4}\)?)?[*_\]】]{0,3}\s?(?:[:：.)）】]|(?P<line>[ \t]{0,3}(?=\n|\Z)))"
 )
 """Headers of a problem, in lower case."""
 _INTRODUCTION = re.compile(
@@ -53,9 +54,13 @@ _PROGRAM = re.compile(
     r"(?:python|py|javascript|js|java|c|c\+\+|cpp|bash|sh|r|ruby|go|rust|sql|matlab|julia|wolfram)3?\s*"
 )
 
-_SENTENCE_START = r"(?:^|(?<=[.!?)*\]}$。！？」）%])\s{1,3}|(?<=[。！？」）])|(?<=[🀀-🫿])\s?)[*_(（\s]{0,5}"
+_SENTENCE_START = r"(?:^|(?<=[.!?)*\]}$。！？」）%])\s{1,3}|(?<=[。！？」）])|(?<=[🀀-🫿])\s?)[*_(（>\s]{0,5}"
 _SENTENCE = re.compile(f"{_SENTENCE_START}(?:{'|'.join(pattern for pattern, _ in POLITE)})")
-_LIST_ITEM = re.compile(r"\s{0,9}(?:[-*•+]|\(?\d{1,2}[.)])\s")
+_LIST_ITEM = re.compile(r"\s{0,9}(?:[-*•+]|\(?\d{1,2}[.)]|\[\d{1,2}\])\s")
+_PROOF_END = re.compile(
+    r"(?:(?<=[.!?。$)\]\n])|(?<=\\\])|(?<=\d))\s{0,5}[*_]{0,3}(?:q\.?e\.?d\.?|[∎■□◻▢]|"
+    r"\$\s?(?:\\q?quad)?\s?\\(?:blacksquare|square|box|qed)\s?\$)[*_]{0,3}\s{0,5}\Z"
+)
 _MOST_LINES = 15
 _LONGEST_LINE = 1_000
 
@@ -100,7 +105,7 @@ def _next_problem(text: str, lowered: str, announcements: tuple[str, ...]) -> in
     A header counts if an answer precedes it. Numbered questions that a response asks itself on the way to its answer
     do not count.
     """
-    headers = [match for match in _PROBLEM.finditer(f"\n{lowered}") if match["line"] is None or match["style"].strip()]
+    headers = [match for match in _PROBLEM.finditer(f"\n{lowered}") if match["line"] is None or match["style"].strip() or match["number"]]
     if not headers:
         return len(text)
     answered = _first_answer_end(text, announcements)
@@ -169,6 +174,8 @@ def _without_last_line(lowered: str, length: int) -> int:
     """Return the length of the text without its last line, or the end of it, if that does not answer; else `length`."""
     start = max(lowered.rfind("\n", 0, length) + 1, length - _LONGEST_LINE)
     line = lowered[start:length]
+    if (mark := _PROOF_END.search(lowered, max(0, length - 40), length)) and lowered[: mark.start()].strip():
+        return len(lowered[: mark.start()].rstrip())
     if line.lstrip().startswith("```"):
         return _without_block(lowered, start)
     if line.endswith("```"):

@@ -39,9 +39,11 @@ POLITE: tuple[tuple[str, str], ...] = (
         "Note: a month has 30 days.",
     ),
     (
-        r"(?:verification|(?:sanity |double[- ])?check|confidence)[*_]{0,3}\s?:",
+        r"(?:verification|(?:sanity |double[- ])?check|confidence(?: level| score)?|sources?|references?|citations?|"
+        r"(?:key )?takeaways?|(?:pro )?tips?|time (?:taken|spent)|difficulty(?: level)?)[*_]{0,3}\s?[:：]",
         "Check: 5 - 3 = 2.",
     ),
+    (r"i(?:['’]m| am) (?:about )?(?:\d{1,3} ?%|very|quite|fairly|pretty|highly) (?:confident|sure|certain)\b", "I am 95% sure."),
     (
         r"(?:remarque|nota|observaciones|hinweis|anmerkung|примечание|замечание|проверка|osservazione|observação|"
         r"vérification|comprobación|verificación|verificação|verifica|probe|注意?|备注|验证|検算|補足|참고|검산)"

@@ -17,22 +17,35 @@ def _marks(clue: str, opening: str, ending: str, example: str, flags: re.RegexFl
     return _Marks(clue, re.compile(opening, flags), re.compile(ending, flags), example)
 
 
+_PREFIX = r"(?:[a-z0-9]{1,12}[:_]|ant)?"
+"""Names that models put before the name of a tag: "seed:think", "ant_thinking", "internal_monologue"."""
+
+
 def _tags(*names: str) -> tuple[_Marks, ...]:
-    return tuple(_marks(name, rf"<\s?{name}\s?>", rf"<\s?/\s?{name}\s?>", f"<{name}>5?</{name}>6") for name in names)
+    return tuple(
+        _marks(name, rf"<\s?{_PREFIX}{name}\s?>", rf"<\s?/\s?{_PREFIX}{name}\s?>", f"<{name}>5?</{name}>6")
+        for name in names
+    )
 
 
 MARKS = (
     # Models mix "think" and "thinking".
-    _marks("think", r"<\s?think(?:ing)?\s?>", r"<\s?/\s?think(?:ing)?\s?>", "<think>5?</think>\nThe answer is 6."),
-    *_tags("thought", "thoughts", "reasoning", "reflection", "scratchpad", "seed:think"),
-    *_tags("internal_monologue", "inner_monologue"),
+    _marks(
+        "think", rf"<\s?{_PREFIX}think(?:ing)?(?:_process)?\s?>", rf"<\s?/\s?{_PREFIX}think(?:ing)?(?:_process)?\s?>",
+        "<think>5?</think>\nThe answer is 6.",
+    ),
+    *_tags("thought", "thoughts", "reasoning", "reflection", "scratchpad", "monologue", "analysis"),
+    *_tags("cot", "chain_of_thought", "thought_process", "reasoning_process", "deliberation"),
     _marks("think", r"\[THINK\]|\[THINKING\]", r"\[/THINK(?:ING)?\]", "[THINK]5?[/THINK]6"),  # Magistral
     _marks("think▷", r"◁think▷", r"◁/think▷", "◁think▷5?◁/think▷6"),  # Kimi
     _marks(
         "think<|sep|>", r"<\|open\|>think<\|sep\|>", r"<\|close\|>think<\|sep\|>",
         "<|open|>think<|sep|>5?<|close|>think<|sep|>6",
     ),
-    _marks("think", r"<\|think\|>|<\|/?think_start\|>", r"<\|/think\|>|<\|think_end\|>", "<|think|>5?<|/think|>6"),
+    _marks(
+        "think", r"<\|think(?:ing)?(?:_start)?\|>", r"<\|(?:/think(?:ing)?|end_think|think(?:ing)?_end)\|>",
+        "<|think|>5?<|/think|>6",
+    ),
     _marks(
         "thinking|>", r"<\|START_THINKING\|>", r"<\|END_THINKING\|>", "<|START_THINKING|>5?<|END_THINKING|>6"
     ),  # Command A
