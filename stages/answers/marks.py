@@ -113,7 +113,9 @@ def _is_taken_back(text: str, box: Span, announcements: tuple[str, ...]) -> bool
 
 
 _TEXT_COMMAND = re.compile(r"\A\s?\$?\s?\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mbox)\s?\{")
-_LEAD = re.compile(r"\s?(?:\\(?:therefore|Rightarrow|implies)(?![a-zA-Z])|∴|⇒|\\text\w{0,2}\s?\{[^{}:：]{2,30}[:：]\s?\})\s?(?=\S)")
+_LEAD = re.compile(
+    r"\s?(?:\\(?:therefore|Rightarrow|implies)(?![a-zA-Z])|∴|⇒|\\text\w{0,2}\s?\{[^{}:：]{2,30}[:：]\s?\})\s?(?=\S)"
+)
 """What may stand before the answer in a box: "\\therefore", "\\text{Total: }"."""
 _WORD = re.compile(r"[^\W\d_]")
 _FORMULA = re.compile(r"[\d\\=$]")

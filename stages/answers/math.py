@@ -81,7 +81,8 @@ def extract_math_answer(
     """
     has_marks = False
     for mark in marks_of(response, announcements):
-        if doubt := doubt_about_parts(mark.line, response, numbers=mark.kind == "box"):
+        whole = mark.text if mark.kind == "tag" else response
+        if doubt := doubt_about_parts(mark.line, whole, numbers=mark.kind == "box"):
             return Ambiguous(doubt)
         if mark.kind == "box":
             return boxed_number(mark.text, mark.language)
@@ -104,5 +105,5 @@ def _answer_of(mark: Mark) -> str | None:
     """Return the answer in the text of a mark. In a tag with steps it is in the last line."""
     text = mark.text if mark.kind == "announced" else _SIGN.sub("-", mark.text)
     if mark.kind == "tag" and "\n" in text and not is_bare(text.split("\n", 1)[0].strip()):
-        return math_answer_in(last_line(text), last=True, language=mark.language)
+        return math_answer_in(last_line(own_part(text)), last=True, language=mark.language)
     return math_answer_in(text, last=False, language=mark.language)

@@ -179,7 +179,7 @@ def _pattern(language: str, words: tuple[str, ...]) -> re.Pattern[str]:
         rf"{_S}{link}{_S}(?:[:：]|={{1,2}})?(?:[*_]{{1,3}}(?=\s|$))?"
         rf"|(?P<heading>[^\S\n]{{0,3}}[*_#.。]{{0,4}}[^\S\n]{{0,3}}$)"
         # At the start of a line: "Answer - B", "Ans. 42", "**Answer** 42", "Answer B"
-        rf"|(?P<aside>[^\S\n]{{1,3}}[-–—][^\S\n]{{1,3}}|[.)][^\S\n]{{1,3}}(?=\S)"
+        rf"|(?P<aside>[^\S\n]{{1,3}}[-–—][^\S\n]{{1,3}}|[.)]-?[^\S\n]{{1,3}}(?=\S)"
         rf"|(?<=[*_>])[^\S\n]{{1,4}}(?=[^\s–—-])"
         rf"|[^\S\n]{{1,3}}(?=[(\[]?[a-j][)\]]?[^\S\n]{{0,3}}[.。]?[^\S\n]{{0,3}}$)))){bare_pattern}",
         re.MULTILINE,

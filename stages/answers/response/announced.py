@@ -43,6 +43,7 @@ _NAMES_A_PART = re.compile(
 _WOULD_BE = re.compile(r"\bwould\b", re.IGNORECASE)
 _SUPPOSES = re.compile(r"\b(?:if|for|with|bonus|without)\b[^.!?\n]*\Z", re.IGNORECASE)
 _LONGEST_CONDITION = 80
+_JSON_VALUE = re.compile(r"(?:\"[^\"\n]*\"|-?[\d.]{1,40})(?=\s?[,}])")
 _ONLY_INITIAL = re.compile(r"(?:.{0,200}[\s(])?[^\W\d_]\Z", re.DOTALL)
 """A sentence so far whose last word is one letter: its full stop may belong to an initial."""
 _MOST_ANCHORS = 1_000
@@ -204,6 +205,8 @@ def _closed_at(text: str, start: int, end: int) -> int | None:
     """
     if end < len(text) and text[end] == "\n":
         return end
+    if value := _JSON_VALUE.match(text, start, end):
+        return value.end()
     for match in _SENTENCE_END.finditer(text, start, end):
         if match[0] in "。！？।" or (match.end() < len(text) and not _ONLY_INITIAL.match(text[start : match.start()])):
             return match.end()

@@ -48,7 +48,11 @@ _REJECTED_BEHIND = re.compile(
     r"[\s$*)}\\\"'`]{0,6}(?:(?:is|was|would be|seems)(?: clearly| obviously| definitely| also)? "
     r"(?:wrong|incorrect|not (?:correct|right|the)|too (?:large|big|small)|impossible|a (?:mistake|trap)|the wrong)\b|"
     r"(?:cannot|can['’]t) be (?:correct|right)\b|是错|不对|ist falsch|est fau[xs]|"
-    r"(?:notation|format|syntax|style|environment|command|form)\b)"
+    r"(?:notation|format|syntax|style|environment|command|form)\b|"
+    r"[.,;:!\s$]{0,9}(?:(?:wait|hmm|no|oops|actually|hold on|sorry)\W{1,4}){0,3}(?:i made an? (?:mistake|error)|"
+    r"(?:that|this|it)(?:['’]s| is| was| can['’]t be| cannot be) "
+    r"(?:wrong|incorrect|not (?:right|correct)|a mistake))\b)",
+    re.IGNORECASE,
 )
 """Text around a box that says the box is wrong, or is the name of a form."""
 _RETRACTED = re.compile(
@@ -69,6 +73,8 @@ _CONNECTORS = re.compile(
 _NAME_BEFORE = re.compile(r"(?<![A-Za-z\\])([A-Za-z][₀-₉0-9_']{0,4})\s?=\s?\$?\s?\Z")
 _OPENING = re.compile(r"(?:(?<!\\)(?=[(\[])|(?=\\\{))(\\?[(\[{])\s?\$?\s?\Z")
 _CLOSING = re.compile(r"\s?\$?\s?(?:\\right)?([)\]]|\\\})")
+_HALF_COMMAND = re.compile(r"[\s$]{0,3}\\[a-z]{0,5}\Z")
+"""The start of "\\boxed" where a response is cut off."""
 _MAX_BETWEEN = 40
 """Longest text, in characters, between two boxes that are one answer."""
 _VALUE = re.compile(r"-?\d{1,30}(?:\.\d{1,30})?|-?\d{1,30}/\d{1,30}|-?\\[dt]?frac\{\d{1,30}\}\{\d{1,30}\}")
@@ -138,6 +144,7 @@ def is_first_of_several(text: str, box: Span) -> bool:
     """
     rest = text[box.end : box.end + _MAX_BETWEEN]
     opened = _BOX.search(rest)
+    rest = _HALF_COMMAND.sub("", rest)
     link = _link(rest[: opened.start()] if opened else rest)
     return link is not None and (opened is not None or link["word"].strip(" ,;") != "")
 

@@ -27,11 +27,10 @@ _TURN = re.compile(
     r"#{2,4} ?(?:instruction|human|user)\b|(?:user|human)(?=\n|\Z))"
 )
 _PROBLEM = re.compile(
-    r"\n(?P<style>[#*_>\[【 \t]{0,8})(?:(?:now,? |here is )?(?:the |a )?(?:next|new|another|similar|follow[- ]?up|bonus|"
-    r"practice|your|related|additional|extra) |下一)?(?:"
-    r"questions?|problems?|exercises?|example(?= ?\d)|task|q(?!\.?e\.?d)|问题|問題|问|問|题目|質問|例题|例題|例(?=\s?\d)|"
-    r"pregunta|problema|"
-    r"ejercicio|exercice|frage|aufgabe|pergunta|domanda|esercizio|вопрос|задача|문제|질문|प्रश्न|سؤال|السؤال|"
+    r"\n(?P<style>[#*_>\[【 \t]{0,8})(?:(?:now,? |here is )?(?:the |a )?(?:next|new|another|similar|follow[- ]?up|"
+    r"bonus|practice|your|related|additional|extra) |下一)?(?:"
+    r"questions?|problems?|exercises?|example(?= ?\d)|task|q(?!\.?e\.?d)|问题|問題|问|問|题目|質問|例题|例題|"
+    r"例(?=\s?\d)|pregunta|problema|ejercicio|exercice|frage|aufgabe|pergunta|domanda|esercizio|вопрос|задача|문제|질문|प्रश्न|سؤال|السؤال|"
     r"vraag|pytanie|"
     r"zadanie|fråga|soru|pertanyaan|soal|câu hỏi|bài toán)"
     r"(?P<number>\s?(?:no\.? ?|#)?\(?\d{1,4}\)?)?[*_\]】]{0,3}\s?(?:[:：.)）】]|(?P<line>[ \t]{0,3}(?=\n|\Z)))"
@@ -49,7 +48,14 @@ _AFTER_RULE = re.compile(
     r"thank|confidence|说明|解释|注|解説|explicación|explication|erklärung|spiegazione|explicação|пояснение|설명)"
 )
 _FENCE = re.compile(r"^[ \t]{0,3}`{3,}(?P<language>[^\n`]{0,20})$", re.MULTILINE)
-_RULE = re.compile(r"[\s*_=~#`>|–—-]{1,200}|[\s🀀-🫿☀-➿️‍✓✔.!]{1,40}")
+_RULE = re.compile(
+    r"[\s*_=~#`>|–—-]{1,200}|[\s🀀-🫿☀-➿\ufe0f\u200d✓✔.!]{1,40}|"
+    r"[\s*_=~#\[<(-]{0,9}(?:the )?(?:end(?: of (?:the )?(?:solution|answer|proof|response|document|text))?"
+    r"(?: \d{1,3})?|done|finished|complete|assistant\s?:)[\s*_=~#\]>)!.-]{0,9}|"
+    r"\s{0,9}(?:</[a-z][a-z_]{0,30}\s?>|<br\s?/?>|&nbsp;|\\(?:newpage|clearpage|hfill|qed)|"
+    r"\\end\s?\{(?:document|proof|solution|answer|enumerate|itemize|center|problem|quote)\})\s{0,9}"
+)
+"""A line that says nothing: a rule, pictures, the end of an environment, "THE END"."""
 _PROGRAM = re.compile(
     r"(?:python|py|javascript|js|java|c|c\+\+|cpp|bash|sh|r|ruby|go|rust|sql|matlab|julia|wolfram)3?\s*"
 )
@@ -105,7 +111,11 @@ def _next_problem(text: str, lowered: str, announcements: tuple[str, ...]) -> in
     A header counts if an answer precedes it. Numbered questions that a response asks itself on the way to its answer
     do not count.
     """
-    headers = [match for match in _PROBLEM.finditer(f"\n{lowered}") if match["line"] is None or match["style"].strip() or match["number"]]
+    headers = [
+        match
+        for match in _PROBLEM.finditer(f"\n{lowered}")
+        if match["line"] is None or match["style"].strip() or match["number"]
+    ]
     if not headers:
         return len(text)
     answered = _first_answer_end(text, announcements)

@@ -7,8 +7,8 @@ import re
 
 _LABEL = re.compile(
     r"[^\w\n(（①-⑨]{0,6}(?:(?:[Pp]art|[Qq]uestion|[Pp]roblem|[Tt]eil|[Pp]artie|[Pp]arte|[Чч]асть|问题|第)\s?[(（]?"
-    r"(?P<part>[A-Ha-h]|\d{1,2}|[ivIV]{1,3})[)）]?[题問问部]{0,2}[*_]{0,3}[):：）]"
-    r"|[(（]?(?P<letter>[a-h]|i{1,3}|iv)[)）]"  # (A) and (B) label the options of a choice
+    r"(?P<part>[A-Ha-h]|\d{1,2}|[ivIV]{1,3}|[一二三四五])[)）]?[题問问部]{0,2}[*_]{0,3}[):：）]"
+    r"|[(（]?(?P<letter>[a-h]|i{1,3}|iv)[)）]|（(?P<wide>\d)）"  # (A) and (B) label the options of a choice
     r"|[(（]?(?P<number>\d{1,2})(?:[)）、]|\.(?!\d))|(?P<dotted>[a-h])\.(?=\s)|(?P<circle>[①-⑨]))[*_]{0,3}\s{0,3}(?=\S)"
 )
 """The label of a part at the start of a line: "(a)", "2.", "**Part B:**"."""
@@ -21,7 +21,9 @@ _BARE = re.compile(
 """An item that is an answer rather than a step: "5", "x = 5", "\\frac{1}{2} km"."""
 _STEP = re.compile(r"\s[-+*/×·÷−]\s|[^\W\d_]{2,}\s+\S+\s+[^\W\d_]{2,}")
 """Text of an item that computes, or tells a step."""
-_INLINE = re.compile(r"(?<!\S)[(（]?(?P<label>[a-d]|i{1,3}|[1-4])[)）]\s?(?=[-−$\\]{0,2}\d|[$\\]|[a-z]\s?=)")
+_INLINE = re.compile(
+    r"(?:(?<!\S)|(?<=[:：;；,，、。]))[(（]?(?P<label>[a-d]|i{1,3}|[1-4])[)）]\s?(?=[-−$\\]{0,2}\d|[$\\]|[a-z]\s?=)"
+)
 """The label of a part inside a line: "a) 5 b) 7"."""
 _FIRST_LABELS = (["a", "b"], ["i", "ii"], ["1", "2"])
 _MOST_LINES = 40
