@@ -102,8 +102,10 @@ def extract_math_answer(
 
 
 def _answer_of(mark: Mark) -> str | None:
-    """Return the answer in the text of a mark. In a tag with steps it is in the last line."""
+    """Return the answer in the text of a mark. In a tag with steps or reasons it is the line that has no more."""
     text = mark.text if mark.kind == "announced" else _SIGN.sub("-", mark.text)
-    if mark.kind == "tag" and "\n" in text and not is_bare(text.split("\n", 1)[0].strip()):
+    first, *more = text.split("\n") if mark.kind == "tag" else [text]
+    if more and not is_bare(first.strip()):
         return math_answer_in(last_line(own_part(text)), last=True, language=mark.language)
+    text = text if any(is_bare(line.strip()) for line in more) else first
     return math_answer_in(text, last=False, language=mark.language)

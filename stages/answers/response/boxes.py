@@ -28,7 +28,7 @@ _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _TOKEN = re.compile(r"[^\s${}]+(?:\{[^\s${}]*\})*")
 _TAG = re.compile(
     r"<\s?(/?)\s?(?:final[_ -]?answer|answer|ans)\s?>|\[(/?)(?:final )?answer\]|"
-    r"<(/?)(?:output|result|final|final_?result|solution)>(?=[^\n<]{0,200}(?:</|\Z))|"
+    r"<(/?)(?:output|result|final|final_?result|solution|response|conclusion)>(?=[^\n<]{0,200}(?:</|\Z))|"
     r"<\|(?:begin|(end))_of_box\|>",  # GLM
     re.IGNORECASE,
 )
@@ -51,7 +51,7 @@ _REJECTED_BEHIND = re.compile(
     r"(?:notation|format|syntax|style|environment|command|form)\b|"
     r"[.,;:!\s$]{0,9}(?:(?:wait|hmm|no|oops|actually|hold on|sorry)\W{1,4}){0,3}(?:i made an? (?:mistake|error)|"
     r"(?:that|this|it)(?:['’]s| is| was| can['’]t be| cannot be) "
-    r"(?:wrong|incorrect|not (?:right|correct)|a mistake))\b)",
+    r"(?:wrong|incorrect|not (?:right|correct)|a mistake))\b(?! to\b))",
     re.IGNORECASE,
 )
 """Text around a box that says the box is wrong, or is the name of a form."""
@@ -143,8 +143,7 @@ def is_first_of_several(text: str, box: Span) -> bool:
     "\\boxed{1} and \\boxed{2" and "\\boxed{1} and" are cut between the two boxes of one answer.
     """
     rest = text[box.end : box.end + _MAX_BETWEEN]
-    opened = _BOX.search(rest)
-    rest = _HALF_COMMAND.sub("", rest)
+    opened = _BOX.search(rest) or _HALF_COMMAND.search(rest)
     link = _link(rest[: opened.start()] if opened else rest)
     return link is not None and (opened is not None or link["word"].strip(" ,;") != "")
 

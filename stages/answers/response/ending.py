@@ -14,7 +14,7 @@ from stages.settings.answers import ANNOUNCEMENTS
 
 _CONTROL = re.compile(
     r"</s>|<\|(?:endoftext|end_?of_?text|im_end|im_start|eot_id|eom_id|end|end_?of_?turn|return|call|user|system|"
-    r"start_header_id|eot|eos|end_of_solution|end_response|end_of_document|end_of_sentence|pad)\|>|"
+    r"start_header_id|eot|eos|end_of_solution|end_response|end_of_document|end[_▁]of[_▁]sentence|assistant|pad)\|>|"
     r"<(?:eos|end_of_turn|start_of_turn|end_of_utterance|eot|eod|pad)>|<｜[^｜\n]{1,30}｜>|<turn\|>|<\|turn>|"
     r"\[(?:eos|/?inst|\|endofturn\|)\]|<<sys>>"
 )
@@ -22,18 +22,19 @@ _CONTROL = re.compile(
 _CONTROL_CLUES = ("</s>", "<|", "<e", "<start_of", "<pad>", "<｜", "[eos", "inst]", "endofturn", "<<sys", "<turn")
 
 _TURN = re.compile(
-    r"\n[#*> \t]{0,8}(?:(?:human|user|instruction|用户|ユーザー|사용자|usuario|utilisateur|nutzer|"
+    r"\n[#*> \t]{0,8}(?:(?:human|user|instruction|prompt|用户|ユーザー|사용자|usuario|utilisateur|nutzer|"
     r"пользователь)[*]{0,2}\s?[:：]|"
+    r"\{\s?\"(?:question|problem|prompt|instruction)\"\s?:|"
     r"#{2,4} ?(?:instruction|human|user)\b|(?:user|human)(?=\n|\Z))"
 )
 _PROBLEM = re.compile(
     r"\n(?P<style>[#*_>\[【 \t]{0,8})(?:(?:now,? |here is )?(?:the |a )?(?:next|new|another|similar|follow[- ]?up|"
     r"bonus|practice|your|related|additional|extra) |下一)?(?:"
     r"questions?|problems?|exercises?|example(?= ?\d)|task|q(?!\.?e\.?d)|问题|問題|问|問|题目|質問|例题|例題|"
-    r"例(?=\s?\d)|pregunta|problema|ejercicio|exercice|frage|aufgabe|pergunta|domanda|esercizio|вопрос|задача|문제|질문|प्रश्न|سؤال|السؤال|"
-    r"vraag|pytanie|"
-    r"zadanie|fråga|soru|pertanyaan|soal|câu hỏi|bài toán)"
-    r"(?P<number>\s?(?:no\.? ?|#)?\(?\d{1,4}\)?)?[*_\]】]{0,3}\s?(?:[:：.)）】]|(?P<line>[ \t]{0,3}(?=\n|\Z)))"
+    r"例(?=\s?\d)|练习|习题|第(?=\s?\d)|pregunta|problema|ejercicio|exercice|frage|aufgabe|pergunta|domanda|"
+    r"esercizio|вопрос|задача|문제|질문|प्रश्न|سؤال|السؤال|vraag|pytanie|zadanie|fråga|soru|pertanyaan|soal|"
+    r"câu hỏi|bài toán)(?P<number>\s?(?:no\.? ?|#)?\(?\d{1,4}\)?[题題問问]?)?[*_\]】]{0,3}\s?"
+    r"(?:[:：.)）】]|(?P<line>[ \t]{0,3}(?=\n|\Z)))"
 )
 """Headers of a problem, in lower case."""
 _INTRODUCTION = re.compile(
@@ -49,7 +50,7 @@ _AFTER_RULE = re.compile(
 )
 _FENCE = re.compile(r"^[ \t]{0,3}`{3,}(?P<language>[^\n`]{0,20})$", re.MULTILINE)
 _RULE = re.compile(
-    r"[\s*_=~#`>|–—-]{1,200}|[\s🀀-🫿☀-➿\ufe0f\u200d✓✔.!]{1,40}|"
+    r"[\s*_=~#`>|+–—-]{1,200}|[\s🀀-🫿☀-➿\ufe0f\u200d✓✔.!]{1,40}|"
     r"[\s*_=~#\[<(-]{0,9}(?:the )?(?:end(?: of (?:the )?(?:solution|answer|proof|response|document|text))?"
     r"(?: \d{1,3})?|done|finished|complete|assistant\s?:)[\s*_=~#\]>)!.-]{0,9}|"
     r"\s{0,9}(?:</[a-z][a-z_]{0,30}\s?>|<br\s?/?>|&nbsp;|\\(?:newpage|clearpage|hfill|qed)|"
@@ -111,18 +112,15 @@ def _next_problem(text: str, lowered: str, announcements: tuple[str, ...]) -> in
     A header counts if an answer precedes it. Numbered questions that a response asks itself on the way to its answer
     do not count.
     """
-    headers = [
-        match
-        for match in _PROBLEM.finditer(f"\n{lowered}")
-        if match["line"] is None or match["style"].strip() or match["number"]
-    ]
+    headers = list(_PROBLEM.finditer(f"\n{lowered}"))
     if not headers:
         return len(text)
     answered = _first_answer_end(text, announcements)
     first = headers[0].start() - 1
     if answered is None or first < answered:
         before = lowered[: max(first, 0)].strip()
-        if before and not headers[0]["style"].strip() and before[-1] not in ":：" and not _INTRODUCTION.match(before):
+        is_plain = not headers[0]["style"].strip() and headers[0]["line"] is None
+        if before and is_plain and before[-1] not in ":：" and not _INTRODUCTION.match(before):
             return first
         if headers[0]["number"] or answered is None:
             return len(text)

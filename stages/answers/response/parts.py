@@ -6,26 +6,30 @@ All searches take linear time.
 import re
 
 _LABEL = re.compile(
-    r"[^\w\n(（①-⑨]{0,6}(?:(?:[Pp]art|[Qq]uestion|[Pp]roblem|[Tt]eil|[Pp]artie|[Pp]arte|[Чч]асть|问题|第)\s?[(（]?"
+    r"[^\w\n(（①-⑨]{0,6}"
+    r"(?:(?:[Pp]art|[Qq]uestion|[Pp]roblem|[Aa]nswer(?: to)?|[Tt]eil|[Pp]artie|[Pp]arte|[Чч]асть|问题|第)\s?[(（]?"
     r"(?P<part>[A-Ha-h]|\d{1,2}|[ivIV]{1,3}|[一二三四五])[)）]?[题問问部]{0,2}[*_]{0,3}[):：）]"
     r"|[(（]?(?P<letter>[a-h]|i{1,3}|iv)[)）]|（(?P<wide>\d)）"  # (A) and (B) label the options of a choice
-    r"|[(（]?(?P<number>\d{1,2})(?:[)）、]|\.(?!\d))|(?P<dotted>[a-h])\.(?=\s)|(?P<circle>[①-⑨]))[*_]{0,3}\s{0,3}(?=\S)"
+    r"|[(（]?(?P<number>\d{1,2})(?:[)）、]|\.(?!\d))|(?P<dotted>[a-h]|[ivIV]{1,3})\.(?=\s)|"
+    r"(?P<circle>[①-⑨])|[(（]?(?P<option>[A-E])[).）])[*_]{0,3}\s{0,3}(?=\S)"
 )
 """The label of a part at the start of a line: "(a)", "2.", "**Part B:**"."""
-_STEP_LABELS = ("number", "dotted", "circle")
-"""Labels that number steps as often as parts."""
+_STEP_LABELS = ("number", "dotted", "circle", "option")
+"""Labels of steps and options as often as of parts."""
 _BARE = re.compile(
     r"[\s*_$\\(\[]{0,8}(?:[a-zA-Z](?:\([a-z]\)|_\w)?\s?=\s?)?[-+−–$€£¥\\(\[]{0,4}(?:\d|d?frac|sqrt|pi|boxed|[a-z]\b)"
     r"[^=\n]{0,30}"
 )
 """An item that is an answer rather than a step: "5", "x = 5", "\\frac{1}{2} km"."""
-_STEP = re.compile(r"\s[-+*/×·÷−]\s|[^\W\d_]{2,}\s+\S+\s+[^\W\d_]{2,}")
+_STEP = re.compile(r"\s[-+*/×·÷−]\s|[^\W\d_]{2,}\s+\S+\s+[^\W\d_]{2,}|[^\W\d_]{3,}\s\$?\d")
 """Text of an item that computes, or tells a step."""
 _INLINE = re.compile(
     r"(?:(?<!\S)|(?<=[:：;；,，、。]))[(（]?(?P<label>[a-d]|i{1,3}|[1-4])[)）]\s?(?=[-−$\\]{0,2}\d|[$\\]|[a-z]\s?=)"
 )
 """The label of a part inside a line: "a) 5 b) 7"."""
 _FIRST_LABELS = (["a", "b"], ["i", "ii"], ["1", "2"])
+_VALUE_OF_LETTER = re.compile(r"[\s*_$\\(\[]{0,8}(?P<letter>[a-zA-Z](?:_\w)?)\s?=\s?[-−]?[$\\]?\d[^=+]{0,30}")
+"""A line that says no more than the value of a letter."""
 _MOST_LINES = 40
 
 _NUMBER = re.compile(r"\d")
@@ -43,18 +47,29 @@ def doubt_about_parts(line: str, response: str, *, numbers: bool = True) -> str 
     """Return why a line of a response has one of several answers; None if it has not.
 
     "(b) 7" has, if another line is labelled so: "(a) 5". Numbered lines are steps unless all of them are mere answers;
-    without `numbers` they are never parts, because the list below an announcement is one answer.
+    without `numbers` they are never parts, because the list below an announcement is one answer. The values of two
+    letters in the last two lines are two answers, too.
     """
     labels = [match["label"] for match in _INLINE.finditer(line)]
     if labels[:2] in _FIRST_LABELS:
         return f"{line.strip()[:60]}: answers to several parts"
     match = _LABEL.match(line)
-    if match is None or (match["number"] and not numbers):
-        return None
-    kind = match.lastgroup or ""
+    kind = (match.lastgroup if match else None) or ""
+    if match is None or (kind in _STEP_LABELS and not numbers):
+        return _doubt_about_letter(line, response) if numbers else None
     items = [item for item in _items(kind, response) if "boxed" not in line or "boxed" in item[1]]
     is_part = kind not in _STEP_LABELS or all(is_bare(text) for _, text in items)
     return f"{line.strip()[:60]}: one of several parts" if is_part and len(dict(items)) > 1 else None
+
+
+def _doubt_about_letter(line: str, response: str) -> str | None:
+    """Return why "y = 7" is not the answer: the line before says "x = 5"."""
+    value = _VALUE_OF_LETTER.fullmatch(line.strip())
+    if value is None:
+        return None
+    above = response.rstrip().removesuffix(line.strip()).rstrip().rsplit("\n", 1)[-1]
+    other = _VALUE_OF_LETTER.fullmatch(above.strip())
+    return f"{above.strip()[:60]}, {line.strip()[:60]}" if other and other["letter"] != value["letter"] else None
 
 
 def _items(kind: str, response: str) -> list[tuple[str, str]]:
