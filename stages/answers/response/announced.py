@@ -240,7 +240,8 @@ def _cleaned(text: str, language: str, *, quoted: bool = False) -> str:
     if predicate := language in PREDICATES and PREDICATES[language].search(lower(text)):
         text = text[: predicate.start()]
     if quoted:
-        text = text.rstrip("}], \t")
+        value = _JSON_VALUE.match(text)
+        text = value[0] if value else text.rstrip("}], \t")
     if match := _QUOTED.fullmatch(text):
         text = next(filter(None, match.groups()), "")
     return _balanced(text.strip().removesuffix("\\\\").rstrip(" ।"))

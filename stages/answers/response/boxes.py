@@ -42,7 +42,8 @@ _PLACEHOLDER = re.compile(
 )
 """Content that stands for an answer to come, as in "I will write \\boxed{answer}"."""
 _REJECTED_BEFORE = re.compile(
-    r"(?:\b(?:not|isn['’]t|wasn['’]t|instead of|rather than|nicht|pas|no es|não é|не)|不是)[\s$*(\\]{0,6}\Z"
+    r"(?:\b(?:not|isn['’]t|wasn['’]t|instead of|rather than|nicht|pas|no es|não é|не)|不是)[\s$*(\\]{0,6}\Z",
+    re.IGNORECASE,
 )
 _REJECTED_BEHIND = re.compile(
     r"[\s$*)}\\\"'`]{0,6}(?:(?:is|was|would be|seems)(?: clearly| obviously| definitely| also)? "

@@ -53,7 +53,7 @@ _RULE = re.compile(
     r"[\s*_=~#`>|+–—-]{1,200}|[\s🀀-🫿☀-➿\ufe0f\u200d✓✔.!]{1,40}|"
     r"[\s*_=~#\[<(-]{0,9}(?:the )?(?:end(?: of (?:the )?(?:solution|answer|proof|response|document|text))?"
     r"(?: \d{1,3})?|done|finished|complete|assistant\s?:)[\s*_=~#\]>)!.-]{0,9}|"
-    r"\s{0,9}(?:</[a-z][a-z_]{0,30}\s?>|<br\s?/?>|&nbsp;|\\(?:newpage|clearpage|hfill|qed)|"
+    r"\s{0,9}(?:</(?!ans|final)[a-z][a-z_]{0,30}\s?>|<br\s?/?>|&nbsp;|\\(?:newpage|clearpage|hfill|qed)|"
     r"\\end\s?\{(?:document|proof|solution|answer|enumerate|itemize|center|problem|quote)\})\s{0,9}"
 )
 """A line that says nothing: a rule, pictures, the end of an environment, "THE END"."""

@@ -6,7 +6,7 @@ All searches take linear time.
 import re
 
 _LABEL = re.compile(
-    r"[^\w\n(（①-⑨]{0,6}"
+    r"[^\w\n(（①-⑨]{0,6}(?:解[:：]?)?"
     r"(?:(?:[Pp]art|[Qq]uestion|[Pp]roblem|[Aa]nswer(?: to)?|[Tt]eil|[Pp]artie|[Pp]arte|[Чч]асть|问题|第)\s?[(（]?"
     r"(?P<part>[A-Ha-h]|\d{1,2}|[ivIV]{1,3}|[一二三四五])[)）]?[题問问部]{0,2}[*_]{0,3}[):：）]"
     r"|[(（]?(?P<letter>[a-h]|i{1,3}|iv)[)）]|（(?P<wide>\d)）"  # (A) and (B) label the options of a choice

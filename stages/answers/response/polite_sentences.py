@@ -43,7 +43,8 @@ POLITE: tuple[tuple[str, str], ...] = (
     ),
     (
         r"(?:verification|(?:sanity |double[- ])?check|confidence(?: level| score)?|"
-        r"time (?:taken|spent)|difficulty(?: level)?|assumptions?(?: made)?|\[?word count|(?:total )?tokens(?: used)?|grade level)"
+        r"time (?:taken|spent)|difficulty(?: level)?|assumptions?(?: made)?|\[?word count|(?:total )?tokens(?: used)?|"
+        r"grade level)"
         r"[*_]{0,3}\s?[:：]",
         "Check: 5 - 3 = 2.",
     ),
