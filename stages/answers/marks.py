@@ -45,7 +45,7 @@ def marks_of(text: str, announcements: tuple[str, ...] = ANNOUNCEMENTS) -> Itera
         answer, language = _unwrapped(box.text, announcements)
         yield Mark("box", answer, language or _language_before(tail, box, announcements), _line_at(tail, box.start))
     for tag in tags_of(tail):
-        answer, language = _unwrapped(tag.text, announcements)
+        answer, language = _unwrapped(tag.text, announcements, anywhere=True)
         yield Mark("tag", answer, language or "en", answer.rsplit("\n", 1)[-1])
     for announced in announced_answers(tail, announcements):
         yield Mark(announced.kind, announced.text, announced.language, _line_at(tail, announced.end - 1))
@@ -98,7 +98,7 @@ def gold_answer(text: str) -> str:
     if box := boxed_answer(text):
         return _unwrapped(box.text, ANNOUNCEMENTS)[0]
     if tag := next((tag for tag in tags_of(text) if tag.closed), None):
-        return _unwrapped(tag.text, ANNOUNCEMENTS)[0]
+        return _unwrapped(tag.text, ANNOUNCEMENTS, anywhere=True)[0]
     answer = next(announced_answers(text), None)
     return answer.text if answer else text.strip()
 
@@ -121,10 +121,10 @@ _WORD = re.compile(r"[^\W\d_]")
 _FORMULA = re.compile(r"[\d\\=$]")
 
 
-def _unwrapped(content: str, announcements: tuple[str, ...]) -> tuple[str, str | None]:
+def _unwrapped(content: str, announcements: tuple[str, ...], *, anywhere: bool = False) -> tuple[str, str | None]:
     """Return the answer that the content of a box or tag announces, and its language; else the content and None.
 
-    "\\text{The answer is 460}" is "460".
+    "\\text{The answer is 460}" is "460". Words that do not start the content count only if they may be `anywhere`.
     """
     if not _WORD.search(content):
         return content, None
@@ -133,7 +133,7 @@ def _unwrapped(content: str, announcements: tuple[str, ...]) -> tuple[str, str |
     anchor = next(iter(anchors_of(plain, announcements)), None)
     if anchor is None:
         return content, None
-    if "\n" not in content and (anchor.start > 30 or _FORMULA.search(plain, 0, anchor.start)):
+    if not anywhere and (anchor.start > 30 or _FORMULA.search(plain, 0, anchor.start)):
         return content, None
     answer = next(announced_answers(plain, announcements), None)
     return (answer.text.rstrip(" .。"), answer.language) if answer and answer.text else (content, None)

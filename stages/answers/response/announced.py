@@ -218,7 +218,9 @@ def _closed_at(text: str, start: int, end: int) -> int | None:
 _EMPHASIS = re.compile(r"(?<![\w*\\)])(\*{1,3})(?=[^\s*])([^*\n]{1,300}?)(?<=\S)\1(?![\w*(])")
 _UNDERLINED = re.compile(r"(?<![\w\\])(_{1,2})(?=[^\s_])([^_\n$\\]{1,300}?)(?<=\S)\1(?!\w)")
 _HTML = re.compile(
-    r"</?(?:b|i|u|p|em|br|li|ul|td|tr|div|span|strong|code|mark|center|answer|final_answer|ans)\s?/?>", re.IGNORECASE
+    r"</?(?:b|i|u|p|em|br|li|ul|td|tr|div|span|strong|code|mark|center|answer|final_answer|ans|solution|response|"
+    r"output|result|conclusion)\s?/?>",
+    re.IGNORECASE,
 )
 _QUOTED = re.compile(
     r"(?:\"([^\"]*)\"|“([^”]*)”|'([^']*)'|‘([^’]*)’|「([^」]*)」|『([^』]*)』|`{1,3}([^`]*)`{1,3})[\s.,;。}\]]*"
