@@ -85,7 +85,7 @@ POLITE: tuple[tuple[str, str], ...] = (
         "This answer is the same as in step 3.",
     ),
     (
-        r"(?:(?:so|and|thus|hence|therefore),? )?(?:this|that)(?:['’]s| is) (?:it\b|all\b|how\b|"
+        r"(?:(?:so|and|thus|hence|therefore),? )?(?:this|that)(?:['’]s| is) (?:it\b|all(?=\s?[.!])|how\b|"
         r"(?:the|our|my|your) (?:final |correct |required )?(?:answer|solution|result)\s?[.!]*\s?\Z)",
         "And that is how it is done in 3 steps!",
     ),
