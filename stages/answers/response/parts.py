@@ -25,7 +25,7 @@ _BARE = re.compile(
 _STEP = re.compile(r"\s[-+*/×·÷−]\s|[^\W\d_]{2,}\s+\S+\s+[^\W\d_]{2,}|[^\W\d_]{3,}\s\$?\d")
 """Text of an item that computes, or tells a step."""
 _INLINE = re.compile(
-    r"(?:(?<!\S)|(?<=[:：;；,，、。]))[(（]?(?P<label>[a-d]|i{1,3}|[1-4])[)）]\s?(?=[-−$\\]{0,2}\d|[$\\]|[a-z]\s?=)"
+    r"(?:(?<!\S)|(?<=[:：;；。]))[(（]?(?P<label>[a-d]|i{1,3}|[1-4])[)）]\s?(?=[-−$\\]{0,2}\d|[$\\]|[a-z]\s?=)"
 )
 """The label of a part inside a line: "a) 5 b) 7"."""
 _FIRST_LABELS = (["a", "b"], ["i", "ii"], ["1", "2"])

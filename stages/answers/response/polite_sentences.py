@@ -90,8 +90,8 @@ POLITE: tuple[tuple[str, str], ...] = (
         "And that is how it is done in 3 steps!",
     ),
     (
-        r"(?:so |thus )?(?:this|which|these) (?:also |indeed |now )?(?:matches|match|satisf(?:y|ies)|agrees?|fits?|"
-        r"checks out|confirms?|corresponds?|meets?)\b",
+        r"(?:so |thus )?this (?:also |indeed |now )?(?:matches|satisfies|agrees|fits|"
+        r"checks out|confirms|corresponds|meets)\b",
         "This satisfies all 3 conditions.",
     ),
     # Other languages

@@ -116,6 +116,8 @@ RESPONSES: dict[str, list[tuple[str, str | None]]] = {
         ("a) First we find 5.\nb) Then 7.\nThe answer is \\boxed{12}.", "12"),
         ("Part 1: we find 5.\nPart 2: \\boxed{7}", "7"),
         ("(b) 8", "8"),
+        ("There are $(4,1,1)$ and $(2,1,2)$, so $\\boxed{2}$.", "2"),
+        ("So $n = \\boxed{413}$ is the least $n$ which satisfies both.", "413"),
         ("From (1) and (2), x = 5.", "5"),
         ("So f(1) = 3.", "3"),
         ("The answers are:\n1. 3\n2. 5", "3, 5"),
