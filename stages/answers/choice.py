@@ -21,7 +21,8 @@ from stages.answers.options.letters import (
     starts_with,
     text_after,
 )
-from stages.answers.options.listed import Options, options_of
+from stages.answers.options.listed import options_of
+from stages.answers.options.texts import Options
 from stages.answers.options.phrases import (
     CHOOSING,
     CONCLUDING,

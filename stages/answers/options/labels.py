@@ -1,0 +1,150 @@
+"""Labels of options in all scripts: A, (b), 2), ③, iv, Б, イ, 나, ب. Inside, the second option is always "B"."""
+
+import re
+from functools import lru_cache
+
+LATIN = "latin"
+WEAK = frozenset(("number", "roman", "roman lower"))
+"""Alphabets that also number statements and steps. A list in another alphabet counts before one of these."""
+
+ALPHABETS: dict[str, tuple[str, ...]] = {
+    LATIN: tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
+    "latin lower": tuple("abcdefghijklmnopqrstuvwxyz"),
+    "number": tuple(map(str, range(1, 27))),
+    "roman": ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X"),
+    "roman lower": ("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x"),
+    "circled": tuple("①②③④⑤⑥⑦⑧⑨⑩⑪⑫⑬⑭⑮⑯⑰⑱⑲⑳"),
+    "cyrillic": tuple("АБВГДЕЖЗИК"),
+    "cyrillic lower": tuple("абвгдежзик"),
+    "cyrillic as latin": ("А", "В", "С", "D", "Е"),  # typed on a Russian keyboard, but meant as Latin
+    "greek": tuple("ΑΒΓΔΕΖΗ"),
+    "greek lower": tuple("αβγδεζη"),
+    "kana": tuple("アイウエオカキクケコ"),
+    "iroha": tuple("イロハニホヘト"),
+    "hangul": tuple("가나다라마바사아자차"),
+    "jamo": tuple("ㄱㄴㄷㄹㅁㅂㅅㅇㅈㅊ"),
+    "abjad": tuple("أبجدهوزح"),
+    "arabic": tuple("أبتثجحخ"),
+    "persian": ("الف", "ب", "ج", "د", "ه"),
+    "hebrew": tuple("אבגדהוזח"),
+    "hindi": tuple("कखगघङ"),
+    "hindi a b c d": ("अ", "ब", "स", "द"),
+    "bengali": tuple("কখগঘঙ"),
+    "thai": tuple("กขคงจ"),
+    "stems": tuple("甲乙丙丁戊己"),
+}
+
+
+def _positions() -> dict[str, list[tuple[str, int]]]:
+    positions: dict[str, list[tuple[str, int]]] = {}
+    for name, signs in ALPHABETS.items():
+        for number, sign in enumerate(signs):
+            positions.setdefault(sign, []).append((name, number))
+    return positions
+
+
+POSITIONS = _positions()
+"""Label -> its alphabets with its index in each: "i" is the ninth letter and the first Roman numeral."""
+
+CIRCLED = "[①-⑳]"
+LABEL = "|".join(("[ivx]{2,4}", "[IVX]{2,4}", r"\d{1,2}", "الف", f"[{''.join(s for s in POSITIONS if len(s) == 1)}]"))
+"""Pattern of a label, without the capturing of groups."""
+
+SPELLINGS = str.maketrans(
+    {
+        **{chr(0x24B6 + i): f" ({chr(65 + i)}) " for i in range(26)},  # Ⓐ
+        **{chr(0x24D0 + i): f" ({chr(97 + i)}) " for i in range(26)},  # ⓐ
+        **{chr(0x249C + i): f" ({chr(97 + i)}) " for i in range(26)},  # ⒜
+        **{chr(0x2474 + i): f" ({i + 1}) " for i in range(20)},  # ⑴
+        **{chr(0x2776 + i): chr(0x2460 + i) for i in range(10)},  # ❶
+        **{chr(0x2780 + i): chr(0x2460 + i) for i in range(10)},  # ➀
+        **{chr(0x2160 + i): roman for i, roman in enumerate(ALPHABETS["roman"])},  # Ⅱ
+        **{chr(0x2170 + i): roman for i, roman in enumerate(ALPHABETS["roman lower"])},  # ⅱ
+    }
+)
+
+_OPTION_WORD = r"(?i:\b(?:options?|choices?|answers?|opci[oó]n|opção|opzione|antwort|möglichkeit|proposition|alternativa)|вариант\w{0,3}|ответ|选项|選項|보기)"
+_JOINER = r"\s?(?:[,、/&+]|\s(?:and|or|и|или|و|أو|oder|und|et|ou)\s|と|와|과|或|和)\s?"
+_END = (
+    r"(?=\s*\Z|[.):：、。，,;!」』\]](?!\d)|\s*[-–—=:]\s|\s?(?:입니다|이다|번|です|だ|が正|は正|で)|\s(?:هو|هي|è|is|are|because|since)\s)"
+)
+
+
+@lru_cache(maxsize=64)
+def _patterns(alphabet: str) -> tuple[re.Pattern[str], re.Pattern[str], dict[str, str]]:
+    """Return the patterns of labels in brackets and of bare ones, and label -> letter."""
+    signs = ALPHABETS[alphabet]
+    letters = {sign: chr(ord("A") + number) for number, sign in enumerate(signs)}
+    if alphabet in ("number", "circled"):
+        letters = {name: letter for other in ("number", "circled") for name, letter in _letters(other).items()}
+    elif alphabet not in ("roman", "roman lower"):
+        letters |= {sign.swapcase(): letter for sign, letter in letters.items() if len(sign.swapcase()) == 1}
+    names = "|".join(sorted(map(re.escape, letters), key=len, reverse=True))
+    marked = rf"[(\[]\s?(?P<bracketed>{names})\s?[)\]](?!-\w)|{_OPTION_WORD}\s{{0,2}}(?P<named>{names})(?![\w%])(?![.,]\d)"
+    joined = rf"(?:{names})(?:{_JOINER}(?:{names})){{0,9}}{_END}"
+    before = r"\A\W{0,6}" if alphabet in WEAK or alphabet == "circled" else r"(?<![\wー])|(?<=[は为是])"
+    return re.compile(marked), re.compile(rf"(?:{before})(?P<bare>{joined})"), letters
+
+
+def _letters(alphabet: str) -> dict[str, str]:
+    return {sign: chr(ord("A") + number) for number, sign in enumerate(ALPHABETS[alphabet])}
+
+
+def with_latin_letters(answer: str, alphabet: str) -> str:
+    """Return an answer with the labels of an alphabet as Latin letters: "정답은 나" is "정답은 B", "(2) neon" "(B) neon".
+
+    A bare label counts if punctuation, a copula or nothing follows; a bare number only at the start.
+    """
+    marked, bare, letters = _patterns(alphabet)
+    names = re.compile("|".join(sorted(map(re.escape, letters), key=len, reverse=True)))
+    text = answer.translate(SPELLINGS).replace("（", "(").replace("）", ")")
+    if alphabet in ("circled", "number"):
+        text = re.sub(CIRCLED, lambda match: f"({letters[match[0]]})" if match[0] in letters else match[0], text)
+
+    def bracketed(match: re.Match[str]) -> str:
+        label = match["bracketed"] or match["named"]
+        return f"{match[0][: match.start('named') - match.start()] if match['named'] else ''}({letters[label]})"
+
+    text = marked.sub(bracketed, text)
+    return bare.sub(
+        lambda match: (
+            text[match.start() : match.start("bare")] + names.sub(lambda name: letters[name[0]], match["bare"])
+        ),
+        text,
+    )
+
+
+_ORDINALS: tuple[tuple[str, ...], ...] = (
+    ("first", "1st", "erste[nrs]?", "première", "primera", "primeira", "prima", "первый", "第一"),
+    ("second", "2nd", "zweite[nrs]?", "deuxième", "seconde", "segunda", "seconda", "второй", "第二"),
+    ("third", "3rd", "dritte[nrs]?", "troisième", "tercera", "terceira", "terza", "третий", "第三"),
+    ("fourth", "4th", "vierte[nrs]?", "quatrième", "cuarta", "quarta", "четв[её]ртый", "第四"),
+    ("fifth", "5th", "fünfte[nrs]?", "cinquième", "quinta", "пятый", "第五"),
+    ("last", "final", "letzte[nrs]?", "dernière", "última", "ultima", "последний", "最后一"),
+)
+_ORDINAL = re.compile(
+    r"(?:"
+    + "|".join(rf"(?P<n{number}>{'|'.join(words)})" for number, words in enumerate(_ORDINALS))
+    + r")\s?(?:(?:(?:answer|correct|given|listed)\s)?(?:options?|choices?|one|alternative|answer|statement)\b|(?:option|möglichkeit|antwort|"
+    r"proposition|réponse|opción|alternativa|respuesta|opção|opzione|risposta|вариант|ответ)\w{0,3}|[个個]?(?:选项|選項|答案))",
+    re.IGNORECASE,
+)
+_NUMBERED = re.compile(
+    rf"{_OPTION_WORD}\s?(?:#|№\s?|(?:no|nr)\.?\s|number\s|numéro\s|número\s)?\(?(?P<number>[1-9]|1\d|2[0-6])\)?(?![\w%])(?![.,]\d)"
+)
+
+
+def with_counted_letters(answer: str, count: int) -> tuple[str, int | None]:
+    """Return an answer with "the second option" and "option 2" as "option (B)", and the number if there is one.
+
+    `count`: number of options.
+    """
+    if match := _ORDINAL.search(answer):
+        number = next(i for i in range(len(_ORDINALS)) if match[f"n{i}"])
+        number = count if number == len(_ORDINALS) - 1 else number + 1
+    elif match := _NUMBERED.search(answer):
+        number = int(match["number"])
+    if match is None or number > count:
+        return answer, None
+    text = f"{answer[: match.start()]}option ({chr(ord('A') + number - 1)}){answer[match.end() :]}"
+    return text, number
