@@ -50,6 +50,7 @@ CIRCLED = "[①-⑳]"
 LABEL = "|".join(("[ivx]{2,4}", "[IVX]{2,4}", r"\d{1,2}", "الف", f"[{''.join(s for s in POSITIONS if len(s) == 1)}]"))
 """Pattern of a label, without the capturing of groups."""
 
+_LABELS = re.compile(LABEL + f"|{CIRCLED}")
 SPELLINGS = str.maketrans(
     {
         **{chr(0x24B6 + i): f" ({chr(65 + i)}) " for i in range(26)},  # Ⓐ
@@ -63,55 +64,58 @@ SPELLINGS = str.maketrans(
     }
 )
 
-_OPTION_WORD = r"(?i:\b(?:options?|choices?|answers?|opci[oó]n|opção|opzione|antwort|möglichkeit|proposition|alternativa)|вариант\w{0,3}|ответ|选项|選項|보기)"
-_JOINER = r"\s?(?:[,、/&+]|\s(?:and|or|и|или|و|أو|oder|und|et|ou)\s|と|와|과|或|和)\s?"
-_END = (
-    r"(?=\s*\Z|[.):：、。，,;!」』\]](?!\d)|\s*[-–—=:]\s|\s?(?:입니다|이다|번|です|だ|が正|は正|で)|\s(?:هو|هي|è|is|are|because|since)\s)"
+_OPTION_WORD = (
+    r"(?i:\b(?:options?|choices?|answers?|opci[oó]n|opção|opzione|antwort|möglichkeit|proposition|alternativa)|"
+    r"вариант\w{0,3}|ответ|选项|選項|보기)"
 )
+_JOINER = r"\s?(?:[,、/&+]|\s(?:and|or|и|или|و|أو|oder|und|et|ou)\s|と|와|과|或|和)\s?"
+_END = r"(?=\s*\Z|[.):：、。，,;!」』\]](?!\d)|\s*[-–—=:]\s|\s?(?:입니다|이다|번|です|だ|が正|は正|で)|\s(?:هو|هي|è|is|are|because|since)\s)"
 
 
-@lru_cache(maxsize=64)
-def _patterns(alphabet: str) -> tuple[re.Pattern[str], re.Pattern[str], dict[str, str]]:
-    """Return the patterns of labels in brackets and of bare ones, and label -> letter."""
-    signs = ALPHABETS[alphabet]
-    letters = {sign: chr(ord("A") + number) for number, sign in enumerate(signs)}
-    if alphabet in ("number", "circled"):
-        letters = {name: letter for other in ("number", "circled") for name, letter in _letters(other).items()}
-    elif alphabet not in ("roman", "roman lower"):
+@lru_cache(maxsize=256)
+def _patterns(alphabet: str, count: int) -> tuple[re.Pattern[str], re.Pattern[str], dict[str, str]]:
+    """Return the patterns of the first labels in brackets and of bare ones, and label -> letter."""
+    alphabets = ("number", "circled") if alphabet == "circled" else (alphabet,)
+    letters = {
+        sign: chr(ord("A") + number) for name in alphabets for number, sign in enumerate(ALPHABETS[name][:count])
+    }
+    if not alphabet.startswith("roman"):
         letters |= {sign.swapcase(): letter for sign, letter in letters.items() if len(sign.swapcase()) == 1}
     names = "|".join(sorted(map(re.escape, letters), key=len, reverse=True))
-    marked = rf"[(\[]\s?(?P<bracketed>{names})\s?[)\]](?!-\w)|{_OPTION_WORD}\s{{0,2}}(?P<named>{names})(?![\w%])(?![.,]\d)"
-    joined = rf"(?:{names})(?:{_JOINER}(?:{names})){{0,9}}{_END}"
-    before = r"\A\W{0,6}" if alphabet in WEAK or alphabet == "circled" else r"(?<![\wー])|(?<=[は为是])"
-    return re.compile(marked), re.compile(rf"(?:{before})(?P<bare>{joined})"), letters
-
-
-def _letters(alphabet: str) -> dict[str, str]:
-    return {sign: chr(ord("A") + number) for number, sign in enumerate(ALPHABETS[alphabet])}
-
-
-def with_latin_letters(answer: str, alphabet: str) -> str:
-    """Return an answer with the labels of an alphabet as Latin letters: "정답은 나" is "정답은 B", "(2) neon" "(B) neon".
-
-    A bare label counts if punctuation, a copula or nothing follows; a bare number only at the start.
-    """
-    marked, bare, letters = _patterns(alphabet)
-    names = re.compile("|".join(sorted(map(re.escape, letters), key=len, reverse=True)))
-    text = answer.translate(SPELLINGS).replace("（", "(").replace("）", ")")
-    if alphabet in ("circled", "number"):
-        text = re.sub(CIRCLED, lambda match: f"({letters[match[0]]})" if match[0] in letters else match[0], text)
-
-    def bracketed(match: re.Match[str]) -> str:
-        label = match["bracketed"] or match["named"]
-        return f"{match[0][: match.start('named') - match.start()] if match['named'] else ''}({letters[label]})"
-
-    text = marked.sub(bracketed, text)
-    return bare.sub(
-        lambda match: (
-            text[match.start() : match.start("bare")] + names.sub(lambda name: letters[name[0]], match["bare"])
-        ),
-        text,
+    marked = (
+        rf"[(\[]\s?(?P<bracketed>{names})\s?[)\]](?!-\w)"
+        rf"|{_OPTION_WORD}\s{{0,2}}(?P<named>{names})(?![\w%])(?![.,]\d)"
     )
+    joined = rf"(?:{names})(?:{_JOINER}(?:{names})){{0,9}}"
+    before = r"\A\W{0,6}" if alphabet in WEAK or alphabet == "circled" else r"(?<![\wー])|(?<=[は为是])"
+    bare = rf"(?:{before})(?P<bare>{joined}){_END}"
+    if alphabet in ("kana", "iroha"):
+        bare += rf"|\A\W{{0,4}}(?P<first>{names})(?=\s)"
+    return re.compile(marked), re.compile(bare), letters
+
+
+def with_latin_letters(answer: str, alphabet: str, count: int) -> str:
+    """Return an answer with the labels of an alphabet as Latin letters: "답은 나" is "답은 B", "(2) x" is "(B) x".
+
+    A bare label counts if punctuation, a copula or nothing follows; a bare number only at the start. `count`: number
+    of options. Circled numbers are read by `without_circles` before.
+    """
+    marked, bare, letters = _patterns(alphabet, count)
+
+    def as_letters(match: re.Match[str]) -> str:
+        group = next(name for name, label in match.groupdict().items() if label)
+        labels = _LABELS.sub(lambda label: letters.get(label[0], label[0]), match[group])
+        before, after = match[0][: match.start(group) - match.start()], match[0][match.end(group) - match.start() :]
+        return f"{before}({labels})" if group in ("named", "first") else f"{before}{labels}{after}"
+
+    return bare.sub(as_letters, marked.sub(as_letters, answer))
+
+
+def without_circles(answer: str, count: int) -> str:
+    """Return an answer with circled numbers as letters in brackets: "②" is "(B)"."""
+    circled = ALPHABETS["circled"][:count]
+    return re.sub(CIRCLED, lambda match: f"({chr(65 + circled.index(match[0]))})" if match[0] in circled else match[0],
+                  answer.translate(SPELLINGS))  # fmt: skip
 
 
 _ORDINALS: tuple[tuple[str, ...], ...] = (

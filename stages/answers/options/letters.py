@@ -45,7 +45,9 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_AFTER_A = _words("because since as is are remains which and but from or when where porque weil perché потому")
+_AFTER_A = _words(
+    "because since as is are remains which and but from or when where only alone porque weil perché потому"
+)
 """Words after an A that is no article."""
 _AFTER_OTHERS = _AFTER_A | _words(
     "for was not so due given based by with in on at while according would seems must can correct right explanation "
@@ -146,6 +148,16 @@ def may_follow_stop(text: str, letters: Letters, options: Mapping[str, str]) -> 
     if not after or not options or starts_with(after, options.get(letter, "")):
         return True
     return _is_function_word(after, "B")
+
+
+_NAME = re.compile(
+    r"[A-Z]\.\s?(?:(?:[A-Z]\.\s?){1,3}[A-Z][^\W\d_]+|[A-Z][\w'’-]+(?:\s(?:van|von|de|der|la|[A-Z][\w'’-]+|[A-Z]\.)){1,3})\W*"
+)
+
+
+def is_name(text: str) -> bool:
+    """Return whether a text that starts with a letter may be a name: "F. Scott Fitzgerald", "C. S. Lewis"."""
+    return _NAME.fullmatch(text) is not None
 
 
 def starts_with(text: str, option: str) -> bool:

@@ -39,12 +39,15 @@ _LETTER_IN_FORMULA = re.compile(r"\$\s?[(\[]?A[)\].:]")
 """$(A) 5 \\qquad (B) 7$"""
 
 _CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3"
-_WORD_BEFORE = "Option|Choice|Answer|Antwort|Réponse|Proposition|Opción|Respuesta|Opção|Opzione|Вариант|Ответ|选项|選項|보기"
+_WORD_BEFORE = (
+    "Option|Choice|Answer|Antwort|Réponse|Proposition|Opción|Respuesta|Opção|Opzione|Вариант|Ответ|选项|選項|보기"
+)
 _MARK = re.compile(
     rf"(?:(?<=[\s$|。，；：？！）)】\"'\[])|(?<=[{_CJK}]))(?:(?:{_WORD_BEFORE})[^\S\n]{{1,2}})?"
     rf"(?:\(\s?(?P<bracketed>{LABEL})\s?\)(?!-\w)|\[(?P<squared>{LABEL})\](?!-\w)"  # not (E)-2-butene
     rf"|(?P<circled>{CIRCLED})[.)、:]?|(?P<kana>[ア-コロハニホヘト])(?=[^\S\n])|(?P<alone>[A-Z])[^\S\n]*\n"
-    rf"|(?P<bare>{LABEL})(?:(?P<after>\.(?![A-Za-z]\.|\d(?<=\d\.\d))|[)、\t])|[^\S\n](?P<stop>\.)(?=[^\S\n])"  # not U.S.
+    rf"|(?P<bare>{LABEL})(?:(?P<after>\.(?![A-Za-z]\.|\d(?<=\d\.\d))|[)、\t])"  # not U.S., 1.5
+    r"|[^\S\n](?P<stop>\.)(?=[^\S\n])"
     r"|[^\S\n]?(?P<colon>:)|(?P<slash>[>/])(?=[^\S\n])|[^\S\n](?P<dash>[-–—])[^\S\n]))"
     r"\s*(?::\s*)?(?=\S)"
 )
@@ -76,7 +79,8 @@ _NAMED_BETWEEN = frozenset(
 )
 """Texts between two letters that are only named."""
 _NAMING = frozenset(
-    "and or only both none all of the above these neither nor not but is are true correct false i ii iii iv v vi 1 2 3 4 5".split()
+    ("and", "or", "only", "both", "none", "all", "of", "the", "above", "these", "neither", "nor", "not", "but", "is")
+    + ("are", "true", "correct", "false", "i", "ii", "iii", "iv", "v", "vi", "1", "2", "3", "4", "5")
 )
 """Words of options that name statements, besides the statements' letters."""
 _LABEL_GROUPS = ("bracketed", "squared", "circled", "kana", "alone", "bare")
@@ -207,11 +211,12 @@ def _list_of(text: str, marks: Sequence[_Mark]) -> list[_Mark]:
 
 def _from_last_list(marks: Sequence[_Mark]) -> Sequence[_Mark]:
     """Return the marks from the last line on that starts with an A and precedes a line with a B."""
-    for i in range(len(marks) - 1, 0, -1):
-        mark = marks[i - 1]
-        following = next((later for later in marks[i:] if later.starts_line), None)
-        if mark.starts_line and mark.number == 0 and following and following.number == 1:
-            return marks[i - 1 :]
+    following = None
+    for i in range(len(marks) - 1, -1, -1):
+        if marks[i].starts_line:
+            if marks[i].number == 0 and following == 1:
+                return marks[i:]
+            following = marks[i].number
     return marks
 
 

@@ -11,8 +11,8 @@ _SURELY = (
 )
 
 FILLERS = re.compile(
-    r"[择擇]?\s?(?:(?:[Tt]he|[Ll]a|[Ee]l|[Ll]e|[Dd]ie|[Dd]er|[Dd]as|a|o|il|"
-    r"both|[Ee]ither|all of|that|it|it's|is|é|è|es|correct|right|best|"
+    r"[择擇]?\s?(?:(?:[Tt]he|[Ll]a|[Bb]oth|[Ee]l|[Ll]e|[Dd]ie|[Dd]er|[Dd]as|a|o|il|"
+    r"[Ee]ither|all of|that|it|it's|is|é|è|es|correct|right|best|"
     r"clearly|definitely|probably|most likely|likely|therefore|thus|simply|indeed|actually|correcta|correcte|one)"
     r":?\s|:\s?){0,4}"
 )
@@ -27,7 +27,7 @@ _CHOOSING: tuple[tuple[str, str], ...] = (
         "I choose B.",
     ),
     (
-        rf"\b(?:{_NOUNS})(?:\shere|\sto(?:\s\w{{1,20}}){{1,3}})?{_BE}"
+        rf"\b(?:{_NOUNS})s?(?:\shere|\sto(?:\s\w{{1,20}}){{1,3}})?{_BE}"
         rf"{_SURELY}{{0,2}}:?\s",
         "The correct option is B.",
     ),
@@ -37,7 +37,10 @@ _CHOOSING: tuple[tuple[str, str], ...] = (
      "It may be A or B, but I lean towards B."),
     (rf"\b(?:it|this|that){_BE}{_SURELY}{{0,2}}\s", "I think it is B"),
     (r"\b(?:choice|option|selection|selected|pick|response|solution|conclusion)\s?[:=]\s?", "Selected option: B"),
-    (r"\b(?:leaves|left with)(?:\sus)?(?:\s(?:with|only))?\s", "That leaves B."),
+    (r"\b(?:not|nicht|no es|n'est pas|не|不是)\s?\(?[A-Z]\)?[,，]?\s?(?:but(?:\srather)?|sondern|sino|mais|а|而是)\s?",
+     "It is not A but B."),
+    (r"\"(?:choice|option|answer_choice|selected_option|selection|letter)\"\s?:\s?", '{"choice": "B"}'),
+    (r"\b(?:leaves|leaving|left with)(?:\sus)?(?:\s(?:with|only))?\s", "That leaves B."),
     (r"\A\W{0,3}(?:so|therefore|thus|hence|finally)?,?\s?(?:choose|pick|select|mark|circle|tick)\s", "Choose B."),
     (r"\b(?:elijo|escojo|selecciono|(?:respuesta|opción|alternativa)(?:\scorrecta)?\s(?:es|sería))\s",
      "La opción correcta es la B."),
@@ -85,7 +88,8 @@ SENTENCE_LEADS = re.compile(
 )
 """What may stand before "B is correct": a start, not a noun as in "vitamin B is best"."""
 CONCLUDING = re.compile(
-    r"(?:\A|[.!?:;]\s)(?:so|therefore|thus|hence|consequently|(?:in )?conclusion|finally|donc|daher|quindi)[,:]?\s",
+    r"(?:\A|[.!?:;]\s|,\s(?=so|thus|hence|therefore))(?:so|therefore|thus|hence|consequently|(?:in )?conclusion|finally|"
+    r"by (?:process of )?elimination|donc|daher|quindi)[,:]?\s",
     re.IGNORECASE,
 )
 """What may stand before a letter that ends its sentence: "Therefore, B."."""

@@ -55,6 +55,8 @@ class Options:
                 break  # the answer has a sign
             if form in letters_of:
                 return letters_of[form]
+            if _LABELLED.match(answer):
+                return []  # "A. True" is not the text "true" with an article
         return self._misspelled(text)
 
     def _misspelled(self, text: str) -> list[str]:
@@ -84,6 +86,7 @@ _LOOSE = (
     (re.compile(r"(?<=[^\W\d_])[ao]e(?=[a-z]{3})|\boe(?=[a-z]{4})"), "e"),  # haemoglobin, oesophagus
     (re.compile(r"\s"), ""),
 )
+_LABELLED = re.compile(r"\W{0,4}[Aa][.):]")
 _SIGNS = re.compile(r"^[$€£¥₹]|[%°]$")
 
 
@@ -99,7 +102,7 @@ def _without_signs(text: str) -> str:
 
 _FORMS: tuple[Callable[[str], str], ...] = (str, _without_spaces, _without_signs)
 
-_ALL = re.compile(r"(?:all|both)(?: of)?(?: the| these)?(?: (?:above|statements|options|answers|choices))?(?: are correct)?")
+_ALL = re.compile(r"(?:all|both)(?: of)?(?: the| these)?(?: (?:above|statements|options|choices))?(?: are correct)?")
 _SET = re.compile(
     r"(?:(?:both|only|options|all of) )?(\(?[a-z]\)?(?:(?:,|,? and|,? &) \(?[a-z]\)?){1,9})(?: only| are correct)?"
 )
