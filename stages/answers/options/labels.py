@@ -124,17 +124,18 @@ _ORDINALS: tuple[tuple[str, ...], ...] = (
     ("third", "3rd", "dritte[nrs]?", "troisième", "tercera", "terceira", "terza", "третий", "第三"),
     ("fourth", "4th", "vierte[nrs]?", "quatrième", "cuarta", "quarta", "четв[её]ртый", "第四"),
     ("fifth", "5th", "fünfte[nrs]?", "cinquième", "quinta", "пятый", "第五"),
-    ("last", "final", "letzte[nrs]?", "dernière", "última", "ultima", "последний", "最后一"),
+    ("last", "letzte[nrs]?", "dernière", "última", "ultima", "последний", "最后一"),
 )
 _ORDINAL = re.compile(
     r"(?:"
     + "|".join(rf"(?P<n{number}>{'|'.join(words)})" for number, words in enumerate(_ORDINALS))
-    + r")\s?(?:(?:(?:answer|correct|given|listed)\s)?(?:options?|choices?|one|alternative|answer|statement)\b|(?:option|möglichkeit|antwort|"
-    r"proposition|réponse|opción|alternativa|respuesta|opção|opzione|risposta|вариант|ответ)\w{0,3}|[个個]?(?:选项|選項|答案))",
+    + r")\s?(?:(?:(?:answer|correct|given|listed)\s)?(?:options?|choices?|one|alternative)\b|(?:option|möglichkeit|"
+    r"proposition|réponse|opción|alternativa|respuesta|opção|opzione|risposta|вариант)\w{0,3}|[个個]?(?:选项|選項|答案))",
     re.IGNORECASE,
 )
 _NUMBERED = re.compile(
-    rf"{_OPTION_WORD}\s?(?:#|№\s?|(?:no|nr)\.?\s|number\s|numéro\s|número\s)?\(?(?P<number>[1-9]|1\d|2[0-6])\)?(?![\w%])(?![.,]\d)"
+    rf"{_OPTION_WORD}\s?(?:#|№\s?|(?:no|nr)\.?\s|number\s|numéro\s|número\s)?"
+    r"\(?(?P<number>[1-9]|1\d|2[0-6])\)?(?![\w%])(?![.,]\d)"
 )
 
 
