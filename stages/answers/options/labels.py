@@ -66,10 +66,14 @@ SPELLINGS = str.maketrans(
 
 _OPTION_WORD = (
     r"(?i:\b(?:options?|choices?|answers?|opci[oó]n|opção|opzione|antwort|möglichkeit|proposition|alternativa)|"
-    r"вариант\w{0,3}|ответ|选项|選項|보기)"
+    r"вариант\w{0,3}|ответ|选项|選項|選択肢|보기)"
 )
 _JOINER = r"\s?(?:[,、/&+]|\s(?:and|or|и|или|و|أو|oder|und|et|ou)\s|と|와|과|或|和)\s?"
-_END = r"(?=\s*\Z|[.):：、。，,;!」』\]](?!\d)|\s*[-–—=:]\s|\s?(?:입니다|이다|번|です|だ|が正|は正|で)|\s(?:هو|هي|è|is|are|because|since)\s)"
+_END = (
+    r"(?=\s*\Z|[.):：、。，,;!」』\]](?!\d)|\s*[-–—=:]\s|\s?(?:입니다|이다|です|だ|が正|は正|で)|"
+    r"\s(?:هو|هي|è|is|are|because|since)\s)"
+)
+_COUNTER = re.compile(r"(?<=[\d)①-⑳])\s?[번番]목?")
 
 
 @lru_cache(maxsize=256)
@@ -108,7 +112,7 @@ def with_latin_letters(answer: str, alphabet: str, count: int) -> str:
         before, after = match[0][: match.start(group) - match.start()], match[0][match.end(group) - match.start() :]
         return f"{before}({labels})" if group in ("named", "first") else f"{before}{labels}{after}"
 
-    return bare.sub(as_letters, marked.sub(as_letters, answer))
+    return bare.sub(as_letters, marked.sub(as_letters, _COUNTER.sub("", answer)))
 
 
 def without_circles(answer: str, count: int) -> str:

@@ -11,7 +11,7 @@ MAX_LETTERS = 26
 
 _OPTION_WORD = (
     r"(?:options?|choices?|letters?|answers?|opci[oó]n|opç[aã]o|opzione|alternativas?|letra|lettre|lettera|proposition|"
-    r"buchstabe|antwort|möglichkeit|вариант|选项|選項|选择|選択肢|보기|विकल्प|الخيار)"
+    r"buchstabe|antwort|möglichkeit|réponse|respuesta|resposta|risposta|вариант|选项|選項|选择|選択肢|보기|विकल्प|الخيار)"
 )
 _LETTER = re.compile(
     rf"(?P<word>{_OPTION_WORD}\s{{0,2}})?"
@@ -46,7 +46,8 @@ def _words(text: str) -> frozenset[str]:
 
 
 _AFTER_A = _words(
-    "because since as is are remains which and but from or when where only alone porque weil perché потому"
+    "because since as is are remains which and but from or when where only alone porque weil perché потому "
+    "ist est es è é это"
 )
 """Words after an A that is no article."""
 _AFTER_OTHERS = _AFTER_A | _words(
@@ -205,7 +206,7 @@ _PLAIN = tuple(
 
 def _is_abbreviation(rest: str) -> bool:
     """Return whether ". coli" follows: a full stop before a word in lower case, as in the names of species."""
-    return bool(re.match(r"\.\s?[a-z]", rest))
+    return bool(re.match(r"\.\s?[a-z](?:[a-z]|\.)", rest))
 
 
 def _is_function_word(after: str, letter: str) -> bool:

@@ -79,8 +79,10 @@ _NAMED_BETWEEN = frozenset(
 )
 """Texts between two letters that are only named."""
 _NAMING = frozenset(
-    ("and", "or", "only", "both", "none", "all", "of", "the", "above", "these", "neither", "nor", "not", "but", "is")
-    + ("are", "true", "correct", "false", "i", "ii", "iii", "iv", "v", "vi", "1", "2", "3", "4", "5")
+    (
+        *("and", "or", "only", "both", "none", "all", "of", "the", "above", "these", "neither", "nor", "not", "but"),
+        *("is", "are", "true", "correct", "false", "i", "ii", "iii", "iv", "v", "vi", "1", "2", "3", "4", "5"),
+    )
 )
 """Words of options that name statements, besides the statements' letters."""
 _LABEL_GROUPS = ("bracketed", "squared", "circled", "kana", "alone", "bare")

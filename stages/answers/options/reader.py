@@ -39,13 +39,21 @@ _MAX_TEXT = 2_000
 _MAX_LEADS = 100
 """Places of a text where a sentence may choose an option; later ones are not read."""
 _MARKED = re.compile(r"(?:(?<=[\s,;])|\A)(?:(?i:option|choice)\s)?(?:\(([A-Za-z])\)(?!-?\w)|([A-Z])[.):](?=\s))")
+_BRACKETED_LAST = re.compile(r"[.!。:]\s?\(([A-Z])\)\W{0,3}\Z")
+"""A letter after a sentence: "So J is first. (D)"."""
 _LETTER_LAST = re.compile(r"\s?[,;:(–-]\s?(?:(?i:option|choice)\s)?\(?([A-Za-z])[).!]{0,3}\Z")
 _OPTION = re.compile(r"(?:(?<=[\s,;:(])|\A)(?:[(\[](?=[A-Za-z][)\]])|(?i:option|choice|letter)\s(?=[(\[]?[A-Z]\b))")
 _EXPLAINS = re.compile(
     r"\s?(?:\(|[.;–—-](?=\s)|,?\s(?:because|since|due|as|which|that is|so|not|rather|instead|weil|car|porque|denn)\b|"
-    r",\s(?:an?|the|this|it|a type)\s|因为|，因为|\Z)"
+    r",\s(?:an?|the|this|it|a type)\s|因为|，因为|[.!。]?\s?\Z)"
 )
 """What may follow an option's text in an answer: "lisinopril, an ACE inhibitor"."""
+_SUPERLATIVE = re.compile(
+    r"\b(?:best|correct|most (?:likely|appropriate|suitable|probable)|right)\b[^.!?:]{0,80}?"
+    r"\s(?:is|are|would be|be)[:,]?\s(?:to\s)?",
+    re.IGNORECASE,
+)
+"""What may stand before the text of an option: "The most likely diagnosis is"."""
 _MEMBERS = re.compile(r",\s(?:and\s)?|;\s|\sand\s|\s(?:und|et|y|e|и)\s|[、和]")
 
 
@@ -86,7 +94,7 @@ class Reader:
             letters = self._letters_at_start(text.split(";", 1)[0])
         if letters and not is_negated(text, 0, letters.end) and (announced or self._may_be_answer(letters, text)):
             return self._at_start(letters, text)
-        form = self._after_text(text) or self._in_sentence(text)
+        form = self._after_text(text) or self._in_sentence(text) or self._after_superlative(text)
         return form or (self._text_first(text) or self._marked(text) if announced else None)
 
     def _plain(self, answer: str) -> str | Ambiguous:
@@ -122,7 +130,14 @@ class Reader:
         return not self.several and len(options_of(answer[:_MAX_TEXT]).texts) > 2
 
     def _may_be_answer(self, letters: Letters, text: str) -> bool:
-        """Return whether a line that starts with letters answers: "B) Lisinopril", not "A. Fleming"."""
+        """Return whether a line that starts with letters answers: "B) Lisinopril", not "A. Fleming".
+
+        A line that goes on after the option's text speaks about it: "A. Graves disease causes heat intolerance".
+        """
+        rest, option = text_after(text, letters.end), self.options.texts.get(letters.letters[0], "")
+        end = _end_of(option, rest)
+        if end and not _EXPLAINS.match(rest, end) and not is_correct_after(rest, end):
+            return False
         if letters.is_marked or text[letters.end : letters.end + 1] in (")", ":", ","):
             return True
         return text[letters.end : letters.end + 1] == "." and may_follow_stop(text, letters, self.options.texts)
@@ -178,6 +193,24 @@ class Reader:
             return Ambiguous(f"option {letter}, or option {by_text[0]}, whose text follows the letter")
         return self._with_others(letter, text, letters.end)
 
+    def _after_superlative(self, text: str) -> str | Ambiguous | None:
+        """Return the letter of the option that is called best: "The most likely diagnosis is lisinopril cough (B)"."""
+        for match in islice(_SUPERLATIVE.finditer(text), _MAX_LEADS):
+            rest = re.split(r"[.!?]\s(?=[A-Z])", text[match.end() :], maxsplit=1)[0]
+            by_text = self.options.matching(rest)
+            form = by_text[0] if len(by_text) == 1 else self._labelled(rest) or self._after_text(rest)
+            if form and not is_doubted(text, match.start()):
+                return form
+        return None
+
+    def _labelled(self, text: str) -> str | None:
+        """Return the letter that a text starts with if the text of its option follows: "B. Lisinopril"."""
+        letters = letters_at(text, 0, self.options.texts)
+        if letters is None or len(letters.letters) > 1:
+            return None
+        option = self.options.texts.get(letters.letters[0], "")
+        return letters.letters[0] if starts_with(text_after(text, letters.end), option) else None
+
     def _text_first(self, text: str) -> str | None:
         """Return the letter of the option whose text an answer starts with and then explains; None for several.
 
@@ -206,6 +239,9 @@ class Reader:
 
     def _after_text(self, text: str) -> str | Ambiguous | None:
         """Return the letter that follows the text of an option: "Lisinopril (B)"."""
+        bracketed = _BRACKETED_LAST.search(text)
+        if bracketed and bracketed[1] in self.valid:
+            return bracketed[1]
         last = _LETTER_LAST.search(text)
         by_text = self.options.matching(text[: last.start()]) if last else []
         if last is None or not by_text:

@@ -84,6 +84,7 @@ _LOOSE = (
     (re.compile(r"^(?:the|an?) (?=\w{3})|(?<=\d),(?=\d{3}(?!\d))"), ""),
     (re.compile(r",? (?:and|&) |, "), ","),  # I, II, and III
     (re.compile(r"(?<=[^\W\d_])[ao]e(?=[a-z]{3})|\boe(?=[a-z]{4})"), "e"),  # haemoglobin, oesophagus
+    (re.compile(r"(?<=\d)\.0{1,6}(?!\d)"), ""),  # $100.00
     (re.compile(r"\s"), ""),
 )
 _LABELLED = re.compile(r"\W{0,4}[Aa][.):]")

@@ -30,7 +30,8 @@ _WORD = "|".join(sorted(map(re.escape, _MEANING), key=len, reverse=True))
 _ALONE = re.compile(rf"\W{{0,4}}({_WORD})\W{{0,4}}", re.IGNORECASE)
 _EXPLAINED = re.compile(rf"\W{{0,4}}({_WORD})(?:[,.;:!—–]\s?|\s(?:because|since|as|weil|car|porque)\s)", re.IGNORECASE)
 _STATEMENT = re.compile(
-    r"(?:.{0,80}[.,]\s)?(?:so |thus |therefore,? |hence,? )?(?:the|this) (?:statement|claim|assertion|proposition) is (?:therefore |thus )?(true|false)\W{0,3}",
+    r"(?:.{0,80}[.,]\s)?(?:so |thus |therefore,? |hence,? )?(?:the|this) (?:statement|claim|assertion|proposition) is "
+    r"(?:therefore |thus )?(true|false)\W{0,3}",
     re.IGNORECASE,
 )
 
