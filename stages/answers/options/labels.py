@@ -4,15 +4,19 @@ import re
 from functools import lru_cache
 
 LATIN = "latin"
-WEAK = frozenset(("number", "roman", "roman lower"))
+WEAK = frozenset(("number", "number from 0", "roman", "roman lower", "arabic number", "persian number", "hindi number"))
 """Alphabets that also number statements and steps. A list in another alphabet counts before one of these."""
 
 ALPHABETS: dict[str, tuple[str, ...]] = {
     LATIN: tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
     "latin lower": tuple("abcdefghijklmnopqrstuvwxyz"),
     "number": tuple(map(str, range(1, 27))),
+    "number from 0": tuple(map(str, range(26))),
     "roman": ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X"),
     "roman lower": ("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x"),
+    "arabic number": tuple("١٢٣٤٥٦٧٨٩"),
+    "persian number": tuple("۱۲۳۴۵۶۷۸۹"),
+    "hindi number": tuple("१२३४५६७८९"),
     "circled": tuple("①②③④⑤⑥⑦⑧⑨⑩⑪⑫⑬⑭⑮⑯⑰⑱⑲⑳"),
     "cyrillic": tuple("АБВГДЕЖЗИК"),
     "cyrillic lower": tuple("абвгдежзик"),
@@ -47,7 +51,7 @@ POSITIONS = _positions()
 """Label -> its alphabets with its index in each: "i" is the ninth letter and the first Roman numeral."""
 
 CIRCLED = "[①-⑳]"
-LABEL = "|".join(("[ivx]{2,4}", "[IVX]{2,4}", r"\d{1,2}", "الف", f"[{''.join(s for s in POSITIONS if len(s) == 1)}]"))
+LABEL = "|".join(("[ivx]{2,4}", "[IVX]{2,4}", "[0-9]{1,2}", "الف", f"[{''.join(s for s in POSITIONS if len(s) == 1)}]"))
 """Pattern of a label, without the capturing of groups."""
 
 _LABELS = re.compile(LABEL + f"|{CIRCLED}")

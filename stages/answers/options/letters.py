@@ -47,13 +47,13 @@ def _words(text: str) -> frozenset[str]:
 
 _AFTER_A = _words(
     "because since as is are remains which and but from or when where only alone porque weil perché потому "
-    "ist est es è é это"
+    "ist est es è é это die richtig korrekt"
 )
 """Words after an A that is no article."""
 _AFTER_OTHERS = _AFTER_A | _words(
     "for was not so due given based by with in on at while according would seems must can correct right explanation "
     "reason reasoning rationale justification the this it that these therefore thus hence final only y e et und "
-    "rather instead ya pues parce puisque denn da poiché так to es est ist é está è то है"
+    "rather instead ya pues parce puisque denn da poiché так to es est ist é está è то die richtig korrekt है"
 )
 """Words after other letters: "C because", but not "C section" or "B cells"."""
 

@@ -16,7 +16,7 @@ from stages.answers.options.texts import Options, options_with
 from stages.answers.text import normalised_text
 
 _HALF_WIDTH = str.maketrans(
-    {chr(code): chr(code - 0xFEE0) for code in (*range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B))}
+    {chr(code): chr(code - 0xFEE0) for code in (*range(0xFF10, 0xFF1A), *range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B))}
     | {"（": " (", "）": ")", "［": " [", "］": "]", "【": " [", "】": "]", "．": "."}
 )
 _PLAIN = tuple(
@@ -46,9 +46,10 @@ _MARK = re.compile(
     rf"(?:(?<=[\s$|。，；：？！）)】\"'\[])|(?<=[{_CJK}]))(?:(?:{_WORD_BEFORE})[^\S\n]{{1,2}})?"
     rf"(?:\(\s?(?P<bracketed>{LABEL})\s?\)(?!-\w)|\[(?P<squared>{LABEL})\](?!-\w)"  # not (E)-2-butene
     rf"|(?P<circled>{CIRCLED})[.)、:]?|(?P<kana>[ア-コロハニホヘト])(?=[^\S\n])|(?P<alone>[A-Z])[^\S\n]*\n"
-    rf"|(?P<bare>{LABEL})(?:(?P<after>\.(?![A-Za-z]\.|\d(?<=\d\.\d))|[)、\t])"  # not U.S., 1.5
+    rf"|(?P<bare>{LABEL})(?:(?P<after>\.(?![A-Za-z]\.|\d(?<=\d\.\d))\)?|\)\.?|[、\t])"  # not U.S., 1.5
     r"|[^\S\n](?P<stop>\.)(?=[^\S\n])"
-    r"|[^\S\n]?(?P<colon>:)|(?P<slash>[>/])(?=[^\S\n])|[^\S\n](?P<dash>[-–—])[^\S\n]))"
+    r"|[^\S\n]?(?P<colon>:)|(?P<slash>[>/])(?=[^\S\n])|[^\S\n](?P<dash>[-–—])[^\S\n])"
+    r"|(?P<spaced>[A-Z]|[0-9]{1,2})(?=[^\S\n]))"
     r"\s*(?::\s*)?(?=\S)"
 )
 _LINE_START = re.compile(r"\n[^\S\n]*(?:[-*•>·#]{1,6}[^\S\n]*)?\Z")
@@ -85,8 +86,8 @@ _NAMING = frozenset(
     )
 )
 """Words of options that name statements, besides the statements' letters."""
-_LABEL_GROUPS = ("bracketed", "squared", "circled", "kana", "alone", "bare")
-_NEED_LINE_START = frozenset(("kana", "alone", "\t", "-", "–", "—", "/", ">"))
+_LABEL_GROUPS = ("bracketed", "squared", "circled", "kana", "alone", "bare", "spaced")
+_NEED_LINE_START = frozenset(("kana", "alone", "spaced", "\t", "-", "–", "—", "/", ">"))
 _JOINING = ("and", "or", "und", "oder", "et", "ou")
 """Words between options, which belong to neither."""
 _PREFIX_CHARACTERS = 24
@@ -174,8 +175,8 @@ def _marks(text: str) -> Iterable[_Mark]:
         starts_line = _starts_line(text, match.start())
         if mark in _NEED_LINE_START and not starts_line:
             continue
-        for alphabet, number in POSITIONS[label]:
-            is_word = kind == "bare" and mark != ")" and (alphabet in WEAK or label.islower())
+        for alphabet, number in POSITIONS.get(label, ()):
+            is_word = kind == "bare" and ")" not in mark and (alphabet in WEAK or label.islower())
             if is_word and not starts_line:
                 continue  # "where a: mass, b: length", "in step 1. and 2."
             yield _Mark(
@@ -206,6 +207,8 @@ def _list_of(text: str, marks: Sequence[_Mark]) -> list[_Mark]:
     marks = _from_last_list(marks)
     line_marks = [mark for mark in marks if mark.starts_line]
     by_lines = _longest(text, line_marks)
+    if len(by_lines) < 3 and marks[0].style.startswith("spaced"):
+        return []
     if by_lines and not any(mark.number >= len(by_lines) for mark in line_marks):
         return by_lines
     return _longest(text, marks)
