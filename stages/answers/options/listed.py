@@ -163,7 +163,7 @@ def _plain(question: str) -> str:
 
 def _marks(text: str) -> Iterable[_Mark]:
     """Return all letters that may stand before an option, in the order of the text."""
-    matches = list(_MARK.finditer(text))
+    matches = [match for match in _MARK.finditer(text) if not match["spaced"] or _starts_line(text, match.start())]
     named = [_is_named(text, match) for match in matches]
     for i, (left, right) in enumerate(pairwise(matches)):
         between = text[left.end() : right.start()] if right.start() - left.end() < _PREFIX_CHARACTERS else "…"
