@@ -10,13 +10,14 @@ from functools import lru_cache
 from stages.answers.algebra.readings import MAX_ANSWER
 from stages.answers.kinds import Ambiguous, AnswerKind
 from stages.answers.marks import MAX_TAIL, Mark, gold_answer, marks_of, own_part
+from stages.answers.options.labels import CIRCLED, LABEL, POSITIONS
 from stages.answers.options.listed import options_of
 from stages.answers.options.phrases import EXPLAINING
 from stages.answers.options.reader import Reader
 from stages.answers.options.verdicts import verdict_on_options
 from stages.settings.answers import ANNOUNCEMENTS
 
-_LINE_LETTER = re.compile(r"\W{0,4}([A-Za-z])[.):、]")
+_LINE_LABEL = re.compile(rf"[^\w①-⑳]{{0,4}}(?:({LABEL})[.):、]|({CIRCLED}))")
 _ONLY_LETTER = re.compile(r"\W{0,6}([A-Za-z])\W{0,6}")
 
 
@@ -101,5 +102,8 @@ def _read(answer: str, question: str, several: bool) -> str | Ambiguous | None:
 
 def _continues(line: str, following: str) -> bool:
     """Return whether two lines are neighbours in a list of options: "C. argon" and "D. neon"."""
-    left, right = _LINE_LETTER.match(line), _LINE_LETTER.match(following)
-    return left is not None and right is not None and ord(right[1].upper()) - ord(left[1].upper()) == 1
+    left, right = _LINE_LABEL.match(line), _LINE_LABEL.match(following)
+    if left is None or right is None:
+        return False
+    before = POSITIONS.get(left[1] or left[2], ())
+    return any((alphabet, number - 1) in before for alphabet, number in POSITIONS.get(right[1] or right[2], ()))

@@ -74,7 +74,7 @@ _OPTION_WORD = (
 )
 _JOINER = r"\s?(?:[,、/&+]|\s(?:and|or|и|или|و|أو|oder|und|et|ou)\s|と|와|과|或|和)\s?"
 _END = (
-    r"(?=\s*\Z|[.):：、。，,;!」』\]](?!\d)|\s*[-–—=:]\s|\s?(?:입니다|이다|です|だ|が正|は正|で)|"
+    r"(?=\s*\Z|[.):：、。，,;!」』\]](?!\d|\s?\w\.)|\s*[-–—=:]\s(?!\d)|\s?(?:입니다|이다|です|だ|が正|は正|で)|"
     r"\s(?:هو|هي|è|is|are|because|since)\s)"
 )
 _COUNTER = re.compile(r"(?<=[\d)①-⑳])\s?[번番]목?")
@@ -141,6 +141,8 @@ _ORDINAL = re.compile(
     r"proposition|réponse|opción|alternativa|respuesta|opção|opzione|risposta|вариант)\w{0,3}|[个個]?(?:选项|選項|答案))",
     re.IGNORECASE,
 )
+_ORDINAL_WORD = re.compile(rf"(?<!\w)(?:{'|'.join(word for words in _ORDINALS for word in words)})", re.IGNORECASE)
+_SEVERAL_NUMBERS = re.compile(rf"{_OPTION_WORD}\s?\(?\d{{1,2}}\)?\s?(?:[,/&-]|or|and|to)\s?(?:{_OPTION_WORD}\s?)?\(?\d")
 _NUMBERED = re.compile(
     rf"{_OPTION_WORD}\s?(?:#|№\s?|(?:no|nr)\.?\s|number\s|numéro\s|número\s)?"
     r"\(?(?P<number>[1-9]|1\d|2[0-6])\)?(?![\w%])(?![.,]\d)"
@@ -148,10 +150,14 @@ _NUMBERED = re.compile(
 
 
 def with_counted_letters(answer: str, count: int) -> tuple[str, int | None]:
-    """Return an answer with "the second option" and "option 2" as "option (B)", and the number if there is one.
+    """Return an answer with "the second option" or "option 2" as "option (B)", and the number if there is one.
+
+    An answer with several of them stays as it is.
 
     `count`: number of options.
     """
+    if len(_ORDINAL_WORD.findall(answer)) > 1 or _SEVERAL_NUMBERS.search(answer):
+        return answer, None
     if match := _ORDINAL.search(answer):
         number = next(i for i in range(len(_ORDINALS)) if match[f"n{i}"])
         number = count if number == len(_ORDINALS) - 1 else number + 1

@@ -73,7 +73,7 @@ _CORRECT: tuple[tuple[str, str], ...] = (
         r"most\s(?:likely|appropriate|accurate|suitable|correct))\b(?!-|\sif\b|,?\sbut\b)",
         "Therefore, (B) is correct.",
     ),
-    (r"\sremains\b|\sis\sleft\b|\sis\sthe\sonly\s(?:one|option|choice|answer)\s(?:left|remaining|possible)",
+    (r"\sremains\b|\sis\sleft(?=[.!]|\Z)|\sis\sthe\sonly\s(?:one|option|choice|answer)\s(?:left|remaining|possible)",
      "So B remains."),
     (r"\s(?:es|sería)(?:\sla)?\s(?:correcta|respuesta|opción)", "Por tanto, B es la respuesta correcta."),
     (r"\sest(?:\sla)?\s(?:correcte?|bonne|exacte?|juste|réponse)", "Donc B est la bonne réponse."),
@@ -116,7 +116,7 @@ _NEGATED_BEFORE = re.compile(
 _NEGATED_AFTER = re.compile(
     r"[)\]\"']?\s?(?:\s?(?:is|are|was|can|could|would|must|does|do))?\s?(?:n't\b|not\b|cannot\b|can't\b|wrong\b|incorrect\b|"
     r"false\b|ruled\b|eliminated\b|excluded\b|unlikely\b|"
-    r"(?:では|じゃ)(?:ない|あり|なく)|[가이은는]?\s?아[니닙]|नहीं|不(?:是|对|對|正))",
+    r"(?:では|じゃ)(?:ない|あり|なく)|[가이은는]?\s?(?:아[니닙]|틀)|नहीं|不(?:是|对|對|正)|错|錯|誤)",
     re.IGNORECASE,
 )
 _NOUN = re.compile(
@@ -126,7 +126,7 @@ _NOUN = re.compile(
 )
 _DOUBTED = re.compile(
     r"(?:n't|\b(?:not|never|cannot|doubt|unlikely|if|suppose|assume|assuming|whether|unless))"
-    r"(?:\s(?:think|believe|say|conclude|that|necessarily|sure|certain|if|whether|the|correct)){0,3}\s?\Z",
+    r"(?:\s(?:think|believe|say|conclude|that|necessarily|sure|certain|clear|obvious|true|if|whether|the|correct)){0,3}\s?\Z",
     re.IGNORECASE,
 )
 

@@ -65,7 +65,7 @@ class Reader:
         self.several = several
         self.valid = set(options.texts or LETTERS)
         if options.may_be_statements:
-            self.valid.update(LETTERS)
+            self.valid.update(set(LETTERS) - {"I"} if "roman" in options.alphabet else LETTERS)
 
     def read(self, answer: str, *, announced: bool) -> str | Ambiguous | None:
         """Return the letter or letters of an answer; None without any.

@@ -129,6 +129,8 @@ def _sets(texts: Mapping[str, str]) -> dict[frozenset[str], str]:
 
 _SHORTEST_SLIP = 7
 _LONGEST_SLIP = 80
+_SHORTEST_WORD = 6
+"""Characters of a word that may be misspelled: "II" and "III" are two words."""
 _LETTERS_ONLY = re.compile(r"[^\W\d_]+(?:[ -][^\W\d_]+)*")
 
 
@@ -151,4 +153,4 @@ def _is_slip(left: str, right: str) -> bool:
     start = next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right)))
     is_replaced = len(left) == len(right) and left[start + 1 :] == right[start + 1 :]
     word_start = max(left.rfind(" ", 0, start), left.rfind("-", 0, start)) + 1
-    return not is_replaced and start - word_start >= 2
+    return not is_replaced and start - word_start >= 2 and len(left[word_start:].split(" ")[0]) >= _SHORTEST_WORD
