@@ -296,7 +296,21 @@ OPTIONS = (
     "aspirin", "S. aureus", "x > 3", "both (A) and (B)", "vitamin K", "3.5 mg", "I. only", "Rh+", "none of these", "C",
     "12 m/s", "N/A", "two: one each", "the heart", "A", "$x^2$", "B cells",
 )  # fmt: skip
-OPTION_STYLES = ("{}. {}", "({}) {}", "{}) {}", "**{}.** {}", "{}: {}", "[{}] {}")
+OPTION_STYLES = (
+    *("{}. {}", "({}) {}", "{}) {}", "**{}.** {}", "{}: {}", "[{}] {}"),
+    *(
+        "<{}> {}",
+        "| {} | {} |",
+        "{} . {}",
+        "{}){}",
+        "({}){}",
+        "- {}) {}",
+        "> {}) {}",
+        "Option {}: {}",
+        "`{}` {}",
+        "{}、{}",
+    ),
+)
 CHOICE_WRAPS = (
     "\\boxed{{{}}}", "The answer is {}.", "The correct answer is ({}).", "**Answer**: {}", "Answer: {}",
     "So I choose {}.",

@@ -38,6 +38,9 @@ _MAX_TEXT = 2_000
 """Characters of an answer that are read."""
 _MAX_LEADS = 100
 """Places of a text where a sentence may choose an option; later ones are not read."""
+_MAX_SUPERLATIVES = 5
+_MAX_OPTION = 400
+"""Characters behind a superlative that are read."""
 _MARKED = re.compile(r"(?:(?<=[\s,;])|\A)(?:(?i:option|choice)\s)?(?:\(([A-Za-z])\)(?!-?\w)|([A-Z])[.):](?=\s))")
 _BRACKETED_LAST = re.compile(r"[.!。:]\s?\(([A-Z])\)\W{0,3}\Z")
 """A letter after a sentence: "So J is first. (D)"."""
@@ -184,7 +187,7 @@ class Reader:
         by_text = self.options.matching(rest)
         if other and other.is_all_of(rest) and letter not in (*by_text, *other.letters):  # "A: B"
             return Ambiguous(f"option {letter}, or option {other.letters[0]}")
-        if not by_text and not starts_with(rest, self.options.texts[letter] if self.options.texts else ""):
+        if not by_text and not starts_with(rest, self.options.texts.get(letter, "")):
             first = re.split(r"[,.;:]", rest, maxsplit=1)[0]  # "B. Yes, because"
             by_text = self.options.matching(first) or [
                 other for other, option in self.options.texts.items() if len(option) > 3 and starts_with(rest, option)
@@ -195,8 +198,8 @@ class Reader:
 
     def _after_superlative(self, text: str) -> str | Ambiguous | None:
         """Return the letter of the option that is called best: "The most likely diagnosis is lisinopril cough (B)"."""
-        for match in islice(_SUPERLATIVE.finditer(text), _MAX_LEADS):
-            rest = re.split(r"[.!?]\s(?=[A-Z])", text[match.end() :], maxsplit=1)[0]
+        for match in islice(_SUPERLATIVE.finditer(text), _MAX_SUPERLATIVES):
+            rest = re.split(r"[.!?]\s(?=[A-Z])", text[match.end() : match.end() + _MAX_OPTION], maxsplit=1)[0]
             by_text = self.options.matching(rest)
             form = by_text[0] if len(by_text) == 1 else self._labelled(rest) or self._after_text(rest)
             if form and not is_doubted(text, match.start()):
