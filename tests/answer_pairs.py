@@ -415,6 +415,7 @@ OPTIONS = (
 )  # fmt: skip
 OPTION_STYLES = (
     "\n{}. {}", "\n({}) {}", "\n{}) {}", " ({}) {}", "\n**{}.** {}", "\n{}、{}", "\n[{}] {}", " {}) {}", "\n{}: {}",
+    "\n<{}> {}", "\n| {} | {} |", "\n{} . {}", "\n{}){}", "\n({}){}", "\n- {}) {}", "\n> {}) {}", "\nOption {}: {}", "\n`{}` {}",
 )  # fmt: skip
 CHOICE_WRAPS = (
     "\\boxed{{{letter}}}", "\\boxed{{({letter})}}", "\\boxed{{\\text{{({letter})}}}}", "The answer is {letter}.",
