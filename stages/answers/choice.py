@@ -33,7 +33,7 @@ from stages.answers.options.phrases import (
     is_doubted,
     is_negated,
 )
-from stages.answers.text import normalised_text
+from stages.answers.wording.form import normalised_text
 from stages.settings.answers import ANNOUNCEMENTS
 
 LETTERS = "ABCDEFGHIJ"

@@ -4,8 +4,12 @@ import pytest
 
 from stages.answers.choice import ChoiceAnswer
 from stages.answers.refusals import _STARTS, _WHOLES
-from stages.answers.text import _AFTER_UNICODE, _BEFORE_UNICODE, TextAnswer, announced_words, normalised_text
+from stages.answers.text import TextAnswer
 from stages.answers.voting import AnswerToGrade, Ballot, grade, vote
+from stages.answers.wording.form import normalised_text
+from stages.answers.wording.sentence import announced_words
+from stages.answers.wording.signs import AFTER_UNICODE, BEFORE_UNICODE
+from stages.answers.wording.spellings import RULES
 from tests.unit.answers.test_voting import Table
 
 
@@ -184,7 +188,7 @@ def test_marks_that_carry_the_meaning(left: str, right: str) -> None:
     assert normalised_text(left) and normalised_text(right)
 
 
-@pytest.mark.parametrize(("_pattern", "_replacement", "text", "form"), [*_BEFORE_UNICODE, *_AFTER_UNICODE])
+@pytest.mark.parametrize(("_pattern", "_replacement", "text", "form"), [*BEFORE_UNICODE, *AFTER_UNICODE, *RULES])
 def test_each_rule_does_what_its_example_says(_pattern: str, _replacement: str, text: str, form: str) -> None:
     assert normalised_text(text) == form
 
@@ -226,7 +230,7 @@ ANNOUNCED = [
     ("The answer is E. coli. This bacterium is common.", "e coli"),
     ("The answer is J. S. Bach. He wrote it.", "js bach"),
     ("The answer is Washington, D.C. It is the capital.", "washington, dc"),
-    ("The answer is the U.S. Congress.", "the us congress"),
+    ("The answer is the U.S. Congress.", "us congress"),
     ("The answer is 3.5 mg.", "3.5mg"),
     ("The answer is No. 5.", "no 5"),
     ("The answer is No. The law forbids it.", "no"),
@@ -342,7 +346,7 @@ def test_each_refusal_is_recognised(_pattern: str, example: str) -> None:
         ("答案：未知", "已知还是未知？", "未知"),
         # these only look like refusals
         ("The answer is Unknown Pleasures.", "Which album?", "unknown pleasures"),
-        ("The answer is the unknown soldier.", "Whose tomb?", "the unknown soldier"),
+        ("The answer is the unknown soldier.", "Whose tomb?", "unknown soldier"),
         ("The answer is none.", "Which planets?", "none"),
         ("The answer is no.", "Is it?", "no"),
         ("The answer is Nobody knows my name.", "Which book?", "nobody knows my name"),

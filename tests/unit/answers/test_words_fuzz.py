@@ -7,7 +7,7 @@ import pytest
 
 from stages.answers.choice import ChoiceAnswer
 from stages.answers.kinds import Ambiguous
-from stages.answers.text import normalised_text
+from stages.answers.wording.form import normalised_text
 
 PAIRS = [500, pytest.param(5_000, marks=pytest.mark.slow)]
 WORDS = (
