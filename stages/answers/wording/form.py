@@ -18,6 +18,7 @@ def _compiled(
 
 
 _BEFORE, _AFTER, _SPELLINGS = _compiled(BEFORE_UNICODE), _compiled(AFTER_UNICODE), _compiled(RULES)
+_HAS_SIGNS = re.compile(r"[^a-z0-9 .,'-]|\s\s")
 _MEGA = re.compile(r"(?<=\d)\s{0,4}M(?=(?:W|V|J|N|g|Hz|Pa|eV|Bq|Ω)(?![^\W_]))")
 _LEADING = frozenset(".,;:?¡¿…、·•_`\\")
 _TRAILING = frozenset(".,;:?…、·•_`\\।॥؟،؛۔")
@@ -43,7 +44,9 @@ def normalised_text(text: str) -> str:
     text = unicodedata.normalize("NFKC", _MEGA.sub(" mega-", text).casefold())
     if not text.isascii():
         text = "".join(map(_ascii_digit, text))
-    text = _without_ends(_replaced(text, _AFTER).strip())
+    if _HAS_SIGNS.search(text):
+        text = _replaced(text, _AFTER)
+    text = _without_ends(text.strip())
     return _without_ends(_replaced(text, _SPELLINGS).strip())
 
 

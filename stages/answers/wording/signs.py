@@ -13,7 +13,7 @@ BEFORE_UNICODE: tuple[tuple[str, str, str, str], ...] = (
     (r"<sup>([^<>]{1,20})</sup>", r"^{\1}", "x<sup>2</sup>", "x^2"),
     (r"</?(?:b|i|u|p|em|br|sub|strong|span|code|mark)\s?/?>", "", "<b>Rome</b>", "rome"),
     (
-        r"^[\s✅✔✓☑⭐➡👉\ufe0f\U0001f300-\U0001faff]+(?=.*\w)|(?<=\w)[.!]?\s?[✅✔✓☑⭐\ufe0f\U0001f300-\U0001faff]+\s*$",
+        r"^[\s✅✔✓☑⭐➡👉\ufe0f\U0001f300-\U0001faff]{1,20}(?=.{0,9}\w)|(?<=\w)[.!]?\s?[✅✔✓☑⭐\ufe0f\U0001f300-\U0001faff]{1,20}\s{0,9}$",
         "",
         "✅ Rome",
         "rome",
