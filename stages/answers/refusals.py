@@ -22,7 +22,7 @@ _STARTS: tuple[tuple[str, str], ...] = (
     (r"(i'?m afraid|i am afraid)", "I'm afraid I don't know."),
     (r"(i apologi[sz]e|my apologies|unfortunately)", "I apologise, but I do not know."),
     (r"(as an? (?:\w{1,20} )?(?:ai|artificial intelligence|language model)(?!\w))", "As an AI, I have no opinions."),
-    (r"(i'?m (?:just |only )?an? (?:\w{1,20} )?(?:ai|language model)(?!\w))", "I'm just an AI"),
+    (r"((?:i'?m|i am) (?:just |only )?an? (?:\w{1,20} )?(?:ai|language model)(?!\w))", "I'm just an AI"),
     (r"(作为(?:一个|一名)?(?:ai|人工智能|语言模型|大语言|大型语言)|als (?:ki|sprachmodell|künstliche)(?!\w)|"
      r"en tant qu['e]\s?(?:ia|intelligence|modèle)|como (?:una? )?(?:ia|modelo de l|intelig[eê]ncia)|"
      r"как (?:ии|языковая))",
@@ -93,21 +93,25 @@ _WHOLES: tuple[tuple[str, str], ...] = (
      r"((?:does not|did not) (?:provide|say|mention|state|specify|give|contain|tell))(?: (?:it|this|that|us|enough|any|"
      r"sufficient|information|details|data)){0,3}", "The text does not say."),
     (r"i (cannot|refuse|decline)", "I refuse."),
-    (r"(?:more|additional|further) (information (?:is )?(?:needed|required))", "More information is needed."),
+    (r"(?:need |requires? )?((?:more|additional|further) (?:information|context|details?|data)(?: (?:is |are )?"
+     r"(?:needed|required))?)", "More information is needed."),
     (rf"{_SUBJECT}((?:impossible|not possible) to (?:know|say|tell|answer|determine))"
      rf"(?: (?:for sure|that|this|it))?{_TAIL}",
      "It is impossible to tell."),
-    (r"(not sure|none (?:given|provided|available|specified)|unsure|uncertain)", "Not sure."),
+    (r"(not sure|none (?:given|provided|available|specified)|unsure|uncertain)(?:,.*)?", "Not sure."),
     (rf"(?:the )?((?:given |provided |available )?information (?:given |provided )?is (?:insufficient|incomplete|"
      rf"not (?:sufficient|enough))){_TAIL}", "The information is insufficient."),
     (r"((?:insert |write |put )(?:your )?(?:final )?answer(?: here)?|"
      r"your (?:final )?answer(?: here)?|answer here|final answer)", "[your answer here]"),
-    (r"(desconocid[oa]|se desconoce|no se (?:puede|sabe)(?: \w+)?)", "Se desconoce"),
-    (r"(inconnue?|impossible (?:à|de) (?:déterminer|dire|savoir|répondre)|indéterminée?)", "inconnu"),
-    (r"(unbekannt|nicht bestimmbar|keine (?:angabe|antwort|ahnung)|kann nicht (?:bestimmt|beantwortet) werden)",
+    (r"(desconocid[oa]|se desconoce|no estoy segur[oa]|no se (?:puede|sabe)(?: \w+)?)", "Se desconoce"),
+    (r"(inconnue?|pas assez d'informations?|on ne sait pas|"
+     r"impossible (?:à|de) (?:déterminer|dire|savoir|répondre)|indéterminée?)", "inconnu"),
+    (r"(unbekannt|nicht (?:bekannt|genügend informationen)|dazu kann ich nichts sagen|"
+     r"nicht bestimmbar|keine (?:angabe|antwort|ahnung)|kann nicht (?:bestimmt|beantwortet) werden)",
      "unbekannt"),
-    (r"(desconhecid[oa]|sconosciut[oa]|impossibile da determinare|неизвестно|невозможно определить)", "sconosciuto"),
-    (r"(未知|不详|不明|不确定|不確定|无解答|불명|알려지지 않음|غير معروف|अज्ञात)", "未知"),
+    (r"(desconhecid[oa]|sconosciut[oa]|impossibile da determinare|неизвестно|недостаточно (?:информации|данных)|"
+     r"невозможно определить)", "sconosciuto"),
+    (r"(未知|未提供|空|空白|不详|不明|不确定|不確定|无解答|불명|알려지지 않음|غير معروف|अज्ञात)", "未知"),
 )  # fmt: skip
 
 

@@ -2,18 +2,15 @@
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
 from functools import lru_cache
 
-from stages.answers.wording.signs import AFTER_UNICODE, BEFORE_UNICODE
+from stages.answers.wording.signs import AFTER_UNICODE, BEFORE_UNICODE, Replacement, Rules
 from stages.answers.wording.spellings import RULES
-
-_Replacement = str | Callable[[re.Match[str]], str]
 
 
 def _compiled(
-    rules: Sequence[tuple[str, _Replacement, str, str]],
-) -> tuple[tuple[re.Pattern[str], _Replacement], ...]:
+    rules: Rules,
+) -> tuple[tuple[re.Pattern[str], Replacement], ...]:
     return tuple((re.compile(pattern), replacement) for pattern, replacement, *_ in rules)
 
 
@@ -50,7 +47,7 @@ def normalised_text(text: str) -> str:
     return _without_ends(_replaced(text, _SPELLINGS).strip())
 
 
-def _replaced(text: str, rules: tuple[tuple[re.Pattern[str], _Replacement], ...]) -> str:
+def _replaced(text: str, rules: tuple[tuple[re.Pattern[str], Replacement], ...]) -> str:
     for pattern, replacement in rules:
         text = pattern.sub(replacement, text)
     return text

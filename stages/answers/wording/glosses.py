@@ -25,8 +25,8 @@ _CHANGES_THE_ANSWER = re.compile(
     r"positive|negative|respectively|aq|i{1,3}|iv|v|vi{1,3}|ix|x)\b|[^\w\s.,;:'\"-]"
 )
 """Words and signs in a gloss that make it a part of the answer: "yes (but only at night)", "iron (II)"."""
-_LABEL = re.compile(r"(?:1\d|20)\d\d|[a-z]\d{2}(?:\.\d{1,3})?")
-"""A year or a code of the ICD."""
+_LABEL = re.compile(r"(?:c |ca |born |died )?(?:1\d|20)\d\d(?:-(?:1\d|20)?\d\d)?|[a-z]\d{2}(?:\.\d{1,3})?")
+"""A year, two years, or a code of the ICD."""
 _SMALL_WORDS = frozenset(("of", "the", "and", "in", "a", "an", "for", "to"))
 
 
@@ -42,7 +42,7 @@ def _shorter_forms(form: str) -> frozenset[str]:
     for gloss_pattern in _GLOSSES:
         if match := gloss_pattern.fullmatch(form):
             parts = match.groupdict()
-            head, gloss = parts["head"] or parts["elided"], parts.get("gloss")
+            head, gloss = (parts["head"] or parts["elided"]).strip("\"'"), parts.get("gloss")
             if gloss is None or _only_explains(gloss, head):
                 shorter.add(head)
             if gloss and (_initials(head) == gloss or _initials(gloss) == head):

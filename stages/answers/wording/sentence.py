@@ -16,7 +16,8 @@ def _words(text: str) -> frozenset[str]:
 _ABBREVIATIONS = _words(
     "st dr mr mrs ms prof jr sr mt ft vs co inc ltd corp etc cf fig art sec al gen col sgt capt lt maj rev hon pres "
     "gov sen rep op vol ed nr ca approx ave blvd dept univ est no nos pp spp sp var subsp bros messrs mme mlle sra "
-    "srta dra ing ph ll abs abschn bd ziff nr rn anm hs fed civ crim stat supp app evid cal cir ct ch"
+    "srta dra ing ph ll "
+    "abs abschn bd ziff nr rn anm hs jan feb mar apr aug sept oct nov dec fed civ crim stat supp app evid cal cir ct ch"
 )
 _TITLES = _words("dr mr mrs ms prof capt sgt lt messrs mme mlle sra srta dra")
 """Abbreviations that end no sentence: a name follows them."""
@@ -40,6 +41,8 @@ _EXPLANATIONS: tuple[tuple[str, str], ...] = (
      r"(?<=^no)[,;]\s?(?!(?:but|unless|if|only|except|though|although|and|or)\b)[a-z]", "No, it does not"),
     (r",?\s(?:porque|pues|ya que|puesto que|parce qu['’e]|puisqu['’e]|perché|poiché|pois|omdat|потому что|так как|"
      r"поскольку)(?![^\W_])|,\s(?:car|weil|da|denn|che|ведь|want)\s", "Madrid, porque es la capital"),
+    (r"\s[|(\[]\s?confidence\b", "Rome (confidence: 90%)"),
+    (r"[，,；](?:它|这|其|该|他|她)", "北京，它是首都"),
     (r"[，,、；]?\s?(?:因为|因為|由于|由於|所以|なぜなら|왜냐하면)", "北京，因为它是首都"),
 )  # fmt: skip
 """(pattern, example): how an explanation behind an answer begins, in lower case."""

@@ -3,9 +3,22 @@
 Signs that carry a meaning stay: `Rh+` is not `Rh-`, `C++` not `C`, `5%` not `5`.
 """
 
-# Each rule: pattern, replacement, and an example with its result. They are applied in order, the first ones before
+import re
+from collections.abc import Callable
+
+Replacement = str | Callable[[re.Match[str]], str]
+Rules = tuple[tuple[str, Replacement, str, str], ...]
+"""Each rule: pattern, replacement, and an example with the form that it has after all rules."""
+
+
+def _genotype(match: re.Match[str]) -> str:
+    """Return pairs of alleles with a mark on the recessive ones, which case alone tells apart: AA, Aa, aa."""
+    return "".join(f"{allele}'" if allele.islower() else allele for allele in match[0])
+
+
+# The rules are applied in order, the first ones before
 # Unicode's compatibility forms (NFKC) are resolved, which would make 10² the number 102 and 3½ the number 31/2.
-BEFORE_UNICODE: tuple[tuple[str, str, str, str], ...] = (
+BEFORE_UNICODE: Rules = (
     (r"([⁺⁻]?[⁰¹²³⁴-⁹]+)", r"^\1", "10²", "10^2"),
     (r"(?<=\d)(?=[¼½¾⅐-⅞])", " ", "3½", "3 1/2"),
     ("[\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\u00ad]", "", "co\u00adoperate", "cooperate"),
@@ -23,6 +36,7 @@ BEFORE_UNICODE: tuple[tuple[str, str, str, str], ...] = (
     (r"(?<=\d)\sG(?![^\W_])", " gauss", "5 G", "5gauss"),
     (r"(?<=\d)\sT(?![^\W_])", " tesla", "5 T", "5tesla"),
     (r"(?<![A-Za-z])Co(?=Cl|Br|SO|O\d?(?![^\W_])|\(|\d|$)", "cobalt", "CoCl2", "cobaltcl2"),
+    (r"^(?:([A-Za-z])(?i:\1)){1,3}$", _genotype, "AaBB", "aa'bb"),
     ("[\u0640]", "", "محـمد", "محمد"),
     ("ی", "ي", "علی", "علي"),
     ("ک", "ك", "کتاب", "كتاب"),
@@ -30,7 +44,7 @@ BEFORE_UNICODE: tuple[tuple[str, str, str, str], ...] = (
     ("[œŒ]", "oe", "Œdipus", "oedipus"),
     ("[æÆ]", "ae", "vitæ", "vitae"),
 )
-AFTER_UNICODE: tuple[tuple[str, str, str, str], ...] = (
+AFTER_UNICODE: Rules = (
     (r"`([^`]{1,400})`", r"\1", "`O‘Brien`", "o'brien"),
     ("[‘’‛ʼʻ′`´]", "'", "O’Brien", "o'brien"),
     ("[“”„‟″«»「」『』]", '"', "„Paris“", "paris"),
@@ -38,7 +52,6 @@ AFTER_UNICODE: tuple[tuple[str, str, str, str], ...] = (
     ("⁄", "/", "½", "1/2"),
     ("i\u0307", "i", "İstanbul", "istanbul"),
     ("♯", "#", "C♯", "c#"),
-    (r"(?<![^\W_])([a-g])♭", r"\1b", "B♭", "bb"),
     (r"\s?(?:->|→|\\to(?![a-z])|\\rightarrow(?![a-z]))\s?", "→", "A -> B", "a→b"),
     ("[・‧]", "·", "レオナルド・ダ・ヴィンチ", "レオナルド·ダ·ヴィンチ"),
     ("(?<=[\u3040-\u9fff\uac00-\ud7a3])\\s?[,、]\\s?", ",", "中国、日本", "中国,日本"),
@@ -73,6 +86,7 @@ AFTER_UNICODE: tuple[tuple[str, str, str, str], ...] = (
     (r"^\s*\{([^{}\\]*,[^{}\\]*)\}\s*$", r"\{\1\}", "{1, 2}", r"\{1, 2\}"),
     (r"(?<!\\)[{}]", "", "{rome}", "rome"),
     (r"\\([$%&#_])", r"\1", r"5\%", "5%"),
-    (r"_(?=\d)", "", "H_2O", "h2o"),
+    (r"_(?=n?\d)", "", "H_2O", "h2o"),
+    (r"\s?(?:×|\\times(?![a-z]))\s?|(?<=\d)\sx\s(?=\d)", "×", "3 x 10⁸", "3×10^8"),
     (r"\^(\d{0,2}[+-])(?!\w)", r"\1", "Ca²⁺", "ca2+"),
 )  # fmt: skip

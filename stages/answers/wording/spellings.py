@@ -4,11 +4,11 @@ The rules are applied in order to a text in lower case whose signs have one spel
 """
 
 import re
-from collections.abc import Callable
 from decimal import Decimal
 
 from stages.answers.canonical.dates import date_form
 from stages.answers.canonical.units import known_name
+from stages.answers.wording.signs import Rules
 
 
 def _numbered(words: str, *, start: int = 1, step: int = 1) -> dict[str, int]:
@@ -92,7 +92,7 @@ def _date(match: re.Match[str]) -> str:
 
 
 _NUMBERED = (
-    r"types?|stage|grade|class|phase|factor|part|article|artikel|art|war|nerve|chapter|title|schedule|category|tier|"
+    r"types?|stage|grade|class|phase|factor|part|article|artikel|art|war|nerve|cn|chapter|title|schedule|category|tier|"
     r"act|scene|volume|vol|group|amendment|section|§"
 )
 """Words that a Roman numeral may follow. "Henry V" and "hepatitis C" keep their letters."""
@@ -103,8 +103,7 @@ _KEEPS_A = (
 )
 """Words behind an "a" that is no article: "A positive", "A band", "a priori"."""
 
-# Each rule: pattern, replacement, and an example with the form that it has after all rules.
-RULES: tuple[tuple[str, str | Callable[[re.Match[str]], str], str, str], ...] = (
+RULES: Rules = (
     (r"^the (?!who$)(?=\S)", "", "The heart", "heart"),
     (r"^an (?=[aeiouh\d])", "", "an apple", "apple"),
     (rf"^a (?!(?:{_KEEPS_A})\b)(?=[^\W\d_]{{2}})", "", "a beta blocker", "beta blocker"),
@@ -142,6 +141,7 @@ RULES: tuple[tuple[str, str | Callable[[re.Match[str]], str], str, str], ...] = 
     (r"(?<![^\W_])(4[4-9]),\s(?=x)", r"\1,", "47, XXY", "47,xxy"),
     (r"(?<=\d0)'s(?![^\W_])", "s", "the 1990's", "1990s"),
     (r"(?<=\d)\s?bce(?![^\W_])", "bc", "44 BCE", "44bc"),
+    (r"(?<=\d)\s?ce$", "ad", "476 CE", "476ad"),
     (r"(?<![^\W_])(?:ad|ce)\s(\d{1,4})$", r"\1ad", "AD 70", "70ad"),
     # money and units
     (r"^(?:us\$|usd) ?(?=\d)", "$", "USD 5", "$5"),
@@ -159,6 +159,7 @@ RULES: tuple[tuple[str, str | Callable[[re.Match[str]], str], str, str], ...] = 
      "β-blocker", "beta blocker"),
     (rf"(?<![^\W_])({_NUMBERED})\s(?=[ivx])(x{{0,3}}(?:ix|iv|v?i{{0,3}}))([a-d]?)(?![^\W_])", _roman, "Type II",
      "type 2"),
+    (r"(?<=\d)\s\((?=[a-z\d]{1,3}\))", "(", "Rule 404 (b)", "rule 404(b)"),
     (r"(?<=[^\W\d_])\((?=(?:i{1,3}|iv|vi{0,3})\))", " (", "iron(II)", "iron (ii)"),
     # citations of laws
     (r"(?<![^\W_])(?:article|artikel|articolo|artículo|artigo)\s(?=\d)", "art ", "Article 5", "art 5"),
