@@ -4,12 +4,13 @@ Case, spaces, articles, punctuation at the ends, typography and LaTeX's commands
 not `Rh-`, `C++` not `C`, `5%` not `5`, and no letter of any script is dropped.
 """
 
+from stages.answers.algebra.readings import MAX_ANSWER
 from stages.answers.kinds import AnswerKind
 from stages.answers.marks import MAX_TAIL, gold_answer, gold_mark, marks_of, own_part
 from stages.answers.refusals import holds, refusal_words, without_declined
 from stages.answers.wording.form import normalised_text
 from stages.answers.wording.glosses import says_the_same
-from stages.answers.wording.sentence import announced_words
+from stages.answers.wording.sentence import announced_words, without_explanation
 from stages.settings.answers import ANNOUNCEMENTS
 
 
@@ -28,10 +29,16 @@ class TextAnswer(AnswerKind):
         mark = next(marks_of(text, self.announcements), None)
         if mark is None or (self.boxed_only and mark.kind != "box"):
             return None
-        return (_with_sign(announced_words(mark.text, text), text) if mark.kind == "announced" else mark.text) or None
+        if mark.kind != "announced":
+            return mark.text or None
+        words = _with_sign(announced_words(mark.text, text), text)
+        return (words if len(words) <= MAX_ANSWER else without_explanation(words)) or None
 
     def canonical(self, answer: str, question: str) -> str | None:
-        form = normalised_text(answer)
+        """Return the normalised form of an answer, without an explanation unless the question holds it too."""
+        form, short = normalised_text(answer), normalised_text(without_explanation(answer))
+        if short and short != form and not _holds_text(question, answer):
+            form = short
         words = refusal_words(form)
         return None if words and not holds(normalised_text(question), words) else form or None
 
@@ -40,10 +47,20 @@ class TextAnswer(AnswerKind):
 
     def gold(self, text: str, question: str) -> str:
         mark = gold_mark(text)
-        return announced_words(mark.text, text) if mark and mark.kind == "announced" else gold_answer(text)
+        if mark is None or mark.kind != "announced":
+            return gold_answer(text)
+        words = announced_words(mark.text, text)
+        answer = without_explanation(words)
+        return words if normalised_text(answer) in ("yes", "no") else answer
 
     def context(self, question: str, label: str) -> str:
-        return f"{question}\n{label}"
+        return f"{question}\n{self.gold(label, question)}"
+
+
+def _holds_text(question: str, answer: str) -> bool:
+    """Return whether a question, or the label in its context, holds the whole answer: "Yes, because it is void"."""
+    spaced, whole = (" ".join(text.casefold().split()) for text in (question, answer))
+    return whole.strip(".") in spaced or normalised_text(answer) in normalised_text(question)
 
 
 def _with_sign(answer: str, response: str) -> str:

@@ -16,7 +16,7 @@ GLOSSES: tuple[tuple[str, str], ...] = (
      r"(?P<gloss>(?:also known as|also called|i\.?e\.?|namely|aka|which|who)\s[^()\n]{2,200})",
      "Vitamin C, also known as ascorbic acid"),
     (r"(?:it is|it's|this is|that is|they are|these are|that would be)\s(?P<head>[^\n]{2,200})", "It is Rome"),
-    (r"(?:der|die|das|den|dem|ein|eine|le|la|les|un|une|el|los|las|una|il|lo|gli|o|os|as|um|uma|de|het|een)\s"
+    (r"(?:der|die|das|den|dem|ein|eine|le|la|les|un|une|el|los|las|una|il|gli|um|uma|het|een)\s"
      r"(?P<head>[^\n]{3,200})|l'(?P<elided>[^\n]{3,200})", "das Gift"),
 )  # fmt: skip
 _GLOSSES = tuple(re.compile(pattern) for pattern, _ in GLOSSES)

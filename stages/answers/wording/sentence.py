@@ -1,4 +1,4 @@
-"""The answer in the sentence after "the answer is": without the sentences and explanations behind it."""
+"""The answer in the sentence after "the answer is", without the sentences and explanations behind it."""
 
 import re
 
@@ -29,14 +29,16 @@ _SENTENCE_STARTS = _words(
 
 
 _EXPLANATIONS: tuple[tuple[str, str], ...] = (
-    (r"(?:,|;|\s[-–—]|—)?\s(?:because|since (?:it|he|she|they|the|this|that|we|there)|(?:so|such) that|given that|"
-     r"as (?:it|he|she|they|this|that|we|there|the)\s\w{1,20})\b", "Rome, because it is the capital"),
+    (r"(?:,|;|\s[-–—]|—)?\s(?:because|since (?:it|he|she|they|this|that|we|there))\b|"
+     r",\s(?:given that|(?:as|since) (?:it|he|she|they|this|that|we|there|the)\s\w{1,20})\b",
+     "Rome, because it is the capital"),
     (r"[,;]\s(?:which|who|whose|where|therefore|hence|thus|so (?:it|the|this|we))\b", "Rome, which is the capital"),
     (r"[,;]?\s(?:but|though|although) (?:i['’]?m|i am) not (?:\w{1,12} )?(?:sure|certain|confident)\b",
      "Rome, but I'm not sure"),
-    (r"\s?[—–]\s?(?:the|an?|it|this|that|which|as|not)\s|\s-\s(?:the|an?|it|this|that|which|as)\s",
+    (r"(?:—|\s[-–—]\s)(?:the|an?|it|this|that|which|as|not)\s",
      "Rome — the capital of Italy"),
-    (r";\s(?:it|this|that|he|she|they|the|there)\s", "Rome; it is the capital"),
+    (r";\s(?:it|this|that|he|she|they|there)\s(?:is|are|was|were|has|have|had|does|do|can|will)\b",
+     "Rome; it is the capital"),
     (r"(?<=^yes)[,;]\s?(?!(?:but|unless|if|only|except|though|although|and|or)\b)[a-z]|"
      r"(?<=^no)[,;]\s?(?!(?:but|unless|if|only|except|though|although|and|or)\b)[a-z]", "No, it does not"),
     (r",?\s(?:porque|pues|ya que|puesto que|parce qu['’e]|puisqu['’e]|perché|poiché|pois|omdat|потому что|так как|"
@@ -52,8 +54,8 @@ _EXPLANATION = re.compile("|".join(pattern for pattern, _ in _EXPLANATIONS), re.
 def announced_words(line: str, response: str = "") -> str:
     """Return the answer in the text after "answer is": the words in bold that it starts with, else its first sentence.
 
-    "Rome. I hope this answer is helpful." and "Rome, because it is the capital." are Rome; "St. Paul" and "E. coli"
-    stay whole. `response`: the text around, which has the bold marks.
+    "Rome. I hope this answer is helpful." is Rome; "St. Paul" and "E. coli" stay whole. `response`: the text around,
+    which has the bold marks.
     """
     head, marks, _ = line.partition("**")
     if marks and head.strip() and line.count("**") % 2:  # **Answer: Rome** is the capital
@@ -64,10 +66,14 @@ def announced_words(line: str, response: str = "") -> str:
             return bold[1]
     for stop in _STOP.finditer(line):
         if _ends_sentence(line, stop):
-            line = line[: stop.end()]
-            break
-    explanation = _EXPLANATION.search(line.strip())
-    return line.strip()[: explanation.start()] if explanation and explanation.start() else line.strip()
+            return line[: stop.end()].strip()
+    return line.strip()
+
+
+def without_explanation(answer: str) -> str:
+    """Return an answer without the explanation behind it: "Rome, because it is the capital" is Rome."""
+    explanation = _EXPLANATION.search(answer)
+    return answer[: explanation.start()] if explanation and explanation.start() else answer
 
 
 def _ends_sentence(line: str, stop: re.Match[str]) -> bool:

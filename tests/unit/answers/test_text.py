@@ -6,7 +6,7 @@ from stages.answers.choice import ChoiceAnswer
 from stages.answers.refusals import _STARTS, _WHOLES
 from stages.answers.text import TextAnswer
 from stages.answers.voting import AnswerToGrade, Ballot, grade, vote
-from stages.answers.wording.sentence import announced_words
+from stages.answers.wording.sentence import _EXPLANATIONS, announced_words, without_explanation
 from tests.unit.answers.test_voting import Table
 
 
@@ -557,3 +557,52 @@ GOLDS_OF_WORDS = [
 def test_a_label_is_read_as_an_answer_is(label: str, answer: str) -> None:
     [status] = grade([AnswerToGrade(question="Which?", answer=answer, gold=label)], TextAnswer(), Table())
     assert status == "correct"
+
+
+BAR_EXAM = (
+    "Will the buyer prevail? (A) Yes, because the seller breached. (B) Yes, because the contract was valid. "
+    "(C) No, because the sale is void."
+)
+
+
+@pytest.mark.parametrize(
+    ("response", "gold", "question", "status"),
+    [
+        ("The answer is Yes, because the seller breached.", "Yes, because the seller breached", BAR_EXAM, "correct"),
+        ("The answer is Yes, because the contract was valid.", "Yes, because the seller breached", BAR_EXAM, "wrong"),
+        ("The answer is Yes, because the contract was valid.", "Yes, because the seller breached", "?", "wrong"),
+        (
+            "The answer is Yes, because the seller breached.",
+            "Answer: Yes, because the seller breached.",
+            "?",
+            "correct",
+        ),
+        (
+            "The answer is Yes, because the contract was valid.",
+            "Answer: Yes, because the seller breached.",
+            "?",
+            "wrong",
+        ),
+        ("Answer: Yes, because the seller breached.", "Yes", "?", "correct"),
+        ("Answer: The contract is void because of fraud.", "The contract is void because of fraud", "?", "correct"),
+        ("Answer: Rome, because it is the capital", "The answer is Rome, which is in Italy.", "?", "correct"),
+        ("Answer: 1914–the present", "1914", "?", "wrong"),
+        ("Answer: the heart; the lungs", "heart", "?", "wrong"),
+        ("Answer: organs such as the heart", "organs such as the heart", "?", "correct"),
+        ("Answer: O negative", "negative", "?", "wrong"),
+    ],
+)
+def test_an_explanation_counts_if_question_or_label_hold_it(
+    response: str, gold: str, question: str, status: str
+) -> None:
+    assert status_of(response, gold, question) == status
+
+
+@pytest.mark.parametrize(("_pattern", "example"), _EXPLANATIONS)
+def test_each_explanation_is_cut_off(_pattern: str, example: str) -> None:
+    assert without_explanation(example) in ("Rome", "No", "Madrid", "北京")
+
+
+@pytest.mark.parametrize(("response", "answer"), [("Answer: 5$", "5$"), ("Answer: A*", "A*"), ("Answer: $5$", "$5$")])
+def test_the_last_sign_of_an_answer(response: str, answer: str) -> None:
+    assert TextAnswer().extract(response, "?") == answer
