@@ -43,7 +43,7 @@ def normalised_text(text: str) -> str:
         text = "".join(map(_ascii_digit, text))
     if _HAS_SIGNS.search(text):
         text = _replaced(text, _AFTER)
-    text = _without_ends(text.strip())
+    text = _without_ends(" ".join(text.split()))
     return _without_ends(_replaced(text, _SPELLINGS).strip())
 
 

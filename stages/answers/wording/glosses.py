@@ -44,7 +44,7 @@ def _shorter_forms(form: str) -> frozenset[str]:
             parts = match.groupdict()
             head, gloss = (parts["head"] or parts["elided"]).strip("\"'"), parts.get("gloss")
             if gloss is None or _only_explains(gloss, head):
-                shorter.add(head)
+                shorter |= {head, *_shorter_forms(head)}
             if gloss and (_initials(head) == gloss or _initials(gloss) == head):
                 shorter.add(gloss)
     return frozenset(shorter)

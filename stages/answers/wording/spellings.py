@@ -136,8 +136,7 @@ RULES: Rules = (
     (r"(?<=\d) ?(?:%|percent\b|per cent\b)", "%", "5 percent", "5%"),
     (r"^(?:~|approximately|approx|about|around|roughly)\s?(?=[\d$€£])", "≈", "about 5", "≈5"),
     (r"\s?([<>≤≥≠≈=])\s?", r"\1", "p < 0.05", "p<0.05"),
-    (r"(?<=\d)\s?([:;])\s(?=\d)", r"\1", "t(9; 22)", "t(9;22)"),
-    (r"(?<=\d)\s:(?=\d)", ":", "2 :1", "2:1"),
+    (r"(?<=\d)\s?([:;])\s?(?=\d)", r"\1", "t(9; 22)", "t(9;22)"),
     (r"(?<![^\W_])(4[4-9]),\s(?=x)", r"\1,", "47, XXY", "47,xxy"),
     (r"(?<=\d0)'s(?![^\W_])", "s", "the 1990's", "1990s"),
     (r"(?<=\d)\s?bce(?![^\W_])", "bc", "44 BCE", "44bc"),
@@ -157,7 +156,7 @@ RULES: Rules = (
     # Greek letters outside Greek words, Roman numerals
     ("(?<![\u0370-\u03ff\u1f00-\u1fff])(?!(?<=\\d)μ|(?<=\\d\\s)μ)[α-ω](?![\u0370-\u03ff\u1f00-\u1fff])", _greek,
      "β-blocker", "beta blocker"),
-    (rf"(?<![^\W_])({_NUMBERED})\s(?=[ivx])(x{{0,3}}(?:ix|iv|v?i{{0,3}}))([a-d]?)(?![^\W_])", _roman, "Type II",
+    (rf"(?<![^\W_])({_NUMBERED})[\s-](?=[ivx])(x{{0,3}}(?:ix|iv|v?i{{0,3}}))([a-d]?)(?![^\W_])", _roman, "Type II",
      "type 2"),
     (r"(?<=\d)\s\((?=[a-z\d]{1,3}\))", "(", "Rule 404 (b)", "rule 404(b)"),
     (r"(?<=[^\W\d_])\((?=(?:i{1,3}|iv|vi{0,3})\))", " (", "iron(II)", "iron (ii)"),
@@ -169,5 +168,4 @@ RULES: Rules = (
     # hyphens, but those of a-b, x-2 and 1939-1945
     (r"(?<=[^\W\d_]{2})-(?=[^\W_])|(?<=[^\W\d_])-(?=[^\W\d_]{2})|(?<=[\d+])-(?=[^\W\d_]{2})", " ", "X-ray", "x ray"),
     (r"(?<![^\W_])(\d{1,15}(?:[.,]\d{1,15})?)\s(?=[^\W\d_]|°)", r"\1", "5 mg", "5mg"),
-    (r"\s+", " ", "habeas  corpus", "habeas corpus"),
 )  # fmt: skip

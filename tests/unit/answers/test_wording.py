@@ -194,6 +194,12 @@ def test_a_form_is_its_own_form(text: str) -> None:
 
 
 SAME: dict[str, list[tuple[str, str]]] = {
+    "several of these at once": [
+        ("la Révolution française (1789)", "Révolution française"), ("Stage-III", "Stage 3"),
+        (r"\text{Rome} \text{ (Italy)}", "Rome"), ("Beethoven's 5th Symphony", "Beethoven's Fifth Symphony"),
+        ("Article III, Section 2", "Article III, § 2"), ("γ-aminobutyric acid (GABA)", "gamma-aminobutyric acid"),
+        ("The Second Law of Thermodynamics", "2nd law of thermodynamics"), ("2024年5月1日", "May 1, 2024"),
+    ],
     "degrees": [
         ("Ph. D.", "PhD"), ("Ph.D.", "Ph. D."), ("B.Sc.", "BSc"), ("B. Sc.", "BSc"), ("M.D.", "MD"), ("M. D.", "MD"),
         ("LL.B.", "LLB"), ("LL. M.", "LLM"), ("J.D.", "JD"),
