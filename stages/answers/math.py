@@ -15,7 +15,7 @@ from stages.answers.equality.structure import is_known
 from stages.answers.equality.values import ends_in_variables
 from stages.answers.equality.verdict import same
 from stages.answers.kinds import Ambiguous, AnswerKind
-from stages.answers.marks import MAX_TAIL, Mark, marks_of
+from stages.answers.marks import MAX_TAIL, Mark, gold_answer, gold_mark, marks_of
 from stages.answers.prose.answer import boxed_number, last_line, math_answer_in
 from stages.answers.refusals import refusal_words
 from stages.answers.response.announced import without_html
@@ -57,6 +57,12 @@ class MathAnswer(AnswerKind):
             return Reading("ok", "value", (float(value),)) if abs(value) < _LARGEST_FLOAT else Reading("ok")
         reading = None if _TEXT.search(answer) else read_latex(form)
         return Reading("ok") if reading is None and is_known(form) else reading
+
+    def gold(self, text: str, question: str) -> str:
+        mark = gold_mark(text)
+        if mark and mark.kind == "announced":
+            return math_answer_in(mark.text, last=False, language=mark.language) or mark.text
+        return gold_answer(text)
 
     def latex(self, answer: str, form: str) -> str:
         # math-verify does not know `x**2` or `2√3`. Without a space, it takes the list 5,105 for a number.
