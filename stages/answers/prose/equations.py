@@ -8,7 +8,7 @@ from stages.answers.prose.tokens import scaled
 
 _SPLIT = re.compile(r"(?<![<>!\\])=|≈|\\approx(?![a-zA-Z])")
 _NOT_SPLIT = re.compile(r"[,<>&]|\\(?:le|ge|lt|gt|leq|geq|neq?|begin|cup|in)(?![a-zA-Z])")
-_NUMBER = re.compile(r"[-+]?[$€£¥₹₩₽₺]?[-+]?\d[\d,]*(?:\.\d+)?\s?(?:\\?%)?")
+_NUMBER = re.compile(r"[-+]?[$€£¥₹₩₽₺]?[-+]?\d+(?:\.\d+)?\s?(?:\\?%)?")
 _VARIABLE = re.compile(r"(?:[a-zA-Zα-ωΑ-Ω]|\\[a-zA-Z]+)(?:_(?:\w|\{\w+\}))?'*")
 _NAMES = (
     re.compile(r"(?!sqrt|sin|cos|tan|cot|ln|log|exp|abs)[a-zA-Z]{1,9}'*(?:_\w|\^\{?-1\}?)?\s?[(\[][^()\[\]]*[)\]]"),
@@ -76,9 +76,9 @@ def has_letters(text: str) -> bool:
 
 
 _POWER = re.compile(
-    r"([-+]?)(?:(\d[\d,]{0,20}(?:\.\d{1,20})?) ?(?:\\times|\\cdot|[×x*·⋅]) ?)?10 ?\^ ?[({]?([-+]?\d{1,2})[)}]?"
+    r"([-+]?)(?:(\d{1,21}(?:\.\d{1,20})?) ?(?:\\times|\\cdot|[×x*·⋅]) ?)?10 ?\^ ?[({]?([-+]?\d{1,2})[)}]?"
 )
-_SCIENTIFIC = re.compile(r"([-+]?)(\d[\d,]{0,20}(?:\.\d{1,20})?)[eE]([-+]?\d{1,2})")
+_SCIENTIFIC = re.compile(r"([-+]?)(\d{1,21}(?:\.\d{1,20})?)[eE]([-+]?\d{1,2})")
 _FACTORIAL = re.compile(r"(\d{1,9})!")
 _IN_BRACKETS = re.compile(r"\(([-+]?[$€£]?\d+(?:\.\d+)?%?)\)")
 _LARGEST_FACTORIAL = 20

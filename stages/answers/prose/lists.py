@@ -134,7 +134,7 @@ def _members(chain: list[Item]) -> str | None:
     members = [member.value if len(variables - {""}) == 1 else member.text for member in chain]
     if units[-1] and not any(units[:-1]):
         members[:-1] = [f"{text} {units[-1]}" for text in members[:-1]]
-    return ", ".join(re.sub(r"(?<=\d),(?=\d{3})", "", text) if text[:1] not in "([{\\" else text for text in members)
+    return ", ".join(members)
 
 
 def _number(text: str) -> Fraction | None:

@@ -6,13 +6,13 @@ computation ("48 clips / 2 = 24 clips").
 
 import re
 
+from stages.answers.canonical.quantities import MONEY_POWERS
 from stages.answers.canonical.units import known_unit
 from stages.answers.prose.line import Line, Part, Role, Run, is_product
 from stages.answers.prose.tokens import scaled
 from stages.answers.prose.vocabulary import (
     BY_WORDS,
     COMMA_LANGUAGES,
-    CURRENCY_SCALE,
     KNOWN_WORDS,
     NUMBER_WORDS,
     OPERATOR_WORDS,
@@ -206,9 +206,9 @@ class RunParser(Line):
     def _currency_scale(self, body: Part, end: int) -> int:
         """Multiply an amount of money by the letter after it: $3M."""
         token = self.token(end)
-        if token.text not in CURRENCY_SCALE or self.spaced(end) or not re.fullmatch(r"\d[\d,]*(?:\.\d+)?", body.text):
+        if token.text not in MONEY_POWERS or self.spaced(end) or not re.fullmatch(r"\d+(?:\.\d+)?", body.text):
             return end
-        body.text = scaled(body.text, CURRENCY_SCALE[token.text])
+        body.text = scaled(body.text, MONEY_POWERS[token.text])
         body.end = token.end
         return end + 1
 

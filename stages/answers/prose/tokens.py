@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
+from stages.answers.canonical.numerals import NUMBER_WORDS, PERCENT, without_groups
+from stages.answers.canonical.units import is_unit_word
 from stages.answers.prose.vocabulary import (
     AND_A_HALF,
     COMMA_LANGUAGES,
@@ -17,8 +19,6 @@ from stages.answers.prose.vocabulary import (
     FUNCTIONS,
     LANGUAGE_WORDS,
     ORDINAL,
-    PERCENT,
-    SCALES,
     TIME,
 )
 
@@ -66,7 +66,7 @@ _PLAIN_MARKS: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
         ("百分之", r"百分之(\d+(?:\.\d+)?)", r"\1%", "百分之50 -> 50%"),
         ("分", r"(?<![\d.,])(\d{1,9}) ?(?:分之|分の) ?(\d{1,9})(?![\d.,])", r"\2/\1", "3分之2 -> 2/3"),
         ("분의", r"(?<![\d.,])(\d{1,9}) ?분의 ?(\d{1,9})(?![\d.,])", r"\2/\1", "3분의 2 -> 2/3"),
-        ("", rf"(?<=\d) ?(?:{PERCENT})(?![^\W\d_])", "%", "50 percent -> 50%"),
+        ("", rf"(?i)(?<=\d) ?{PERCENT}(?![^\W\d_])", "%", "50 percent -> 50%"),
         ("", rf"(?<![\d.,/])(\d{{1,4}}) (?:{AND_A_HALF})(?!\w)", r"\1 1/2", "3 and a half -> 3 1/2"),
         ("base", r"(?<=\d) ?\(?(?:in )?base (\d{1,2})\)?(?!\w)", r"_\1", "101 in base 2 -> 101_2"),
         ("...", r"(?<=\d)\.\.\.", "…", "0.33... -> 0.33…"),
@@ -121,8 +121,11 @@ _INFIX = re.compile(
 _RESPELLED = {"**": "^", "\\approx": "≈", "¢": " cents", "\\%": "%"}
 _CURRENCIES = {"USD": "$", "US$": "$", "EUR": "€", "GBP": "£"}
 """Currencies with a sign of their own. Of others (R$, Rs.) the number alone is the answer."""
-_SCALE = tuple((re.compile(rf"\s?(?:{words})(?![a-zA-Zа-я])"), exponent) for words, exponent in SCALES)
-_THOUSANDS = re.compile(r"[1-9]\d{0,2}(?:,\d{3})+|[1-9]\d?(?:,\d{2})+,\d{3}")
+_SCALE_WORD = re.compile(rf" ?({_LETTER}+)\.?")
+_DECIMAL = re.compile(r"\d*\.?\d+")
+_DIGITS_AFTER_SCALE = re.compile(r" ?(\d{1,12})(?![\d.,])")
+_SHORTENED = frozenset(("mio", "mrd", "тыс", "млн", "млрд"))
+_ONE_GROUP = re.compile(r"[1-9]\d{0,2}[.,]\d{3}")
 _SEPARATED = re.compile(r"\d[.,]\d")
 _SPLIT_NUMBER = re.compile(r"([\d.,' ]+)([eE][-+]?\d+)?(…?)")
 
@@ -219,7 +222,7 @@ def _tokens(text: str, start: int, end: int, language: str) -> list[Token]:
             continue
         token = _token(match, text, language)
         if token.kind in ("number", "mixed"):
-            _scale(token, text, language)
+            _scale(token, text)
         if token.kind == "letter" and re.fullmatch(r"[xX]\d+", token.text) and _is_attached(token, tokens):
             token = Token("operator", "\\times", token.start, token.start + 1)  # "3x4"
         tokens.append(token)
@@ -264,79 +267,64 @@ def _time(spelling: str) -> str:
 
 
 def number_text(spelling: str, language: str) -> tuple[str, str | None]:
-    """Return a number as ASCII writes it, and a doubt: the readings if there are several; "" for what is no number.
+    """Return a number in ASCII without groups, and a doubt: the readings if there are several; "" for no number.
 
-    1,234 stays in languages with a decimal point; "3,5" is 3.5 in the others. 1.234.567, 1 234,5 and 12,34,567 are
+    "3,5" is 3.5 in languages with a decimal comma, in which "1.234" may be 1234. 1.234.567, 1 234,5 and 12,34,567 are
     numbers in all languages. 1,2,3 is a list.
     """
     match = _SPLIT_NUMBER.fullmatch(spelling)
     assert match is not None
-    digits, exponent, dots = match[1], match[2] or "", "..." if match[3] else ""
-    if " " in digits or "'" in digits:
-        return re.sub(r"[ ']", "", digits).replace(",", ".") + exponent, None
-    commas, points = digits.count(","), digits.count(".")
-    in_comma_language = language in COMMA_LANGUAGES
+    digits, end = match[1], (match[2] or "") + ("..." if match[3] else "")
     doubt = None
-    if commas and points:
-        decimal = max(",", ".", key=digits.rfind)
-        whole, _, rest = digits.rpartition(decimal)
-        whole = whole.replace("." if decimal == "," else decimal, "," if decimal == "," else decimal)
-        if not _THOUSANDS.fullmatch(whole):
-            return "", None
-        digits = (whole if decimal == "." else whole.replace(",", "")) + "." + rest
-    elif points > 1:
-        digits = digits.replace(".", "") if _THOUSANDS.fullmatch(digits.replace(".", ",")) else ""
-    elif points:
-        if in_comma_language and _THOUSANDS.fullmatch(digits.replace(".", ",")):
-            doubt = f"{digits}: a decimal number, or {digits.replace('.', '')}"
-    elif commas > 1 and not _THOUSANDS.fullmatch(digits):
-        digits = digits.replace(",", ", ")
-    elif commas == 1:
-        if in_comma_language or not _THOUSANDS.fullmatch(digits):
-            doubt = f"{digits}: {digits.replace(',', '.')}, or a list of two"
-        if in_comma_language:
-            doubt = (
-                f"{digits}: {digits.replace(',', '.')}, or {digits.replace(',', '')}"
-                if _THOUSANDS.fullmatch(digits)
-                else None
-            )
+    if language in COMMA_LANGUAGES:
+        if _ONE_GROUP.fullmatch(digits):
+            doubt = f"{digits}: a decimal number, or {re.sub('[.,]', '', digits)}"
+        if "." not in digits and digits.count(",") == 1:
             digits = digits.replace(",", ".")
-    if digits and re.fullmatch(r"\d{1,2}(?:,\d{2})+,\d{3}", digits):
-        digits = digits.replace(",", "")
-    return (digits + exponent + dots if digits else ""), doubt
+    text = without_groups(digits)
+    if not _DECIMAL.fullmatch(text):
+        if "." in text or " " in text or "'" in text:
+            return "", None
+        if text.count(",") == 1:
+            doubt = f"{digits}: {text.replace(',', '.')}, or a list of two"
+        text = text.replace(",", ", ") if text.count(",") > 1 else text
+    return text + end, doubt
 
 
-def _scale(token: Token, text: str, language: str) -> None:
+def _scale(token: Token, text: str) -> None:
     """Multiply a number by the power of ten in the word after it: 2.5 million, 3万5000."""
-    if not text[token.end : token.end + 2].strip()[:1].isalpha() or "/" in token.text:
-        return
-    total, end = Decimal(0), token.end
-    value, exponent_before = token.text, 99
-    while True:
-        for pattern, exponent in _SCALE:
-            if (word := pattern.match(text, end)) and exponent < exponent_before:
-                break
-        else:
+    total, value, last_power = Decimal(0), token.text, 99
+    while (scale := _scale_at(text, token.end)) and scale[0] < last_power and _DECIMAL.fullmatch(value):
+        last_power, token.end = scale
+        total += Decimal(value).scaleb(last_power)
+        rest = _DIGITS_AFTER_SCALE.match(text, token.end)
+        if rest is None or text[token.end - 1].isascii():
             break
-        if not re.fullmatch(r"\d[\d,]*(?:\.\d+)?", value):
-            return
-        total += Decimal(value.replace(",", "")).scaleb(exponent)
-        token.end, exponent_before = word.end(), exponent
-        rest = re.compile(r" ?\d{1,12}(?![\d.,])").match(text, word.end())
-        if rest is None or word[0].isascii():
+        value = rest[1]
+        if not _scale_at(text, rest.end()):
+            total, token.end = total + Decimal(value), rest.end()
             break
-        value, end = rest[0].strip(), rest.end()
-        if not any(pattern.match(text, end) for pattern, _ in _SCALE):
-            total += Decimal(value)
-            token.end = end
-            break
+        token.end = rest.end()
     if total:
         token.text = plain_decimal(total)
 
 
+def _scale_at(text: str, position: int) -> tuple[int, int] | None:
+    """Return the power of ten and the end of the word at a position; None if the word is none, as in 3千克 (3 kg)."""
+    match = _SCALE_WORD.match(text, position)
+    if match is None:
+        return None
+    word = match[1].lower()
+    if word in NUMBER_WORDS:
+        return NUMBER_WORDS[word], match.end() if word in _SHORTENED else match.end(1)
+    if word[0] < "\u3041" or any(is_unit_word(word[:size]) for size in (2, 3)):
+        return None
+    return next(((NUMBER_WORDS[word[:n]], match.start(1) + n) for n in (2, 1) if word[:n] in NUMBER_WORDS), None)
+
+
 def scaled(number: str, exponent: int) -> str:
     """Return a decimal number times a power of ten, without an exponent."""
-    return plain_decimal(Decimal(number.replace(",", "")).scaleb(exponent))
+    return plain_decimal(Decimal(number).scaleb(exponent))
 
 
 def plain_decimal(value: Decimal) -> str:

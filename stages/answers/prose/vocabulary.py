@@ -120,23 +120,6 @@ TIME = (
 """10:30, 10:30 a.m., 5 pm, 5 o'clock, 10点30分."""
 AND_A_HALF = r"and a half|et demie?|y medi[oa]|e mei[oa]|e mezz[oa]|einhalb|und eine halbe|с половиной"
 ORDINAL = r"(?:st|nd|rd|th|ª|º)(?!\w)"
-SCALES: tuple[tuple[str, int], ...] = (
-    (r"thousand|tausend|mille|mil|mila|тысяч\w{0,2}|тыс\.?|천|千", 3),
-    (r"lakhs?|लाख", 5),
-    (r"millions?|Million(?:en)?|Mio\.?|millones|millón|milh(?:ões|ão)|milion[ei]|миллион\w{0,2}|млн\.?|百万", 6),
-    (r"crores?|करोड़", 7),
-    (r"billions?|Milliarden?|Mrd\.?|milliards?|bilh(?:ões|ão)|miliard[io]|миллиард\w{0,2}|млрд\.?", 9),
-    (r"trillions?|trilh(?:ões|ão)", 12),
-    (r"万|萬|만", 4),
-    (r"亿|億|억", 8),
-)
-"""Words for powers of ten after a number, and the exponents: "2.5 million", "3万"."""
-CURRENCY_SCALE = {"k": 3, "K": 3, "M": 6, "B": 9}
-"""Letters for powers of ten after an amount of money: "$3M". Without a currency "3M" may be anything."""
-PERCENT = (
-    r"percent(?!age)|per\s?cent|Prozent|por\sciento|pour\scent|por\scento|per\scento|процент\w{0,3}|パーセント|퍼센트"
-    r"|प्रतिशत"
-)
 _LENGTH = (
     r"[kcmnµμ]m|miles?|mi|inch(?:es)?|in(?=\s*(?:[.,;)]|\Z))|feet|foot|ft|yards?|yd|(?:kilo|centi|milli)?met(?:er|re)s?"
 )
