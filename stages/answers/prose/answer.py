@@ -16,8 +16,6 @@ from stages.answers.prose.vocabulary import AND_A_HALF, COMMA_LANGUAGES, COPULAS
 from stages.answers.prose.word_answers import number_at_start, word_at_end, word_at_start
 
 _DISPLAY = (("\\]", "\\["), ("$$", "$$"))
-_DOLLARS = re.compile(r"(?<=\d) dollars?(?=,|\Z)")
-"""Left out of answers: money is in dollars unless the answer names cents or another currency."""
 _AND_A_HALF = re.compile(rf"(?:[^\W\d_]+ )?(?:{AND_A_HALF})(?!\w)")
 _CUT_START = re.compile(r"\A[^\s\u3000-\u9fff]{1,99}")
 _CUT_END = re.compile(r"[^\s\u3000-\u9fff]{1,99}\Z")
@@ -55,8 +53,7 @@ def math_answer_in(text: str, *, last: bool, language: str = "en") -> str | Ambi
     chosen = _last(items) if last else _first(items, parser)
     if chosen is None or isinstance(chosen, str):
         return chosen
-    answer = _checked(chosen, parser, last=last)
-    return answer if isinstance(answer, Ambiguous) else _DOLLARS.sub("", answer)
+    return _checked(chosen, parser, last=last)
 
 
 _BOXED_NUMBER = re.compile(r"(\$?[-+−–]?)(\d[\d.,]*\d)((?:\s|\\[,; ])*(?:\\?%|\\text\s?\{[^{}]*\}|[^\W\d_]{1,20})?\$?)")

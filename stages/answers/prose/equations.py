@@ -18,7 +18,7 @@ _NAMES = (
 )
 """Left sides that name a value and are no part of it: f(x), P(A), \\text{Area}, \\angle ABC, AB, dy/dx."""
 _COMMANDS = re.compile(
-    r"\\[a-zA-Z]+|(?:sqrt|sin|cos|tan|cot|sec|csc|ln|log|exp|pi|max|min|gcd|lcm|abs|mod)(?![a-zA-Z])"
+    r"\\[a-zA-Z]+|[A-Z]{1,2}\$|[A-Z]{3}(?=-?\d)|(?:sqrt|sin|cos|tan|cot|sec|csc|ln|log|exp|pi|max|min|gcd|lcm|abs|mod)(?![a-zA-Z])"
 )
 _CLOSED_FORM = re.compile(r"[√π/^]|\\(?:d?frac|sqrt|pi|ln|log)|(?:sqrt|pi|ln|log|e)(?![a-zA-Z])")
 

@@ -7,9 +7,9 @@ computation ("48 clips / 2 = 24 clips").
 import re
 
 from stages.answers.canonical.quantities import MONEY_POWERS
-from stages.answers.canonical.units import known_unit
 from stages.answers.prose.line import Line, Part, Role, Run, is_product
 from stages.answers.prose.tokens import scaled
+from stages.answers.prose.units import unit_end
 from stages.answers.prose.vocabulary import (
     BY_WORDS,
     COMMA_LANGUAGES,
@@ -18,8 +18,6 @@ from stages.answers.prose.vocabulary import (
     OPERATOR_WORDS,
     RESULT_WORDS,
     SIGN_WORDS,
-    TRANSLATED_UNITS,
-    UNIT,
     UNREAD_OPERATORS,
 )
 
@@ -32,7 +30,6 @@ _SIGNS = frozenset(("-", "–", "+", "±", "\\pm", "√"))
 _NOT_OPERANDS = frozenset(
     ("\\boxed", "\\fbox", "\\item", "\\hline", "\\begin", "\\end", "\\dots", "\\ldots", "\\cdots")
 )
-_WORD = re.compile(r"\s?[^\W\d_]{3,20}(?![^\W\d_])")
 _UNIT_LETTERS = frozenset("mgshlLKNJWVF")
 _WORDS_THAT_ARE_LETTERS = frozenset("aAI")
 _MAX_GROUPS = 8
@@ -214,27 +211,16 @@ class RunParser(Line):
 
     def _unit(self, run: Run) -> None:
         """Append the measured unit right after the last operand, if there is one."""
-        position = run.parts[-1].end
-        if not re.match(r"\s?[^\W\d_°]|\s?°", self.text[position : position + 2]):
+        start = run.parts[-1].end
+        end = unit_end(self.text, start)
+        if end is None:
             return
-        if match := UNIT.match(self.text, position):
-            name = match[0].strip()
-        else:
-            for pattern, unit in TRANSLATED_UNITS:
-                if match := pattern.match(self.text, position):
-                    name = unit
-                    break
-            else:
-                match = _WORD.match(self.text, position)
-                if match is None or known_unit(match[0].strip()) is None:
-                    return
-                name = match[0].strip()
-        while run.end < len(self.tokens) and (token := self.tokens[run.end]).start < match.end():
-            if token.end > match.end() and not self.text[match.end()].isascii():
-                token.start, token.text = match.end(), self.text[match.end() : token.end]  # 3天后他有12元
+        while run.end < len(self.tokens) and (token := self.tokens[run.end]).start < end:
+            if token.end > end and not self.text[end].isascii():
+                token.start, token.text = end, self.text[end : token.end]  # 3天后他有12元
                 break
             run.end += 1
-        run.parts.append(Part("unit", name, match.start(), match.end()))
+        run.parts.append(Part("unit", self.text[start:end].strip(), start, end))
 
     def _operator(self, run: Run) -> bool:
         """Append the operator at the end of a run and all before it that is none; return whether an operand follows."""

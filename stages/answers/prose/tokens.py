@@ -11,7 +11,8 @@ from decimal import Decimal
 from typing import Literal
 
 from stages.answers.canonical.numerals import NUMBER_WORDS, PERCENT, without_groups
-from stages.answers.canonical.units import is_unit_word
+from stages.answers.canonical.unit_names import CURRENCY_SIGNS
+from stages.answers.canonical.units import is_unit_word, known_name
 from stages.answers.prose.vocabulary import (
     AND_A_HALF,
     COMMA_LANGUAGES,
@@ -94,6 +95,7 @@ _PROSE = re.compile(r"(?<![\\a-zA-Z{])[a-zA-Z]{2,}[ ,]+[a-zA-Z]{2,}(?![a-zA-Z]*\
 _PLAIN_WORD = re.compile(r"(?<![\\a-zA-Z{])[a-zA-Z]{2,}")
 
 _LETTER = r"(?:[^\W\d_πθ]|[\u0300-\u036f\u0900-\u0903\u093a-\u094f])"
+_CURRENCY = "|".join(map(re.escape, sorted((*CURRENCY_SIGNS, "₺", "NT$", "RM", "Rp"), key=len, reverse=True)))
 _TOKEN = re.compile(
     r"(?P<arrow>=>|-+>|[→⇒⟹⟶]|(?<=\S)—|—(?!\d)|\\(?:to|Rightarrow|implies|therefore|rightarrow)(?![a-zA-Z]))"
     rf"|(?P<date>{DATE})"
@@ -108,8 +110,8 @@ _TOKEN = re.compile(
     r"|(?P<text>\\(?:text|mathrm|textbf|mathbf|textit|mbox|operatorname)\s?\{[^{}]*\})"
     r"|(?P<command>\\[a-zA-Z]+)"
     r"|(?P<open>\\\{|[(\[{])|(?P<close>\\\}|[)\]}])"
-    r"|(?P<currency>(?:US|HK|NT|[ACR])?\\?\$|[€£¥₹₩₽₺]|(?:USD|EUR|GBP|INR|Rs\.?|RM|Rp)(?=\s?[\d-]))"
-    r"|(?P<postfix>\\?%|°|!|¢)"
+    rf"|(?P<currency>(?:{_CURRENCY}|\\\$)(?=\s?[-+.\d]))"
+    r"|(?P<postfix>\\?%|°|!)"
     r"|(?P<operator>\*\*|<=|>=|!=|[-–—+*/^_=<>≤≥≠±×·⋅÷√∈∪∩∓≈≡~|])"
     rf"|(?P<word>{_LETTER}{{2,}}(?:['-]{_LETTER}+)*|[^\W\d_]'[^\W\d_]+|[^\W\d_A-Za-zΑ-ω])"
     r"|(?P<letter>[A-Za-zΑ-ω](?:\d+(?!\w))?'{0,3}(?:_(?:[A-Za-z0-9]|\{[^{}]{1,20}\}))?|∞)"
@@ -118,9 +120,12 @@ _TOKEN = re.compile(
 _INFIX = re.compile(
     r"\\(?:times|cdot|div|pm|mp|leq?|geq?|lt|gt|neq?|cup|cap|in|notin|approx|equiv|setminus|mid|subset|ast|le|ge)"
 )
-_RESPELLED = {"**": "^", "\\approx": "≈", "¢": " cents", "\\%": "%"}
-_CURRENCIES = {"USD": "$", "US$": "$", "EUR": "€", "GBP": "£"}
-"""Currencies with a sign of their own. Of others (R$, Rs.) the number alone is the answer."""
+_RESPELLED = {"**": "^", "\\approx": "≈", "\\%": "%"}
+_SHORTEST_SIGNS = {
+    sign: next((other for other in CURRENCY_SIGNS if len(other) == 1 and known_name(other) == known_name(sign)), sign)
+    for sign in CURRENCY_SIGNS
+}
+"""Sign before an amount of money -> sign of one character, if the currency has one: USD -> $, R$ -> R$."""
 _SCALE_WORD = re.compile(rf" ?({_LETTER}+)\.?")
 _DECIMAL = re.compile(r"\d*\.?\d+")
 _DIGITS_AFTER_SCALE = re.compile(r" ?(\d{1,12})(?![\d.,])")
@@ -247,8 +252,7 @@ def _token(match: re.Match[str], text: str, language: str) -> Token:
     elif kind == "word":
         token.kind = "function" if spelling in FUNCTIONS else "word"
     elif kind == "currency":
-        sign = spelling.replace("\\", "")
-        token.kind, token.text = "currency", _CURRENCIES.get(sign, sign if len(sign) == 1 else "")
+        token.kind, token.text = "currency", _SHORTEST_SIGNS.get(spelling.replace("\\", ""), "")
     elif kind == "time":
         token.kind, token.text = "time", _time(spelling)
     elif kind == "ratio":

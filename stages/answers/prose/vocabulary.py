@@ -120,53 +120,8 @@ TIME = (
 """10:30, 10:30 a.m., 5 pm, 5 o'clock, 10点30分."""
 AND_A_HALF = r"and a half|et demie?|y medi[oa]|e mei[oa]|e mezz[oa]|einhalb|und eine halbe|с половиной"
 ORDINAL = r"(?:st|nd|rd|th|ª|º)(?!\w)"
-_LENGTH = (
-    r"[kcmnµμ]m|miles?|mi|inch(?:es)?|in(?=\s*(?:[.,;)]|\Z))|feet|foot|ft|yards?|yd|(?:kilo|centi|milli)?met(?:er|re)s?"
-)
-_MASS = r"[km]g|mcg|[µμ]g|(?:kilo|milli)?grams?|pounds?|lbs?|ounces?|oz|tons?|tonnes?"
-_VOLUME = (
-    r"[mdck][lL]|(?:milli)?lit(?:er|re)s?|gallons?|quarts?|pints?|cups?|teaspoons?|tablespoons?|tsp|tbsp|acres?"
-    r"|hectares?"
-)
-_TIME_UNITS = (
-    r"hours?|hrs?|minutes?|mins?|seconds?|secs?|milliseconds?|ms|days?|weeks?|months?|years?|decades?|centuries|century"
-)
-_MONEY = r"dollars?|cents?|euros?|USD|EUR|GBP|JPY|CNY|INR|CAD|AUD|yen|yuan|rupees?|pence"
-_OTHERS = (
-    r"[kMG]?Hz|[kMG]W|kWh|[kM]?Pa|m?mol|mmHg|mEq|IU|kJ|kcal|cal|kN|mph|kph|kmh|km/h|rpm|bpm|rad|radians?|dozen"
-    r"|degrees?(?:\s(?:Celsius|Fahrenheit|C|F)(?!\w))?|°\s?[CF]|kelvins?"
-)
-_WORDS = f"(?:{_LENGTH}|{_MASS}|{_VOLUME}|{_TIME_UNITS}|{_MONEY}|{_OTHERS})"
-UNIT = re.compile(
-    rf"\s?(?:(?:square|cubic|sq\.?|cu\.?)\s)?{_WORDS}(?![^\W\d_])(?:\^\{{?-?[1-4]\}}?)?"
-    rf"(?:\s?/\s?(?:{_WORDS}|[hsmLl])(?![^\W\d_])(?:\^\{{?-?[1-4]\}}?)?|\sper\s{_WORDS}(?![^\W\d_]))?"
-)
-"""A measured unit after a number. Nouns of counted things, "42 apples", are not part of an answer."""
-TRANSLATED_UNITS = tuple(
-    (re.compile(r"\s?" + pattern), unit)
-    for pattern, unit in (
-        (r"(?:平方米|平方メートル|제곱미터)", "m^2"),
-        (r"(?:立方米|立方メートル|세제곱미터)", "m^3"),
-        (r"(?:平方厘米|平方センチメートル)", "cm^2"),
-        (r"(?:公里|千米|キロメートル|킬로미터)", "km"),
-        (r"(?:厘米|センチメートル|センチ|센티미터)", "cm"),
-        (r"(?:毫米|ミリメートル|밀리미터)", "mm"),
-        (r"(?:米|メートル|미터)", "m"),
-        (r"(?:公斤|千克|キログラム|킬로그램)", "kg"),
-        (r"(?:克(?!拉)|グラム|그램)", "g"),
-        (r"(?:毫升|ミリリットル)", "mL"),
-        (r"(?:升|リットル|리터)", "L"),
-        (r"(?:个?小时|個小時|時間|시간|Stunden?(?!\w)|heures?(?!\w)|horas?(?!\w)|час(?:а|ов)?(?!\w)|घंटे|घंटा)", "hours"),
-        (r"(?:分钟|分鐘|分間|Minuten?(?!\w)|minutos?(?!\w)|minut[io](?!\w)|минут[аы]?(?!\w)|मिनट)", "minutes"),
-        (r"(?:秒钟|秒間|秒|초|Sekunden?(?!\w)|secondes?(?!\w)|segundos?(?!\w)|секунд[аы]?(?!\w))", "seconds"),
-        (r"(?:天|日間|Tagen?(?!\w)|Tage?(?!\w)|jours?(?!\w)|días?(?!\w)|dias?(?!\w)|дн(?:я|ей)(?!\w)|दिन)", "days"),
-        (r"(?:Kilometer|kilomètres?|kilómetros?|quilômetros?|chilometr[io]|километр\w{0,2})(?!\w)", "km"),
-        (r"(?:Zentimeter|centimètres?|centímetros?|centimetr[io]|сантиметр\w{0,2})(?!\w)", "cm"),
-        (r"(?:Meter|mètres?|metros?|metr[io]|метр\w{0,2})(?!\w)", "m"),
-    )
-)
-"""Units of other languages, and the unit that the answer gets."""
-
+NOT_UNITS = _set("in an as us au no mo won grad second real reals per pt")
+"""Names of units that are mostly something else in prose: "5 grad students", "the 3 won"."""
 NUMBER_WORDS = {
     word: value
     for value, word in enumerate(

@@ -39,7 +39,7 @@ def test_boxed_answers(response: str, answer: str | None) -> None:
     ("response", "answer"),
     [
         ("She sells 9.\n#### 18", "18"),
-        ("The answer is 18 dollars.", "18"),
+        ("The answer is 18 dollars.", "18 dollars"),
         ("**Answer:** 3/4", "3/4"),
         ("Final answer: (3, 4).", "(3, 4)"),
         ("The answer is $x=\\frac12$.", "x=\\frac12"),
