@@ -13,7 +13,7 @@ from stages.answers.prose.lists import with_lists
 from stages.answers.prose.runs import RunParser
 from stages.answers.prose.tokens import number_text
 from stages.answers.prose.vocabulary import AND_A_HALF, COMMA_LANGUAGES, COPULAS
-from stages.answers.prose.word_answers import number_at_start, word_at_end, word_at_start
+from stages.answers.prose.word_answers import word_at_end, word_at_start
 
 _DISPLAY = (("\\]", "\\["), ("$$", "$$"))
 _AND_A_HALF = re.compile(rf"(?:[^\W\d_]+ )?(?:{AND_A_HALF})(?!\w)")
@@ -41,7 +41,7 @@ def math_answer_in(text: str, *, last: bool, language: str = "en") -> str | Ambi
     if (formula := _ONE_FORMULA.fullmatch(text)) and _WORD_IN_FORMULA.search(formula[1]):
         text = formula[1]  # "$5 square meters$" is no price
     parser = RunParser(text, language)
-    words = word_at_end(parser.text) if last else word_at_start(parser.text) or number_at_start(parser.text)
+    words = word_at_end(parser.text) if last else word_at_start(parser.text)
     if words:
         return words
     items = with_lists(items_of(parser), parser)

@@ -44,7 +44,7 @@ class Line:
     """A line of a response without Markdown, and its tokens."""
 
     def __init__(self, text: str, language: str = "en") -> None:
-        self.text = plain(text)
+        self.text = plain(text, language)
         self.language = language_of(self.text) if language == "en" else language
         self.tokens = tokens_of(self.text, self.language)
         self.closing = _closing(self.tokens)

@@ -6,6 +6,7 @@ computation ("48 clips / 2 = 24 clips").
 
 import re
 
+from stages.answers.canonical.number_words import ENGLISH
 from stages.answers.canonical.quantities import MONEY_POWERS
 from stages.answers.prose.line import Line, Part, Role, Run, is_product
 from stages.answers.prose.tokens import scaled
@@ -14,7 +15,6 @@ from stages.answers.prose.vocabulary import (
     BY_WORDS,
     COMMA_LANGUAGES,
     KNOWN_WORDS,
-    NUMBER_WORDS,
     OPERATOR_WORDS,
     RESULT_WORDS,
     SIGN_WORDS,
@@ -82,7 +82,7 @@ class RunParser(Line):
         if token.kind != "word":
             return True
         if token.text.lower() in SIGN_WORDS:
-            return self._starts_operand(index + 1) and before.text.lower() not in NUMBER_WORDS
+            return self._starts_operand(index + 1) and before.text.lower() not in ENGLISH
         return (
             is_product(token)
             and self.token(index + 1).text in ("+", "-", "*", "/", "^")

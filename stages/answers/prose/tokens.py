@@ -8,8 +8,10 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from typing import Literal
 
+from stages.answers.canonical.number_words import is_dozen, with_digits
 from stages.answers.canonical.numerals import NUMBER_WORDS, PERCENT, without_groups
 from stages.answers.canonical.unit_names import CURRENCY_SIGNS
 from stages.answers.canonical.units import is_unit_word, known_name
@@ -127,6 +129,7 @@ _SHORTEST_SIGNS = {
 }
 """Sign before an amount of money -> sign of one character, if the currency has one: USD -> $, R$ -> R$."""
 _SCALE_WORD = re.compile(rf" ?({_LETTER}+)\.?")
+_DOZEN = re.compile(r" (\w{5,9})(?!\w)")
 _DECIMAL = re.compile(r"\d*\.?\d+")
 _DIGITS_AFTER_SCALE = re.compile(r" ?(\d{1,12})(?![\d.,])")
 _SHORTENED = frozenset(("mio", "mrd", "тыс", "млн", "млрд"))
@@ -146,8 +149,11 @@ def tokens_of(text: str, language: str) -> list[Token]:
     return tokens + _tokens(text, position, len(text), language)
 
 
-def plain(line: str) -> str:
-    """Return a line without Markdown, with ASCII digits, signs and spaces."""
+def plain(line: str, language: str) -> str:
+    """Return a line without Markdown, with ASCII digits, signs and spaces.
+
+    If the line has no digits, it gets digits instead of number words.
+    """
     if not line.isascii():
         line = unicodedata.normalize("NFC", line)
         line = "".join(str(unicodedata.decimal(char)) if char.isdecimal() else char for char in line)
@@ -155,6 +161,8 @@ def plain(line: str) -> str:
         line = _VULGAR.sub(lambda match: (match[1] and match[1] + " ") + _vulgar(match[2]), line)
         line = _SUPERSCRIPT.sub(lambda match: "^{" + match[0].translate(_SUPERSCRIPTS) + "}", line)
         line = _SUBSCRIPT.sub(lambda match: "_" + match[0].translate(_SUBSCRIPTS), line)
+    if not any(map(str.isdigit, line)):
+        line = with_digits(line, _language_by_words(line) if language == "en" else language)
     for needed, pattern, replacement in _PLAIN_MARKS:
         if needed in line:
             line = pattern.sub(replacement, line)
@@ -172,8 +180,11 @@ def language_of(text: str) -> str:
     """
     if not _SEPARATED.search(text):
         return "en"
-    if re.search(r"[а-яё]{2}", text):
-        return "ru"
+    return "ru" if re.search(r"[а-яё]{2}", text) else _language_by_words(text)
+
+
+def _language_by_words(text: str) -> str:
+    """Return the language of frequent words in a text, "en" if there are less than two."""
     words = text.lower().split()
     counts = {language: sum(word in known for word in words) for language, known in LANGUAGE_WORDS.items()}
     best = max(counts, key=lambda language: counts[language])
@@ -297,6 +308,9 @@ def number_text(spelling: str, language: str) -> tuple[str, str | None]:
 
 def _scale(token: Token, text: str) -> None:
     """Multiply a number by the power of ten in the word after it: 2.5 million, 3万5000."""
+    if (dozen := _DOZEN.match(text, token.end)) and is_dozen(dozen[1]):
+        _times_twelve(token, text, dozen.end())
+        return
     total, value, last_power = Decimal(0), token.text, 99
     while (scale := _scale_at(text, token.end)) and scale[0] < last_power and _DECIMAL.fullmatch(value):
         last_power, token.end = scale
@@ -311,6 +325,15 @@ def _scale(token: Token, text: str) -> None:
         token.end = rest.end()
     if total:
         token.text = plain_decimal(total)
+
+
+def _times_twelve(token: Token, text: str, end: int) -> None:
+    """Multiply a number by the word after it: "3 dozen" is 36. In "36 / 12 = 3 dozen" dozens are counted."""
+    if text[: token.start].rstrip().endswith(("=", "/")):
+        token.doubt = f"{text[token.start : end]}: a number of dozens, or twelve times as many"
+    else:
+        token.text = str(12 * sum(map(Fraction, token.text.split())))
+    token.end = end
 
 
 def _scale_at(text: str, position: int) -> tuple[int, int] | None:

@@ -6,6 +6,8 @@ things in two languages ("war", "a", "son"), which keeps it out.
 
 import re
 
+from stages.answers.canonical.number_words import ENGLISH
+
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(text.split())
@@ -122,26 +124,6 @@ AND_A_HALF = r"and a half|et demie?|y medi[oa]|e mei[oa]|e mezz[oa]|einhalb|und 
 ORDINAL = r"(?:st|nd|rd|th|ª|º)(?!\w)"
 NOT_UNITS = _set("in an as us au no mo won grad second real reals per pt")
 """Names of units that are mostly something else in prose: "5 grad students", "the 3 won"."""
-NUMBER_WORDS = {
-    word: value
-    for value, word in enumerate(
-        _words(
-            "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-            "seventeen eighteen nineteen"
-        )
-    )
-} | {
-    word: 10 * value
-    for value, word in enumerate(_words("twenty thirty forty fifty sixty seventy eighty ninety"), start=2)
-}
-SCALE_WORDS = {"hundred": 100, "thousand": 1_000, "million": 1_000_000, "billion": 1_000_000_000}
-PART_WORDS = {
-    "half": 2, "halves": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4, "fourth": 4, "fourths": 4,
-    "fifth": 5, "fifths": 5, "sixth": 6, "sixths": 6, "seventh": 7, "sevenths": 7, "eighth": 8, "eighths": 8,
-    "ninth": 9, "ninths": 9, "tenth": 10, "tenths": 10,
-}  # fmt: skip
-"""Denominators in words: "two thirds"."""
-
 COMMA_LANGUAGES = _set("de fr es pt it ru nl pl tr id vi uk cs sv da nb no fi ro hu el")
 """Languages with a decimal comma."""
 LANGUAGE_WORDS = {
@@ -153,7 +135,7 @@ LANGUAGE_WORDS = {
 }
 """Frequent words, two of which in a line tell its language."""
 KNOWN_WORDS = (
-    PREPOSITIONS | RESULT_WORDS | FILLERS | CONJUNCTIONS | SIGN_WORDS | NUMBER_WORDS.keys() | UNREAD_OPERATORS
+    PREPOSITIONS | RESULT_WORDS | FILLERS | CONJUNCTIONS | SIGN_WORDS | ENGLISH | UNREAD_OPERATORS
     | RANGE_WORDS | REFERENCES
     | _set("the he she we it per pts pcs men not all his her its you day box old new our way one nor yes which who")
 )  # fmt: skip

@@ -35,7 +35,7 @@ ANNOUNCED: dict[str, list[tuple[str, str | None]]] = {
         ("−√2", "-√2"),
         ("negative 5", "-5"),
         ("minus 5", "-5"),
-        ("minus three", None),  # lost: number words have no sign
+        ("minus three", "-3"),
         ("minus $5", "-$5"),
         ("+5", "+5"),
         ("±3", "±3"),
@@ -615,7 +615,7 @@ IN_LANGUAGES: list[tuple[str, str, str | None]] = [
     ("zh", "（3，4）", "(3,4)"),
     ("zh", "10%到20%", READINGS),
     ("zh", "5小时30分钟", "5 小时 30 分钟"),
-    ("zh", "百分之五十", None),
+    ("zh", "百分之五十", "50%"),
     ("ja", "x = 3 または x = 5", "3, 5"),
     ("ja", "2分の1", "1/2"),
     ("ko", "3과 5", "3, 5"),
