@@ -87,9 +87,10 @@ _PARTS |= {f"{name}s": value for name, value in _PARTS.items() if name not in ("
 """Denominators in words: "two thirds"."""
 _STARTS = {language: {*values, *NUMBER_WORDS, "a", "an", "half", "une", "cent"} for language, values in _VALUES.items()}
 """Words that a number may start with."""
-_DOZEN = frozenset(
-    "dozen dozens dutzend douzaine douzaines docena docenas dúzia dúzias dozzina dozzine дюжина дюжины дюжин".split()
-)
+_DOZEN = frozenset((
+    "dozen", "dozens", "dutzend", "douzaine", "douzaines", "docena", "docenas", "dúzia", "dúzias", "dozzina",
+    "dozzine", "дюжина", "дюжины", "дюжин",
+))  # fmt: skip
 _WORD = re.compile(r"[^\W\d_]+")
 _GAP = re.compile(r" |-")
 _ONE = re.compile(r"(?:\A|[:=]|\b(?:is|are|has|have|exactly|only|equals?|ist|est|es|é|è|равен|равно|равна)) ?\Z", re.I)

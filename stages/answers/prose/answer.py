@@ -12,7 +12,7 @@ from stages.answers.prose.items import Item, Strength, items_of
 from stages.answers.prose.lists import with_lists
 from stages.answers.prose.runs import RunParser
 from stages.answers.prose.tokens import number_text
-from stages.answers.prose.vocabulary import AND_A_HALF, COMMA_LANGUAGES, COPULAS
+from stages.answers.prose.vocabulary import AND_A_HALF, ARTICLES, COMMA_LANGUAGES, CONDITIONS, COPULAS, STATEMENT_JOINS
 from stages.answers.prose.word_answers import word_at_end, word_at_start
 
 _DISPLAY = (("\\]", "\\["), ("$$", "$$"))
@@ -50,7 +50,7 @@ def math_answer_in(text: str, *, last: bool, language: str = "en") -> str | Ambi
     items = [item for item in items if item.strength > Strength.EXCLUDED]
     if not items or (parser.tokens[0].kind == "label" and not last):
         return None
-    chosen = _last(items) if last else _first(items, parser)
+    chosen = _last(items, parser) if last else _first(items, parser)
     if chosen is None or isinstance(chosen, str):
         return chosen
     return _checked(chosen, parser, last=last)
@@ -79,7 +79,7 @@ def last_line(text: str) -> str:
     return stripped.rsplit("\n", 1)[-1]
 
 
-def _last(items: list[Item]) -> Item | Ambiguous | None:
+def _last(items: list[Item], parser: RunParser) -> Item | Ambiguous | None:
     """Return the last result of a line; without one the last number, unless it says something about another number."""
     candidates = [item for item in items if not item.is_variable]
     if not candidates:
@@ -93,7 +93,28 @@ def _last(items: list[Item]) -> Item | Ambiguous | None:
     rivals = [item for item in after if strongest == Strength.FREE or item.strength == Strength.FREE]
     if strongest == Strength.GOVERNED:
         rivals = candidates[:-1]
+    before = candidates[: candidates.index(best)]
+    if before and _is_second_statement(best, before[-1], parser):
+        rivals = [before[-1]]
     return _one_of(best, rivals)
+
+
+def _is_second_statement(item: Item, before: Item, parser: RunParser) -> bool:
+    """Return whether two results are joined as in "The mean is 5 and the median is 3".
+
+    A result that follows from the one before is none: "The sum is 15 and the mean is 15/3 = 5".
+    """
+    if before.strength < Strength.RESULT or set(before.lead) & CONDITIONS or not item.lead:
+        return False
+    own = [parser.token(index).text for index in range(item.start, item.end)]
+    if before.value in own or "=" in [parser.token(index).text for index in range(before.start, before.end)]:
+        return False
+    between = parser.tokens[before.end : item.start]
+    if any(token.kind in ("stop", "arrow") for token in between):
+        return False
+    has_join = len(item.lead) > 1 and not STATEMENT_JOINS.isdisjoint(item.lead)
+    has_comma = any(token.kind == "comma" for token in between)
+    return has_join or (has_comma and item.lead[0] in ARTICLES and item.lead[-1] in COPULAS)
 
 
 def _first(items: list[Item], parser: RunParser) -> Item | Ambiguous | None:

@@ -70,6 +70,8 @@ class Item:
     strength: Strength
     is_direct: bool = False
     """Whether only words like "about" are before it."""
+    lead: tuple[str, ...] = ()
+    """The words before it in its clause, in lower case."""
     doubt: str | None = None
     """The readings of an item that can be read in several ways."""
     variable: str = ""
@@ -228,6 +230,7 @@ def _judge(item: Item, before: Item | None, parser: RunParser) -> None:
         item.is_label, item.strength = True, Strength.EXCLUDED
         return
     lead, mark = _lead(item, before.end if before else 0, parser)
+    item.lead = tuple(lead)
     words = _without_fillers([word for word in lead if word not in CONJUNCTIONS])
     last = words[-1] if words else ""
     item.is_direct = (before is None or before.is_label) and not mark and set(words) <= RESULT_WORDS | NEGATIONS

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from stages.answers.prose.items import Item, Strength
 from stages.answers.prose.runs import RunParser
-from stages.answers.prose.vocabulary import CONJUNCTIONS, KNOWN_WORDS, OR_WORDS, RANGE_WORDS
+from stages.answers.prose.vocabulary import CONJUNCTIONS, KNOWN_WORDS, OR_WORDS, RANGE_WORDS, RATIOS
 
 _BETWEEN = frozenset(("between", "zwischen", "entre", "tra", "fra", "между"))
 _LETTER_UNIT = re.compile(r"\d[\d.]* ?[a-zA-Z]")
@@ -71,6 +71,10 @@ def _joined(chain: list[Item], links: list[str], parser: RunParser) -> Item | No
     item = Item("", first.start, last.end, first.strength, is_direct=first.is_direct)
     item.doubt = next((member.doubt for member in chain if member.doubt), None)
     if "to" in links or parser.token(first.start - 1).text.lower() in _BETWEEN:
+        if set(links) == {"to"} and RATIOS.search(parser.text, 0, parser.token(first.start).start):
+            item.text = item.value = ":".join(member.text for member in chain)
+            item.strength = max(member.strength for member in chain)
+            return item
         item.text = item.value = f"{first.text} {links[0]} {last.text}"
         item.doubt = f"{item.text}: ends of a range"
         return item

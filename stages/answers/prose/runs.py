@@ -15,6 +15,7 @@ from stages.answers.prose.vocabulary import (
     BY_WORDS,
     COMMA_LANGUAGES,
     KNOWN_WORDS,
+    MAGNIFIED,
     OPERATOR_WORDS,
     RESULT_WORDS,
     SIGN_WORDS,
@@ -285,6 +286,14 @@ class RunParser(Line):
         index = run.end
         token, after, spaced = self.token(index), self.token(index + 1), self.spaced(index)
         if token.kind == "letter":
+            if (
+                token.text == "x"
+                and not spaced
+                and after.text.lower() in MAGNIFIED
+                and self.token(index - 1).kind == "number"
+            ):
+                run.end += 1
+                return False  # "16x faster"
             if spaced and token.text in _WORDS_THAT_ARE_LETTERS:
                 return False
             if self.joins(index):

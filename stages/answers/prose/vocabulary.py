@@ -66,9 +66,21 @@ CONJUNCTIONS = _set(
     "and or & und oder et ou y e o и или 和 与 與 及 以及 或 或者 と または もしくは 과 와 그리고 및 또는 और या و"
 )
 """Words that join two answers into a list."""
+STATEMENT_JOINS = _set("and while whereas but und et y e и а 和 而 と 그리고")
+"""Words between two statements: "the mean is 5 and the median is 3"."""
+ARTICLES = _set("the der die das le la les el los las o os il lo i")
 OR_WORDS = _set("or oder ou o или 或 或者 または もしくは 또는 या")
-RANGE_WORDS = _set("to through bis à hasta até до 到 至 から 에서")
-"""Words between the ends of a range."""
+RANGE_WORDS = _set("to through bis zu à a hasta até до к 到 至 から 에서")
+"""Words between the ends of a range, or between the parts of a ratio."""
+RATIOS = re.compile(
+    r"(?i)\b(?:ratios?|odds|proportions?|verhältnis|rapport|razón|proporción|razão|proporção|rapporto|отношени[ея])\b"
+)
+"""Words that tell a ratio from a range: "the ratio is 3 to 4"."""
+MAGNIFIED = _set(
+    "faster slower more larger bigger smaller higher lower better longer shorter cheaper greater brighter stronger "
+    "as magnification zoom speedup increase return bonus"
+)
+"""Words after an x that means "times": "16x faster"."""
 NEGATIONS = _set("not isn't aren't wasn't nor nicht kein pas não не 不是")
 """A number right after such a word is not the answer: "not 5 but 7"."""
 REFERENCES = _set(

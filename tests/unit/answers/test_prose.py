@@ -297,7 +297,7 @@ ANNOUNCED: dict[str, list[tuple[str, str | None]]] = {
     ],
     "scores, ranges, ratios, times, dates": [
         ("1 in 6", READINGS),
-        ("5'10\"", READINGS),
+        ("5'10\"", "5 feet 10 inches"),
         ("3 degrees below zero", READINGS),
         ("7 4", READINGS),
         ("2024年", "2024年"),
