@@ -62,7 +62,7 @@ def _form(text: str) -> str:
         return date
     text = replaced(text, _WORDS)
     text = replaced(text, _CONJUNCTIONS) if _HAS_MATHEMATICS.search(text) else _unmarked(text)
-    text = without_groups(replaced(text, _DECIMAL_COMMAS))
+    text = without_groups(replaced(text, DECIMAL_COMMAS))
     if _DECIMAL_OR_LIST.match(text) and " and " not in text and " or " not in text:
         raise TwoReadingsError(f"{_unmarked(text)}: a decimal comma, or two members")
     if (match := _WITH_A_FRACTION.match(text)) and int(match[1]) < int(match[2]):
@@ -104,7 +104,7 @@ _CONJUNCTIONS = rules(
     (r",? (?:or|oder|ou|или) |(?<=\d) o (?=-?\d)| ?\\(?:lor|vee)(?![a-zA-Z]) ?", " or ", "1 oder 2"),
     (r"(?<=[\d)}]) ?(?:和|与|與|と|및|와|과|或|或者|または|또는) ?(?=[-\d(\\])", " and ", "1和2"),
 )
-_DECIMAL_COMMAS = rules(
+DECIMAL_COMMAS = rules(
     (r"([€₽]|\bEUR|\bR\$) ?(\d{1,3}),(\d{1,2})(?![\d,])", r"\1\2.\3", "€3,50"),
     (rf"(?<![\d,.])(\d{{1,3}}),(\d{{1,2}}) ?(?={TEXT}?(?:€|EUR\b|[Ee]uros?\b|zł|₽|руб))", r"\1.\2 ", "3,50 €"),
     (rf"^(-?)0,(\d{{1,15}})(?= ?(?:%|\\times|\\cdot|{TEXT}|[a-zA-Z]{{2}}| [a-zA-Z]))(?![^a-z]*(?:and|or) )",

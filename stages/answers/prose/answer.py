@@ -12,7 +12,16 @@ from stages.answers.prose.items import Item, Strength, items_of
 from stages.answers.prose.lists import with_lists
 from stages.answers.prose.runs import RunParser
 from stages.answers.prose.tokens import number_text
-from stages.answers.prose.vocabulary import AND_A_HALF, ARTICLES, COMMA_LANGUAGES, CONDITIONS, COPULAS, STATEMENT_JOINS
+from stages.answers.prose.vocabulary import (
+    AND_A_HALF,
+    ARTICLES,
+    COMMA_LANGUAGES,
+    CONDITIONS,
+    COPULAS,
+    PROBABILITIES,
+    RESULT_WORDS,
+    STATEMENT_JOINS,
+)
 from stages.answers.prose.word_answers import word_at_end, word_at_start
 
 _DISPLAY = (("\\]", "\\["), ("$$", "$$"))
@@ -104,17 +113,27 @@ def _is_second_statement(item: Item, before: Item, parser: RunParser) -> bool:
 
     A result that follows from the one before is none: "The sum is 15 and the mean is 15/3 = 5".
     """
-    if before.strength < Strength.RESULT or set(before.lead) & CONDITIONS or not item.lead:
-        return False
-    own = [parser.token(index).text for index in range(item.start, item.end)]
-    if before.value in own or "=" in [parser.token(index).text for index in range(before.start, before.end)]:
-        return False
     between = parser.tokens[before.end : item.start]
-    if any(token.kind in ("stop", "arrow") for token in between):
+    if before.strength < Strength.RESULT or any(token.kind in ("stop", "arrow") for token in between):
         return False
-    has_join = len(item.lead) > 1 and not STATEMENT_JOINS.isdisjoint(item.lead)
-    has_comma = any(token.kind == "comma" for token in between)
-    return has_join or (has_comma and item.lead[0] in ARTICLES and item.lead[-1] in COPULAS)
+    is_computed = any(parser.token(index).text == "=" for index in range(before.start, before.end))
+    if is_computed or before.value in [parser.token(index).text for index in range(item.start, item.end)]:
+        return False
+    words = [token.text.lower() for token in between if token.kind in ("word", "letter")]
+    commas = [index for index, token in enumerate(between) if token.kind == "comma"]
+    after_comma = between[commas[-1] + 1].text.lower() if commas else ""
+    if _is_condition(before, parser) or len(words) < 2 or words[-1] not in RESULT_WORDS:
+        return False
+    return not STATEMENT_JOINS.isdisjoint(words) or after_comma in ARTICLES
+
+
+def _is_condition(item: Item, parser: RunParser) -> bool:
+    """Return whether a word such as "since" is before an item in its sentence."""
+    for index in range(item.start - 1, -1, -1):
+        token = parser.token(index)
+        if token.kind == "stop" or token.text.lower() in CONDITIONS:
+            return token.kind != "stop"
+    return False
 
 
 def _first(items: list[Item], parser: RunParser) -> Item | Ambiguous | None:
@@ -146,6 +165,9 @@ def _checked(item: Item, parser: RunParser, *, last: bool) -> str | Ambiguous:
     if item.doubt:
         return Ambiguous(item.doubt)
     if share := _share(item, parser):
+        is_probability = PROBABILITIES.search(parser.text, 0, parser.token(item.start).start)
+        if is_probability and (counts := re.fullmatch(r"(\d+) (?:out of|in) (\d+)", share)):
+            return f"{counts[1]}/{counts[2]}"
         return Ambiguous(f"{share}: a share, or the answer")
     after, next_word = (parser.token(item.end + offset).text.lower() for offset in (0, 1))
     if (after, next_word) in (("below", "zero"), ("below", "freezing")) or after in ("'", "′"):

@@ -70,8 +70,6 @@ class Item:
     strength: Strength
     is_direct: bool = False
     """Whether only words like "about" are before it."""
-    lead: tuple[str, ...] = ()
-    """The words before it in its clause, in lower case."""
     doubt: str | None = None
     """The readings of an item that can be read in several ways."""
     variable: str = ""
@@ -230,7 +228,6 @@ def _judge(item: Item, before: Item | None, parser: RunParser) -> None:
         item.is_label, item.strength = True, Strength.EXCLUDED
         return
     lead, mark = _lead(item, before.end if before else 0, parser)
-    item.lead = tuple(lead)
     words = _without_fillers([word for word in lead if word not in CONJUNCTIONS])
     last = words[-1] if words else ""
     item.is_direct = (before is None or before.is_label) and not mark and set(words) <= RESULT_WORDS | NEGATIONS
@@ -323,11 +320,11 @@ def _is_weak(item: Item, last: str, before: Item | None, parser: RunParser) -> b
         return after.text == "." or (after.kind == "close" and item.text.isdigit())
     if after.text in ("-", "–") and not parser.spaced(item.end) and parser.token(item.end + 1).kind == "word":
         return True  # "5-year"
-    token, previous = parser.token(item.start), parser.token(item.start - 1)
     if before is None:
         return False
-    return (token.kind == "open" and before.end == item.start) or (
-        previous.kind == "open" and before.end <= item.start - 1 and item.start - 1 in parser.closing
+    opening = parser.opening_around(item.start)
+    return (parser.token(item.start).kind == "open" and before.end == item.start) or (
+        opening is not None and (before.end <= opening or before.strength == Strength.WEAK)
     )
 
 

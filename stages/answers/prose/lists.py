@@ -44,9 +44,7 @@ def _link(left: Item, right: Item, parser: RunParser) -> str:
     if _is_computation(left, parser) and _is_computation(right, parser):
         return ""  # "15 - 3 = 12 and 12 / 4 = 3": two steps
     if not between:
-        are_amounts = (left.unit and right.unit) or (
-            _LETTER_UNIT.fullmatch(left.value) and _LETTER_UNIT.fullmatch(right.value)
-        )
+        are_amounts = all(item.unit or _LETTER_UNIT.fullmatch(item.value) for item in (left, right))
         return " " if are_amounts else ""
     words = [token.text.lower() for token in between if token.kind in ("word", "letter") or token.text == "&"]
     commas = sum(token.kind == "comma" for token in between)

@@ -11,8 +11,10 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Literal
 
-from stages.answers.canonical.number_words import is_dozen, with_digits
+from stages.answers.canonical.form import DECIMAL_COMMAS
+from stages.answers.canonical.latex_style import replaced
 from stages.answers.canonical.numerals import NUMBER_WORDS, PERCENT, without_groups
+from stages.answers.canonical.spelled_numbers import is_dozen, with_digits
 from stages.answers.canonical.unit_names import CURRENCY_SIGNS
 from stages.answers.canonical.units import is_unit_word, known_name
 from stages.answers.prose.vocabulary import (
@@ -61,7 +63,7 @@ _PLAIN_MARKS: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
         ("=", r"(?<=[\u3041-\u9fff가-힣])(?=[a-zA-Z]\s?=)", " ", "所以x=5 -> 所以 x=5"),
         ("=", r"^\s*[-–—]\s(?=\$[^$=]+=[^$]+\$|[a-zA-Z]\s?=)", "", "- x = 5 -> x = 5"),
         ("", r"(?<=\d) ?(?:比|対|對|대) ?(?=\d)", ":", "3比4 -> 3:4"),
-        ("'", r"(?<![\w.°])(\d{1,2})' ?(\d{1,2}(?:\.\d{1,2})?) ?(?:[\"″”]|'')", r"\1 feet \2 inches", "5'7\" tall"),
+        ("", r"(?<![\w.°])(\d{1,2})['′] ?(\d{1,2}(?:\.\d{1,2})?) ?(?:[\"″”]|'')", r"\1 feet \2 inches", "5'7\" tall"),
         ("又", r"(?<=\d) ?又 ?(?=\d{1,9}/\d)", " ", "3又1/2 -> 3 1/2"),
         ("负", r"负(?=\d)", "-", "负5 -> -5"),
         ("負", r"負(?=\d)", "-", "負5 -> -5"),
@@ -69,8 +71,8 @@ _PLAIN_MARKS: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
         ("마이너스", r"마이너스 ?(?=\d)", "-", "마이너스 5 -> -5"),
         ("plus", r"plus(?: or |-or-)minus (?=\d)", "±", "plus or minus 3 -> ±3"),
         ("百分之", r"百分之(\d+(?:\.\d+)?)", r"\1%", "百分之50 -> 50%"),
-        ("分", r"(?<![\d.,])(\d{1,9}) ?(?:分之|分の) ?(\d{1,9})(?![\d.,])", r"\2/\1", "3分之2 -> 2/3"),
-        ("분의", r"(?<![\d.,])(\d{1,9}) ?분의 ?(\d{1,9})(?![\d.,])", r"\2/\1", "3분의 2 -> 2/3"),
+        ("分", r"(?<![\d.,])(\d{1,9}) ?(?:分之|分の) ?(\d{1,9})(?!\d|[.,]\d)", r"\2/\1", "3分之2 -> 2/3"),
+        ("분의", r"(?<![\d.,])(\d{1,9}) ?분의 ?(\d{1,9})(?!\d|[.,]\d)", r"\2/\1", "3분의 2 -> 2/3"),
         ("", rf"(?i)(?<=\d) ?{PERCENT}(?![^\W\d_])", "%", "50 percent -> 50%"),
         ("", rf"(?<![\d.,/])(\d{{1,4}}) (?:{AND_A_HALF})(?!\w)", r"\1 1/2", "3 and a half -> 3 1/2"),
         ("base", r"(?<=\d) ?\(?(?:in )?base (\d{1,2})\)?(?!\w)", r"_\1", "101 in base 2 -> 101_2"),
@@ -168,7 +170,7 @@ def plain(line: str, language: str) -> str:
     for needed, pattern, replacement in _PLAIN_MARKS:
         if needed in line:
             line = pattern.sub(replacement, line)
-    return line.strip()
+    return replaced(line.strip(), DECIMAL_COMMAS)
 
 
 def _vulgar(char: str) -> str:

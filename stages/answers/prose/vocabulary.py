@@ -6,7 +6,7 @@ things in two languages ("war", "a", "son"), which keeps it out.
 
 import re
 
-from stages.answers.canonical.number_words import ENGLISH
+from stages.answers.canonical.spelled_numbers import ENGLISH
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -76,9 +76,11 @@ RATIOS = re.compile(
     r"(?i)\b(?:ratios?|odds|proportions?|verhältnis|rapport|razón|proporción|razão|proporção|rapporto|отношени[ея])\b"
 )
 """Words that tell a ratio from a range: "the ratio is 3 to 4"."""
+PROBABILITIES = re.compile(r"(?i)\b(?:probability|chances?|likelihood|odds)\b")
+"""Words that tell the number 3/10 from a share: "the probability is 3 out of 10"."""
 MAGNIFIED = _set(
     "faster slower more larger bigger smaller higher lower better longer shorter cheaper greater brighter stronger "
-    "as magnification zoom speedup increase return bonus"
+    "as that magnification zoom speedup increase return bonus"
 )
 """Words after an x that means "times": "16x faster"."""
 NEGATIONS = _set("not isn't aren't wasn't nor nicht kein pas não не 不是")

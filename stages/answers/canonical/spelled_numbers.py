@@ -93,7 +93,11 @@ _DOZEN = frozenset((
 ))  # fmt: skip
 _WORD = re.compile(r"[^\W\d_]+")
 _GAP = re.compile(r" |-")
-_ONE = re.compile(r"(?:\A|[:=]|\b(?:is|are|has|have|exactly|only|equals?|ist|est|es|é|è|равен|равно|равна)) ?\Z", re.I)
+_ONE = re.compile(
+    r"(?:\A|[:=]|\b(?:is|are|has|have|leaves?|gives?|gets?|exactly|only|equals?|ist|est|es|é|è|равен|равно|равна)) ?\Z",
+    re.IGNORECASE,
+)
+"""What is before a word for 1 that is a number."""
 _NOT_ONE = re.compile(r" (?:of|more|who|that|which|another|or|and|to|less)\b|[-'’]")
 _PART_ENDS = re.compile(r"(?: of\b| (?:cups?|miles?|hours?|pounds?|inch|meters?|kilometers?)\b|\s*[.,;:!)*%]|\s*\Z)")
 _ORDINAL = re.compile(r"(?:перв|втор|трет|четв[её]рт|пят|шест|седьм|восьм|девят)(?:ый|ой|ая|ое|ого|ом|ья|ий)\Z")
@@ -219,6 +223,8 @@ _CHINESE = re.compile(rf"[{_NUMERALS}]+(?:点[零〇一二三四五六七八九]
 _COUNTED_BY = re.compile(rf" ?(?:[{COUNTERS}元岁歳天斤米克升倍种種次回つ円]|小时|时間|時間|公里|千克|分之|分の)")
 _RESULT_BEFORE = re.compile(r"(?:[是为為得有共剩は：:]|等于|等於|答案|分之|分の|负|負)\s?\Z")
 _CLAUSE_END = re.compile(r"\s*(?:[。.，,；;！!）)]|です|だ|$)")
+_KANA = re.compile(r"[ぁ-ヿ]")
+_BARE_POWER = re.compile(r"(?<![一二三四五六七八九])[百千]")
 _NO_NUMBER_BEFORE = frozenset("第星期周每某")
 _NO_NUMBER_AFTER = re.compile(r"角形|边形|邊形|面体|次函|次方程|元一?二?次|年级|月|维|等|分(?!之|の)")
 
@@ -232,7 +238,7 @@ def _chinese(match: re.Match[str]) -> str:
     text, numeral = match.string, match[0]
     if text[match.start() - 1 : match.start()] in _NO_NUMBER_BEFORE or _NO_NUMBER_AFTER.match(text, match.end()):
         return numeral
-    value = _chinese_value(numeral)
+    value = _chinese_value(numeral if not _KANA.search(text) else _with_ones(numeral))
     if value is None or len(numeral) > 1:
         return numeral if value is None else value
     is_result = _RESULT_BEFORE.search(text, 0, match.start()) is not None
@@ -240,6 +246,11 @@ def _chinese(match: re.Match[str]) -> str:
     if is_result and (_CLAUSE_END.match(text, match.end()) or is_counted):
         return value
     return value if is_counted and numeral not in "一" else numeral
+
+
+def _with_ones(numeral: str) -> str:
+    """Return a Japanese numeral as Chinese writes it: 千二百 as 一千二百."""
+    return _BARE_POWER.sub(r"一\g<0>", numeral)
 
 
 def _chinese_value(numeral: str) -> str | None:
