@@ -15,6 +15,8 @@ from stages.answers.prose.tokens import number_text
 from stages.answers.prose.vocabulary import (
     AND_A_HALF,
     ARTICLES,
+    CHINESE_CONNECTIVES,
+    CHINESE_VERBS,
     COMMA_LANGUAGES,
     CONDITIONS,
     COPULAS,
@@ -122,9 +124,16 @@ def _is_second_statement(item: Item, before: Item, parser: RunParser) -> bool:
     words = [token.text.lower() for token in between if token.kind in ("word", "letter")]
     commas = [index for index, token in enumerate(between) if token.kind == "comma"]
     after_comma = between[commas[-1] + 1].text.lower() if commas else ""
+    if between and _is_chinese_pair(parser.token(before.start - 1).text, between[-1].text) and after_comma:
+        return True
     if _is_condition(before, parser) or len(words) < 2 or words[-1] not in RESULT_WORDS:
         return False
     return not STATEMENT_JOINS.isdisjoint(words) or after_comma in ARTICLES
+
+
+def _is_chinese_pair(first: str, second: str) -> bool:
+    """Return whether two clauses end in the same verb, and the second does not follow from the first: 甲有5，乙有3."""
+    return first[-1:] in CHINESE_VERBS and first[-1:] == second[-1:] and not CHINESE_CONNECTIVES.search(second)
 
 
 def _is_condition(item: Item, parser: RunParser) -> bool:
@@ -197,6 +206,8 @@ def _share(item: Item, parser: RunParser) -> str:
         return ""
     is_year = texts[0] == "in" and re.fullmatch(r"(?:19|20)\d\d", number.text)
     is_bare = texts[0] == "of" or is_out_of or words[2].kind in ("stop", "comma")
-    if number.kind not in ("number", "currency", "formula") or not is_bare or is_year or item.unit:
+    if number.kind not in ("number", "currency", "formula"):
+        return ""
+    if texts[0] != "by" and (not is_bare or is_year or item.unit):
         return ""
     return f"{item.text} {'out of' if is_out_of else texts[0]} {number.text}"

@@ -333,7 +333,9 @@ class RunParser(Line):
         """Step over one or two nouns inside a computation, or read "plus", "times" and the like; return whether."""
         index = run.end
         token = self.token(index)
-        if token.text.lower() in UNREAD_OPERATORS and (token.text != "over" or self.token(index + 1).kind == "number"):
+        if token.text.lower() in UNREAD_OPERATORS and (
+            token.text != "over" or (self.token(index + 1).kind == "number" and run.parts[-1].role != "unit")
+        ):
             return self._give_up(run, index + 1)
         if self.token(index + 1).text == "by" and token.text in BY_WORDS and self._starts_operand(index + 2):
             run.end, operator = index + 1, BY_WORDS[token.text]

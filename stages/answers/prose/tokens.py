@@ -101,12 +101,13 @@ _PROSE = re.compile(r"(?<![\\a-zA-Z{])[a-zA-Z]{2,}[ ,]+[a-zA-Z]{2,}(?![a-zA-Z]*\
 _PLAIN_WORD = re.compile(r"(?<![\\a-zA-Z{])[a-zA-Z]{2,}")
 
 _LETTER = r"(?:[^\W\d_πθ]|[\u0300-\u036f\u0900-\u0903\u093a-\u094f])"
+_COUNT = r"\d+(?:,\d{3})*"
 _CURRENCY = "|".join(map(re.escape, sorted((*CURRENCY_SIGNS, "₺", "NT$", "RM", "Rp"), key=len, reverse=True)))
 _TOKEN = re.compile(
     r"(?P<arrow>=>|-+>|[→⇒⟹⟶]|(?<=\S)—|—(?!\d)|\\(?:to|Rightarrow|implies|therefore|rightarrow)(?![a-zA-Z]))"
     rf"|(?P<date>{DATE})"
     rf"|(?P<time>{TIME})"
-    r"|(?P<ratio>\d+(?:\s?:\s?\d+)+)"
+    rf"|(?P<ratio>{_COUNT}(?::{_COUNT})+|{_COUNT}(?: : {_COUNT})+)"
     r"|(?P<label>0[xX][0-9a-fA-F]+|(?!(?:sqrt|log|ln|sin|cos|tan|pi|theta)[-\d])[A-Za-z]{2,}-?\d\w*|(?<!\S)\#\d+|\d+(?:\.\d+){3,}|[A-Za-z]\d+[A-Za-z]\w*)"
     rf"|(?P<ordinal>\d+{ORDINAL})"
     r"|(?P<mixed>\d{1,4} \d{1,9}/\d{1,9}(?![\d/]|\.\d))"
@@ -271,7 +272,7 @@ def _token(match: re.Match[str], text: str, language: str) -> Token:
     elif kind == "time":
         token.kind, token.text = "time", _time(spelling)
     elif kind == "ratio":
-        token.kind, token.text = "ratio", re.sub(r"\s", "", spelling)
+        token.kind, token.text = "ratio", re.sub(r"[\s,]", "", spelling)
     else:
         token.kind = kind  # type: ignore[assignment]
     return token

@@ -29,7 +29,7 @@ RESULT_ENDS = _words("是 为 為 有 得 得到 等于 等於 共 约 約 は �
 """A number right after a text that ends so is a result: "一共有42"."""
 FILLERS = _set(
     "about approximately roughly around exactly only just also then therefore thus hence now still simply precisely "
-    "almost nearly the an a so that at most least total indeed actually clearly equal be we positive "
+    "almost nearly the an a so that most least total indeed actually clearly equal be we positive "
     "circa etwa rund genau also environ exactement donc aproximadamente exactamente cerca circa ровно примерно"
 )
 """Words that may stand between a word of `RESULT_WORDS` and its number."""
@@ -57,7 +57,8 @@ PREPOSITIONS = _set(
 )
 """A number after such a word says something about another number: "42 apples on 3 trees"."""
 CONDITIONS = _set(
-    "when where if since because for from by using with given until unless wenn für si pour para para se per если при"
+    "when where if since because for from by at using with given until unless wenn bei für en à em si pour para se per "
+    "если при"
 )
 """An equation after such a word is a condition: "x = 5 when y = 3"."""
 YEAR_WORDS = _set("in since by until from during year of im seit en depuis desde em nel dal в с")
@@ -68,6 +69,9 @@ CONJUNCTIONS = _set(
 """Words that join two answers into a list."""
 STATEMENT_JOINS = _set("and while whereas but und et y e и а 和 而 と 그리고")
 """Words between two statements: "the mean is 5 and the median is 3"."""
+CHINESE_VERBS = frozenset("有是为")
+CHINESE_CONNECTIVES = re.compile("所以|因此|还|剩|共|则|那么|得|即|就|故|总|答")
+"""A clause with such a word follows from the clause before: "宽是5，所以面积是40"."""
 ARTICLES = _set("the der die das le la les el los las o os il lo i")
 OR_WORDS = _set("or oder ou o или 或 或者 または もしくは 또는 या")
 RANGE_WORDS = _set("to through bis zu à a hasta até до к 到 至 から 에서")
@@ -130,7 +134,7 @@ DATE = (
 )
 """2024-05-01, 1.5.2024, 2024年5月1日, May 3, 3 May 2024."""
 TIME = (
-    r"\d{1,2}:[0-5]\d(?::[0-5]\d)?(?![\d:])(?:\s?[aApP]\.?[mM](?!\w)\.?)?"
+    r"\d{1,2}:[0-5]\d(?::[0-5]\d)?(?![\d:]|,\d)(?:\s?[aApP]\.?[mM](?!\w)\.?)?"
     r"|\d{1,2}\s?(?:[aApP]\.[mM]\.|[aApP][mM](?!\w)|o['’]clock)|\d{1,2}\s?[点點时時시]\s?\d{1,2}\s?[分분]"
 )
 """10:30, 10:30 a.m., 5 pm, 5 o'clock, 10点30分."""

@@ -29,6 +29,7 @@ WORD_ANSWERS: tuple[tuple[str, str], ...] = (
     (r"all\sreal\snumbers|every\sreal\snumber", "all real numbers"),
     (r"(?:the\s)?empty\sset|空集", "empty set"),
     (r"none(?:\sof\s(?:the\sabove|these|them))?", "none"),
+    (r"monday|tuesday|wednesday|thursday|friday|saturday|sunday", ""),
     (r"undefined|indeterminate|impossible|inconsistent|even|odd|偶数|奇数", ""),
 )
 """Words that are an answer of mathematics, in all languages, and the answer that they are."""
@@ -36,7 +37,6 @@ ANNOUNCED_WORD_ANSWERS: tuple[tuple[str, str], ...] = (
     (r"neither|both|prime|composite|positive|negative|independent|dependent|equal|always|sometimes|never", ""),
     (r"rational|irrational|increasing|decreasing|convergent|divergent|linear|quadratic|exponential", ""),
     (r"converges|diverges", ""),
-    (r"monday|tuesday|wednesday|thursday|friday|saturday|sunday", ""),
 )
 """Words that are an answer only after an announcement. At the end of a last line they may be part of an argument."""
 
