@@ -6,6 +6,7 @@ so only the last 4,000 characters are read.
 """
 
 import re
+import unicodedata
 
 from stages.answers.algebra.readings import Reading, read_latex
 from stages.answers.canonical.form import canonical
@@ -22,7 +23,7 @@ from stages.settings.answers import ANNOUNCEMENTS
 _TEXT = re.compile(r"\\(?:text|math|mbox|operatorname)")  # may be a unit, which math-verify drops
 _SIGN = re.compile(r"^\s*[-−–]\s+(?=[\d.\\])")
 """A sign with a space behind it. Behind an announcement it may be a dash."""
-_SIGNS_OF_UNITS = frozenset("°µμΩÅ‰€£¥₹₩₽¢ℓ")
+_SIGNS_OF_UNITS = frozenset("°µμΩÅ‰ℓ")
 _LARGEST_FLOAT = 10**300
 
 
@@ -64,7 +65,10 @@ def _is_garbage(form: str) -> bool:
     """
     letters_may_be = "\\" not in form
     return not form.isprintable() or not all(
-        character.isascii() or character in _SIGNS_OF_UNITS or (letters_may_be and character.isalpha())
+        character.isascii()
+        or character in _SIGNS_OF_UNITS
+        or unicodedata.category(character) == "Sc"
+        or (letters_may_be and character.isalpha())
         for character in form
     )
 

@@ -23,6 +23,7 @@ _COMMANDS = {
     "⌀": "emptyset", "∈": "in", "∉": "notin", "⊂": "subset", "⊆": "subseteq", "∖": "setminus", "→": "to", "±": "pm",
     "∓": "mp", "∑": "sum", "∏": "prod", "∫": "int", "∂": "partial", "∇": "nabla", "⌊": "lfloor", "⌋": "rfloor",
     "⌈": "lceil", "⌉": "rceil", "∠": "angle", "…": "ldots", "⋯": "cdots", "∧": "land", "∨": "lor", "¬": "neg",
+    "△": "triangle", "∥": "parallel", "⊥": "perp", "⟂": "perp", "∝": "propto", "⇒": "to", "⟶": "to", "⇌": "rightleftharpoons",
     "⟨": "langle", "⟩": "rangle", "∀": "forall", "∃": "exists", "≡": "equiv", "∘": "circ",
 }  # fmt: skip
 _PLAIN_SIGNS = {

@@ -28,6 +28,7 @@ _MONEY_POWER = {"k": 3, "K": 3, "M": 6, "m": 6, "mn": 6, "B": 9, "bn": 9}
 _CONCENTRATION = re.compile(r"([\d.]+ ?(?:\\times|\\cdot) ?10 ?\^[\d{}]+) ?/ ?([^\d/].*)")  # 250 \times 10^9/L
 _DIMENSIONS = re.compile(r"[\d.]+(?:\\times[\d.]+)+")
 _VARIABLE = re.compile(r"[gshl] ?\^|m\^\{?[4-9]")
+_OF = re.compile(r"d['’]|(?:de|di|of) ")  # 3 millions d'euros
 _MAX_STARTS = 12
 
 
@@ -48,7 +49,7 @@ def quantity_form(text: str) -> str | None:
             continue
         before, after = text[: match.start()], text[match.start() :]
         value = without_spaces(_SPACE.sub("", before))
-        if not value or not (value[-1] in ")}!." or value[-1].isalnum()):
+        if not value or not (value[-1] in ")}!.%" or value[-1].isalnum()):
             if match.start() == 0 and match[0] != TEXT:
                 return None if not match[0].isalpha() or len(match[0]) > 1 else _letter_first(text)
             continue
@@ -76,7 +77,7 @@ def _with_unit(value: str, text: str, *, is_marked: bool, is_spaced: bool) -> st
         multiple = times_power_of_ten(number_form(value) or "", NUMBER_WORDS[first.lower()])
         if multiple is None or not rest:
             return multiple
-        unit = unit_form(rest)
+        unit = unit_form(_OF.sub("", rest))
         return f"{multiple} {unit}" if unit else None
     unit = unit_form(text, is_marked=is_marked, is_spaced=is_spaced)
     if unit is None:
@@ -86,14 +87,14 @@ def _with_unit(value: str, text: str, *, is_marked: bool, is_spaced: bool) -> st
     if not is_marked and is_variable and number_form(value) is None:
         return None  # \sqrt{3}s^2
     pattern = ALGEBRAIC if is_explicit and is_known(unit) else NUMERIC
-    value = number_form(value) or value
+    value = number_form(value) or (number_form(value[:-1]) or value[:-1]) + "%" if value.endswith("%") else number_form(value) or value
     if _DIMENSIONS.fullmatch(value):
         value = value.replace("\\times", " by ")  # 5 x 3 cm are two lengths, and no 15 cm
         return f"{value} {unit}" if is_known(unit) else None
     if not pattern.fullmatch(value) or not _is_value(value):
         return None
-    if not is_known(unit) and number(value) is None:
-        return None  # things are counted by a number
+    if (value.endswith("%") or not is_known(unit)) and (is_known(unit) or number(value.removesuffix("%")) is None):
+        return None  # things are counted by a number: 12 people, 50% increase
     return f"{value}^\\circ" if unit == "°" else f"{value} {unit}"
 
 

@@ -1,0 +1,61 @@
+"""Factorials, combinations and permutations of numbers become numbers: `5!` is 120, `\\binom{5}{2}` and `C(5,2)` are 10."""
+
+import math
+import re
+from collections.abc import Callable
+
+_LARGEST = 10**18
+"""Larger values stay as they are written."""
+_N, _K = r"\{? ?(\d{1,3}) ?\}?", r"\{? ?(\d{1,3}) ?\}?"
+_BEFORE, _AFTER = r"(?<![\w.\\^}!])", r"(?![\w.!({])"
+
+_Count = Callable[[int, int], int]
+_PATTERNS: tuple[tuple[re.Pattern[str], _Count], ...] = (
+    # Pattern with n and k in this order, count. Examples follow.
+    (re.compile(rf"\\[dt]?binom ?{_N} ?{_K}(?![!])"), math.comb),  # \binom{5}{2}
+    (re.compile(r"\{ ?(\d{1,3}) ?\\choose ?(\d{1,3}) ?\}"), math.comb),  # {5\choose 2}
+    (re.compile(rf"{_BEFORE}(\d{{1,3}}) ?(?:\\choose|choose|C) ?(\d{{1,3}}){_AFTER}"), math.comb),  # 5C2, 5 choose 2
+    (re.compile(rf"{_BEFORE}(\d{{1,3}})P(\d{{1,3}}){_AFTER}"), math.perm),  # 5P2
+    (re.compile(rf"(?:\{{\}} ?)?[_^]{_N} ?C ?_{_K}(?![\w.!^])"), math.comb),  # {}_5C_2, ^5C_2
+    (re.compile(rf"(?:\{{\}} ?)?[_^]{_N} ?P ?_{_K}(?![\w.!^])"), math.perm),  # {}_5P_2
+    (re.compile(rf"(?<![\w\\])C ?_{_N} ?\^ ?{_K}{_AFTER}"), math.comb),  # C_5^2
+    (re.compile(rf"(?<![\w\\])A ?_{_N} ?\^ ?{_K}{_AFTER}"), math.perm),  # A_5^2
+    (re.compile(rf"(?<![\w\\])(?:C|nCr|comb|binom) ?\( ?(\d{{1,3}}), ?(\d{{1,3}}) ?\){_AFTER}"), math.comb),  # C(5, 2)
+    (re.compile(rf"(?<![\w\\])(?:nPr|perm) ?\( ?(\d{{1,3}}), ?(\d{{1,3}}) ?\){_AFTER}"), math.perm),  # nPr(5,2)
+)
+_UPPER_FIRST = re.compile(r"(?<![\w\\])([CA]) ?\^ ?(\{? ?\d{1,3} ?\}?) ?_ ?(\{? ?\d{1,3} ?\}?)(?![\w.!(])")  # C^2_5
+_FACTORIAL = re.compile(r"(?<![\w.\\^!])(\d{1,2})( factorial|!{1,2})(?![!=\w])")
+_MAY_COUNT = re.compile(r"!|choose|binom|comb|perm|factorial|[CAP]")
+_DIGIT = re.compile(r"\d")
+
+
+def with_counts(text: str) -> str:
+    """Return a text in which factorials, combinations and permutations of numbers are numbers.
+
+    A combination of more things than there are stays: C(2,5) is a point.
+    """
+    if not _MAY_COUNT.search(text):
+        return text
+    text = _UPPER_FIRST.sub(r"\1_\3^\2", text)
+    for pattern, count in _PATTERNS:
+        text = pattern.sub(lambda match, count=count: _count(match, count), text)
+    return _FACTORIAL.sub(_factorial, text)
+
+
+def _count(match: re.Match[str], count: _Count) -> str:
+    n, k = int(match[1]), int(match[2])
+    value = count(n, k) if k <= n else 0
+    return _as_factor(value, match) if 0 < value < _LARGEST else match[0]
+
+
+def _factorial(match: re.Match[str]) -> str:
+    """Return the value of n! or n!!, the product of every second number: 5!! is 15."""
+    step = 2 if match[2] == "!!" else 1
+    value = math.prod(range(int(match[1]), 0, -step))
+    return _as_factor(value, match) if value < _LARGEST else match[0]
+
+
+def _as_factor(value: int, match: re.Match[str]) -> str:
+    """Return a value with signs of multiplication next to digits: 3!7! is 6\\cdot5040."""
+    before, after = match.string[: match.start()].rstrip()[-1:], match.string[match.end() :].lstrip()[:1]
+    return ("\\cdot " if before.isdigit() else "") + str(value) + ("\\cdot " if after.isdigit() else "")
