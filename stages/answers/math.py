@@ -50,12 +50,28 @@ class MathAnswer(AnswerKind):
         if (value := number(form)) is not None:
             return Reading("ok", "value", (float(value),)) if abs(value) < _LARGEST_FLOAT else Reading("ok")
         reading = None if _TEXT.search(answer) else read_latex(form)
-        return Reading("ok") if reading is None and is_known(form) else reading
+        return Reading("ok") if reading is None and (is_known(form) or _is_only_compared_by_spelling(form)) else reading
 
     def latex(self, answer: str, form: str) -> str:
         # math-verify does not know `x**2` or `2√3`. Without a space, it takes the list 5,105 for a number.
         # It drops the h of \pi r^2h as hours.
         return form.replace(",", ", ") + ("\\cdot 1" if ends_in_variables(form) else "")
+
+
+_NOTATION = re.compile(
+    r"\\(?:pm|mp|ldots|cdots|equiv|to|pmod|parallel|perp|triangle|rightleftharpoons)(?![a-zA-Z])|\\\||^(?:[<>]|\\[lgn]e(?![a-zA-Z]))"
+)
+"""Notations that math-verify does not read: 1\\pm\\sqrt{b}, 1,\\ldots,10, \\|v\\|, \\ge5."""
+_COMMAND = re.compile(r"\\[a-zA-Z]+")
+_NO_END = re.compile(r"[-+*/^_=<>\\]$")
+
+
+def _is_only_compared_by_spelling(form: str) -> bool:
+    """Return whether a form is whole, and in a notation that math-verify does not read."""
+    if not _NOTATION.search(form) or _NO_END.search(form):
+        return False
+    is_closed = form.count("{") == form.count("}") and sum(map(form.count, "([")) == sum(map(form.count, ")]"))
+    return is_closed and any(map(str.isalnum, _COMMAND.sub("", form)))
 
 
 def _is_garbage(form: str) -> bool:

@@ -21,8 +21,8 @@ _ONE_ELEMENT = re.compile(r"(?!(?:[HNOFI]|Cl|Br)_?2\Z)[A-Z][a-z]?[_\d{}]*")
 _NUMBER = re.compile(r"_?\{?(\d+)\}?")
 _NO_PRODUCT = re.compile(r"[a-z]|\^")
 _ISOTOPE = re.compile(rf"\^\{{?(\d{{1,3}})\}}?(?:_\{{?\d{{1,3}}\}}?)?({_ELEMENT})")  # ^{14}_6C
-_SHELLS = re.compile(r"(\[(?:He|Ne|Ar|Kr|Xe|Rn)\])? ?((?:[1-7][spdf](?:\^\{?\d{1,2}\}?) ?){1,12})")  # [Ar]3d^54s^1
-_SHELL = re.compile(r"([1-7][spdf])\^\{?(\d{1,2})\}?")
+_SHELL = re.compile(r"([1-7](?:s(?=\^?\{?[12])|p(?=\^?\{?[1-6])|[df]))\^?\{?(1[0-4](?!\d?[spdf])|\d)\}? ?")
+_SHELLS = re.compile(rf"(\[(?:He|Ne|Ar|Kr|Xe|Rn)\])? ?((?:{_SHELL.pattern}){{1,12}})")  # [Ar]3d^54s^1
 _HYBRID = re.compile(r"sp\^?([23])(?:(d)\^?(2?))?")  # sp3, sp3d2
 _ARROW = re.compile(r"\\(?:to|rightleftharpoons|leftrightarrow)(?![a-zA-Z])|<?->")
 _PLUS = re.compile(r"\+(?=[\dA-Ze\[])")
@@ -61,7 +61,7 @@ def _molecule(text: str, *, is_alone: bool) -> str | None:
         return None
     if charge and "^" not in match[3] and (digits := _LAST_COUNT.search(atoms)):
         before = atoms[: digits.start()]
-        if before in _METALS and len(digits[0]) == 1:
+        if (before in _METALS or before.endswith("]")) and len(digits[0]) == 1:
             atoms, charge = before, digits[0] + charge  # Ca2+
         elif re.fullmatch(_ELEMENT, before):
             return None  # O2-
@@ -79,13 +79,18 @@ def reaction_form(text: str) -> str | None:
     if len(text) > _LARGEST:
         return None
     if match := _SHELLS.fullmatch(text):
-        shells = [f"{shell}^{count}" if len(count) == 1 else f"{shell}^{{{count}}}" for shell, count in _SHELL.findall(match[2])]
+        shells = [
+            f"{shell}^{count}" if len(count) == 1 else f"{shell}^{{{count}}}"
+            for shell, count in _SHELL.findall(match[2])
+        ]
         return (match[1] or "") + " ".join(shells) if match[1] or len(shells) > 1 else None
     sides = _ARROW.split(_STATE.sub("", text))
     if len(sides) != 2:
         return None
     forms = [[_molecule(molecule, is_alone=False) for molecule in _PLUS.split(side)] for side in sides]
-    if not all(map(all, forms)) or not re.search(r"[a-z_]", "".join(molecule or "" for form in forms for molecule in form)):
+    if not all(map(all, forms)) or not re.search(
+        r"[a-z_]", "".join(molecule or "" for form in forms for molecule in form)
+    ):
         return None  # B -> C is a map
     return "\\to ".join("+".join(molecule for molecule in form if molecule) for form in forms)
 

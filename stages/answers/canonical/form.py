@@ -126,6 +126,7 @@ _WORDS = rules(
     (rf"(?i)^(-?\d+) and (\d+/\d+)(?= ?(?:[a-z]|{TEXT}))", r"\1 \2", "3 and 1/2 cups"),
     (rf"(?<=\d) ?\^? ?\{{? ?{TEXT}?(?:st|nd|rd|th){TEXT_END}? ?\}}?(?=\s*$)", f" {TEXT}th{TEXT_END}", r"7^{\text{th}}"),
     (rf"(?i)(?<=%) ?{TEXT}?(?:of|der|des|de) [^\d\\]{{1,60}}$", "", "50% of the people"),
+    (rf"^(\d{{2,3}})/(\d{{2,3}}) ?{TEXT}?mm ?Hg{TEXT_END}?$", r"\1 over \2 mmHg", "120/80 mmHg is a blood pressure"),
     (r"^pH (?:of )?(?=\d)", "pH=", "pH 7.4"),
     (r"(?i)^(?:in |the year |year )(?=[12]\d{3}$)", "", "in 1945"),
     (rf"(?i)^(?:the )?((?:1\d|20)\d0)['’]?s$", r"the \1s", "1990s"),
@@ -161,7 +162,7 @@ _DECIMAL_OR_LIST = re.compile(
 )  # 3,5 kg
 _WITH_A_FRACTION = re.compile(rf"-?\d{{1,9}}(?: and |-)(\d{{1,9}})/(\d{{1,9}})(?=$| ?{TEXT}| [a-z])")  # 3 and 1/2
 _RANGE = re.compile(
-    r"([$€£]?)(\d{1,15}(?:\.\d{1,15})?)%?([-–])\1(\d{1,15}(?:\.\d{1,15})?)(?=%|$| ?[^\W\d_]{2}|\\%| ?\\text)"
+    r"\\?([$€£]?)(\d{1,15}(?:\.\d{1,15})?)%?([-–])\\?(?:\1)?(\d{1,15}(?:\.\d{1,15})?)(?=%|$| ?[^\W\d_]{2}|\\%| ?\\text)"
 )  # 10–20 km
 _NAMED_POINT = re.compile(r"^([A-Z]'?) ?\(([-\d][^()=<>A-Z]*,[^()=<>A-Z]*)\)$")  # A(3, 4)
 _REVERSED = re.compile(r"([\[\]])([^\s\[\](),;][^\[\](),;]*[,;][^\[\](),;]+)([\[\]])")

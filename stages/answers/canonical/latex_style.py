@@ -58,6 +58,7 @@ _STYLES = rules(
     (r"(?<=\d)\\(?:math|text)(?:rm)?\{([eE])\}(?=[-+]?\d)", r"\1", r"1.2\mathrm{e}5"),
     (r"\s*\(?\s*\\p?(?:mod|pmod|bmod)(?![a-zA-Z])\s*\{?\s*(\w+)\s*\}?\)?|\s*\(mod ?(\w+)\)",
      lambda match: f"\\pmod{{{match[1] or match[2]}}}", "3 (mod 7)"),
+    (r"\^ ?\{? ?((?:\\prime ?){1,3})\}?", lambda match: "'" * match[1].count("prime"), r"30^\circ15^\prime"),
     (r"\\math(?:cal|scr)\{?O\}?(?![a-zA-Z])", "O", r"\mathcal{O}(n)"),
     (r"\\([lr])brace(?![a-zA-Z])", lambda match: "\\{" if match[1] == "l" else "\\}", r"\lbrace"),
     (r"\\([lr])brack(?![a-zA-Z])", lambda match: "[" if match[1] == "l" else "]", r"\lbrack"),

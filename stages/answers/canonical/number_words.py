@@ -4,6 +4,7 @@ import re
 from fractions import Fraction
 
 from stages.answers.canonical.latex_style import TEXT, TEXT_END
+from stages.answers.canonical.numerals import TwoReadingsError
 from stages.answers.canonical.unit_names import COUNTERS
 from stages.answers.canonical.units import known_unit, unit_form
 
@@ -62,7 +63,7 @@ _MAX_TEXT = 200
 def in_digits(text: str) -> str:
     """Return a text whose numbers in words are digits: `twelve apples` is `12 apples`; other texts as they are.
 
-    A number in digits and in words, `12 (twelve)`, is in digits only if both are the same number.
+    Raises TwoReadingsError for a number in digits and words that differ: `12 (eleven)`.
     """
     if len(text) > _MAX_TEXT or "\\" in text:
         return text
@@ -82,7 +83,10 @@ def _in_both(text: str) -> str | None:
     if match is None:
         return None
     for digits, words in ((match[1], match[2]), (match[2], match[1])):
-        if _NUMBER.fullmatch(digits) and (form := _members(words)) and form == digits.replace(",", ""):
+        form = _members(words) if _NUMBER.fullmatch(digits) and _FIRST.match(words) else None
+        if form is not None and form != digits.replace(",", ""):
+            raise TwoReadingsError(f"{digits}, or {words}")
+        if form is not None:
             return form + match[3]
     return None
 
@@ -186,9 +190,10 @@ def _below_hundred(words: list[str]) -> int | None:
 _HAN_DIGITS = {digit: value for value, digit in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2, "兩": 2}
 _HAN_SIZES = {"十": 10, "百": 100, "千": 1_000, "천": 1_000}
 _HAN_MYRIADS = {"亿": 10**8, "億": 10**8, "억": 10**8, "万": 10**4, "萬": 10**4, "만": 10**4}
+_SIZES = "".join([*_HAN_SIZES, *_HAN_MYRIADS])
 _HAN = "".join([*_HAN_DIGITS, *_HAN_SIZES, *_HAN_MYRIADS])
 _HAN_NUMBER = re.compile(
-    rf"(?:([{_HAN}\d]{{1,20}})分之)?((?=[^\d]*[{_HAN}])(?=\d|[^百千万亿億萬만억천])[{_HAN}\d.]{{1,20}})(.*)"
+    rf"(?:([{_HAN}\d]{{1,20}})分之)?((?=[^百千万亿億萬만억천\d]|\d[\d.]*[{_SIZES}]\d+[{_SIZES}])[{_HAN}\d.]{{1,20}})(.*)"
 )
 _HAN_GROUP = re.compile(rf"(\d+(?:\.\d+)?|[{''.join(_HAN_DIGITS)}])?([{''.join(_HAN_SIZES)}])?")
 

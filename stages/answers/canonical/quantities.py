@@ -26,6 +26,9 @@ _SIGN = "|".join(re.escape(sign) for sign in CURRENCY_SIGNS)
 _MONEY = re.compile(rf"([-+]?) ?{TEXT}?({_SIGN}){TEXT_END}? ?([-+]?)(\d[\d.]*|\.\d+|\\frac\{{\d+\}}\{{\d+\}})(.*)")
 _MONEY_POWER = {"k": 3, "K": 3, "M": 6, "m": 6, "mn": 6, "B": 9, "bn": 9}
 _CONCENTRATION = re.compile(r"([\d.]+ ?(?:\\times|\\cdot) ?10 ?\^[\d{}]+) ?/ ?([^\d/].*)")  # 250 \times 10^9/L
+_ANGLE = re.compile(  # 30°15'36"
+    r"(-?)(\d{1,4}) ?\^ ?\\circ ?(\d{1,2}(?:\.\d{1,9})?)'(?: ?(\d{1,2}(?:\.\d{1,9})?)(?:''|\"))?"
+)
 _DIMENSIONS = re.compile(r"[\d.]+(?:\\times[\d.]+)+")
 _VARIABLE = re.compile(r"[gshl] ?\^|m\^\{?[4-9]")
 _OF = re.compile(r"d['’]|(?:de|di|of) ")  # 3 millions d'euros
@@ -39,6 +42,10 @@ def quantity_form(text: str) -> str | None:
     """
     if money := _money(text):
         return money
+    if angle := _ANGLE.fullmatch(text):
+        sign, degrees, minutes, seconds = angle.groups()
+        value = Fraction(degrees) + Fraction(minutes) / 60 + Fraction(seconds or 0) / 3600
+        return f"{sign}{_decimal_or_fraction(value)}^\\circ"
     if concentration := _CONCENTRATION.fullmatch(text):
         value, unit = number_form(without_spaces(concentration[1])), unit_form(concentration[2])
         return f"{value} 1/{unit}" if value and unit and is_known(unit) and "/" not in unit else None
@@ -87,7 +94,11 @@ def _with_unit(value: str, text: str, *, is_marked: bool, is_spaced: bool) -> st
     if not is_marked and is_variable and number_form(value) is None:
         return None  # \sqrt{3}s^2
     pattern = ALGEBRAIC if is_explicit and is_known(unit) else NUMERIC
-    value = number_form(value) or (number_form(value[:-1]) or value[:-1]) + "%" if value.endswith("%") else number_form(value) or value
+    value = (
+        number_form(value) or (number_form(value[:-1]) or value[:-1]) + "%"
+        if value.endswith("%")
+        else number_form(value) or value
+    )
     if _DIMENSIONS.fullmatch(value):
         value = value.replace("\\times", " by ")  # 5 x 3 cm are two lengths, and no 15 cm
         return f"{value} {unit}" if is_known(unit) else None
