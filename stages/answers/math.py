@@ -59,18 +59,19 @@ class MathAnswer(AnswerKind):
 
 
 _NOTATION = re.compile(
-    r"\\(?:pm|mp|ldots|cdots|equiv|to|pmod|parallel|perp|triangle|rightleftharpoons)(?![a-zA-Z])|\\\||^(?:[<>]|\\[lgn]e(?![a-zA-Z]))"
+    r"\\(?:pm|mp|ldots|equiv|to|pmod|parallel|perp|triangle|rightleftharpoons|leftrightarrow|land|lor|neg)(?![a-zA-Z])"
+    r"|\\\||^(?:[<>]|\\[lgn]e(?![a-zA-Z]))|^[^\d]*\\(?:cup|cap|setminus)(?![a-zA-Z])[^\d]*$"
 )
 """Notations that math-verify does not read: 1\\pm\\sqrt{b}, 1,\\ldots,10, \\|v\\|, \\ge5."""
 _COMMAND = re.compile(r"\\[a-zA-Z]+")
-_NO_END = re.compile(r"[-+*/^_=<>\\]$")
+_NO_END = re.compile(r"(?:[-+*/^_=<>\\]|\\(?:pm|mp|equiv|to|land|lor|neg|cup|cap|setminus))$")
 
 
 def _is_only_compared_by_spelling(form: str) -> bool:
     """Return whether a form is whole, and in a notation that math-verify does not read."""
     if not _NOTATION.search(form) or _NO_END.search(form):
         return False
-    is_closed = form.count("{") == form.count("}") and sum(map(form.count, "([")) == sum(map(form.count, ")]"))
+    is_closed = sum(map(form.count, "([{")) == sum(map(form.count, ")]}")) and form.count("\\|") % 2 == 0
     return is_closed and any(map(str.isalnum, _COMMAND.sub("", form)))
 
 

@@ -9,9 +9,10 @@ _ELEMENT = (
     "F|H|I|K|N|O|P|S|U|V|W|Y"
     ")"
 )
-_METALS = frozenset(
-    "Ag Al Au Ba Be Bi Ca Cd Ce Co Cr Cs Cu Fe Ga Hg K La Li Mg Mn Na Ni Pb Pd Pt Ra Rb Sc Sn Sr Ti Tl V Y Zn Zr".split()
-)
+_METALS = frozenset((
+    "Ag", "Al", "Au", "Ba", "Be", "Bi", "Ca", "Cd", "Ce", "Co", "Cr", "Cs", "Cu", "Fe", "Ga", "Hg", "K", "La", "Li",
+    "Mg", "Mn", "Na", "Ni", "Pb", "Pd", "Pt", "Ra", "Rb", "Sc", "Sn", "Sr", "Ti", "Tl", "V", "Y", "Zn", "Zr",
+))  # fmt: skip
 _COUNT = r"(?:_\d|_\{\d{2}\}|\d{1,2})?"
 _BODY = rf"(?:{_ELEMENT}{_COUNT}|[(\[]|[)\]]{_COUNT}){{1,24}}"
 _MOLECULE = re.compile(rf"(\d{{1,2}})?({_BODY})(\^\{{?\d?[+-]\}}?|[+-])?")
@@ -75,7 +76,7 @@ def _molecule(text: str, *, is_alone: bool) -> str | None:
 
 
 def reaction_form(text: str) -> str | None:
-    """Return the form of a chemical equation, `2H_2+O_2\\to 2H_2O`, or of an electron configuration; None for others."""
+    """Return the form of a chemical equation, `2H_2+O_2\\to 2H_2O`, or of shells of electrons; None for other texts."""
     if len(text) > _LARGEST:
         return None
     if match := _SHELLS.fullmatch(text):

@@ -1,8 +1,9 @@
-"""Factorials, combinations and permutations of numbers become numbers: `5!` is 120, `\\binom{5}{2}` and `C(5,2)` are 10."""
+"""Factorials, combinations and permutations of numbers become numbers: `\\binom{5}{2}` and `C(5,2)` are 10."""
 
 import math
 import re
 from collections.abc import Callable
+from functools import partial
 
 _LARGEST = 10**18
 """Larger values stay as they are written."""
@@ -24,9 +25,9 @@ _PATTERNS: tuple[tuple[re.Pattern[str], _Count], ...] = (
     (re.compile(rf"(?<![\w\\])(?:nPr|perm) ?\( ?(\d{{1,3}}), ?(\d{{1,3}}) ?\){_AFTER}"), math.perm),  # nPr(5,2)
 )
 _UPPER_FIRST = re.compile(r"(?<![\w\\])([CA]) ?\^ ?(\{? ?\d{1,3} ?\}?) ?_ ?(\{? ?\d{1,3} ?\}?)(?![\w.!(])")  # C^2_5
-_FACTORIAL = re.compile(r"(?<![\w.\\^!])(\d{1,2})( factorial|!{1,2})(?![!=\w])")
+_FACTORIAL = re.compile(r"(?<![\w.\\^!])(\d{1,2})( factorial|!{1,2})(?![!=a-zA-Z_])")
 _MAY_COUNT = re.compile(r"!|choose|binom|comb|perm|factorial|[CAP]")
-_DIGIT = re.compile(r"\d")
+_ENDS_IN_FACTOR = re.compile(r"(?:[\d})!]|(?<![\\a-zA-Z])[a-zA-Z]) ?\Z")
 
 
 def with_counts(text: str) -> str:
@@ -38,11 +39,11 @@ def with_counts(text: str) -> str:
         return text
     text = _UPPER_FIRST.sub(r"\1_\3^\2", text)
     for pattern, count in _PATTERNS:
-        text = pattern.sub(lambda match, count=count: _count(match, count), text)
+        text = pattern.sub(partial(_count, count=count), text)
     return _FACTORIAL.sub(_factorial, text)
 
 
-def _count(match: re.Match[str], count: _Count) -> str:
+def _count(match: re.Match[str], *, count: _Count) -> str:
     n, k = int(match[1]), int(match[2])
     value = count(n, k) if k <= n else 0
     return _as_factor(value, match) if 0 < value < _LARGEST else match[0]
@@ -56,6 +57,7 @@ def _factorial(match: re.Match[str]) -> str:
 
 
 def _as_factor(value: int, match: re.Match[str]) -> str:
-    """Return a value with signs of multiplication next to digits: 3!7! is 6\\cdot5040."""
-    before, after = match.string[: match.start()].rstrip()[-1:], match.string[match.end() :].lstrip()[:1]
-    return ("\\cdot " if before.isdigit() else "") + str(value) + ("\\cdot " if after.isdigit() else "")
+    """Return a value with signs of multiplication next to other factors: 3!7! is 6\\cdot5040."""
+    before, after = match.string[: match.start()], match.string[match.end() :]
+    is_factor = _ENDS_IN_FACTOR.search(before) is not None
+    return ("\\cdot " if is_factor else "") + str(value) + ("\\cdot " if after.lstrip()[:1].isdigit() else "")

@@ -13,7 +13,8 @@ _CLOCK = re.compile(r"(\d{1,2}) ?: ?([0-5]\d)(?: ?: ?([0-5]\d))?(?: (?:[Uu]hr|h|
 _HOUR = re.compile(r"(\d{1,2})(?: ?o['’]clock|[.:]([0-5]\d) ?Uhr| ?Uhr(?: ([0-5]\d))?)")  # 15 Uhr, 15.30 Uhr
 _FRENCH_TIME = re.compile(r"(\d{1,2}) ?h ?([0-5]\d)")
 _EAST_ASIAN_TIME = re.compile(
-    r"(上午|早上|午前|오전|下午|晚上|午後|오후)? ?(\d{1,2}) ?(?:[:：]([0-5]\d)|[点點時시](?: ?([0-5]?\d) ?[分분]|(半))?)"
+    r"(上午|早上|午前|오전|下午|晚上|午後|오후)? ?(\d{1,2}) ?"
+    r"(?:[:：]([0-5]\d)|[点點時시](?: ?([0-5]?\d) ?[分분]|(半))?)"
 )
 _NOON = {"noon": "12:00pm", "midday": "12:00pm", "midnight": "12:00am", "12 midnight": "12:00am"}
 
@@ -36,7 +37,8 @@ _MONTH = rf"({'|'.join(sorted(_MONTHS, key=len, reverse=True))})\.?"
 _DAY = r"(\d{1,2})(?:st|nd|rd|th|er|º|\.)?"
 _OF = r" ?(?:of |de |del |di )?"
 _IN_FRONT = re.compile(
-    r"(?:(?:on )?(?:mon|tues|wednes|thurs|fri|satur|sun)day,? |(?:mon|tue|wed|thu|fri|sat|sun)\.?,? |on )?(?:the )?",
+    r"(?:(?:on )?(?:mon|tues|wednes|thurs|fri|satur|sun)day,? |(?:mon|tue|wed|thu|fri|sat|sun)\.?,? |on |am |le |el )?"
+    r"(?:the )?",
     re.IGNORECASE,
 )
 _ISO = re.compile(

@@ -68,6 +68,8 @@ def _form(text: str) -> str:
     text = without_groups(replaced(text, _DECIMAL_COMMAS))
     if _DECIMAL_OR_LIST.match(text) and " and " not in text and " or " not in text:
         raise TwoReadingsError(f"{_unmarked(text)}: a decimal comma, or two members")
+    if _POINT_OR_GROUP.match(text):
+        raise TwoReadingsError(f"{_unmarked(text)}: a decimal point, or one between thousands")
     if (match := _WITH_A_FRACTION.match(text)) and int(match[1]) < int(match[2]):
         raise TwoReadingsError(f"{_unmarked(text)}: a mixed number, or a difference or two numbers")
     text = _without_variables_as_units(in_latex(text))
@@ -129,8 +131,8 @@ _WORDS = rules(
     (rf"^(\d{{2,3}})/(\d{{2,3}}) ?{TEXT}?mm ?Hg{TEXT_END}?$", r"\1 over \2 mmHg", "120/80 mmHg is a blood pressure"),
     (r"^pH (?:of )?(?=\d)", "pH=", "pH 7.4"),
     (r"(?i)^(?:in |the year |year )(?=[12]\d{3}$)", "", "in 1945"),
-    (rf"(?i)^(?:the )?((?:1\d|20)\d0)['’]?s$", r"the \1s", "1990s"),
-    (rf"^(?:每小时|时速) ?(\d+(?:\.\d+)?) ?([^\W\d_]+)$", r"\1\2/h", "每小时50千米"),
+    (r"(?i)^(?:the )?((?:1\d|20)\d0)['’]?s$", r"the \1s", "1990s"),
+    (r"^(?:每小时|时速) ?(\d+(?:\.\d+)?) ?([^\W\d_]+)$", r"\1\2/h", "每小时50千米"),
     (r"\{\}", "", "5{}"),
     (r"^\{([^{},|:]*)\}$", r"\1", "{5}"),
     (r"^\{([^{},|:]*[,|:][^{}]*)\}$", r"\\{\1\\}", "{1, 2}"),
@@ -160,6 +162,10 @@ _DECIMAL_OR_LIST = re.compile(
     rf"[-+]?\d+,\d+(?: ?(?:%|\^\\circ|(?:\\times|\\cdot) ?10|{TEXT}|[^\W\d_]{{2,}})"
     r"|[eE][-+]?\d| [mgshlLNJWVK](?![a-zA-Z]))[^,;]*$"
 )  # 3,5 kg
+_POINT_OR_GROUP = re.compile(
+    r"(?:[€₫₺]|R\$|Rp|EUR) ?\d{1,3}\.\d{3}$"
+    rf"|\d{{1,3}}\.\d{{3}} ?{TEXT}?(?:[€₫₺]|EUR|[Ee]uros?|VND|zł|kr)(?![^\W\d_])"
+)  # 50.000 €
 _WITH_A_FRACTION = re.compile(rf"-?\d{{1,9}}(?: and |-)(\d{{1,9}})/(\d{{1,9}})(?=$| ?{TEXT}| [a-z])")  # 3 and 1/2
 _RANGE = re.compile(
     r"\\?([$€£]?)(\d{1,15}(?:\.\d{1,15})?)%?([-–])\\?(?:\1)?(\d{1,15}(?:\.\d{1,15})?)(?=%|$| ?[^\W\d_]{2}|\\%| ?\\text)"

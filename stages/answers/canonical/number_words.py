@@ -1,4 +1,4 @@
-"""Numbers in words become digits: `two hundred and five`, `two thirds`, `three and a half`, `zwölf`, `二十三`, `2万5千`."""
+"""Numbers in words become digits: `two hundred and five`, `two thirds`, `zwölf`, `二十三`, `2万5千`."""
 
 import re
 from fractions import Fraction
@@ -9,18 +9,13 @@ from stages.answers.canonical.unit_names import COUNTERS
 from stages.answers.canonical.units import known_unit, unit_form
 
 _SMALL = {
-    word: value
-    for value, word in enumerate(
-        (
-            "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-            "seventeen eighteen nineteen"
-        ).split()
-    )
-}
+    "zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9,
+    "ten": 10, "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14, "fifteen": 15, "sixteen": 16,
+    "seventeen": 17, "eighteen": 18, "nineteen": 19,
+}  # fmt: skip
 _TENS = {
-    word: 10 * value
-    for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), start=2)
-}
+    "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90,
+}  # fmt: skip
 _SCALES = {"billion": 10**9, "million": 10**6, "thousand": 1_000}
 _PARTS = {
     "half": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8, "ninth": 9,
@@ -28,7 +23,8 @@ _PARTS = {
 }  # fmt: skip
 _DENOMINATORS = _PARTS | {f"{word}s": value for word, value in _PARTS.items()} | {"halves": 2}
 _ORDINALS = (
-    "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth".split()
+    "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh",
+    "twelfth",
 )  # fmt: skip
 _OTHER_LANGUAGES = {
     word: value
@@ -46,11 +42,11 @@ _OTHER_LANGUAGES = {
 
 _WORD = re.compile(r"(?:[ -]|, )?([a-z]+)(?![\w'’])", re.IGNORECASE)
 _MAY_BE_PART = frozenset((*_SMALL, *_TENS, *_SCALES, *_DENOMINATORS, "hundred", "and", "a", "an"))
+_STARTS = {*_SMALL, *_TENS, *_SCALES, *_PARTS, *_OTHER_LANGUAGES, "hundred"}
 _FIRST = re.compile(
-    rf"(?:minus |negative )?(?:an? )?(?:{'|'.join(sorted({*_SMALL, *_TENS, *_OTHER_LANGUAGES, 'half', 'hundred'}, key=len, reverse=True))}"
-    rf"|{'|'.join(_SCALES)}|third|quarter|fourth|fifth)(?![\w'’])",
-    re.IGNORECASE,
+    rf"(?:minus |negative )?(?:an? )?(?:{'|'.join(sorted(_STARTS, key=len, reverse=True))})(?![\w'’])", re.IGNORECASE
 )
+_ARTICLE = re.compile(r"^an? ")
 _SIGN = re.compile(r"(?:minus|negative) ", re.IGNORECASE)
 _SEPARATOR = re.compile(r",? (?:and|or) |[,;] ?")
 _BOTH = re.compile(r"(.*?[^ (]) ?\(([^()]+)\)(.*)")
@@ -101,18 +97,21 @@ def _members(text: str) -> str | None:
         value, end = member
         separator = _SEPARATOR.search(text, end)
         things = text[end : separator.start() if separator else len(text)].strip()
+        if isinstance(value, Fraction) and things.startswith("of "):
+            things = ""  # two thirds of the class
+        things = _ARTICLE.sub("", things)  # half an hour
         if things and (things.startswith("of ") or text[end] != " " or unit_form(things) is None):
             return None
-        pieces.append(f"{value} {TEXT}{things}{TEXT_END}" if things else value)
+        pieces.append(f"{value} {TEXT}{things}{TEXT_END}" if things else str(value))
         if separator is None:
             return "".join(pieces)
         pieces.append(separator[0])
         index = separator.end()
 
 
-def _number_at(text: str, index: int) -> tuple[str, int] | None:
+def _number_at(text: str, index: int) -> tuple[Fraction | int, int] | None:
     """Return the number in words that stands at an index of a text, and the index of its end."""
-    sign = "-" if (match := _SIGN.match(text, index)) else ""
+    sign = -1 if (match := _SIGN.match(text, index)) else 1
     index = match.end() if match else index
     words: list[str] = []
     ends: list[int] = []
@@ -124,10 +123,10 @@ def _number_at(text: str, index: int) -> tuple[str, int] | None:
         ends.append(position := match.end())
     for count in range(len(words), 0, -1):
         if (value := _value(words[:count])) is not None:
-            return f"{sign}{value}", ends[count - 1]
+            return sign * value, ends[count - 1]
     match = _WORD_OF_ANY_LANGUAGE.match(text, index)
     value = _OTHER_LANGUAGES.get(match[0].lower()) if match else None
-    return (f"{sign}{value}", match.end()) if match and value is not None else None
+    return (sign * value, match.end()) if match and value is not None else None
 
 
 _WORD_OF_ANY_LANGUAGE = re.compile(r"[^\W\d_]+")
@@ -242,6 +241,6 @@ def _below_myriad(text: str) -> Fraction | None:
         if size >= last:
             return None
         digit = match[1] or "一"
-        total += Fraction(_HAN_DIGITS[digit] if digit in _HAN_DIGITS else digit) * size
+        total += Fraction(_HAN_DIGITS.get(digit, digit)) * size
         index, last = match.end(), size
     return total if text else None

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from stages.answers.canonical.latex_style import TEXT, TEXT_END, without_spaces
 from stages.answers.canonical.numerals import NUMBER_WORDS, number, number_form, times_power_of_ten
-from stages.answers.canonical.unit_names import CURRENCY_SIGNS
+from stages.answers.canonical.unit_names import CURRENCY_SIGNS, MONEY_SIGNS
 from stages.answers.canonical.units import (
     ALGEBRAIC,
     NUMERIC,
@@ -20,7 +20,7 @@ from stages.answers.canonical.units import (
     unit_form,
 )
 
-_START = re.compile(rf"\\(?:mu|Omega|AA)(?![a-zA-Z])|\\[a-zA-Z]+|\^ ?\\circ|{TEXT}|[^\W\d_]+|[°$€£¥₹₩₽¢ℓ‰]")
+_START = re.compile(rf"\\(?:mu|Omega|AA)(?![a-zA-Z])|\\[a-zA-Z]+|\^ ?\\circ|{TEXT}|[^\W\d_]+|[°ℓ‰{MONEY_SIGNS}]")
 _SPACE = re.compile(rf"[ {TEXT}]+$")
 _SIGN = "|".join(re.escape(sign) for sign in CURRENCY_SIGNS)
 _MONEY = re.compile(rf"([-+]?) ?{TEXT}?({_SIGN}){TEXT_END}? ?([-+]?)(\d[\d.]*|\.\d+|\\frac\{{\d+\}}\{{\d+\}})(.*)")
@@ -44,8 +44,8 @@ def quantity_form(text: str) -> str | None:
         return money
     if angle := _ANGLE.fullmatch(text):
         sign, degrees, minutes, seconds = angle.groups()
-        value = Fraction(degrees) + Fraction(minutes) / 60 + Fraction(seconds or 0) / 3600
-        return f"{sign}{_decimal_or_fraction(value)}^\\circ"
+        in_degrees = Fraction(degrees) + Fraction(minutes) / 60 + Fraction(seconds or 0) / 3600
+        return f"{sign}{_decimal_or_fraction(in_degrees)}^\\circ"
     if concentration := _CONCENTRATION.fullmatch(text):
         value, unit = number_form(without_spaces(concentration[1])), unit_form(concentration[2])
         return f"{value} 1/{unit}" if value and unit and is_known(unit) and "/" not in unit else None
@@ -80,8 +80,9 @@ def _with_unit(value: str, text: str, *, is_marked: bool, is_spaced: bool) -> st
     first, _, rest = words.partition(" ")
     if not first.isascii() and len(first) > 1 and first[0] in NUMBER_WORDS:
         first, rest = first[0], words[1:]
-    if first.lower() in NUMBER_WORDS:
-        multiple = times_power_of_ten(number_form(value) or "", NUMBER_WORDS[first.lower()])
+    scale = NUMBER_WORDS.get(first.lower().rstrip("."))
+    if scale is not None:
+        multiple = times_power_of_ten(number_form(value) or "", scale)
         if multiple is None or not rest:
             return multiple
         unit = unit_form(_OF.sub("", rest))
@@ -132,9 +133,9 @@ def _money(text: str) -> str | None:
         return f"{value} {currency}"
     is_rate = rest[0] == "/" or word in ("per", "a", "an")
     unit = unit_form(f"{currency} per {rest.removeprefix('/') if rest[0] == '/' else after_word}" if is_rate else rest)
-    if unit is None or currency not in dict(factors_of(unit)):
+    if unit is None:
         return None
-    return f"{value} {unit}"
+    return f"{value} {unit}" if currency in dict(factors_of(unit)) else f"{value} {currency} {unit}"  # $500 loss
 
 
 _METRIC = frozenset(("km", "m", "dm", "cm", "mm", "kg", "g", "mg", "t", "L", "dL", "cL", "mL"))

@@ -20,8 +20,8 @@ mm | 0.001 | m | millimeter millimeters millimetre millimetres milímetros milli
 dm | 0.1 | m | decimeter decimeters decimetre decimetres дм 分米
 µm | 1e-6 | m | um micrometer micrometers micrometre micrometres micron microns 微米
 nm | 1e-9 | m | nanometer nanometers nanometre nanometres 纳米
-s | 1 | s | sec secs seg second seconds sekunde sekunden seconde secondes segundo segundos secondo secondi секунд секунды
-    секунда сек 秒 秒钟 초 सेकंड
+s | 1 | s | sec secs seg second seconds sekunde sekunden seconde secondes segundo segundos secondo secondi секунд
+    секунды секунда сек 秒 秒钟 초 सेकंड
 min | 60 | s | mins minute minutes minuten minuto minutos minuti минут минуты минута мин 分钟 分鐘 分 分間 분 मिनट
 h | 3600 | s | hr hrs hour hours stunde stunden std heure heures hora horas ora ore час часа часов ч 小时 小時 时 時
     個小時 个小时 時間
@@ -208,9 +208,8 @@ SEVERAL = {
 }  # fmt: skip
 """Names with several meanings: a quantity in pounds may be in lb or in GBP, and is never both."""
 
-CURRENCY_SIGNS = ("US$", "HK$", "A$", "AU$", "C$", "CA$", "R$", "$", "€", "£", "¥", "₹", "₩", "₽", "¢", "₺", "₴", "₪", "฿", "₫",
-                  "₱", "₦", "S$", "NZ$", "NT$", "USD", "EUR",
-                  "GBP", "JPY", "CNY", "INR", "CHF", "Rs.", "Rs", "RMB")  # fmt: skip
+MONEY_SIGNS = "$€£¥₹₩₽¢₺₴₪฿₫₱₦"
+CURRENCY_SIGNS = ("US$", "HK$", "A$", "AU$", "C$", "CA$", "R$", "S$", "NZ$", "NT$", *MONEY_SIGNS, "USD", "EUR", "GBP", "JPY", "CNY", "INR", "CHF", "Rs.", "Rs", "RMB")  # fmt: skip
 """Signs that stand before an amount of money."""
 
 COUNTERS = "个個只隻本名位条張张件块棵朵頭头匹辆台枚人개명"
@@ -219,7 +218,7 @@ COUNTERS = "个個只隻本名位条張张件块棵朵頭头匹辆台枚人개�
 NO_UNITS = frozenset(
     (
         "and", "or", "to", "is", "are", "was", "were", "if", "when", "then", "than", "times", "plus", "minus",
-        "mod", "modulo", "choose", "over", "factorial", "squared", "cubed", "remainder", "not", "no", "where",
+        "mod", "modulo", "choose", "over", "past", "factorial", "squared", "cubed", "remainder", "not", "no", "where",
         "with", "by", "for", "equals", "approximately", "about", "base",
     )
 )  # fmt: skip

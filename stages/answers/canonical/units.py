@@ -18,6 +18,7 @@ from stages.answers.canonical.unit_names import (
     ALIASES,
     COUNTERS,
     DERIVED,
+    MONEY_SIGNS,
     NO_UNITS,
     PREFIXED,
     PREFIXES,
@@ -158,7 +159,7 @@ _CLEAN = (
     (re.compile(r" +"), " "),
 )
 _TOKEN = re.compile(
-    r" ?(?:(/)|([^\W\d_]+(?:-[^\W\d_]+)?\.?|°[^\W\d_]*|[$€£¥₹₩₽¢ℓ%‰]|[A-Z]{1,2}\$)"
+    r" ?(?:(/)|([^\W\d_]+(?:-[^\W\d_]+)?\.?|°[^\W\d_]*|[ℓ%‰" + MONEY_SIGNS + r"]|[A-Z]{1,2}\$)"
     r"(?:\^(-?\d)|(-?[1-4])(?!\d))?|(\(|\)))"
 )
 _SQUARE = {
@@ -319,7 +320,9 @@ ALGEBRAIC = re.compile(
     r"(?:[-\d.+*/^(){}!]|[a-zA-Z](?![a-zA-Z]{2})|\[\d\]|\\(?:frac|sqrt|pi|cdot|times|pm)(?![a-zA-Z]))+"
 )
 _QUANTITY = re.compile(
-    r"([^ ]*[\d)}!a-zA-Z%]) ((?:[^\W\d_]|[°$€£¥₹₩₽¢‰])[^\d(){}\[\],;=<>\\]*(?:\^-?\d+[^\d(){}\[\],;=<>\\]*)*|1/.*)"
+    r"([^ ]*[\d)}!a-zA-Z%]) ((?:[^\W\d_]|[°‰"
+    + MONEY_SIGNS
+    + r"])[^\d(){}\[\],;=<>\\]*(?:\^-?\d+[^\d(){}\[\],;=<>\\]*)*|1/.*)"
 )
 
 
