@@ -7,26 +7,29 @@ from functools import partial
 
 _LARGEST = 10**18
 """Larger values stay as they are written."""
-_N, _K = r"\{? ?(\d{1,3}) ?\}?", r"\{? ?(\d{1,3}) ?\}?"
+_N = r"(\{ ?\d{1,3} ?\}|\d{1,3})"
+_ONE = r"(\{ ?\d{1,3} ?\}|\d)"
 _BEFORE, _AFTER = r"(?<![\w.\\^}!])", r"(?![\w.!({])"
+_AFTER_INDEX = r"(?![\d.!^_({])"
 
 _Count = Callable[[int, int], int]
 _PATTERNS: tuple[tuple[re.Pattern[str], _Count], ...] = (
-    # Pattern with n and k in this order, count. Examples follow.
-    (re.compile(rf"\\[dt]?binom ?{_N} ?{_K}(?![!])"), math.comb),  # \binom{5}{2}
+    # Pattern with n and k in this order, count, example.
+    (re.compile(rf"\\[dt]?binom ?{_ONE} ?{_ONE}(?!!)"), math.comb),  # \binom{5}{2}
     (re.compile(r"\{ ?(\d{1,3}) ?\\choose ?(\d{1,3}) ?\}"), math.comb),  # {5\choose 2}
     (re.compile(rf"{_BEFORE}(\d{{1,3}}) ?(?:\\choose|choose|C) ?(\d{{1,3}}){_AFTER}"), math.comb),  # 5C2, 5 choose 2
     (re.compile(rf"{_BEFORE}(\d{{1,3}})P(\d{{1,3}}){_AFTER}"), math.perm),  # 5P2
-    (re.compile(rf"(?:\{{\}} ?)?[_^]{_N} ?C ?_{_K}(?![\w.!^])"), math.comb),  # {}_5C_2, ^5C_2
-    (re.compile(rf"(?:\{{\}} ?)?[_^]{_N} ?P ?_{_K}(?![\w.!^])"), math.perm),  # {}_5P_2
-    (re.compile(rf"(?<![\w\\])C ?_{_N} ?\^ ?{_K}{_AFTER}"), math.comb),  # C_5^2
-    (re.compile(rf"(?<![\w\\])A ?_{_N} ?\^ ?{_K}{_AFTER}"), math.perm),  # A_5^2
+    (re.compile(rf"(?<![\w}}])(?:\{{\}} ?)?[_^]{_N} ?C ?_{_N}{_AFTER_INDEX}"), math.comb),  # {}_5C_2, ^5C_2
+    (re.compile(rf"(?<![\w}}])(?:\{{\}} ?)?[_^]{_N} ?P ?_{_N}{_AFTER_INDEX}"), math.perm),  # {}_5P_2
+    (re.compile(rf"(?<![a-zA-Z\\])C ?_{_N} ?\^ ?{_ONE}{_AFTER_INDEX}"), math.comb),  # C_5^2
+    (re.compile(rf"(?<![a-zA-Z\\])A ?_{_N} ?\^ ?{_ONE}{_AFTER_INDEX}"), math.perm),  # A_5^2
     (re.compile(rf"(?<![\w\\])(?:C|nCr|comb|binom) ?\( ?(\d{{1,3}}), ?(\d{{1,3}}) ?\){_AFTER}"), math.comb),  # C(5, 2)
     (re.compile(rf"(?<![\w\\])(?:nPr|perm) ?\( ?(\d{{1,3}}), ?(\d{{1,3}}) ?\){_AFTER}"), math.perm),  # nPr(5,2)
 )
-_UPPER_FIRST = re.compile(r"(?<![\w\\])([CA]) ?\^ ?(\{? ?\d{1,3} ?\}?) ?_ ?(\{? ?\d{1,3} ?\}?)(?![\w.!(])")  # C^2_5
-_FACTORIAL = re.compile(r"(?<![\w.\\^!])(\d{1,2})( factorial|!{1,2})(?![!=a-zA-Z_])")
+_UPPER_FIRST = re.compile(rf"(?<![a-zA-Z\\])([CA]) ?\^ ?{_ONE} ?_ ?{_N}{_AFTER_INDEX}")  # C^2_5
+_FACTORIAL = re.compile(r"(?<![\w.\\^])(\d{1,2})( factorial|!{1,2})(?![!=a-zA-Z_])")
 _MAY_COUNT = re.compile(r"!|choose|binom|comb|perm|factorial|[CAP]")
+_TWO_SIGNS = re.compile(r"\\cdot +\\cdot +")
 _ENDS_IN_FACTOR = re.compile(r"(?:[\d})!]|(?<![\\a-zA-Z])[a-zA-Z]) ?\Z")
 
 
@@ -40,11 +43,11 @@ def with_counts(text: str) -> str:
     text = _UPPER_FIRST.sub(r"\1_\3^\2", text)
     for pattern, count in _PATTERNS:
         text = pattern.sub(partial(_count, count=count), text)
-    return _FACTORIAL.sub(_factorial, text)
+    return _TWO_SIGNS.sub(r"\\cdot ", _FACTORIAL.sub(_factorial, text))
 
 
 def _count(match: re.Match[str], *, count: _Count) -> str:
-    n, k = int(match[1]), int(match[2])
+    n, k = (int(match[group].strip("{ }")) for group in (1, 2))
     value = count(n, k) if k <= n else 0
     return _as_factor(value, match) if 0 < value < _LARGEST else match[0]
 

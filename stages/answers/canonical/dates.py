@@ -57,6 +57,7 @@ def time_form(text: str) -> str | None:
 
     Raises TwoReadingsError for `10h30`, which may be a duration.
     """
+    text = text.removeprefix("at ")
     if text.lower() in _NOON:
         return _NOON[text.lower()]
     if match := _TIME.fullmatch(text):

@@ -100,7 +100,8 @@ def _is_range(text: str) -> bool:
     match = _RANGE.match(text)
     if match is None:
         return False
-    return match[3] == "–" or match[1] != "" or float(match[2]) < float(match[4])
+    is_season = re.fullmatch(r"(?:19|20)\d\d-\d\d", text) is not None  # 2023-24
+    return is_season or match[3] == "–" or match[1] != "" or float(match[2]) < float(match[4])
 
 
 def _unmarked(text: str) -> str:
@@ -113,8 +114,15 @@ _PERCENT = (
     r"(?:percent|per cent|pct\.?|prozent|por ?ciento|pour ?cent|por ?cento|per ?cento|процент(?:а|ов)?"
     r"|パーセント|퍼센트|प्रतिशत)"
 )
+_WORDS_OF_COMMA_LANGUAGES = (
+    r"Milli(?:on|ard)en|Mio|Mrd|millions d|milliards|mill[oó]n|milh|bilh|mili[oa]|млн|млрд|тыс|милли"
+    r"|Prozent|pour ?cent|por ?ciento|por ?cento|per ?cento|процент"
+    r"|Stunde|Minuten|Tage|Jahre|Meter|Kilogramm|Gramm|Grad|heures?|jours|ans\b|m[eè]tres|degrés|horas?|minutos|días|dias"
+    r"|años|anos|metros|kilómetros|quilômetros|grados|graus|gradi|metri|chilometri|litri|litros|[а-я]"
+)
 _HEDGE = r"(?:a total of|exactly|approximately|approx\.?|about|around|roughly)"
 _WORDS = rules(
+    (rf"^(-?\d{{1,15}}),(\d{{1,2}}|\d{{4,15}})(?= ?{TEXT}?(?:{_WORDS_OF_COMMA_LANGUAGES}))", r"\1.\2", "3,5 Millionen"),
     (rf"(?i)^(?:{TEXT}{_HEDGE} ?{TEXT_END} ?|{TEXT}?{_HEDGE} )(?=[-\d$€£\\.])", "", "approximately 42 km"),
     (rf"(?i)(?<=[\w}}]) ?{TEXT}?(?: \(?|\()(?:approximately|approx\.?|exactly)\)? ?{TEXT_END}?$", "", "42 (approx.)"),
     (rf"(?i)^{TEXT}?(?:minus|negative) ?{TEXT_END}? ?(?=[\d.]|\\frac)", "-", "negative 5"),
@@ -145,16 +153,9 @@ _CONJUNCTIONS = rules(
     (r",? (?:or|oder|ou|или) |(?<=\d) o (?=-?\d)| ?\\(?:lor|vee)(?![a-zA-Z]) ?", " or ", "1 oder 2"),
     (r"(?<=[\d)}]) ?(?:和|与|與|と|및|와|과|或|或者|または|또는) ?(?=[-\d(\\])", " and ", "1和2"),
 )
-_WORDS_OF_COMMA_LANGUAGES = (
-    r"Milli(?:on|ard)en|Mio|Mrd|millions d|milliards|mill[oó]n|milh|bilh|mili[oa]|млн|млрд|тыс|милли"
-    r"|Prozent|pour ?cent|por ?ciento|por ?cento|per ?cento|процент"
-    r"|Stunde|Minuten|Tage|Jahre|Meter|Kilogramm|Gramm|Grad|heures?|jours|ans\\b|m[eè]tres|degrés|horas?|minutos|días|dias"
-    r"|años|anos|metros|kilómetros|quilômetros|grados|graus|gradi|metri|chilometri|litri|litros|[а-я]"
-)
 _DECIMAL_COMMAS = rules(
     (r"([€₽]|\bEUR|\bR\$) ?(\d{1,3}),(\d{1,2})(?![\d,])", r"\1\2.\3", "€3,50"),
     (rf"(?<![\d,.])(\d{{1,3}}),(\d{{1,2}}) ?(?={TEXT}?(?:€|EUR\b|[Ee]uros?\b|zł|₽|руб))", r"\1.\2 ", "3,50 €"),
-    (rf"^(-?\d{{1,15}}),(\d{{1,15}})(?= ?{TEXT}?(?:{_WORDS_OF_COMMA_LANGUAGES}))", r"\1.\2", "3,5 Millionen"),
     (rf"^(-?)0,(\d{{1,15}})(?= ?(?:%|\\times|\\cdot|{TEXT}|[a-zA-Z]{{2}}| [a-zA-Z]))(?![^a-z]*(?:and|or) )",
      r"\g<1>0.\2", "0,5 kg"),
 )  # fmt: skip

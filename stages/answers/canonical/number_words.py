@@ -19,7 +19,7 @@ _TENS = {
 _SCALES = {"billion": 10**9, "million": 10**6, "thousand": 1_000}
 _PARTS = {
     "half": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8, "ninth": 9,
-    "tenth": 10, "hundredth": 100,
+    "tenth": 10, "twelfth": 12, "hundredth": 100,
 }  # fmt: skip
 _DENOMINATORS = _PARTS | {f"{word}s": value for word, value in _PARTS.items()} | {"halves": 2}
 _ORDINALS = (

@@ -16,7 +16,8 @@ NUMBER_WORDS = {
     "hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12, "lakh": 5, "lakhs": 5, "crore": 7,
     "crores": 7, "millions": 6, "billions": 9, "thousands": 3, "tausend": 3, "millionen": 6, "milliarden": 9,
     "mille": 3, "milliards": 9, "mil": 3, "millones": 6, "milhões": 6, "milioni": 6, "миллиона": 6, "миллионов": 6,
-    "тысяч": 3, "тысячи": 3, "тыс": 3, "млн": 6, "млрд": 9, "mio": 6, "mrd": 9, "万": 4, "萬": 4, "億": 8, "亿": 8, "만": 4, "억": 8,
+    "тысяч": 3, "тысячи": 3, "тыс": 3, "млн": 6, "млрд": 9, "mio": 6, "mrd": 9,
+    "万": 4, "萬": 4, "億": 8, "亿": 8, "만": 4, "억": 8,
 }  # fmt: skip
 """Word after a number -> power of ten that it stands for."""
 

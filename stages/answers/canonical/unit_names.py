@@ -209,7 +209,10 @@ SEVERAL = {
 """Names with several meanings: a quantity in pounds may be in lb or in GBP, and is never both."""
 
 MONEY_SIGNS = "$€£¥₹₩₽¢₺₴₪฿₫₱₦"
-CURRENCY_SIGNS = ("US$", "HK$", "A$", "AU$", "C$", "CA$", "R$", "S$", "NZ$", "NT$", *MONEY_SIGNS, "USD", "EUR", "GBP", "JPY", "CNY", "INR", "CHF", "Rs.", "Rs", "RMB")  # fmt: skip
+CURRENCY_SIGNS = (
+    "US$", "HK$", "A$", "AU$", "C$", "CA$", "R$", "S$", "NZ$", "NT$", *MONEY_SIGNS, "USD", "EUR", "GBP", "JPY", "CNY",
+    "INR", "CHF", "Rs.", "Rs", "RMB",
+)  # fmt: skip
 """Signs that stand before an amount of money."""
 
 COUNTERS = "个個只隻本名位条張张件块棵朵頭头匹辆台枚人개명"
