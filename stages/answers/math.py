@@ -12,7 +12,6 @@ from stages.answers.algebra.readings import Reading, read_latex
 from stages.answers.canonical.form import canonical
 from stages.answers.canonical.numerals import number
 from stages.answers.equality.structure import is_known
-from stages.answers.equality.values import ends_in_variables
 from stages.answers.equality.verdict import same
 from stages.answers.kinds import Ambiguous, AnswerKind
 from stages.answers.marks import MAX_TAIL, marks_of
@@ -54,8 +53,7 @@ class MathAnswer(AnswerKind):
 
     def latex(self, answer: str, form: str) -> str:
         # math-verify does not know `x**2` or `2√3`. Without a space, it takes the list 5,105 for a number.
-        # It drops the h of \pi r^2h as hours.
-        return form.replace(",", ", ") + ("\\cdot 1" if ends_in_variables(form) else "")
+        return form.replace(",", ", ")
 
 
 _NOTATION = re.compile(
