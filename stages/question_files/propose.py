@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from stages.answers.options.listed import listed_options
+from stages.answers.options.listed import options_of
 from stages.question_files.values import first_filled, printed
 from stages.settings.questions import Fields, QuestionFormat
 
@@ -85,4 +85,4 @@ def looks_like_options(row: Mapping[str, Any], name: str) -> bool:
     answer = first_filled(row, Fields().answer)
     is_known = name.casefold() in _USUAL_NAMES["options"] or answer in texts or isinstance(value, dict)
     question = str(first_filled(row, Fields().question) or "")
-    return is_known and not listed_options(question)
+    return is_known and not options_of(question).are_lettered
