@@ -14,9 +14,10 @@ from stages.answers.equality.structure import is_known
 from stages.answers.equality.values import ends_in_variables
 from stages.answers.equality.verdict import same
 from stages.answers.kinds import Ambiguous, AnswerKind
-from stages.answers.marks import MAX_TAIL, marks_of
+from stages.answers.marks import MAX_TAIL, Mark, marks_of
 from stages.answers.prose.answer import boxed_number, last_line, math_answer_in
 from stages.answers.response.ending import own_part
+from stages.answers.response.parts import answer_of_row, doubt_about_parts, is_bare
 from stages.settings.answers import ANNOUNCEMENTS
 
 _TEXT = re.compile(r"\\(?:text|math|mbox|operatorname)")  # may be a unit, which math-verify drops
@@ -80,31 +81,31 @@ def extract_math_answer(
     """
     has_marks = False
     for mark in marks_of(response, announcements):
+        whole = mark.text if mark.kind == "tag" else response
+        if doubt := doubt_about_parts(mark.line, whole, numbers=mark.kind == "box"):
+            return Ambiguous(doubt)
         if mark.kind == "box":
             return boxed_number(mark.text, mark.language)
         if boxed_only:
             return None
         has_marks = True
-        if f"\n{mark.text}" in response and (several := _several_parts(mark.text, response)):
-            return several
-        text = mark.text if mark.kind == "announced" else _SIGN.sub("-", mark.text)
-        if answer := math_answer_in(text, last=False, language=mark.language):
+        if answer := _answer_of(mark):
             return answer
     if has_marks or boxed_only:
         return None
     own = own_part(response, announcements)[-MAX_TAIL:]
     line = last_line(own)
-    return _several_parts(line, own) or math_answer_in(line, last=True)
+    if doubt := doubt_about_parts(line, own):
+        return Ambiguous(doubt)
+    cell = answer_of_row(line)
+    return math_answer_in(cell, last=True) if cell else Ambiguous(f"{line[:60]}: a row of a table")
 
 
-_PART = re.compile(r"\W{0,6}(?:[Pp]art\s\(?([A-Ha-h])[):]|\(?([a-h]|i{1,3})\))[*_]{0,3}\s")
-"""The label of a part. (A) and (B) label the options of a choice."""
-_PARTS = re.compile(rf"^{_PART.pattern}", re.MULTILINE)
-
-
-def _several_parts(line: str, response: str) -> Ambiguous | None:
-    """Return an ambiguous answer if a line is labelled as a part and other lines are so too: "(a) 5" and "(b) 7"."""
-    if not _PART.match(line):
-        return None
-    labels = {match[match.lastindex or 0] for match in _PARTS.finditer(response)}
-    return Ambiguous(f"{line.strip()[:60]}: one of several parts") if len(labels) > 1 else None
+def _answer_of(mark: Mark) -> str | None:
+    """Return the answer in the text of a mark. In a tag with steps or reasons it is the line that has no more."""
+    text = mark.text if mark.kind == "announced" else _SIGN.sub("-", mark.text)
+    first, *more = text.split("\n") if mark.kind == "tag" else [text]
+    if more and not is_bare(first.strip()):
+        return math_answer_in(last_line(own_part(text)), last=True, language=mark.language)
+    text = text if any(is_bare(line.strip()) for line in more) else first
+    return math_answer_in(text, last=False, language=mark.language)

@@ -36,7 +36,7 @@ _HEADING_PREFIX = re.compile(
 _MARKED_PREFIX = re.compile(r"\s{0,3}(?:#{1,6}\s|[*_]{2}|<[a-z]{1,6}>)")
 _REFERS_TO_ANOTHER = re.compile(
     r"(?:\b(?:this|his|her|their|whose|which|any|every|each|either|neither|another|other|previous|earlier|first|"
-    r"second|third|initial|original|wrong|incorrect|false|tempting|intermediate|"
+    r"second|third|initial|original|wrong|incorrect|false|tempting|intermediate|approximate|"
     r"falsche|fausse|mauvaise|sbagliata|неправильный|неверный|partial|alternat\w{1,4}|old|"
     r"esta|essa|esa|cette|diese|questa|quest'|этот|deze|"
     r"keine|aucune|ninguna|nessuna|nenhuma|geen|нет|sin|sem|sans|pas de|no hay) ?(?:final |correct |right )?|"
@@ -179,7 +179,7 @@ def _pattern(language: str, words: tuple[str, ...]) -> re.Pattern[str]:
         rf"{_S}{link}{_S}(?:[:：]|={{1,2}})?(?:[*_]{{1,3}}(?=\s|$))?"
         rf"|(?P<heading>[^\S\n]{{0,3}}[*_#.。]{{0,4}}[^\S\n]{{0,3}}$)"
         # At the start of a line: "Answer - B", "Ans. 42", "**Answer** 42", "Answer B"
-        rf"|(?P<aside>[^\S\n]{{1,3}}[-–—][^\S\n]{{1,3}}|[.)][^\S\n]{{1,3}}(?=\S)"
+        rf"|(?P<aside>[^\S\n]{{1,3}}[-–—][^\S\n]{{1,3}}|[.)]-?[^\S\n]{{1,3}}(?=\S)"
         rf"|(?<=[*_>])[^\S\n]{{1,4}}(?=[^\s–—-])"
         rf"|[^\S\n]{{1,3}}(?=[(\[]?[a-j][)\]]?[^\S\n]{{0,3}}[.。]?[^\S\n]{{0,3}}$)))){bare_pattern}",
         re.MULTILINE,

@@ -23,17 +23,45 @@ class Span(NamedTuple):
     """Whether the answer is complete even if the response was cut off at its end."""
 
 
-_BOX = re.compile(r"(?:\\(?:boxed|fbox)(?![a-zA-Z])|(?<![\\\w])boxed(?=\{))\s*")
+_BOX = re.compile(r"(?:\\(?:[Bb]oxed|fbox|framebox|box(?=\s?\{))(?![a-zA-Z])|(?<![\\\w])boxed(?=\{))\s*")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _TOKEN = re.compile(r"[^\s${}]+(?:\{[^\s${}]*\})*")
-_TAG = re.compile(r"<\s?(/?)\s?(?:final[_ -]?answer|answer|ans)\s?>|\[(/?)(?:final )?answer\]", re.IGNORECASE)
+_TAG = re.compile(
+    r"<\s?(/?)\s?(?:final[_ -]?answer|answer|ans)\s?>|\[(/?)(?:final )?answer\]|"
+    r"<(/?)(?:output|result|final|final_?result|solution|response|conclusion)>(?=[^\n<]{0,200}(?:</|\Z))|"
+    r"<\|(?:begin|(end))_of_box\|>",  # GLM
+    re.IGNORECASE,
+)
 _MENTION = re.compile(r"\A[\"'`]?,? ?(?:tags?|and)\b|\n\s*\n", re.IGNORECASE)
 """Text behind an opening tag that names the tag, or goes on too long, instead of answering."""
 _PLACEHOLDER = re.compile(
-    r"[\s.…?_]*|\\[lc]?dots|(?:\\text\{)?(?:(?:insert|write|put|your|my|the|final|correct) ){0,4}answer(?: here)?\}?",
+    r"[\s.…?_$~]*|\\[lc]?dots|\\q?quad|\\(?:text(?:bf|it)?|mathrm|boxed|fbox|[hv]?phantom|underline)\s?\{[\s.…?_0]*\}|"
+    r"(?:\\text\s?\{|[\[<({]{1,2})?(?:(?:insert|write|put|your|my|the|final|correct) ){0,4}"
+    r"(?:answer|答案|最终答案|你的答案)(?: (?:here|goes here))?[\]>)}]{0,2}",
     re.IGNORECASE,
 )
 """Content that stands for an answer to come, as in "I will write \\boxed{answer}"."""
+_REJECTED_BEFORE = re.compile(
+    r"(?:\b(?:not|isn['’]t|wasn['’]t|instead of|rather than|nicht|pas|no es|não é|не)|不是)[\s$*(\\]{0,6}\Z",
+    re.IGNORECASE,
+)
+_REJECTED_BEHIND = re.compile(
+    r"[\s$*)}\\\"'`]{0,6}(?:(?:is|was|would be|seems)(?: clearly| obviously| definitely| also)? "
+    r"(?:wrong|incorrect|not (?:correct|right|the)|too (?:large|big|small)|impossible|a (?:mistake|trap)|the wrong)\b|"
+    r"(?:cannot|can['’]t) be (?:correct|right)\b|是错|不对|ist falsch|est fau[xs]|"
+    r"(?:notation|format|syntax|style|environment|command|form)\b|"
+    r"[.,;:!\s$]{0,9}(?:(?:wait|hmm|no|oops|actually|hold on|sorry)\W{1,4}){0,3}(?:i made an? (?:mistake|error)|"
+    r"(?:that|this|it)(?:['’]s| is| was| can['’]t be| cannot be) "
+    r"(?:wrong|incorrect|not (?:right|correct)|a mistake))\b(?! to\b))",
+    re.IGNORECASE,
+)
+"""Text around a box that says the box is wrong, or is the name of a form."""
+_RETRACTED = re.compile(
+    r"\b(?:wait|hold on|oops|hmm+|actually|correction|that['’]s (?:wrong|not right|incorrect)|"
+    r"(?:that|this) (?:is|was) (?:wrong|incorrect|not right)|made an? (?:mistake|error))\b|等等|不对|等一下",
+    re.IGNORECASE,
+)
+"""Text that takes back the answer before it if another answer follows."""
 
 _BETWEEN_MARKUP = re.compile(
     r"\\(?:text|textbf|textrm|mathrm|mbox)(?![a-zA-Z])|[{}$~*]|\\(?:q?quad(?![a-zA-Z])|[ ,;!:()\[\]])"
@@ -46,6 +74,8 @@ _CONNECTORS = re.compile(
 _NAME_BEFORE = re.compile(r"(?<![A-Za-z\\])([A-Za-z][₀-₉0-9_']{0,4})\s?=\s?\$?\s?\Z")
 _OPENING = re.compile(r"(?:(?<!\\)(?=[(\[])|(?=\\\{))(\\?[(\[{])\s?\$?\s?\Z")
 _CLOSING = re.compile(r"\s?\$?\s?(?:\\right)?([)\]]|\\\})")
+_HALF_COMMAND = re.compile(r"[\s$]{0,3}\\[a-z]{0,5}\Z")
+"""The start of "\\boxed" where a response is cut off."""
 _MAX_BETWEEN = 40
 """Longest text, in characters, between two boxes that are one answer."""
 _VALUE = re.compile(r"-?\d{1,30}(?:\.\d{1,30})?|-?\d{1,30}/\d{1,30}|-?\\[dt]?frac\{\d{1,30}\}\{\d{1,30}\}")
@@ -56,7 +86,7 @@ def boxes_of(text: str) -> Iterator[Span]:
 
     "\\boxed 5", without braces, counts too. A box whose content stands for an answer to come, such as "...", is empty.
     """
-    boxes = list(_BOX.finditer(text)) if "box" in text else []
+    boxes = list(_BOX.finditer(text)) if "box" in text or "Boxed" in text else []
     closing: dict[int, int] = {}
     for number, box in enumerate(reversed(boxes)):
         start = box.end()
@@ -72,8 +102,19 @@ def boxes_of(text: str) -> Iterator[Span]:
             content = token[0].rstrip(".,;:") if token else ""
             end = start + len(content)
             closed = end < len(text)
-        if not _PLACEHOLDER.fullmatch(content[:60]):
+        if not _PLACEHOLDER.fullmatch(content[:60]) and not _is_rejected(text, box.start(), end):
             yield Span(box.start(), end, content, closed)
+
+
+def _is_rejected(text: str, start: int, end: int) -> bool:
+    """Return whether the words around a box say that it is wrong, or speak of boxes as a form."""
+    return bool(_REJECTED_BEFORE.search(text, max(0, start - 20), start) or _REJECTED_BEHIND.match(text, end, end + 60))
+
+
+def retraction_behind(text: str, end: int) -> int | None:
+    """Return the index of the words behind an answer that take it back ("Wait, that's wrong"), None without any."""
+    match = _RETRACTED.search(text, end)
+    return match.start() if match else None
 
 
 def boxed_answer(text: str) -> Span | None:
@@ -103,7 +144,7 @@ def is_first_of_several(text: str, box: Span) -> bool:
     "\\boxed{1} and \\boxed{2" and "\\boxed{1} and" are cut between the two boxes of one answer.
     """
     rest = text[box.end : box.end + _MAX_BETWEEN]
-    opened = _BOX.search(rest)
+    opened = _BOX.search(rest) or _HALF_COMMAND.search(rest)
     link = _link(rest[: opened.start()] if opened else rest)
     return link is not None and (opened is not None or link["word"].strip(" ,;") != "")
 
@@ -164,7 +205,7 @@ def tags_of(text: str) -> Iterator[Span]:
     is_last = True
     for tag in reversed(list(_TAG.finditer(text)) if "<" in text or "[" in text else []):
         content = text[tag.end() : closing.start() if closing else len(text)].strip()
-        if tag[1] or tag[2] or (is_last and not content):  # an opening tag at the end is meant to close
+        if any(tag.groups()) or (is_last and not content):  # an opening tag at the end is meant to close
             closing = tag
         elif closing or is_last:
             if not _PLACEHOLDER.fullmatch(content[:60]) and (closing or not _MENTION.search(content)):

@@ -32,15 +32,38 @@ POLITE: tuple[tuple[str, str], ...] = (
     (r"happy (?:to help|learning|studying|calculating|solving|math)|glad (?:to|i)\b", "Happy to help with 3 more."),
     (r"have a (?:great|nice|good|wonderful)\b|enjoy\b|cheers\b|sincerely\b|yours\b", "Have a great day, 3 cheers!"),
     (r"(?:best|kind|warm) (?:regards|wishes)|you['’]re welcome|keep (?:up|practicing)", "Best regards, 007"),
-    (r"well done|great (?:job|question)", "Great question, 10 out of 10!"),
+    (
+        r"well done|(?:great|good|nice|excellent) (?:job|work|question|effort)(?=[!.,]|\s?$)",
+        "Great question, 10 out of 10!",
+    ),
     # Notes and remarks
     (
         r"[(\[]?(?:please )?note\s?[:：]|please note\b|[(\[]note\b|p\.?s\.?[:：]|disclaimer\b",
         "Note: a month has 30 days.",
     ),
     (
-        r"(?:verification|(?:sanity |double[- ])?check|confidence)[*_]{0,3}\s?:",
+        r"(?:verification|(?:sanity |double[- ])?check|confidence(?: level| score)?|"
+        r"time (?:taken|spent)|difficulty(?: level)?|assumptions?(?: made)?|\[?word count|(?:total )?tokens(?: used)?|"
+        r"grade level)"
+        r"[*_]{0,3}\s?[:：]",
         "Check: 5 - 3 = 2.",
+    ),
+    (
+        r"(?:sources?|references?|citations?|(?:key )?takeaways?|(?:pro |quick )?tips?|tags|topics?|keywords|"
+        r"see also)[*_]{0,3}\s?[:：](?!\s?[$€£\d])",
+        "Source: a book of 1995.",
+    ),
+    (r"(?:https?://|©)", "https://example.org/5"),
+    (r"(?:(?:we|i) (?:have )?assum(?:ed|e)|assuming)\b[^\n,=]{0,99}\Z", "We assumed 30 days per month."),
+    (
+        r"(?:let['’]?s |let us |let me |to |we can |you can )?(?:now |also )?(?:double[- ]?)?(?:verify|check)"
+        r"(?: (?:this|that|it|our|the|my|answer|result|solution|work)){0,3}\s?[:：,]"
+        r"(?![^\n]{0,300}(?:\b(?:so|thus|therefore|hence|but|not|then|answer)\b|[≠⇒]))",
+        "To verify, 6 - 5 = 1.",
+    ),
+    (
+        r"i(?:['’]m| am) (?:about )?(?:\d{1,3} ?%|very|quite|fairly|pretty|highly) (?:confident|sure|certain)\b",
+        "I am 95% sure.",
     ),
     (
         r"(?:remarque|nota|observaciones|hinweis|anmerkung|примечание|замечание|проверка|osservazione|observação|"
