@@ -18,7 +18,14 @@ from stages.answers.canonical.chemistry import formula_form
 from stages.answers.canonical.dates import date_form, time_form
 from stages.answers.canonical.latex_style import TEXT, TEXT_END, in_one_style, replaced, rules, without_spaces
 from stages.answers.canonical.notation import in_latex, in_latex_signs
-from stages.answers.canonical.numerals import TwoReadingsError, based_form, number_form, without_groups, without_periods
+from stages.answers.canonical.numerals import (
+    PERCENT,
+    TwoReadingsError,
+    based_form,
+    number_form,
+    without_groups,
+    without_periods,
+)
 from stages.answers.canonical.quantities import merged, quantity_form
 from stages.answers.kinds import Ambiguous
 
@@ -55,7 +62,7 @@ def _form(text: str) -> str:
         return date
     text = replaced(text, _WORDS)
     text = replaced(text, _CONJUNCTIONS) if _HAS_MATHEMATICS.search(text) else _unmarked(text)
-    text = without_groups(replaced(text, _DECIMAL_COMMAS))
+    text = without_groups(replaced(text, DECIMAL_COMMAS))
     if _DECIMAL_OR_LIST.match(text) and " and " not in text and " or " not in text:
         raise TwoReadingsError(f"{_unmarked(text)}: a decimal comma, or two members")
     if (match := _WITH_A_FRACTION.match(text)) and int(match[1]) < int(match[2]):
@@ -74,16 +81,12 @@ def _unmarked(text: str) -> str:
 
 # --- The text as a whole -------------------------------------------------------------------------------------------
 
-_PERCENT = (
-    r"(?:percent|per cent|pct\.?|prozent|por ?ciento|pour ?cent|por ?cento|per ?cento|процент(?:а|ов)?"
-    r"|パーセント|퍼센트|प्रतिशत)"
-)
 _HEDGE = r"(?:a total of|exactly|approximately|approx\.?|about|around|roughly)"
 _WORDS = rules(
     (rf"(?i)^(?:{TEXT}{_HEDGE} ?{TEXT_END} ?|{TEXT}?{_HEDGE} )(?=[-\d$€£\\.])", "", "approximately 42 km"),
     (rf"(?i)(?<=[\w}}]) ?{TEXT}?(?: \(?|\()(?:approximately|approx\.?|exactly)\)? ?{TEXT_END}?$", "", "42 (approx.)"),
     (rf"(?i)^{TEXT}?(?:minus|negative) ?{TEXT_END}? ?(?=[\d.]|\\frac)", "-", "negative 5"),
-    (rf"(?i)(?<=[\d}})])\s*{TEXT}?\s*{_PERCENT}\s*{TEXT_END}?(?=\s*$|[,;])", "%", "50 percent"),
+    (rf"(?i)(?<=[\d}})])\s*{TEXT}?\s*{PERCENT}\s*{TEXT_END}?(?=\s*$|[,;])", "%", "50 percent"),
     (rf"^{TEXT}?百分之 ?(\d+(?:\.\d+)?)\s*{TEXT_END}?$", r"\1%", "百分之50"),
     (r"^(?:\([A-E]\)|[A-E][.)])\s+(?=[\d$]|-\d|\\d?frac|\\sqrt)", "", r"\textbf{(B)}\ 12"),
     (r"(?i)^(-?\d+) and a half\b", r"\1 1/2", "3 and a half cups"),
@@ -101,7 +104,7 @@ _CONJUNCTIONS = rules(
     (r",? (?:or|oder|ou|или) |(?<=\d) o (?=-?\d)| ?\\(?:lor|vee)(?![a-zA-Z]) ?", " or ", "1 oder 2"),
     (r"(?<=[\d)}]) ?(?:和|与|與|と|및|와|과|或|或者|または|또는) ?(?=[-\d(\\])", " and ", "1和2"),
 )
-_DECIMAL_COMMAS = rules(
+DECIMAL_COMMAS = rules(
     (r"([€₽]|\bEUR|\bR\$) ?(\d{1,3}),(\d{1,2})(?![\d,])", r"\1\2.\3", "€3,50"),
     (rf"(?<![\d,.])(\d{{1,3}}),(\d{{1,2}}) ?(?={TEXT}?(?:€|EUR\b|[Ee]uros?\b|zł|₽|руб))", r"\1.\2 ", "3,50 €"),
     (rf"^(-?)0,(\d{{1,15}})(?= ?(?:%|\\times|\\cdot|{TEXT}|[a-zA-Z]{{2}}| [a-zA-Z]))(?![^a-z]*(?:and|or) )",

@@ -15,6 +15,7 @@ from stages.answers.canonical.units import (
     conversion,
     factors_of,
     is_known,
+    is_unit_word,
     known_name,
     split_quantity,
     unit_form,
@@ -24,7 +25,7 @@ _START = re.compile(rf"\\(?:mu|Omega|AA)(?![a-zA-Z])|\\[a-zA-Z]+|\^ ?\\circ|{TEX
 _SPACE = re.compile(rf"[ {TEXT}]+$")
 _SIGN = "|".join(re.escape(sign) for sign in CURRENCY_SIGNS)
 _MONEY = re.compile(rf"([-+]?) ?{TEXT}?({_SIGN}){TEXT_END}? ?([-+]?)(\d[\d.]*|\.\d+|\\frac\{{\d+\}}\{{\d+\}})(.*)")
-_MONEY_POWER = {"k": 3, "K": 3, "M": 6, "m": 6, "mn": 6, "B": 9, "bn": 9}
+MONEY_POWERS = {"k": 3, "K": 3, "M": 6, "m": 6, "mn": 6, "B": 9, "bn": 9}
 _CONCENTRATION = re.compile(r"([\d.]+ ?(?:\\times|\\cdot) ?10 ?\^[\d{}]+) ?/ ?([^\d/].*)")  # 250 \times 10^9/L
 _DIMENSIONS = re.compile(r"[\d.]+(?:\\times[\d.]+)+")
 _VARIABLE = re.compile(r"[gshl] ?\^|m\^\{?[4-9]")
@@ -70,7 +71,7 @@ def _letter_first(text: str) -> str | None:
 def _with_unit(value: str, text: str, *, is_marked: bool, is_spaced: bool) -> str | None:
     words = text.replace(TEXT, "").replace(TEXT_END, "").strip()
     first, _, rest = words.partition(" ")
-    if not first.isascii() and len(first) > 1 and first[0] in NUMBER_WORDS:
+    if not first.isascii() and first[0] in NUMBER_WORDS and not (first in NUMBER_WORDS or is_unit_word(first)):
         first, rest = first[0], words[1:]
     if first.lower() in NUMBER_WORDS:
         multiple = times_power_of_ten(number_form(value) or "", NUMBER_WORDS[first.lower()])
@@ -111,7 +112,7 @@ def _money(text: str) -> str | None:
     value = number_form(("-" if "-" in (sign, inner_sign) else "") + digits)
     currency, rest = known_name(name), re.sub(f"[{TEXT}{TEXT_END}]", "", rest).strip()
     word, _, after_word = rest.partition(" ")
-    power = NUMBER_WORDS.get(word.lower(), _MONEY_POWER.get(word))
+    power = NUMBER_WORDS.get(word.lower(), MONEY_POWERS.get(word))
     if value is not None and power is not None:
         value, rest = times_power_of_ten(value, power), after_word
     if value is None or currency is None:

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from enum import IntEnum
 
-from stages.answers.prose.equations import Equation, equation, formula_equation, value_text
+from stages.answers.prose.equations import Equation, equation, formula_equation, right_side, value_text
 from stages.answers.prose.line import Part, Run
 from stages.answers.prose.runs import RunParser
 from stages.answers.prose.vocabulary import (
@@ -246,6 +246,10 @@ def _judge(item: Item, before: Item | None, parser: RunParser) -> None:
         item.doubt = item.doubt or f"{item.text}: a bound or the answer"
     elif _is_result(item, words, mark, parser):
         item.strength = Strength.RESULT
+        if last in COPULAS and item.text == item.value and not AMOUNTS.isdisjoint(words):
+            item.text = item.value = right_side(item.text)  # "the perimeter is 4x = 20"
+    elif before is not None and _is_other_amount(item, before, lead, parser):
+        item.strength = Strength.FREE  # "$15 per hour for 8 hours, or $120"
     elif before is not None and lead[:1] and lead[0] in CONJUNCTIONS and not set(words) & PREPOSITIONS:
         item.strength = max(before.strength, Strength.GOVERNED)
     elif set(words) & PREPOSITIONS:
@@ -255,6 +259,12 @@ def _judge(item: Item, before: Item | None, parser: RunParser) -> None:
         item.doubt = item.doubt or f"{item.text} {after} {bound}: a bound"
     if operation := _operation(item, words, parser):
         item.doubt = item.doubt or f"{operation}: not computed"
+
+
+def _is_other_amount(item: Item, before: Item, lead: list[str], parser: RunParser) -> bool:
+    """Return whether ", or" joins an item to a number that says something about another one."""
+    has_comma = parser.token(item.start - len(lead) - 1).kind == "comma"
+    return lead[:1] != [] and lead[0] in OR_WORDS and has_comma and before.strength == Strength.GOVERNED
 
 
 def _operation(item: Item, words: list[str], parser: RunParser) -> str:
@@ -275,7 +285,7 @@ def _operation(item: Item, words: list[str], parser: RunParser) -> str:
 def _without_fillers(words: list[str]) -> list[str]:
     """Return words without those at the end that say nothing: "is about" as "is"."""
     end = len(words)
-    while end and words[end - 1] in FILLERS:
+    while end and (words[end - 1] in FILLERS or (words[end - 1] == "at" and words[end:][:1] in (["least"], ["most"]))):
         end -= 1
     return words[:end]
 
@@ -284,7 +294,8 @@ def _is_excluded(item: Item, words: list[str]) -> bool:
     """Return whether the words before an item say that it is no answer: "not 5", "step 3", "as x goes to infinity"."""
     last, before_last = ["", "", *words][:-3:-1]
     is_limit = last == "to" and before_last not in TO_WORDS and item.text in _INFINITIES
-    return last in NEGATIONS or is_limit or (last in REFERENCES and item.text.isdecimal())
+    is_reference = last in REFERENCES or last.endswith("第")
+    return last in NEGATIONS or is_limit or (is_reference and item.text.isdecimal())
 
 
 def _lead(item: Item, boundary: int, parser: RunParser) -> tuple[list[str], str]:
@@ -320,18 +331,22 @@ def _is_weak(item: Item, last: str, before: Item | None, parser: RunParser) -> b
         return after.text == "." or (after.kind == "close" and item.text.isdigit())
     if after.text in ("-", "–") and not parser.spaced(item.end) and parser.token(item.end + 1).kind == "word":
         return True  # "5-year"
-    token, previous = parser.token(item.start), parser.token(item.start - 1)
     if before is None:
         return False
-    return (token.kind == "open" and before.end == item.start) or (
-        previous.kind == "open" and before.end <= item.start - 1 and item.start - 1 in parser.closing
+    opening = parser.opening_around(item.start)
+    return (parser.token(item.start).kind == "open" and before.end == item.start) or (
+        opening is not None and (before.end <= opening or before.strength == Strength.WEAK)
     )
 
 
 def _is_result(item: Item, words: list[str], mark: str, parser: RunParser) -> bool:
     last, before_last = ["", "", *words][:-3:-1]
     after = parser.token(item.end)
-    if mark == "mark" or last in RESULT_WORDS or (after.kind == "word" and after.text.lower() in COPULAS):
+    if (
+        mark == "mark"
+        or last in RESULT_WORDS
+        or (after.kind == "word" and after.text.lower() in COPULAS and not set(words) & PREPOSITIONS)
+    ):
         return True
     if item.strength == Strength.RESULT:  # an equation
         return not set(words) & CONDITIONS

@@ -44,11 +44,12 @@ class Line:
     """A line of a response without Markdown, and its tokens."""
 
     def __init__(self, text: str, language: str = "en") -> None:
-        self.text = plain(text)
+        self.text = plain(text, language)
         self.language = language_of(self.text) if language == "en" else language
         self.tokens = tokens_of(self.text, self.language)
         self.closing = _closing(self.tokens)
         """Index of an opening bracket -> index of the closing one."""
+        self._around = _openings_around(len(self.tokens), self.closing)
         self._words_before = _counts(self.tokens, "word", "date", "label")
         self._letters_before = _counts(self.tokens, "letter", "function", "command")
 
@@ -61,6 +62,10 @@ class Line:
     def spaced(self, index: int) -> bool:
         """Return whether white space, or an end of the line, is before a token."""
         return index <= 0 or self.token(index).start > self.token(index - 1).end
+
+    def opening_around(self, index: int) -> int | None:
+        """Return the index of the innermost bracket around a token, None if it is in none that is closed."""
+        return self._around[index]
 
     def joins(self, index: int) -> bool:
         """Return whether a letter means "and" or "or" between two answers: "3 y 5"."""
@@ -108,6 +113,19 @@ def _closing(tokens: list[Token]) -> dict[int, int]:
             elif is_brace:
                 opened.clear()
     return closing
+
+
+def _openings_around(count: int, closing: dict[int, int]) -> list[int | None]:
+    """Return the index of the innermost closed bracket around each of `count` tokens."""
+    around: list[int | None] = []
+    opened: list[int] = []
+    for index in range(count):
+        if opened and closing[opened[-1]] == index:
+            opened.pop()
+        around.append(opened[-1] if opened else None)
+        if index in closing:
+            opened.append(index)
+    return around
 
 
 def _counts(tokens: list[Token], *kinds: str) -> list[int]:

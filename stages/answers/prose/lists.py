@@ -6,10 +6,11 @@ from itertools import pairwise
 
 from stages.answers.prose.items import Item, Strength
 from stages.answers.prose.runs import RunParser
-from stages.answers.prose.vocabulary import CONJUNCTIONS, KNOWN_WORDS, OR_WORDS, RANGE_WORDS
+from stages.answers.prose.vocabulary import CONJUNCTIONS, KNOWN_WORDS, OR_WORDS, RANGE_WORDS, RATIOS
 
 _BETWEEN = frozenset(("between", "zwischen", "entre", "tra", "fra", "между"))
 _LETTER_UNIT = re.compile(r"\d[\d.]* ?[a-zA-Z]")
+_DOLLARS_AND_CENTS = re.compile(r"(\$\d+) (\d{1,2}) cents")
 _COUNTED = re.compile(r"[\u3041-\u9fff가-힣]{1,3}(?:和|与|與|及|と|와|과)|元|块|塊|角|斤|周|個月|个月|원|円|ч")
 """What stands between two amounts in scripts without spaces: 5个和3个, 5元3角."""
 _MAX_NOUNS = 2
@@ -39,14 +40,13 @@ def with_lists(items: list[Item], parser: RunParser) -> list[Item]:
 def _link(left: Item, right: Item, parser: RunParser) -> str:
     """Return what separates two items: "and", "or", ",", "to", " " for two amounts, "" for anything else."""
     between = parser.tokens[left.end : right.start]
-    if Strength.EXCLUDED in (left.strength, right.strength):
+    is_other = left.strength == Strength.GOVERNED and right.strength == Strength.FREE  # "for 8 hours, or $120"
+    if Strength.EXCLUDED in (left.strength, right.strength) or is_other:
         return ""
     if _is_computation(left, parser) and _is_computation(right, parser):
         return ""  # "15 - 3 = 12 and 12 / 4 = 3": two steps
     if not between:
-        are_amounts = (left.unit and right.unit) or (
-            _LETTER_UNIT.fullmatch(left.value) and _LETTER_UNIT.fullmatch(right.value)
-        )
+        are_amounts = all(item.unit or _LETTER_UNIT.fullmatch(item.value) for item in (left, right))
         return " " if are_amounts else ""
     words = [token.text.lower() for token in between if token.kind in ("word", "letter") or token.text == "&"]
     commas = sum(token.kind == "comma" for token in between)
@@ -71,6 +71,10 @@ def _joined(chain: list[Item], links: list[str], parser: RunParser) -> Item | No
     item = Item("", first.start, last.end, first.strength, is_direct=first.is_direct)
     item.doubt = next((member.doubt for member in chain if member.doubt), None)
     if "to" in links or parser.token(first.start - 1).text.lower() in _BETWEEN:
+        if set(links) == {"to"} and RATIOS.search(parser.text, 0, parser.token(first.start).start):
+            item.text = item.value = ":".join(member.text for member in chain)
+            item.strength = max(member.strength for member in chain)
+            return item
         item.text = item.value = f"{first.text} {links[0]} {last.text}"
         item.doubt = f"{item.text}: ends of a range"
         return item
@@ -78,7 +82,8 @@ def _joined(chain: list[Item], links: list[str], parser: RunParser) -> Item | No
         item.strength, item.is_direct = Strength.GOVERNED, False
     if first.strength == Strength.WEAK and not first.is_variable:
         return None
-    if " " in links or (len({member.unit for member in chain}) > 1 and all(member.unit for member in chain)):
+    have_units = all(member.unit or member.text.startswith("$") for member in chain)
+    if " " in links or (len({member.unit for member in chain}) > 1 and have_units):
         text: str | None = _compound(chain)
     elif "dots" in (parser.token(last.end).kind, parser.token(last.end + 1).kind):
         text = f"{first.text}, ..., {last.text}, ..."
@@ -97,6 +102,8 @@ def _compound(chain: list[Item]) -> str | None:
     """Return an amount in two units: "5 hours 30 minutes"; dollars and cents are one number."""
     if any(member.variable or member.is_inequality for member in chain):
         return None
+    if len(chain) == 2 and (match := _DOLLARS_AND_CENTS.fullmatch(f"{chain[0].text} {chain[1].text}")):
+        return f"{match[1]}.{match[2]:0>2}"
     units = [member.unit for member in chain]
     if units in (["dollars", "cents"], ["dollar", "cents"]):
         dollars, cents = (member.text.split()[0] for member in chain)
@@ -134,7 +141,7 @@ def _members(chain: list[Item]) -> str | None:
     members = [member.value if len(variables - {""}) == 1 else member.text for member in chain]
     if units[-1] and not any(units[:-1]):
         members[:-1] = [f"{text} {units[-1]}" for text in members[:-1]]
-    return ", ".join(re.sub(r"(?<=\d),(?=\d{3})", "", text) if text[:1] not in "([{\\" else text for text in members)
+    return ", ".join(members)
 
 
 def _number(text: str) -> Fraction | None:

@@ -6,20 +6,19 @@ computation ("48 clips / 2 = 24 clips").
 
 import re
 
-from stages.answers.canonical.units import known_unit
+from stages.answers.canonical.quantities import MONEY_POWERS
+from stages.answers.canonical.spelled_numbers import ENGLISH
 from stages.answers.prose.line import Line, Part, Role, Run, is_product
 from stages.answers.prose.tokens import scaled
+from stages.answers.prose.units import unit_end
 from stages.answers.prose.vocabulary import (
     BY_WORDS,
     COMMA_LANGUAGES,
-    CURRENCY_SCALE,
     KNOWN_WORDS,
-    NUMBER_WORDS,
+    MAGNIFIED,
     OPERATOR_WORDS,
     RESULT_WORDS,
     SIGN_WORDS,
-    TRANSLATED_UNITS,
-    UNIT,
     UNREAD_OPERATORS,
 )
 
@@ -32,7 +31,6 @@ _SIGNS = frozenset(("-", "–", "+", "±", "\\pm", "√"))
 _NOT_OPERANDS = frozenset(
     ("\\boxed", "\\fbox", "\\item", "\\hline", "\\begin", "\\end", "\\dots", "\\ldots", "\\cdots")
 )
-_WORD = re.compile(r"\s?[^\W\d_]{3,20}(?![^\W\d_])")
 _UNIT_LETTERS = frozenset("mgshlLKNJWVF")
 _WORDS_THAT_ARE_LETTERS = frozenset("aAI")
 _MAX_GROUPS = 8
@@ -85,7 +83,7 @@ class RunParser(Line):
         if token.kind != "word":
             return True
         if token.text.lower() in SIGN_WORDS:
-            return self._starts_operand(index + 1) and before.text.lower() not in NUMBER_WORDS
+            return self._starts_operand(index + 1) and before.text.lower() not in ENGLISH
         return (
             is_product(token)
             and self.token(index + 1).text in ("+", "-", "*", "/", "^")
@@ -206,35 +204,24 @@ class RunParser(Line):
     def _currency_scale(self, body: Part, end: int) -> int:
         """Multiply an amount of money by the letter after it: $3M."""
         token = self.token(end)
-        if token.text not in CURRENCY_SCALE or self.spaced(end) or not re.fullmatch(r"\d[\d,]*(?:\.\d+)?", body.text):
+        if token.text not in MONEY_POWERS or self.spaced(end) or not re.fullmatch(r"\d+(?:\.\d+)?", body.text):
             return end
-        body.text = scaled(body.text, CURRENCY_SCALE[token.text])
+        body.text = scaled(body.text, MONEY_POWERS[token.text])
         body.end = token.end
         return end + 1
 
     def _unit(self, run: Run) -> None:
         """Append the measured unit right after the last operand, if there is one."""
-        position = run.parts[-1].end
-        if not re.match(r"\s?[^\W\d_°]|\s?°", self.text[position : position + 2]):
+        start = run.parts[-1].end
+        end = unit_end(self.text, start)
+        if end is None:
             return
-        if match := UNIT.match(self.text, position):
-            name = match[0].strip()
-        else:
-            for pattern, unit in TRANSLATED_UNITS:
-                if match := pattern.match(self.text, position):
-                    name = unit
-                    break
-            else:
-                match = _WORD.match(self.text, position)
-                if match is None or known_unit(match[0].strip()) is None:
-                    return
-                name = match[0].strip()
-        while run.end < len(self.tokens) and (token := self.tokens[run.end]).start < match.end():
-            if token.end > match.end() and not self.text[match.end()].isascii():
-                token.start, token.text = match.end(), self.text[match.end() : token.end]  # 3天后他有12元
+        while run.end < len(self.tokens) and (token := self.tokens[run.end]).start < end:
+            if token.end > end and not self.text[end].isascii():
+                token.start, token.text = end, self.text[end : token.end]  # 3天后他有12元
                 break
             run.end += 1
-        run.parts.append(Part("unit", name, match.start(), match.end()))
+        run.parts.append(Part("unit", self.text[start:end].strip(), start, end))
 
     def _operator(self, run: Run) -> bool:
         """Append the operator at the end of a run and all before it that is none; return whether an operand follows."""
@@ -299,6 +286,14 @@ class RunParser(Line):
         index = run.end
         token, after, spaced = self.token(index), self.token(index + 1), self.spaced(index)
         if token.kind == "letter":
+            if (
+                token.text == "x"
+                and not spaced
+                and after.text.lower() in MAGNIFIED
+                and self.token(index - 1).kind == "number"
+            ):
+                run.end += 1
+                return False  # "16x faster"
             if spaced and token.text in _WORDS_THAT_ARE_LETTERS:
                 return False
             if self.joins(index):
@@ -338,7 +333,9 @@ class RunParser(Line):
         """Step over one or two nouns inside a computation, or read "plus", "times" and the like; return whether."""
         index = run.end
         token = self.token(index)
-        if token.text.lower() in UNREAD_OPERATORS and (token.text != "over" or self.token(index + 1).kind == "number"):
+        if token.text.lower() in UNREAD_OPERATORS and (
+            token.text != "over" or (self.token(index + 1).kind == "number" and run.parts[-1].role != "unit")
+        ):
             return self._give_up(run, index + 1)
         if self.token(index + 1).text == "by" and token.text in BY_WORDS and self._starts_operand(index + 2):
             run.end, operator = index + 1, BY_WORDS[token.text]

@@ -39,7 +39,7 @@ def test_boxed_answers(response: str, answer: str | None) -> None:
     ("response", "answer"),
     [
         ("She sells 9.\n#### 18", "18"),
-        ("The answer is 18 dollars.", "18"),
+        ("The answer is 18 dollars.", "18 dollars"),
         ("**Answer:** 3/4", "3/4"),
         ("Final answer: (3, 4).", "(3, 4)"),
         ("The answer is $x=\\frac12$.", "x=\\frac12"),
@@ -48,7 +48,7 @@ def test_boxed_answers(response: str, answer: str | None) -> None:
         ("The answer is -5%", "-5%"),
         ("2 + 2 = 4", "4"),
         ("Ten minus seven is 10-7 = 3", "3"),
-        ("She makes $18 on Monday, and $1,220.50 on Sunday.", "$1,220.50"),
+        ("She makes $18 on Monday, and $1,220.50 on Sunday.", "$1220.50"),
         ("In 2019 there were 3.\nSo x is $\\frac{1}{2}$ here.", "\\frac{1}{2}"),
         # If a response ends in prose, an earlier line is a step and not the answer.
         ("There were 3 of them.\nI cannot go on.", None),
