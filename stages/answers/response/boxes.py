@@ -58,7 +58,9 @@ _REJECTED_BEHIND = re.compile(
 """Text around a box that says the box is wrong, or is the name of a form."""
 _RETRACTED = re.compile(
     r"\b(?:wait|hold on|oops|hmm+|actually|correction|that['’]s (?:wrong|not right|incorrect)|"
-    r"(?:that|this) (?:is|was) (?:wrong|incorrect|not right)|made an? (?:mistake|error))\b|等等|不对|等一下",
+    r"(?:that|this) (?:is|was) (?:wrong|incorrect|not right)|made an? (?:mistake|error)|"
+    r"apologi[sz]e for (?:the|my|any|this) (?:mistake|error|confusion|incorrect|wrong)|let(?: me|['’]s) correct)\b|"
+    r"等等|不对|等一下",
     re.IGNORECASE,
 )
 """Text that takes back the answer before it if another answer follows."""
