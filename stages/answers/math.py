@@ -16,6 +16,9 @@ from stages.answers.equality.verdict import same
 from stages.answers.kinds import Ambiguous, AnswerKind
 from stages.answers.marks import MAX_TAIL, Mark, final_mark_behind_box, marks_of
 from stages.answers.prose.answer import boxed_number, last_line, math_answer_in
+from stages.answers.refusals import refusal_words
+from stages.answers.response.announced import without_html
+from stages.answers.response.boxes import without_boxes
 from stages.answers.response.ending import own_part
 from stages.answers.response.parts import answer_of_row, doubt_about_parts, is_bare
 from stages.settings.answers import ANNOUNCEMENTS
@@ -97,11 +100,13 @@ def extract_math_answer(
     if has_marks or boxed_only:
         return None
     own = own_part(response, announcements)[-MAX_TAIL:]
-    line = last_line(own)
+    line = without_boxes(without_html(last_line(own)))
+    if refusal_words(line.strip().lower()) and " but " not in line:
+        return None
     if doubt := doubt_about_parts(line, own):
         return Ambiguous(doubt)
     cell = answer_of_row(line)
-    return math_answer_in(cell, last=True) if cell else Ambiguous(f"{line[:60]}: a row of a table")
+    return math_answer_in(cell, last=True) if cell is not None else Ambiguous(f"{line[:60]}: a row of a table")
 
 
 def _corrected(boxed: str | None, final: Mark | None) -> str | None:
@@ -121,7 +126,7 @@ def _corrected(boxed: str | None, final: Mark | None) -> str | None:
 
 def _answer_of(mark: Mark) -> str | None:
     """Return the answer in the text of a mark. In a tag with steps or reasons it is the line that has no more."""
-    text = mark.text if mark.kind == "announced" else _SIGN.sub("-", mark.text)
+    text = without_boxes(mark.text if mark.kind == "announced" else _SIGN.sub("-", mark.text))
     first, *more = text.split("\n") if mark.kind == "tag" else [text]
     if more and not is_bare(first.strip()):
         return math_answer_in(last_line(own_part(text)), last=True, language=mark.language)

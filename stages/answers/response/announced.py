@@ -43,7 +43,7 @@ _NAMES_A_PART = re.compile(
 _WOULD_BE = re.compile(r"\bwould\b", re.IGNORECASE)
 _SUPPOSES = re.compile(r"\b(?:if|for|with|bonus|without)\b[^.!?\n]*\Z", re.IGNORECASE)
 _LONGEST_CONDITION = 80
-_JSON_VALUE = re.compile(r"(?:\"[^\"\n]*\"|-?[\d.]{1,40})(?=\s?[,}])")
+_JSON_VALUE = re.compile(r"(?:\"[^\"\n]*\"|-?[\d.]{1,40})(?=\s{0,3}(?:\}|,\s{0,3}[\"\n]))")
 _ONLY_INITIAL = re.compile(r"(?:.{0,200}[\s(])?[^\W\d_]\Z", re.DOTALL)
 """A sentence so far whose last word is one letter: its full stop may belong to an initial."""
 _MOST_ANCHORS = 1_000
@@ -83,6 +83,7 @@ _DISPLAY = re.compile(r"\s{0,9}(?:\$\$|\\\[|```[a-z]{0,10})\s*")
 _BULLET = re.compile(r"\s{0,6}(?:[-*•+–]|(?P<number>\(?\d{1,2}[.)]))\s{1,3}(?=\S)")
 _EQUATION = re.compile(r"\s{0,6}\$?([a-zA-Z]\w?)\s?=\s?(?=\S)")
 _OPTION = re.compile(r"\s{0,6}\(?[A-Z][.)]\s{1,3}(?=\S)")
+_ITEM = re.compile("|".join(item.pattern.replace("?P<number>", "") for item in (_BULLET, _EQUATION, _OPTION)))
 _QUOTE = re.compile(r"\s{0,3}>\s(?=\s{0,3}\S)")
 _ARTICLE = re.compile(r"[ao]\s(?=[(\[]?[A-J](?:[)\].:,。]|\s*\Z))")
 """A resposta é (a) C: in lower case, so no letter of "A C"."""
@@ -117,7 +118,8 @@ def _answer_at(text: str, anchor: Anchor) -> Announced | None:
         return None
     if anchor.language == HASHES and _is_markdown_heading(text, line, end):
         return None
-    closed_at = _closed_at(text, start, end)
+    may_go_on = is_below and _ITEM.match(text, start) and not text[end:].strip()  # a list may have more items
+    closed_at = None if may_go_on else _closed_at(text, start, end)
     return Announced(
         start=anchor.start,
         end=end if closed_at is None else closed_at,
@@ -218,7 +220,7 @@ def _closed_at(text: str, start: int, end: int) -> int | None:
 _EMPHASIS = re.compile(r"(?<![\w*\\)])(\*{1,3})(?=[^\s*])([^*\n]{1,300}?)(?<=\S)\1(?![\w*(])")
 _UNDERLINED = re.compile(r"(?<![\w\\])(_{1,2})(?=[^\s_])([^_\n$\\]{1,300}?)(?<=\S)\1(?!\w)")
 _HTML = re.compile(
-    r"</?(?:b|i|u|p|em|br|li|ul|td|tr|div|span|strong|code|mark|center|answer|final_answer|ans|solution|response|"
+    r"</?(?:b|i|u|p|em|br|li|ul|td|tr|th|ins|h[1-6]|div|span|strong|code|mark|center|answer|final_answer|ans|solution|response|"
     r"output|result|conclusion)\s?/?>",
     re.IGNORECASE,
 )
@@ -229,9 +231,14 @@ _LAST_DOLLAR = re.compile(r"\$(?=[\s.,;:]{0,9}\Z)")
 _BRACES = re.compile(r"\\.|[{}]", re.DOTALL)
 
 
+def without_html(text: str) -> str:
+    """Return a text without tags of HTML, and without tags of an answer whose other half is missing."""
+    return _HTML.sub(" ", text) if "<" in text else text
+
+
 def _cleaned(text: str, language: str, *, quoted: bool = False) -> str:
     """Return an answer without emphasis, quotes, tags of HTML, and delimiters whose other half is missing."""
-    text = _HTML.sub(" ", text).strip() if "<" in text else text.strip()
+    text = without_html(text).strip()
     if "*" in text:
         text = _EMPHASIS.sub(r"\2", text).strip()
         text = re.sub(r"\A\*{1,3}(?=\S)(?!.*\*)|(?<=\S)\*{1,3}\Z", "", text)

@@ -24,6 +24,7 @@ class Span(NamedTuple):
 
 
 _BOX = re.compile(r"(?:\\(?:[Bb]oxed|fbox|framebox|box(?=\s?\{))(?![a-zA-Z])|(?<![\\\w])boxed(?=\{))\s*")
+_CLOSED_BOX = re.compile(r"\\(?:boxed|fbox)\s?\{(?:[^{}]|\{[^{}]{0,100}\}){0,100}\}")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _TOKEN = re.compile(r"[^\s${}]+(?:\{[^\s${}]*\})*")
 _TAG = re.compile(
@@ -111,6 +112,11 @@ def boxes_of(text: str) -> Iterator[Span]:
 def _is_rejected(text: str, start: int, end: int) -> bool:
     """Return whether the words around a box say that it is wrong, or speak of boxes as a form."""
     return bool(_REJECTED_BEFORE.search(text, max(0, start - 20), start) or _REJECTED_BEHIND.match(text, end, end + 60))
+
+
+def without_boxes(text: str) -> str:
+    """Return a text without its closed boxes. Of a response without a decisive box, they are empty or rejected."""
+    return _CLOSED_BOX.sub(" ", text) if "box" in text else text
 
 
 def retraction_behind(text: str, end: int) -> int | None:

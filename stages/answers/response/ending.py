@@ -48,11 +48,18 @@ _AFTER_RULE = re.compile(
     r"p\.?s\b|disclaimer|references?|sources?|if you|let me|i hope|feel free|would you|do you|want me|any questions|"
     r"thank|confidence|说明|解释|注|解説|explicación|explication|erklärung|spiegazione|explicação|пояснение|설명)"
 )
+_CHECK_HEADING = re.compile(
+    r"\n[\s#*_>]{0,9}(?:verification|(?:sanity |double[- ]?)?check(?:ing)?|probe|验证|检验|検算|проверка|vérification|"
+    r"comprobación|verificación|verifica|verificação)[\s:：*_]{0,5}(?=\n)"
+)
+_CONCLUSION = re.compile(
+    r"\b(?:so|thus|therefore|hence|but|answer|total|final|correct(?:ed|ion))\b|≠|boxed|答案|所以|因此"
+)
 _FENCE = re.compile(r"^[ \t]{0,3}`{3,}(?P<language>[^\n`]{0,20})$", re.MULTILINE)
 _RULE = re.compile(
     r"[\s*_=~#`>|+–—-]{1,200}|[\s🀀-🫿☀-➿\ufe0f\u200d✓✔.!]{1,40}|"
     r"[\s*_=~#\[<(-]{0,9}(?:the )?(?:end(?: of (?:the )?(?:solution|answer|proof|response|document|text))?"
-    r"(?: \d{1,3})?|done|finished|complete|assistant\s?:)[\s*_=~#\]>)!.-]{0,9}|"
+    r"(?: \d{1,3})?|done|finished|complete|assistant\s?:|answer(?=[\])]))[\s*_=~#\]>)!.-]{0,9}|"
     r"\s{0,9}(?:</(?!ans|final)[a-z][a-z_]{0,30}\s?>|<br\s?/?>|&nbsp;|\\(?:newpage|clearpage|hfill|qed)|"
     r"\\end\s?\{(?:document|proof|solution|answer|enumerate|itemize|center|problem|quote)\})\s{0,9}"
 )
@@ -159,8 +166,10 @@ def _fence_end(text: str, lowered: str, announcements: tuple[str, ...]) -> int:
 
 
 def _section_end(text: str, lowered: str, announcements: tuple[str, ...]) -> int:
-    """Return the index of the rule before a last section that only explains or is polite."""
+    """Return the index of the rule or heading before a last section that only explains, checks or is polite."""
     rules = [rule.start() for rule in _AFTER_RULE.finditer(lowered)]
+    if (check := _CHECK_HEADING.search(lowered)) and not _CONCLUSION.search(lowered, check.end()):
+        rules.append(check.start())
     if not rules:
         return len(text)
     answered = _last_answer_end(text, announcements)

@@ -57,7 +57,8 @@ POLITE: tuple[tuple[str, str], ...] = (
     (r"(?:(?:we|i) (?:have )?assum(?:ed|e)|assuming)\b[^\n,=]{0,99}\Z", "We assumed 30 days per month."),
     (
         r"(?:let['’]?s |let us |let me |to |we can |you can )?(?:now |also )?(?:double[- ]?)?(?:verify|check)"
-        r"(?: (?:this|that|it|our|the|my|answer|result|solution|work)){0,3}\s?[:：,]"
+        r"(?: (?:this|that|it|our|the|my|answer|result|solution|work|by|with|substitut\w{2,5}|plugging|back|in)){0,5}"
+        r"\s?[:：,]"
         r"(?![^\n]{0,300}(?:\b(?:so|thus|therefore|hence|but|not|then|answer)\b|[≠⇒]))",
         "To verify, 6 - 5 = 1.",
     ),
@@ -73,7 +74,7 @@ POLITE: tuple[tuple[str, str], ...] = (
     ),
     (r"this (?:completes|concludes) (?:the|our|my)\b", "This concludes the solution in 3 steps."),
     (
-        r"(?:so |thus |hence )?(?:this|that|the|my|our|your) (?:final )?(?:answer|result|solution|value) "
+        r"(?:(?:so|thus|hence|therefore),? )?(?:this|that|the|my|our|your) (?:final )?(?:answer|result|solution|value) "
         r"(?:(?:is|was|seems|looks) (?:also |indeed |therefore )?(?:correct|right|consistent|reasonable|"
         r"verified|confirmed|"
         r"helpful|valid|accurate|sensible|plausible)\b|makes sense|matches|agrees|checks out)",
@@ -82,6 +83,16 @@ POLITE: tuple[tuple[str, str], ...] = (
     (
         r"(?:this|that|my|our|your) (?:final )?answer (?:is|was) (?:the same|based on|clear)\b",
         "This answer is the same as in step 3.",
+    ),
+    (
+        r"(?:(?:so|and|thus|hence|therefore),? )?(?:this|that)(?:['’]s| is) (?:it\b|all\b|how\b|"
+        r"(?:the|our|my|your) (?:final |correct |required )?(?:answer|solution|result)\s?[.!]*\s?\Z)",
+        "And that is how it is done in 3 steps!",
+    ),
+    (
+        r"(?:so |thus )?(?:this|which|these) (?:also |indeed |now )?(?:matches|match|satisf(?:y|ies)|agrees?|fits?|"
+        r"checks out|confirms?|corresponds?|meets?)\b",
+        "This satisfies all 3 conditions.",
     ),
     # Other languages
     (r"(?:我)?希望(?:这|以上|能|对|可以)|祝(?:你|您)|谢谢|感谢|请(?:随时|告诉我|让我知道)", "希望这3步对你有帮助！"),
