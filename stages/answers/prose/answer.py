@@ -113,17 +113,18 @@ def _last(items: list[Item], parser: RunParser) -> Item | Ambiguous | None:
 def _is_second_statement(item: Item, before: Item, parser: RunParser) -> bool:
     """Return whether two results are joined as in "The mean is 5 and the median is 3".
 
-    A result that follows from the one before is none: "The sum is 15 and the mean is 15/3 = 5".
+    A computation is none: "The sum is 15 and the mean is 15/3 = 5".
     """
     between = parser.tokens[before.end : item.start]
     if before.strength < Strength.RESULT or any(token.kind in ("stop", "arrow") for token in between):
         return False
-    is_computed = any(parser.token(index).text == "=" for index in range(before.start, before.end))
-    if is_computed or before.value in [parser.token(index).text for index in range(item.start, item.end)]:
+    if any(
+        parser.token(index).text == "=" for index in (*range(before.start, before.end), *range(item.start, item.end))
+    ):
         return False
     words = [token.text.lower() for token in between if token.kind in ("word", "letter")]
     commas = [index for index, token in enumerate(between) if token.kind == "comma"]
-    after_comma = between[commas[-1] + 1].text.lower() if commas else ""
+    after_comma = "".join(token.text.lower() for token in between[commas[-1] + 1 :][:1]) if commas else ""
     if between and _is_chinese_pair(parser.token(before.start - 1).text, between[-1].text) and after_comma:
         return True
     if _is_condition(before, parser) or len(words) < 2 or words[-1] not in RESULT_WORDS:
@@ -192,7 +193,7 @@ def _checked(item: Item, parser: RunParser, *, last: bool) -> str | Ambiguous:
             break
     if "otherwise" in parser.text:
         return Ambiguous(f"{item.text}: one of several cases")
-    is_number = not re.search(r"[a-zA-Z√]", item.value) and "," not in item.text
+    is_number = not re.search(r"[a-zA-Z√]", item.value.removesuffix(item.unit)) and "," not in item.text
     return item.value if last and item.variable and is_number and not item.is_formula else item.text
 
 

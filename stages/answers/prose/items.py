@@ -14,6 +14,7 @@ from stages.answers.prose.runs import RunParser
 from stages.answers.prose.vocabulary import (
     AMOUNTS,
     APPROXIMATELY,
+    CLAUSES,
     CONDITIONS,
     CONJUNCTIONS,
     COPULAS,
@@ -239,6 +240,8 @@ def _judge(item: Item, before: Item | None, parser: RunParser) -> None:
         item.strength = Strength.WEAK
     elif before is not None and set(lead[:1]) & OR_WORDS and set(lead[1:]) & APPROXIMATELY:
         item.strength = Strength.WEAK  # "2/3, or about 66.7%"
+    elif _is_computed(item) and last != "than" and CLAUSES.isdisjoint(words):
+        item.strength = Strength.RESULT  # "at an average of 400 / 5 = 80"
     elif before is not None and ("who" in words or (words[-2:-1] == ["to"] and last in PURPOSES)):
         item.strength = Strength.GOVERNED  # "needs 5 more apples to have 12", "older than Tom, who is 7"
     elif last == "than":
@@ -259,6 +262,11 @@ def _judge(item: Item, before: Item | None, parser: RunParser) -> None:
         item.doubt = item.doubt or f"{item.text} {after} {bound}: a bound"
     if operation := _operation(item, words, parser):
         item.doubt = item.doubt or f"{operation}: not computed"
+
+
+def _is_computed(item: Item) -> bool:
+    """Return whether an item is the right side of an equation between numbers."""
+    return item.strength == Strength.RESULT and not item.variable and "=" not in item.text
 
 
 def _is_other_amount(item: Item, before: Item, lead: list[str], parser: RunParser) -> bool:

@@ -11,6 +11,7 @@ from stages.answers.prose.vocabulary import CONJUNCTIONS, KNOWN_WORDS, OR_WORDS,
 _BETWEEN = frozenset(("between", "zwischen", "entre", "tra", "fra", "между"))
 _LETTER_UNIT = re.compile(r"\d[\d.]* ?[a-zA-Z]")
 _DOLLARS_AND_CENTS = re.compile(r"(\$\d+) (\d{1,2}) cents")
+_SUM = re.compile(r"\$?\d+(?:\.\d+)?(?: ?[-+*/×] ?\$?\d+(?:\.\d+)?){1,9}")
 _COUNTED = re.compile(r"[\u3041-\u9fff가-힣]{1,3}(?:和|与|與|及|と|와|과)|元|块|塊|角|斤|周|個月|个月|원|円|ч")
 """What stands between two amounts in scripts without spaces: 5个和3个, 5元3角."""
 _MAX_NOUNS = 2
@@ -47,7 +48,7 @@ def _link(left: Item, right: Item, parser: RunParser) -> str:
         return ""  # "15 - 3 = 12 and 12 / 4 = 3": two steps
     if not between:
         are_amounts = all(item.unit or _LETTER_UNIT.fullmatch(item.value) for item in (left, right))
-        return " " if are_amounts else ""
+        return " " if are_amounts and (not left.unit or left.unit != right.unit) else ""
     words = [token.text.lower() for token in between if token.kind in ("word", "letter") or token.text == "&"]
     commas = sum(token.kind == "comma" for token in between)
     if len(words) + commas < len(between) or len(words) > 1 or commas > 1:
@@ -129,6 +130,8 @@ def _list(chain: list[Item], links: list[str], item: Item) -> str | None:
         return f"{first.text} {last.text}"  # "3 and 1/2 cups"
     if links == ["or"] and _number(first.value) is not None and _number(first.value) == _number(last.value):
         return first.value  # "1/2 or 0.5"
+    if links == ["or"] and _SUM.fullmatch(first.value) and _number(last.value.lstrip("$")) is not None:
+        return last.value  # "$30 + $160 or $190"
     return _members(chain)
 
 

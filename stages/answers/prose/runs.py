@@ -16,6 +16,7 @@ from stages.answers.prose.vocabulary import (
     COMMA_LANGUAGES,
     KNOWN_WORDS,
     MAGNIFIED,
+    NOUN_LINKS,
     OPERATOR_WORDS,
     RESULT_WORDS,
     SIGN_WORDS,
@@ -35,6 +36,10 @@ _UNIT_LETTERS = frozenset("mgshlLKNJWVF")
 _WORDS_THAT_ARE_LETTERS = frozenset("aAI")
 _MAX_GROUPS = 8
 """Most groups in braces after a command."""
+_NOUN_OPERATORS = frozenset(("+", "-", "–", "*", "/", "×", "÷", "=", "\\times"))
+"""Operators between numbers of things."""
+_MAX_NOUNS = 10
+"""Most words between a number of things and an operator."""
 _MAX_SIGNS = 4
 """Most signs before an operand."""
 
@@ -237,6 +242,9 @@ class RunParser(Line):
             elif token.text in ("^", "_") and self.token(index + 1).kind == "open":
                 if not self._append_script(run):
                     return False
+            elif token.text == "/" and self._is_noun(index, is_first=True) and not is_product(self.token(index + 1)):
+                if not self._skip_nouns(run):
+                    return False
             elif token.kind == "operator" or self._is_times(index):
                 return self._append_operator(run)
             elif token.kind == "word" and (self.spaced(index) or not is_product(token)):
@@ -330,7 +338,7 @@ class RunParser(Line):
         return True
 
     def _skip_words(self, run: Run) -> bool:
-        """Step over one or two nouns inside a computation, or read "plus", "times" and the like; return whether."""
+        """Step over nouns inside a computation, or read "plus", "times" and the like; return whether."""
         index = run.end
         token = self.token(index)
         if token.text.lower() in UNREAD_OPERATORS and (
@@ -344,17 +352,29 @@ class RunParser(Line):
         if operator:
             self.tokens[run.end].kind, self.tokens[run.end].text = "operator", operator
             return True
-        for count in (1, 2):
-            noun, sign = self.token(index + count - 1), self.token(index + count)
-            if noun.kind != "word" or noun.text.lower() in KNOWN_WORDS or run.parts[-1].kind == "formula":
-                return False
-            if sign.kind == "operator" and sign.text in ("+", "-", "–", "*", "/", "×", "÷", "=", "\\times"):
-                is_spaced = self.spaced(index + count) and self.spaced(index + count + 1)
-                if is_spaced and self._starts_operand(index + count + 1):
-                    run.end += count
-                    return True
-                return False
-        return False
+        return self._skip_nouns(run)
+
+    def _skip_nouns(self, run: Run) -> bool:
+        """Step over nouns that an operator follows, with what they are per or from; return whether there are some."""
+        index = end = run.end
+        if run.parts[-1].kind == "formula":
+            return False
+        while end < index + _MAX_NOUNS and self._is_noun(end, is_first=end == index):
+            end += 1
+        sign = self.token(end)
+        is_spaced = self.spaced(end) and (self.spaced(end + 1) or sign.text == "=")
+        if end == index or sign.text not in _NOUN_OPERATORS or not is_spaced or not self._starts_operand(end + 1):
+            return False
+        run.end = end
+        return True
+
+    def _is_noun(self, index: int, *, is_first: bool) -> bool:
+        """Return whether a token may belong to nouns in a computation: the words of "11 pills/day * 7 days"."""
+        token = self.token(index)
+        if token.text == "/":
+            return not self.spaced(index) and not self.spaced(index + 1) and self.token(index + 1).kind == "word"
+        is_word = token.kind == "word" and token.text.lower() not in KNOWN_WORDS
+        return is_word or (not is_first and token.text.lower() in NOUN_LINKS)
 
     def _give_up(self, run: Run, index: int) -> bool:
         """Note that a run goes on in a way that is not read, with the number at a token if there is one."""

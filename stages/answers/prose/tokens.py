@@ -334,11 +334,9 @@ def _scale(token: Token, text: str) -> None:
 
 def _times_twelve(token: Token, text: str, end: int) -> None:
     """Multiply a number by the word after it: "3 dozen" is 36. In "36 / 12 = 3 dozen" dozens are counted."""
-    if text[: token.start].rstrip().endswith(("=", "/")):
-        token.doubt = f"{text[token.start : end]}: a number of dozens, or twelve times as many"
-    else:
+    if not text[: token.start].rstrip().endswith(("=", "/")):
         token.text = str(12 * sum(map(Fraction, token.text.split())))
-    token.end = end
+        token.end = end
 
 
 def _scale_at(text: str, position: int) -> tuple[int, int] | None:

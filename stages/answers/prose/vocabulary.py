@@ -38,8 +38,8 @@ APPROXIMATELY = _set("about approximately roughly around circa etwa rund environ
 PURPOSES = _set("have pay save earn reach")
 """Verbs that say after "to" what a number is for: "needs 5 more apples to have 12"."""
 TO_WORDS = _set(
-    "equal equals equivalent amounts amount comes sums adds up simplifies reduces evaluates converges rounds leads "
-    "corresponds"
+    "equal equals equivalent amounts amount comes sums adds up down simplifies reduces evaluates converges rounds "
+    "leads corresponds"
 )
 """A number after such a word and "to" is a result: "is equal to 5", "adds up to 5"."""
 COPULAS = _set("is are was were equals ist sind est sont es son é são è sono есть है हैं")
@@ -61,6 +61,10 @@ CONDITIONS = _set(
     "если при"
 )
 """An equation after such a word is a condition: "x = 5 when y = 3"."""
+CLAUSES = _set("when where if since because until unless wenn weil si quand cuando porque se если")
+"""A computation after such a word gives a reason."""
+NOUN_LINKS = _set("per each for from of in a an the to at")
+"""Words inside what is counted: "122 minutes for whites + 123 minutes for darks"."""
 YEAR_WORDS = _set("in since by until from during year of im seit en depuis desde em nel dal в с")
 """A number of four digits after such a word is a year."""
 CONJUNCTIONS = _set(
