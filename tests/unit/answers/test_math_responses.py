@@ -260,6 +260,18 @@ RESPONSES: dict[str, list[tuple[str, str | None]]] = {
         ),
         ("The final answer is 4. I hope it is correct. Note: the correct approach is as follows:", "4"),
     ],
+    "boxes that are one answer": [
+        ("\\boxed{1} papers and \\boxed{2} bins", "1 papers, 2 bins"),
+        ("\\boxed{12} hours and \\boxed{30} minutes", "12 hours, 30 minutes"),
+        ("$\\boxed{(3, 3)} \\text{ for part (a) and } \\boxed{(1, 1)}$", "(3, 3), (1, 1)"),
+        ("\\boxed{1} no no no no no \\boxed{2}", "2"),
+        ("\\boxed{5} is prime and \\boxed{7}", "7"),
+    ],
+    "a box that rounds the box before it": [
+        ("Exact: \\boxed{\\sqrt{2}}, numerically \\boxed{\\approx 1.41421}", "\\sqrt{2}"),
+        ("value is \\boxed{\\frac{1}{3}} \\approx \\boxed{0.333}", "\\frac{1}{3}"),
+        ("The answer is \\boxed{4}. About \\boxed{5} people", "5"),
+    ],
     "several readings": [
         ("The score was 5-3", "?"),
         ("The answer is 3,5", "?"),
