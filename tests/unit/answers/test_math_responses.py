@@ -255,7 +255,7 @@ RESPONSES: dict[str, list[tuple[str, str | None]]] = {
         ("\\boxed{5} The final answer is in the box above.", "5"),
         ("The final answer is 4. I hope it is correct. Wait, that is wrong. The final answer is 5.", "5"),
         (
-            "It is $\\boxed{4}$. I hope it is correct. I apologize for the mistake. It is $\\boxed{5}$. I hope this helps.",
+            "It is $\\boxed{4}$. I hope it is correct. I apologize for the mistake. It is $\\boxed{5}$.",
             "5",
         ),
         ("The final answer is 4. I hope it is correct. Note: the correct approach is as follows:", "4"),
