@@ -165,9 +165,15 @@ def _first(items: list[Item], parser: RunParser) -> Item | Ambiguous | None:
 
 
 def _one_of(best: Item, rivals: list[Item]) -> Item | Ambiguous:
-    if texts := [item.value for item in rivals if item.value != best.value]:
+    if texts := [item.value for item in rivals if not _agree(item, best)]:
         return Ambiguous(f"{best.text} or {texts[-1]}")
     return best
+
+
+def _agree(left: Item, right: Item) -> bool:
+    """Return whether two items are one value, which only one of them gives a unit: "5 hours because 200 / 40 = 5"."""
+    values = [item.value.removesuffix(item.unit).strip().removeprefix("$") for item in (left, right)]
+    return left.value == right.value or (values[0] == values[1] and not (left.unit and right.unit))
 
 
 def _checked(item: Item, parser: RunParser, *, last: bool) -> str | Ambiguous:

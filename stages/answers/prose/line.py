@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from stages.answers.canonical.units import is_unit_word
 from stages.answers.prose.tokens import Token, language_of, plain, tokens_of
-from stages.answers.prose.vocabulary import KNOWN_WORDS
+from stages.answers.prose.vocabulary import KNOWN_WORDS, NOUN_LINKS
 
 _CONJUNCTION_LETTERS = frozenset("yeo")
 _LONGEST_PRODUCT = 3
@@ -24,6 +25,11 @@ class Part:
     end: int
     kind: str = ""
     """What an operand is: number, letter, group, call, formula or other."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether a part is neither a unit nor an amount of money."""
+        return self.role != "unit" and self.text[:1] not in "$€£"
 
 
 @dataclass(slots=True)
@@ -75,6 +81,14 @@ class Line:
             and (self.token(index + 1).kind in ("number", "mixed", "currency", "formula", "open")
                  or (self.token(index + 1).kind == "letter" and self.token(index + 2).text == "="))
         )  # fmt: skip
+
+    def is_noun(self, index: int) -> bool:
+        """Return whether a token may belong to nouns in a computation: the words of "11 pills/day * 7 days"."""
+        token = self.token(index)
+        if token.text == "/":
+            return not self.spaced(index) and not self.spaced(index + 1) and self.token(index + 1).kind == "word"
+        word = token.text.lower()
+        return token.kind == "word" and (word not in KNOWN_WORDS or word in NOUN_LINKS or is_unit_word(word))
 
     def is_mathematical(self, opening: int) -> bool:
         """Return whether a bracket is closed and holds no words."""

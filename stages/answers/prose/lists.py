@@ -33,9 +33,15 @@ def with_lists(items: list[Item], parser: RunParser) -> list[Item]:
     for left, right in pairwise(joined):
         if _are_two_amounts(left, right, parser):
             left.doubt = right.doubt = left.doubt or right.doubt or f"{left.text} or {right.text}"
-        elif left.end == right.start and {parser.token(item.start).kind for item in (left, right)} == {"number"}:
+        elif left.end == right.start and _are_two_numbers(left, right, parser):
             left.doubt = right.doubt = left.doubt or right.doubt or f"{left.text} {right.text}: not read"
     return joined
+
+
+def _are_two_numbers(left: Item, right: Item, parser: RunParser) -> bool:
+    """Return whether two numbers follow each other: "7 4". In "3 days 12 * 3 = 36" a computation follows."""
+    kinds = {parser.token(item.start).kind for item in (left, right)}
+    return kinds == {"number"} and right.strength > Strength.WEAK and not _is_computation(right, parser)
 
 
 def _link(left: Item, right: Item, parser: RunParser) -> str:

@@ -14,9 +14,7 @@ from stages.answers.prose.units import unit_end
 from stages.answers.prose.vocabulary import (
     BY_WORDS,
     COMMA_LANGUAGES,
-    KNOWN_WORDS,
     MAGNIFIED,
-    NOUN_LINKS,
     OPERATOR_WORDS,
     RESULT_WORDS,
     SIGN_WORDS,
@@ -242,7 +240,7 @@ class RunParser(Line):
             elif token.text in ("^", "_") and self.token(index + 1).kind == "open":
                 if not self._append_script(run):
                     return False
-            elif token.text == "/" and self._is_noun(index, is_first=True) and not is_product(self.token(index + 1)):
+            elif token.text == "/" and self.is_noun(index) and self._is_rate(run):
                 if not self._skip_nouns(run):
                     return False
             elif token.kind == "operator" or self._is_times(index):
@@ -342,7 +340,7 @@ class RunParser(Line):
         index = run.end
         token = self.token(index)
         if token.text.lower() in UNREAD_OPERATORS and (
-            token.text != "over" or (self.token(index + 1).kind == "number" and run.parts[-1].role != "unit")
+            token.text != "over" or (self.token(index + 1).kind == "number" and run.parts[-1].is_plain)
         ):
             return self._give_up(run, index + 1)
         if self.token(index + 1).text == "by" and token.text in BY_WORDS and self._starts_operand(index + 2):
@@ -354,12 +352,16 @@ class RunParser(Line):
             return True
         return self._skip_nouns(run)
 
+    def _is_rate(self, run: Run) -> bool:
+        """Return whether a word after "/" says what a value is for: $5/bar, 5 minutes/sip. "2/ab" is a quotient."""
+        return not run.parts[-1].is_plain or not is_product(self.token(run.end + 1))
+
     def _skip_nouns(self, run: Run) -> bool:
         """Step over nouns that an operator follows, with what they are per or from; return whether there are some."""
         index = end = run.end
         if run.parts[-1].kind == "formula":
             return False
-        while end < index + _MAX_NOUNS and self._is_noun(end, is_first=end == index):
+        while end < index + _MAX_NOUNS and self.is_noun(end):
             end += 1
         sign = self.token(end)
         is_spaced = self.spaced(end) and (self.spaced(end + 1) or sign.text == "=")
@@ -367,14 +369,6 @@ class RunParser(Line):
             return False
         run.end = end
         return True
-
-    def _is_noun(self, index: int, *, is_first: bool) -> bool:
-        """Return whether a token may belong to nouns in a computation: the words of "11 pills/day * 7 days"."""
-        token = self.token(index)
-        if token.text == "/":
-            return not self.spaced(index) and not self.spaced(index + 1) and self.token(index + 1).kind == "word"
-        is_word = token.kind == "word" and token.text.lower() not in KNOWN_WORDS
-        return is_word or (not is_first and token.text.lower() in NOUN_LINKS)
 
     def _give_up(self, run: Run, index: int) -> bool:
         """Note that a run goes on in a way that is not read, with the number at a token if there is one."""
