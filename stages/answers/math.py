@@ -20,7 +20,7 @@ from stages.answers.refusals import refusal_words
 from stages.answers.response.announced import without_html
 from stages.answers.response.boxes import without_boxes
 from stages.answers.response.ending import own_part
-from stages.answers.response.parts import answer_of_row, doubt_about_parts, is_bare
+from stages.answers.response.parts import answer_of_row, doubt_about_parts, is_bare, without_step_label
 from stages.settings.answers import ANNOUNCEMENTS
 
 _TEXT = re.compile(r"\\(?:text|math|mbox|operatorname)")  # may be a unit, which math-verify drops
@@ -105,7 +105,7 @@ def extract_math_answer(
         return None
     if doubt := doubt_about_parts(line, own):
         return Ambiguous(doubt)
-    cell = answer_of_row(line)
+    cell = answer_of_row(without_step_label(line))
     return math_answer_in(cell, last=True) if cell is not None else Ambiguous(f"{line[:60]}: a row of a table")
 
 

@@ -83,7 +83,6 @@ _DISPLAY = re.compile(r"\s{0,9}(?:\$\$|\\\[|```[a-z]{0,10})\s*")
 _BULLET = re.compile(r"\s{0,6}(?:[-*•+–]|(?P<number>\(?\d{1,2}[.)]))\s{1,3}(?=\S)")
 _EQUATION = re.compile(r"\s{0,6}\$?([a-zA-Z]\w?)\s?=\s?(?=\S)")
 _OPTION = re.compile(r"\s{0,6}\(?[A-Z][.)]\s{1,3}(?=\S)")
-_ITEM = re.compile("|".join(item.pattern.replace("?P<number>", "") for item in (_BULLET, _EQUATION, _OPTION)))
 _QUOTE = re.compile(r"\s{0,3}>\s(?=\s{0,3}\S)")
 _ARTICLE = re.compile(r"[ao]\s(?=[(\[]?[A-J](?:[)\].:,。]|\s*\Z))")
 """A resposta é (a) C: in lower case, so no letter of "A C"."""
@@ -118,7 +117,8 @@ def _answer_at(text: str, anchor: Anchor) -> Announced | None:
         return None
     if anchor.language == HASHES and _is_markdown_heading(text, line, end):
         return None
-    may_go_on = is_below and _ITEM.match(text, start) and not text[end:].strip()  # a list may have more items
+    is_list = is_below and any(item.match(text, start) for item in (_BULLET, _EQUATION, _OPTION))
+    may_go_on = is_list and not text[end:].strip()  # a list may have more items
     closed_at = None if may_go_on else _closed_at(text, start, end)
     return Announced(
         start=anchor.start,

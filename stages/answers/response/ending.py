@@ -49,7 +49,8 @@ _AFTER_RULE = re.compile(
     r"thank|confidence|说明|解释|注|解説|explicación|explication|erklärung|spiegazione|explicação|пояснение|설명)"
 )
 _CHECK_HEADING = re.compile(
-    r"\n[\s#*_>]{0,9}(?:verification|(?:sanity |double[- ]?)?check(?:ing)?|probe|验证|检验|検算|проверка|vérification|"
+    r"\n[ \t]{0,3}(?=[^\n]{0,30}[#*:：])[#*_> ]{0,9}(?:verification|(?:sanity |double[- ]?)?check(?:ing)?|"
+    r"probe|验证|检验|検算|проверка|vérification|"
     r"comprobación|verificación|verifica|verificação)[\s:：*_]{0,5}(?=\n)"
 )
 _CONCLUSION = re.compile(

@@ -7,7 +7,8 @@ import re
 
 _LABEL = re.compile(
     r"[^\w\n(（①-⑨]{0,6}(?:解[:：]?)?"
-    r"(?:(?:[Pp]art|[Qq]uestion|[Pp]roblem|[Aa]nswer(?: to)?|[Tt]eil|[Pp]artie|[Pp]arte|[Чч]асть|问题|第)\s?[(（]?"
+    r"(?:(?:[Pp]art|[Qq]uestion|[Pp]roblem|[Aa]nswer(?: to)?|[Cc]ase|[Oo]ption|[Ss]tatement|[Tt]eil|"
+    r"[Pp]artie|[Pp]arte|[Чч]асть|问题|第)\s?[(（]?"
     r"(?P<part>[A-Ha-h]|\d{1,2}|[ivIV]{1,3}|[一二三四五])[)）]?[题問问部]{0,2}[*_]{0,3}[):：）]"
     r"|[(（]?(?P<letter>[a-h]|i{1,3}|iv)[)）]|（(?P<wide>\d)）"  # (A) and (B) label the options of a choice
     r"|[(（]?(?P<number>\d{1,2})(?:[)）、]|\.(?!\d))|(?P<dotted>[a-h]|[ivIV]{1,3})\.(?=\s)|"
@@ -24,12 +25,15 @@ _BARE = re.compile(
 _STEP = re.compile(r"\s[-+*/×·÷−]\s|[^\W\d_]{2,}\s+\S+\s+[^\W\d_]{2,}|[^\W\d_]{3,}\s\$?\d")
 """Text of an item that computes, or tells a step."""
 _INLINE = re.compile(
-    r"(?:(?<!\S)|(?<=[:：;；,，、。]))[(（]?(?P<label>[a-d]|i{1,3}|[1-4])[)）]\s?(?=[-−$\\]{0,2}\d|[$\\]|[a-z]\s?=)"
+    r"(?:(?<!\S)|(?<=[:：;；。]))[(（]?(?P<label>[a-d]|i{1,3}|[1-4])[)）]\s?(?=[-−$\\]{0,2}\d|[$\\]|[a-z]\s?=)"
 )
 """The label of a part inside a line: "a) 5 b) 7"."""
 _FIRST_LABELS = (["a", "b"], ["i", "ii"], ["1", "2"])
-_VALUE_OF_LETTER = re.compile(r"[\s*_$\\(\[]{0,8}(?P<letter>[a-zA-Z](?:_\w)?)\s?=\s?[-−]?[$\\]?\d[^=+]{0,30}")
+_VALUE_OF_LETTER = re.compile(r"[\s*_$\\(\[•-]{0,8}(?P<letter>[a-zA-Z](?:_?\w)?)\s?=\s?[-−]?[$\\]?\d[^=+]{0,30}")
 """A line that says no more than the value of a letter."""
+_STEP_LABEL = re.compile(
+    r"\W{0,6}(?:step|method|approach|solution|schritt|étape|paso|passo|шаг)\s?\d{1,2}\s?[:：.]\s", re.IGNORECASE
+)
 _MOST_LINES = 40
 
 _NUMBER = re.compile(r"\d")
@@ -78,6 +82,11 @@ def _items(kind: str, response: str) -> list[tuple[str, str]]:
     return [
         (match[kind], match.string[match.end() :].strip()) for match in matches if match and match.lastgroup == kind
     ]
+
+
+def without_step_label(line: str) -> str:
+    """Return a line without "Step 2:" at its start."""
+    return _STEP_LABEL.sub("", line, count=1) if _STEP_LABEL.match(line) else line
 
 
 def is_bare(text: str) -> bool:

@@ -85,13 +85,13 @@ POLITE: tuple[tuple[str, str], ...] = (
         "This answer is the same as in step 3.",
     ),
     (
-        r"(?:(?:so|and|thus|hence|therefore),? )?(?:this|that)(?:['’]s| is) (?:it\b|all\b|how\b|"
+        r"(?:(?:so|and|thus|hence|therefore),? )?(?:this|that)(?:['’]s| is) (?:it\b|all(?=\s?[.!])|how\b|"
         r"(?:the|our|my|your) (?:final |correct |required )?(?:answer|solution|result)\s?[.!]*\s?\Z)",
         "And that is how it is done in 3 steps!",
     ),
     (
-        r"(?:so |thus )?(?:this|which|these) (?:also |indeed |now )?(?:matches|match|satisf(?:y|ies)|agrees?|fits?|"
-        r"checks out|confirms?|corresponds?|meets?)\b",
+        r"(?:so |thus )?this (?:also |indeed |now )?(?:matches|satisfies|agrees|fits|"
+        r"checks out|confirms|corresponds|meets)\b",
         "This satisfies all 3 conditions.",
     ),
     # Other languages
