@@ -118,10 +118,12 @@ def with_digits(text: str, language: str = "en") -> str:
 def _with_digits(text: str, language: str) -> str:
     pieces, end = [], 0
     matches = list(_WORD.finditer(text))
-    index = 0
+    index, unread = 0, -1  # index of a word, and of the word after a number that is not read
     while index < len(matches):
         count, value = _number_at(text, matches, index, language)
-        if value is None or not _ends_at(text, matches, index + count, language):
+        is_number = value is not None and index != unread and _ends_at(text, matches, index + count, language)
+        if not is_number:
+            unread = index + count if value is not None else -1
             index += count
             continue
         start, stop = matches[index].start(), matches[index + count - 1].end()
@@ -226,7 +228,7 @@ _CLAUSE_END = re.compile(r"\s*(?:[。.，,；;！!）)]|です|だ|$)")
 _KANA = re.compile(r"[ぁ-ヿ]")
 _BARE_POWER = re.compile(r"(?<![一二三四五六七八九])[百千]")
 _NO_NUMBER_BEFORE = frozenset("第星期周每某")
-_NO_NUMBER_AFTER = re.compile(r"角形|边形|邊形|面体|次函|次方程|元一?二?次|年级|月|维|等|分(?!之|の)")
+_NO_NUMBER_AFTER = re.compile(r"角形|边形|邊形|面体|次函|次方程|元一?二?次|年级|月|维|等")
 
 
 def _with_chinese_digits(text: str) -> str:
@@ -238,6 +240,8 @@ def _chinese(match: re.Match[str]) -> str:
     text, numeral = match.string, match[0]
     if text[match.start() - 1 : match.start()] in _NO_NUMBER_BEFORE or _NO_NUMBER_AFTER.match(text, match.end()):
         return numeral
+    if numeral == "十" and text[match.end() : match.end() + 1] == "分":
+        return numeral  # 十分: very
     value = _chinese_value(numeral if not _KANA.search(text) else _with_ones(numeral))
     if value is None or len(numeral) > 1:
         return numeral if value is None else value

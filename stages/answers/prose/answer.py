@@ -209,7 +209,7 @@ def _checked(item: Item, parser: RunParser, *, last: bool) -> str | Ambiguous:
             return f"{counts[1]}/{counts[2]}"
         return Ambiguous(f"{share}: a share, or the answer")
     after, next_word = (parser.token(item.end + offset).text.lower() for offset in (0, 1))
-    if (after, next_word) in (("below", "zero"), ("below", "freezing")) or after in ("'", "′"):
+    if (after, next_word) in (("below", "zero"), ("below", "freezing")) or (after in ("'", "′") and not item.unit):
         return Ambiguous(f"{item.text} {after} {next_word}: not read")
     if "dots" in (parser.token(item.end).kind, parser.token(item.end + 1).kind) and after in (",", "...", "…"):
         return Ambiguous(f"{item.text}, ...: a list that goes on")

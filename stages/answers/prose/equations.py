@@ -24,6 +24,11 @@ _SUM_OF_LETTERS = re.compile(
     r"\d*[a-w](?:\^\{?\d\}?)?(?:\s?[-+]\s?\d*[a-w](?:\^\{?\d\}?)?){1,9}|\\d?frac\{[a-w]\}\{[a-w]\}|[a-w]/[a-w]"
 )
 """m + n, 10a + b, m/n: a left side that names a value if the right side is a number. With x or y it is an equation."""
+_AMOUNTS = re.compile(
+    r"\d+(?:\.\d+)?([gmhslLAV]?)(?: ?[-+*×] ?\d+(?:\.\d+)?([gmhslLAV]?)){1,9} = \d+(?:\.\d+)?(?:\1|\2)[gmhslLAV]?"
+    r"|\d+(?:\.\d+)?([gmhslLAV]) ?/ ?\d+(?:\.\d+)?\3 = \d.*"
+)
+"""2 * 50g = 100g; 400g / 200g = 2: letters that are units."""
 _COMMANDS = re.compile(
     r"\\[a-zA-Z]+|[A-Z]{1,2}\$|[A-Z]{3}(?=-?\d)|(?:sqrt|sin|cos|tan|cot|sec|csc|ln|log|exp|pi|max|min|gcd|lcm|abs|mod)(?![a-zA-Z])"
 )
@@ -76,6 +81,10 @@ def equation(sides: list[str], signs: list[str], whole: str = "") -> Equation:
     is_plain = _NUMBER.fullmatch(left) is not None
     if is_plain and len(sides) == 2 and not _NUMBER.fullmatch(right) and not has_letters(right):
         return Equation(left, left)  # 42 = 6 * 7
+    if len(sides) == 2 and _NUMBER.fullmatch(left) and _VARIABLE.fullmatch(right):
+        return Equation(f"{right} = {left}", left, right)  # 5 = x
+    if _AMOUNTS.fullmatch(f"{left} = {right}"):
+        return Equation(right, right)
     if not has_letters(left) or any(name.fullmatch(left) for name in _NAMES):
         return Equation(right, right)
     if _SUM_OF_LETTERS.fullmatch(left) and not has_letters(right):

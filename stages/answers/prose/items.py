@@ -133,8 +133,8 @@ def _run_item(run: Run) -> Item:
     else:
         _read_sides(item, run.parts)
     is_equation = any(part.role == "relation" for part in run.parts)
-    if run.opening in _DASHES and is_equation and not item.variable:
-        pass  # "- 8 * 2 = 16" in a list: whichever the dash is, the right side is the result
+    if run.opening and is_equation and not item.variable and not run.trailing:
+        pass  # "- 8 * 2 = 16" in a list, "red and blue hats + 24 hats = 43": the right side is the result
     elif run.opening in _DASHES:
         item.doubt = item.doubt or f"{run.opening} {item.text}: a negative number, or a number after a dash"
     elif run.opening or run.trailing:
@@ -231,7 +231,8 @@ def _judge(item: Item, before: Item | None, parser: RunParser) -> None:
         item.is_label, item.strength = True, Strength.EXCLUDED
         return
     lead, mark = _lead(item, before.end if before else 0, parser)
-    words = _without_fillers([word for word in lead if word not in CONJUNCTIONS])
+    start = len(lead) - lead[::-1].index("then") if "then" in lead else 0  # "if she buys it, then she pays"
+    words = _without_fillers([word for word in lead[start:] if word not in CONJUNCTIONS])
     last = words[-1] if words else ""
     item.is_direct = (before is None or before.is_label) and not mark and set(words) <= RESULT_WORDS | NEGATIONS
     if mark == "reference" or _is_excluded(item, words):
@@ -255,7 +256,12 @@ def _judge(item: Item, before: Item | None, parser: RunParser) -> None:
             item.text = item.value = right_side(item.text)  # "the perimeter is 4x = 20"
     elif before is not None and _is_other_amount(item, before, lead, parser):
         item.strength = Strength.FREE  # "$15 per hour for 8 hours, or $120"
-    elif before is not None and lead[:1] and lead[0] in CONJUNCTIONS and not set(words) & PREPOSITIONS:
+    elif (
+        before is not None
+        and lead
+        and not CONJUNCTIONS.isdisjoint((lead[0], lead[-1]))
+        and not set(words) & PREPOSITIONS
+    ):
         item.strength = max(before.strength, Strength.GOVERNED)
     elif set(words) & PREPOSITIONS:
         item.strength = Strength.GOVERNED

@@ -88,6 +88,8 @@ class Line:
         if token.text == "/":
             return not self.spaced(index) and not self.spaced(index + 1) and self.token(index + 1).kind == "word"
         word = token.text.lower()
+        if self.token(index - 1).text == "/":
+            return token.kind == "word"
         return token.kind == "word" and (word not in KNOWN_WORDS or word in NOUN_LINKS or is_unit_word(word))
 
     def is_mathematical(self, opening: int) -> bool:

@@ -4,6 +4,7 @@ import re
 from fractions import Fraction
 from itertools import pairwise
 
+from stages.answers.canonical.units import conversion, unit_form
 from stages.answers.prose.items import Item, Strength
 from stages.answers.prose.runs import RunParser
 from stages.answers.prose.vocabulary import CONJUNCTIONS, KNOWN_WORDS, OR_WORDS, RANGE_WORDS, RATIOS
@@ -54,7 +55,7 @@ def _link(left: Item, right: Item, parser: RunParser) -> str:
         return ""  # "15 - 3 = 12 and 12 / 4 = 3": two steps
     if not between:
         are_amounts = all(item.unit or _LETTER_UNIT.fullmatch(item.value) for item in (left, right))
-        return " " if are_amounts and (not left.unit or left.unit != right.unit) else ""
+        return " " if are_amounts and _is_larger_unit(left.unit, right.unit) else ""
     words = [token.text.lower() for token in between if token.kind in ("word", "letter") or token.text == "&"]
     commas = sum(token.kind == "comma" for token in between)
     if len(words) + commas < len(between) or len(words) > 1 or commas > 1:
@@ -65,6 +66,15 @@ def _link(left: Item, right: Item, parser: RunParser) -> str:
         return "or" if words[0] in OR_WORDS else "and"
     is_range = words[0] in RANGE_WORDS and not re.search(r"[a-zA-Z(]", left.value[:1] + right.value[:1])
     return "to" if is_range else ""
+
+
+def _is_larger_unit(left: str, right: str) -> bool:
+    """Return whether two units may be those of one amount: hours and minutes, but not pounds and years."""
+    forms = unit_form(left), unit_form(right)
+    if not forms[0] or not forms[1]:
+        return True
+    factor = conversion(forms[0], forms[1])
+    return factor is not None and factor > 1
 
 
 def _is_computation(item: Item, parser: RunParser) -> bool:

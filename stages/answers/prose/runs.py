@@ -365,6 +365,7 @@ class RunParser(Line):
             end += 1
         sign = self.token(end)
         is_spaced = self.spaced(end) and (self.spaced(end + 1) or sign.text == "=")
+        is_spaced = is_spaced or sign.text == "+"
         if end == index or sign.text not in _NOUN_OPERATORS or not is_spaced or not self._starts_operand(end + 1):
             return False
         run.end = end

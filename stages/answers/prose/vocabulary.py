@@ -150,11 +150,11 @@ NOT_UNITS = _set("in an as us au no mo won grad second real reals per pt")
 COMMA_LANGUAGES = _set("de fr es pt it ru nl pl tr id vi uk cs sv da nb no fi ro hu el")
 """Languages with a decimal comma."""
 LANGUAGE_WORDS = {
-    "fr": _set("la le les est donc une des total résultat réponse soit"),
-    "de": _set("der die das ist also und ein eine ergebnis antwort beträgt"),
-    "es": _set("el la es los las por tanto entonces resultado respuesta total"),
-    "pt": _set("o é portanto então resultado resposta total uma"),
-    "it": _set("il la è quindi risultato risposta totale sono"),
+    "fr": _set("la le les est donc une des total résultat réponse soit il elle reste coûte"),
+    "de": _set("der die das ist also und ein eine ergebnis antwort beträgt er sie wir hat kostet noch"),
+    "es": _set("el la es los las por tanto entonces resultado respuesta total tiene quedan cuesta"),
+    "pt": _set("o é portanto então resultado resposta total uma tem custa"),
+    "it": _set("il la è quindi risultato risposta totale sono ha costa restano"),
 }
 """Frequent words, two of which in a line tell its language."""
 KNOWN_WORDS = (
