@@ -27,6 +27,7 @@ VALUES: dict[str, list[tuple[str, str | None]]] = {
     "formulas with words, signs and spaces": [
         ("$19, 46, \\text{ and } 82$", "19, 46, 82"),
         ("Therefore, $$3!$$", "6"),
+        ("W(x) = 1 or W(x) = -1", "1, -1"),
         ("$\\frac3{3} $", "1"),
         ("(1,4.5)", "(1, \\frac{9}{2})"),
         ("10 - 2√5", "10 - 2\\sqrt{5}"),
