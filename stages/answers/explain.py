@@ -85,9 +85,9 @@ def _part(text: str, counted: str | None) -> str:
 
 
 def _options(question: str) -> str:
-    from stages.answers.options.listed import listed_options
+    from stages.answers.options.listed import options_of
 
-    options = listed_options(question)
+    options = options_of(question).texts
     return ", ".join(f"{letter}: {_shown(text)}" for letter, text in options.items()) or "the question lists none"
 
 

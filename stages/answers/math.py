@@ -10,6 +10,7 @@ import re
 from stages.answers.algebra.readings import Reading, read_latex
 from stages.answers.canonical.form import canonical
 from stages.answers.canonical.numerals import number
+from stages.answers.equality.regions import doubt
 from stages.answers.equality.structure import is_known
 from stages.answers.equality.values import ends_in_variables, term_of
 from stages.answers.equality.verdict import same
@@ -44,6 +45,8 @@ class MathAnswer(AnswerKind):
 
     def canonical(self, answer: str, question: str) -> str | None:
         form = canonical(answer)
+        if " and " in form or " or " in form:
+            form = Ambiguous(reason) if (reason := doubt(form)) else form
         if isinstance(form, Ambiguous) or not _is_garbage(form):
             return form or None
         return None

@@ -12,7 +12,7 @@ from string import ascii_uppercase
 from typing import Any
 
 from stages.answers.marks import gold_answer, last_boxed
-from stages.answers.options.listed import listed_options
+from stages.answers.options.listed import options_of
 from stages.input_files import is_filled
 from stages.settings.benchmarks import BenchmarkFormat
 
@@ -82,7 +82,7 @@ def _with_context(question: str, row: Mapping[str, Any], names: Sequence[str]) -
 
 def _with_options(question: str, options: Any, style: str) -> str:
     """Return the question with its options after it, unless the question lists them already."""
-    if options is None or listed_options(question):
+    if options is None or options_of(question).are_lettered:
         return question
     if isinstance(options, str):
         return f"{question}\nAnswer Choices: {options.strip()}"

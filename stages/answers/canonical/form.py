@@ -92,16 +92,20 @@ _WORDS = rules(
     (r"(?i)^(-?\d+) and a half\b", r"\1 1/2", "3 and a half cups"),
     (rf"(?i)^(-?\d+) and (\d+/\d+)(?= ?(?:[a-z]|{TEXT}))", r"\1 \2", "3 and 1/2 cups"),
     (rf"(?<=\d) ?\^? ?\{{? ?{TEXT}?(?:st|nd|rd|th){TEXT_END}? ?\}}?(?=\s*$)", f" {TEXT}th{TEXT_END}", r"7^{\text{th}}"),
+    (r"^\((-?\d+(?:[./]\d+)?) ?\| ?(-?\d+(?:[./]\d+)?)\)$", r"(\1, \2)", "(1|2), a point in German schools"),
     (r"\{\}", "", "5{}"),
     (r"^\{([^{},|:]*)\}$", r"\1", "{5}"),
     (r"^\{([^{},|:]*[,|:][^{}]*)\}$", r"\\{\1\\}", "{1, 2}"),
     (r"(?i)^all real(?: number)?s?$|^\\mathbb\{R\}$", r"(-\\infty, \\infty)", "all real numbers"),
 )  # fmt: skip
 _HAS_MATHEMATICS = re.compile(r"[\d\\=<>]")
+_BEFORE_INEQUALITY = r"(?=[a-z] ?(?:[<>]|\\(?:le|ge|ne)(?![a-zA-Z])))"
 _CONJUNCTIONS = rules(
     (rf"\s*{TEXT}\s*,?\s*(and|or|und|oder|et|ou|y|o|e|и|или)\s*{TEXT_END}\s*", r" \1 ", r"1 \text{ or } 2"),
     (r",? (?:and|und|et|и) |(?<=\d) (?:y|e) (?=-?\d)", " and ", "1 und 2"),
     (r",? (?:or|oder|ou|или) |(?<=\d) o (?=-?\d)| ?\\(?:lor|vee)(?![a-zA-Z]) ?", " or ", "1 oder 2"),
+    (rf" ?(?:或者?|または|또는) ?{_BEFORE_INEQUALITY}", " or ", "x<1 或 x>3"),
+    (rf" ?(?:且|和|与|かつ|그리고) ?{_BEFORE_INEQUALITY}", " and ", "x>1 且 x<3"),
     (r"(?<=[\d)}]) ?(?:和|与|與|と|및|와|과|或|或者|または|또는) ?(?=[-\d(\\])", " and ", "1和2"),
 )
 DECIMAL_COMMAS = rules(
@@ -135,6 +139,7 @@ _SEPARATOR = re.compile(r",? (and|or) |[,;]")
 _RELATION = re.compile(r"=|<|>|\\(?:le|ge|ne|approx|in|notin|cup|cap|setminus|subset|subseteq|to|equiv)(?![a-zA-Z])")
 _INEQUALITY = re.compile(r"<|>|\\(?:le|ge|ne)(?![a-zA-Z])")
 _FORMULA = re.compile(r"[\d\\=]|^[ (-]*[a-zA-Z][ )]*$")
+_SET_OPERATION = re.compile(r"\\(?:cup|cap|setminus|backslash)(?![a-zA-Z])")
 _DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
 _SENTENCE = re.compile(r"(?<![\\a-zA-Z])[^\W\d_]{3,}| (?:to|by) ")
 _DIGIT = re.compile(r"\d")
@@ -250,7 +255,7 @@ def _inside_brackets(text: str) -> tuple[str, str, str] | None:
 def _in_brackets(opening: str, content: str, closing: str) -> str:
     """Return the form of members in brackets. Round brackets around one member mean nothing."""
     form = ",".join(_members(content))
-    if (opening, closing) == ("(", ")") and not _at_top(content, _SEPARATOR):
+    if (opening, closing) == ("(", ")") and not _at_top(content, _SEPARATOR) and not _SET_OPERATION.search(form):
         return form
     return f"{opening}{form}{closing}"
 

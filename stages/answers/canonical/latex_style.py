@@ -72,6 +72,8 @@ _STYLES = rules(
     (r"\\(?:Bbb|mathbb)\s*\{?([RZNQC])\}?(?![a-zA-Z])|\\(R|Z|N|Q|C|reals)(?![a-zA-Z])",
      lambda match: f"\\mathbb{{{(match[1] or match[2])[0].upper()}}}", r"\mathbb R"),
     (r"\\div(?![a-zA-Z])", "/", r"1\div 2"),
+    (r"\\lg(?![a-zA-Z])", r"\\log", r"\lg 100"),
+    (r"\\(arc)?(c)?tg(?![a-zA-Z])", lambda match: f"\\{match[1] or ''}{'cot' if match[2] else 'tan'}", r"\arctg 1"),
     (r"\\(?:infin|infty)(?![a-zA-Z])", r"\\infty ", r"\infin"),
     (r"\\(?:dots|dotsc|dotsb|ldots)(?![a-zA-Z])", r"\\ldots ", r"1,2,\dots"),
     (r"\\(?:degree|textdegree)(?![a-zA-Z])|\^\s*\{\s*\\circ\s*\}|\^\s*\\circ(?![a-zA-Z])|°", r"^\\circ ", "30°"),
@@ -168,7 +170,7 @@ _SPACING = rules(
         r"a + b is a+b; \pi r, a b and 1 2 keep theirs",
     ),
     (r"(?<=[a-zA-Z0-9]) (?=\\)", "", r"r \pi is r\pi"),
-    (r"([\^_])\{([\w+-])\}", r"\1\2", "x^{2} is x^2"),
+    (r"([\^_])\{([\w+-])\}(?!\d)", r"\1\2", "x^{2} is x^2; a_{1}0 is not a_{10}"),
 )
 
 

@@ -135,7 +135,11 @@ _AFTER_NAMES = rules(
     (r"(?<=[\d)}]) ?\^ ?(\d+(?:\.\d+)?)(?![\d.])", lambda match: _power(match[1]), "2^10; x^23 is left as it is"),
     (r"(?<=\d) ?(?:\*|\\cdot(?![a-zA-Z])) ?(?=[a-zA-Z]|\\(?:pi|sqrt)(?![a-zA-Z]))", "", r"3*\pi/4 is 3\pi/4"),
     (r" ?\* ?", r"\\cdot ", "2*(x+1)"),
-    (r"(?<![\w.^}/)])(\d+)/(\d+) ?(?=[a-zA-Z](?![a-zA-Z])|\([^()]*[a-zA-Z])", r"\\frac{\1}{\2}", "1/2x is half of x"),
+    (
+        r"(?<![\w.^}/)])(\d+)/(\d+)(?! [LNJWVKCFA]$) ?(?=[a-zA-Z](?![a-zA-Z])|\([^()]*[a-zA-Z])",
+        r"\\frac{\1}{\2}",
+        "1/2x is half of x",
+    ),
     (r"(?<![\w.^}/)])(\d+)/(\d+) ?(?=\\(?:sin|cos|tan|ln|log)(?![a-zA-Z]))", r"\\frac{\1}{\2}", r"1/2\ln 2"),
     (r"(?<![\w.^}/)])(\d+)/(\d+) ?(?=\\(?:pi|sqrt\{\d+\}) *[a-zA-Z](?![a-zA-Z]))", r"\\frac{\1}{\2}", r"4/3\pi r^3"),
 )

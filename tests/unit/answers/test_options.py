@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from stages.answers.options.listed import listed_options, options_of
+from stages.answers.options.listed import options_of
 
 LISTS: list[tuple[str, dict[str, str]]] = [
     # forms of the letters
@@ -102,14 +102,14 @@ LISTS: list[tuple[str, dict[str, str]]] = [
 
 @pytest.mark.parametrize(("question", "options"), LISTS)
 def test_options_are_read_off_the_question(question: str, options: dict[str, str]) -> None:
-    assert listed_options(question) == options
+    assert options_of(question).texts == options
 
 
 def test_more_than_ten_options_are_as_they_are() -> None:
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
     for template in ("\n{}. text {}", " ({}) text {}", "\n{}) text {}"):
         question = "Which?" + "".join(template.format(letter, number) for number, letter in enumerate(letters))
-        assert listed_options(question) == {letter: f"text {number}" for number, letter in enumerate(letters)}
+        assert options_of(question).texts == {letter: f"text {number}" for number, letter in enumerate(letters)}
 
 
 def test_the_case_of_letters_is_known() -> None:
@@ -127,4 +127,4 @@ def test_questions_of_many_letters_are_read_quickly() -> None:
         "\n" * 200_000,
         "".join(rng.choices(pieces, k=50_000)),
     ]:
-        listed_options(text)
+        options_of(text)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from stages.answers.options.listed import listed_options
+from stages.answers.options.listed import options_of
 from stages.benchmarks.catalogue import CATALOGUE
 from stages.benchmarks.read_rows import RowError, parse_row
 from stages.settings.benchmarks import BenchmarkFormat, Fields
@@ -179,7 +179,7 @@ def test_options_of_both_styles_are_read_by_the_choice_kind() -> None:
     for style in ("inline", "lines"):
         row_format = BenchmarkFormat.model_validate({"fields": {"options": "options"}, "options_style": style})
         problem = parse_row(row, row_format)
-        assert list(listed_options(problem.question)) == ["A", "B", "C"] and problem.answer == "C"
+        assert list(options_of(problem.question).texts) == ["A", "B", "C"] and problem.answer == "C"
 
 
 def test_more_than_ten_options_and_unused_ones_keep_their_letters() -> None:
@@ -188,8 +188,8 @@ def test_more_than_ten_options_and_unused_ones_keep_their_letters() -> None:
     for style in ("inline", "lines"):
         row_format = BenchmarkFormat.model_validate({"fields": {"options": "options"}, "options_style": style})
         problem = parse_row(row, row_format)
-        assert list(listed_options(problem.question).items())[4:7] == [("E", "text 4"), ("F", "n/a"), ("G", "text 6")]
-        assert list(listed_options(problem.question).items())[11:] == [("L", "text 11")] and problem.answer == "L"
+        assert list(options_of(problem.question).texts.items())[4:7] == [("E", "text 4"), ("F", "n/a"), ("G", "text 6")]
+        assert list(options_of(problem.question).texts.items())[11:] == [("L", "text 11")] and problem.answer == "L"
 
 
 @pytest.mark.parametrize(
