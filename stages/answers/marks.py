@@ -13,9 +13,11 @@ from stages.answers.response.anchors import HASHES, anchors_of
 from stages.answers.response.announced import announced_answers
 from stages.answers.response.boxes import Span, boxed_answer, boxes_of, is_first_of_several, retraction_behind, tags_of
 from stages.answers.response.ending import own_part
+from stages.answers.response.thinking import without_thinking
 from stages.settings.answers import ANNOUNCEMENTS
 
-__all__ = ["MAX_TAIL", "Mark", "anchored_line", "closed_part", "gold_answer", "last_boxed", "marks_of", "own_part"]
+__all__ = ["MAX_TAIL", "Mark", "anchored_line", "closed_part", "gold_answer", "gold_mark", "last_boxed", "marks_of",
+           "own_part"]  # fmt: skip
 
 MAX_TAIL = 4_000
 """Characters at the end of a response that are searched for an answer."""
@@ -104,15 +106,29 @@ def anchored_line(text: str) -> str | None:
 def gold_answer(text: str) -> str:
     """Return the answer in a reference text, which may be an answer or a whole solution.
 
-    It is the content of the last box (of several, if they are one answer), or of tags, or the text after "####" or
-    "answer is"; else the text itself.
+    It is the answer that `gold_mark` finds, else the text itself. No answer is read from thinking.
     """
+    mark = gold_mark(text)
+    return mark.text if mark else (without_thinking(text) or text).strip()
+
+
+def gold_mark(text: str) -> Mark | None:
+    """Return the mark of the answer in a reference text; None if the text is the answer itself.
+
+    It is the last box (several, if they are one answer), or tags, or the text after "####" or "answer is".
+    """
+    text = without_thinking(text) or text
     if box := boxed_answer(text):
-        return _unwrapped(box.text, ANNOUNCEMENTS)[0]
+        answer, language = _unwrapped(box.text, ANNOUNCEMENTS)
+        return Mark("box", answer, language or _language_before(text, box, ANNOUNCEMENTS), _line_at(text, box.start))
     if tag := next((tag for tag in tags_of(text) if tag.closed), None):
-        return _unwrapped(tag.text, ANNOUNCEMENTS, anywhere=True)[0]
-    answer = next(announced_answers(text), None)
-    return answer.text if answer else text.strip()
+        answer, language = _unwrapped(tag.text, ANNOUNCEMENTS, anywhere=True)
+        return Mark("tag", answer, language or "en", answer.rsplit("\n", 1)[-1])
+    own = own_part(text)
+    announced = next(announced_answers(own), None)
+    if announced is None:
+        return None
+    return Mark(announced.kind, announced.text, announced.language, _line_at(own, announced.end - 1))
 
 
 def _is_taken_back(text: str, box: Span, announcements: tuple[str, ...]) -> bool:

@@ -6,16 +6,17 @@ so only the last 4,000 characters are read.
 """
 
 import re
+import unicodedata
 
 from stages.answers.algebra.readings import Reading, read_latex
 from stages.answers.canonical.form import canonical
 from stages.answers.canonical.numerals import number
 from stages.answers.equality.regions import doubt
 from stages.answers.equality.structure import is_known
-from stages.answers.equality.values import ends_in_variables, term_of
+from stages.answers.equality.values import term_of
 from stages.answers.equality.verdict import same
 from stages.answers.kinds import Ambiguous, AnswerKind
-from stages.answers.marks import MAX_TAIL, Mark, final_mark_behind_box, marks_of
+from stages.answers.marks import MAX_TAIL, Mark, final_mark_behind_box, gold_answer, gold_mark, marks_of
 from stages.answers.prose.answer import boxed_number, last_line, math_answer_in
 from stages.answers.refusals import refusal_words
 from stages.answers.response.announced import without_html
@@ -27,7 +28,7 @@ from stages.settings.answers import ANNOUNCEMENTS
 _TEXT = re.compile(r"\\(?:text|math|mbox|operatorname)")  # may be a unit, which math-verify drops
 _SIGN = re.compile(r"^\s*[-−–]\s+(?=[\d.\\])")
 """A sign with a space behind it. Behind an announcement it may be a dash."""
-_SIGNS_OF_UNITS = frozenset("°µμΩÅ‰€£¥₹₩₽¢ℓ")
+_SIGNS_OF_UNITS = frozenset("°µμΩÅ‰ℓ")
 _LARGEST_FLOAT = 10**300
 _ROUNDING = 0.05
 """Relative difference between two numbers of which one may be a rounding of the other."""
@@ -58,12 +59,34 @@ class MathAnswer(AnswerKind):
         if (value := number(form)) is not None:
             return Reading("ok", "value", (float(value),)) if abs(value) < _LARGEST_FLOAT else Reading("ok")
         reading = None if _TEXT.search(answer) else read_latex(form)
-        return Reading("ok") if reading is None and is_known(form) else reading
+        return Reading("ok") if reading is None and (is_known(form) or _is_only_compared_by_spelling(form)) else reading
+
+    def gold(self, text: str, question: str) -> str:
+        mark = gold_mark(text)
+        if mark and mark.kind == "announced":
+            return math_answer_in(mark.text, last=False, language=mark.language) or mark.text
+        return gold_answer(text)
 
     def latex(self, answer: str, form: str) -> str:
         # math-verify does not know `x**2` or `2√3`. Without a space, it takes the list 5,105 for a number.
-        # It drops the h of \pi r^2h as hours.
-        return form.replace(",", ", ") + ("\\cdot 1" if ends_in_variables(form) else "")
+        return form.replace(",", ", ")
+
+
+_NOTATION = re.compile(
+    r"\\(?:pm|mp|ldots|equiv|to|pmod|parallel|perp|triangle|rightleftharpoons|leftrightarrow|land|lor|neg)(?![a-zA-Z])"
+    r"|\\\||^(?:[<>]|\\[lgn]e(?![a-zA-Z]))|^[^\d]*\\(?:cup|cap|setminus)(?![a-zA-Z])[^\d]*$"
+)
+"""Notations that math-verify does not read: 1\\pm\\sqrt{b}, 1,\\ldots,10, \\|v\\|, \\ge5."""
+_COMMAND = re.compile(r"\\[a-zA-Z]+")
+_NO_END = re.compile(r"(?:[-+*/^_=<>\\]|\\(?:pm|mp|equiv|to|land|lor|neg|cup|cap|setminus))$")
+
+
+def _is_only_compared_by_spelling(form: str) -> bool:
+    """Return whether a form is whole, and in a notation that math-verify does not read."""
+    if not _NOTATION.search(form) or _NO_END.search(form):
+        return False
+    is_closed = sum(map(form.count, "([{")) == sum(map(form.count, ")]}")) and form.count("\\|") % 2 == 0
+    return is_closed and any(map(str.isalnum, _COMMAND.sub("", form)))
 
 
 def _is_garbage(form: str) -> bool:
@@ -73,7 +96,10 @@ def _is_garbage(form: str) -> bool:
     """
     letters_may_be = "\\" not in form
     return not form.isprintable() or not all(
-        character.isascii() or character in _SIGNS_OF_UNITS or (letters_may_be and character.isalpha())
+        character.isascii()
+        or character in _SIGNS_OF_UNITS
+        or unicodedata.category(character) == "Sc"
+        or (letters_may_be and character.isalpha())
         for character in form
     )
 

@@ -107,7 +107,7 @@ def _reference_answer(value: Any, pattern: str | None, *, lettered: bool) -> str
     if lettered and isinstance(value, int) and 0 <= value < len(ascii_uppercase):
         return ascii_uppercase[value]
     text = str(value).strip()
-    return last_boxed(text) or gold_answer(_first_group(pattern, text))
+    return gold_answer(text if last_boxed(text) else _first_group(pattern, text))
 
 
 def _first_group(pattern: str | None, text: str) -> str:

@@ -22,7 +22,9 @@ _COMMANDS = {
     "≥": "ge", "⩾": "ge", "≧": "ge", "≠": "ne", "≈": "approx", "≅": "approx", "∪": "cup", "∩": "cap", "∅": "emptyset",
     "⌀": "emptyset", "∈": "in", "∉": "notin", "⊂": "subset", "⊆": "subseteq", "∖": "setminus", "→": "to", "±": "pm",
     "∓": "mp", "∑": "sum", "∏": "prod", "∫": "int", "∂": "partial", "∇": "nabla", "⌊": "lfloor", "⌋": "rfloor",
-    "⌈": "lceil", "⌉": "rceil", "∠": "angle", "…": "ldots", "⋯": "cdots", "∧": "land", "∨": "lor", "¬": "neg",
+    "⌈": "lceil", "⌉": "rceil", "∠": "angle", "…": "ldots", "⋯": "ldots", "∧": "land", "∨": "lor", "¬": "neg",
+    "△": "triangle", "∥": "parallel", "⊥": "perp", "⟂": "perp", "∝": "propto", "⇒": "to", "⇔": "leftrightarrow",
+    "↔": "leftrightarrow", "⟺": "leftrightarrow", "⟶": "to", "⇌": "rightleftharpoons",
     "⟨": "langle", "⟩": "rangle", "∀": "forall", "∃": "exists", "≡": "equiv", "∘": "circ",
 }  # fmt: skip
 _PLAIN_SIGNS = {
@@ -124,7 +126,7 @@ _BEFORE_NAMES = rules(
     (r" ?\*\* ?([-+]?\d+(?:\.\d+)?)", lambda match: _power(match[1]), "x**10"),
     (r" ?\*\* ?", "^", "x**y"),
     (r"->", r"\\to ", "x->0"),
-    (r"(?<=\d) ?[xX] ?(?=10 ?\^)|(?<=\d) [xX] (?=\d)|(?<=\d)[xX](?=\d)", r"\\times ", "5 x 10^3"),
+    (r"(?<=\d) ?[xX] ?(?=10 ?\^)|(?<=\d) [xX] (?=\d)|(?<=\d)(?<!\b0)[xX](?=\d)", r"\\times ", "5 x 10^3"),
     (r"([)\]]) ?U ?([(\[])", r"\1\\cup \2", "(0,1) U (2,3)"),
     (r"\blog_?(\d+) ?\(", r"log_{\1}(", "log2(8)"),
 )

@@ -142,8 +142,12 @@ def _quotient(top: str, bottom: str) -> str:
 
 
 def _quantity(left: Quantity, right: Structure, inside: bool) -> Verdict:
-    """5 km equals 5000 m and 5, but not 5 m; 90^\\circ equals 90 and \\frac{\\pi}{2}."""
+    """5 km equals 5000 m and 5, but not 5 m; 90^\\circ equals 90 and \\frac{\\pi}{2}; 5 N equals 5N."""
+    if isinstance(right, Percent):
+        return _same(left.value, right, inside=inside) if isinstance(left.value, Percent) else False
     if isinstance(right, Leaf):
+        if isinstance(left.value, Leaf) and right.form == left.value.form + left.unit.rstrip("?"):
+            return True  # a letter that is a unit or a variable
         in_radians = _radians(left) if "\\pi" in right.form else None
         return any_of(_same(value, right, inside=inside) for value in (left.value, in_radians) if value is not None)
     if not isinstance(right, Quantity):

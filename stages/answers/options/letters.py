@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from stages.answers.text import normalised_text
+from stages.answers.wording.form import normalised_text
 
 MAX_LETTERS = 26
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from stages.answers.options.labels import ALPHABETS, CIRCLED, LABEL, LATIN, POSITIONS, SPELLINGS, WEAK
 from stages.answers.options.texts import Options, options_with
-from stages.answers.text import normalised_text
+from stages.answers.wording.form import normalised_text
 
 _HALF_WIDTH = str.maketrans(
     {chr(code): chr(code - 0xFEE0) for code in (*range(0xFF10, 0xFF1A), *range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B))}

@@ -29,7 +29,7 @@ from stages.answers.options.phrases import (
 )
 from stages.answers.options.texts import Options
 from stages.answers.options.yes_no import yes_or_no
-from stages.answers.text import normalised_text
+from stages.answers.wording.form import normalised_text
 
 LETTERS = "ABCDEFGHIJ"
 """Letters that may be answers if the question lists no options."""

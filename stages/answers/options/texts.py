@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from stages.answers.options.labels import LATIN, WEAK
-from stages.answers.text import normalised_text
+from stages.answers.wording.form import normalised_text
 
 
 @dataclass(frozen=True, slots=True)
