@@ -109,9 +109,10 @@ def extract_math_answer(
 ) -> str | None:
     """Return the final answer of a response, None if it has none. The text must not hold the prompt.
 
-    The decisive box counts. If there is none, and not `boxed_only`, the answer in a tag, after "####" or after a word
-    of `announcements` counts; a mark without a readable answer is stepped over. A response without marks has the last
-    result of its last line. An answer that can be read in several ways is `Ambiguous`.
+    The decisive box counts, unless a final answer that is announced behind it is another number. If there is no box,
+    and not `boxed_only`, the answer in a tag, after "####" or after a word of `announcements` counts; a mark without a
+    readable answer is stepped over. A response without marks has the last result of its last line. An answer that can
+    be read in several ways is `Ambiguous`.
     """
     has_marks = False
     for mark in marks_of(response, announcements):
