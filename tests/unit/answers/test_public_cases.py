@@ -112,7 +112,6 @@ MATH_VERIFY_DIFFERENCES: dict[tuple[str, str], str] = {
 """Cases of `FORMS` that the metric of math-verify grades differently. To it, every expression is a candidate."""
 
 
-@pytest.mark.slow
 def test_grades_of_math_verifys_metric() -> None:
     logging.getLogger("math_verify").setLevel(logging.ERROR)
     metric = math_metric((LatexExtractionConfig(),), (ExprExtractionConfig(), LatexExtractionConfig()))
