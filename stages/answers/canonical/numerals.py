@@ -32,8 +32,8 @@ NUMBER_WORDS = {
 """Word after a number -> power of ten that it stands for."""
 
 PERCENT = (
-    r"(?:percent(?!age)|per\s?cent|pct\.?|prozent|por\s?ciento|pour\s?cent|por\s?cento|per\s?cento|процент\w{0,3}"
-    r"|パーセント|퍼센트|प्रतिशत)"
+    r"(?:percent(?:age(?! ?points?))?|per\s?cent|pct\.?|prozent|por\s?ciento|pour\s?cent|por\s?cento|per\s?cento"
+    r"|процент\w{0,3}|パーセント|퍼센트|प्रतिशत)"
 )
 """Words for "%"."""
 

@@ -13,8 +13,8 @@ _SURELY = (
 FILLERS = re.compile(
     r"[择擇]?\s?(?:(?:[Tt]he|[Ll]a|[Bb]oth|[Ee]l|[Ll]e|[Dd]ie|[Dd]er|[Dd]as|a|o|il|"
     r"[Ee]ither|all of|that|it|it's|is|é|è|es|correct|right|best|"
-    r"clearly|definitely|probably|most likely|likely|therefore|thus|simply|indeed|actually|correcta|correcte|one)"
-    r":?\s|:\s?){0,4}"
+    r"clearly|definitely|probably|most likely|likely|therefore|thus|simply|indeed|actually|for sure|certainly|"
+    r"correcta|correcte|one):?\s|:\s?){0,4}"
 )
 """Words between "answer is" and a letter: "the answer is clearly the correct option B"."""
 

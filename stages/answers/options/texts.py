@@ -75,8 +75,8 @@ def options_with(texts: Mapping[str, str], alphabet: str) -> Options:
 def _letters_of(texts: Mapping[str, str], form_of: Callable[[str], str]) -> dict[str, list[str]]:
     letters: dict[str, list[str]] = {}
     for letter, text in texts.items():
-        if text:
-            letters.setdefault(form_of(text), []).append(letter)
+        if form := form_of(text):  # "%" without its sign is nothing
+            letters.setdefault(form, []).append(letter)
     return letters
 
 

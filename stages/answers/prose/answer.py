@@ -26,6 +26,14 @@ from stages.answers.prose.vocabulary import (
 )
 from stages.answers.prose.word_answers import word_at_end, word_at_start
 
+_CONCLUSION = re.compile(
+    r"(?:[.!?।](?:\$\$?|\\[\])]|[)\"'*”])?\s+|(?<=\])\s|[。！？]\s?|(?<=\$)\s(?=[A-Z]))[*_]{0,2}(?=(?:therefore|thus|so|hence|"
+    r"consequently|in conclusion|finally|donc|ainsi|en conclusion|por lo tanto|por tanto|daher|somit|deshalb|folglich|"
+    r"quindi|dunque|portanto|logo|поэтому|следовательно|итак|因此|所以|因而|したがって|よって|따라서|그러므로|इसलिए|अतः|لذا|"
+    r"لذلك|إذن)(?!\w))",
+    re.IGNORECASE,
+)
+_HAS_VALUE = re.compile(r"\d|\$")
 _DISPLAY = (("\\]", "\\["), ("$$", "$$"))
 _AND_A_HALF = re.compile(rf"(?:[^\W\d_]+ )?(?:{AND_A_HALF})(?!\w)")
 _CUT_START = re.compile(r"\A[^\s\u3000-\u9fff]{1,99}")
@@ -36,6 +44,8 @@ MAX_LINE = 1_000
 
 
 _ONE_FORMULA = re.compile(r"\s*\$([^$\n]+)\$\.?\s*")
+_JOIN_IN_FORMULA = re.compile(r"\\(?:text|mathrm|mbox|textrm)\s?\{\s?(and|or)\s?\}")
+"""A word between the members of a list: $19, 46, \\text{ and } 82$."""
 _WORD_IN_FORMULA = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{3,}")
 
 
@@ -49,8 +59,15 @@ def math_answer_in(text: str, *, last: bool, language: str = "en") -> str | Ambi
     """
     if len(text) > MAX_LINE:
         text = _CUT_START.sub("", text[-MAX_LINE:]) if last else _CUT_END.sub("", text[:MAX_LINE])
+    text = _JOIN_IN_FORMULA.sub(r" \1 ", text)
     if (formula := _ONE_FORMULA.fullmatch(text)) and _WORD_IN_FORMULA.search(formula[1]):
         text = formula[1]  # "$5 square meters$" is no price
+    if (
+        last
+        and (conclusion := _conclusion(text))
+        and (answer := math_answer_in(conclusion, last=True, language=language))
+    ):
+        return answer
     parser = RunParser(text, language)
     words = word_at_end(parser.text) if last else word_at_start(parser.text)
     if words:
@@ -65,6 +82,12 @@ def math_answer_in(text: str, *, last: bool, language: str = "en") -> str | Ambi
     if chosen is None or isinstance(chosen, str):
         return chosen
     return _checked(chosen, parser, last=last)
+
+
+def _conclusion(text: str) -> str:
+    """Return the last sentence of a line if it starts with "therefore" or the like, behind another one; else ""."""
+    starts = [match.end() for match in _CONCLUSION.finditer(text)]
+    return text[starts[-1] :] if starts and _HAS_VALUE.search(text, starts[-1]) else ""
 
 
 _BOXED_NUMBER = re.compile(r"(\$?[-+−–]?)(\d[\d.,]*\d)((?:\s|\\[,; ])*(?:\\?%|\\text\s?\{[^{}]*\}|[^\W\d_]{1,20})?\$?)")

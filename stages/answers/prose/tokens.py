@@ -55,6 +55,7 @@ _PLAIN_MARKS: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
         ("\\", r"(?<=\d)(?:\\[,!; ]|\{,\}(?:\\!)?|,\\!\s?)(?=\d{3})", ",", r"1\,234 -> 1,234"),
         ("{", r"(?<=\d)\{,\}(?=\d{3})", ",", "1{,}234 -> 1,234"),
         ("\\", r"(?<!\\)\\[,!;: ]|\\q?quad(?![a-zA-Z])", " ", r"5\,m -> 5 m"),
+        ("*", r"\*\*([^*]{1,99}[\u3041-\u9fff가-힣])\*\*", r"\1", "一共有**858颗**糖果 -> 一共有858颗糖果"),
         ("*", r"(?<![\w)\]}])\*\*|\*\*(?![\w(\\-])|(?<=[^\W\d_])\*\*(?=[^\W\d_])", "", "**42** -> 42"),
         ("`", "`", "", "`42` -> 42"),
         ("", r"^\s*[*•●◦▪·]\s", "", "* 42 -> 42"),
@@ -69,6 +70,7 @@ _PLAIN_MARKS: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
         ("負", r"負(?=\d)", "-", "負5 -> -5"),
         ("マイナス", r"マイナス(?=\d)", "-", "マイナス5 -> -5"),
         ("마이너스", r"마이너스 ?(?=\d)", "-", "마이너스 5 -> -5"),
+        ("or", r"(?<=[\d)])or(?=[A-Za-z]\w?(?:\(\w\))?\s?=)", " or ", "x=1orx=2 -> x=1 or x=2"),
         ("plus", r"plus(?: or |-or-)minus (?=\d)", "±", "plus or minus 3 -> ±3"),
         ("百分之", r"百分之(\d+(?:\.\d+)?)", r"\1%", "百分之50 -> 50%"),
         ("分", r"(?<![\d.,])(\d{1,9}) ?(?:分之|分の) ?(\d{1,9})(?!\d|[.,]\d)", r"\2/\1", "3分之2 -> 2/3"),
@@ -140,6 +142,7 @@ _DIGITS_AFTER_SCALE = re.compile(r" ?(\d{1,12})(?![\d.,])")
 _SHORTENED = frozenset(("mio", "mrd", "тыс", "млн", "млрд"))
 _ONE_GROUP = re.compile(r"[1-9]\d{0,2}[.,]\d{3}")
 _SEPARATED = re.compile(r"\d[.,]\d")
+_LIST = re.compile(r"\d+(?:\.\d+)?(?:,\d+(?:\.\d+)?)+")
 _SPLIT_NUMBER = re.compile(r"([\d.,' ]+)([eE][-+]?\d+)?(…?)")
 
 
@@ -230,7 +233,8 @@ def _is_formula(content: str, following: str) -> bool:
     if not content.strip() or content.endswith("\\") or following.isdigit() or _PROSE.search(content):
         return False
     spaced = content[0].isspace() + content[-1].isspace()
-    return spaced == 0 or (spaced == 2 and not _PLAIN_WORD.search(content))
+    starts_with_command = re.match(r"\\[a-z]", content) is not None  # $\frac3{3} $ is no price
+    return spaced == 0 or ((spaced == 2 or starts_with_command) and not _PLAIN_WORD.search(content))
 
 
 def _tokens(text: str, start: int, end: int, language: str) -> list[Token]:
@@ -303,6 +307,8 @@ def number_text(spelling: str, language: str) -> tuple[str, str | None]:
             digits = digits.replace(",", ".")
     text = without_groups(digits)
     if not _DECIMAL.fullmatch(text):
+        if "," in text and "." in text and _LIST.fullmatch(text):
+            return text.replace(",", ", "), None  # (1,4.5)
         if "." in text or " " in text or "'" in text:
             return "", None
         if text.count(",") == 1:

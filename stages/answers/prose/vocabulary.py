@@ -22,7 +22,7 @@ RESULT_WORDS = _set(
     "cost earns earn earned pays pay paid needs need needed takes take took totals becomes become "
     "saves save weighs contains requires yields obtain obtains find finds "
     "ist sind beträgt betragen kostet ergibt est sont vaut fait donne es son hay tiene cuesta vale "
-    "é são tem há custa è sono fa ha costa равно равна равен составляет получаем есть है हैं"
+    "é são tem há custa è sono fa ha costa равно равна равен составляет получаем есть है हैं هو هي يساوي"
 )
 """A number right after such a word is a result: "there are 42 apples"."""
 RESULT_ENDS = _words("是 为 為 有 得 得到 等于 等於 共 约 約 は が 가 이 는 은 になり")
@@ -52,7 +52,8 @@ AMOUNTS = _set(
 PREPOSITIONS = _set(
     "after before in on for from of per every within over during with without at to by when where if because since "
     "given until among between through than under above below across into out as while "
-    "nach vor auf für von mit pro bei zu aus während wenn dans sur pour avec par chez pendant depuis quand si "
+    "nach vor auf für von mit pro bei zu aus während wenn "
+    "dans sur pour avec par chez pendant depuis quand si d'ici plutôt qu'un "
     "en para con sin por desde cuando com sem em na no nas nos di da con per tra su nel в на за из от до для при по"
 )
 """A number after such a word says something about another number: "42 apples on 3 trees"."""
