@@ -631,8 +631,8 @@ def sentence(text: str) -> str:
 
 
 def cell(text: str) -> str:
-    """Return a help line for a cell of a table."""
-    return sentence(text).replace("|", "\\|")
+    """Return a help line for a cell of a table, without parentheses, which the command's own section has."""
+    return sentence(re.sub(r" \([^)]*\)", "", text)).replace("|", "\\|")
 
 
 def anchor(heading: str) -> str:

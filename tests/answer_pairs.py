@@ -1,13 +1,16 @@
-"""Pairs of answers that are equal or different by construction, for each built-in kind of answers.
+"""Generated pairs of responses whose answers are equal or different by construction.
 
 An equal pair writes one value in two ways: other notation, spaces, order, units, wrapping. A different pair changes one
-thing of the value: a sign, a digit, a unit, a bracket or a letter.
+thing of the value: a sign, a digit, a unit, a bracket, a letter or a word.
 """
 
 import random
-from collections.abc import Callable, Iterator
+import string
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+
+Rng = random.Random
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,322 +20,461 @@ class Pair:
     left: str
     right: str
     equal: bool
-    rule: str
-    """What the responses write, and how the two differ."""
     question: str = "?"
 
 
-Value = tuple[str, ...]
-"""Ways to write one value, each as it could stand in a box."""
-Maker = Callable[[random.Random], tuple[Value, Value]]
+Ways = Sequence[str]
+"""Ways to write one value, each as it could stand in a box. Any two of them are equal."""
+Maker = Callable[[Rng], tuple[Ways, Ways]]
 """Returns the ways to write a value, and the ways to write one that differs from it in one thing."""
 
+BOXES = (
+    "\\boxed{{{}}}", "So we get $\\boxed{{{}}}$.", "First \\boxed{{7919}}, no.\nThe final answer is \\boxed{{{}}}",
+)  # fmt: skip
 MATH_WRAPS = (
-    "\\boxed{{{}}}",
-    "So we get $\\boxed{{{}}}$.",
-    "First \\boxed{{7919}}, no.\nThe final answer is \\boxed{{{}}}",
-    "Adding up.\n\n**Answer:** ${}$",
-    "The answer is ${}$.",
-    "It follows.\n#### {}",
-    "<answer>{}</answer>",
-)
+    *BOXES, "Adding up.\n\n**Answer:** ${}$", "The answer is ${}$.", "It follows.\n#### {}", "<answer>{}</answer>",
+)  # fmt: skip
 
 
-def pairs(kind: str, count: int, seed: int) -> Iterator[Pair]:
-    """Yield `count` pairs for a kind of answers: math, choice or text."""
-    rng = random.Random(f"{kind} {seed}")
+def pairs(name: str, count: int) -> Iterator[Pair]:
+    """Yield `count` pairs of a name in `NAMES`, the same in every run."""
+    rng = Rng(f"{name} {count}")
     for _ in range(count):
-        yield {"math": _math_pair, "choice": _choice_pair, "text": _text_pair}[kind](rng)
+        yield _choice_pair(rng) if name == "choice" else _text_pair(rng) if name == "text" else _math_pair(rng, name)
 
 
-def _math_pair(rng: random.Random) -> Pair:
-    rule = rng.choice(list(MATH))
-    value, other = MATH[rule](rng)
-    left, right = rng.choice(value), rng.choice(value)
-    if equal := rng.random() < 0.5:
-        return Pair(_wrapped(rng, left), _wrapped(rng, right), equal, rule)
-    return Pair(_wrapped(rng, left), _wrapped(rng, rng.choice(other)), equal, rule)
+def _math_pair(rng: Rng, name: str) -> Pair:
+    ways, other_ways = MATH[name](rng)
+    equal = rng.random() < 0.5
+    answers = rng.choice(ways), rng.choice(ways if equal else other_ways)
+    left, right = (rng.choice(BOXES if name in IN_BOXES else MATH_WRAPS).format(answer) for answer in answers)
+    return Pair(left, right, equal)
 
 
-def _wrapped(rng: random.Random, answer: str) -> str:
-    return rng.choice(MATH_WRAPS).format(answer)
+# --- Numbers --------------------------------------------------------------------------------------------------------
 
 
-def _digit_changed(rng: random.Random, number: int) -> int:
+def _digit_changed(rng: Rng, number: int) -> int:
     """Return a positive number that differs from `number` in one digit and has as many."""
     digits = str(number)
-    place = rng.randrange(len(digits))
-    choices = [digit for digit in "0123456789" if digit != digits[place] and (place or digit != "0")]
-    return int(digits[:place] + rng.choice(choices) + digits[place + 1 :])
+    i = rng.randrange(len(digits))
+    choices = [digit for digit in string.digits if digit != digits[i] and (i or digit != "0")]
+    return int(digits[:i] + rng.choice(choices) + digits[i + 1 :])
 
 
-def _integer_forms(number: int) -> Value:
+def _integer_ways(number: int) -> Ways:
     sign, size = "-" if number < 0 else "", abs(number)
-    forms = [f"{sign}{size}", f"{sign}{size}.0", f"{sign} {size}" if sign else f"+{size}", f"{sign}{2 * size}/2"]
+    ways = [f"{sign}{size}", f"{sign}{size}.0", f"{sign} {size}" if sign else f"+{size}", f"{sign}{2 * size}/2",
+            f"\\text{{{sign}{size}}}", f"{sign}{size}."]  # fmt: skip
     if sign:
-        forms += [f"\u2212{size}", f"-{size}."]
+        ways.append(f"\u2212{size}")
     if size >= 1_000:
-        forms += [f"{sign}{size:,}", f"{sign}{size:,}".replace(",", "{,}"), f"{sign}{size:,}".replace(",", "\\,")]
-    return tuple(forms)
+        ways += [f"{sign}{size:,}".replace(",", separator) for separator in (",", "{,}", "\\,", "\u202f")]
+    return ways
 
 
-def _integer(rng: random.Random) -> tuple[Value, Value]:
-    number = rng.choice((1, -1)) * rng.randint(2, 10 ** rng.randint(1, 7))
-    other = -number if rng.random() < 0.3 else _digit_changed(rng, abs(number)) * (1 if number > 0 else -1)
-    return _integer_forms(number), _integer_forms(other)
+def _integer(rng: Rng) -> tuple[Ways, Ways]:
+    sign = rng.choice((1, -1))
+    size = rng.randint(2, 10 ** rng.randint(1, 7))
+    other = -sign * size if rng.random() < 0.3 else sign * _digit_changed(rng, size)
+    return _integer_ways(sign * size), _integer_ways(other)
 
 
-def _fraction_forms(value: Fraction) -> Value:
+def _fraction_ways(value: Fraction) -> Ways:
+    if value.denominator == 1:
+        return _integer_ways(int(value))
     sign, top, bottom = "-" if value < 0 else "", abs(value.numerator), value.denominator
-    forms = [
-        f"{sign}{top}/{bottom}",
-        f"{sign}\\frac{{{top}}}{{{bottom}}}",
-        f"{sign}\\dfrac{{{3 * top}}}{{{3 * bottom}}}",
-        f"{sign} {top} / {bottom}" if sign else f"{top} / {bottom}",
-    ]
-    whole, rest = divmod(top, bottom)
-    if whole and rest:
-        forms += [f"{sign}{whole} {rest}/{bottom}", f"{sign}{whole}\\frac{{{rest}}}{{{bottom}}}"]
-    return tuple(forms)
+    ways = [f"{sign}{top}/{bottom}", f"{sign}\\frac{{{top}}}{{{bottom}}}",
+            f"{sign}\\dfrac{{{3 * top}}}{{{3 * bottom}}}",
+            f"{sign} {top} / {bottom}"]  # fmt: skip
+    if top > bottom:
+        whole, rest = divmod(top, bottom)
+        ways += [f"{sign}{whole} {rest}/{bottom}", f"{sign}{whole}\\frac{{{rest}}}{{{bottom}}}"]
+    if 10**6 % bottom == 0:
+        ways.append(f"{sign}{float(abs(value)):.6f}".rstrip("0"))
+    return ways
 
 
-def _fraction(rng: random.Random) -> tuple[Value, Value]:
-    top, bottom = rng.randint(1, 60), rng.randint(2, 13)
-    value = Fraction(top, bottom) * rng.choice((1, -1))
-    change = rng.choice(("sign", "top", "bottom"))
-    other = {
-        "sign": -value,
-        "top": Fraction(top + 1, bottom) * (1 if value > 0 else -1),
-        "bottom": Fraction(top, bottom + 1) * (1 if value > 0 else -1),
-    }[change]
-    return _whole_or_fraction(value), _whole_or_fraction(other)
+def _fraction(rng: Rng) -> tuple[Ways, Ways]:
+    top, bottom, sign = rng.randint(1, 60), rng.randint(2, 13), rng.choice((1, -1))
+    others = Fraction(-top, bottom), Fraction(top + 1, bottom), Fraction(top, bottom + 1)
+    return _fraction_ways(Fraction(sign * top, bottom)), _fraction_ways(sign * rng.choice(others))
 
 
-def _whole_or_fraction(value: Fraction) -> Value:
-    return _integer_forms(int(value)) if value.denominator == 1 else _fraction_forms(value)
-
-
-def _decimal(rng: random.Random) -> tuple[Value, Value]:
+def _decimal(rng: Rng) -> tuple[Ways, Ways]:
     digits, places = rng.randint(11, 99_999), rng.randint(1, 3)
 
-    def forms(digits: int) -> Value:
+    def ways(digits: int) -> Ways:
         text = f"{digits / 10**places:.{places}f}"
-        return (text, f"{text}0", f"\\displaystyle {text}", f"{text.removeprefix('0')}", f"{digits}e-{places}",
+        return (text, f"{text}0", f"\\displaystyle {text}", text.removeprefix("0"), f"{digits}e-{places}",
                 f"{digits} \\times 10^{{-{places}}}", f"\\frac{{{digits}}}{{{10**places}}}")  # fmt: skip
 
-    return forms(digits), forms(_digit_changed(rng, digits))
+    return ways(digits), ways(_digit_changed(rng, digits))
 
+
+def _percent(rng: Rng) -> tuple[Ways, Ways]:
+    """50% is 50 or 0.5, and these two are different."""
+    number = rng.randint(2, 99)
+
+    def ways(number: int) -> Ways:
+        return (f"{number}%", f"{number}\\%", f"{number} \\%", f"{number}.0%", f"{number} percent")
+
+    bare = rng.choice((str(number), f"{number / 100:.2f}"))
+    return (*ways(number), bare), (*ways(_digit_changed(rng, number)), str(10 * number), f"{number / 1000:.3f}")
+
+
+def _base(rng: Rng) -> tuple[Ways, Ways]:
+    digits = "1" + "".join(rng.choices("01", k=rng.randint(2, 6)))
+    base, other = rng.sample(range(2, 10), 2)
+
+    def ways(digits: str, base: int) -> Ways:
+        return (f"{digits}_{base}", f"{digits}_{{{base}}}", f"({digits})_{{{base}}}", f"{digits}_{{\\text{{{base}}}}}")
+
+    return ways(digits, base), rng.choice((ways(digits, other), ways(f"{digits}0", base)))
+
+
+def _time(rng: Rng) -> tuple[Ways, Ways]:
+    hour, minute, half = rng.randint(1, 12), rng.randint(0, 59), rng.choice("ap")
+
+    def ways(minute: int, half: str) -> Ways:
+        time = f"{hour}:{minute:02d}"
+        return (f"{time} {half}m", f"{time}{half}m", f"{time} {half}.m.", f"{time} {half.upper()}M")
+
+    if rng.random() < 0.5:
+        return ways(minute, half), ways(minute, "a" if half == "p" else "p")
+    return (*ways(minute, half), f"{hour}:{minute:02d}"), ways((minute + 15) % 60, half)
+
+
+# --- Quantities -----------------------------------------------------------------------------------------------------
 
 UNITS = (
-    ("cm", "\\text{ cm}", "centimeters"),
-    ("km", "\\text{ km}", "kilometers"),
-    ("m", "\\text{ m}", "meters"),
-    ("kg", "\\text{ kg}", "kilograms"),
-    ("g", "\\text{ g}", "grams"),
-    ("hours", "\\text{ hours}", "h"),
-    ("minutes", "\\text{ minutes}", "min"),
-    ("seconds", "\\text{ seconds}", "sec"),
-    ("km/h", "\\text{ km/h}", "kilometers per hour"),
-    ("miles per hour", "\\text{ mph}", "mph"),
-    ("m^2", "\\text{ m}^2", "square meters"),
-    ("cm^3", "\\text{ cm}^3", "cubic centimeters"),
-    ("cents", "\\text{ cents}"),
-    ("N", "\\text{ N}", "newtons"),
-)
+    ("cm", "\\text{ cm}", "centimeters"), ("km", "\\text{ km}", "kilometers"), ("m", "\\text{ m}", "meters"),
+    ("kg", "\\text{ kg}", "kilograms"), ("g", "\\text{ g}", "grams"), ("hours", "\\text{ hours}", "h"),
+    ("minutes", "\\text{ minutes}", "min"), ("seconds", "\\text{ seconds}", "sec"),
+    ("km/h", "\\text{ km/h}", "kilometers per hour"), ("miles per hour", "\\text{ mph}", "mph"),
+    ("m^2", "\\text{ m}^2", "square meters"), ("cm^3", "\\text{ cm}^3", "cubic centimeters"),
+    ("cents", "\\text{ cents}"), ("N", "\\text{ N}", "newtons"),
+)  # fmt: skip
+CONVERSIONS = (("km", "m", 1000), ("m", "cm", 100), ("kg", "g", 1000), ("hours", "minutes", 60), ("L", "mL", 1000))
 
 
-def _quantity(rng: random.Random) -> tuple[Value, Value]:
+def _quantity(rng: Rng) -> tuple[Ways, Ways]:
+    """A bare number equals a quantity."""
     number = rng.randint(2, 999)
     unit, other_unit = rng.sample(UNITS, 2)
 
-    def forms(number: int, unit: tuple[str, ...]) -> Value:
-        return tuple(f"{number}{spelling if spelling.startswith(chr(92)) else ' ' + spelling}" for spelling in unit)
+    def ways(number: int, unit: Ways) -> Ways:
+        return [f"{number}{name}" if name.startswith("\\") else f"{number} {name}" for name in unit]
 
     if rng.random() < 0.5:
-        return forms(number, unit), forms(number, other_unit)
-    return (*forms(number, unit), str(number)), (*forms(_digit_changed(rng, number), unit),)
+        return ways(number, unit), ways(number, other_unit)
+    other = _digit_changed(rng, number)
+    return (*ways(number, unit), str(number)), (*ways(other, unit), str(other))
 
 
-def _count(rng: random.Random) -> tuple[Value, Value]:
-    number, noun = rng.randint(2, 9_999), rng.choice(("apples", "people", "dollars", "weeks", "red marbles"))
+def _count(rng: Rng) -> tuple[Ways, Ways]:
+    number, things = rng.randint(2, 9_999), rng.choice(("apples", "people", "dollars", "weeks", "red marbles"))
 
-    def forms(number: int) -> Value:
-        return (str(number), f"{number} {noun}", f"{number}\\text{{ {noun}}}", f"{number:,} \\text{{{noun}}}")
+    def ways(number: int) -> Ways:
+        return (str(number), f"{number} {things}", f"{number}\\text{{ {things}}}", f"{number:,} \\text{{{things}}}")
 
-    return forms(number), forms(_digit_changed(rng, number))
-
-
-def _percent(rng: random.Random) -> tuple[Value, Value]:
-    number = rng.randint(2, 99)
-
-    def forms(number: int) -> Value:
-        return (f"{number}%", f"{number}\\%", f"{number} \\%", f"{number}.0%", f"{number} percent")
-
-    return forms(number), forms(_digit_changed(rng, number))
+    return ways(number), ways(_digit_changed(rng, number))
 
 
-def _members(rng: random.Random) -> list[int]:
+def _conversion(rng: Rng) -> tuple[Ways, Ways]:
+    value = Fraction(rng.randint(1, 900), rng.choice((1, 1, 2, 4)))
+    large, small, factor = rng.choice(CONVERSIONS)
+
+    def ways(value: Fraction) -> Ways:
+        numbers = (value, large), (value * factor, small)
+        return [f"{text.rstrip('.')} {unit}" for number, unit in numbers for text in _fraction_ways(number)]
+
+    return ways(value), rng.choice((ways(value + 1), ways(value / factor), ways(value * factor)))
+
+
+def _angle(rng: Rng) -> tuple[Ways, Ways]:
+    degrees = rng.choice([n for n in range(3, 360, 3) if n != 180])
+
+    def ways(degrees: int) -> Ways:
+        half_turns = Fraction(degrees, 180)
+        top = "" if half_turns.numerator == 1 else half_turns.numerator
+        return (f"{degrees}^\\circ", f"{degrees}°", f"{degrees}^{{\\circ}}", f"{degrees} degrees",
+                f"\\frac{{{top}\\pi}}{{{half_turns.denominator}}}", f"{top}π/{half_turns.denominator}",
+                f"\\frac{{{top}\\pi}}{{{half_turns.denominator}}} \\text{{ rad}}")  # fmt: skip
+
+    return ways(degrees), ways(rng.choice([degrees + 3, 2 * degrees + 3]))
+
+
+# --- Lists, points and sets of numbers ------------------------------------------------------------------------------
+
+
+def _members(rng: Rng) -> list[int]:
     return [rng.choice((1, -1)) * rng.randint(1, 10 ** rng.randint(1, 3)) for _ in range(rng.randint(2, 4))]
 
 
-def _one_member_changed(rng: random.Random, members: list[int]) -> list[int]:
+def _member_changed(rng: Rng, members: list[int]) -> list[int]:
     changed = list(members)
-    place = rng.randrange(len(members))
-    changed[place] = -changed[place] if rng.random() < 0.4 else changed[place] + rng.choice((1, 10, 100))
-    return changed if sorted(changed) != sorted(members) else [*members[:-1], members[-1] + 1_000]
+    i = rng.randrange(len(members))
+    changed[i] = -changed[i] if rng.random() < 0.4 else changed[i] + rng.choice((1, 10, 100))
+    return changed if set(changed) != set(members) else [*members[:-1], members[-1] + 2_000]
 
 
-def _list(rng: random.Random) -> tuple[Value, Value]:
+def _list(rng: Rng) -> tuple[Ways, Ways]:
     members = _members(rng)
 
-    def forms(members: list[int]) -> Value:
-        written = [", ".join(map(str, order)) for order in (members, members[::-1], sorted(members))]
-        return (*written, " and ".join(map(str, members)) if len(members) == 2 else written[0])
+    def ways(members: list[int]) -> Ways:
+        orders = [", ".join(map(str, order)) for order in (members, members[::-1], sorted(members))]
+        last = f"{', '.join(map(str, members[:-1]))} \\text{{ and }} {members[-1]}"
+        return (*orders, last, " and ".join(map(str, members)) if len(members) == 2 else last)
 
-    if rng.random() < 0.2:
-        return forms(members), forms([*members, members[0]])
-    return forms(members), forms(_one_member_changed(rng, members))
-
-
-def _set(rng: random.Random) -> tuple[Value, Value]:
-    members = sorted(set(_members(rng))) or [1]
-
-    def forms(members: list[int]) -> Value:
-        written = [separator.join(map(str, order)) for order in (members, members[::-1]) for separator in (",", ", ")]
-        return (*(f"\\{{{text}\\}}" for text in written), f"\\left\\{{ {written[1]} \\right\\}}")
-
-    return forms(members), forms(_one_member_changed(rng, members))
+    return ways(members), ways(rng.choice(([*members, members[0]], _member_changed(rng, members))))
 
 
-def _point(rng: random.Random) -> tuple[Value, Value]:
+def _set(rng: Rng) -> tuple[Ways, Ways]:
+    members = sorted(set(_members(rng)))
+
+    def ways(members: list[int]) -> Ways:
+        text, reverse = (", ".join(map(str, order)) for order in (members, members[::-1]))
+        return (f"\\{{{text}\\}}", f"\\{{{reverse.replace(' ', '')}\\}}", f"\\left\\{{ {reverse} \\right\\}}")
+
+    point = [f"({members[0]}, {members[-1]})"] if len(members) > 1 else []
+    return ways(members), rng.choice((ways(_member_changed(rng, members)), point or ways([*members, 5_000])))
+
+
+def _solutions(rng: Rng) -> tuple[Ways, Ways]:
     left, right = rng.sample(range(-50, 50), 2)
 
-    def forms(left: int, right: int) -> Value:
-        return (f"({left},{right})", f"({left}, {right})", f"\\left({left}, {right}\\right)")
+    def ways(left: int, right: int) -> Ways:
+        return (f"x={left} \\text{{ or }} x={right}", f"x = {right}, x = {left}", f"x={left} or {right}",
+                f"x_1 = {left}, x_2 = {right}", f"x \\in \\{{{right}, {left}\\}}", f"\\{{{left}, {right}\\}}",
+                f"{right}, {left}")  # fmt: skip
 
-    if rng.random() < 0.3:
-        return forms(left, right), (forms(right, left))
-    return forms(left, right), forms(left, right + rng.choice((1, 10)))
+    others = ways(left, right + 101), ways(left, -right - 101), (f"x={left}", str(right), f"x={left}, y={right}")
+    return ways(left, right), rng.choice(others)
 
 
-def _interval(rng: random.Random) -> tuple[Value, Value]:
+def _point(rng: Rng) -> tuple[Ways, Ways]:
+    left, right = rng.sample(range(-50, 50), 2)
+
+    def ways(left: int, right: int) -> Ways:
+        return (f"({left},{right})", f"({left}, {right})", f"\\left({left}, {right}\\right)",
+                f"(x, y) = ({left}, {right})",
+                f"x = {left}, y = {right}", f"y={right}, x={left}", f"\\langle {left}, {right} \\rangle",
+                f"\\begin{{pmatrix}} {left} \\\\ {right} \\end{{pmatrix}}", f"({left}, {right})^T")  # fmt: skip
+
+    return ways(left, right), rng.choice((ways(right, left), ways(left, right + 1), ways(left + 100, right)))
+
+
+def _points(rng: Rng) -> tuple[Ways, Ways]:
+    a, b, c, d = rng.sample(range(-50, 50), 4)
+
+    def ways(a: int, b: int, c: int, d: int) -> Ways:
+        return (f"({a},{b}), ({c},{d})", f"({c}, {d}) \\text{{ and }} ({a}, {b})", f"\\{{({a},{b}),({c},{d})\\}}",
+                f"(x,y) = ({a},{b}), ({c},{d})", f"x={a}, y={b} \\text{{ or }} x={c}, y={d}")  # fmt: skip
+
+    return ways(a, b, c, d), rng.choice((ways(b, a, c, d), ways(a, d, c, b), ways(a, b, c, d + 100)))
+
+
+def _matrix(rng: Rng) -> tuple[Ways, Ways]:
+    a, b, c, d = rng.sample(range(-20, 20), 4)
+
+    def ways(a: int, b: int, c: int, d: int) -> Ways:
+        entries = f"{a} & {b} \\\\ {c} & {d}"
+        environments = [f"\\begin{{{name}}} {entries} \\end{{{name}}}" for name in ("pmatrix", "bmatrix")]
+        array = f"\\left[\\begin{{array}}{{cc}} {entries} \\end{{array}}\\right]"
+        transposed = f"\\begin{{pmatrix}}{a}&{c}\\\\{b}&{d}\\end{{pmatrix}}^T"
+        return (*environments, array, f"A = {environments[0]}", transposed, f"[[{a}, {b}], [{c}, {d}]]")
+
+    return ways(a, b, c, d), rng.choice((ways(a, c, b, d), ways(a, b, c, d + 1), ways(a, b, c, d + 100)))
+
+
+def _interval(rng: Rng) -> tuple[Ways, Ways]:
     low = rng.randint(-40, 40)
     high = low + rng.randint(1, 40)
-    left_closed, right_closed = rng.random() < 0.5, rng.random() < 0.5
+    closed = rng.random() < 0.5, rng.random() < 0.5
 
-    def forms(low: int, high: int, left_closed: bool, right_closed: bool) -> Value:
-        left, right = "[" if left_closed else "(", "]" if right_closed else ")"
-        less, less_too = "\\le" if left_closed else "<", "\\leq" if right_closed else "<"
-        return (f"{left}{low},{high}{right}", f"{left}{low}, {high}{right}", f"{low} {less} x {less_too} {high}",
-                f"x \\in {left}{low}, {high}{right}")  # fmt: skip
+    def ways(low: int, high: int, closed: tuple[bool, bool]) -> Ways:
+        left, right = "[" if closed[0] else "(", "]" if closed[1] else ")"
+        less, less_too = "\\le" if closed[0] else "<", "\\leq" if closed[1] else "<"
+        text = f"{left}{low}, {high}{right}"
+        return (text, text.replace(" ", ""), f"{low} {less} x {less_too} {high}", f"x \\in {text}",
+                f"\\{{x \\mid {low} {less} x {less_too} {high}\\}}",
+                f"{left}{low},\\infty)\\cap(-\\infty,{high}{right}")  # fmt: skip
 
-    value = forms(low, high, left_closed, right_closed)
-    change = rng.choice(("left", "right", "end"))
-    if change == "end":
-        return value, forms(low, high + 1, left_closed, right_closed)
-    changed = (left_closed ^ (change == "left"), right_closed ^ (change == "right"))
-    return value, forms(low, high, *changed)
+    changed = rng.choice(((not closed[0], closed[1]), (closed[0], not closed[1])))
+    return ways(low, high, closed), rng.choice((ways(low, high + 1, closed), ways(low, high, changed)))
 
 
-def _ray(rng: random.Random) -> tuple[Value, Value]:
-    end = rng.randint(-50, 50)
+def _ray(rng: Rng) -> tuple[Ways, Ways]:
+    end, closed, to_right = rng.randint(-50, 50), rng.random() < 0.5, rng.random() < 0.5
 
-    def forms(end: int, closed: bool) -> Value:
-        bracket, more, less = ("[", "\\ge", "\\leq") if closed else ("(", ">", "<")
-        return (f"{bracket}{end},\\infty)", f"x {more} {end}", f"{end} {less} x")
+    def ways(end: int, closed: bool, to_right: bool) -> Ways:
+        more, less = ("\\ge", "\\leq") if closed else (">", "<")
+        if to_right:
+            return (f"{'[' if closed else '('}{end},\\infty)", f"x {more} {end}", f"{end} {less} x")
+        return (f"(-\\infty, {end}{']' if closed else ')'}", f"x {less} {end}", f"{end} {more} x")
 
-    closed = rng.random() < 0.5
-    return forms(end, closed), forms(end, not closed) if rng.random() < 0.5 else forms(end + 1, closed)
+    others = ways(end, not closed, to_right), ways(end, closed, not to_right), ways(end + 1, closed, to_right)
+    return ways(end, closed, to_right), rng.choice(others)
 
 
-def _root(rng: random.Random) -> tuple[Value, Value]:
+def _without_points(rng: Rng) -> tuple[Ways, Ways]:
+    low, high = sorted(rng.sample(range(-50, 50), 2))
+
+    def ways(low: int, high: int) -> Ways:
+        return (f"(-\\infty,{low})\\cup({low},{high})\\cup({high},\\infty)", f"x \\neq {low}, {high}",
+                f"\\mathbb{{R}} \\setminus \\{{{high}, {low}\\}}", f"x \\ne {low} \\text{{ and }} x \\ne {high}",
+                f"\\{{x \\in \\mathbb{{R}} : x \\neq {high}, x \\neq {low}\\}}")  # fmt: skip
+
+    return ways(low, high), rng.choice(
+        (ways(low, high + 1), (f"({low}, {high})", f"x = {low}, {high}", f"x \\ne {low}"))
+    )
+
+
+# --- Expressions ----------------------------------------------------------------------------------------------------
+
+
+def _root(rng: Rng) -> tuple[Ways, Ways]:
     factor, radicand = rng.randint(2, 9), rng.choice((2, 3, 5, 6, 7, 10))
 
-    def forms(factor: int, radicand: int) -> Value:
-        return (f"{factor}\\sqrt{{{radicand}}}", f"{factor}√{radicand}", f"{factor}*sqrt({radicand})",
-                f"\\sqrt{{{factor**2 * radicand}}}", f"\\sqrt{{{radicand}}} \\cdot {factor}")  # fmt: skip
+    def ways(factor: int, radicand: int) -> Ways:
+        value = factor * radicand**0.5
+        return (f"{factor}\\sqrt{{{radicand}}}", f"{factor}√{radicand}", f"{factor}*sqrt({radicand})", f"{value:.8f}",
+                f"\\sqrt{{{factor**2 * radicand}}}", f"\\sqrt{{{radicand}}} \\cdot {factor}",
+                f"{factor}\\sqrt{{{radicand}}} \\approx {value:.2f}")  # fmt: skip
 
-    return forms(factor, radicand), forms(factor + 1, radicand)
+    rounded = f"{factor * radicand**0.5:.3f}9"
+    others = ways(factor + 1, radicand), (f"-{factor}\\sqrt{{{radicand}}}", f"{factor}{radicand}", rounded)
+    return ways(factor, radicand), rng.choice(others)
 
 
-def _pi(rng: random.Random) -> tuple[Value, Value]:
+def _pi(rng: Rng) -> tuple[Ways, Ways]:
     top, bottom = rng.randint(1, 11), rng.randint(2, 7)
 
-    def forms(top: int, bottom: int) -> Value:
+    def ways(top: int, bottom: int) -> Ways:
         times = "" if top == 1 else str(top)
         return (f"\\frac{{{times}\\pi}}{{{bottom}}}", f"{times}π/{bottom}", f"{times}pi/{bottom}",
                 f"\\frac{{{top}}}{{{bottom}}}\\pi")  # fmt: skip
 
-    return forms(top, bottom), forms(top + bottom, bottom) if rng.random() < 0.5 else forms(top, bottom + 1)
+    return ways(top, bottom), rng.choice((ways(top + bottom, bottom), ways(top, bottom + 1)))
 
 
-def _polynomial(rng: random.Random) -> tuple[Value, Value]:
+def _polynomial(rng: Rng) -> tuple[Ways, Ways]:
     a, b, c = rng.randint(2, 9), rng.randint(1, 9), rng.randint(1, 9)
 
-    def forms(a: int, b: int, c: int) -> Value:
+    def ways(a: int, b: int, c: int) -> Ways:
         return (f"{a}x^2+{b}x+{c}", f"{a}x^{{2}} + {b}x + {c}", f"{c}+{b}x+{a}x^2", f"{a} x² + {b} x + {c}",
-                f"{a}*x**2 + {b}*x + {c}")  # fmt: skip
+                f"{a}*x**2 + {b}*x + {c}", f"f(x) = {a}x^2 + {b}x + {c}", f"y={c}+{b}x+{a}x^2")  # fmt: skip
 
-    return forms(a, b, c), rng.choice((forms(a + 1, b, c), forms(a, b, c + 1), (f"{a}x^2-{b}x+{c}",)))
+    return ways(a, b, c), rng.choice((ways(a + 1, b, c), ways(a, b, c + 1), (f"{a}x^2-{b}x+{c}",)))
 
 
-def _base(rng: random.Random) -> tuple[Value, Value]:
-    digits = "1" + "".join(rng.choice("01") for _ in range(rng.randint(2, 6)))
-    base, other = rng.sample((2, 3, 4, 5, 6, 7, 8, 9), 2)
+TERMS = ("x", "2x", "x^2", "\\sqrt{2}", "\\pi", "3\\pi", "\\frac{x}{2}", "xy", "y", "5", "\\frac{1}{3}", "\\sqrt{3}x",
+         "\\ln x", "e^x", "\\sin x")  # fmt: skip
 
-    def forms(base: int) -> Value:
-        return (f"{digits}_{base}", f"{digits}_{{{base}}}", f"{digits}_{{\\text{{{base}}}}}")
 
-    return forms(base), forms(other)
+def _sum(rng: Rng) -> tuple[Ways, Ways]:
+    terms = [(rng.choice("+-"), term) for term in rng.sample(TERMS, rng.randint(2, 4))]
+
+    def ways(terms: list[tuple[str, str]]) -> Ways:
+        orders = [rng.sample(terms, len(terms)) for _ in range(4)]
+        return ["".join(sign + term for sign, term in order).removeprefix("+") for order in orders]
+
+    (sign, term), *rest = terms
+    return ways(terms), ways([("+" if sign == "-" else "-", term), *rest])
+
+
+def _equation(rng: Rng) -> tuple[Ways, Ways]:
+    value = Fraction(rng.randint(-900, 900) or 1, rng.choice((1, 1, 2, 3, 4, 7)))
+    name = rng.choice(("x", "y", "k", "x_1", "f(2)", "S_{10}", "AB", "m+n", "\\theta", "\\lambda", "|AB|"))
+
+    def ways(name: str, value: Fraction) -> Ways:
+        return [f"{name} = {text.rstrip('.')}" for text in _fraction_ways(value)]
+
+    return (*ways(name, value), str(value)), ways(name, rng.choice((-value, value + 1)))
 
 
 MATH: dict[str, Maker] = {
-    "integer": _integer, "fraction": _fraction, "decimal": _decimal, "quantity": _quantity, "count": _count,
-    "percent": _percent, "list": _list, "set": _set, "point": _point, "interval": _interval, "ray": _ray, "root": _root,
-    "pi": _pi, "polynomial": _polynomial, "base": _base,
+    "integer": _integer, "fraction": _fraction, "decimal": _decimal, "percent": _percent, "base": _base, "time": _time,
+    "quantity": _quantity, "count": _count, "conversion": _conversion, "angle": _angle, "list": _list, "set": _set,
+    "solutions": _solutions, "point": _point, "points": _points, "matrix": _matrix, "interval": _interval, "ray": _ray,
+    "without points": _without_points, "root": _root, "pi": _pi, "polynomial": _polynomial, "sum": _sum,
+    "equation": _equation,
 }  # fmt: skip
+IN_BOXES = frozenset(("list", "solutions", "point", "points", "sum", "conversion"))
+"""Answers that are generated in boxes only: outside, "and" and "or" may separate answers, and xy may be a word."""
+NAMES = (*MATH, "choice", "text")
+
+# --- Options and words ----------------------------------------------------------------------------------------------
 
 OPTIONS = (
-    "aspirin", "S. aureus", "x > 3", "both (A) and (B)", "vitamin K", "3.5 mg", "I. only", "Rh+", "none of these", "C",
-    "12 m/s", "N/A", "two: one each", "the heart", "A", "$x^2$", "B cells",
+    *string.ascii_uppercase[:12], "A+", "A-", "B+", "O-", "AB", "vitamin A", "vitamin K", "E. coli", "S. aureus", "5",
+    "5%", "$5", "€5", "-5", "<5", ">5", "3.5 mg", "none of these", "all of the above", "both (A) and (B)", "N/A",
+    "yes", "no", "I. only", "x > 3", "x: 3", "a beta blocker", "the heart", "11 and 121", "(0, 1)", "Rh+", "12 m/s",
+    "two: one each", "$x^2$", "B cells",
 )  # fmt: skip
-OPTION_STYLES = ("{}. {}", "({}) {}", "{}) {}", "**{}.** {}", "{}: {}", "[{}] {}")
+OPTION_STYLES = (
+    "\n{}. {}", "\n({}) {}", "\n{}) {}", " ({}) {}", "\n**{}.** {}", "\n{}、{}", "\n[{}] {}", " {}) {}", "\n{}: {}",
+    "\n<{}> {}", "\n| {} | {} |", "\n{} . {}", "\n{}){}", "\n({}){}", "\n- {}) {}", "\n> {}) {}",
+    "\nOption {}: {}", "\n`{}` {}",
+)  # fmt: skip
 CHOICE_WRAPS = (
-    "\\boxed{{{}}}", "The answer is {}.", "The correct answer is ({}).", "**Answer**: {}", "Answer: {}",
-    "So I choose {}.",
-    "Hence the correct option is {}.", "Reasons.\n\n({})", "<answer>{}</answer>", "Therefore, ({}) is correct.",
-    "\\boxed{{\\text{{({})}}}}", "#### {}", "Final answer: **{}**", "Antwort: {}", "答案：{}",
+    "\\boxed{{{letter}}}", "\\boxed{{({letter})}}", "\\boxed{{\\text{{({letter})}}}}", "The answer is {letter}.",
+    "The answer is ({letter}).", "The answer is **{letter}**.", "Answer: {letter}", "**Answer:** {letter}",
+    "**Answer**: {letter}", "Answer: {letter}. {text}", "The answer is ({letter}) {text}.",
+    "The answer is {letter}: {text}", "\\boxed{{{letter}. {text}}}", "\\boxed{{\\textbf{{({letter})}} {text}}}",
+    "Let us see.\n{letter}", "Let us see.\n({letter}) {text}", "So I choose {letter}.", "Therefore, {letter}.",
+    "Therefore, ({letter}) is correct.", "Hence the correct option is {letter}.", "<answer>{letter}</answer>",
+    "So option {letter} is the correct one.", "#### {letter}", "Final answer: **{letter}**", "Antwort: {letter}",
+    "答案：{letter}", "Answer: I think it is {letter}", "The answer is {text}.", "\\boxed{{{text}}}", "Answer: {text}",
 )  # fmt: skip
 
 
-def _choice_pair(rng: random.Random) -> Pair:
-    options, style = rng.sample(OPTIONS, rng.randint(3, 6)), rng.choice(OPTION_STYLES)
-    letters = "ABCDEF"[: len(options)]
-    listed = "\n".join(style.format(letter, option) for letter, option in zip(letters, options, strict=True))
-    left = rng.choice(letters)
-    right = left if rng.random() < 0.5 else rng.choice(letters)
-    return Pair(
-        rng.choice(CHOICE_WRAPS).format(left),
-        rng.choice(CHOICE_WRAPS).format(right),
-        left == right,
-        f"options like {style.format('A', 'x')}",
-        f"Which of these?\n{listed}",
-    )
+def _choice_pair(rng: Rng) -> Pair:
+    texts, style = rng.sample(OPTIONS, rng.randint(3, 7)), rng.choice(OPTION_STYLES)
+    question = "Which one?" + "".join(map(style.format, string.ascii_uppercase, texts))
+    left = rng.randrange(len(texts))
+    right = left if rng.random() < 0.5 else rng.randrange(len(texts))
+    return Pair(_chosen(rng, texts, left), _chosen(rng, texts, right), left == right, question)
 
 
-TEXTS = (
-    "habeas corpus", "Rome", "O'Brien", "U.S.A.", "Rh+", "A+", "C++", "<5", ">5", "5%", "€5", "$5", "बेटा", "बेटी",
-    "北京", "Saint-Étienne", "vitamin B12", "2,4-D", "pH 7.4", "-5", "5", "Rh-", "A-", "C", "C#", "res judicata",
+def _chosen(rng: Rng, texts: list[str], i: int) -> str:
+    """Return a response. Texts shorter than three characters are never stated alone: C is also a letter."""
+    wraps = CHOICE_WRAPS if len(texts[i]) > 2 else [wrap for wrap in CHOICE_WRAPS if "{letter}" in wrap]
+    return rng.choice(wraps).format(letter=string.ascii_uppercase[i], text=texts[i])
+
+
+WORDS = (
+    "habeas corpus", "res judicata", "Rome", "O'Brien", "E. coli", "U.S. Congress", "J. S. Bach", "St. Paul", "बेटा",
+    "बेटी", "北京", "東京", "Ελλάδα", "Москва", "vitamin C", "vitamin B12", "factor VIII", "Henry V", "C", "C++", "C#",
+    "F#", "A*", "Yes", "No", "naïve", "Ångström", "x-ray", "rock 'n' roll", "Saint-Étienne", "2,4-D", "pH 7.4",
+    "U.S.A.", "Na+", "K+", "K-", "Ca2+", "Fe2+", "Fe3+", "Cl-", "Rh+", "Rh-", "A+", "A-", "AB+", "AB-", "O+", "O-",
 )  # fmt: skip
+SIGNS = ("", "-", "<", ">", "≤", "≥", "±", "$", "€", "£", "¥")
+ENDS = ("", "%", "‰", "°", " mg", " kg", " g", " mL", " m", " km", " V", " mV", " MV", "€", "!")
 TEXT_WRAPS = (
     "\\boxed{{{}}}", "The answer is {}.", "The answer is {}. I hope this answer is helpful.", "**Answer:** {}",
-    "Answer: {}\n",
-    "#### {}", "<answer>{}</answer>", "Final answer: **{}**", "\\boxed{{\\text{{{}}}}}", "答案：{}",
+    "Answer: {}\n", "#### {}", "<answer>{}</answer>", "Final answer: **{}**", "\\boxed{{\\text{{{}}}}}", "答案：{}",
+    "\\boxed{{**{}**}}", '\\boxed{{"{}"}}', "\\boxed{{“{}”}}", "\\boxed{{`{}`}}", "<answer> {}. </answer>",
 )  # fmt: skip
 
 
-def _text_pair(rng: random.Random) -> Pair:
-    left = rng.choice(TEXTS)
-    right = left if rng.random() < 0.5 else rng.choice(TEXTS)
-    spelled = rng.choice((right, right.upper() if right.isascii() else right, f"  {right} "))
-    return Pair(rng.choice(TEXT_WRAPS).format(left), rng.choice(TEXT_WRAPS).format(spelled), left == right, "text")
+def _text(rng: Rng) -> str:
+    if rng.random() < 0.6:
+        return rng.choice(WORDS)
+    return rng.choice(SIGNS) + f"{rng.randint(0, 120)}{rng.choice(('', '.5', '.25'))}" + rng.choice(ENDS)
+
+
+def _spelling(rng: Rng, answer: str) -> str:
+    """Return another spelling of the same answer."""
+    text = answer.replace("'", rng.choice("'’‘")).replace("-", rng.choice("-−–"))
+    if rng.random() < 0.3 and not any(unit in text for unit in "mM"):
+        text = rng.choice((str.upper, str.lower, str.title))(text)
+    return text.replace(" ", rng.choice((" ", "  "))).replace("%", rng.choice(("%", "\\%")))
+
+
+def _text_pair(rng: Rng) -> Pair:
+    left = _text(rng)
+    right = left if rng.random() < 0.5 else _text(rng)
+    responses = (rng.choice(TEXT_WRAPS).format(_spelling(rng, answer)) for answer in (left, right))
+    return Pair(*responses, left == right)

@@ -24,6 +24,8 @@ def _answers(options: argparse.Namespace) -> None:
         )
     except ValidationError as error:
         raise InputError(f"--kind {options.kind}: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
+    if options.gold is not None and not options.gold.strip():
+        raise InputError("--gold is blank; expected the correct answer, or leave --gold out")
     config = answer_config(settings)
     with Verifier(workers=1) as verifier:
         steps = explain(

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from stages.answers.kinds import AnswerKind
-from stages.answers.options.listed import listed_options
+from stages.answers.options.listed import options_of
 from stages.answers.voting import Comparer
 from stages.benchmarks.reference_check import ReferenceCheck, check_references, count_named
 from stages.question_files.parse import Question
@@ -117,7 +117,7 @@ def _advice(labelled: Sequence[Question], answers: AnswerConfig) -> list[str]:
 
 def has_options(question: Question) -> bool:
     """Return whether a question has options, in fields of their own or in its text."""
-    return bool(question.options) or bool(listed_options(question.question))
+    return bool(question.options) or options_of(question.question).are_lettered
 
 
 def _listed(names: Sequence[str], most: int = 8) -> str:

@@ -53,7 +53,7 @@ class AnswerKind:
 
         Return `Ambiguous` if the answer can be read in several ways that differ.
         """
-        from stages.answers.text import normalised_text
+        from stages.answers.wording.form import normalised_text
 
         return normalised_text(answer) or None
 

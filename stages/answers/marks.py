@@ -11,11 +11,13 @@ from typing import Literal
 
 from stages.answers.response.anchors import HASHES, anchors_of
 from stages.answers.response.announced import announced_answers
-from stages.answers.response.boxes import Span, boxed_answer, boxes_of, is_first_of_several, tags_of
+from stages.answers.response.boxes import Span, boxed_answer, boxes_of, is_first_of_several, retraction_behind, tags_of
 from stages.answers.response.ending import own_part
+from stages.answers.response.thinking import without_thinking
 from stages.settings.answers import ANNOUNCEMENTS
 
-__all__ = ["MAX_TAIL", "Mark", "anchored_line", "closed_part", "gold_answer", "last_boxed", "marks_of", "own_part"]
+__all__ = ["MAX_TAIL", "Mark", "anchored_line", "closed_part", "gold_answer", "gold_mark", "last_boxed", "marks_of",
+           "own_part"]  # fmt: skip
 
 MAX_TAIL = 4_000
 """Characters at the end of a response that are searched for an answer."""
@@ -30,6 +32,8 @@ class Mark:
     """The content of the box or tag; else the rest of the line, or the next line that is not empty."""
     language: str
     """Language of the announcing words, such as "fr" in "La réponse est 3,5"; "en" without any."""
+    line: str
+    """The line in which the answer starts; of a tag, and of an answer below its announcement, the line of its end."""
 
 
 def marks_of(text: str, announcements: tuple[str, ...] = ANNOUNCEMENTS) -> Iterator[Mark]:
@@ -39,14 +43,26 @@ def marks_of(text: str, announcements: tuple[str, ...] = ANNOUNCEMENTS) -> Itera
     both from the last to the first.
     """
     tail = own_part(text, announcements)[-MAX_TAIL:]
-    if box := boxed_answer(tail):
+    if (box := boxed_answer(tail)) and not _is_taken_back(tail, box, announcements):
         answer, language = _unwrapped(box.text, announcements)
-        yield Mark("box", answer, language or _language_before(tail, box, announcements))
+        yield Mark("box", answer, language or _language_before(tail, box, announcements), _line_at(tail, box.start))
     for tag in tags_of(tail):
-        answer, language = _unwrapped(tag.text, announcements)
-        yield Mark("tag", answer, language or "en")
+        answer, language = _unwrapped(tag.text, announcements, anywhere=True)
+        yield Mark("tag", answer, language or "en", answer.rsplit("\n", 1)[-1])
     for announced in announced_answers(tail, announcements):
-        yield Mark(announced.kind, announced.text, announced.language)
+        yield Mark(announced.kind, announced.text, announced.language, _line_at(tail, announced.end - 1))
+
+
+def final_mark_behind_box(text: str, announcements: tuple[str, ...] = ANNOUNCEMENTS) -> Mark | None:
+    """Return the last announced answer if it stands behind the last box and is called final; None otherwise."""
+    if not _FINAL.search(text, max(text.rfind("box"), 0)):
+        return None
+    tail = own_part(text, announcements)[-MAX_TAIL:]
+    box = next(boxes_of(tail), None)
+    answer = next(announced_answers(tail, announcements), None)
+    if box is None or answer is None or answer.start < box.end or not _FINAL.search(tail, box.end, answer.start + 20):
+        return None
+    return Mark(answer.kind, answer.text, answer.language, _line_at(tail, answer.end - 1))
 
 
 def closed_part(text: str, announcements: tuple[str, ...] = ANNOUNCEMENTS) -> str | None:
@@ -90,35 +106,73 @@ def anchored_line(text: str) -> str | None:
 def gold_answer(text: str) -> str:
     """Return the answer in a reference text, which may be an answer or a whole solution.
 
-    It is the content of the last box (of several, if they are one answer), or of tags, or the text after "####" or
-    "answer is"; else the text itself.
+    It is the answer that `gold_mark` finds, else the text itself. No answer is read from thinking.
     """
+    mark = gold_mark(text)
+    return mark.text if mark else (without_thinking(text) or text).strip()
+
+
+def gold_mark(text: str) -> Mark | None:
+    """Return the mark of the answer in a reference text; None if the text is the answer itself.
+
+    It is the last box (several, if they are one answer), or tags, or the text after "####" or "answer is".
+    """
+    text = without_thinking(text) or text
     if box := boxed_answer(text):
-        return _unwrapped(box.text, ANNOUNCEMENTS)[0]
+        answer, language = _unwrapped(box.text, ANNOUNCEMENTS)
+        return Mark("box", answer, language or _language_before(text, box, ANNOUNCEMENTS), _line_at(text, box.start))
     if tag := next((tag for tag in tags_of(text) if tag.closed), None):
-        return _unwrapped(tag.text, ANNOUNCEMENTS)[0]
-    answer = next(announced_answers(text), None)
-    return answer.text if answer else text.strip()
+        answer, language = _unwrapped(tag.text, ANNOUNCEMENTS, anywhere=True)
+        return Mark("tag", answer, language or "en", answer.rsplit("\n", 1)[-1])
+    own = own_part(text)
+    announced = next(announced_answers(own), None)
+    if announced is None:
+        return None
+    return Mark(announced.kind, announced.text, announced.language, _line_at(own, announced.end - 1))
 
 
+def _is_taken_back(text: str, box: Span, announcements: tuple[str, ...]) -> bool:
+    """Return whether a box is taken back and another answer announced behind it: "Wait, that's wrong. It is ..."."""
+    retraction = retraction_behind(text, box.end)
+    if retraction is None:
+        return False
+    answer = next(announced_answers(text, announcements), None)
+    return answer is not None and answer.start > retraction
+
+
+_FINAL = re.compile(r"\b(?:final|endgültig|définitiv|definitiv|окончательн|итогов)|最终|最終|최종", re.IGNORECASE)
 _TEXT_COMMAND = re.compile(r"\A\s?\$?\s?\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mbox)\s?\{")
+_LEAD = re.compile(
+    r"\s?(?:\\(?:therefore|Rightarrow|implies)(?![a-zA-Z])|∴|⇒|\\text\w{0,2}\s?\{[^{}:：]{2,30}[:：]\s?\})\s?(?=\S)"
+)
+"""What may stand before the answer in a box: "\\therefore", "\\text{Total: }"."""
 _WORD = re.compile(r"[^\W\d_]")
 _FORMULA = re.compile(r"[\d\\=$]")
 
 
-def _unwrapped(content: str, announcements: tuple[str, ...]) -> tuple[str, str | None]:
+def _unwrapped(content: str, announcements: tuple[str, ...], *, anywhere: bool = False) -> tuple[str, str | None]:
     """Return the answer that the content of a box or tag announces, and its language; else the content and None.
 
-    "\\text{The answer is 460}" is "460".
+    "\\text{The answer is 460}" is "460". Words that do not start the content count only if they may be `anywhere`.
     """
     if not _WORD.search(content):
         return content, None
+    content = content[lead.end() :] if (lead := _LEAD.match(content)) else content
     plain = _TEXT_COMMAND.sub("", content)
     anchor = next(iter(anchors_of(plain, announcements)), None)
-    if anchor is None or anchor.start > 30 or _FORMULA.search(plain, 0, anchor.start):
+    if anchor is None:
+        return content, None
+    if not anywhere and (anchor.start > 30 or _FORMULA.search(plain, 0, anchor.start)):
         return content, None
     answer = next(announced_answers(plain, announcements), None)
     return (answer.text.rstrip(" .。"), answer.language) if answer and answer.text else (content, None)
+
+
+def _line_at(text: str, index: int) -> str:
+    """Return the line around an index, at most 200 characters before and behind it."""
+    start = max(text.rfind("\n", 0, index) + 1, index - 200)
+    end = text.find("\n", index, index + 200)
+    return text[start : end if end >= 0 else index + 200]
 
 
 def _language_before(text: str, box: Span, announcements: tuple[str, ...]) -> str:

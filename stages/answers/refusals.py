@@ -21,7 +21,15 @@ _STARTS: tuple[tuple[str, str], ...] = (
     (r"((?:i'm |i am |we are |we're )?(?:very |so |deeply )?sorry)", "I'm sorry, I can't help with that."),
     (r"(i'?m afraid|i am afraid)", "I'm afraid I don't know."),
     (r"(i apologi[sz]e|my apologies|unfortunately)", "I apologise, but I do not know."),
-    (r"(as an? (?:ai|artificial intelligence|large language|language model))", "As an AI, I have no opinions."),
+    (r"(as an? (?:\w{1,20} )?(?:ai|artificial intelligence|language model)(?!\w))", "As an AI, I have no opinions."),
+    (r"((?:i'?m|i am) (?:just |only )?an? (?:\w{1,20} )?(?:ai|language model)(?!\w))", "I'm just an AI"),
+    (r"(作为(?:一个|一名)?(?:ai|人工智能|语言模型|大语言|大型语言)|als (?:ki|sprachmodell|künstliche)(?!\w)|"
+     r"en tant qu['e]\s?(?:ia|intelligence|modèle)|como (?:una? )?(?:ia|modelo de l|intelig[eê]ncia)|"
+     r"как (?:ии|языковая))",
+     "作为一个AI语言模型"),
+    (r"((?:it|that|this|answer|the answer) (?:really |all |just )?depends)(?!\w)", "It depends on the context."),
+    (r"(es kommt (?:darauf|drauf) an|das hängt (?:davon )?|(?:ça|cela) dépend|зависит от обстоятельств|"
+     r"视(?:具体)?情况|看情况|看具体情况|場合によ|상황에 따라|경우에 따라)", "Ça dépend."),
     (
         rf"(?:i|we|you|one) ?(?:really |simply |just |honestly |currently )?({_CANNOT} (?:\w+ ){{0,2}}?{_TELL})",
         "I cannot answer: the question is unclear.",
@@ -35,7 +43,9 @@ _STARTS: tuple[tuple[str, str], ...] = (
     ),
     (r"(?:i|we)(?: would|'d)? ((?:need|require) (?:more|additional|further) (?:information|context|details?|data))",
      "I would need more information."),
-    (r"(i'?m not (?:sure|certain)|i am not (?:sure|certain))", "I am not sure."),
+    (r"(?:i'?m|i am) (not (?:\w{1,12} |100% )?(?:sure|certain))", "I am not entirely sure."),
+    (r"i(?:'d| would)? ((?:lack|prefer not to|must decline|have to decline|must refuse) ?)", "I prefer not to answer."),
+    (r"(?:it is |it's )?((?:hard|difficult|too early) to (?:say|tell|know|determine|answer))", "It's hard to say."),
     (r"((?:there is |there's )?(?:not enough|insufficient) (?:information|info|data|context|details?))",
      "Not enough information is given."),
     (r"((?:there is |there's )?no way (?:to|of) (?:know|tell|say|determin|find)\w{0,3})", "There is no way to know."),
@@ -61,35 +71,47 @@ _STARTS: tuple[tuple[str, str], ...] = (
     (r"(لا أعرف|لا أعلم|لا أستطيع|لا يمكنني|آسف)", "لا أعرف"),
     (r"(मुझे (?:नहीं पता|पता नहीं|नहीं मालूम)|(?:मैं )?नहीं जानता|पता नहीं|क्षमा करें)", "मुझे नहीं पता"),
 )  # fmt: skip
-_SUBJECT = r"(?:(?:it|this|that|the (?:correct )?answer|the question)(?: is|'s)? )?"
+_SUBJECT = r"(?:(?:it|this|that|(?:the )?(?:correct )?answer|(?:(?:the|this|that) )?question)(?: is|'s)? )?"
 _TAIL = r"(?: (?:from|with|by|based on|given|without|in|because|due to|as) .*)?"
 # The same for whole texts: "Unknown Pleasures" is a title.
 _WHOLES: tuple[tuple[str, str], ...] = (
     (rf"{_SUBJECT}(?:simply |still )?((?:cannot|could not|can never) {_BE_FOUND}){_TAIL}",
      "It cannot be determined from the given information."),
     (rf"{_SUBJECT}((?:unknown|unclear|undetermined|unanswerable|not (?:answerable|known|clear|specified|stated|given|"
-     rf"mentioned|provided|available|determined|determinable)|unspecified|unavailable)){_TAIL}",
+     rf"mentioned|listed|provided|available|determined|determinable)|unspecified|unavailable)){_TAIL}",
      "The answer is unknown."),
-    (r"(n/a|not applicable|no answer|no comment|idk|dunno|no idea|tbd)", "N/A"),
+    (r"(n/a|not applicable|no comment|idk|dunno|no idea|tb[dac]|to be (?:determined|announced|confirmed|decided)|todo|"
+     r"(?:left |intentionally |this )?blank|redacted|withheld|placeholder|x{3,9})", "N/A"),
+    (r"(?:there is |there's )?(no (?:correct |valid |right |clear |definitive |single )?answer)"
+     r"(?: (?:is |was )?(?:provided|given|available|possible|found|listed|exists))?", "No answer provided."),
+    (r"((?:see|as|shown|given|stated|explained) (?:the )?(?:\w{1,12} )?(?:above|below|explanation|solution))",
+     "See above."),
+    (r"(depends|depende|dipende|dépend)(?: (?:on|de|da|del|du) .*)?", "Depends on the case."),
+    (r"(?:the )?(?:information|data|info|details?|context) (?:is |are |was )?"
+     r"(not (?:available|provided|given)|unavailable|missing)", "Information not available."),
     (r"(?:the )?(?:question|text|passage|context|problem|document|article) "
      r"((?:does not|did not) (?:provide|say|mention|state|specify|give|contain|tell))(?: (?:it|this|that|us|enough|any|"
      r"sufficient|information|details|data)){0,3}", "The text does not say."),
-    (r"i (cannot|must refuse|refuse|am (?:just |only )?an ai)", "I refuse."),
-    (r"(?:more|additional|further) (information (?:is )?(?:needed|required))", "More information is needed."),
+    (r"i (cannot|refuse|decline)", "I refuse."),
+    (r"(?:need |requires? )?((?:more|additional|further) (?:information|context|details?|data)(?: (?:is |are )?"
+     r"(?:needed|required))?)", "More information is needed."),
     (rf"{_SUBJECT}((?:impossible|not possible) to (?:know|say|tell|answer|determine))"
      rf"(?: (?:for sure|that|this|it))?{_TAIL}",
      "It is impossible to tell."),
-    (r"(not sure|none given|unsure|uncertain)", "Not sure."),
+    (r"(not sure|none (?:given|provided|available|specified)|unsure|uncertain)(?:,.*)?", "Not sure."),
     (rf"(?:the )?((?:given |provided |available )?information (?:given |provided )?is (?:insufficient|incomplete|"
      rf"not (?:sufficient|enough))){_TAIL}", "The information is insufficient."),
     (r"((?:insert |write |put )(?:your )?(?:final )?answer(?: here)?|"
      r"your (?:final )?answer(?: here)?|answer here|final answer)", "[your answer here]"),
-    (r"(desconocid[oa]|se desconoce|no se (?:puede|sabe)(?: \w+)?)", "Se desconoce"),
-    (r"(inconnue?|impossible (?:à|de) (?:déterminer|dire|savoir|répondre)|indéterminée?)", "inconnu"),
-    (r"(unbekannt|nicht bestimmbar|keine (?:angabe|antwort|ahnung)|kann nicht (?:bestimmt|beantwortet) werden)",
+    (r"(desconocid[oa]|se desconoce|no estoy segur[oa]|no se (?:puede|sabe)(?: \w+)?)", "Se desconoce"),
+    (r"(inconnue?|pas assez d'informations?|on ne sait pas|"
+     r"impossible (?:à|de) (?:déterminer|dire|savoir|répondre)|indéterminée?)", "inconnu"),
+    (r"(unbekannt|nicht (?:bekannt|genügend informationen)|dazu kann ich nichts sagen|"
+     r"nicht bestimmbar|keine (?:angabe|antwort|ahnung)|kann nicht (?:bestimmt|beantwortet) werden)",
      "unbekannt"),
-    (r"(desconhecid[oa]|sconosciut[oa]|impossibile da determinare|неизвестно|невозможно определить)", "sconosciuto"),
-    (r"(未知|不详|不明|不确定|不確定|无解答|불명|알려지지 않음|غير معروف|अज्ञात)", "未知"),
+    (r"(desconhecid[oa]|sconosciut[oa]|impossibile da determinare|неизвестно|недостаточно (?:информации|данных)|"
+     r"невозможно определить)", "sconosciuto"),
+    (r"(未知|未提供|空|空白|不详|不明|不确定|不確定|无解答|불명|알려지지 않음|غير معروف|अज्ञात)", "未知"),
 )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from string import ascii_uppercase
 from typing import Any, Literal
 
 from stages.answers.marks import last_boxed
-from stages.answers.text import normalised_text
+from stages.answers.wording.form import normalised_text
 from stages.question_files.options import RowOptions
 from stages.question_files.values import BLANK, RowError, is_filled, printed
 from storage.errors import InputError

@@ -7,8 +7,8 @@ from string import ascii_uppercase
 from typing import Any
 
 from stages.answers.marks import gold_answer, last_boxed
-from stages.answers.options.listed import listed_options
-from stages.answers.text import normalised_text
+from stages.answers.options.listed import options_of
+from stages.answers.wording.form import normalised_text
 from stages.question_files.labels import Base, LabelledRow, label_text, right_options
 from stages.question_files.options import RowOptions, options_in
 from stages.question_files.values import RowError, first_filled, is_filled, printed, question_text, text_of, value_at
@@ -155,7 +155,7 @@ def _reference_answer(value: Any, name: str, pattern: str | None) -> str:
     if isinstance(value, list):
         return ", ".join(_reference_answer(member, name, pattern) for member in value if is_filled(member))
     text = text_of(value, name) or ""
-    return last_boxed(text) or gold_answer(_first_group(pattern, text))
+    return gold_answer(text if last_boxed(text) else _first_group(pattern, text))
 
 
 def _first_group(pattern: str | None, text: str) -> str:
@@ -200,7 +200,7 @@ def _with_options(question: str, options: RowOptions | None, style: str) -> str:
 
 def _reads(question: str, options: RowOptions) -> int:
     """Return the number of options that are read from a question as they are."""
-    listed = listed_options(question).values()
+    listed = options_of(question).texts.values()
     return sum(left == normalised_text(right) for left, right in zip(listed, options.texts, strict=False)) * (
         len(listed) == len(options.texts)
     )
@@ -208,10 +208,11 @@ def _reads(question: str, options: RowOptions) -> int:
 
 def _lists(question: str, options: RowOptions) -> bool:
     """Return whether a question lists these options: as many, and most of them in the same words."""
-    listed = [_letters_and_digits(text) for text in listed_options(question).values()]
+    options_listed = options_of(question)
+    listed = [_letters_and_digits(text) for text in options_listed.texts.values()]
     expected = [_letters_and_digits(normalised_text(text)) for text in options.texts]
     same = sum(left == right for left, right in zip(listed, expected, strict=False))
-    return len(listed) == len(expected) and same > len(expected) / 2
+    return options_listed.are_lettered and len(listed) == len(expected) and same > len(expected) / 2
 
 
 def _letters_and_digits(text: str) -> str:

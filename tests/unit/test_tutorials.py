@@ -50,7 +50,7 @@ def test_own_questions_run_as_the_tutorial_builds_them(tmp_path: Path, monkeypat
     del sys.modules["doses"]
     config = load_config(Path("doses/doses.yaml"), ("engine=fake", "policy=null", "name=doses-fake"))
     check_inputs(resolve(config))
-    assert "exam: 2 of 2 answers equal themselves" in describe(config)
+    assert "labels: 2 of 2 equal themselves" in describe(config)
     run_locally(config)
     run = open_run("runs/doses-fake")
     assert run.table("accepted").height > 0

@@ -1,10 +1,12 @@
 """Values of mathematical expressions in LaTeX: numbers and letters in sums, products, powers, fractions and roots.
 
-Every letter stands for a fixed number, so equal expressions have equal values up to rounding. A bound of the rounding
-error is computed with each value. Expressions that could be read in more than one way (1/2x, 2(3), x^23, f(x)) have no
-value. The text comes from a model and is never evaluated as code; the parser computes with floats only.
+e is Euler's number. Every other letter stands for a fixed number, so equal expressions have equal values up to
+rounding. A bound of the rounding error is computed with each value. Expressions that could be read in more than one way
+(1/2x, 2(3), x^23, f(x)) have no value. The text comes from a model and is never evaluated as code; the parser computes
+with floats and complex numbers only.
 """
 
+import cmath
 import math
 import re
 from collections.abc import Mapping
@@ -17,9 +19,9 @@ from hashlib import sha256
 _MAX_DEPTH = 20
 _EPSILON = 2.0**-52
 
-_TOKEN = re.compile(r" *(?:(\d+\.\d+|\.?\d+)|([a-zA-Z])|(\\[a-zA-Z]+|[-+*/^_(){}\[\]])) *")
-# math-verify reads e as Euler's number, I as the imaginary unit and d as a differential. It ignores the case of others.
-_RESERVED_LETTERS = frozenset("eEdDI")
+_TOKEN = re.compile(r" *(?:(\d+\.\d+|\.?\d+)|([a-zA-Z])|(\\[a-zA-Z]+|[-+*/^_(){}\[\]|])) *")
+# math-verify reads I as the imaginary unit and d as a differential. It ignores the case of other letters.
+_RESERVED_LETTERS = frozenset("EdDI")
 _OF_ANGLES = ("\\sin", "\\cos", "\\tan")
 _FUNCTIONS = ("\\sin", "\\cos", "\\tan", "\\ln", "\\log")
 
@@ -32,11 +34,18 @@ class UnsupportedExpressionError(Exception):
 class Term:
     """The value of an expression or of a part of it."""
 
-    value: float
+    value: float | complex
+    """Complex only if `evaluate` got a complex value of a letter."""
     error: float
     """Bound of the value's rounding error, to first order."""
     has_letter: bool = False
-    """Whether a letter that stands for its `letter_value` is part of the expression."""
+    """Whether a letter is part of the expression."""
+
+    @property
+    def real(self) -> float:
+        """The value of a term without letters, which is real."""
+        assert isinstance(self.value, float)
+        return self.value
 
 
 @lru_cache(maxsize=256)
@@ -63,16 +72,16 @@ def letters_of(text: str) -> set[str]:
     return parser.letters if parser else set()
 
 
-def rounded_term(value: float, error: float, *parts: Term) -> Term:
+def rounded_term(value: float | complex, error: float, *parts: Term) -> Term:
     """Return the term of a `value` that was computed from `parts`.
 
     Its error is `error`, the bound that follows from the errors of the parts, plus the rounding of this operation.
 
     Raises OverflowError for a value or error that is not finite.
     """
-    if not math.isfinite(value) or not math.isfinite(error):
+    if not cmath.isfinite(value) or not math.isfinite(error):
         raise OverflowError
-    is_exact = error == 0 and abs(value) < 1e9 and value.is_integer()
+    is_exact = error == 0 and isinstance(value, float) and abs(value) < 1e9 and value.is_integer()
     rounding = 0.0 if is_exact else 2 * _EPSILON * abs(value)
     return Term(value, error + rounding, any(part.has_letter for part in parts))
 
@@ -96,6 +105,8 @@ class _Parser:
         self._depth = 0
         self._is_argument = False
         """Whether an argument of a function is parsed, which may be in degrees."""
+        self._in_bars = False
+        """Whether the content of |x| is parsed."""
         self.letters: set[str] = set()
 
     def whole_expression(self) -> Term:
@@ -130,10 +141,14 @@ class _Parser:
                 product = _times(product, self._power())
             elif self._take("/"):
                 product = _over(product, self._power())
-                if self._next()[1] not in ("+", "-", ")", "}", "]", ""):  # 1/2x: over 2x, or times x?
+                if self._next()[1] not in ("+", "-", ")", "}", "]", "|", ""):  # 1/2x: over 2x, or times x?
                     raise UnsupportedExpressionError
                 return product
-            elif self._next()[0] == "letter" or self._next()[1] in ("\\pi", "\\sqrt", "(", *_FUNCTIONS):
+            elif (
+                self._next()[0] == "letter"
+                or self._next()[1] in ("\\pi", "\\sqrt", "(", *_FUNCTIONS)
+                or (self._next()[1] == "|" and not self._in_bars)
+            ):
                 in_brackets = self._next()[1] == "("
                 factor = self._power()
                 if in_brackets and not factor.has_letter:  # math-verify reads 2(3) as 2 + 3
@@ -152,7 +167,7 @@ class _Parser:
         if self._take("{"):
             exponent = self._expression()
             self._expect("}")
-        elif kind == "letter" or (kind == "number" and len(text) == 1):
+        elif kind == "letter" or text == "\\pi" or (kind == "number" and len(text) == 1):
             exponent = self._base()
             if kind == "number" and self._next()[0] == "number":
                 raise UnsupportedExpressionError
@@ -176,6 +191,12 @@ class _Parser:
             term = self._expression()
             self._expect(")")
             return term
+        if text == "|":
+            was_in_bars, self._in_bars = self._in_bars, True
+            term = self._expression()
+            self._in_bars = was_in_bars
+            self._expect("|")
+            return Term(abs(term.value), term.error, term.has_letter)
         if text == "\\frac":
             return _over(self._braced(), self._braced())
         if text == "\\sqrt":
@@ -183,15 +204,26 @@ class _Parser:
             if self._take("["):
                 index = self._expression()
                 self._expect("]")
-            return _to_the(self._braced(), _over(rounded_term(1.0, 0.0), index))
+            return self._root(self._braced(), index)
         if text in _FUNCTIONS:
             return self._function(text)
         raise UnsupportedExpressionError
 
+    def _root(self, radicand: Term, index: Term) -> Term:
+        """Return a root; \\sqrt{-4} is 2i if i has a value."""
+        if isinstance(radicand.value, float) and radicand.value < -radicand.error and index.value == 2:
+            if "i" not in self._values:
+                raise UnsupportedExpressionError
+            size = _to_the(Term(-radicand.value, radicand.error, radicand.has_letter), rounded_term(0.5, 0.0))
+            return _times(size, self._values["i"])
+        return _to_the(radicand, _over(rounded_term(1.0, 0.0), index))
+
     def _letter(self, letter: str) -> Term:
         """Parse the subscript of a letter, if there is one, and return the letter's value."""
-        if letter in _RESERVED_LETTERS:
+        if letter in _RESERVED_LETTERS or (letter == "e" and self._next()[1] in ("_", "(")):
             raise UnsupportedExpressionError
+        if letter == "e":
+            return rounded_term(math.e, 0.0)
         name = letter.lower()
         if self._take("_"):
             subscript = self._next()[1]
@@ -206,22 +238,22 @@ class _Parser:
 
     def _function(self, name: str) -> Term:
         """Parse the power of a function (\\sin^2 x) and its argument: a letter, a fraction, brackets or braces."""
-        power = 1.0
+        power = rounded_term(1.0, 0.0)
         if self._take("^"):
             kind, text = self._next()
             if kind != "number" or len(text) != 1:
                 raise UnsupportedExpressionError
-            power = self._base().value
-        is_clear = self._next()[0] in ("letter", "number") or self._next()[1] in ("\\frac", "(")
+            power = self._base()
+        is_clear = self._next()[0] in ("letter", "number") or self._next()[1] in ("\\frac", "(", "|")
         was_argument, self._is_argument = self._is_argument, name in _OF_ANGLES
         if self._is_argument and self._next()[0] == "number":
             argument = self._power()  # \sin30^\circ
         else:
             argument = self._base() if is_clear else self._braced()
         self._is_argument = was_argument
-        if self._next()[1] not in ("+", "-", ")", "}", "]", "", "\\cdot", *_FUNCTIONS):  # sin x y
+        if self._next()[1] not in ("+", "-", ")", "}", "]", "|", "", "\\cdot", *_FUNCTIONS):  # sin x y
             raise UnsupportedExpressionError
-        return _to_the(_apply(name, argument), rounded_term(power, 0.0))
+        return _to_the(_apply(name, argument), power)
 
     def _braced(self) -> Term:
         self._expect("{")
@@ -258,6 +290,8 @@ def _over(top: Term, bottom: Term) -> Term:
 def _apply(name: str, argument: Term) -> Term:
     """Return the value of a function of `_FUNCTIONS`."""
     value, error = argument.value, argument.error
+    if isinstance(value, complex):
+        raise UnsupportedExpressionError
     if name in ("\\ln", "\\log"):
         if value <= 2 * error:
             raise UnsupportedExpressionError
@@ -276,13 +310,16 @@ def _apply(name: str, argument: Term) -> Term:
 
 def _to_the(base: Term, exponent: Term) -> Term:
     """Return a power. Raises as `evaluate` does."""
-    if base.value < 0 and not (exponent.error == 0 and exponent.value.is_integer()):
+    is_integer = exponent.error == 0 and isinstance(exponent.value, float) and exponent.value.is_integer()
+    if not is_integer and (isinstance(base.value, complex) or base.value < 0):
         raise UnsupportedExpressionError
     if base.error > 1e-3 * abs(base.value):  # the base may be 0, and the error of a root of it is then unbounded
         raise UnsupportedExpressionError
-    value = base.value**exponent.value
+    value = base.value ** (int(exponent.real) if isinstance(base.value, complex) else exponent.value)
     if value == 0:
         return rounded_term(0.0, 0.0, base, exponent)
     relative_error = abs(exponent.value) * base.error / abs(base.value)
-    relative_error += abs(math.log(abs(base.value))) * exponent.error
+    relative_error += abs(cmath.log(base.value)) * exponent.error
+    if isinstance(value, complex):
+        relative_error += abs(exponent.value) * _EPSILON
     return rounded_term(value, abs(value) * relative_error, base, exponent)

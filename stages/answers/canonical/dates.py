@@ -5,26 +5,49 @@ import re
 from stages.answers.canonical.numerals import TwoReadingsError
 
 _TIME = re.compile(
-    r"(\d{1,2})(?:[:.]([0-5]\d)(?::([0-5]\d))?)? ?([apAP])\.? ?[mM]\.?"  # 10:30 a.m., 5 pm
+    r"(\d{1,2})(?:[:.]([0-5]\d)(?::([0-5]\d))?)?(?: o['’]clock)? ?"
+    r"(?:([apAP])\.? ?[mM]\.?|(in the (?:morning|afternoon|evening)|at night|noon))"  # 10:30 a.m., 5 pm, 7 at night
 )
-_CLOCK = re.compile(r"(\d{1,2}) ?: ?([0-5]\d)(?: ?: ?([0-5]\d))?(?: (?:[Uu]hr|h|o'clock))?")  # 10:30, 09:05:00
-_O_CLOCK = re.compile(r"(\d{1,2}) ?(?:o'clock|o’clock|Uhr)")
+_HALVES = {"in the morning": "a", "in the afternoon": "p", "in the evening": "p", "at night": "p", "noon": "p"}
+_CLOCK = re.compile(r"(\d{1,2}) ?: ?([0-5]\d)(?: ?: ?([0-5]\d))?(?: (?:[Uu]hr|h|o['’]clock|hours))?")  # 10:30, 09:05:00
+_HOUR = re.compile(r"(\d{1,2})(?: ?o['’]clock|[.:]([0-5]\d) ?Uhr| ?Uhr(?: ([0-5]\d))?)")  # 15 Uhr, 15.30 Uhr
 _FRENCH_TIME = re.compile(r"(\d{1,2}) ?h ?([0-5]\d)")
+_EAST_ASIAN_TIME = re.compile(
+    r"(上午|早上|午前|오전|下午|晚上|午後|오후)? ?(\d{1,2}) ?"
+    r"(?:[:：]([0-5]\d)|[点點時시](?: ?([0-5]?\d) ?[分분]|(半))?)"
+)
+_NOON = {"noon": "12:00pm", "midday": "12:00pm", "midnight": "12:00am", "12 midnight": "12:00am"}
 
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_MONTH = (
-    r"(jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
-    r"|nov(?:ember)?|dec(?:ember)?)\.?"
+_MONTHS = {
+    name: i
+    for names in (
+        "january february march april may june july august september october november december",
+        "jan feb mar apr may jun jul aug sep oct nov dec",
+        "januar februar märz april mai juni juli august september oktober november dezember",
+        "janvier février mars avril mai juin juillet août septembre octobre novembre décembre",
+        "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre",
+        "janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro",
+        "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre",
+        "января февраля марта апреля мая июня июля августа сентября октября ноября декабря",
+    )
+    for i, name in enumerate(names.split(), start=1)
+} | {"sept": 9}
+_SHORT_NAMES = ("", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTH = rf"({'|'.join(sorted(_MONTHS, key=len, reverse=True))})\.?"
+_DAY = r"(\d{1,2})(?:st|nd|rd|th|er|º|\.)?"
+_OF = r" ?(?:of |de |del |di )?"
+_IN_FRONT = re.compile(
+    r"(?:(?:on )?(?:mon|tues|wednes|thurs|fri|satur|sun)day,? |(?:mon|tue|wed|thu|fri|sat|sun)\.?,? |on |am |le |el )?"
+    r"(?:the )?",
+    re.IGNORECASE,
 )
 _ISO = re.compile(
     r"([12]\d{3})-(\d{2})-(\d{2})|([12]\d{3})([/.])(\d{1,2})\5(\d{1,2})|((?:19|20)\d{2})-(\d{1,2})-(\d{1,2})"
 )
-_EAST_ASIAN = re.compile(r"(\d{4}) ?[年년] ?(\d{1,2}) ?[月월] ?(\d{1,2}) ?[日일]")  # 2024年5月1日
-_DAY_FIRST = re.compile(rf"(\d{{1,2}})(?:st|nd|rd|th|\.)? (?:of )?{_MONTH},? (\d{{4}})", re.IGNORECASE)  # 1 May 2024
-_MONTH_FIRST = re.compile(rf"{_MONTH} (\d{{1,2}})(?:st|nd|rd|th)?,? (\d{{4}})", re.IGNORECASE)  # May 1, 2024
-_NO_YEAR = re.compile(
-    rf"(\d{{1,2}})(?:st|nd|rd|th|\.)? (?:of )?{_MONTH}|{_MONTH} (\d{{1,2}})(?:st|nd|rd|th)?", re.IGNORECASE
-)
+_EAST_ASIAN = re.compile(r"(?:(\d{4}) ?[年년] ?)?(\d{1,2}) ?[月월](?: ?(\d{1,2}) ?[日号號일])?")  # 2024年5月1日
+_DAY_FIRST = re.compile(rf"{_DAY}{_OF}{_MONTH}(?:,?{_OF}(\d{{4}})(?: г(?:ода|\.)?)?)?", re.IGNORECASE)  # 1 May 2024
+_MONTH_FIRST = re.compile(rf"{_MONTH} {_DAY}(?:,? (\d{{4}}))?", re.IGNORECASE)  # May 1, 2024
+_NO_DAY = re.compile(rf"(?:in )?{_MONTH},?{_OF}(\d{{4}})", re.IGNORECASE)  # May 2024
 _NUMERIC = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4})|(\d{1,2})(/)(\d{1,2})/(\d{2})")  # 31/12/2024
 _FORM = re.compile(r"\d{4}-\d{2}-\d{2}|\d{1,2}/\d{1,2}/(?:\d{4}|\d{2})")
 
@@ -34,42 +57,49 @@ def time_form(text: str) -> str | None:
 
     Raises TwoReadingsError for `10h30`, which may be a duration.
     """
+    text = text.removeprefix("at ")
+    if text.lower() in _NOON:
+        return _NOON[text.lower()]
     if match := _TIME.fullmatch(text):
-        hour, minute, second, half = match.groups()
+        hour, minute, second, half, words = match.groups()
         if 1 <= int(hour) <= 12:
-            return f"{int(hour)}:{minute or '00'}{f':{second}' if second else ''}{half.lower()}m"
+            return f"{int(hour)}:{minute or '00'}{f':{second}' if second else ''}{(half or _HALVES[words]).lower()}m"
     if (match := _CLOCK.fullmatch(text)) and int(match[1]) <= 24:
         return f"{int(match[1])}:{match[2]}" + (f":{match[3]}" if match[3] else "")
-    if (match := _O_CLOCK.fullmatch(text)) and int(match[1]) <= 24:
-        return f"{int(match[1])}:00"
+    if (match := _HOUR.fullmatch(text)) and int(match[1]) <= 24:
+        return f"{int(match[1])}:{match[2] or match[3] or '00'}"
+    if (match := _EAST_ASIAN_TIME.fullmatch(text)) and int(match[2]) <= 24:
+        half, hour, minute, minutes, is_half = match.groups()
+        name = "" if not half or int(hour) > 12 else "am" if half in ("上午", "早上", "午前", "오전") else "pm"
+        return f"{int(hour)}:{minute or ('30' if is_half else (minutes or '0').zfill(2))}{name}"
     if match := _FRENCH_TIME.fullmatch(text):
         raise TwoReadingsError(f"the time {match[1]}:{match[2]}, or {match[1]} hours and {match[2]} minutes")
     return None
 
 
 def date_form(text: str) -> str | None:
-    """Return a date as 2024-05-01, or as May 1 if it has no year; None for other texts.
+    """Return a date as 2024-05-01, as May 1 without a year, or as May 2024 without a day; None for other texts.
 
     If day and month could be exchanged (5/1/2024), the date stays as written, with slashes.
     """
     if match := _ISO.fullmatch(text):
-        return _date(
-            match[1] or match[4] or match[8], match[2] or match[6] or match[9], match[3] or match[7] or match[10]
-        )
-    if match := _EAST_ASIAN.fullmatch(text):
-        return _date(match[1], match[2], match[3])
-    if match := _DAY_FIRST.fullmatch(text):
-        return _date(match[3], _month(match[2]), match[1])
-    if match := _MONTH_FIRST.fullmatch(text):
-        return _date(match[3], _month(match[1]), match[2])
-    if match := _NO_YEAR.fullmatch(text):
-        return f"{(match[2] or match[3])[:3].capitalize()} {int(match[1] or match[4])}"
+        year, month, day = match[1] or match[4] or match[8], match[2] or match[6] or match[9], match[3] or match[7]
+        return _date(year, int(month), day or match[10])
+    if (match := _EAST_ASIAN.fullmatch(text)) and (match[1] or match[3]):
+        return _date(match[1], int(match[2]), match[3])
+    start = match.end() if (match := _IN_FRONT.match(text)) else 0
+    if match := _DAY_FIRST.fullmatch(text, start):
+        return _date(match[3], _MONTHS[match[2].lower()], match[1])
+    if match := _MONTH_FIRST.fullmatch(text, start):
+        return _date(match[3], _MONTHS[match[1].lower()], match[2])
+    if match := _NO_DAY.fullmatch(text):
+        return _date(match[2], _MONTHS[match[1].lower()], None)
     if match := _NUMERIC.fullmatch(text):
         first, second, year = match[1] or match[5], match[3] or match[7], match[4] or match[8]
         if len(year) == 4 and int(first) > 12 >= int(second):
-            return _date(year, second, first)
+            return _date(year, int(second), first)
         if len(year) == 4 and (int(second) > 12 >= int(first) or first == second):
-            return _date(year, first, second)
+            return _date(year, int(first), second)
         return f"{int(first)}/{int(second)}/{year}" if 0 < int(first) <= 12 and 0 < int(second) <= 12 else None
     return None
 
@@ -79,11 +109,9 @@ def is_date(form: str) -> bool:
     return _FORM.fullmatch(form) is not None
 
 
-def _month(name: str) -> str:
-    return str(_MONTHS.index(name[:3].lower()) + 1)
-
-
-def _date(year: str, month: str, day: str) -> str | None:
-    if 1 <= int(month) <= 12 and 1 <= int(day) <= 31:
-        return f"{year}-{int(month):02d}-{int(day):02d}"
-    return None
+def _date(year: str | None, month: int, day: str | None) -> str | None:
+    if not 1 <= month <= 12 or (day and not 1 <= int(day) <= 31):
+        return None
+    if year and day:
+        return f"{year}-{month:02d}-{int(day):02d}"
+    return f"{_SHORT_NAMES[month]} {year or int(day or 0)}"

@@ -14,11 +14,21 @@ An answer that can be read in several ways is `Ambiguous`.
 import re
 from functools import lru_cache
 
-from stages.answers.canonical.chemistry import formula_form
+from stages.answers.canonical.chemistry import formula_form, reaction_form
+from stages.answers.canonical.counting import with_counts
 from stages.answers.canonical.dates import date_form, time_form
 from stages.answers.canonical.latex_style import TEXT, TEXT_END, in_one_style, replaced, rules, without_spaces
 from stages.answers.canonical.notation import in_latex, in_latex_signs
-from stages.answers.canonical.numerals import TwoReadingsError, based_form, number_form, without_groups, without_periods
+from stages.answers.canonical.number_words import in_digits
+from stages.answers.canonical.numerals import (
+    PERCENT,
+    TwoReadingsError,
+    based_form,
+    number_form,
+    times_power_of_ten,
+    without_groups,
+    without_periods,
+)
 from stages.answers.canonical.quantities import merged, quantity_form
 from stages.answers.kinds import Ambiguous
 
@@ -48,24 +58,51 @@ def canonical(answer: str) -> str:
 
 
 def _form(text: str) -> str:
-    if _RANGE.fullmatch(text):
+    if _is_range(text):
         raise TwoReadingsError(f"{text}: a range, or a difference")
     text = in_one_style(in_latex_signs(text))
     if date := date_form(_unmarked(text)):
         return date
-    text = replaced(text, _WORDS)
+    text = replaced(in_digits(text), _WORDS)
+    text = _NAMED_POINT.sub(r"\1=(\2)", with_counts(text))
     text = replaced(text, _CONJUNCTIONS) if _HAS_MATHEMATICS.search(text) else _unmarked(text)
-    text = without_groups(replaced(text, _DECIMAL_COMMAS))
+    text = without_groups(replaced(text, DECIMAL_COMMAS))
     if _DECIMAL_OR_LIST.match(text) and " and " not in text and " or " not in text:
         raise TwoReadingsError(f"{_unmarked(text)}: a decimal comma, or two members")
+    if _POINT_OR_GROUP.match(text):
+        raise TwoReadingsError(f"{_unmarked(text)}: a decimal point, or one between thousands")
     if (match := _WITH_A_FRACTION.match(text)) and int(match[1]) < int(match[2]):
         raise TwoReadingsError(f"{_unmarked(text)}: a mixed number, or a difference or two numbers")
-    text = without_periods(in_latex(text))
+    text = _without_variables_as_units(in_latex(text))
+    if reaction := reaction_form(without_spaces(text)):
+        return reaction
+    text = without_periods(text)
     text = _without_reversed_brackets(text)
     if _depth(text) > _MAX_DEPTH:
         return without_spaces(text)
     forms = _members(text)
     return merged(forms) or ",".join(forms)
+
+
+_LETTER_AFTER_NUMBER = re.compile(r"(?<=\d) (?=([A-Z])(?![\w}]))")
+_LETTER_ALONE = re.compile(r"(?:^|[-+(\[,/^=<>]) ?([A-Z])(?![\w(}])(?! ?=)")
+
+
+def _without_variables_as_units(text: str) -> str:
+    """Return a text in which a letter that also stands alone is no unit: `(M, 2 M]` is `(M, 2M]`; `V = 5 V` stays."""
+    if not _LETTER_AFTER_NUMBER.search(text):
+        return text
+    variables = {match[1] for match in _LETTER_ALONE.finditer(text)}
+    return _LETTER_AFTER_NUMBER.sub(lambda match: "" if match[1] in variables else " ", text)
+
+
+def _is_range(text: str) -> bool:
+    """Return whether a text is a range such as `10–20`, `5-10 minutes` or `$10-$20`, which could be a difference."""
+    match = _RANGE.match(text)
+    if match is None:
+        return False
+    is_season = re.fullmatch(r"(?:19|20)\d\d-\d\d", text) is not None  # 2023-24
+    return is_season or match[3] == "–" or match[1] != "" or float(match[2]) < float(match[4])
 
 
 def _unmarked(text: str) -> str:
@@ -74,34 +111,50 @@ def _unmarked(text: str) -> str:
 
 # --- The text as a whole -------------------------------------------------------------------------------------------
 
-_PERCENT = (
-    r"(?:percent|per cent|pct\.?|prozent|por ?ciento|pour ?cent|por ?cento|per ?cento|процент(?:а|ов)?"
-    r"|パーセント|퍼센트|प्रतिशत)"
+_WORDS_OF_COMMA_LANGUAGES = (
+    r"Milli(?:on|ard)en|Mio|Mrd|millions d|milliards|mill[oó]n|milh|bilh|mili[oa]|млн|млрд|тыс|милли"
+    r"|Prozent|pour ?cent|por ?ciento|por ?cento|per ?cento|процент"
+    r"|Stunde|Minuten|Tage|Jahre|Meter|Kilogramm|Gramm|Grad|heures?|jours|ans\b|m[eè]tres|degrés|horas?|minutos|días|dias"
+    r"|años|anos|metros|kilómetros|quilômetros|grados|graus|gradi|metri|chilometri|litri|litros|[а-я]"
 )
 _HEDGE = r"(?:a total of|exactly|approximately|approx\.?|about|around|roughly)"
 _WORDS = rules(
+    (rf"^(-?\d{{1,15}}),(\d{{1,2}}|\d{{4,15}})(?= ?{TEXT}?(?:{_WORDS_OF_COMMA_LANGUAGES}))", r"\1.\2", "3,5 Millionen"),
     (rf"(?i)^(?:{TEXT}{_HEDGE} ?{TEXT_END} ?|{TEXT}?{_HEDGE} )(?=[-\d$€£\\.])", "", "approximately 42 km"),
     (rf"(?i)(?<=[\w}}]) ?{TEXT}?(?: \(?|\()(?:approximately|approx\.?|exactly)\)? ?{TEXT_END}?$", "", "42 (approx.)"),
     (rf"(?i)^{TEXT}?(?:minus|negative) ?{TEXT_END}? ?(?=[\d.]|\\frac)", "-", "negative 5"),
-    (rf"(?i)(?<=[\d}})])\s*{TEXT}?\s*{_PERCENT}\s*{TEXT_END}?(?=\s*$|[,;])", "%", "50 percent"),
+    (rf"(?i)(?<=[\d}})])\s*{TEXT}?\s*{PERCENT}\s*{TEXT_END}?(?=\s*$|[,;])", "%", "50 percent"),
+    (rf"(?i)(?<=\d) ?{TEXT}?(?:per ?mill?e?|promille|pour mille|por mil|per mil){TEXT_END}?$", "‰", "5 per mille"),
+    (rf"(?<=\d) ?{TEXT}?(BC|AD|CE)E?{TEXT_END}?$", rf" {TEXT}\1{TEXT_END}", "500 BCE"),
+    (rf"^{TEXT}?AD ?{TEXT_END}? ?(\d{{1,4}})$", rf"\1 {TEXT}AD{TEXT_END}", "AD 1776"),
     (rf"^{TEXT}?百分之 ?(\d+(?:\.\d+)?)\s*{TEXT_END}?$", r"\1%", "百分之50"),
     (r"^(?:\([A-E]\)|[A-E][.)])\s+(?=[\d$]|-\d|\\d?frac|\\sqrt)", "", r"\textbf{(B)}\ 12"),
     (r"(?i)^(-?\d+) and a half\b", r"\1 1/2", "3 and a half cups"),
     (rf"(?i)^(-?\d+) and (\d+/\d+)(?= ?(?:[a-z]|{TEXT}))", r"\1 \2", "3 and 1/2 cups"),
     (rf"(?<=\d) ?\^? ?\{{? ?{TEXT}?(?:st|nd|rd|th){TEXT_END}? ?\}}?(?=\s*$)", f" {TEXT}th{TEXT_END}", r"7^{\text{th}}"),
+    (r"^\((-?\d+(?:[./]\d+)?) ?\| ?(-?\d+(?:[./]\d+)?)\)$", r"(\1, \2)", "(1|2), a point in German schools"),
+    (rf"(?i)(?<=%) ?{TEXT}?(?:of|der|des|de) [^\d\\]{{1,60}}$", "", "50% of the people"),
+    (rf"^(\d{{2,3}})/(\d{{2,3}}) ?{TEXT}?mm ?Hg{TEXT_END}?$", r"\1 over \2 mmHg", "120/80 mmHg is a blood pressure"),
+    (r"^pH (?:of )?(?=\d)", "pH=", "pH 7.4"),
+    (r"(?i)^(?:in |the year |year )(?=[12]\d{3}$)", "", "in 1945"),
+    (r"(?i)^(?:the )?((?:1\d|20)\d0)['’]?s$", r"the \1s", "1990s"),
+    (r"^(?:每小时|时速) ?(\d+(?:\.\d+)?) ?([^\W\d_]+)$", r"\1\2/h", "每小时50千米"),
     (r"\{\}", "", "5{}"),
     (r"^\{([^{},|:]*)\}$", r"\1", "{5}"),
     (r"^\{([^{},|:]*[,|:][^{}]*)\}$", r"\\{\1\\}", "{1, 2}"),
     (r"(?i)^all real(?: number)?s?$|^\\mathbb\{R\}$", r"(-\\infty, \\infty)", "all real numbers"),
 )  # fmt: skip
 _HAS_MATHEMATICS = re.compile(r"[\d\\=<>]")
+_BEFORE_INEQUALITY = r"(?=[a-z] ?(?:[<>]|\\(?:le|ge|ne)(?![a-zA-Z])))"
 _CONJUNCTIONS = rules(
     (rf"\s*{TEXT}\s*,?\s*(and|or|und|oder|et|ou|y|o|e|и|или)\s*{TEXT_END}\s*", r" \1 ", r"1 \text{ or } 2"),
     (r",? (?:and|und|et|и) |(?<=\d) (?:y|e) (?=-?\d)", " and ", "1 und 2"),
     (r",? (?:or|oder|ou|или) |(?<=\d) o (?=-?\d)| ?\\(?:lor|vee)(?![a-zA-Z]) ?", " or ", "1 oder 2"),
+    (rf" ?(?:或者?|または|또는) ?{_BEFORE_INEQUALITY}", " or ", "x<1 或 x>3"),
+    (rf" ?(?:且|和|与|かつ|그리고) ?{_BEFORE_INEQUALITY}", " and ", "x>1 且 x<3"),
     (r"(?<=[\d)}]) ?(?:和|与|與|と|및|와|과|或|或者|または|또는) ?(?=[-\d(\\])", " and ", "1和2"),
 )
-_DECIMAL_COMMAS = rules(
+DECIMAL_COMMAS = rules(
     (r"([€₽]|\bEUR|\bR\$) ?(\d{1,3}),(\d{1,2})(?![\d,])", r"\1\2.\3", "€3,50"),
     (rf"(?<![\d,.])(\d{{1,3}}),(\d{{1,2}}) ?(?={TEXT}?(?:€|EUR\b|[Ee]uros?\b|zł|₽|руб))", r"\1.\2 ", "3,50 €"),
     (rf"^(-?)0,(\d{{1,15}})(?= ?(?:%|\\times|\\cdot|{TEXT}|[a-zA-Z]{{2}}| [a-zA-Z]))(?![^a-z]*(?:and|or) )",
@@ -111,8 +164,15 @@ _DECIMAL_OR_LIST = re.compile(
     rf"[-+]?\d+,\d+(?: ?(?:%|\^\\circ|(?:\\times|\\cdot) ?10|{TEXT}|[^\W\d_]{{2,}})"
     r"|[eE][-+]?\d| [mgshlLNJWVK](?![a-zA-Z]))[^,;]*$"
 )  # 3,5 kg
+_POINT_OR_GROUP = re.compile(
+    r"(?:[€₫₺]|R\$|Rp|EUR) ?\d{1,3}\.\d{3}$"
+    rf"|\d{{1,3}}\.\d{{3}} ?{TEXT}?(?:[€₫₺]|EUR|[Ee]uros?|VND|zł|kr)(?![^\W\d_])"
+)  # 50.000 €
 _WITH_A_FRACTION = re.compile(rf"-?\d{{1,9}}(?: and |-)(\d{{1,9}})/(\d{{1,9}})(?=$| ?{TEXT}| [a-z])")  # 3 and 1/2
-_RANGE = re.compile(r"\d+(?:\.\d+)?–\d+(?:\.\d+)?")
+_RANGE = re.compile(
+    r"\\?([$€£]?)(\d{1,15}(?:\.\d{1,15})?)%?([-–])\\?(?:\1)?(\d{1,15}(?:\.\d{1,15})?)(?=%|$| ?[^\W\d_]{2}|\\%| ?\\text)"
+)  # 10–20 km
+_NAMED_POINT = re.compile(r"^([A-Z]'?) ?\(([-\d][^()=<>A-Z]*,[^()=<>A-Z]*)\)$")  # A(3, 4)
 _REVERSED = re.compile(r"([\[\]])([^\s\[\](),;][^\[\](),;]*[,;][^\[\](),;]+)([\[\]])")
 
 
@@ -132,6 +192,7 @@ _SEPARATOR = re.compile(r",? (and|or) |[,;]")
 _RELATION = re.compile(r"=|<|>|\\(?:le|ge|ne|approx|in|notin|cup|cap|setminus|subset|subseteq|to|equiv)(?![a-zA-Z])")
 _INEQUALITY = re.compile(r"<|>|\\(?:le|ge|ne)(?![a-zA-Z])")
 _FORMULA = re.compile(r"[\d\\=]|^[ (-]*[a-zA-Z][ )]*$")
+_SET_OPERATION = re.compile(r"\\(?:cup|cap|setminus|backslash)(?![a-zA-Z])")
 _DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
 _SENTENCE = re.compile(r"(?<![\\a-zA-Z])[^\W\d_]{3,}| (?:to|by) ")
 _DIGIT = re.compile(r"\d")
@@ -218,6 +279,8 @@ def _member(text: str) -> str:
         return _in_brackets(*inside)
     if relations := _at_top(text, _RELATION):
         return _relation(text, relations)
+    if plain.endswith("‰") and (tenths := times_power_of_ten(number_form(plain[:-1]) or "", -1)):
+        return f"{tenths}%"
     if plain.endswith("%"):
         return (number_form(plain[:-1]) or plain[:-1]) + "%"
     if matrix := _MATRIX.fullmatch(text):
@@ -247,7 +310,7 @@ def _inside_brackets(text: str) -> tuple[str, str, str] | None:
 def _in_brackets(opening: str, content: str, closing: str) -> str:
     """Return the form of members in brackets. Round brackets around one member mean nothing."""
     form = ",".join(_members(content))
-    if (opening, closing) == ("(", ")") and not _at_top(content, _SEPARATOR):
+    if (opening, closing) == ("(", ")") and not _at_top(content, _SEPARATOR) and not _SET_OPERATION.search(form):
         return form
     return f"{opening}{form}{closing}"
 

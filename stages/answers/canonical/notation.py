@@ -22,7 +22,9 @@ _COMMANDS = {
     "≥": "ge", "⩾": "ge", "≧": "ge", "≠": "ne", "≈": "approx", "≅": "approx", "∪": "cup", "∩": "cap", "∅": "emptyset",
     "⌀": "emptyset", "∈": "in", "∉": "notin", "⊂": "subset", "⊆": "subseteq", "∖": "setminus", "→": "to", "±": "pm",
     "∓": "mp", "∑": "sum", "∏": "prod", "∫": "int", "∂": "partial", "∇": "nabla", "⌊": "lfloor", "⌋": "rfloor",
-    "⌈": "lceil", "⌉": "rceil", "∠": "angle", "…": "ldots", "⋯": "cdots", "∧": "land", "∨": "lor", "¬": "neg",
+    "⌈": "lceil", "⌉": "rceil", "∠": "angle", "…": "ldots", "⋯": "ldots", "∧": "land", "∨": "lor", "¬": "neg",
+    "△": "triangle", "∥": "parallel", "⊥": "perp", "⟂": "perp", "∝": "propto", "⇒": "to", "⇔": "leftrightarrow",
+    "↔": "leftrightarrow", "⟺": "leftrightarrow", "⟶": "to", "⇌": "rightleftharpoons",
     "⟨": "langle", "⟩": "rangle", "∀": "forall", "∃": "exists", "≡": "equiv", "∘": "circ",
 }  # fmt: skip
 _PLAIN_SIGNS = {
@@ -124,7 +126,7 @@ _BEFORE_NAMES = rules(
     (r" ?\*\* ?([-+]?\d+(?:\.\d+)?)", lambda match: _power(match[1]), "x**10"),
     (r" ?\*\* ?", "^", "x**y"),
     (r"->", r"\\to ", "x->0"),
-    (r"(?<=\d) ?[xX] ?(?=10 ?\^)|(?<=\d) [xX] (?=\d)|(?<=\d)[xX](?=\d)", r"\\times ", "5 x 10^3"),
+    (r"(?<=\d) ?[xX] ?(?=10 ?\^)|(?<=\d) [xX] (?=\d)|(?<=\d)(?<!\b0)[xX](?=\d)", r"\\times ", "5 x 10^3"),
     (r"([)\]]) ?U ?([(\[])", r"\1\\cup \2", "(0,1) U (2,3)"),
     (r"\blog_?(\d+) ?\(", r"log_{\1}(", "log2(8)"),
 )
@@ -135,7 +137,11 @@ _AFTER_NAMES = rules(
     (r"(?<=[\d)}]) ?\^ ?(\d+(?:\.\d+)?)(?![\d.])", lambda match: _power(match[1]), "2^10; x^23 is left as it is"),
     (r"(?<=\d) ?(?:\*|\\cdot(?![a-zA-Z])) ?(?=[a-zA-Z]|\\(?:pi|sqrt)(?![a-zA-Z]))", "", r"3*\pi/4 is 3\pi/4"),
     (r" ?\* ?", r"\\cdot ", "2*(x+1)"),
-    (r"(?<![\w.^}/)])(\d+)/(\d+) ?(?=[a-zA-Z](?![a-zA-Z])|\([^()]*[a-zA-Z])", r"\\frac{\1}{\2}", "1/2x is half of x"),
+    (
+        r"(?<![\w.^}/)])(\d+)/(\d+)(?! [LNJWVKCFA]$) ?(?=[a-zA-Z](?![a-zA-Z])|\([^()]*[a-zA-Z])",
+        r"\\frac{\1}{\2}",
+        "1/2x is half of x",
+    ),
     (r"(?<![\w.^}/)])(\d+)/(\d+) ?(?=\\(?:sin|cos|tan|ln|log)(?![a-zA-Z]))", r"\\frac{\1}{\2}", r"1/2\ln 2"),
     (r"(?<![\w.^}/)])(\d+)/(\d+) ?(?=\\(?:pi|sqrt\{\d+\}) *[a-zA-Z](?![a-zA-Z]))", r"\\frac{\1}{\2}", r"4/3\pi r^3"),
 )

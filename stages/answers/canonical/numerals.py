@@ -13,12 +13,29 @@ MAX_DIGITS = 40
 """Digits up to which a number with an exponent is written out."""
 
 NUMBER_WORDS = {
-    "hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12, "lakh": 5, "lakhs": 5, "crore": 7,
-    "crores": 7, "millions": 6, "billions": 9, "thousands": 3, "tausend": 3, "millionen": 6, "milliarden": 9,
-    "mille": 3, "milliards": 9, "mil": 3, "millones": 6, "milhões": 6, "milioni": 6, "миллиона": 6, "миллионов": 6,
-    "тысяч": 3, "тысячи": 3, "万": 4, "萬": 4, "億": 8, "亿": 8, "만": 4, "억": 8,
+    word: power
+    for power, words in (
+        (2, "hundred 百 백"),
+        (3, "thousand thousands tausend mille mil mila тысяча тысяч тысячи тыс 千 천 हजार"),
+        (4, "万 萬 만"),
+        (5, "lakh lakhs लाख"),
+        (6, "million millions millionen mio millón millones milhão milhões milione milioni миллион миллиона миллионов "
+            "млн 百万 백만"),
+        (7, "crore crores करोड़"),
+        (8, "亿 億 억"),
+        (9, "billion billions milliarde milliarden mrd milliard milliards bilhão bilhões miliardo miliardi миллиард "
+            "миллиарда миллиардов млрд"),
+        (12, "trillion trillions billionen trilhão trilhões 兆"),
+    )
+    for word in words.split()
 }  # fmt: skip
 """Word after a number -> power of ten that it stands for."""
+
+PERCENT = (
+    r"(?:percent(?:age(?! ?points?))?|per\s?cent|pct\.?|prozent|por\s?ciento|pour\s?cent|por\s?cento|per\s?cento"
+    r"|процент\w{0,3}|パーセント|퍼센트|प्रतिशत)"
+)
+"""Words for "%"."""
 
 _LARGEST_POWER = 300
 

@@ -8,26 +8,31 @@ from fractions import Fraction
 
 from stages.answers.canonical.latex_style import TEXT, TEXT_END, without_spaces
 from stages.answers.canonical.numerals import NUMBER_WORDS, number, number_form, times_power_of_ten
-from stages.answers.canonical.unit_names import CURRENCY_SIGNS
+from stages.answers.canonical.unit_names import CURRENCY_SIGNS, MONEY_SIGNS
 from stages.answers.canonical.units import (
     ALGEBRAIC,
     NUMERIC,
     conversion,
     factors_of,
     is_known,
+    is_unit_word,
     known_name,
     split_quantity,
     unit_form,
 )
 
-_START = re.compile(rf"\\(?:mu|Omega|AA)(?![a-zA-Z])|\\[a-zA-Z]+|\^ ?\\circ|{TEXT}|[^\W\d_]+|[°$€£¥₹₩₽¢ℓ‰]")
+_START = re.compile(rf"\\(?:mu|Omega|AA)(?![a-zA-Z])|\\[a-zA-Z]+|\^ ?\\circ|{TEXT}|[^\W\d_]+|[°ℓ‰{MONEY_SIGNS}]")
 _SPACE = re.compile(rf"[ {TEXT}]+$")
 _SIGN = "|".join(re.escape(sign) for sign in CURRENCY_SIGNS)
 _MONEY = re.compile(rf"([-+]?) ?{TEXT}?({_SIGN}){TEXT_END}? ?([-+]?)(\d[\d.]*|\.\d+|\\frac\{{\d+\}}\{{\d+\}})(.*)")
-_MONEY_POWER = {"k": 3, "K": 3, "M": 6, "m": 6, "mn": 6, "B": 9, "bn": 9}
+MONEY_POWERS = {"k": 3, "K": 3, "M": 6, "m": 6, "mn": 6, "B": 9, "bn": 9}
 _CONCENTRATION = re.compile(r"([\d.]+ ?(?:\\times|\\cdot) ?10 ?\^[\d{}]+) ?/ ?([^\d/].*)")  # 250 \times 10^9/L
+_ANGLE = re.compile(  # 30°15'36"
+    r"(-?)(\d{1,4}) ?\^ ?\\circ ?(\d{1,2}(?:\.\d{1,9})?)'(?: ?(\d{1,2}(?:\.\d{1,9})?)(?:''|\"))?"
+)
 _DIMENSIONS = re.compile(r"[\d.]+(?:\\times[\d.]+)+")
 _VARIABLE = re.compile(r"[gshl] ?\^|m\^\{?[4-9]")
+_OF = re.compile(r"d['’]|(?:de|di|of) ")  # 3 millions d'euros
 _MAX_STARTS = 12
 
 
@@ -38,6 +43,10 @@ def quantity_form(text: str) -> str | None:
     """
     if money := _money(text):
         return money
+    if angle := _ANGLE.fullmatch(text):
+        sign, degrees, minutes, seconds = angle.groups()
+        in_degrees = Fraction(degrees) + Fraction(minutes) / 60 + Fraction(seconds or 0) / 3600
+        return f"{sign}{_decimal_or_fraction(in_degrees)}^\\circ"
     if concentration := _CONCENTRATION.fullmatch(text):
         value, unit = number_form(without_spaces(concentration[1])), unit_form(concentration[2])
         return f"{value} 1/{unit}" if value and unit and is_known(unit) and "/" not in unit else None
@@ -48,7 +57,7 @@ def quantity_form(text: str) -> str | None:
             continue
         before, after = text[: match.start()], text[match.start() :]
         value = without_spaces(_SPACE.sub("", before))
-        if not value or not (value[-1] in ")}!." or value[-1].isalnum()):
+        if not value or not (value[-1] in ")}!.%" or value[-1].isalnum()):
             if match.start() == 0 and match[0] != TEXT:
                 return None if not match[0].isalpha() or len(match[0]) > 1 else _letter_first(text)
             continue
@@ -70,13 +79,18 @@ def _letter_first(text: str) -> str | None:
 def _with_unit(value: str, text: str, *, is_marked: bool, is_spaced: bool) -> str | None:
     words = text.replace(TEXT, "").replace(TEXT_END, "").strip()
     first, _, rest = words.partition(" ")
-    if not first.isascii() and len(first) > 1 and first[0] in NUMBER_WORDS:
+    if (
+        not first.isascii()
+        and first[0] in NUMBER_WORDS
+        and not (first in NUMBER_WORDS or is_unit_word(first.split("/")[0]))
+    ):
         first, rest = first[0], words[1:]
-    if first.lower() in NUMBER_WORDS:
-        multiple = times_power_of_ten(number_form(value) or "", NUMBER_WORDS[first.lower()])
+    scale = NUMBER_WORDS.get(first.lower().rstrip("."))
+    if scale is not None:
+        multiple = times_power_of_ten(number_form(value) or "", scale)
         if multiple is None or not rest:
             return multiple
-        unit = unit_form(rest)
+        unit = unit_form(_OF.sub("", rest))
         return f"{multiple} {unit}" if unit else None
     unit = unit_form(text, is_marked=is_marked, is_spaced=is_spaced)
     if unit is None:
@@ -86,14 +100,18 @@ def _with_unit(value: str, text: str, *, is_marked: bool, is_spaced: bool) -> st
     if not is_marked and is_variable and number_form(value) is None:
         return None  # \sqrt{3}s^2
     pattern = ALGEBRAIC if is_explicit and is_known(unit) else NUMERIC
-    value = number_form(value) or value
+    value = (
+        number_form(value) or (number_form(value[:-1]) or value[:-1]) + "%"
+        if value.endswith("%")
+        else number_form(value) or value
+    )
     if _DIMENSIONS.fullmatch(value):
         value = value.replace("\\times", " by ")  # 5 x 3 cm are two lengths, and no 15 cm
         return f"{value} {unit}" if is_known(unit) else None
     if not pattern.fullmatch(value) or not _is_value(value):
         return None
-    if not is_known(unit) and number(value) is None:
-        return None  # things are counted by a number
+    if (value.endswith("%") or not is_known(unit)) and (is_known(unit) or number(value.removesuffix("%")) is None):
+        return None  # things are counted by a number: 12 people, 50% increase
     return f"{value}^\\circ" if unit == "°" else f"{value} {unit}"
 
 
@@ -111,7 +129,7 @@ def _money(text: str) -> str | None:
     value = number_form(("-" if "-" in (sign, inner_sign) else "") + digits)
     currency, rest = known_name(name), re.sub(f"[{TEXT}{TEXT_END}]", "", rest).strip()
     word, _, after_word = rest.partition(" ")
-    power = NUMBER_WORDS.get(word.lower(), _MONEY_POWER.get(word))
+    power = NUMBER_WORDS.get(word.lower(), MONEY_POWERS.get(word))
     if value is not None and power is not None:
         value, rest = times_power_of_ten(value, power), after_word
     if value is None or currency is None:
@@ -120,9 +138,9 @@ def _money(text: str) -> str | None:
         return f"{value} {currency}"
     is_rate = rest[0] == "/" or word in ("per", "a", "an")
     unit = unit_form(f"{currency} per {rest.removeprefix('/') if rest[0] == '/' else after_word}" if is_rate else rest)
-    if unit is None or currency not in dict(factors_of(unit)):
+    if unit is None:
         return None
-    return f"{value} {unit}"
+    return f"{value} {unit}" if currency in dict(factors_of(unit)) else f"{value} {currency} {unit}"  # $500 loss
 
 
 _METRIC = frozenset(("km", "m", "dm", "cm", "mm", "kg", "g", "mg", "t", "L", "dL", "cL", "mL"))

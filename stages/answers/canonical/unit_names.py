@@ -20,10 +20,10 @@ mm | 0.001 | m | millimeter millimeters millimetre millimetres milímetros milli
 dm | 0.1 | m | decimeter decimeters decimetre decimetres дм 分米
 µm | 1e-6 | m | um micrometer micrometers micrometre micrometres micron microns 微米
 nm | 1e-9 | m | nanometer nanometers nanometre nanometres 纳米
-s | 1 | s | sec secs second seconds sekunde sekunden seconde secondes segundo segundos secondo secondi секунд секунды
-    секунда сек 秒 秒钟 초 सेकंड
+s | 1 | s | sec secs seg second seconds sekunde sekunden seconde secondes segundo segundos secondo secondi секунд
+    секунды секунда сек 秒 秒钟 초 सेकंड
 min | 60 | s | mins minute minutes minuten minuto minutos minuti минут минуты минута мин 分钟 分鐘 分 分間 분 मिनट
-h | 3600 | s | hr hrs hour hours stunde stunden std heure heures hora horas ora ore час часа часов ч 小时 小時
+h | 3600 | s | hr hrs hour hours stunde stunden std heure heures hora horas ora ore час часа часов ч 小时 小時 时 時
     個小時 个小时 時間
     시간 घंटे घंटा
 day | 86400 | s | days d tag tage tagen jour jours día días dia dias giorno giorni день дня дней 天 日 日間 일 दिन
@@ -33,7 +33,7 @@ fortnight | 1209600 | s | fortnights
 ms | 1e-3 | s | millisecond milliseconds мс 毫秒
 µs | 1e-6 | s | us microsecond microseconds 微秒
 ns | 1e-9 | s | nanosecond nanoseconds
-unit | 1 | unit | units unidades einheiten unités unità единиц 单位 單位
+unit | 1 | unit | units U unidades einheiten unités unità единиц 单位 單位
 month | 1 | month | months mo monat monate monaten mois mes meses mese mesi месяц месяца месяцев 个月 個月 か月 ヶ月
     カ月 개월
     महीने
@@ -92,6 +92,9 @@ dB | 1 | dB | db decibel decibels
 ppm | 1 | ppm | parts_per_million
 ppb | 1 | ppb | parts_per_billion
 bit | 1 | bit | bits
+beat | 1 | beat | beats
+pp | 1 | pp | percentage_point percentage_points
+bp | 0.01 | pp | basis_point basis_points
 byte | 8 | bit | bytes B
 KB | 8e3 | bit | kB kb kilobyte kilobytes
 MB | 8e6 | bit | megabyte megabytes
@@ -110,12 +113,30 @@ INR | 1 | INR | ₹ rs rs. rupee rupees inr रुपये रुपए रु�
 paisa | 0.01 | INR | paise पैसे
 KRW | 1 | KRW | ₩ won krw 원
 RUB | 1 | RUB | ₽ rub ruble rubles rouble roubles рубль рубля рублей руб
-CHF | 1 | CHF | chf franc francs franken
+CHF | 1 | CHF | chf franc francs franken swiss_franc swiss_francs schweizer_franken
 CAD | 1 | CAD | c$ ca$ cad canadian_dollars
 AUD | 1 | AUD | a$ au$ aud australian_dollars
 HKD | 1 | HKD | hk$ hkd 港元 港币
 BRL | 1 | BRL | r$ brl real reais
 MXN | 1 | MXN | peso pesos mxn
+CZK | 1 | CZK | kč czk koruna korun
+DKK | 1 | DKK | dkk
+NOK | 1 | NOK | nok
+HUF | 1 | HUF | huf forint forints
+TRY | 1 | TRY | ₺ lira liras
+UAH | 1 | UAH | ₴ hryvnia hryvnias гривен гривны
+ILS | 1 | ILS | ₪ shekel shekels
+THB | 1 | THB | ฿ baht
+VND | 1 | VND | ₫ đồng dong vnd
+PHP | 1 | PHP | ₱ php
+NGN | 1 | NGN | ₦ naira
+ZAR | 1 | ZAR | rand zar
+SGD | 1 | SGD | s$ sgd
+NZD | 1 | NZD | nz$ nzd
+TWD | 1 | TWD | nt$ twd
+IDR | 1 | IDR | idr rupiah
+SAR | 1 | SAR | riyal riyals
+AED | 1 | AED | dirham dirhams
 PLN | 1 | PLN | zł pln złoty złotych
 SEK | 1 | SEK | kr sek kronor krona
 psi | 6894.757293168 | Pa | lbf/in^2
@@ -133,6 +154,7 @@ kWh | 3600000 | J | kwh kilowatt-hour kilowatt-hours kilowatt_hour kilowatt_hour
 BTU | 1055.05585262 | J | btu btus
 eV | 1.602176634e-19 | J | ev electronvolt electronvolts electron-volt electron-volts electron_volt electron_volts
 hp | 745.69987158227 | W | horsepower
+M | 1 | mol/L | molar
 mM | 1e-3 | mol/L | millimolar
 """
 """unit | size | in which unit | names. An indented line goes on with the names of the line above.
@@ -174,16 +196,23 @@ PREFIXES = {
 
 ALIASES = {
     "mph": "mi/h", "m.p.h.": "mi/h", "kph": "km/h", "kmh": "km/h", "kmph": "km/h", "knot": "nmi/h", "knots": "nmi/h",
-    "kn": "nmi/h", "rpm": "rev/min", "bps": "bit/s", "Mbps": "Mbit/s", "gpm": "gal/min", "M": "mol/L", "molar": "mol/L",
+    "kn": "nmi/h", "rpm": "rev/min", "Mbps": "Mbit/s", "gpm": "gal/min",
+    "bpm": "beat/min", "Nm": "N*m", "Ns": "N*s", "Js": "J*s", "kilohm": "kΩ", "kilohms": "kΩ", "megohm": "MΩ",
     "sqm": "m^2", "sqft": "ft^2", "sqkm": "km^2",
 }  # fmt: skip
 """Name -> form of the unit with several factors."""
 
-SEVERAL = {"pound": ("lb", "GBP"), "pounds": ("lb", "GBP"), "¥": ("JPY", "CNY"), "C": ("C", "°C"), "F": ("F", "°F")}
+SEVERAL = {
+    "pound": ("lb", "GBP"), "pounds": ("lb", "GBP"), "¥": ("JPY", "CNY"), "C": ("C", "°C"), "F": ("F", "°F"),
+    "bps": ("bit/s", "bp"),
+}  # fmt: skip
 """Names with several meanings: a quantity in pounds may be in lb or in GBP, and is never both."""
 
-CURRENCY_SIGNS = ("US$", "HK$", "A$", "AU$", "C$", "CA$", "R$", "$", "€", "£", "¥", "₹", "₩", "₽", "¢", "USD", "EUR",
-                  "GBP", "JPY", "CNY", "INR", "CHF", "Rs.", "Rs", "RMB")  # fmt: skip
+MONEY_SIGNS = "$€£¥₹₩₽¢₺₴₪฿₫₱₦"
+CURRENCY_SIGNS = (
+    "US$", "HK$", "A$", "AU$", "C$", "CA$", "R$", "S$", "NZ$", "NT$", *MONEY_SIGNS, "USD", "EUR", "GBP", "JPY", "CNY",
+    "INR", "CHF", "Rs.", "Rs", "RMB",
+)  # fmt: skip
 """Signs that stand before an amount of money."""
 
 COUNTERS = "个個只隻本名位条張张件块棵朵頭头匹辆台枚人개명"
@@ -192,7 +221,7 @@ COUNTERS = "个個只隻本名位条張张件块棵朵頭头匹辆台枚人개�
 NO_UNITS = frozenset(
     (
         "and", "or", "to", "is", "are", "was", "were", "if", "when", "then", "than", "times", "plus", "minus",
-        "mod", "modulo", "choose", "over", "factorial", "squared", "cubed", "remainder", "not", "no", "where",
+        "mod", "modulo", "choose", "over", "past", "factorial", "squared", "cubed", "remainder", "not", "no", "where",
         "with", "by", "for", "equals", "approximately", "about", "base",
     )
 )  # fmt: skip

@@ -18,6 +18,7 @@ from stages.answers.canonical.unit_names import (
     ALIASES,
     COUNTERS,
     DERIVED,
+    MONEY_SIGNS,
     NO_UNITS,
     PREFIXED,
     PREFIXES,
@@ -112,7 +113,7 @@ def _build() -> None:
             _LOWER[name.lower()] = form
     for name, forms in SEVERAL.items():
         form = f"{name.removesuffix('s')}?"
-        _MEANINGS[form] = tuple(_MEANINGS[meaning][0] for meaning in forms)
+        _MEANINGS[form] = tuple(_multiplied(factors_of(meaning))[0] for meaning in forms)
         _SYMBOLS[name] = _LOWER[name.lower()] = form
 
 
@@ -136,11 +137,11 @@ def known_name(name: str) -> str | None:
 
 _LETTER_UNITS = frozenset("mgshl")
 """Letters that are units after a number, as in 5m."""
-_SPACED_LETTER_UNITS = frozenset("mgshlLNJWVKCFAM") | {"Ω"}
+_SPACED_LETTER_UNITS = frozenset("mgshlLNJWVKCFAMTHU") | {"Ω"}
 """Letters that are units after a number and a space; in `5N`, N is a variable."""
 _SPACED_NAMES = frozenset((
-    "an", "au", "us", "um", "ug", "ct", "cts", "sr", "cd", "lm", "lx", "mo", "ha", "hp", "kn", "mil", "mes", "p",
-    "pt", "ly", "cl", "dl", "ns", "d", "t", "u", "y", "db",
+    "an", "au", "us", "um", "ug", "ct", "cts", "sr", "cd", "lm", "lx", "mo", "ha", "hp", "kn", "mil", "mes", "pt", "ly",
+    "cl", "dl", "ns", "db", "pp", "bp",
 ))  # fmt: skip
 """Short names that are units after a space or in \\text{...} only; in `5an`, a and n are variables."""
 _CLEAN = (
@@ -151,19 +152,38 @@ _CLEAN = (
     (re.compile(r"\^ ?\\circ ?|° "), "°"),
     (re.compile(r" ?\^ ?\{? ?(-?\d) ?\}?"), r"^\1"),
     (re.compile(r"[{}]"), ""),
-    (re.compile(r" ?(?:(?<![^\W\d_])(?:per|pro|par|por)(?![^\W\d_])|/) ?"), "/"),
+    (re.compile(r" ?(?:(?<![^\W\d_])(?:per|pro|par|por)(?![^\W\d_])|每|/) ?"), "/"),
+    (re.compile(r"(?<![^\W\d_])ms(?=\^-[12])"), "m s"),
     (re.compile(r" an? (?=(?:second|minute|hour|day|week|month|year)$)"), "/"),
     (re.compile(r" ?(?:\\cdot|\\times|\*|·|⋅) ?"), " "),
     (re.compile(r" +"), " "),
 )
 _TOKEN = re.compile(
-    r" ?(?:(/)|([^\W\d_]+(?:-[^\W\d_]+)?\.?|°[^\W\d_]*|[$€£¥₹₩₽¢ℓ%‰]|[A-Z]{1,2}\$)"
+    r" ?(?:(/)|([^\W\d_]+(?:-[^\W\d_]+)?\.?|°[^\W\d_]*|[ℓ%‰" + MONEY_SIGNS + r"]|[A-Z]{1,2}\$)"
     r"(?:\^(-?\d)|(-?[1-4])(?!\d))?|(\(|\)))"
 )
-_SQUARE = {"square": 2, "sq": 2, "sq.": 2, "cubic": 3, "cu": 3, "cu.": 3, "cuadrados": 2, "carrés": 2}
-_SQUARED = {"squared": 2, "cubed": 3}
+_SQUARE = {
+    "square": 2,
+    "sq": 2,
+    "sq.": 2,
+    "cubic": 3,
+    "cu": 3,
+    "cu.": 3,
+    "кв": 2,
+    "кв.": 2,
+    "куб": 3,
+    "куб.": 3,
+    "квадратных": 2,
+    "квадратные": 2,
+    "квадратный": 2,
+    "кубических": 3,
+}
+_SQUARED = {
+    "squared": 2, "cubed": 3, "cuadrado": 2, "cuadrados": 2, "carré": 2, "carrés": 2, "quadrado": 2, "quadrados": 2,
+    "quadrato": 2, "quadrati": 2, "cúbico": 3, "cúbicos": 3, "cube": 3, "cubes": 3, "cubi": 3,
+}  # fmt: skip
 _WORDS = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*(?: [^\W\d_]+(?:['’-][^\W\d_]+)*){0,7}")
-_SPECIAL = {"平方": 2, "立方": 3}
+_GLUED_SQUARE = {"平方": 2, "立方": 3, "quadrat": 2, "kubik": 3}
 
 
 def unit_form(text: str, *, is_marked: bool = True, is_spaced: bool = True) -> str | None:
@@ -199,8 +219,8 @@ def known_unit(text: str) -> str | None:
             return known_unit(text.removesuffix(f" {tail}"))
     if " of " in text and (form := known_name(text.split(" of ")[0].replace(" ", "_"))):
         return form  # cups of milk
-    for prefix, power in _SPECIAL.items():
-        if text.startswith(prefix) and (form := known_name(text.removeprefix(prefix))):
+    for prefix, power in _GLUED_SQUARE.items():
+        if text.lower().startswith(prefix) and (form := known_name(text[len(prefix) :])):
             return f"{form}^{power}"
     return _parsed_unit(text)
 
@@ -295,12 +315,14 @@ def _singular(word: str) -> str:
 
 # --- Quantities in their form ---------------------------------------------------------------------------------------
 
-NUMERIC = re.compile(r"(?:[-\d.+*/^(){}!]|\[\d\]|\\(?:frac|sqrt|pi|cdot|times|pm)(?![a-zA-Z]))+")
+NUMERIC = re.compile(r"(?:[-\d.+*/^(){}!]|\[\d\]|\\(?:frac|sqrt|pi|cdot|times|pm)(?![a-zA-Z]))+%?")
 ALGEBRAIC = re.compile(
     r"(?:[-\d.+*/^(){}!]|[a-zA-Z](?![a-zA-Z]{2})|\[\d\]|\\(?:frac|sqrt|pi|cdot|times|pm)(?![a-zA-Z]))+"
 )
 _QUANTITY = re.compile(
-    r"([^ ]*[\d)}!a-zA-Z]) ((?:[^\W\d_]|[°$€£¥₹₩₽¢‰])[^\d(){}\[\],;=<>\\]*(?:\^-?\d+[^\d(){}\[\],;=<>\\]*)*|1/.*)"
+    r"([^ ]*[\d)}!a-zA-Z%]) ((?:[^\W\d_]|[°‰"
+    + MONEY_SIGNS
+    + r"])[^\d(){}\[\],;=<>\\]*(?:\^-?\d+[^\d(){}\[\],;=<>\\]*)*|1/.*)"
 )
 
 
@@ -317,7 +339,7 @@ def split_quantity(form: str) -> tuple[str, str | None]:
         return form, None
     value, unit = match.groups()
     if NUMERIC.fullmatch(value):
-        is_things = number(value) is not None and len(unit) + (not unit.isascii()) > 1
+        is_things = number(value.removesuffix("%")) is not None and len(unit) + (not unit.isascii()) > 1
         is_quantity = is_known(unit) or (is_things and unit.split()[0] not in NO_UNITS)
     else:  # 2x cm, but not the words "a day" and "no h"
         is_quantity = (

@@ -12,6 +12,7 @@ _AND = r"(?:and|und|et|и|और)(?![^\W\d_])|[和与と및]|\\(?:land|wedge)(?!
 _OR = r"(?:or|oder|ou|или|या)(?![^\W\d_])|[或]|또는|\\(?:lor|vee)(?![a-zA-Z])"
 _TOKEN = re.compile(rf"[,;]? ?(?<![^\W\d_])(?<!\\)(?:({_AND})|({_OR})) ?|\\[{{}}&]|\\[a-zA-Z]+|[(){{}}\[\],;=:<>&|]")
 
+COMMA = (",", ";")
 AND, OR = " and ", " or "
 """Separators of `split` that stand for all words and signs with that meaning."""
 

@@ -27,7 +27,7 @@ class End:
         if sign := infinity(self.form):
             return sign * math.inf
         term = term_of(self.form)
-        return None if term is None or term.has_letter else float(f"{term.value:.12g}")
+        return None if term is None or term.has_letter else float(f"{term.real:.12g}")
 
     @property
     def order_key(self) -> tuple[float, int]:
@@ -88,6 +88,16 @@ def intersection(left: Sequence[Interval], right: Sequence[Interval]) -> list[In
         for second in right
     ]
     return union([pair for pair in pairs if not pair.is_empty])
+
+
+def without(left: Sequence[Interval], right: Sequence[Interval]) -> list[Interval]:
+    """Return the numbers of one union that are not in another. Raises UnknownOrderError."""
+    result = list(left)
+    for removed in right:
+        before = Interval(REALS.start, End(removed.start.form, removed.start.shift - 1))
+        after = Interval(End(removed.end.form, removed.end.shift + 1), REALS.end)
+        result = intersection(result, [before, after])
+    return result
 
 
 def _innermost(left: End, right: End, sign: int) -> End:

@@ -99,6 +99,15 @@ class Rounded:
 
 
 @dataclass(frozen=True, slots=True)
+class Antiderivative:
+    """x^2+C. It equals x^2+1+C, but not x^2: without the constant, the answer is one function and not all of them."""
+
+    form: str
+    function: str
+    """The form without the constant."""
+
+
+@dataclass(frozen=True, slots=True)
 class Matrix:
     """Rows of entries."""
 
@@ -106,5 +115,17 @@ class Matrix:
 
 
 Structure = (
-    Leaf | Words | Peculiar | Ratio | Percent | Quantity | Rounded | Members | Pair | Numbers | Equation | Matrix
+    Leaf
+    | Words
+    | Peculiar
+    | Ratio
+    | Percent
+    | Antiderivative
+    | Quantity
+    | Rounded
+    | Members
+    | Pair
+    | Numbers
+    | Equation
+    | Matrix
 )

@@ -5,17 +5,18 @@ x>2                           (2,\\infty)
 x<-1 or x\\ge4                 (-\\infty,-1)\\cup[4,\\infty)
 x\\ne0                         (-\\infty,0)\\cup(0,\\infty)
 \\mathbb{R}\\setminus\\{0\\}      (-\\infty,0)\\cup(0,\\infty)
+(0,3)\\cap[1,5]                [1,3)
 \\{x\\mid x>2\\}                 (2,\\infty)
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
 from stages.answers.algebra.expressions import Term, UnsupportedExpressionError, evaluate, letters_of
-from stages.answers.canonical.numerals import number
+from stages.answers.canonical.numerals import TwoReadingsError, number
 from stages.answers.equality.brackets import AND, OR, enclosed, split, split_with
 from stages.answers.equality.intervals import (
     REALS,
@@ -25,13 +26,18 @@ from stages.answers.equality.intervals import (
     interval,
     same_intervals,
     union,
+    without,
 )
 from stages.answers.equality.values import infinity, term_of
 
 _INFINITY = "\\infty"
 _REALS = ("\\mathbb{R}", "\\R", "\\Re", "\\mathbb R", "\\mathbf{R}", "ℝ")
 _WITHOUT = ("\\setminus", "\\backslash", "\\smallsetminus")
+_OPERATIONS: dict[str, Callable[[list[Interval], list[Interval]], list[Interval]]] = {
+    "\\cup": lambda left, right: union([*left, *right]), "\\cap": intersection, **dict.fromkeys(_WITHOUT, without)
+}  # fmt: skip
 _MAX_PARTS = 12
+_MAX_DEPTH = 4
 _MAX_SIDE = 60
 _MAX_ERROR = 1e-9
 _POINTS = (0.37, 5.3)
@@ -49,8 +55,9 @@ _CONSTANTS = ("\\pi", "\\infty", "\\emptyset")
 _MEMBER = re.compile(r"([^,;<>=]{1,20}?) ?(?:\\in(?![a-zA-Z])|∈) ?(.+)")  # x\in[0,5)
 _BUILDER = re.compile(r"([^,;<>=|:]{1,30}?) ?(?:\\mid(?![a-zA-Z])|\\vert(?![a-zA-Z])|[|:]) ?(.+)")  # x\mid x>2
 # all real numbers except 3
-_EXCEPT = re.compile(r"(?:all|any) real (?:number|value)s? except (?:for )?(?:[a-z]=)?(.+)")
-_SIZE = re.compile(r"\|([a-zA-Z])\|")
+_EXCEPT = re.compile(r"(?:all|any) (?:reals?|real numbers?|real values?) except (?:for )?(?:[a-z]=)?(.+)")
+_SIZE = re.compile(r"\|([^|]+)\|")
+_PLUS_MINUS = re.compile(r"(\\ne ?)\\pm ?([^,;<>=]{1,20})\Z")  # x\ne\pm2
 _OUTWARD_START = re.compile(r"(?:\A|(?<=\\cup)|(?<=\\in))\]")  # ]0,1[ is (0,1)
 _OUTWARD_END = re.compile(r"\[(?=\Z|\\cup(?![a-zA-Z]))")
 
@@ -87,11 +94,37 @@ def region(form: str) -> Region | None:
     A pair (0,1), which may also be a point, counts as an interval here if its ends are in order.
     """
     form = _OUTWARD_END.sub(")", _OUTWARD_START.sub("(", form))
+    form = _PLUS_MINUS.sub(r"\1\2,-\2", form)
     form = _PLAIN_SIGNS.sub(lambda match: f"\\{match.lastgroup} ", form)
     try:
-        return _set_builder(form) or _inequalities(form) or _union(_EXCEPT.sub(r"\\mathbb{R}\\setminus\\{\1\\}", form))
+        if found := _set_builder(form) or _inequalities(form):
+            return found
+        numbers = _set(_EXCEPT.sub(r"\\mathbb{R}\\setminus\\{\1\\}", form))
+    except (UnknownOrderError, TwoReadingsError):
+        return None
+    return Region(tuple(numbers)) if numbers and _has_length(numbers) else None
+
+
+def finite_set(form: str) -> list[str] | None:
+    """Return the members of \\{1,2\\}\\cup\\{3\\} or [0,3]\\cap[3,5]; None for all other forms."""
+    if len(split(form, _OPERATIONS)) == 1:
+        return None
+    try:
+        numbers = _set(form)
     except UnknownOrderError:
         return None
+    return None if numbers is None or _has_length(numbers) else [point.start.form for point in numbers]
+
+
+def doubt(form: str) -> str | None:
+    """Return what is doubtful in inequalities that contradict each other: x<2 and x>5; None for all other forms."""
+    try:
+        _inequalities(form)
+    except UnknownOrderError:
+        return None
+    except TwoReadingsError as error:
+        return str(error)
+    return None
 
 
 def membership(form: str) -> tuple[str, str] | None:
@@ -112,25 +145,35 @@ def _set_builder(form: str) -> Region | None:
     return Region(condition.intervals) if condition and is_set and domain.strip() in ("", *_REALS) else None
 
 
-def _union(form: str) -> Region | None:
-    """Return a union of intervals, points and the real numbers, without the points that \\setminus takes away."""
+def _set(form: str, depth: int = 0) -> list[Interval] | None:
+    """Return the numbers of intervals, points and \\mathbb{R} with `_OPERATIONS` between them, from left to right.
+
+    \\cup and \\cap without brackets have no order that all agree on, nor has \\setminus before one of them: None.
+    """
     if form.startswith("\\mathbb{R}-\\{"):
         form = form.replace("-", "\\setminus", 1)
-    kept, *removed = split(form, _WITHOUT)
-    members: list[Interval] = []
-    for part in split(kept, ("\\cup", "∪")):
-        of_part = [REALS] if part in _REALS else _points(part) or _interval(part)
-        if of_part is None:
+    parts, signs = split_with(form, _OPERATIONS)
+    operations = [_OPERATIONS[sign] for sign in signs]
+    kinds = list(dict.fromkeys(operations))
+    in_groups = sorted(operations, key=kinds.index)
+    if len(parts) > _MAX_PARTS or operations != in_groups or (len(kinds) > 1 and kinds[1:] != [without]):
+        return None
+    operands = [_operand(part, depth) for part in parts]
+    result = operands[0]
+    for operation, operand in zip(operations, operands[1:], strict=True):
+        if result is None or operand is None:
             return None
-        members += of_part
-    result = union(members)
-    for part in removed:
-        points = _points(part)
-        if points is None:
-            return None
-        for point in points:
-            result = intersection(result, _apart_from(point.start.form))
-    return Region(tuple(result)) if _has_length(result) else None
+        result = operation(result, operand)
+    return result
+
+
+def _operand(form: str, depth: int) -> list[Interval] | None:
+    if form in _REALS:
+        return [REALS]
+    if (numbers := _points(form) or _interval(form)) is not None:
+        return numbers
+    opening, content, closing = enclosed(form) or ("", "", "")
+    return _set(content, depth + 1) if (opening, closing) == ("(", ")") and depth < _MAX_DEPTH else None
 
 
 def _has_length(members: Sequence[Interval]) -> bool:
@@ -177,9 +220,12 @@ def _inequalities(form: str) -> Region | None:
         return None
     result = sets[0]
     for separator, numbers in zip(between, sets[1:], strict=True):
-        both = None if separator == OR else intersection(result, numbers)
+        both, either = intersection(result, numbers), union([*result, *numbers])
+        are_open = _has_length(result) and _has_length(numbers)
+        if are_open and ((separator == AND and not both) or (separator == OR and either == [REALS])):
+            raise TwoReadingsError(f"{form}: both, or one of them")
         # Nobody gives the empty set in this way: x<-1,x>4 means that one or the other holds.
-        result = both or union([*result, *numbers])
+        result = either if separator == OR or not both else both
     return Region(tuple(result), names.pop()) if _has_length(result) else None
 
 
@@ -205,8 +251,11 @@ def _inequality(form: str) -> tuple[str, list[Interval]] | None:
 def _membership(form: str) -> tuple[str, list[Interval]] | None:
     """x\\in(1,2)."""
     parts = membership(form)
-    numbers = parts and (_set_builder(parts[1]) or _union(parts[1]))
-    return (_name(parts[0]), list(numbers.intervals)) if parts and numbers else None
+    if parts is None:
+        return None
+    built = _set_builder(parts[1])
+    numbers = list(built.intervals) if built else _set(parts[1])
+    return (_name(parts[0]), numbers) if numbers else None
 
 
 def _chain(sides: list[str], signs: list[str]) -> tuple[str, list[Interval]] | None:
@@ -218,24 +267,26 @@ def _chain(sides: list[str], signs: list[str]) -> tuple[str, list[Interval]] | N
 
 
 def _size(sides: list[str], sign: str) -> tuple[str, list[Interval]] | None:
-    """|x|<2, which is x<2 and x>-2."""
+    """|x-1|<2, which is x-1<2 and x-1>-2."""
     match, radius = _SIZE.fullmatch(sides[0]), number(sides[1])
-    if match is None or radius is None or radius <= 0:
+    if match is None or radius is None or radius < 0 or (radius == 0 and sign != ">"):
         return None
-    right, left = _one_sided(sign, sides[1]), _one_sided(_FLIPPED[sign], f"-{sides[1]}")
-    assert right and left  # both are finite
-    return match[1].lower(), union([*right, *left]) if sign[0] in ">=" else intersection(right, left)
+    right, left = _solved(match[1], sign, sides[1]), _solved(match[1], _FLIPPED[sign], f"-{sides[1]}")
+    if right is None or left is None:
+        return None
+    is_outside = sign[0] in ">="
+    return right[0], union([*right[1], *left[1]]) if is_outside else intersection(right[1], left[1])
 
 
 def _solved(left: str, sign: str, right: str) -> tuple[str, list[Interval]] | None:
     """Return (letter, numbers) of an inequality that is linear in its only letter with rational coefficients: 2x<4."""
     letters = letters_of(left) | letters_of(right)
-    if len(letters) != 1 or max(map(len, (left, right))) > _MAX_SIDE:
+    if len(letters) != 1 or "|" in left + right or max(map(len, (left, right))) > _MAX_SIDE:
         return None
     (letter,) = letters
     try:
         at_0, at_1, *at_points = (
-            evaluate(left, {letter: value}).value - evaluate(right, {letter: value}).value
+            evaluate(left, {letter: value}).real - evaluate(right, {letter: value}).real
             for value in (Term(point, 0.0) for point in (0.0, 1.0, *_POINTS))
         )
     except (UnsupportedExpressionError, OverflowError, ZeroDivisionError):
@@ -269,16 +320,9 @@ def _one_sided(sign: str, bound: str) -> list[Interval] | None:
     if sign == "=":
         return [interval(bound, bound, has_start=True, has_end=True)]
     if sign == "!=":
-        return None if infinity(bound) else _apart_from(bound)
+        return None if infinity(bound) else without([REALS], [interval(bound, bound, has_start=True, has_end=True)])
     if sign[0] == "<":
         numbers = interval("-" + _INFINITY, bound, has_start=False, has_end=sign == "<=")
     else:
         numbers = interval(bound, _INFINITY, has_start=sign == ">=", has_end=False)
     return None if numbers.is_empty else [numbers]
-
-
-def _apart_from(point: str) -> list[Interval]:
-    return [
-        interval("-" + _INFINITY, point, has_start=False, has_end=False),
-        interval(point, _INFINITY, has_start=False, has_end=False),
-    ]

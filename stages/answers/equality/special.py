@@ -1,4 +1,4 @@
-"""Answers that look like arithmetic but are not: dates, times, numbers with a base, version numbers.
+"""Answers that look like arithmetic but are not: dates, times, numbers with a base, version numbers, residues.
 
 2024-05-01 is not 2018, 10:30 is not 1/3, and 101_2 is not 101_3. Each is read from its canonical form.
 """
@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from stages.answers.canonical.dates import is_date
 
 _TIME = re.compile(r"(\d{1,2}):([0-5]\d)(?::([0-5]\d))?([ap]m)?")  # 10:30, 10:30am
-_DOTTED = re.compile(r"v?\d+(?:\.\d+){2,}")  # 1.2.3
+_LITERAL = re.compile(r"v?\d+(?:\.\d+){2,}|\d+(?:\.\d+)?'{1,2}")  # 1.2.3, 5'
+_CONGRUENCE = re.compile(r"(-?\d{1,30}) ?\(? ?(?:\\[pb]?mod|mod) ?\{?(\d{1,30})\}?\)?")  # 3\pmod{7}
 _BASED = re.compile(r"(-?(?=[0-9A-Z]*\d|[A-Z]{2})[0-9A-Z]+)_(\d{1,2}|\{\d{1,2}\})")  # 101_2, FF_16; A_1 is a letter
 _HALF_A_DAY = 43_200
 
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """A date or a version number, equal to nothing that is spelled in another way."""
+    """A date, a version number, feet or minutes (5'), or a residue, equal to nothing else."""
 
     text: str
 
@@ -43,9 +44,11 @@ Special = Literal | Time | Based
 
 
 def special(form: str) -> Special | None:
-    """Return the date, time, number with a base or version number of a form; None if it is none of these."""
-    if is_date(form) or _DOTTED.fullmatch(form):
+    """Return the date, time, number with a base, version number or residue of a form; None if it is none of these."""
+    if is_date(form) or _LITERAL.fullmatch(form):
         return Literal(form)
+    if (match := _CONGRUENCE.fullmatch(form)) and int(match[2]):
+        return Literal(f"{int(match[1]) % int(match[2])} mod {int(match[2])}")
     if match := _TIME.fullmatch(form):
         return _time(int(match[1]), 60 * int(match[2]) + int(match[3] or 0), match[4])
     match = _BASED.fullmatch(form)

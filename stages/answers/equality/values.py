@@ -32,6 +32,10 @@ _MAX_ERROR = 1e-11
 """Relative error above which two close values do not show that expressions are equal."""
 _POINTS = (0.0, 1.25, 2.5)
 """Added to the value of each letter: expressions with letters are compared at these points."""
+_NEGATIVE_POINT = -2.5
+"""A further point for expressions with |x|, which is x at the other points."""
+_I = {"i": Term(1j, 0.0, has_letter=True)}
+"""The imaginary unit. An i that is a variable has this value too: equal expressions stay equal."""
 
 _LAST_LETTERS = re.compile(r"(?:[\d}]|\\(?:cdot|times|pi) |(?<![a-zA-Z])[a-zA-Z] (?=[a-zA-Z]\Z))([a-zA-Z]{1,3})\Z")
 _INFINITE = re.compile(r"([-+]?)\\infty")
@@ -60,10 +64,9 @@ def term_of(form: str, point: float = 0.0) -> Term | None:
             return rounded_term(float(value), 0.0)
         if len(form) > MAX_ANSWER or (ENDS_IN_UNIT.search(form) and not ends_in_variables(form)):
             return None
-        if not point:
-            return evaluate(form)
-        names = letters_of(form)
-        return evaluate(form, {name: Term(float(letter_value(name)) + point, 0.0, has_letter=True) for name in names})
+        names = letters_of(form) if point else ()
+        values = {name: Term(float(letter_value(name)) + point, 0.0, has_letter=True) for name in names}
+        return evaluate(form, values | _I)
     except (UnsupportedExpressionError, OverflowError, ZeroDivisionError):
         return None
 
@@ -106,19 +109,20 @@ def _same_terms(forms: tuple[str, str], terms: tuple[Term, Term], *, algebra: bo
     if _differ(*terms, has_decimals=has_decimals):
         return False
     if any(term.has_letter for term in terms):
-        is_decided_here = algebra or any(map(ends_in_variables, forms))
+        is_complex = all(letters_of(form) <= {"i"} for form in forms)
+        is_decided_here = algebra or is_complex or any(map(ends_in_variables, forms))
         return _same_at_points(forms, has_decimals=has_decimals) if is_decided_here else None
     for form, term in (forms, terms[::-1]), (forms[::-1], terms):
         value = number(form[0])
         if value is not None and is_decimal(form[0]):
-            return _rounded(value) == _rounded(Fraction(term[0].value))
+            return _rounded(value) == _rounded(Fraction(term[0].real))
     return _agree(*terms) or None
 
 
 def _same_at_points(forms: tuple[str, str], *, has_decimals: bool) -> bool | None:
     """Return whether two expressions with letters have equal values at all points; None if that is unknown."""
     agree = []
-    for point in _POINTS:
+    for point in _points(forms):
         left, right = (term_of(form, point) for form in forms)
         if left is None or right is None:
             return None
@@ -126,6 +130,23 @@ def _same_at_points(forms: tuple[str, str], *, has_decimals: bool) -> bool | Non
             return False
         agree.append(_agree(left, right))
     return all(agree) or None
+
+
+def _points(forms: tuple[str, str]) -> tuple[float, ...]:
+    return (*_POINTS, _NEGATIVE_POINT) if any("|" in form for form in forms) else _POINTS
+
+
+def differ_by_constant(left: str, right: str) -> bool | None:
+    """Return whether the difference of two expressions is the same at all points; None if that is unknown."""
+    differences = []
+    for point in _points((left, right)):
+        terms = term_of(left, point), term_of(right, point)
+        if terms[0] is None or terms[1] is None:
+            return None
+        differences.append(
+            Term(terms[0].value - terms[1].value, terms[0].error + terms[1].error + _MAX_ERROR * abs(terms[0].value))
+        )
+    return not any(_differ(differences[0], other, has_decimals=False) for other in differences[1:])
 
 
 def _differ(left: Term, right: Term, *, has_decimals: bool) -> bool:

@@ -7,12 +7,15 @@ sets have no order, those of points and vectors have one. Equality is not transi
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from fractions import Fraction
+from collections.abc import Callable, Sequence
 
+from stages.answers.algebra.expressions import letters_of
 from stages.answers.canonical.numerals import number
-from stages.answers.canonical.units import conversion, same_unit
+from stages.answers.canonical.units import same_unit
+from stages.answers.equality.conversions import same_converted
+from stages.answers.equality.matching import Verdict, all_of, any_of, as_members, can_be_paired, rows_of, solutions_of
 from stages.answers.equality.parts import (
+    Antiderivative,
     Equation,
     Leaf,
     Matrix,
@@ -30,17 +33,21 @@ from stages.answers.equality.parts import (
 from stages.answers.equality.regions import same_region
 from stages.answers.equality.special import Based, same_special
 from stages.answers.equality.structure import DEGREE, structure
-from stages.answers.equality.values import infinity, is_decimal, same_number, same_value, term_of
+from stages.answers.equality.values import (
+    differ_by_constant,
+    infinity,
+    same_value,
+    term_of,
+)
 
 _MAX_MATCHED = 24
 """Lists whose members differ in more than this many places are left to math-verify."""
 
 _OPEN = re.compile(r"[,;<>|]|\\(?:le|ge|ne|cup|cap|in|setminus|begin|pm|mp)(?![a-zA-Z])")
+_LETTERS = re.compile(r"[a-zA-Z]{2,6}")
 _PRODUCT = re.compile(r"[a-z]{3,5}")
 _PRODUCT_SIGN = re.compile(r"\\cdot ?|\\times ?| ")
 _FUNCTION = re.compile(r"[a-z]\([a-z]\)")
-
-Verdict = bool | None
 
 
 def same(left: str, right: str) -> Verdict:
@@ -49,7 +56,7 @@ def same(left: str, right: str) -> Verdict:
 
 
 _ORDER: tuple[type[Structure], ...] = (
-    Leaf, Words, Percent, Peculiar, Ratio, Quantity, Numbers, Pair, Matrix, Members, Rounded, Equation,
+    Leaf, Words, Antiderivative, Percent, Peculiar, Ratio, Quantity, Numbers, Pair, Matrix, Members, Rounded, Equation,
 )  # fmt: skip
 """In a pair of structures, the type that is further back says how they are compared."""
 
@@ -64,8 +71,20 @@ def _same(left: Structure, right: Structure, *, inside: bool) -> Verdict:
 
 
 def _leaves(left: Leaf, right: Structure, inside: bool) -> Verdict:
+    """Letters of which some are capitals are names, and no products: HT is not TH, and Aa not aa."""
     assert isinstance(right, Leaf)
+    has_names = _LETTERS.fullmatch(left.form) and _LETTERS.fullmatch(right.form)
+    if has_names and not (left.form + right.form).islower():
+        return False
     return same_value(left.form, right.form, algebra=inside)
+
+
+def _antiderivative(left: Antiderivative, right: Structure, inside: bool) -> Verdict:
+    """x^2+C equals x^2+1+C, but not x^2."""
+    if isinstance(right, Antiderivative):
+        verdict = differ_by_constant(left.function, right.function)
+        return same_value(left.function, right.function, algebra=True) if verdict is None else verdict
+    return isinstance(right, Leaf) and same_value(left.form, right.form, algebra=inside)
 
 
 def _words(left: Words, right: Structure, inside: bool) -> Verdict:
@@ -84,7 +103,7 @@ def _percent(left: Percent, right: Structure, inside: bool) -> Verdict:
         return same_value(left.number, right.number, algebra=inside)
     if not isinstance(right, Leaf):
         return False
-    return _any(same_value(form, right.form, algebra=inside) for form in (left.number, _hundredth(left.number)))
+    return any_of(same_value(form, right.form, algebra=inside) for form in (left.number, _hundredth(left.number)))
 
 
 def _hundredth(form: str) -> str:
@@ -111,7 +130,7 @@ def _ratio(left: Ratio, right: Structure, inside: bool) -> Verdict:
         return False
     if left.time is not None and right.time is not None:
         return same_special(left.time, right.time)
-    return _all(
+    return all_of(
         same_value(_quotient(ours, left.terms[-1]), _quotient(theirs, right.terms[-1]), algebra=True)
         for ours, theirs in zip(left.terms[:-1], right.terms[:-1], strict=True)
     )
@@ -123,10 +142,14 @@ def _quotient(top: str, bottom: str) -> str:
 
 
 def _quantity(left: Quantity, right: Structure, inside: bool) -> Verdict:
-    """5 km equals 5000 m and 5, but not 5 m; 90^\\circ equals 90 and \\frac{\\pi}{2}."""
+    """5 km equals 5000 m and 5, but not 5 m; 90^\\circ equals 90 and \\frac{\\pi}{2}; 5 N equals 5N."""
+    if isinstance(right, Percent):
+        return _same(left.value, right, inside=inside) if isinstance(left.value, Percent) else False
     if isinstance(right, Leaf):
+        if isinstance(left.value, Leaf) and right.form == left.value.form + left.unit.rstrip("?"):
+            return True  # a letter that is a unit or a variable
         in_radians = _radians(left) if "\\pi" in right.form else None
-        return _any(_same(value, right, inside=inside) for value in (left.value, in_radians) if value is not None)
+        return any_of(_same(value, right, inside=inside) for value in (left.value, in_radians) if value is not None)
     if not isinstance(right, Quantity):
         return False
     if left.unit == right.unit or same_unit(left.unit, right.unit):
@@ -137,7 +160,7 @@ def _quantity(left: Quantity, right: Structure, inside: bool) -> Verdict:
         values = [_radians(side) if side.unit == DEGREE else side.value for side in (left, right)]
         is_angle = all(side.unit == DEGREE or same_unit(side.unit, "rad") for side in (left, right))
         return is_angle and values[0] is not None and values[1] is not None and _same(values[0], values[1], inside=True)
-    return _same_converted(left, right)
+    return same_converted(left, right)
 
 
 def _radians(quantity: Quantity) -> Leaf | None:
@@ -151,38 +174,7 @@ def _rounded(left: Rounded, right: Structure, inside: bool) -> Verdict:
     """\\sqrt{2}\\approx1.41 is \\sqrt{2} or 1.41."""
     if isinstance(right, Rounded):
         return _same(left.exact, right.exact, inside=inside)
-    return _any(_same(side, right, inside=inside) for side in (left.exact, left.decimal))
-
-
-# Size of a degree and zero of the scale, in kelvins.
-_SCALES = {
-    "K": (Fraction(1), Fraction(0)),
-    "°C": (Fraction(1), Fraction("273.15")),
-    "°F": (Fraction(5, 9), Fraction("459.67") * 5 / 9),
-}
-
-
-def _same_converted(left: Quantity, right: Quantity) -> Verdict:
-    """Return whether two quantities are equal in the unit of the second: 5 km and 5000 m, 0 °C and 32 °F."""
-    if not isinstance(left.value, Leaf) or not isinstance(right.value, Leaf):
-        return False
-    forms = left.value.form, right.value.form
-    values = number(forms[0]), number(forms[1])
-    factor = conversion(left.unit, right.unit)
-    if values[0] is None or values[1] is None:
-        if factor is None:
-            return False
-        converted = f"\\frac{{{factor.numerator}\\cdot({forms[0]})}}{{{factor.denominator}}}"
-        return same_value(converted, forms[1], algebra=True)
-    is_rounded = any(map(is_decimal, forms))
-    if factor is not None:
-        return same_number(values[0] * factor, values[1], rounded=is_rounded)
-    if left.unit not in _SCALES or right.unit not in _SCALES:
-        return False
-    kelvins = [
-        value * _SCALES[unit][0] + _SCALES[unit][1] for value, unit in ((values[0], left.unit), (values[1], right.unit))
-    ]
-    return same_number(kelvins[0], kelvins[1], rounded=is_rounded)
+    return any_of(_same(side, right, inside=inside) for side in (left.exact, left.decimal))
 
 
 def _numbers(left: Numbers, right: Structure, inside: bool) -> Verdict:
@@ -202,7 +194,7 @@ def _pair(left: Pair, right: Structure, inside: bool) -> Verdict:
         return left.region is not None and same_region(left.region, right.region)
     if isinstance(right, Pair):
         return _brackets(left) == _brackets(right) and _in_order(left.items, right.items)
-    return _may_be_members(right)
+    return _sum_of_unit_vectors(left, right)
 
 
 def _brackets(pair: Pair) -> tuple[bool, bool]:
@@ -218,40 +210,51 @@ def _matrix(left: Matrix, right: Structure, inside: bool) -> Verdict:
             return False
         pairs = [pair for rows in zip(left.rows, right.rows, strict=True) for pair in zip(*rows, strict=True)]
         return _in_order([pair[0] for pair in pairs], [pair[1] for pair in pairs])
-    if (vector := _as_members(left)) and (point := _as_members(right)):
+    if (vector := as_members(left)) and (point := as_members(right)):
         return _in_order(vector.items, point.items)
-    return _may_be_members(right)
+    if rows := rows_of(right):
+        return _matrix(left, rows, inside)
+    return _sum_of_unit_vectors(left, right)
+
+
+def _sum_of_unit_vectors(vector: Structure, right: Structure) -> Verdict:
+    """(1,2) equals i+2j, and (1,2,3) equals i+2j+3k."""
+    members = as_members(vector)
+    if members is None or members.kind != "tuple" or not isinstance(right, Leaf) or not 2 <= len(members.items) <= 3:
+        return _may_be_members(right)
+    terms = [
+        f"({item.form}){letter}" for item, letter in zip(members.items, "ijk", strict=False) if isinstance(item, Leaf)
+    ]
+    is_sum = len(terms) == len(members.items) and letters_of(right.form) & set("jk")
+    return same_value("+".join(terms), right.form, algebra=True) if is_sum else _may_be_members(right)
 
 
 def _members(left: Members, right: Structure, inside: bool) -> Verdict:
-    members = _as_members(right)
-    if members and (manner := _MANNERS.get(frozenset((left.kind, members.kind)))):
-        return manner(left.items, members.items)
+    members = as_members(right)
+    if members:
+        verdicts = [
+            manner(ours.items, theirs.items)
+            for ours, theirs in ((left, members), (solutions_of(left), members), (left, solutions_of(members)))
+            if ours and theirs and (manner := _MANNERS.get(frozenset((ours.kind, theirs.kind))))
+        ]
+        if verdicts:
+            return any_of(verdicts)
     if len(left.items) == 1:  # \{5\} is 5
         return _same(left.items[0], right, inside=True)
     if members:
         return len(members.items) == 1 and _same(left, members.items[0], inside=True)
-    return _may_be_members(right)
-
-
-def _as_members(value: Structure) -> Members | None:
-    """Return a pair or vector as members; None for anything else, half-open intervals included."""
-    match value:
-        case Members():
-            return value
-        case Pair(opening="(", closing=")"):
-            return Members("tuple", value.items)
-        case Pair(opening="[", closing="]"):
-            return Members("sequence", value.items)
-        case Matrix() if 1 in (len(value.rows), len(value.rows[0])):
-            return Members("tuple", tuple(entry for row in value.rows for entry in row))
-    return None
+    return _sum_of_unit_vectors(left, right)
 
 
 def _in_order(lefts: Sequence[Structure], rights: Sequence[Structure]) -> Verdict:
     if len(lefts) != len(rights):
         return False
-    return _all(_same(left, right, inside=True) for left, right in zip(lefts, rights, strict=True))
+    return all_of(_same(left, right, inside=True) for left, right in zip(lefts, rights, strict=True))
+
+
+def _by_name(lefts: Sequence[Structure], rights: Sequence[Structure]) -> Verdict:
+    orders = [sorted(side, key=lambda item: isinstance(item, Equation) and str(item.name)) for side in (lefts, rights)]
+    return _in_order(*orders)
 
 
 def _in_any_order(lefts: Sequence[Structure], rights: Sequence[Structure]) -> Verdict:
@@ -263,25 +266,9 @@ def _in_any_order(lefts: Sequence[Structure], rights: Sequence[Structure]) -> Ve
     if len(lefts) > _MAX_MATCHED:
         return None
     verdicts = [[_same(left, right, inside=True) for right in rights] for left in lefts]
-    if _can_be_paired(verdicts, (True,)):
+    if can_be_paired(verdicts, (True,)):
         return True
-    return None if _can_be_paired(verdicts, (True, None)) else False
-
-
-def _can_be_paired(verdicts: Sequence[Sequence[Verdict]], allowed: Sequence[Verdict]) -> bool:
-    """Return whether each row can have a column of its own with an allowed verdict (augmenting paths)."""
-    row_of: dict[int, int] = {}
-
-    def pair_up(row: int, tried: set[int]) -> bool:
-        for column, verdict in enumerate(verdicts[row]):
-            if verdict in allowed and column not in tried:
-                tried.add(column)
-                if column not in row_of or pair_up(row_of[column], tried):
-                    row_of[column] = row
-                    return True
-        return False
-
-    return all(pair_up(row, set()) for row in range(len(verdicts)))
+    return None if can_be_paired(verdicts, (True, None)) else False
 
 
 def _as_sets(lefts: Sequence[Structure], rights: Sequence[Structure]) -> Verdict:
@@ -289,7 +276,7 @@ def _as_sets(lefts: Sequence[Structure], rights: Sequence[Structure]) -> Verdict
     if len(lefts) * len(rights) > _MAX_MATCHED**2:
         return True if set(lefts) == set(rights) else None
     verdicts = [[_same(left, right, inside=True) for right in rights] for left in lefts]
-    return _all(_any(row) for row in (*verdicts, *zip(*verdicts, strict=True))) if lefts and rights else False
+    return all_of(any_of(row) for row in (*verdicts, *zip(*verdicts, strict=True))) if lefts and rights else False
 
 
 # How members of two kinds are compared. Kinds that are not listed together are never equal.
@@ -300,7 +287,7 @@ _MANNERS: dict[frozenset[str], Callable[[Sequence[Structure], Sequence[Structure
         (("set",), _as_sets),  # \{1,1,2\} = \{2,1\}
         (("tuple",), _in_order),  # (1,2,3)
         (("sequence",), _in_order),  # [1,2,3]
-        (("assignments",), _in_order),  # x=1,y=2 = y=2,x=1
+        (("assignments",), _by_name),  # x=1,y=2 = y=2,x=1
         (("list", "set"), _in_any_order),  # 1,2 = \{2,1\}
         (("list", "sequence"), _in_any_order),  # 5,0 = [0,5]
         (("set", "sequence"), _in_any_order),
@@ -321,6 +308,8 @@ def _equation(left: Equation, right: Structure, inside: bool) -> Verdict:
         return None
     verdict = _same(left.value, right.value, inside=True)
     names = {left.name.casefold(), right.name.casefold()}
+    if len(names) == 2 and len({name.replace("'", "") for name in names}) == 1:
+        return False  # f'(x)=2x and f(x)=2x
     is_same_name = len(names) == 1 or ("y" in names and any(_FUNCTION.fullmatch(name) for name in names))
     if is_same_name:
         return verdict if verdict is not False or _is_constant(left.value) or _is_constant(right.value) else None
@@ -333,29 +322,10 @@ def _is_constant(value: Structure) -> bool:
     return not isinstance(value, Leaf) or (term is not None and not term.has_letter)
 
 
-def _all(verdicts: Iterable[Verdict]) -> Verdict:
-    """Return False if a verdict is False, else None if one is unknown, else True."""
-    result: Verdict = True
-    for verdict in verdicts:
-        if verdict is False:
-            return False
-        result = result and verdict
-    return result
-
-
-def _any(verdicts: Iterable[Verdict]) -> Verdict:
-    """Return True if a verdict is True, else None if one is unknown, else False."""
-    unknown = False
-    for verdict in verdicts:
-        if verdict:
-            return True
-        unknown = unknown or verdict is None
-    return None if unknown else False
-
-
 _COMPARISONS: dict[type[Structure], Callable[..., Verdict]] = {
     Leaf: _leaves,
     Words: _words,
+    Antiderivative: _antiderivative,
     Percent: _percent,
     Peculiar: _peculiar,
     Ratio: _ratio,

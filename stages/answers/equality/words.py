@@ -19,6 +19,7 @@ _ARTICLE = re.compile(r"(?:the|an|a) (?=[^\W\d_]{3})")
 _WORD = r"[a-zA-Z]+(?:['-][a-zA-Z]+)*"
 _ASCII_WORDS = re.compile(rf"{_WORD}(?: {_WORD})*")
 _LONG_WORD = re.compile(r"[a-zA-Z]{3}|[^\x00-\x7f]")
+_GENOTYPE = re.compile(r"(?:([A-Za-z])(?i:\1)){1,4}")
 _SENTENCE = re.compile(r"[\w .'’/-]{4,200}")
 _NAME_WITH_NUMBER = re.compile(r"[^\W\d_]{3} | [^\W\d_]{3}|[A-Z][a-zA-Z]{3,12}-\d")
 
@@ -32,8 +33,8 @@ def words_of(form: str) -> str | None:
     text = form.casefold()
     if text in _SAME_WORDS:
         return _SAME_WORDS[text]
-    if is_formula(form):
-        return form
+    if is_formula(form) or _GENOTYPE.fullmatch(form):
+        return form  # AaBb is not aabb
     if not _are_words(form) or not _LONG_WORD.search(form) or len(split(form, (AND, OR))) > 1:
         return None
     return text[match.end() :] if (match := _ARTICLE.match(text)) else text

@@ -5,13 +5,13 @@ import unicodedata
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from stages.answers.text import normalised_text
+from stages.answers.wording.form import normalised_text
 
 MAX_LETTERS = 26
 
 _OPTION_WORD = (
     r"(?:options?|choices?|letters?|answers?|opci[oó]n|opç[aã]o|opzione|alternativas?|letra|lettre|lettera|proposition|"
-    r"buchstabe|antwort|möglichkeit|вариант|选项|選項|选择|選択肢|보기|विकल्प|الخيار)"
+    r"buchstabe|antwort|möglichkeit|réponse|respuesta|resposta|risposta|вариант|选项|選項|选择|選択肢|보기|विकल्प|الخيار)"
 )
 _LETTER = re.compile(
     rf"(?P<word>{_OPTION_WORD}\s{{0,2}})?"
@@ -45,12 +45,16 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_AFTER_A = _words("because since as is are remains which and but from or when where porque weil perché потому")
+_AFTER_A = _words(
+    "because since as is are remains which and but from or when where only alone porque weil perché потому "
+    "ist est es è é это die richtig korrekt"
+)
 """Words after an A that is no article."""
 _AFTER_OTHERS = _AFTER_A | _words(
     "for was not so due given based by with in on at while according would seems must can correct right explanation "
     "reason reasoning rationale justification the this it that these therefore thus hence final only y e et und "
-    "rather instead ya pues parce puisque denn da poiché так to es est ist é está è то है"
+    "rather instead nicht pas non ya pues parce puisque denn da poiché так to es est ist é está è то die richtig "
+    "korrekt है"
 )
 """Words after other letters: "C because", but not "C section" or "B cells"."""
 
@@ -148,13 +152,29 @@ def may_follow_stop(text: str, letters: Letters, options: Mapping[str, str]) -> 
     return _is_function_word(after, "B")
 
 
+_NAME = re.compile(
+    r"[A-Z]\.\s?(?:(?:[A-Z]\.\s?){1,3}[A-Z][^\W\d_]+|[A-Z][\w'’-]+(?:\s(?:van|von|de|der|la|[A-Z][\w'’-]+|[A-Z]\.)){1,3})\W*"
+)
+
+
+def is_name(text: str) -> bool:
+    """Return whether a text that starts with a letter may be a name: "F. Scott Fitzgerald", "C. S. Lewis"."""
+    return _NAME.fullmatch(text) is not None
+
+
+_DROPPED = re.compile(r"[{}*\\]")
+_NEXT_MEMBER = re.compile(r"[,.:/]\d")
+
+
 def starts_with(text: str, option: str) -> bool:
-    """Return whether a text starts with the text of an option, which is normalised."""
+    """Return whether a text starts with the text of an option, which is normalised. Braces and stars do not count."""
+    option = _DROPPED.sub("", option)
     if not option:
         return False
-    form = normalised_text(text[: 2 * len(option) + 20])
+    form = _DROPPED.sub("", normalised_text(text[: 2 * len(option) + 20]))
     after = form[len(option) : len(option) + 1]
-    return form.startswith(option) and not after.isalnum() and after not in ("+", "-", "#", "%")
+    goes_on = after.isalnum() or after in ("+", "-", "#", "%") or _NEXT_MEMBER.match(form, len(option))
+    return form.startswith(option) and not goes_on
 
 
 def fused_letters(text: str) -> tuple[str, ...] | None:
@@ -193,7 +213,7 @@ _PLAIN = tuple(
 
 def _is_abbreviation(rest: str) -> bool:
     """Return whether ". coli" follows: a full stop before a word in lower case, as in the names of species."""
-    return bool(re.match(r"\.\s?[a-z]", rest))
+    return bool(re.match(r"\.\s?[a-z](?:[a-z]|\.)", rest))
 
 
 def _is_function_word(after: str, letter: str) -> bool:

@@ -6,24 +6,30 @@ letters have to follow each other from A in one style. Of several such lists the
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from stages.answers.text import normalised_text
+from stages.answers.options.labels import ALPHABETS, CIRCLED, LABEL, LATIN, POSITIONS, SPELLINGS, WEAK
+from stages.answers.options.texts import Options, options_with
+from stages.answers.wording.form import normalised_text
 
 _HALF_WIDTH = str.maketrans(
-    {chr(code): chr(code - 0xFEE0) for code in (*range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B))}
+    {chr(code): chr(code - 0xFEE0) for code in (*range(0xFF10, 0xFF1A), *range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B))}
     | {"（": " (", "）": ")", "［": " [", "］": "]", "【": " [", "】": "]", "．": "."}
 )
 _PLAIN = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
+        (r"</?(?:b|i|u|p|em|strong|li|ul|ol|br|div|span|td|tr)\s?/?>", " "),  # <b>A.</b> text
+        (r"<([A-Za-z])>", r"[\1]"),  # <A> text
+        (r"\\item\s?\[([^\]\n]{1,6})\]", r"\1"),  # \item[(A)] text
+        (r"(?m)^\s?\|\s?\(?([A-Za-z]|\d)[).]?\s?\|([^|\n]{1,400})\|?[^\S\n]*$", r"\1. \2"),  # | A | text |
+        (r"([{,]\s{0,9})[\"']([A-Z])[\"']\s?:\s?", r"\1\n\2: "),  # {"A": "text", "B": "text"}
         (r"(?<![A-Za-z])([A-Za-z])：", r" \1: "),
         (r"(?<![A-Za-z])([A-Za-z])、", r" \1、"),
-        (r"(?m)^([^\S\n]*(?:[-*•][^\S\n])?)\*\*\s?([A-Za-z])\s?\*\*(?=[^\S\n])", r"\1\2. "),  # **A** text
+        (r"(?m)^([^\S\n]*(?:[-*•][^\S\n])?)(\*\*|`)\s?([A-Za-z])\s?\2(?=[^\S\n])", r"\1\3. "),  # **A** text
         (r"\*\*|__", ""),  # **A.** text
         (r"\\(?:text|math)[a-z]{0,4}\s?\{\s?([(\[]?[A-Za-z][)\].:]{0,2})\s?:?\s?\}", r" \1 "),  # \textbf{(A)} text
         (r"\\q?quad(?![a-z])|\\[ ,;!]|~", " "),
@@ -33,13 +39,21 @@ _LETTER_IN_FORMULA = re.compile(r"\$\s?[(\[]?A[)\].:]")
 """$(A) 5 \\qquad (B) 7$"""
 
 _CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3"
+_WORD_BEFORE = (
+    "Option|Choice|Answer|Antwort|Réponse|Proposition|Opción|Respuesta|Opção|Opzione|Вариант|Ответ|选项|選項|보기"
+)
 _MARK = re.compile(
-    rf"(?:(?<=[\s$|。，；：？！）】])|(?<=[{_CJK}]))(?:(?:Option|Choice)[^\S\n]{{1,2}})?"
-    r"(?:\(\s?([A-Za-z])\s?\)(?!-\w)|\[([A-Za-z])\](?!-\w)"  # not (E)-2-butene
-    r"|([A-Za-z])(?:(\.(?![A-Za-z]\.)|[)、\t])|[^\S\n]?(:)|[^\S\n]([-–—])[^\S\n]))"  # not U.S.
+    rf"(?:(?<=[\s$|。，；：？！）)】\"'\[])|(?<=[{_CJK}]))(?:(?:{_WORD_BEFORE})[^\S\n]{{1,2}})?"
+    rf"(?:\(\s?(?P<bracketed>{LABEL})\s?\)(?!-\w)|\[(?P<squared>{LABEL})\](?!-\w)"  # not (E)-2-butene
+    rf"|(?P<circled>{CIRCLED})[.)、:]?|(?P<kana>[ア-コロハニホヘト])(?=[^\S\n])|(?P<alone>[A-Z])[^\S\n]*\n"
+    rf"|(?P<bare>{LABEL})(?:(?P<after>\.(?![A-Za-z]\.|\d(?<=\d\.\d))\)?|\)\.?|[、\t])"  # not U.S., 1.5
+    r"|[^\S\n](?P<stop>\.)(?=[^\S\n])"
+    r"|[^\S\n]?(?P<colon>:)|(?P<slash>[>/])(?=[^\S\n])|[^\S\n](?P<dash>[-–—])[^\S\n])"
+    r"|(?P<spaced>[A-Z]|[0-9]{1,2})(?=[^\S\n]))"
     r"\s*(?::\s*)?(?=\S)"
 )
-_LINE_START = re.compile(r"\n[^\S\n]*(?:[-*•>·][^\S\n]*)?\Z")
+_LINE_START = re.compile(r"\n[^\S\n]*(?:[-*•>·#]{1,6}[^\S\n]*)?\Z")
+_BULLET_AT_END = re.compile(r"\n[^\S\n]*[-*•>·#]{1,6}[^\S\n]*\Z")
 _NAMED_BEFORE = re.compile(
     r"\b(?:both|either|neither|nor|than|options?|choices?|statements?|through)\s*\Z", re.IGNORECASE
 )
@@ -65,40 +79,19 @@ _NAMED_BETWEEN = frozenset(
     )
 )
 """Texts between two letters that are only named."""
+_NAMING = frozenset(
+    (
+        *("and", "or", "only", "both", "none", "all", "of", "the", "above", "these", "neither", "nor", "not", "but"),
+        *("is", "are", "true", "correct", "false", "i", "ii", "iii", "iv", "v", "vi", "1", "2", "3", "4", "5"),
+    )
+)
+"""Words of options that name statements, besides the statements' letters."""
+_LABEL_GROUPS = ("bracketed", "squared", "circled", "kana", "alone", "bare", "spaced")
+_NEED_LINE_START = frozenset(("kana", "alone", "spaced", "\t", "-", "–", "—", "/", ">"))
 _JOINING = ("and", "or", "und", "oder", "et", "ou")
 """Words between options, which belong to neither."""
 _PREFIX_CHARACTERS = 24
 """Characters before a letter that are looked at."""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The options of a question."""
-
-    texts: dict[str, str] = field(default_factory=dict)
-    """Letter in upper case -> normalised text; empty if the question lists fewer than two options."""
-    lower_case: bool = False
-    """Whether the question writes the letters in lower case."""
-
-    forms: tuple[dict[str, list[str]], ...] = ()
-    """Form of a text -> letters of the options of that form, for each of `_FORMS`."""
-
-    def matching(self, answer: str) -> list[str]:
-        """Return the letters of the options that have the text of an answer.
-
-        Exact texts count; if there are none, texts that differ in spaces and articles; if there are none, texts that
-        differ in a currency, % or ° sign that the answer leaves out.
-        """
-        if not self.texts:
-            return []
-        text = normalised_text(answer)
-        for form_of, letters_of in zip(_FORMS, self.forms, strict=True):
-            form = form_of(text)
-            if form_of is _without_signs and form != _without_spaces(text):
-                break  # the answer has a sign
-            if form in letters_of:
-                return letters_of[form]
-        return []
 
 
 class _Mark(NamedTuple):
@@ -106,8 +99,9 @@ class _Mark(NamedTuple):
 
     number: int
     """0 for A."""
+    alphabet: str
     style: str
-    """Bracket or mark after the letter, and its case."""
+    """Bracket or mark after the letter, and its alphabet."""
     start: int
     end: int
     """Where the option's text starts."""
@@ -137,18 +131,13 @@ class _Link(NamedTuple):
         return self.mark.number + 1 - 2 * self.doubts
 
 
-def listed_options(question: str) -> dict[str, str]:
-    """Return letter -> normalised text of the options that a question lists in order from A; empty for fewer than two.
-
-    Of several such lists the longest counts, then the last, because a question may mention "vitamin A." or "(A) and
-    (B)" before its options.
-    """
-    return options_of(question).texts
-
-
 @lru_cache(maxsize=4_096)
 def options_of(question: str) -> Options:
-    """Return the options that a question lists."""
+    """Return the options that a question lists, in order from A; none for fewer than two.
+
+    A question may also mention "vitamin A." or "(A) and (B)", and list statements or worked examples before its
+    options: see `_list_of` and `_decisive` for the list that counts.
+    """
     text = "\n" + _plain(question)
     marks_by_style: dict[str, list[_Mark]] = defaultdict(list)
     for mark in _marks(text):
@@ -156,14 +145,17 @@ def options_of(question: str) -> Options:
     lists = [marks for marks in (_list_of(text, marks) for marks in marks_by_style.values()) if marks]
     if not lists:
         return Options()
-    marks = _decisive(lists)
-    texts = {chr(ord("A") + mark.number): option for mark, option in zip(marks, _texts(text, marks), strict=True)}
-    return Options(texts, marks[0].style.endswith("lower"), tuple(_letters_of(texts, form_of) for form_of in _FORMS))
+    marks = _decisive_of_all(text, lists)
+    return options_with(_texts_by_letter(text, marks), marks[0].alphabet.replace("cyrillic as latin", LATIN))
+
+
+def _texts_by_letter(text: str, marks: Sequence[_Mark]) -> dict[str, str]:
+    return {chr(ord("A") + mark.number): option for mark, option in zip(marks, _texts(text, marks), strict=True)}
 
 
 def _plain(question: str) -> str:
     """Return a question without marks around its letters: full-width, bold, LaTeX commands."""
-    text = question.translate(_HALF_WIDTH)
+    text = question.translate(_HALF_WIDTH).translate(SPELLINGS)
     for pattern, replacement in _PLAIN:
         text = pattern.sub(replacement, text)
     return text.replace("$", " ") if _LETTER_IN_FORMULA.search(text) else text
@@ -171,28 +163,31 @@ def _plain(question: str) -> str:
 
 def _marks(text: str) -> Iterable[_Mark]:
     """Return all letters that may stand before an option, in the order of the text."""
-    matches = list(_MARK.finditer(text))
+    matches = [match for match in _MARK.finditer(text) if not match["spaced"] or _starts_line(text, match.start())]
     named = [_is_named(text, match) for match in matches]
     for i, (left, right) in enumerate(pairwise(matches)):
         between = text[left.end() : right.start()] if right.start() - left.end() < _PREFIX_CHARACTERS else "…"
         if between.strip().casefold() in _NAMED_BETWEEN:
             named[i] = named[i + 1] = True
     for match, is_named in zip(matches, named, strict=True):
-        bracketed, squared, bare, after, colon, dash = match.groups()
-        letter = bracketed or squared or bare
+        kind, label = next((name, match[name]) for name in _LABEL_GROUPS if match[name])
+        mark = next((match[name] for name in ("after", "stop", "colon", "slash", "dash") if match[name]), kind)
         starts_line = _starts_line(text, match.start())
-        style = "()" if bracketed else "[]" if squared else after or colon or dash
-        is_word = style in "\t-–—" or (letter.islower() and bare and style != ")")
-        if is_word and not starts_line:
-            continue  # "where a: mass, b: length"
-        yield _Mark(
-            number=ord(letter.upper()) - ord("A"),
-            style=style + (" lower" if letter.islower() else ""),
-            start=match.start(),
-            end=match.end(),
-            starts_line=starts_line,
-            is_named=is_named and not starts_line,
-        )
+        if mark in _NEED_LINE_START and not starts_line:
+            continue
+        for alphabet, number in POSITIONS.get(label, ()):
+            is_word = kind == "bare" and ")" not in mark and (alphabet in WEAK or label.islower())
+            if is_word and not starts_line:
+                continue  # "where a: mass, b: length", "in step 1. and 2."
+            yield _Mark(
+                number=number,
+                alphabet=alphabet,
+                style=f"{mark} {alphabet}",
+                start=match.start(),
+                end=match.end(),
+                starts_line=starts_line,
+                is_named=is_named and not starts_line,
+            )
 
 
 def _starts_line(text: str, start: int) -> bool:
@@ -206,13 +201,28 @@ def _is_named(text: str, match: re.Match[str]) -> bool:
 def _list_of(text: str, marks: Sequence[_Mark]) -> list[_Mark]:
     """Return the best list of options in one style; empty without one.
 
-    If each option starts a line, letters within lines are part of the options' texts ("C. D. radiodurans").
+    If each option starts a line, letters within lines are part of the options' texts ("C. D. radiodurans"), and the
+    last list counts: one before it belongs to a passage or a worked example.
     """
+    marks = _from_last_list(marks)
     line_marks = [mark for mark in marks if mark.starts_line]
     by_lines = _longest(text, line_marks)
+    if len(by_lines) < 3 and marks[0].style.startswith("spaced"):
+        return []
     if by_lines and not any(mark.number >= len(by_lines) for mark in line_marks):
         return by_lines
     return _longest(text, marks)
+
+
+def _from_last_list(marks: Sequence[_Mark]) -> Sequence[_Mark]:
+    """Return the marks from the last line on that starts with an A and precedes a line with a B."""
+    following = None
+    for i in range(len(marks) - 1, -1, -1):
+        if marks[i].starts_line:
+            if marks[i].number == 0 and following == 1:
+                return marks[i:]
+            following = marks[i].number
+    return marks
 
 
 def _longest(text: str, marks: Sequence[_Mark]) -> list[_Mark]:
@@ -243,6 +253,32 @@ def _longest(text: str, marks: Sequence[_Mark]) -> list[_Mark]:
     return best.marks() if best and best.worth > 1 else []
 
 
+def _decisive_of_all(text: str, lists: list[list[_Mark]]) -> list[_Mark]:
+    """Return the list that counts of those in all alphabets.
+
+    Numbers count if nothing else is listed, or if what they list names the letters before: "(1) A and C only".
+    """
+    strong = [marks for marks in lists if marks[0].alphabet not in WEAK]
+    weak = [marks for marks in lists if marks[0].alphabet in WEAK]
+    if not strong:
+        return _decisive(weak)
+    best = _decisive(strong)
+    naming = [
+        marks for marks in weak if marks[0].start > best[0].start and _name(_texts(text, marks), best[0].alphabet)
+    ]
+    return _decisive(naming) if naming else best
+
+
+def _name(texts: Sequence[str], alphabet: str) -> bool:
+    """Return whether most texts are no more than names of statements: "A and C only", "A-II, B-I"."""
+    labels = {sign.casefold() for sign in ALPHABETS[alphabet]}
+    naming = 0
+    for text in texts:
+        words = re.findall(r"[^\W_]+", text)
+        naming += bool(labels.intersection(words)) and labels.union(_NAMING).issuperset(words)
+    return naming * 2 > len(texts)
+
+
 def _decisive(lists: list[list[_Mark]]) -> list[_Mark]:
     """Return the list that counts of those in different styles.
 
@@ -262,11 +298,14 @@ def _decisive(lists: list[list[_Mark]]) -> list[_Mark]:
 def _texts(text: str, marks: Sequence[_Mark]) -> list[str]:
     """Return the normalised texts of the options. The last one ends at its line if the others are single lines."""
     ends = [mark.start for mark in marks[1:]]
-    texts = [text[mark.end : end].strip() for mark, end in zip(marks, ends, strict=False)]
+    texts = [_BULLET_AT_END.sub("", text[mark.end : end]).strip() for mark, end in zip(marks, ends, strict=False)]
     last = re.split(r"\n[^\S\n]*\n", text[marks[-1].end :].strip(), maxsplit=1)[0]
     if not any("\n" in option for option in texts):
         last = last.split("\n", 1)[0]
-    return [normalised_text(_without_joining(option)) for option in (*texts, last)]
+    texts.append(last)
+    if all(text[mark.start - 1] in "\"'" for mark in marks):  # ['A. argon', 'B. neon']
+        texts = [option.rstrip(" ,]\"'") for option in texts]
+    return [normalised_text(_without_joining(option)) for option in texts]
 
 
 def _without_joining(option: str) -> str:
@@ -274,26 +313,3 @@ def _without_joining(option: str) -> str:
     text = option.rstrip(" ,;/\n")
     words = text.rsplit(None, 1)
     return words[0].rstrip(" ,;/") if len(words) == 2 and words[1].casefold() in _JOINING else text
-
-
-def _letters_of(texts: dict[str, str], form_of: Callable[[str], str]) -> dict[str, list[str]]:
-    letters: dict[str, list[str]] = {}
-    for letter, text in texts.items():
-        if text:
-            letters.setdefault(form_of(text), []).append(letter)
-    return letters
-
-
-_LOOSE = re.compile(r"^(?:the|an?) (?=\w{3})|(?<=\d),(?=\d{3}(?!\d))|\s")
-_SIGNS = re.compile(r"^[$€£¥₹]|[%°]$")
-
-
-def _without_spaces(text: str) -> str:
-    return _LOOSE.sub("", text)
-
-
-def _without_signs(text: str) -> str:
-    return _SIGNS.sub("", _without_spaces(text))
-
-
-_FORMS: tuple[Callable[[str], str], ...] = (str, _without_spaces, _without_signs)

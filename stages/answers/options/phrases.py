@@ -11,23 +11,26 @@ _SURELY = (
 )
 
 FILLERS = re.compile(
-    r"[择擇]?\s?(?:(?:[Tt]he|[Ll]a|[Ee]l|[Ll]e|[Dd]ie|[Dd]er|[Dd]as|a|o|il|"
-    r"both|[Ee]ither|all of|that|it|it's|is|é|è|es|correct|right|best|"
-    r"clearly|definitely|probably|most likely|likely|therefore|thus|simply|indeed|actually|correcta|correcte|one)"
-    r":?\s|:\s?){0,4}"
+    r"[择擇]?\s?(?:(?:[Tt]he|[Ll]a|[Bb]oth|[Ee]l|[Ll]e|[Dd]ie|[Dd]er|[Dd]as|a|o|il|"
+    r"[Ee]ither|all of|that|it|it's|is|é|è|es|correct|right|best|"
+    r"clearly|definitely|probably|most likely|likely|therefore|thus|simply|indeed|actually|for sure|certainly|"
+    r"correcta|correcte|one):?\s|:\s?){0,4}"
 )
 """Words between "answer is" and a letter: "the answer is clearly the correct option B"."""
 
-_NOUNS = "answer|option|choice|alternative|selection|letter|response|solution|one|conclusion"
+_NOUNS = (
+    "diagnosis|cause|treatment|management|mechanism|finding|next step|"
+    "answer|option|choice|alternative|selection|letter|response|solution|one|conclusion"
+)
 # What stands before the letter, and an example whose answer is B.
 _CHOOSING: tuple[tuple[str, str], ...] = (
     (
         rf"\b(?:i|we)(?:'d|'ll|'m|\s(?:would|will|must|should|can|am))?{_SURELY}?\s(?:choose|chose|pick|picked|select|"
-        r"selected|go with|went with|going with|opt for|vote for|guess|say|mark|take|conclude)(?:\sthat)?\s",
+        r"selected|go with|went with|going with|opt for|vote for|guess|say|answer|mark|take|conclude)(?:\sthat)?\s",
         "I choose B.",
     ),
     (
-        rf"\b(?:{_NOUNS})(?:\shere|\sto(?:\s\w{{1,20}}){{1,3}})?{_BE}"
+        rf"\b(?:{_NOUNS})s?(?:\shere|\sto(?:\s\w{{1,20}}){{1,3}})?{_BE}"
         rf"{_SURELY}{{0,2}}:?\s",
         "The correct option is B.",
     ),
@@ -37,11 +40,15 @@ _CHOOSING: tuple[tuple[str, str], ...] = (
      "It may be A or B, but I lean towards B."),
     (rf"\b(?:it|this|that){_BE}{_SURELY}{{0,2}}\s", "I think it is B"),
     (r"\b(?:choice|option|selection|selected|pick|response|solution|conclusion)\s?[:=]\s?", "Selected option: B"),
-    (r"\b(?:leaves|left with)(?:\sus)?(?:\s(?:with|only))?\s", "That leaves B."),
+    (r"\b(?:not|nicht|no es|n'est pas|не|不是)\s?\(?[A-Z]\)?[,，]?\s?(?:but(?:\srather)?|sondern|sino|mais|а|而是)\s?",
+     "It is not A but B."),
+    (r"\"(?:choice|option|answer_choice|selected_option|selection|letter)\"\s?:\s?", '{"choice": "B"}'),
+    (r"\b(?:leaves|leaving|left with)(?:\sus)?(?:\s(?:with|only))?\s", "That leaves B."),
     (r"\A\W{0,3}(?:so|therefore|thus|hence|finally)?,?\s?(?:choose|pick|select|mark|circle|tick)\s", "Choose B."),
     (r"\b(?:elijo|escojo|selecciono|(?:respuesta|opción|alternativa)(?:\scorrecta)?\s(?:es|sería))\s",
      "La opción correcta es la B."),
-    (r"\b(?:je choisis|(?:réponse|option|proposition|lettre)(?:\s(?:correcte|exacte|juste))?\sest)\s",
+    (r"\b(?:je choisis|c'est(?:\sbien)?(?:\sla\s(?:réponse|proposition))?|"
+     r"(?:réponse|option|proposition|lettre)(?:\s(?:correcte|exacte|juste))?\sest)\s",
      "La bonne réponse est la B."),
     (r"\b(?:ich wähle|ich entscheide mich für|(?:antwort|option|möglichkeit|lösung)\s(?:ist|lautet)|richtig ist)\s",
      "Die richtige Option ist B."),
@@ -50,7 +57,8 @@ _CHOOSING: tuple[tuple[str, str], ...] = (
     (r"\b(?:scelgo|(?:risposta|opzione|alternativa)(?:\s(?:corretta|giusta|esatta))?\sè)\s",
      "L'opzione corretta è la B."),
     (r"\b(?:выбираю|(?:ответ|вариант)(?:\sответа)?\s?(?:[-—:]\s)?)\s?", "Правильный вариант — B."),
-    (r"(?:[故应應以此我]选择?|選び|选择|選擇|故選|應選|答案[是为為选選]|正确(?:选项|答案)[是为])\s?:?\s?", "故选B。"),
+    (r"(?:(?:\A|[，。,；;]|[应應][该該当當]?|[故以此我])[选選](?:择|擇|项)?|"
+     r"選び|选择|選擇|故選|應選|答案[是为為选選]|正确(?:选项|答案)[是为])\s?:?\s?", "故选B。"),
     (r"(?:答え|正解|回答|解答)(?:は|\s?:)\s?", "正解はBです。"),
     (r"(?:정답|답)은\s?", "정답은 B입니다."),
     (r"(?:उत्तर|विकल्प)\s", "सही उत्तर B है"),
@@ -65,10 +73,11 @@ _CORRECT: tuple[tuple[str, str], ...] = (
         r"most\s(?:likely|appropriate|accurate|suitable|correct))\b(?!-|\sif\b|,?\sbut\b)",
         "Therefore, (B) is correct.",
     ),
-    (r"\sremains\b|\sis\sthe\sonly\s(?:one|option|choice|answer)\s(?:left|remaining|possible)", "So B remains."),
+    (r"\sremains\b|\sis\sleft(?=[.!]|\Z)|\sis\sthe\sonly\s(?:one|option|choice|answer)\s(?:left|remaining|possible)",
+     "So B remains."),
     (r"\s(?:es|sería)(?:\sla)?\s(?:correcta|respuesta|opción)", "Por tanto, B es la respuesta correcta."),
     (r"\sest(?:\sla)?\s(?:correcte?|bonne|exacte?|juste|réponse)", "Donc B est la bonne réponse."),
-    (r"\sist\s(?:richtig|korrekt|die\s)", "Also ist klar: B ist richtig."),
+    (r"(?:\sist)?\s(?:die\s)?(?:richtig|korrekt)", "Also ist klar: B ist richtig."),
     (r"\s(?:é|está)(?:\sa)?\s(?:corret|cert|resposta)", "Portanto, B é a resposta certa."),
     (r"\sè(?:\sla)?\s(?:corrett|giust|esatt|risposta)", "Quindi B è corretta."),
     (r"\s?(?:[-—]\s)?(?:является\s)?(?:верн|правильн)", "Значит, B — правильный ответ."),
@@ -80,12 +89,14 @@ _CORRECT_AFTER = tuple(re.compile(pattern, re.IGNORECASE) for pattern, _ in _COR
 
 SENTENCE_LEADS = re.compile(
     r"(?:\A|[.!?:;。，,、]\s?|\b(?:so|therefore|thus|hence|then|that|only|think|believe|both|conclude|donc|also|daher|"
-    r"quindi|portanto|por tanto|значит|следовательно)\b,?\s|因此|所以|따라서\s)",
+    r"quindi|portanto|por tanto|somit|folglich|"
+    r"значит|следовательно)\b,?\s(?:ist\s)?|[；;]\s?故?|故|因此|所以|따라서\s)",
     re.IGNORECASE,
 )
 """What may stand before "B is correct": a start, not a noun as in "vitamin B is best"."""
 CONCLUDING = re.compile(
-    r"(?:\A|[.!?:;]\s)(?:so|therefore|thus|hence|consequently|(?:in )?conclusion|finally|donc|daher|quindi)[,:]?\s",
+    r"(?:\A|[.!?:;]\s|,\s(?=so|thus|hence|therefore))(?:so|therefore|thus|hence|consequently|(?:in )?conclusion|"
+    r"finally|by (?:process of )?elimination|donc|daher|quindi)[,:]?\s",
     re.IGNORECASE,
 )
 """What may stand before a letter that ends its sentence: "Therefore, B."."""
@@ -105,7 +116,7 @@ _NEGATED_BEFORE = re.compile(
 _NEGATED_AFTER = re.compile(
     r"[)\]\"']?\s?(?:\s?(?:is|are|was|can|could|would|must|does|do))?\s?(?:n't\b|not\b|cannot\b|can't\b|wrong\b|incorrect\b|"
     r"false\b|ruled\b|eliminated\b|excluded\b|unlikely\b|"
-    r"(?:では|じゃ)(?:ない|あり|なく)|[가이은는]?\s?아[니닙]|नहीं|不(?:是|对|對|正))",
+    r"(?:では|じゃ)(?:ない|あり|なく)|[가이은는]?\s?(?:아[니닙]|틀)|नहीं|不(?:是|对|對|正)|错|錯|誤)",
     re.IGNORECASE,
 )
 _NOUN = re.compile(
@@ -115,7 +126,7 @@ _NOUN = re.compile(
 )
 _DOUBTED = re.compile(
     r"(?:n't|\b(?:not|never|cannot|doubt|unlikely|if|suppose|assume|assuming|whether|unless))"
-    r"(?:\s(?:think|believe|say|conclude|that|necessarily|sure|certain|if|whether|the|correct)){0,3}\s?\Z",
+    r"(?:\s(?:think|believe|say|conclude|that|necessarily|sure|certain|clear|obvious|true|if|whether|the|correct)){0,3}\s?\Z",
     re.IGNORECASE,
 )
 

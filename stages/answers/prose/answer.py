@@ -12,12 +12,29 @@ from stages.answers.prose.items import Item, Strength, items_of
 from stages.answers.prose.lists import with_lists
 from stages.answers.prose.runs import RunParser
 from stages.answers.prose.tokens import number_text
-from stages.answers.prose.vocabulary import AND_A_HALF, COMMA_LANGUAGES, COPULAS
-from stages.answers.prose.word_answers import number_at_start, word_at_end, word_at_start
+from stages.answers.prose.vocabulary import (
+    AND_A_HALF,
+    ARTICLES,
+    CHINESE_CONNECTIVES,
+    CHINESE_VERBS,
+    COMMA_LANGUAGES,
+    CONDITIONS,
+    COPULAS,
+    PROBABILITIES,
+    RESULT_WORDS,
+    STATEMENT_JOINS,
+)
+from stages.answers.prose.word_answers import word_at_end, word_at_start
 
+_CONCLUSION = re.compile(
+    r"(?:[.!?।](?:\$\$?|\\[\])]|[)\"'*”])?\s+|(?<=\])\s|[。！？]\s?|(?<=\$)\s(?=[A-Z]))[*_]{0,2}(?=(?:therefore|thus|so|hence|"
+    r"consequently|in conclusion|finally|donc|ainsi|en conclusion|por lo tanto|por tanto|daher|somit|deshalb|folglich|"
+    r"quindi|dunque|portanto|logo|поэтому|следовательно|итак|因此|所以|因而|したがって|よって|따라서|그러므로|इसलिए|अतः|لذا|"
+    r"لذلك|إذن)(?!\w))",
+    re.IGNORECASE,
+)
+_HAS_VALUE = re.compile(r"\d|\$")
 _DISPLAY = (("\\]", "\\["), ("$$", "$$"))
-_DOLLARS = re.compile(r"(?<=\d) dollars?(?=,|\Z)")
-"""Left out of answers: money is in dollars unless the answer names cents or another currency."""
 _AND_A_HALF = re.compile(rf"(?:[^\W\d_]+ )?(?:{AND_A_HALF})(?!\w)")
 _CUT_START = re.compile(r"\A[^\s\u3000-\u9fff]{1,99}")
 _CUT_END = re.compile(r"[^\s\u3000-\u9fff]{1,99}\Z")
@@ -27,6 +44,8 @@ MAX_LINE = 1_000
 
 
 _ONE_FORMULA = re.compile(r"\s*\$([^$\n]+)\$\.?\s*")
+_JOIN_IN_FORMULA = re.compile(r"\\(?:text|mathrm|mbox|textrm)\s?\{\s?(and|or)\s?\}")
+"""A word between the members of a list: $19, 46, \\text{ and } 82$."""
 _WORD_IN_FORMULA = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{3,}")
 
 
@@ -40,10 +59,17 @@ def math_answer_in(text: str, *, last: bool, language: str = "en") -> str | Ambi
     """
     if len(text) > MAX_LINE:
         text = _CUT_START.sub("", text[-MAX_LINE:]) if last else _CUT_END.sub("", text[:MAX_LINE])
+    text = _JOIN_IN_FORMULA.sub(r" \1 ", text)
     if (formula := _ONE_FORMULA.fullmatch(text)) and _WORD_IN_FORMULA.search(formula[1]):
         text = formula[1]  # "$5 square meters$" is no price
+    if (
+        last
+        and (conclusion := _conclusion(text))
+        and (answer := math_answer_in(conclusion, last=True, language=language))
+    ):
+        return answer
     parser = RunParser(text, language)
-    words = word_at_end(parser.text) if last else word_at_start(parser.text) or number_at_start(parser.text)
+    words = word_at_end(parser.text) if last else word_at_start(parser.text)
     if words:
         return words
     items = with_lists(items_of(parser), parser)
@@ -52,11 +78,16 @@ def math_answer_in(text: str, *, last: bool, language: str = "en") -> str | Ambi
     items = [item for item in items if item.strength > Strength.EXCLUDED]
     if not items or (parser.tokens[0].kind == "label" and not last):
         return None
-    chosen = _last(items) if last else _first(items, parser)
+    chosen = _last(items, parser) if last else _first(items, parser)
     if chosen is None or isinstance(chosen, str):
         return chosen
-    answer = _checked(chosen, parser, last=last)
-    return answer if isinstance(answer, Ambiguous) else _DOLLARS.sub("", answer)
+    return _checked(chosen, parser, last=last)
+
+
+def _conclusion(text: str) -> str:
+    """Return the last sentence of a line if it starts with "therefore" or the like, behind another one; else ""."""
+    starts = [match.end() for match in _CONCLUSION.finditer(text)]
+    return text[starts[-1] :] if starts and _HAS_VALUE.search(text, starts[-1]) else ""
 
 
 _BOXED_NUMBER = re.compile(r"(\$?[-+−–]?)(\d[\d.,]*\d)((?:\s|\\[,; ])*(?:\\?%|\\text\s?\{[^{}]*\}|[^\W\d_]{1,20})?\$?)")
@@ -82,7 +113,7 @@ def last_line(text: str) -> str:
     return stripped.rsplit("\n", 1)[-1]
 
 
-def _last(items: list[Item]) -> Item | Ambiguous | None:
+def _last(items: list[Item], parser: RunParser) -> Item | Ambiguous | None:
     """Return the last result of a line; without one the last number, unless it says something about another number."""
     candidates = [item for item in items if not item.is_variable]
     if not candidates:
@@ -96,7 +127,46 @@ def _last(items: list[Item]) -> Item | Ambiguous | None:
     rivals = [item for item in after if strongest == Strength.FREE or item.strength == Strength.FREE]
     if strongest == Strength.GOVERNED:
         rivals = candidates[:-1]
+    before = candidates[: candidates.index(best)]
+    if before and _is_second_statement(best, before[-1], parser):
+        rivals = [before[-1]]
     return _one_of(best, rivals)
+
+
+def _is_second_statement(item: Item, before: Item, parser: RunParser) -> bool:
+    """Return whether two results are joined as in "The mean is 5 and the median is 3".
+
+    A computation is none: "The sum is 15 and the mean is 15/3 = 5".
+    """
+    between = parser.tokens[before.end : item.start]
+    if before.strength < Strength.RESULT or any(token.kind in ("stop", "arrow") for token in between):
+        return False
+    if any(
+        parser.token(index).text == "=" for index in (*range(before.start, before.end), *range(item.start, item.end))
+    ):
+        return False
+    words = [token.text.lower() for token in between if token.kind in ("word", "letter")]
+    commas = [index for index, token in enumerate(between) if token.kind == "comma"]
+    after_comma = "".join(token.text.lower() for token in between[commas[-1] + 1 :][:1]) if commas else ""
+    if between and _is_chinese_pair(parser.token(before.start - 1).text, between[-1].text) and after_comma:
+        return True
+    if _is_condition(before, parser) or len(words) < 2 or words[-1] not in RESULT_WORDS:
+        return False
+    return not STATEMENT_JOINS.isdisjoint(words) or after_comma in ARTICLES
+
+
+def _is_chinese_pair(first: str, second: str) -> bool:
+    """Return whether two clauses end in the same verb, and the second does not follow from the first: 甲有5，乙有3."""
+    return first[-1:] in CHINESE_VERBS and first[-1:] == second[-1:] and not CHINESE_CONNECTIVES.search(second)
+
+
+def _is_condition(item: Item, parser: RunParser) -> bool:
+    """Return whether a word such as "since" is before an item in its sentence."""
+    for index in range(item.start - 1, -1, -1):
+        token = parser.token(index)
+        if token.kind == "stop" or token.text.lower() in CONDITIONS:
+            return token.kind != "stop"
+    return False
 
 
 def _first(items: list[Item], parser: RunParser) -> Item | Ambiguous | None:
@@ -118,9 +188,15 @@ def _first(items: list[Item], parser: RunParser) -> Item | Ambiguous | None:
 
 
 def _one_of(best: Item, rivals: list[Item]) -> Item | Ambiguous:
-    if texts := [item.value for item in rivals if item.value != best.value]:
+    if texts := [item.value for item in rivals if not _agree(item, best)]:
         return Ambiguous(f"{best.text} or {texts[-1]}")
     return best
+
+
+def _agree(left: Item, right: Item) -> bool:
+    """Return whether two items are one value, which only one of them gives a unit: "5 hours because 200 / 40 = 5"."""
+    values = [item.value.removesuffix(item.unit).strip().removeprefix("$") for item in (left, right)]
+    return left.value == right.value or (values[0] == values[1] and not (left.unit and right.unit))
 
 
 def _checked(item: Item, parser: RunParser, *, last: bool) -> str | Ambiguous:
@@ -128,9 +204,12 @@ def _checked(item: Item, parser: RunParser, *, last: bool) -> str | Ambiguous:
     if item.doubt:
         return Ambiguous(item.doubt)
     if share := _share(item, parser):
+        is_probability = PROBABILITIES.search(parser.text, 0, parser.token(item.start).start)
+        if is_probability and (counts := re.fullmatch(r"(\d+) (?:out of|in) (\d+)", share)):
+            return f"{counts[1]}/{counts[2]}"
         return Ambiguous(f"{share}: a share, or the answer")
     after, next_word = (parser.token(item.end + offset).text.lower() for offset in (0, 1))
-    if (after, next_word) in (("below", "zero"), ("below", "freezing")) or after in ("'", "′"):
+    if (after, next_word) in (("below", "zero"), ("below", "freezing")) or (after in ("'", "′") and not item.unit):
         return Ambiguous(f"{item.text} {after} {next_word}: not read")
     if "dots" in (parser.token(item.end).kind, parser.token(item.end + 1).kind) and after in (",", "...", "…"):
         return Ambiguous(f"{item.text}, ...: a list that goes on")
@@ -143,7 +222,7 @@ def _checked(item: Item, parser: RunParser, *, last: bool) -> str | Ambiguous:
             break
     if "otherwise" in parser.text:
         return Ambiguous(f"{item.text}: one of several cases")
-    is_number = not re.search(r"[a-zA-Z√]", item.value) and "," not in item.text
+    is_number = not re.search(r"[a-zA-Z√]", item.value.removesuffix(item.unit)) and "," not in item.text
     return item.value if last and item.variable and is_number and not item.is_formula else item.text
 
 
@@ -157,6 +236,8 @@ def _share(item: Item, parser: RunParser) -> str:
         return ""
     is_year = texts[0] == "in" and re.fullmatch(r"(?:19|20)\d\d", number.text)
     is_bare = texts[0] == "of" or is_out_of or words[2].kind in ("stop", "comma")
-    if number.kind not in ("number", "currency", "formula") or not is_bare or is_year or item.unit:
+    if number.kind not in ("number", "currency", "formula"):
+        return ""
+    if texts[0] != "by" and (not is_bare or is_year or item.unit):
         return ""
     return f"{item.text} {'out of' if is_out_of else texts[0]} {number.text}"

@@ -3,22 +3,34 @@
 import math
 import re
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from stages.answers.prose.tokens import scaled
 
 _SPLIT = re.compile(r"(?<![<>!\\])=|≈|\\approx(?![a-zA-Z])")
 _NOT_SPLIT = re.compile(r"[,<>&]|\\(?:le|ge|lt|gt|leq|geq|neq?|begin|cup|in)(?![a-zA-Z])")
-_NUMBER = re.compile(r"[-+]?[$€£¥₹₩₽₺]?[-+]?\d[\d,]*(?:\.\d+)?\s?(?:\\?%)?")
+_NUMBER = re.compile(r"[-+]?[$€£¥₹₩₽₺]?[-+]?\d+(?:\.\d+)?\s?(?:\\?%)?")
 _VARIABLE = re.compile(r"(?:[a-zA-Zα-ωΑ-Ω]|\\[a-zA-Z]+)(?:_(?:\w|\{\w+\}))?'*")
 _NAMES = (
     re.compile(r"(?!sqrt|sin|cos|tan|cot|ln|log|exp|abs)[a-zA-Z]{1,9}'*(?:_\w|\^\{?-1\}?)?\s?[(\[][^()\[\]]*[)\]]"),
     re.compile(r"\\(?:overline|text|mathrm|operatorname|vec|hat|bar)\s?\{[^{}]*\}(?:\([^()]*\))?"),
     re.compile(r"m?\s?(?:\\angle|∠|\\triangle|\\frac\{d).*"),  # \angle ABC, \frac{dy}{dx}
+    re.compile(r"\\(?:lim|int|iint|oint|sum|prod|max|min|sup|inf|det|gcd|dim|deg|binom)(?![a-zA-Z]).*"),
+    re.compile(r"\|(?:[a-wzA-Z]|\\(?:vec|mathbf)\s?\{\w\})\|"),  # |z|
     re.compile(r"[A-Z]{2,}|\|?[A-Z]{2}\|?|d[a-z]/d[a-z]"),  # AB, |AB|, dy/dx
 )
 """Left sides that name a value and are no part of it: f(x), P(A), \\text{Area}, \\angle ABC, AB, dy/dx."""
+_SUM_OF_LETTERS = re.compile(
+    r"\d*[a-w](?:\^\{?\d\}?)?(?:\s?[-+]\s?\d*[a-w](?:\^\{?\d\}?)?){1,9}|\\d?frac\{[a-w]\}\{[a-w]\}|[a-w]/[a-w]"
+)
+"""m + n, 10a + b, m/n: a left side that names a value if the right side is a number. With x or y it is an equation."""
+_AMOUNTS = re.compile(
+    r"\d+(?:\.\d+)?([gmhslLAV]?)(?: ?[-+*×] ?\d+(?:\.\d+)?([gmhslLAV]?)){1,9} = \d+(?:\.\d+)?(?:\1|\2)[gmhslLAV]?"
+    r"|\d+(?:\.\d+)?([gmhslLAV]) ?/ ?\d+(?:\.\d+)?\3 = \d.*"
+)
+"""2 * 50g = 100g; 400g / 200g = 2: letters that are units."""
 _COMMANDS = re.compile(
-    r"\\[a-zA-Z]+|(?:sqrt|sin|cos|tan|cot|sec|csc|ln|log|exp|pi|max|min|gcd|lcm|abs|mod)(?![a-zA-Z])"
+    r"\\[a-zA-Z]+|[A-Z]{1,2}\$|[A-Z]{3}(?=-?\d)|(?:sqrt|sin|cos|tan|cot|sec|csc|ln|log|exp|pi|max|min|gcd|lcm|abs|mod)(?![a-zA-Z])"
 )
 _CLOSED_FORM = re.compile(r"[√π/^]|\\(?:d?frac|sqrt|pi|ln|log)|(?:sqrt|pi|ln|log|e)(?![a-zA-Z])")
 
@@ -37,10 +49,19 @@ class Equation:
 
 def formula_equation(formula: str) -> Equation:
     """Return what a formula says. One with commas, inequalities or matrices stays as it is."""
-    sides, signs = _SPLIT.split(formula), _SPLIT.findall(formula)
-    balanced = all(side.count("{") == side.count("}") and side.count("(") == side.count(")") for side in sides)
-    if not signs or _NOT_SPLIT.search(formula) or not balanced or not sides[-1].strip():
+    if _NOT_SPLIT.search(formula):
         return Equation(formula, formula)
+    sides, signs = [""], []
+    for side, sign in zip_longest(_SPLIT.split(formula), _SPLIT.findall(formula), fillvalue=""):
+        sides[-1] += side
+        if sides[-1].count("{") == sides[-1].count("}") and sides[-1].count("(") == sides[-1].count(")"):
+            sides.append("")
+            signs.append(sign)
+        else:
+            sides[-1] += sign  # \sum_{k=1}^{n}
+    if sides[-1] or len(signs) < 2 or not sides[-2].strip():
+        return Equation(formula, formula)
+    sides, signs = sides[:-1], signs[:-1]
     return equation([side.strip() for side in sides], signs, formula)
 
 
@@ -60,7 +81,13 @@ def equation(sides: list[str], signs: list[str], whole: str = "") -> Equation:
     is_plain = _NUMBER.fullmatch(left) is not None
     if is_plain and len(sides) == 2 and not _NUMBER.fullmatch(right) and not has_letters(right):
         return Equation(left, left)  # 42 = 6 * 7
+    if len(sides) == 2 and _NUMBER.fullmatch(left) and _VARIABLE.fullmatch(right):
+        return Equation(f"{right} = {left}", left, right)  # 5 = x
+    if _AMOUNTS.fullmatch(f"{left} = {right}"):
+        return Equation(right, right)
     if not has_letters(left) or any(name.fullmatch(left) for name in _NAMES):
+        return Equation(right, right)
+    if _SUM_OF_LETTERS.fullmatch(left) and not has_letters(right):
         return Equation(right, right)
     if _VARIABLE.fullmatch(left):
         return Equation(whole if whole and len(sides) == 2 else f"{left} = {right}", right, left)
@@ -70,15 +97,21 @@ def equation(sides: list[str], signs: list[str], whole: str = "") -> Equation:
     return Equation(right, right)
 
 
+def right_side(text: str) -> str:
+    """Return the right side of an equation if it is a number: "4x = 20" is 20; other texts as they are."""
+    left, sign, right = text.rpartition("=")
+    return right.strip() if sign and left[-1:] not in "<>!\\" and not has_letters(right) else text
+
+
 def has_letters(text: str) -> bool:
     """Return whether a text has letters that stand for numbers; names of functions are none."""
     return re.search(r"[a-zA-Zα-ωΑ-Ω]", _COMMANDS.sub("", text).replace("π", "")) is not None
 
 
 _POWER = re.compile(
-    r"([-+]?)(?:(\d[\d,]{0,20}(?:\.\d{1,20})?) ?(?:\\times|\\cdot|[×x*·⋅]) ?)?10 ?\^ ?[({]?([-+]?\d{1,2})[)}]?"
+    r"([-+]?)(?:(\d{1,21}(?:\.\d{1,20})?) ?(?:\\times|\\cdot|[×x*·⋅]) ?)?10 ?\^ ?[({]?([-+]?\d{1,2})[)}]?"
 )
-_SCIENTIFIC = re.compile(r"([-+]?)(\d[\d,]{0,20}(?:\.\d{1,20})?)[eE]([-+]?\d{1,2})")
+_SCIENTIFIC = re.compile(r"([-+]?)(\d{1,21}(?:\.\d{1,20})?)[eE]([-+]?\d{1,2})")
 _FACTORIAL = re.compile(r"(\d{1,9})!")
 _IN_BRACKETS = re.compile(r"\(([-+]?[$€£]?\d+(?:\.\d+)?%?)\)")
 _LARGEST_FACTORIAL = 20
@@ -94,5 +127,5 @@ def value_text(text: str) -> tuple[str, str | None]:
         readings = f"{text}: {number}, or {math.factorial(number)}" if number <= _LARGEST_FACTORIAL else None
         return factorial[1], readings
     if bracketed := _IN_BRACKETS.fullmatch(text):
-        return bracketed[1], None
+        return bracketed[1], f"{text}: an amount, or a loss" if bracketed[1][0] in "$€£" else None
     return text, None

@@ -8,12 +8,13 @@ import re
 from dataclasses import dataclass
 from enum import IntEnum
 
-from stages.answers.prose.equations import Equation, equation, formula_equation, value_text
+from stages.answers.prose.equations import Equation, equation, formula_equation, right_side, value_text
 from stages.answers.prose.line import Part, Run
 from stages.answers.prose.runs import RunParser
 from stages.answers.prose.vocabulary import (
     AMOUNTS,
     APPROXIMATELY,
+    CLAUSES,
     CONDITIONS,
     CONJUNCTIONS,
     COPULAS,
@@ -132,8 +133,8 @@ def _run_item(run: Run) -> Item:
     else:
         _read_sides(item, run.parts)
     is_equation = any(part.role == "relation" for part in run.parts)
-    if run.opening in _DASHES and is_equation and not item.variable:
-        pass  # "- 8 * 2 = 16" in a list: whichever the dash is, the right side is the result
+    if run.opening and is_equation and not item.variable and not run.trailing:
+        pass  # "- 8 * 2 = 16" in a list, "red and blue hats + 24 hats = 43": the right side is the result
     elif run.opening in _DASHES:
         item.doubt = item.doubt or f"{run.opening} {item.text}: a negative number, or a number after a dash"
     elif run.opening or run.trailing:
@@ -164,7 +165,8 @@ def _read_sides(item: Item, parts: list[Part]) -> None:
         item.strength = Strength.RESULT
         body = last[:-1] if item.unit else last
         result = equation([*(_spelled(_without_unit(side)) for side in sides[:-1]), _spelled(body)], signs)
-    value, doubt = value_text(result.value)
+    is_factorial = body[-1:] and body[0].kind == "formula" and result.value.endswith("!")  # $3!$ is no exclamation
+    value, doubt = (result.value, None) if is_factorial else value_text(result.value)
     item.doubt = item.doubt or doubt
     if signs and result.value != _spelled(body):
         item.unit = ""
@@ -218,6 +220,7 @@ def _is_range(parts: list[Part]) -> bool:
         bool(operators)
         and all(operator in (*_DASHES, "~") for operator in operators)
         and all(part.kind == "number" or part.role in ("operator", "postfix", "unit") for part in parts)
+        and not any("√" in part.text for part in parts)
         and not parts[0].text.startswith("-")
     )
 
@@ -228,7 +231,8 @@ def _judge(item: Item, before: Item | None, parser: RunParser) -> None:
         item.is_label, item.strength = True, Strength.EXCLUDED
         return
     lead, mark = _lead(item, before.end if before else 0, parser)
-    words = _without_fillers([word for word in lead if word not in CONJUNCTIONS])
+    start = len(lead) - lead[::-1].index("then") if "then" in lead else 0  # "if she buys it, then she pays"
+    words = _without_fillers([word for word in lead[start:] if word not in CONJUNCTIONS])
     last = words[-1] if words else ""
     item.is_direct = (before is None or before.is_label) and not mark and set(words) <= RESULT_WORDS | NEGATIONS
     if mark == "reference" or _is_excluded(item, words):
@@ -239,6 +243,8 @@ def _judge(item: Item, before: Item | None, parser: RunParser) -> None:
         item.strength = Strength.WEAK
     elif before is not None and set(lead[:1]) & OR_WORDS and set(lead[1:]) & APPROXIMATELY:
         item.strength = Strength.WEAK  # "2/3, or about 66.7%"
+    elif _is_computed(item) and last != "than" and CLAUSES.isdisjoint(words):
+        item.strength = Strength.RESULT  # "at an average of 400 / 5 = 80"
     elif before is not None and ("who" in words or (words[-2:-1] == ["to"] and last in PURPOSES)):
         item.strength = Strength.GOVERNED  # "needs 5 more apples to have 12", "older than Tom, who is 7"
     elif last == "than":
@@ -246,7 +252,16 @@ def _judge(item: Item, before: Item | None, parser: RunParser) -> None:
         item.doubt = item.doubt or f"{item.text}: a bound or the answer"
     elif _is_result(item, words, mark, parser):
         item.strength = Strength.RESULT
-    elif before is not None and lead[:1] and lead[0] in CONJUNCTIONS and not set(words) & PREPOSITIONS:
+        if last in COPULAS and item.text == item.value and not AMOUNTS.isdisjoint(words):
+            item.text = item.value = right_side(item.text)  # "the perimeter is 4x = 20"
+    elif before is not None and _is_other_amount(item, before, lead, parser):
+        item.strength = Strength.FREE  # "$15 per hour for 8 hours, or $120"
+    elif (
+        before is not None
+        and lead
+        and not CONJUNCTIONS.isdisjoint((lead[0], lead[-1]))
+        and not set(words) & PREPOSITIONS
+    ):
         item.strength = max(before.strength, Strength.GOVERNED)
     elif set(words) & PREPOSITIONS:
         item.strength = Strength.GOVERNED
@@ -255,6 +270,17 @@ def _judge(item: Item, before: Item | None, parser: RunParser) -> None:
         item.doubt = item.doubt or f"{item.text} {after} {bound}: a bound"
     if operation := _operation(item, words, parser):
         item.doubt = item.doubt or f"{operation}: not computed"
+
+
+def _is_computed(item: Item) -> bool:
+    """Return whether an item is the right side of an equation between numbers."""
+    return item.strength == Strength.RESULT and not item.variable and "=" not in item.text
+
+
+def _is_other_amount(item: Item, before: Item, lead: list[str], parser: RunParser) -> bool:
+    """Return whether ", or" joins an item to a number that says something about another one."""
+    has_comma = parser.token(item.start - len(lead) - 1).kind == "comma"
+    return lead[:1] != [] and lead[0] in OR_WORDS and has_comma and before.strength == Strength.GOVERNED
 
 
 def _operation(item: Item, words: list[str], parser: RunParser) -> str:
@@ -275,7 +301,7 @@ def _operation(item: Item, words: list[str], parser: RunParser) -> str:
 def _without_fillers(words: list[str]) -> list[str]:
     """Return words without those at the end that say nothing: "is about" as "is"."""
     end = len(words)
-    while end and words[end - 1] in FILLERS:
+    while end and (words[end - 1] in FILLERS or (words[end - 1] == "at" and words[end:][:1] in (["least"], ["most"]))):
         end -= 1
     return words[:end]
 
@@ -284,7 +310,8 @@ def _is_excluded(item: Item, words: list[str]) -> bool:
     """Return whether the words before an item say that it is no answer: "not 5", "step 3", "as x goes to infinity"."""
     last, before_last = ["", "", *words][:-3:-1]
     is_limit = last == "to" and before_last not in TO_WORDS and item.text in _INFINITIES
-    return last in NEGATIONS or is_limit or (last in REFERENCES and item.text.isdecimal())
+    is_reference = last in REFERENCES or last.endswith("第")
+    return last in NEGATIONS or is_limit or (is_reference and item.text.isdecimal())
 
 
 def _lead(item: Item, boundary: int, parser: RunParser) -> tuple[list[str], str]:
@@ -320,23 +347,27 @@ def _is_weak(item: Item, last: str, before: Item | None, parser: RunParser) -> b
         return after.text == "." or (after.kind == "close" and item.text.isdigit())
     if after.text in ("-", "–") and not parser.spaced(item.end) and parser.token(item.end + 1).kind == "word":
         return True  # "5-year"
-    token, previous = parser.token(item.start), parser.token(item.start - 1)
     if before is None:
         return False
-    return (token.kind == "open" and before.end == item.start) or (
-        previous.kind == "open" and before.end <= item.start - 1 and item.start - 1 in parser.closing
+    opening = parser.opening_around(item.start)
+    return (parser.token(item.start).kind == "open" and before.end == item.start) or (
+        opening is not None and (before.end <= opening or before.strength == Strength.WEAK)
     )
 
 
 def _is_result(item: Item, words: list[str], mark: str, parser: RunParser) -> bool:
     last, before_last = ["", "", *words][:-3:-1]
     after = parser.token(item.end)
-    if mark == "mark" or last in RESULT_WORDS or (after.kind == "word" and after.text.lower() in COPULAS):
+    if (
+        mark == "mark"
+        or last in RESULT_WORDS
+        or (after.kind == "word" and after.text.lower() in COPULAS and not set(words) & PREPOSITIONS)
+    ):
         return True
     if item.strength == Strength.RESULT:  # an equation
         return not set(words) & CONDITIONS
     if last == "to" and before_last in TO_WORDS:
         return True
-    if last == "of" and before_last in AMOUNTS:
-        return True
+    if (last == "of" and before_last in AMOUNTS) or (last == "de" and before_last in COPULAS):
+        return True  # "a total of 5", "la probabilité est de 25%"
     return not last.isascii() and last.endswith(RESULT_ENDS)

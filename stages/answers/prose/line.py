@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from stages.answers.canonical.units import is_unit_word
 from stages.answers.prose.tokens import Token, language_of, plain, tokens_of
-from stages.answers.prose.vocabulary import KNOWN_WORDS
+from stages.answers.prose.vocabulary import KNOWN_WORDS, NOUN_LINKS
 
 _CONJUNCTION_LETTERS = frozenset("yeo")
 _LONGEST_PRODUCT = 3
@@ -25,6 +26,11 @@ class Part:
     kind: str = ""
     """What an operand is: number, letter, group, call, formula or other."""
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether a part is neither a unit nor an amount of money."""
+        return self.role != "unit" and self.text[:1] not in "$€£"
+
 
 @dataclass(slots=True)
 class Run:
@@ -44,11 +50,12 @@ class Line:
     """A line of a response without Markdown, and its tokens."""
 
     def __init__(self, text: str, language: str = "en") -> None:
-        self.text = plain(text)
+        self.text = plain(text, language)
         self.language = language_of(self.text) if language == "en" else language
         self.tokens = tokens_of(self.text, self.language)
         self.closing = _closing(self.tokens)
         """Index of an opening bracket -> index of the closing one."""
+        self._around = _openings_around(len(self.tokens), self.closing)
         self._words_before = _counts(self.tokens, "word", "date", "label")
         self._letters_before = _counts(self.tokens, "letter", "function", "command")
 
@@ -62,6 +69,10 @@ class Line:
         """Return whether white space, or an end of the line, is before a token."""
         return index <= 0 or self.token(index).start > self.token(index - 1).end
 
+    def opening_around(self, index: int) -> int | None:
+        """Return the index of the innermost bracket around a token, None if it is in none that is closed."""
+        return self._around[index]
+
     def joins(self, index: int) -> bool:
         """Return whether a letter means "and" or "or" between two answers: "3 y 5"."""
         is_apart = self.spaced(index) and self.spaced(index + 1)
@@ -70,6 +81,16 @@ class Line:
             and (self.token(index + 1).kind in ("number", "mixed", "currency", "formula", "open")
                  or (self.token(index + 1).kind == "letter" and self.token(index + 2).text == "="))
         )  # fmt: skip
+
+    def is_noun(self, index: int) -> bool:
+        """Return whether a token may belong to nouns in a computation: the words of "11 pills/day * 7 days"."""
+        token = self.token(index)
+        if token.text == "/":
+            return not self.spaced(index) and not self.spaced(index + 1) and self.token(index + 1).kind == "word"
+        word = token.text.lower()
+        if self.token(index - 1).text == "/":
+            return token.kind == "word"
+        return token.kind == "word" and (word not in KNOWN_WORDS or word in NOUN_LINKS or is_unit_word(word))
 
     def is_mathematical(self, opening: int) -> bool:
         """Return whether a bracket is closed and holds no words."""
@@ -108,6 +129,19 @@ def _closing(tokens: list[Token]) -> dict[int, int]:
             elif is_brace:
                 opened.clear()
     return closing
+
+
+def _openings_around(count: int, closing: dict[int, int]) -> list[int | None]:
+    """Return the index of the innermost closed bracket around each of `count` tokens."""
+    around: list[int | None] = []
+    opened: list[int] = []
+    for index in range(count):
+        if opened and closing[opened[-1]] == index:
+            opened.pop()
+        around.append(opened[-1] if opened else None)
+        if index in closing:
+            opened.append(index)
+    return around
 
 
 def _counts(tokens: list[Token], *kinds: str) -> list[int]:

@@ -4,12 +4,15 @@ import re
 from fractions import Fraction
 from itertools import pairwise
 
+from stages.answers.canonical.units import conversion, unit_form
 from stages.answers.prose.items import Item, Strength
 from stages.answers.prose.runs import RunParser
-from stages.answers.prose.vocabulary import CONJUNCTIONS, KNOWN_WORDS, OR_WORDS, RANGE_WORDS
+from stages.answers.prose.vocabulary import CONJUNCTIONS, KNOWN_WORDS, OR_WORDS, RANGE_WORDS, RATIOS
 
 _BETWEEN = frozenset(("between", "zwischen", "entre", "tra", "fra", "между"))
 _LETTER_UNIT = re.compile(r"\d[\d.]* ?[a-zA-Z]")
+_DOLLARS_AND_CENTS = re.compile(r"(\$\d+) (\d{1,2}) cents")
+_SUM = re.compile(r"\$?\d+(?:\.\d+)?(?: ?[-+*/×] ?\$?\d+(?:\.\d+)?){1,9}")
 _COUNTED = re.compile(r"[\u3041-\u9fff가-힣]{1,3}(?:和|与|與|及|と|와|과)|元|块|塊|角|斤|周|個月|个月|원|円|ч")
 """What stands between two amounts in scripts without spaces: 5个和3个, 5元3角."""
 _MAX_NOUNS = 2
@@ -31,23 +34,29 @@ def with_lists(items: list[Item], parser: RunParser) -> list[Item]:
     for left, right in pairwise(joined):
         if _are_two_amounts(left, right, parser):
             left.doubt = right.doubt = left.doubt or right.doubt or f"{left.text} or {right.text}"
-        elif left.end == right.start and {parser.token(item.start).kind for item in (left, right)} == {"number"}:
+        elif left.end == right.start and _are_two_numbers(left, right, parser):
             left.doubt = right.doubt = left.doubt or right.doubt or f"{left.text} {right.text}: not read"
     return joined
+
+
+def _are_two_numbers(left: Item, right: Item, parser: RunParser) -> bool:
+    """Return whether two numbers follow each other: "7 4". In "3 days 12 * 3 = 36" a computation follows."""
+    kinds = {parser.token(item.start).kind for item in (left, right)}
+    return kinds == {"number"} and right.strength > Strength.WEAK and not _is_computation(right, parser)
 
 
 def _link(left: Item, right: Item, parser: RunParser) -> str:
     """Return what separates two items: "and", "or", ",", "to", " " for two amounts, "" for anything else."""
     between = parser.tokens[left.end : right.start]
-    if Strength.EXCLUDED in (left.strength, right.strength):
+    is_other = left.strength == Strength.GOVERNED and right.strength == Strength.FREE  # "for 8 hours, or $120"
+    if Strength.EXCLUDED in (left.strength, right.strength) or is_other:
         return ""
-    if _is_computation(left, parser) and _is_computation(right, parser):
-        return ""  # "15 - 3 = 12 and 12 / 4 = 3": two steps
+    are_computed = _is_computation(left, parser) and _is_computation(right, parser)
+    if are_computed and _left_side(left, parser) != _left_side(right, parser):
+        return ""  # "15 - 3 = 12 and 12 / 4 = 3": two steps; "W(x) = 1 or W(x) = -1" is a list
     if not between:
-        are_amounts = (left.unit and right.unit) or (
-            _LETTER_UNIT.fullmatch(left.value) and _LETTER_UNIT.fullmatch(right.value)
-        )
-        return " " if are_amounts else ""
+        are_amounts = all(item.unit or _LETTER_UNIT.fullmatch(item.value) for item in (left, right))
+        return " " if are_amounts and _is_larger_unit(left.unit, right.unit) else ""
     words = [token.text.lower() for token in between if token.kind in ("word", "letter") or token.text == "&"]
     commas = sum(token.kind == "comma" for token in between)
     if len(words) + commas < len(between) or len(words) > 1 or commas > 1:
@@ -60,9 +69,24 @@ def _link(left: Item, right: Item, parser: RunParser) -> str:
     return "to" if is_range else ""
 
 
+def _is_larger_unit(left: str, right: str) -> bool:
+    """Return whether two units may be those of one amount: hours and minutes, but not pounds and years."""
+    forms = unit_form(left), unit_form(right)
+    if not forms[0] or not forms[1]:
+        return True
+    factor = conversion(forms[0], forms[1])
+    return factor is not None and factor > 1
+
+
 def _is_computation(item: Item, parser: RunParser) -> bool:
     """Return whether an item is the result of an equation without a letter: "15 - 3 = 12"."""
     return item.text == item.value and any(parser.token(index).text == "=" for index in range(item.start, item.end))
+
+
+def _left_side(item: Item, parser: RunParser) -> str:
+    """Return the first side of an equation without spaces."""
+    text = parser.text[parser.token(item.start).start : parser.token(item.end).start]
+    return text.split("=")[0].replace(" ", "")
 
 
 def _joined(chain: list[Item], links: list[str], parser: RunParser) -> Item | None:
@@ -71,6 +95,10 @@ def _joined(chain: list[Item], links: list[str], parser: RunParser) -> Item | No
     item = Item("", first.start, last.end, first.strength, is_direct=first.is_direct)
     item.doubt = next((member.doubt for member in chain if member.doubt), None)
     if "to" in links or parser.token(first.start - 1).text.lower() in _BETWEEN:
+        if set(links) == {"to"} and RATIOS.search(parser.text, 0, parser.token(first.start).start):
+            item.text = item.value = ":".join(member.text for member in chain)
+            item.strength = max(member.strength for member in chain)
+            return item
         item.text = item.value = f"{first.text} {links[0]} {last.text}"
         item.doubt = f"{item.text}: ends of a range"
         return item
@@ -78,7 +106,8 @@ def _joined(chain: list[Item], links: list[str], parser: RunParser) -> Item | No
         item.strength, item.is_direct = Strength.GOVERNED, False
     if first.strength == Strength.WEAK and not first.is_variable:
         return None
-    if " " in links or (len({member.unit for member in chain}) > 1 and all(member.unit for member in chain)):
+    have_units = all(member.unit or member.text.startswith("$") for member in chain)
+    if " " in links or (len({member.unit for member in chain}) > 1 and have_units):
         text: str | None = _compound(chain)
     elif "dots" in (parser.token(last.end).kind, parser.token(last.end + 1).kind):
         text = f"{first.text}, ..., {last.text}, ..."
@@ -97,6 +126,8 @@ def _compound(chain: list[Item]) -> str | None:
     """Return an amount in two units: "5 hours 30 minutes"; dollars and cents are one number."""
     if any(member.variable or member.is_inequality for member in chain):
         return None
+    if len(chain) == 2 and (match := _DOLLARS_AND_CENTS.fullmatch(f"{chain[0].text} {chain[1].text}")):
+        return f"{match[1]}.{match[2]:0>2}"
     units = [member.unit for member in chain]
     if units in (["dollars", "cents"], ["dollar", "cents"]):
         dollars, cents = (member.text.split()[0] for member in chain)
@@ -122,6 +153,8 @@ def _list(chain: list[Item], links: list[str], item: Item) -> str | None:
         return f"{first.text} {last.text}"  # "3 and 1/2 cups"
     if links == ["or"] and _number(first.value) is not None and _number(first.value) == _number(last.value):
         return first.value  # "1/2 or 0.5"
+    if links == ["or"] and _SUM.fullmatch(first.value) and _number(last.value.lstrip("$")) is not None:
+        return last.value  # "$30 + $160 or $190"
     return _members(chain)
 
 
@@ -134,7 +167,7 @@ def _members(chain: list[Item]) -> str | None:
     members = [member.value if len(variables - {""}) == 1 else member.text for member in chain]
     if units[-1] and not any(units[:-1]):
         members[:-1] = [f"{text} {units[-1]}" for text in members[:-1]]
-    return ", ".join(re.sub(r"(?<=\d),(?=\d{3})", "", text) if text[:1] not in "([{\\" else text for text in members)
+    return ", ".join(members)
 
 
 def _number(text: str) -> Fraction | None:

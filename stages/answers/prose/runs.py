@@ -6,20 +6,18 @@ computation ("48 clips / 2 = 24 clips").
 
 import re
 
-from stages.answers.canonical.units import known_unit
+from stages.answers.canonical.quantities import MONEY_POWERS
+from stages.answers.canonical.spelled_numbers import ENGLISH
 from stages.answers.prose.line import Line, Part, Role, Run, is_product
 from stages.answers.prose.tokens import scaled
+from stages.answers.prose.units import unit_end
 from stages.answers.prose.vocabulary import (
     BY_WORDS,
     COMMA_LANGUAGES,
-    CURRENCY_SCALE,
-    KNOWN_WORDS,
-    NUMBER_WORDS,
+    MAGNIFIED,
     OPERATOR_WORDS,
     RESULT_WORDS,
     SIGN_WORDS,
-    TRANSLATED_UNITS,
-    UNIT,
     UNREAD_OPERATORS,
 )
 
@@ -32,11 +30,14 @@ _SIGNS = frozenset(("-", "–", "+", "±", "\\pm", "√"))
 _NOT_OPERANDS = frozenset(
     ("\\boxed", "\\fbox", "\\item", "\\hline", "\\begin", "\\end", "\\dots", "\\ldots", "\\cdots")
 )
-_WORD = re.compile(r"\s?[^\W\d_]{3,20}(?![^\W\d_])")
 _UNIT_LETTERS = frozenset("mgshlLKNJWVF")
 _WORDS_THAT_ARE_LETTERS = frozenset("aAI")
 _MAX_GROUPS = 8
 """Most groups in braces after a command."""
+_NOUN_OPERATORS = frozenset(("+", "-", "–", "*", "/", "×", "÷", "=", "\\times"))
+"""Operators between numbers of things."""
+_MAX_NOUNS = 10
+"""Most words between a number of things and an operator."""
 _MAX_SIGNS = 4
 """Most signs before an operand."""
 
@@ -85,7 +86,7 @@ class RunParser(Line):
         if token.kind != "word":
             return True
         if token.text.lower() in SIGN_WORDS:
-            return self._starts_operand(index + 1) and before.text.lower() not in NUMBER_WORDS
+            return self._starts_operand(index + 1) and before.text.lower() not in ENGLISH
         return (
             is_product(token)
             and self.token(index + 1).text in ("+", "-", "*", "/", "^")
@@ -206,35 +207,24 @@ class RunParser(Line):
     def _currency_scale(self, body: Part, end: int) -> int:
         """Multiply an amount of money by the letter after it: $3M."""
         token = self.token(end)
-        if token.text not in CURRENCY_SCALE or self.spaced(end) or not re.fullmatch(r"\d[\d,]*(?:\.\d+)?", body.text):
+        if token.text not in MONEY_POWERS or self.spaced(end) or not re.fullmatch(r"\d+(?:\.\d+)?", body.text):
             return end
-        body.text = scaled(body.text, CURRENCY_SCALE[token.text])
+        body.text = scaled(body.text, MONEY_POWERS[token.text])
         body.end = token.end
         return end + 1
 
     def _unit(self, run: Run) -> None:
         """Append the measured unit right after the last operand, if there is one."""
-        position = run.parts[-1].end
-        if not re.match(r"\s?[^\W\d_°]|\s?°", self.text[position : position + 2]):
+        start = run.parts[-1].end
+        end = unit_end(self.text, start)
+        if end is None:
             return
-        if match := UNIT.match(self.text, position):
-            name = match[0].strip()
-        else:
-            for pattern, unit in TRANSLATED_UNITS:
-                if match := pattern.match(self.text, position):
-                    name = unit
-                    break
-            else:
-                match = _WORD.match(self.text, position)
-                if match is None or known_unit(match[0].strip()) is None:
-                    return
-                name = match[0].strip()
-        while run.end < len(self.tokens) and (token := self.tokens[run.end]).start < match.end():
-            if token.end > match.end() and not self.text[match.end()].isascii():
-                token.start, token.text = match.end(), self.text[match.end() : token.end]  # 3天后他有12元
+        while run.end < len(self.tokens) and (token := self.tokens[run.end]).start < end:
+            if token.end > end and not self.text[end].isascii():
+                token.start, token.text = end, self.text[end : token.end]  # 3天后他有12元
                 break
             run.end += 1
-        run.parts.append(Part("unit", name, match.start(), match.end()))
+        run.parts.append(Part("unit", self.text[start:end].strip(), start, end))
 
     def _operator(self, run: Run) -> bool:
         """Append the operator at the end of a run and all before it that is none; return whether an operand follows."""
@@ -249,6 +239,9 @@ class RunParser(Line):
                 return True
             elif token.text in ("^", "_") and self.token(index + 1).kind == "open":
                 if not self._append_script(run):
+                    return False
+            elif token.text == "/" and self.is_noun(index) and self._is_rate(run):
+                if not self._skip_nouns(run):
                     return False
             elif token.kind == "operator" or self._is_times(index):
                 return self._append_operator(run)
@@ -299,6 +292,14 @@ class RunParser(Line):
         index = run.end
         token, after, spaced = self.token(index), self.token(index + 1), self.spaced(index)
         if token.kind == "letter":
+            if (
+                token.text == "x"
+                and not spaced
+                and after.text.lower() in MAGNIFIED
+                and self.token(index - 1).kind == "number"
+            ):
+                run.end += 1
+                return False  # "16x faster"
             if spaced and token.text in _WORDS_THAT_ARE_LETTERS:
                 return False
             if self.joins(index):
@@ -335,10 +336,12 @@ class RunParser(Line):
         return True
 
     def _skip_words(self, run: Run) -> bool:
-        """Step over one or two nouns inside a computation, or read "plus", "times" and the like; return whether."""
+        """Step over nouns inside a computation, or read "plus", "times" and the like; return whether."""
         index = run.end
         token = self.token(index)
-        if token.text.lower() in UNREAD_OPERATORS and (token.text != "over" or self.token(index + 1).kind == "number"):
+        if token.text.lower() in UNREAD_OPERATORS and (
+            token.text != "over" or (self.token(index + 1).kind == "number" and run.parts[-1].is_plain)
+        ):
             return self._give_up(run, index + 1)
         if self.token(index + 1).text == "by" and token.text in BY_WORDS and self._starts_operand(index + 2):
             run.end, operator = index + 1, BY_WORDS[token.text]
@@ -347,17 +350,26 @@ class RunParser(Line):
         if operator:
             self.tokens[run.end].kind, self.tokens[run.end].text = "operator", operator
             return True
-        for count in (1, 2):
-            noun, sign = self.token(index + count - 1), self.token(index + count)
-            if noun.kind != "word" or noun.text.lower() in KNOWN_WORDS or run.parts[-1].kind == "formula":
-                return False
-            if sign.kind == "operator" and sign.text in ("+", "-", "–", "*", "/", "×", "÷", "=", "\\times"):
-                is_spaced = self.spaced(index + count) and self.spaced(index + count + 1)
-                if is_spaced and self._starts_operand(index + count + 1):
-                    run.end += count
-                    return True
-                return False
-        return False
+        return self._skip_nouns(run)
+
+    def _is_rate(self, run: Run) -> bool:
+        """Return whether a word after "/" says what a value is for: $5/bar, 5 minutes/sip. "2/ab" is a quotient."""
+        return not run.parts[-1].is_plain or not is_product(self.token(run.end + 1))
+
+    def _skip_nouns(self, run: Run) -> bool:
+        """Step over nouns that an operator follows, with what they are per or from; return whether there are some."""
+        index = end = run.end
+        if run.parts[-1].kind == "formula":
+            return False
+        while end < index + _MAX_NOUNS and self.is_noun(end):
+            end += 1
+        sign = self.token(end)
+        is_spaced = self.spaced(end) and (self.spaced(end + 1) or sign.text == "=")
+        is_spaced = is_spaced or sign.text == "+"
+        if end == index or sign.text not in _NOUN_OPERATORS or not is_spaced or not self._starts_operand(end + 1):
+            return False
+        run.end = end
+        return True
 
     def _give_up(self, run: Run, index: int) -> bool:
         """Note that a run goes on in a way that is not read, with the number at a token if there is one."""

@@ -8,8 +8,15 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from typing import Literal
 
+from stages.answers.canonical.form import DECIMAL_COMMAS
+from stages.answers.canonical.latex_style import replaced
+from stages.answers.canonical.numerals import NUMBER_WORDS, PERCENT, without_groups
+from stages.answers.canonical.spelled_numbers import is_dozen, with_digits
+from stages.answers.canonical.unit_names import CURRENCY_SIGNS
+from stages.answers.canonical.units import is_unit_word, known_name
 from stages.answers.prose.vocabulary import (
     AND_A_HALF,
     COMMA_LANGUAGES,
@@ -17,8 +24,6 @@ from stages.answers.prose.vocabulary import (
     FUNCTIONS,
     LANGUAGE_WORDS,
     ORDINAL,
-    PERCENT,
-    SCALES,
     TIME,
 )
 
@@ -50,6 +55,7 @@ _PLAIN_MARKS: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
         ("\\", r"(?<=\d)(?:\\[,!; ]|\{,\}(?:\\!)?|,\\!\s?)(?=\d{3})", ",", r"1\,234 -> 1,234"),
         ("{", r"(?<=\d)\{,\}(?=\d{3})", ",", "1{,}234 -> 1,234"),
         ("\\", r"(?<!\\)\\[,!;: ]|\\q?quad(?![a-zA-Z])", " ", r"5\,m -> 5 m"),
+        ("*", r"\*\*([^*]{1,99}[\u3041-\u9fff가-힣])\*\*", r"\1", "一共有**858颗**糖果 -> 一共有858颗糖果"),
         ("*", r"(?<![\w)\]}])\*\*|\*\*(?![\w(\\-])|(?<=[^\W\d_])\*\*(?=[^\W\d_])", "", "**42** -> 42"),
         ("`", "`", "", "`42` -> 42"),
         ("", r"^\s*[*•●◦▪·]\s", "", "* 42 -> 42"),
@@ -57,16 +63,19 @@ _PLAIN_MARKS: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
         ("<<", r"<<[^<>]{0,99}>>", "", "5+7=<<5+7=12>>12 -> 5+7=12, the calculator of GSM8K"),
         ("=", r"(?<=[\u3041-\u9fff가-힣])(?=[a-zA-Z]\s?=)", " ", "所以x=5 -> 所以 x=5"),
         ("=", r"^\s*[-–—]\s(?=\$[^$=]+=[^$]+\$|[a-zA-Z]\s?=)", "", "- x = 5 -> x = 5"),
+        ("", r"(?<=\d) ?(?:比|対|對|대) ?(?=\d)", ":", "3比4 -> 3:4"),
+        ("", r"(?<![\w.°])(\d{1,2})['′] ?(\d{1,2}(?:\.\d{1,2})?) ?(?:[\"″”]|'')", r"\1 feet \2 inches", "5'7\" tall"),
         ("又", r"(?<=\d) ?又 ?(?=\d{1,9}/\d)", " ", "3又1/2 -> 3 1/2"),
         ("负", r"负(?=\d)", "-", "负5 -> -5"),
         ("負", r"負(?=\d)", "-", "負5 -> -5"),
         ("マイナス", r"マイナス(?=\d)", "-", "マイナス5 -> -5"),
         ("마이너스", r"마이너스 ?(?=\d)", "-", "마이너스 5 -> -5"),
+        ("or", r"(?<=[\d)])or(?=[A-Za-z]\w?(?:\(\w\))?\s?=)", " or ", "x=1orx=2 -> x=1 or x=2"),
         ("plus", r"plus(?: or |-or-)minus (?=\d)", "±", "plus or minus 3 -> ±3"),
         ("百分之", r"百分之(\d+(?:\.\d+)?)", r"\1%", "百分之50 -> 50%"),
-        ("分", r"(?<![\d.,])(\d{1,9}) ?(?:分之|分の) ?(\d{1,9})(?![\d.,])", r"\2/\1", "3分之2 -> 2/3"),
-        ("분의", r"(?<![\d.,])(\d{1,9}) ?분의 ?(\d{1,9})(?![\d.,])", r"\2/\1", "3분의 2 -> 2/3"),
-        ("", rf"(?<=\d) ?(?:{PERCENT})(?![^\W\d_])", "%", "50 percent -> 50%"),
+        ("分", r"(?<![\d.,])(\d{1,9}) ?(?:分之|分の) ?(\d{1,9})(?!\d|[.,]\d)", r"\2/\1", "3分之2 -> 2/3"),
+        ("분의", r"(?<![\d.,])(\d{1,9}) ?분의 ?(\d{1,9})(?!\d|[.,]\d)", r"\2/\1", "3분의 2 -> 2/3"),
+        ("", rf"(?i)(?<=\d) ?{PERCENT}(?![^\W\d_])", "%", "50 percent -> 50%"),
         ("", rf"(?<![\d.,/])(\d{{1,4}}) (?:{AND_A_HALF})(?!\w)", r"\1 1/2", "3 and a half -> 3 1/2"),
         ("base", r"(?<=\d) ?\(?(?:in )?base (\d{1,2})\)?(?!\w)", r"_\1", "101 in base 2 -> 101_2"),
         ("...", r"(?<=\d)\.\.\.", "…", "0.33... -> 0.33…"),
@@ -94,11 +103,13 @@ _PROSE = re.compile(r"(?<![\\a-zA-Z{])[a-zA-Z]{2,}[ ,]+[a-zA-Z]{2,}(?![a-zA-Z]*\
 _PLAIN_WORD = re.compile(r"(?<![\\a-zA-Z{])[a-zA-Z]{2,}")
 
 _LETTER = r"(?:[^\W\d_πθ]|[\u0300-\u036f\u0900-\u0903\u093a-\u094f])"
+_COUNT = r"\d+(?:,\d{3})*"
+_CURRENCY = "|".join(map(re.escape, sorted((*CURRENCY_SIGNS, "₺", "NT$", "RM", "Rp"), key=len, reverse=True)))
 _TOKEN = re.compile(
     r"(?P<arrow>=>|-+>|[→⇒⟹⟶]|(?<=\S)—|—(?!\d)|\\(?:to|Rightarrow|implies|therefore|rightarrow)(?![a-zA-Z]))"
     rf"|(?P<date>{DATE})"
     rf"|(?P<time>{TIME})"
-    r"|(?P<ratio>\d+(?:\s?:\s?\d+)+)"
+    rf"|(?P<ratio>{_COUNT}(?::{_COUNT})+|{_COUNT}(?: : {_COUNT})+)"
     r"|(?P<label>0[xX][0-9a-fA-F]+|(?!(?:sqrt|log|ln|sin|cos|tan|pi|theta)[-\d])[A-Za-z]{2,}-?\d\w*|(?<!\S)\#\d+|\d+(?:\.\d+){3,}|[A-Za-z]\d+[A-Za-z]\w*)"
     rf"|(?P<ordinal>\d+{ORDINAL})"
     r"|(?P<mixed>\d{1,4} \d{1,9}/\d{1,9}(?![\d/]|\.\d))"
@@ -108,8 +119,8 @@ _TOKEN = re.compile(
     r"|(?P<text>\\(?:text|mathrm|textbf|mathbf|textit|mbox|operatorname)\s?\{[^{}]*\})"
     r"|(?P<command>\\[a-zA-Z]+)"
     r"|(?P<open>\\\{|[(\[{])|(?P<close>\\\}|[)\]}])"
-    r"|(?P<currency>(?:US|HK|NT|[ACR])?\\?\$|[€£¥₹₩₽₺]|(?:USD|EUR|GBP|INR|Rs\.?|RM|Rp)(?=\s?[\d-]))"
-    r"|(?P<postfix>\\?%|°|!|¢)"
+    rf"|(?P<currency>(?:{_CURRENCY}|\\\$)(?=\s?[-+.\d]))"
+    r"|(?P<postfix>\\?%|°|!)"
     r"|(?P<operator>\*\*|<=|>=|!=|[-–—+*/^_=<>≤≥≠±×·⋅÷√∈∪∩∓≈≡~|])"
     rf"|(?P<word>{_LETTER}{{2,}}(?:['-]{_LETTER}+)*|[^\W\d_]'[^\W\d_]+|[^\W\d_A-Za-zΑ-ω])"
     r"|(?P<letter>[A-Za-zΑ-ω](?:\d+(?!\w))?'{0,3}(?:_(?:[A-Za-z0-9]|\{[^{}]{1,20}\}))?|∞)"
@@ -118,12 +129,20 @@ _TOKEN = re.compile(
 _INFIX = re.compile(
     r"\\(?:times|cdot|div|pm|mp|leq?|geq?|lt|gt|neq?|cup|cap|in|notin|approx|equiv|setminus|mid|subset|ast|le|ge)"
 )
-_RESPELLED = {"**": "^", "\\approx": "≈", "¢": " cents", "\\%": "%"}
-_CURRENCIES = {"USD": "$", "US$": "$", "EUR": "€", "GBP": "£"}
-"""Currencies with a sign of their own. Of others (R$, Rs.) the number alone is the answer."""
-_SCALE = tuple((re.compile(rf"\s?(?:{words})(?![a-zA-Zа-я])"), exponent) for words, exponent in SCALES)
-_THOUSANDS = re.compile(r"[1-9]\d{0,2}(?:,\d{3})+|[1-9]\d?(?:,\d{2})+,\d{3}")
+_RESPELLED = {"**": "^", "\\approx": "≈", "\\%": "%"}
+_SHORTEST_SIGNS = {
+    sign: next((other for other in CURRENCY_SIGNS if len(other) == 1 and known_name(other) == known_name(sign)), sign)
+    for sign in CURRENCY_SIGNS
+}
+"""Sign before an amount of money -> sign of one character, if the currency has one: USD -> $, R$ -> R$."""
+_SCALE_WORD = re.compile(rf" ?({_LETTER}+)\.?")
+_DOZEN = re.compile(r" (\w{5,9})(?!\w)")
+_DECIMAL = re.compile(r"\d*\.?\d+")
+_DIGITS_AFTER_SCALE = re.compile(r" ?(\d{1,12})(?![\d.,])")
+_SHORTENED = frozenset(("mio", "mrd", "тыс", "млн", "млрд"))
+_ONE_GROUP = re.compile(r"[1-9]\d{0,2}[.,]\d{3}")
 _SEPARATED = re.compile(r"\d[.,]\d")
+_LIST = re.compile(r"\d+(?:\.\d+)?(?:,\d+(?:\.\d+)?)+")
 _SPLIT_NUMBER = re.compile(r"([\d.,' ]+)([eE][-+]?\d+)?(…?)")
 
 
@@ -138,8 +157,11 @@ def tokens_of(text: str, language: str) -> list[Token]:
     return tokens + _tokens(text, position, len(text), language)
 
 
-def plain(line: str) -> str:
-    """Return a line without Markdown, with ASCII digits, signs and spaces."""
+def plain(line: str, language: str) -> str:
+    """Return a line without Markdown, with ASCII digits, signs and spaces.
+
+    If the line has no digits, it gets digits instead of number words.
+    """
     if not line.isascii():
         line = unicodedata.normalize("NFC", line)
         line = "".join(str(unicodedata.decimal(char)) if char.isdecimal() else char for char in line)
@@ -147,10 +169,12 @@ def plain(line: str) -> str:
         line = _VULGAR.sub(lambda match: (match[1] and match[1] + " ") + _vulgar(match[2]), line)
         line = _SUPERSCRIPT.sub(lambda match: "^{" + match[0].translate(_SUPERSCRIPTS) + "}", line)
         line = _SUBSCRIPT.sub(lambda match: "_" + match[0].translate(_SUBSCRIPTS), line)
+    if not any(map(str.isdigit, line)):
+        line = with_digits(line, _language_by_words(line) if language == "en" else language)
     for needed, pattern, replacement in _PLAIN_MARKS:
         if needed in line:
             line = pattern.sub(replacement, line)
-    return line.strip()
+    return replaced(line.strip(), DECIMAL_COMMAS)
 
 
 def _vulgar(char: str) -> str:
@@ -164,8 +188,11 @@ def language_of(text: str) -> str:
     """
     if not _SEPARATED.search(text):
         return "en"
-    if re.search(r"[а-яё]{2}", text):
-        return "ru"
+    return "ru" if re.search(r"[а-яё]{2}", text) else _language_by_words(text)
+
+
+def _language_by_words(text: str) -> str:
+    """Return the language of frequent words in a text, "en" if there are less than two."""
     words = text.lower().split()
     counts = {language: sum(word in known for word in words) for language, known in LANGUAGE_WORDS.items()}
     best = max(counts, key=lambda language: counts[language])
@@ -206,7 +233,8 @@ def _is_formula(content: str, following: str) -> bool:
     if not content.strip() or content.endswith("\\") or following.isdigit() or _PROSE.search(content):
         return False
     spaced = content[0].isspace() + content[-1].isspace()
-    return spaced == 0 or (spaced == 2 and not _PLAIN_WORD.search(content))
+    starts_with_command = re.match(r"\\[a-z]", content) is not None  # $\frac3{3} $ is no price
+    return spaced == 0 or ((spaced == 2 or starts_with_command) and not _PLAIN_WORD.search(content))
 
 
 def _tokens(text: str, start: int, end: int, language: str) -> list[Token]:
@@ -219,7 +247,7 @@ def _tokens(text: str, start: int, end: int, language: str) -> list[Token]:
             continue
         token = _token(match, text, language)
         if token.kind in ("number", "mixed"):
-            _scale(token, text, language)
+            _scale(token, text)
         if token.kind == "letter" and re.fullmatch(r"[xX]\d+", token.text) and _is_attached(token, tokens):
             token = Token("operator", "\\times", token.start, token.start + 1)  # "3x4"
         tokens.append(token)
@@ -244,12 +272,11 @@ def _token(match: re.Match[str], text: str, language: str) -> Token:
     elif kind == "word":
         token.kind = "function" if spelling in FUNCTIONS else "word"
     elif kind == "currency":
-        sign = spelling.replace("\\", "")
-        token.kind, token.text = "currency", _CURRENCIES.get(sign, sign if len(sign) == 1 else "")
+        token.kind, token.text = "currency", _SHORTEST_SIGNS.get(spelling.replace("\\", ""), "")
     elif kind == "time":
         token.kind, token.text = "time", _time(spelling)
     elif kind == "ratio":
-        token.kind, token.text = "ratio", re.sub(r"\s", "", spelling)
+        token.kind, token.text = "ratio", re.sub(r"[\s,]", "", spelling)
     else:
         token.kind = kind  # type: ignore[assignment]
     return token
@@ -264,79 +291,76 @@ def _time(spelling: str) -> str:
 
 
 def number_text(spelling: str, language: str) -> tuple[str, str | None]:
-    """Return a number as ASCII writes it, and a doubt: the readings if there are several; "" for what is no number.
+    """Return a number in ASCII without groups, and a doubt: the readings if there are several; "" for no number.
 
-    1,234 stays in languages with a decimal point; "3,5" is 3.5 in the others. 1.234.567, 1 234,5 and 12,34,567 are
+    "3,5" is 3.5 in languages with a decimal comma, in which "1.234" may be 1234. 1.234.567, 1 234,5 and 12,34,567 are
     numbers in all languages. 1,2,3 is a list.
     """
     match = _SPLIT_NUMBER.fullmatch(spelling)
     assert match is not None
-    digits, exponent, dots = match[1], match[2] or "", "..." if match[3] else ""
-    if " " in digits or "'" in digits:
-        return re.sub(r"[ ']", "", digits).replace(",", ".") + exponent, None
-    commas, points = digits.count(","), digits.count(".")
-    in_comma_language = language in COMMA_LANGUAGES
+    digits, end = match[1], (match[2] or "") + ("..." if match[3] else "")
     doubt = None
-    if commas and points:
-        decimal = max(",", ".", key=digits.rfind)
-        whole, _, rest = digits.rpartition(decimal)
-        whole = whole.replace("." if decimal == "," else decimal, "," if decimal == "," else decimal)
-        if not _THOUSANDS.fullmatch(whole):
-            return "", None
-        digits = (whole if decimal == "." else whole.replace(",", "")) + "." + rest
-    elif points > 1:
-        digits = digits.replace(".", "") if _THOUSANDS.fullmatch(digits.replace(".", ",")) else ""
-    elif points:
-        if in_comma_language and _THOUSANDS.fullmatch(digits.replace(".", ",")):
-            doubt = f"{digits}: a decimal number, or {digits.replace('.', '')}"
-    elif commas > 1 and not _THOUSANDS.fullmatch(digits):
-        digits = digits.replace(",", ", ")
-    elif commas == 1:
-        if in_comma_language or not _THOUSANDS.fullmatch(digits):
-            doubt = f"{digits}: {digits.replace(',', '.')}, or a list of two"
-        if in_comma_language:
-            doubt = (
-                f"{digits}: {digits.replace(',', '.')}, or {digits.replace(',', '')}"
-                if _THOUSANDS.fullmatch(digits)
-                else None
-            )
+    if language in COMMA_LANGUAGES:
+        if _ONE_GROUP.fullmatch(digits):
+            doubt = f"{digits}: a decimal number, or {re.sub('[.,]', '', digits)}"
+        if "." not in digits and digits.count(",") == 1:
             digits = digits.replace(",", ".")
-    if digits and re.fullmatch(r"\d{1,2}(?:,\d{2})+,\d{3}", digits):
-        digits = digits.replace(",", "")
-    return (digits + exponent + dots if digits else ""), doubt
+    text = without_groups(digits)
+    if not _DECIMAL.fullmatch(text):
+        if "," in text and "." in text and _LIST.fullmatch(text):
+            return text.replace(",", ", "), None  # (1,4.5)
+        if "." in text or " " in text or "'" in text:
+            return "", None
+        if text.count(",") == 1:
+            doubt = f"{digits}: {text.replace(',', '.')}, or a list of two"
+        text = text.replace(",", ", ") if text.count(",") > 1 else text
+    return text + end, doubt
 
 
-def _scale(token: Token, text: str, language: str) -> None:
+def _scale(token: Token, text: str) -> None:
     """Multiply a number by the power of ten in the word after it: 2.5 million, 3万5000."""
-    if not text[token.end : token.end + 2].strip()[:1].isalpha() or "/" in token.text:
+    if (dozen := _DOZEN.match(text, token.end)) and is_dozen(dozen[1]):
+        _times_twelve(token, text, dozen.end())
         return
-    total, end = Decimal(0), token.end
-    value, exponent_before = token.text, 99
-    while True:
-        for pattern, exponent in _SCALE:
-            if (word := pattern.match(text, end)) and exponent < exponent_before:
-                break
-        else:
+    total, value, last_power = Decimal(0), token.text, 99
+    while (scale := _scale_at(text, token.end)) and scale[0] < last_power and _DECIMAL.fullmatch(value):
+        last_power, token.end = scale
+        total += Decimal(value).scaleb(last_power)
+        rest = _DIGITS_AFTER_SCALE.match(text, token.end)
+        if rest is None or text[token.end - 1].isascii():
             break
-        if not re.fullmatch(r"\d[\d,]*(?:\.\d+)?", value):
-            return
-        total += Decimal(value.replace(",", "")).scaleb(exponent)
-        token.end, exponent_before = word.end(), exponent
-        rest = re.compile(r" ?\d{1,12}(?![\d.,])").match(text, word.end())
-        if rest is None or word[0].isascii():
+        value = rest[1]
+        if not _scale_at(text, rest.end()):
+            total, token.end = total + Decimal(value), rest.end()
             break
-        value, end = rest[0].strip(), rest.end()
-        if not any(pattern.match(text, end) for pattern, _ in _SCALE):
-            total += Decimal(value)
-            token.end = end
-            break
+        token.end = rest.end()
     if total:
         token.text = plain_decimal(total)
 
 
+def _times_twelve(token: Token, text: str, end: int) -> None:
+    """Multiply a number by the word after it: "3 dozen" is 36. In "36 / 12 = 3 dozen" dozens are counted."""
+    if not text[: token.start].rstrip().endswith(("=", "/")):
+        token.text = str(12 * sum(map(Fraction, token.text.split())))
+        token.end = end
+
+
+def _scale_at(text: str, position: int) -> tuple[int, int] | None:
+    """Return the power of ten and the end of the word at a position; None if the word is none, as in 3千克 (3 kg)."""
+    match = _SCALE_WORD.match(text, position)
+    if match is None:
+        return None
+    word = match[1].lower()
+    if word in NUMBER_WORDS:
+        return NUMBER_WORDS[word], match.end() if word in _SHORTENED else match.end(1)
+    if word[0] < "\u3041" or any(is_unit_word(word[:size]) for size in (2, 3)):
+        return None
+    return next(((NUMBER_WORDS[word[:n]], match.start(1) + n) for n in (2, 1) if word[:n] in NUMBER_WORDS), None)
+
+
 def scaled(number: str, exponent: int) -> str:
     """Return a decimal number times a power of ten, without an exponent."""
-    return plain_decimal(Decimal(number.replace(",", "")).scaleb(exponent))
+    return plain_decimal(Decimal(number).scaleb(exponent))
 
 
 def plain_decimal(value: Decimal) -> str:

@@ -6,6 +6,8 @@ things in two languages ("war", "a", "son"), which keeps it out.
 
 import re
 
+from stages.answers.canonical.spelled_numbers import ENGLISH
+
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(text.split())
@@ -20,14 +22,14 @@ RESULT_WORDS = _set(
     "cost earns earn earned pays pay paid needs need needed takes take took totals becomes become "
     "saves save weighs contains requires yields obtain obtains find finds "
     "ist sind beträgt betragen kostet ergibt est sont vaut fait donne es son hay tiene cuesta vale "
-    "é são tem há custa è sono fa ha costa равно равна равен составляет получаем есть है हैं"
+    "é são tem há custa è sono fa ha costa равно равна равен составляет получаем есть है हैं هو هي يساوي"
 )
 """A number right after such a word is a result: "there are 42 apples"."""
 RESULT_ENDS = _words("是 为 為 有 得 得到 等于 等於 共 约 約 は が 가 이 는 은 になり")
 """A number right after a text that ends so is a result: "一共有42"."""
 FILLERS = _set(
     "about approximately roughly around exactly only just also then therefore thus hence now still simply precisely "
-    "almost nearly the an a so that at most least total indeed actually clearly equal be we positive "
+    "almost nearly the an a so that most least total indeed actually clearly equal be we positive "
     "circa etwa rund genau also environ exactement donc aproximadamente exactamente cerca circa ровно примерно"
 )
 """Words that may stand between a word of `RESULT_WORDS` and its number."""
@@ -36,8 +38,8 @@ APPROXIMATELY = _set("about approximately roughly around circa etwa rund environ
 PURPOSES = _set("have pay save earn reach")
 """Verbs that say after "to" what a number is for: "needs 5 more apples to have 12"."""
 TO_WORDS = _set(
-    "equal equals equivalent amounts amount comes sums adds up simplifies reduces evaluates converges rounds leads "
-    "corresponds"
+    "equal equals equivalent amounts amount comes sums adds up down simplifies reduces evaluates converges rounds "
+    "leads corresponds"
 )
 """A number after such a word and "to" is a result: "is equal to 5", "adds up to 5"."""
 COPULAS = _set("is are was were equals ist sind est sont es son é são è sono есть है हैं")
@@ -50,23 +52,46 @@ AMOUNTS = _set(
 PREPOSITIONS = _set(
     "after before in on for from of per every within over during with without at to by when where if because since "
     "given until among between through than under above below across into out as while "
-    "nach vor auf für von mit pro bei zu aus während wenn dans sur pour avec par chez pendant depuis quand si "
+    "nach vor auf für von mit pro bei zu aus während wenn "
+    "dans sur pour avec par chez pendant depuis quand si d'ici plutôt qu'un "
     "en para con sin por desde cuando com sem em na no nas nos di da con per tra su nel в на за из от до для при по"
 )
 """A number after such a word says something about another number: "42 apples on 3 trees"."""
 CONDITIONS = _set(
-    "when where if since because for from by using with given until unless wenn für si pour para para se per если при"
+    "when where if since because for from by at using with given until unless wenn bei für en à em si pour para se per "
+    "если при"
 )
 """An equation after such a word is a condition: "x = 5 when y = 3"."""
+CLAUSES = _set("when where if since because until unless wenn weil si quand cuando porque se если")
+"""A computation after such a word gives a reason."""
+NOUN_LINKS = _set("per each for from of in a an the to at")
+"""Words inside what is counted: "122 minutes for whites + 123 minutes for darks"."""
 YEAR_WORDS = _set("in since by until from during year of im seit en depuis desde em nel dal в с")
 """A number of four digits after such a word is a year."""
 CONJUNCTIONS = _set(
     "and or & und oder et ou y e o и или 和 与 與 及 以及 或 或者 と または もしくは 과 와 그리고 및 또는 और या و"
 )
 """Words that join two answers into a list."""
+STATEMENT_JOINS = _set("and while whereas but und et y e и а 和 而 と 그리고")
+"""Words between two statements: "the mean is 5 and the median is 3"."""
+CHINESE_VERBS = frozenset("有是为")
+CHINESE_CONNECTIVES = re.compile("所以|因此|还|剩|共|则|那么|得|即|就|故|总|答")
+"""A clause with such a word follows from the clause before: "宽是5，所以面积是40"."""
+ARTICLES = _set("the der die das le la les el los las o os il lo i")
 OR_WORDS = _set("or oder ou o или 或 或者 または もしくは 또는 या")
-RANGE_WORDS = _set("to through bis à hasta até до 到 至 から 에서")
-"""Words between the ends of a range."""
+RANGE_WORDS = _set("to through bis zu à a hasta até до к 到 至 から 에서")
+"""Words between the ends of a range, or between the parts of a ratio."""
+RATIOS = re.compile(
+    r"(?i)\b(?:ratios?|odds|proportions?|verhältnis|rapport|razón|proporción|razão|proporção|rapporto|отношени[ея])\b"
+)
+"""Words that tell a ratio from a range: "the ratio is 3 to 4"."""
+PROBABILITIES = re.compile(r"(?i)\b(?:probability|chances?|likelihood|odds)\b")
+"""Words that tell the number 3/10 from a share: "the probability is 3 out of 10"."""
+MAGNIFIED = _set(
+    "faster slower more larger bigger smaller higher lower better longer shorter cheaper greater brighter stronger "
+    "as that magnification zoom speedup increase return bonus"
+)
+"""Words after an x that means "times": "16x faster"."""
 NEGATIONS = _set("not isn't aren't wasn't nor nicht kein pas não не 不是")
 """A number right after such a word is not the answer: "not 5 but 7"."""
 REFERENCES = _set(
@@ -114,108 +139,26 @@ DATE = (
 )
 """2024-05-01, 1.5.2024, 2024年5月1日, May 3, 3 May 2024."""
 TIME = (
-    r"\d{1,2}:[0-5]\d(?::[0-5]\d)?(?![\d:])(?:\s?[aApP]\.?[mM](?!\w)\.?)?"
+    r"\d{1,2}:[0-5]\d(?::[0-5]\d)?(?![\d:]|,\d)(?:\s?[aApP]\.?[mM](?!\w)\.?)?"
     r"|\d{1,2}\s?(?:[aApP]\.[mM]\.|[aApP][mM](?!\w)|o['’]clock)|\d{1,2}\s?[点點时時시]\s?\d{1,2}\s?[分분]"
 )
 """10:30, 10:30 a.m., 5 pm, 5 o'clock, 10点30分."""
 AND_A_HALF = r"and a half|et demie?|y medi[oa]|e mei[oa]|e mezz[oa]|einhalb|und eine halbe|с половиной"
 ORDINAL = r"(?:st|nd|rd|th|ª|º)(?!\w)"
-SCALES: tuple[tuple[str, int], ...] = (
-    (r"thousand|tausend|mille|mil|mila|тысяч\w{0,2}|тыс\.?|천|千", 3),
-    (r"lakhs?|लाख", 5),
-    (r"millions?|Million(?:en)?|Mio\.?|millones|millón|milh(?:ões|ão)|milion[ei]|миллион\w{0,2}|млн\.?|百万", 6),
-    (r"crores?|करोड़", 7),
-    (r"billions?|Milliarden?|Mrd\.?|milliards?|bilh(?:ões|ão)|miliard[io]|миллиард\w{0,2}|млрд\.?", 9),
-    (r"trillions?|trilh(?:ões|ão)", 12),
-    (r"万|萬|만", 4),
-    (r"亿|億|억", 8),
-)
-"""Words for powers of ten after a number, and the exponents: "2.5 million", "3万"."""
-CURRENCY_SCALE = {"k": 3, "K": 3, "M": 6, "B": 9}
-"""Letters for powers of ten after an amount of money: "$3M". Without a currency "3M" may be anything."""
-PERCENT = (
-    r"percent(?!age)|per\s?cent|Prozent|por\sciento|pour\scent|por\scento|per\scento|процент\w{0,3}|パーセント|퍼센트"
-    r"|प्रतिशत"
-)
-_LENGTH = (
-    r"[kcmnµμ]m|miles?|mi|inch(?:es)?|in(?=\s*(?:[.,;)]|\Z))|feet|foot|ft|yards?|yd|(?:kilo|centi|milli)?met(?:er|re)s?"
-)
-_MASS = r"[km]g|mcg|[µμ]g|(?:kilo|milli)?grams?|pounds?|lbs?|ounces?|oz|tons?|tonnes?"
-_VOLUME = (
-    r"[mdck][lL]|(?:milli)?lit(?:er|re)s?|gallons?|quarts?|pints?|cups?|teaspoons?|tablespoons?|tsp|tbsp|acres?"
-    r"|hectares?"
-)
-_TIME_UNITS = (
-    r"hours?|hrs?|minutes?|mins?|seconds?|secs?|milliseconds?|ms|days?|weeks?|months?|years?|decades?|centuries|century"
-)
-_MONEY = r"dollars?|cents?|euros?|USD|EUR|GBP|JPY|CNY|INR|CAD|AUD|yen|yuan|rupees?|pence"
-_OTHERS = (
-    r"[kMG]?Hz|[kMG]W|kWh|[kM]?Pa|m?mol|mmHg|mEq|IU|kJ|kcal|cal|kN|mph|kph|kmh|km/h|rpm|bpm|rad|radians?|dozen"
-    r"|degrees?(?:\s(?:Celsius|Fahrenheit|C|F)(?!\w))?|°\s?[CF]|kelvins?"
-)
-_WORDS = f"(?:{_LENGTH}|{_MASS}|{_VOLUME}|{_TIME_UNITS}|{_MONEY}|{_OTHERS})"
-UNIT = re.compile(
-    rf"\s?(?:(?:square|cubic|sq\.?|cu\.?)\s)?{_WORDS}(?![^\W\d_])(?:\^\{{?-?[1-4]\}}?)?"
-    rf"(?:\s?/\s?(?:{_WORDS}|[hsmLl])(?![^\W\d_])(?:\^\{{?-?[1-4]\}}?)?|\sper\s{_WORDS}(?![^\W\d_]))?"
-)
-"""A measured unit after a number. Nouns of counted things, "42 apples", are not part of an answer."""
-TRANSLATED_UNITS = tuple(
-    (re.compile(r"\s?" + pattern), unit)
-    for pattern, unit in (
-        (r"(?:平方米|平方メートル|제곱미터)", "m^2"),
-        (r"(?:立方米|立方メートル|세제곱미터)", "m^3"),
-        (r"(?:平方厘米|平方センチメートル)", "cm^2"),
-        (r"(?:公里|千米|キロメートル|킬로미터)", "km"),
-        (r"(?:厘米|センチメートル|センチ|센티미터)", "cm"),
-        (r"(?:毫米|ミリメートル|밀리미터)", "mm"),
-        (r"(?:米|メートル|미터)", "m"),
-        (r"(?:公斤|千克|キログラム|킬로그램)", "kg"),
-        (r"(?:克(?!拉)|グラム|그램)", "g"),
-        (r"(?:毫升|ミリリットル)", "mL"),
-        (r"(?:升|リットル|리터)", "L"),
-        (r"(?:个?小时|個小時|時間|시간|Stunden?(?!\w)|heures?(?!\w)|horas?(?!\w)|час(?:а|ов)?(?!\w)|घंटे|घंटा)", "hours"),
-        (r"(?:分钟|分鐘|分間|Minuten?(?!\w)|minutos?(?!\w)|minut[io](?!\w)|минут[аы]?(?!\w)|मिनट)", "minutes"),
-        (r"(?:秒钟|秒間|秒|초|Sekunden?(?!\w)|secondes?(?!\w)|segundos?(?!\w)|секунд[аы]?(?!\w))", "seconds"),
-        (r"(?:天|日間|Tagen?(?!\w)|Tage?(?!\w)|jours?(?!\w)|días?(?!\w)|dias?(?!\w)|дн(?:я|ей)(?!\w)|दिन)", "days"),
-        (r"(?:Kilometer|kilomètres?|kilómetros?|quilômetros?|chilometr[io]|километр\w{0,2})(?!\w)", "km"),
-        (r"(?:Zentimeter|centimètres?|centímetros?|centimetr[io]|сантиметр\w{0,2})(?!\w)", "cm"),
-        (r"(?:Meter|mètres?|metros?|metr[io]|метр\w{0,2})(?!\w)", "m"),
-    )
-)
-"""Units of other languages, and the unit that the answer gets."""
-
-NUMBER_WORDS = {
-    word: value
-    for value, word in enumerate(
-        _words(
-            "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-            "seventeen eighteen nineteen"
-        )
-    )
-} | {
-    word: 10 * value
-    for value, word in enumerate(_words("twenty thirty forty fifty sixty seventy eighty ninety"), start=2)
-}
-SCALE_WORDS = {"hundred": 100, "thousand": 1_000, "million": 1_000_000, "billion": 1_000_000_000}
-PART_WORDS = {
-    "half": 2, "halves": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4, "fourth": 4, "fourths": 4,
-    "fifth": 5, "fifths": 5, "sixth": 6, "sixths": 6, "seventh": 7, "sevenths": 7, "eighth": 8, "eighths": 8,
-    "ninth": 9, "ninths": 9, "tenth": 10, "tenths": 10,
-}  # fmt: skip
-"""Denominators in words: "two thirds"."""
-
+NOT_UNITS = _set("in an as us au no mo won grad second real reals per pt")
+"""Names of units that are mostly something else in prose: "5 grad students", "the 3 won"."""
 COMMA_LANGUAGES = _set("de fr es pt it ru nl pl tr id vi uk cs sv da nb no fi ro hu el")
 """Languages with a decimal comma."""
 LANGUAGE_WORDS = {
-    "fr": _set("la le les est donc une des total résultat réponse soit"),
-    "de": _set("der die das ist also und ein eine ergebnis antwort beträgt"),
-    "es": _set("el la es los las por tanto entonces resultado respuesta total"),
-    "pt": _set("o é portanto então resultado resposta total uma"),
-    "it": _set("il la è quindi risultato risposta totale sono"),
+    "fr": _set("la le les est donc une des total résultat réponse soit il elle reste coûte"),
+    "de": _set("der die das ist also und ein eine ergebnis antwort beträgt er sie wir hat kostet noch"),
+    "es": _set("el la es los las por tanto entonces resultado respuesta total tiene quedan cuesta"),
+    "pt": _set("o é portanto então resultado resposta total uma tem custa"),
+    "it": _set("il la è quindi risultato risposta totale sono ha costa restano"),
 }
 """Frequent words, two of which in a line tell its language."""
 KNOWN_WORDS = (
-    PREPOSITIONS | RESULT_WORDS | FILLERS | CONJUNCTIONS | SIGN_WORDS | NUMBER_WORDS.keys() | UNREAD_OPERATORS
+    PREPOSITIONS | RESULT_WORDS | FILLERS | CONJUNCTIONS | SIGN_WORDS | ENGLISH | UNREAD_OPERATORS
     | RANGE_WORDS | REFERENCES
     | _set("the he she we it per pts pcs men not all his her its you day box old new our way one nor yes which who")
 )  # fmt: skip

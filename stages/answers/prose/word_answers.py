@@ -1,9 +1,6 @@
-"""Answers of mathematics in words: "yes", "no solution", "infinity", "five apples", "two thirds"."""
+"""Answers of mathematics in words: "yes", "no solution", "infinity"."""
 
 import re
-from fractions import Fraction
-
-from stages.answers.prose.vocabulary import NUMBER_WORDS, PART_WORDS, SCALE_WORDS
 
 WORD_ANSWERS: tuple[tuple[str, str], ...] = (
     # Pattern (case is ignored), answer; "" for the words themselves.
@@ -32,6 +29,7 @@ WORD_ANSWERS: tuple[tuple[str, str], ...] = (
     (r"all\sreal\snumbers|every\sreal\snumber", "all real numbers"),
     (r"(?:the\s)?empty\sset|空集", "empty set"),
     (r"none(?:\sof\s(?:the\sabove|these|them))?", "none"),
+    (r"monday|tuesday|wednesday|thursday|friday|saturday|sunday", ""),
     (r"undefined|indeterminate|impossible|inconsistent|even|odd|偶数|奇数", ""),
 )
 """Words that are an answer of mathematics, in all languages, and the answer that they are."""
@@ -39,7 +37,6 @@ ANNOUNCED_WORD_ANSWERS: tuple[tuple[str, str], ...] = (
     (r"neither|both|prime|composite|positive|negative|independent|dependent|equal|always|sometimes|never", ""),
     (r"rational|irrational|increasing|decreasing|convergent|divergent|linear|quadratic|exponential", ""),
     (r"converges|diverges", ""),
-    (r"monday|tuesday|wednesday|thursday|friday|saturday|sunday", ""),
 )
 """Words that are an answer only after an announcement. At the end of a last line they may be part of an argument."""
 
@@ -81,71 +78,3 @@ def _answer(match: re.Match[str] | None) -> str | None:
         return None
     answer = _ALL[match.lastindex - 1][1]
     return answer or match[match.lastindex].lower()
-
-
-_WORD = re.compile(r"[\s-]*([a-zA-Z]+)")
-
-
-def number_at_start(line: str) -> str | None:
-    """Return the number in English words that a line starts with, if at most two nouns follow: "five apples"."""
-    words: list[str] = []
-    position, end = 0, 0
-    while (match := _WORD.match(line, position)) and len(words) < 12:
-        word = match[1].lower()
-        if not (word in NUMBER_WORDS or word in SCALE_WORDS or word in PART_WORDS or (word in ("a", "and", "an"))):
-            break
-        words.append(word)
-        position = match.end()
-        end = position if word not in ("a", "and", "an") else end
-    value = _value_of_words(words)
-    rest = line[end:]
-    if value is None or not re.fullmatch(
-        r"(?:\s+(?!of\b|or\b|to\b|and\b|plus\b|minus\b|times\b|is\b|more\b)[a-zA-Z]+){0,2}\s*(?:[.,;!(].*)?", rest
-    ):
-        return None
-    return str(value)
-
-
-def _value_of_words(words: list[str]) -> Fraction | None:
-    """Return the value of number words: twenty-five, two hundred and three, two thirds, three and a half."""
-    while words and words[-1] in ("a", "and", "an"):
-        words = words[:-1]
-    if not words:
-        return None
-    if words[-1] in PART_WORDS:
-        parts = Fraction(1, PART_WORDS[words[-1]])
-        before = words[:-1]
-        if before[-2:] == ["and", "a"]:
-            whole = _whole(before[:-2])
-            return None if whole is None else whole + parts
-        if before in ([], ["a"], ["an"]):
-            return parts
-        count = _whole(before)
-        return None if count is None or count == 0 else count * parts
-    whole = _whole(words)
-    return None if whole is None else Fraction(whole)
-
-
-def _whole(words: list[str]) -> int | None:
-    """Return the value of words for a whole number."""
-    total, group = 0, 0
-    if not words or words[0] == "and" or any(word in PART_WORDS for word in words):
-        return None
-    last_size = 10**18
-    for word in words:
-        if word in SCALE_WORDS:
-            scale = SCALE_WORDS[word]
-            group = max(group, 1) * scale
-            if scale > 100:
-                total, group = total + group, 0
-            last_size = scale
-        elif word in NUMBER_WORDS:
-            size = NUMBER_WORDS[word]
-            digits = 100 if size >= 20 else 10
-            if last_size < digits or (last_size == 10 and size > 9):
-                return None
-            group += size
-            last_size = 10 if size >= 20 else 1
-        elif word not in ("and", "a", "an"):
-            return None
-    return total + group

@@ -27,16 +27,16 @@ class Anchor(NamedTuple):
 
 _KANA = re.compile(r"[ぁ-ヿ]")
 _S = r"[^\S\n]{0,5}"
-_CLOSERS = r"(?:[*_}\"'”’`»]{1,4}|</[a-z]{1,6}>)?"
+_CLOSERS = r"(?:[*_}\"'”’`»]{1,4}|</[a-z][a-z0-9]{0,9}>)?"
 _HASHES = re.compile(r"(?<!#)#{4}(?!#)")
 _HEADING_PREFIX = re.compile(
     r"[^\w\n]{0,12}(?:(?:the|my|our|your|so|final|correct|short|direct|step|\d{1,2}|la|le|el|die|der|das|il|o|a|"
     r"最终|最終|正确|正確|最後の)[^\w\n]{0,4}){0,4}\Z"
 )
-_MARKED_PREFIX = re.compile(r"\s{0,3}(?:#{1,6}\s|[*_]{2}|<[a-z]{1,6}>)")
+_MARKED_PREFIX = re.compile(r"\s{0,3}(?:#{1,6}\s|[*_]{2}|<[a-z][a-z0-9]{0,9}>)")
 _REFERS_TO_ANOTHER = re.compile(
     r"(?:\b(?:this|his|her|their|whose|which|any|every|each|either|neither|another|other|previous|earlier|first|"
-    r"second|third|initial|original|wrong|incorrect|false|tempting|intermediate|"
+    r"second|third|initial|original|wrong|incorrect|false|tempting|intermediate|approximate|"
     r"falsche|fausse|mauvaise|sbagliata|неправильный|неверный|partial|alternat\w{1,4}|old|"
     r"esta|essa|esa|cette|diese|questa|quest'|этот|deze|"
     r"keine|aucune|ninguna|nessuna|nenhuma|geen|нет|sin|sem|sans|pas de|no hay) ?(?:final |correct |right )?|"
@@ -47,7 +47,9 @@ _REFERS_TO_ANOTHER = re.compile(
 )
 """Text before an announcing word that makes it speak of another answer, or of none."""
 _SUPPOSES = re.compile(
-    r"(?:\b(?:if|whether|suppose|assume|assuming|unless|until|hope|ensure|verify|check|make sure|be sure|"
+    r"(?:\b(?:people|one|you|some|many|students|others|we)(?: (?:may|might|could|would|will|often|wrongly)){0,2} "
+    r"(?:say|think|guess|believe|conclude|assume|expect)|\b(?:"
+    r"if|whether|suppose|assume|assuming|unless|until|hope|ensure|verify|check|make sure|be sure|"
     r"unlikely|doubt|"
     r"impossible)|(?:\bnot|n['’]t) (?:think|believe|mean|say|know|sure|certain|clear|likely))(?: that)? "
     r"(?:(?:the|our|my|your|an?) )?(?:(?:final|correct|right) )?\Z"
@@ -174,12 +176,12 @@ def _pattern(language: str, words: tuple[str, ...]) -> re.Pattern[str]:
     bare_pattern = rf"|(?:{bare}){_CLOSERS}{_S}[:：]?(?:[*_]{{1,3}}(?=\s|$))?" if bare else ""
     return re.compile(
         rf"(?P<word>{alternatives})(?:(?P<bracket>[】\])）]{_S}[:：]?)"
-        rf"|{_CLOSERS}(?:{_S}(?:{ADJECTIVES})){{0,2}}{_CLOSERS}(?:"
+        rf"|{_CLOSERS}(?:{_S}(?:{ADJECTIVES})){{0,2}}{_CLOSERS}(?:[^\S\n]#?\d{{1,2}}(?=[:：](?!\d)))?(?:"
         rf"(?:{_S}[(（](?![a-z][)）])[^()（）\n]{{1,40}}[)）])?{_CLOSERS}(?:,[^,\n.:?]{{1,40}},)?"
         rf"{_S}{link}{_S}(?:[:：]|={{1,2}})?(?:[*_]{{1,3}}(?=\s|$))?"
         rf"|(?P<heading>[^\S\n]{{0,3}}[*_#.。]{{0,4}}[^\S\n]{{0,3}}$)"
         # At the start of a line: "Answer - B", "Ans. 42", "**Answer** 42", "Answer B"
-        rf"|(?P<aside>[^\S\n]{{1,3}}[-–—][^\S\n]{{1,3}}|[.)][^\S\n]{{1,3}}(?=\S)"
+        rf"|(?P<aside>[^\S\n]{{1,3}}[-–—][^\S\n]{{1,3}}|[.)]-?[^\S\n]{{1,3}}(?=\S)"
         rf"|(?<=[*_>])[^\S\n]{{1,4}}(?=[^\s–—-])"
         rf"|[^\S\n]{{1,3}}(?=[(\[]?[a-j][)\]]?[^\S\n]{{0,3}}[.。]?[^\S\n]{{0,3}}$)))){bare_pattern}",
         re.MULTILINE,

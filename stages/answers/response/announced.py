@@ -43,6 +43,7 @@ _NAMES_A_PART = re.compile(
 _WOULD_BE = re.compile(r"\bwould\b", re.IGNORECASE)
 _SUPPOSES = re.compile(r"\b(?:if|for|with|bonus|without)\b[^.!?\n]*\Z", re.IGNORECASE)
 _LONGEST_CONDITION = 80
+_JSON_VALUE = re.compile(r"(?:\"[^\"\n]*\"|-?[\d.]{1,40})(?=\s{0,3}(?:\}|,\s{0,3}[\"\n]))")
 _ONLY_INITIAL = re.compile(r"(?:.{0,200}[\s(])?[^\W\d_]\Z", re.DOTALL)
 """A sentence so far whose last word is one letter: its full stop may belong to an initial."""
 _MOST_ANCHORS = 1_000
@@ -82,6 +83,9 @@ _DISPLAY = re.compile(r"\s{0,9}(?:\$\$|\\\[|```[a-z]{0,10})\s*")
 _BULLET = re.compile(r"\s{0,6}(?:[-*•+–]|(?P<number>\(?\d{1,2}[.)]))\s{1,3}(?=\S)")
 _EQUATION = re.compile(r"\s{0,6}\$?([a-zA-Z]\w?)\s?=\s?(?=\S)")
 _OPTION = re.compile(r"\s{0,6}\(?[A-Z][.)]\s{1,3}(?=\S)")
+_LETTER_AND_TEXT = re.compile(r"[\s*]{0,4}\(?[A-Z]\)?[.:)]\s{1,3}[A-Z]")
+"""The letter of an option and its text, which may be a question."""
+_QUOTE = re.compile(r"\s{0,3}>\s(?=\s{0,3}\S)")
 _ARTICLE = re.compile(r"[ao]\s(?=[(\[]?[A-J](?:[)\].:,。]|\s*\Z))")
 """A resposta é (a) C: in lower case, so no letter of "A C"."""
 _DISPLAYS = {"$$": "$$", "\\[": "\\]"}
@@ -109,13 +113,15 @@ def _answer_at(text: str, anchor: Anchor) -> Announced | None:
         start, end = _next_lines(text, start, end)
     line = _unlisted(text[start:end]) if is_below else text[start:end]
     sentence = _SENTENCE_END.search(line)
-    if sentence and sentence[0][-1:] in "?？؟":
+    if sentence and sentence[0][-1:] in "?？؟" and not _LETTER_AND_TEXT.match(line):
         return None
     if not any(map(str.isalnum, line)) and not _INFINITE_OR_EMPTY.search(line):
         return None
     if anchor.language == HASHES and _is_markdown_heading(text, line, end):
         return None
-    closed_at = _closed_at(text, start, end)
+    is_list = is_below and any(item.match(text, start) for item in (_BULLET, _EQUATION, _OPTION))
+    may_go_on = is_list and not text[end:].strip()  # a list may have more items
+    closed_at = None if may_go_on else _closed_at(text, start, end)
     return Announced(
         start=anchor.start,
         end=end if closed_at is None else closed_at,
@@ -178,7 +184,7 @@ def _next_lines(text: str, start: int, end: int) -> tuple[int, int]:
 
 def _unlisted(lines: str) -> str:
     """Return the items of a list, joined by commas; any other text as one line."""
-    items = lines.split("\n")
+    items = _QUOTE.sub("", lines, count=1).split("\n")  # a quotation of Markdown: "> 42"
     if len(items) > 1 and all(map(_EQUATION.match, items)):
         return ", ".join(item.strip().rstrip(".,;\\") for item in items)
     bullet = _BULLET.match(items[0])
@@ -203,6 +209,8 @@ def _closed_at(text: str, start: int, end: int) -> int | None:
     """
     if end < len(text) and text[end] == "\n":
         return end
+    if value := _JSON_VALUE.match(text, start, end):
+        return value.end()
     for match in _SENTENCE_END.finditer(text, start, end):
         if match[0] in "。！？।" or (match.end() < len(text) and not _ONLY_INITIAL.match(text[start : match.start()])):
             return match.end()
@@ -214,7 +222,9 @@ def _closed_at(text: str, start: int, end: int) -> int | None:
 _EMPHASIS = re.compile(r"(?<![\w*\\)])(\*{1,3})(?=[^\s*])([^*\n]{1,300}?)(?<=\S)\1(?![\w*(])")
 _UNDERLINED = re.compile(r"(?<![\w\\])(_{1,2})(?=[^\s_])([^_\n$\\]{1,300}?)(?<=\S)\1(?!\w)")
 _HTML = re.compile(
-    r"</?(?:b|i|u|p|em|br|li|ul|td|tr|div|span|strong|code|mark|center|answer|final_answer|ans)\s?/?>", re.IGNORECASE
+    r"</?(?:b|i|u|p|em|br|li|ul|td|tr|th|ins|h[1-6]|div|span|strong|code|mark|center|answer|final_answer|ans|solution|response|"
+    r"output|result|conclusion)\s?/?>",
+    re.IGNORECASE,
 )
 _QUOTED = re.compile(
     r"(?:\"([^\"]*)\"|“([^”]*)”|'([^']*)'|‘([^’]*)’|「([^」]*)」|『([^』]*)』|`{1,3}([^`]*)`{1,3})[\s.,;。}\]]*"
@@ -223,9 +233,14 @@ _LAST_DOLLAR = re.compile(r"\$(?=[\s.,;:]{0,9}\Z)")
 _BRACES = re.compile(r"\\.|[{}]", re.DOTALL)
 
 
+def without_html(text: str) -> str:
+    """Return a text without tags of HTML, and without tags of an answer whose other half is missing."""
+    return _HTML.sub(" ", text) if "<" in text else text
+
+
 def _cleaned(text: str, language: str, *, quoted: bool = False) -> str:
     """Return an answer without emphasis, quotes, tags of HTML, and delimiters whose other half is missing."""
-    text = _HTML.sub(" ", text).strip() if "<" in text else text.strip()
+    text = without_html(text).strip()
     if "*" in text:
         text = _EMPHASIS.sub(r"\2", text).strip()
         text = re.sub(r"\A\*{1,3}(?=\S)(?!.*\*)|(?<=\S)\*{1,3}\Z", "", text)
@@ -236,7 +251,8 @@ def _cleaned(text: str, language: str, *, quoted: bool = False) -> str:
     if predicate := language in PREDICATES and PREDICATES[language].search(lower(text)):
         text = text[: predicate.start()]
     if quoted:
-        text = text.rstrip("}], \t")
+        value = _JSON_VALUE.match(text)
+        text = value[0] if value else text.rstrip("}], \t")
     if match := _QUOTED.fullmatch(text):
         text = next(filter(None, match.groups()), "")
     return _balanced(text.strip().removesuffix("\\\\").rstrip(" ।"))

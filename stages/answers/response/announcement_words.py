@@ -80,7 +80,7 @@ ADJECTIVES = (
 
 _ADVERB = r"(?=[,:\s]{1,3}[^\s.,;!?])[,:\s]{1,3}"
 LEADS: tuple[tuple[str, str], ...] = (
-    (r"[:：=≈、,，]\s*", "(answer is) : 42"),
+    (r"(?:[-=]>|[:：=≈、,，→⇒])\s*", "(answer is) : 42"),
     (
         r"(?:,\s)?(?:thus|therefore|hence|then|indeed|simply|clearly|obviously|actually|probably|most likely|likely|"
         r"definitely|certainly|exactly|also|precisely|ultimately)" + _ADVERB,

@@ -8,13 +8,13 @@ from itertools import islice
 
 from stages.answers.response.anchors import lower
 from stages.answers.response.announced import announced_answers, first_announced
-from stages.answers.response.boxes import boxes_of, tags_of
+from stages.answers.response.boxes import boxes_of, retraction_behind, tags_of
 from stages.answers.response.polite_sentences import POLITE
 from stages.settings.answers import ANNOUNCEMENTS
 
 _CONTROL = re.compile(
     r"</s>|<\|(?:endoftext|end_?of_?text|im_end|im_start|eot_id|eom_id|end|end_?of_?turn|return|call|user|system|"
-    r"start_header_id|eot|eos|end_of_solution|end_response|end_of_document|end_of_sentence|pad)\|>|"
+    r"start_header_id|eot|eos|end_of_solution|end_response|end_of_document|end[_▁]of[_▁]sentence|assistant|pad)\|>|"
     r"<(?:eos|end_of_turn|start_of_turn|end_of_utterance|eot|eod|pad)>|<｜[^｜\n]{1,30}｜>|<turn\|>|<\|turn>|"
     r"\[(?:eos|/?inst|\|endofturn\|)\]|<<sys>>"
 )
@@ -22,18 +22,19 @@ _CONTROL = re.compile(
 _CONTROL_CLUES = ("</s>", "<|", "<e", "<start_of", "<pad>", "<｜", "[eos", "inst]", "endofturn", "<<sys", "<turn")
 
 _TURN = re.compile(
-    r"\n[#*> \t]{0,8}(?:(?:human|user|instruction|用户|ユーザー|사용자|usuario|utilisateur|nutzer|"
+    r"\n[#*> \t]{0,8}(?:(?:human|user|instruction|prompt|用户|ユーザー|사용자|usuario|utilisateur|nutzer|"
     r"пользователь)[*]{0,2}\s?[:：]|"
+    r"\{\s?\"(?:question|problem|prompt|instruction)\"\s?:|"
     r"#{2,4} ?(?:instruction|human|user)\b|(?:user|human)(?=\n|\Z))"
 )
 _PROBLEM = re.compile(
-    r"\n(?P<style>[#*_>\[【 \t]{0,8})(?:(?:the )?(?:next|new|another|similar|follow-?up|bonus|practice) |下一)?(?:"
-    r"question|problem|exercise|example(?= ?\d)|task(?= ?\d)|q(?!\.?e\.?d)|问题|問題|问|問|题目|質問|例题|例題|"
-    r"pregunta|problema|"
-    r"ejercicio|exercice|frage|aufgabe|pergunta|domanda|esercizio|вопрос|задача|문제|질문|प्रश्न|سؤال|السؤال|"
-    r"vraag|pytanie|"
-    r"zadanie|fråga|soru|pertanyaan|soal|câu hỏi|bài toán)"
-    r"(?P<number>\s?(?:no\.? ?|#)?\(?\d{1,4}\)?)?[*_\]】]{0,3}\s?(?:[:：.)）】]|(?P<line>(?=\n|\Z)))"
+    r"\n(?P<style>[#*_>\[【 \t]{0,8})(?:(?:now,? |here is )?(?:the |a )?(?:next|new|another|similar|follow[- ]?up|"
+    r"bonus|practice|your|related|additional|extra) |下一)?(?:"
+    r"questions?|problems?|exercises?|example(?= ?\d)|task|q(?!\.?e\.?d)|问题|問題|问|問|题目|質問|例题|例題|"
+    r"例(?=\s?\d)|练习|习题|第(?=\s?\d)|pregunta|problema|ejercicio|exercice|frage|aufgabe|pergunta|domanda|"
+    r"esercizio|вопрос|задача|문제|질문|प्रश्न|سؤال|السؤال|vraag|pytanie|zadanie|fråga|soru|pertanyaan|soal|"
+    r"câu hỏi|bài toán)(?P<number>\s?(?:no\.? ?|#)?\(?\d{1,4}\)?[题題問问]?)?[*_\]】]{0,3}\s?"
+    r"(?:[:：.)）】]|(?P<line>[ \t]{0,3}(?=\n|\Z)))"
 )
 """Headers of a problem, in lower case."""
 _INTRODUCTION = re.compile(
@@ -47,15 +48,34 @@ _AFTER_RULE = re.compile(
     r"p\.?s\b|disclaimer|references?|sources?|if you|let me|i hope|feel free|would you|do you|want me|any questions|"
     r"thank|confidence|说明|解释|注|解説|explicación|explication|erklärung|spiegazione|explicação|пояснение|설명)"
 )
+_CHECK_HEADING = re.compile(
+    r"\n[ \t]{0,3}(?=[^\n]{0,30}[#*:：])[#*_> ]{0,9}(?:verification|(?:sanity |double[- ]?)?check(?:ing)?|"
+    r"probe|验证|检验|検算|проверка|vérification|"
+    r"comprobación|verificación|verifica|verificação)[\s:：*_]{0,5}(?=\n)"
+)
+_CONCLUSION = re.compile(
+    r"\b(?:so|thus|therefore|hence|but|answer|total|final|correct(?:ed|ion))\b|≠|boxed|答案|所以|因此"
+)
 _FENCE = re.compile(r"^[ \t]{0,3}`{3,}(?P<language>[^\n`]{0,20})$", re.MULTILINE)
-_RULE = re.compile(r"[\s*_=~#`>|–—-]{1,200}|[\s🀀-🫿☀-➿️‍✓✔.!]{1,40}")
+_RULE = re.compile(
+    r"[\s*_=~#`>|+–—-]{1,200}|[\s🀀-🫿☀-➿\ufe0f\u200d✓✔.!]{1,40}|"
+    r"[\s*_=~#\[<(-]{0,9}(?:the )?(?:end(?: of (?:the )?(?:solution|answer|proof|response|document|text))?"
+    r"(?: \d{1,3})?|done|finished|complete|assistant\s?:|answer(?=[\])]))[\s*_=~#\]>)!.-]{0,9}|"
+    r"\s{0,9}(?:</(?!ans|final)[a-z][a-z_]{0,30}\s?>|<br\s?/?>|&nbsp;|\\(?:newpage|clearpage|hfill|qed)|"
+    r"\\end\s?\{(?:document|proof|solution|answer|enumerate|itemize|center|problem|quote)\})\s{0,9}"
+)
+"""A line that says nothing: a rule, pictures, the end of an environment, "THE END"."""
 _PROGRAM = re.compile(
     r"(?:python|py|javascript|js|java|c|c\+\+|cpp|bash|sh|r|ruby|go|rust|sql|matlab|julia|wolfram)3?\s*"
 )
 
-_SENTENCE_START = r"(?:^|(?<=[.!?)*\]}$。！？」）%])\s{1,3}|(?<=[。！？」）])|(?<=[🀀-🫿])\s?)[*_(（\s]{0,5}"
+_SENTENCE_START = r"(?:^|(?<=[.!?)*\]}$。！？」）%])\s{1,3}|(?<=[。！？」）])|(?<=[🀀-🫿])\s?)[*_(（>\s]{0,5}"
 _SENTENCE = re.compile(f"{_SENTENCE_START}(?:{'|'.join(pattern for pattern, _ in POLITE)})")
-_LIST_ITEM = re.compile(r"\s{0,9}(?:[-*•+]|\(?\d{1,2}[.)])\s")
+_LIST_ITEM = re.compile(r"\s{0,9}(?:[-*•+]|\(?\d{1,2}[.)]|\[\d{1,2}\])\s")
+_PROOF_END = re.compile(
+    r"(?:(?<=[.!?。$)\]\n])|(?<=\\\])|(?<=\d))\s{0,5}[*_]{0,3}(?:q\.?e\.?d\.?|[∎■□◻▢]|"
+    r"\$\s?(?:\\q?quad)?\s?\\(?:blacksquare|square|box|qed)\s?\$)[*_]{0,3}\s{0,5}\Z"
+)
 _MOST_LINES = 15
 _LONGEST_LINE = 1_000
 
@@ -100,14 +120,15 @@ def _next_problem(text: str, lowered: str, announcements: tuple[str, ...]) -> in
     A header counts if an answer precedes it. Numbered questions that a response asks itself on the way to its answer
     do not count.
     """
-    headers = [match for match in _PROBLEM.finditer(f"\n{lowered}") if match["line"] is None or match["style"].strip()]
+    headers = list(_PROBLEM.finditer(f"\n{lowered}"))
     if not headers:
         return len(text)
     answered = _first_answer_end(text, announcements)
     first = headers[0].start() - 1
     if answered is None or first < answered:
         before = lowered[: max(first, 0)].strip()
-        if before and not headers[0]["style"].strip() and before[-1] not in ":：" and not _INTRODUCTION.match(before):
+        is_plain = not headers[0]["style"].strip() and headers[0]["line"] is None
+        if before and is_plain and before[-1] not in ":：" and not _INTRODUCTION.match(before):
             return first
         if headers[0]["number"] or answered is None:
             return len(text)
@@ -146,8 +167,10 @@ def _fence_end(text: str, lowered: str, announcements: tuple[str, ...]) -> int:
 
 
 def _section_end(text: str, lowered: str, announcements: tuple[str, ...]) -> int:
-    """Return the index of the rule before a last section that only explains or is polite."""
+    """Return the index of the rule or heading before a last section that only explains, checks or is polite."""
     rules = [rule.start() for rule in _AFTER_RULE.finditer(lowered)]
+    if (check := _CHECK_HEADING.search(lowered)) and not _CONCLUSION.search(lowered, check.end()):
+        rules.append(check.start())
     if not rules:
         return len(text)
     answered = _last_answer_end(text, announcements)
@@ -169,6 +192,8 @@ def _without_last_line(lowered: str, length: int) -> int:
     """Return the length of the text without its last line, or the end of it, if that does not answer; else `length`."""
     start = max(lowered.rfind("\n", 0, length) + 1, length - _LONGEST_LINE)
     line = lowered[start:length]
+    if (mark := _PROOF_END.search(lowered, max(0, length - 40), length)) and lowered[: mark.start()].strip():
+        return len(lowered[: mark.start()].rstrip())
     if line.lstrip().startswith("```"):
         return _without_block(lowered, start)
     if line.endswith("```"):
@@ -180,7 +205,9 @@ def _without_last_line(lowered: str, length: int) -> int:
         line = lowered[start:length].split("\n", 1)[0]
         polite = _SENTENCE.match(line) if line.rstrip()[-1:] in (":", "：", "?", "？") else None
     else:
-        polite = _SENTENCE.search(line)
+        # "It is 4. I hope it is correct. Wait, that is wrong. The answer is 5." goes on behind the polite sentence.
+        sentences = islice(_SENTENCE.finditer(line), _MOST_LINES)
+        polite = next((polite for polite in sentences if retraction_behind(line, polite.end()) is None), None)
     if polite is None:
         return length
     before = lowered[max(0, start - _LONGEST_LINE) : start].rstrip()

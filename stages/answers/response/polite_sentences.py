@@ -32,15 +32,39 @@ POLITE: tuple[tuple[str, str], ...] = (
     (r"happy (?:to help|learning|studying|calculating|solving|math)|glad (?:to|i)\b", "Happy to help with 3 more."),
     (r"have a (?:great|nice|good|wonderful)\b|enjoy\b|cheers\b|sincerely\b|yours\b", "Have a great day, 3 cheers!"),
     (r"(?:best|kind|warm) (?:regards|wishes)|you['’]re welcome|keep (?:up|practicing)", "Best regards, 007"),
-    (r"well done|great (?:job|question)", "Great question, 10 out of 10!"),
+    (
+        r"well done|(?:great|good|nice|excellent) (?:job|work|question|effort)(?=[!.,]|\s?$)",
+        "Great question, 10 out of 10!",
+    ),
     # Notes and remarks
     (
         r"[(\[]?(?:please )?note\s?[:：]|please note\b|[(\[]note\b|p\.?s\.?[:：]|disclaimer\b",
         "Note: a month has 30 days.",
     ),
     (
-        r"(?:verification|(?:sanity |double[- ])?check|confidence)[*_]{0,3}\s?:",
+        r"(?:verification|(?:sanity |double[- ])?check|confidence(?: level| score)?|"
+        r"time (?:taken|spent)|difficulty(?: level)?|assumptions?(?: made)?|\[?word count|(?:total )?tokens(?: used)?|"
+        r"grade level)"
+        r"[*_]{0,3}\s?[:：]",
         "Check: 5 - 3 = 2.",
+    ),
+    (
+        r"(?:sources?|references?|citations?|(?:key )?takeaways?|(?:pro |quick )?tips?|tags|topics?|keywords|"
+        r"see also)[*_]{0,3}\s?[:：](?!\s?[$€£\d])",
+        "Source: a book of 1995.",
+    ),
+    (r"(?:https?://|©)", "https://example.org/5"),
+    (r"(?:(?:we|i) (?:have )?assum(?:ed|e)|assuming)\b[^\n,=]{0,99}\Z", "We assumed 30 days per month."),
+    (
+        r"(?:let['’]?s |let us |let me |to |we can |you can )?(?:now |also )?(?:double[- ]?)?(?:verify|check)"
+        r"(?: (?:this|that|it|our|the|my|answer|result|solution|work|by|with|substitut\w{2,5}|plugging|back|in)){0,5}"
+        r"\s?[:：,]"
+        r"(?![^\n]{0,300}(?:\b(?:so|thus|therefore|hence|but|not|then|answer)\b|[≠⇒]))",
+        "To verify, 6 - 5 = 1.",
+    ),
+    (
+        r"i(?:['’]m| am) (?:about )?(?:\d{1,3} ?%|very|quite|fairly|pretty|highly) (?:confident|sure|certain)\b",
+        "I am 95% sure.",
     ),
     (
         r"(?:remarque|nota|observaciones|hinweis|anmerkung|примечание|замечание|проверка|osservazione|observação|"
@@ -50,7 +74,7 @@ POLITE: tuple[tuple[str, str], ...] = (
     ),
     (r"this (?:completes|concludes) (?:the|our|my)\b", "This concludes the solution in 3 steps."),
     (
-        r"(?:so |thus |hence )?(?:this|that|the|my|our|your) (?:final )?(?:answer|result|solution|value) "
+        r"(?:(?:so|thus|hence|therefore),? )?(?:this|that|the|my|our|your) (?:final )?(?:answer|result|solution|value) "
         r"(?:(?:is|was|seems|looks) (?:also |indeed |therefore )?(?:correct|right|consistent|reasonable|"
         r"verified|confirmed|"
         r"helpful|valid|accurate|sensible|plausible)\b|makes sense|matches|agrees|checks out)",
@@ -59,6 +83,16 @@ POLITE: tuple[tuple[str, str], ...] = (
     (
         r"(?:this|that|my|our|your) (?:final )?answer (?:is|was) (?:the same|based on|clear)\b",
         "This answer is the same as in step 3.",
+    ),
+    (
+        r"(?:(?:so|and|thus|hence|therefore),? )?(?:this|that)(?:['’]s| is) (?:it\b|all(?=\s?[.!])|how\b|"
+        r"(?:the|our|my|your) (?:final |correct |required )?(?:answer|solution|result)\s?[.!]*\s?\Z)",
+        "And that is how it is done in 3 steps!",
+    ),
+    (
+        r"(?:so |thus )?this (?:also |indeed |now )?(?:matches|satisfies|agrees|fits|"
+        r"checks out|confirms|corresponds|meets)\b",
+        "This satisfies all 3 conditions.",
     ),
     # Other languages
     (r"(?:我)?希望(?:这|以上|能|对|可以)|祝(?:你|您)|谢谢|感谢|请(?:随时|告诉我|让我知道)", "希望这3步对你有帮助！"),

@@ -17,29 +17,35 @@ def _marks(clue: str, opening: str, ending: str, example: str, flags: re.RegexFl
     return _Marks(clue, re.compile(opening, flags), re.compile(ending, flags), example)
 
 
-def _tags(*names: str) -> tuple[_Marks, ...]:
-    return tuple(_marks(name, rf"<\s?{name}\s?>", rf"<\s?/\s?{name}\s?>", f"<{name}>5?</{name}>6") for name in names)
+_PREFIX = r"(?:[a-z0-9]{1,12}[:_]|ant)?"
+"""What models put before the name of a tag: "seed:think", "ant_thinking", "internal_monologue"."""
+
+
+def _tag(clue: str, name: str) -> _Marks:
+    """Return the marks of a tag, such as <think>...</think>; the pattern of its name matches the clue."""
+    opening, ending = rf"<\s?{_PREFIX}{name}(?:\s[^<>/]{{0,80}})?>", rf"<\s?(?:\\?/\s?{_PREFIX}{name}|{name}\s?/)\s?>"
+    return _marks(clue, opening, ending, f"<{clue}>5?</{clue}>6")
 
 
 MARKS = (
-    # Models mix "think" and "thinking".
-    _marks("think", r"<\s?think(?:ing)?\s?>", r"<\s?/\s?think(?:ing)?\s?>", "<think>5?</think>\nThe answer is 6."),
-    *_tags("thought", "thoughts", "reasoning", "reflection", "scratchpad", "seed:think"),
-    *_tags("internal_monologue", "inner_monologue"),
+    # Models mix "think" and "thinking". Qwen switches thinking off with an empty tag.
+    _tag("think", "think(?:ing)?(?:_process)?"),
+    _tag("thought", "(?:chain_of_)?thoughts?(?:_process)?"),
+    _tag("reason", "reason(?:ing)?(?:_process)?"),
+    *(_tag(name, name) for name in ("reflection", "scratchpad", "monologue", "analysis", "cot", "deliberation")),
     _marks("think", r"\[THINK\]|\[THINKING\]", r"\[/THINK(?:ING)?\]", "[THINK]5?[/THINK]6"),  # Magistral
     _marks("think▷", r"◁think▷", r"◁/think▷", "◁think▷5?◁/think▷6"),  # Kimi
     _marks(
         "think<|sep|>", r"<\|open\|>think<\|sep\|>", r"<\|close\|>think<\|sep\|>",
         "<|open|>think<|sep|>5?<|close|>think<|sep|>6",
     ),
-    _marks("think", r"<\|think\|>|<\|/?think_start\|>", r"<\|/think\|>|<\|think_end\|>", "<|think|>5?<|/think|>6"),
-    _marks(
-        "thinking|>", r"<\|START_THINKING\|>", r"<\|END_THINKING\|>", "<|START_THINKING|>5?<|END_THINKING|>6"
-    ),  # Command A
-    _marks(
-        "thought", r"<\|(?:begin_of_thought|thought_start)\|>", r"<\|(?:end_of_thought|thought_end)\|>",
-        "<|begin_of_thought|>5?<|end_of_thought|>6",
-    ),
+    *(
+        _marks(
+            clue, rf"<\|(?:(?:begin|start)_?(?:of_?)?)?{name}(?:_(?:start|begin))?\|>",
+            rf"<\|(?:/|end_?(?:of_?)?){name}\|>|<\|{name}_end\|>", f"<|{clue}|>5?<|/{clue}|>6",
+        )
+        for clue, name in (("think", "think(?:ing)?"), ("thought", "thought"), ("reasoning", "reasoning"))
+    ),  # Command A, Sky-T1
     _marks("inner_", r"<\|inner_prefix\|>", r"<\|inner_suffix\|>", "<|inner_prefix|>5?<|inner_suffix|>6"),  # Apertus
     _marks("<unused9", r"<unused94>", r"<unused95>", "<unused94>thought\n5?<unused95>6"),  # MedGemma
     _marks("channel", r"<\|channel>\s?thought", r"<channel\|>", "<|channel>thought\n5?<channel|>6"),  # Gemma 4

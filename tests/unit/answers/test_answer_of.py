@@ -52,6 +52,21 @@ CUT_OFF = [
     ("#### 42\nCheck: 9 + 3", "42"),
     ("#### 4", "none"),
     ("The answer is 7.\nNo, the answer is 1", "7"),
+    ("**Final Answer**\n\n42", "none"),
+    ("**Final Answer**\n\n\\[\n\\frac{1}{2}\n\\]\n", "1/2"),
+    ("**Final Answer**\n\n\\[\n\\frac{1}{2}\n", "none"),
+    ("### Final Answer\n\nThe total is **42** app", "none"),
+    ("### Final Answer\n\nThe total is **42** apples.\n\nWe", "42"),
+    ('{"answer": 42, "expl', "42"),
+    ('{"answer": 4', "none"),
+    ("The answers are:\n1. 3\n2. 5\n", "none"),  # the list may go on
+    ("The answers are:\n1. 3\n2. 5\n\nSo", "3,5"),
+    ("Final Answer:\nx = 3\n", "none"),
+    ("The answer is 42.\n\nQuestion: 2 + 3?\nAnswer: 5. So", "42"),
+    ("<answer>\nThe total is 42.\nSince", "none"),
+    (r"So \boxed{42}. Wait, that's wrong. It should be 4", "none"),
+    (r"Not \boxed{5}. It is 4", "none"),
+    (r"They are \boxed{3}, \boxed{5}, \bo", "none"),
 ]
 
 

@@ -325,7 +325,7 @@ LETTER_OR_TEXT = [
     (NAMED, "The answer is (D) both (A) and (B).", "D"),
     (NAMED, "The answer is (E) none.", "E"),
     (NAMED, "The answer is none.", "E"),
-    (NAMED, "The answer is (A) and (B).", None),
+    (NAMED, "The answer is (A) and (B).", "D"),
     (AMOUNTS, r"\boxed{\$5}", "A"),
     (AMOUNTS, r"\boxed{10}", "B"),
     (AMOUNTS, r"\boxed{10\%}", "B"),

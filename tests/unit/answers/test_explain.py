@@ -52,10 +52,10 @@ def test_every_step_of_a_boxed_answer(verifier: Verifier) -> None:
         "part": "the whole text",
         "mark": r'box: "\dfrac{2}{4}"',
         "answer": r'"\dfrac{2}{4}"',
-        "canonical": '"1/2"',
+        "canonical": '"1/2", a number',
         "vote": "ok: the answer votes",
-        "gold": '"0.5", canonical "0.5"',
-        "verdict": "correct: by the rules of this kind the canonical forms are equal",
+        "gold": '"0.5", canonical "0.5", a number',
+        "verdict": "correct: both are a number: equal",
     }
 
 
@@ -67,7 +67,7 @@ def test_every_step_of_a_boxed_answer(verifier: Verifier) -> None:
         ("<answer>42</answer>", 'tag: "42"'),
         ("9 + 3\n#### 12", 'hash: "12"'),
         (r"The answer is 4, so \boxed{42}", 'box: "42"'),
-        ("It is 42.", "none"),
+        ("It is 42.", "none: the last result in the last line counts"),
     ],
 )
 def test_the_mark_that_counts_is_shown_first(verifier: Verifier, response: str, mark: str) -> None:
@@ -79,16 +79,67 @@ def test_options_of_a_choice_are_shown(verifier: Verifier) -> None:
     steps = steps_of("The answer is (B).", verifier, kind=load_kind(AnswerConfig(kind="choice")), question=question,
                      gold="otter")  # fmt: skip
     assert steps["canonical"] == '"B"' and steps["verdict"].startswith("correct: both have the same canonical form")
+    assert steps["gold"] == '"otter", read as "B", canonical "B"'
+
+
+@pytest.mark.parametrize(
+    ("response", "question", "gold", "step", "text"),
+    [
+        ("The answer is B or C.", "(A) a (B) b (C) c", "B", "verdict",
+         "unparsable: it names no option, or more than one"),
+        ("I choose B", "Which?", "B", "options", "the question lists none, so only a letter is an answer"),
+        ("I choose B", "Which?", "the otter", "gold",
+         '"the otter", canonical "the otter"; this is no answer of this kind, so only the same text equals it'),
+        ("Both are fine.", "Which?", "B", "mark", "none: only a line that chooses an option counts"),
+    ],
+)  # fmt: skip
+def test_reasons_of_a_choice(verifier: Verifier, response: str, question: str, gold: str, step: str, text: str) -> None:
+    config = AnswerConfig(kind="choice")
+    steps = explain(
+        load_kind(config), response, question, gold=gold, truncated=False, settings=config, comparer=verifier
+    )
+    assert text in [found.text for found in steps if found.name == step]
+
+
+@pytest.mark.parametrize(
+    ("response", "gold", "step", "text"),
+    [
+        ("It is Rome", "Rome", "mark", 'none: words count only in a box, in tags or after "answer is"'),
+        ("", "Rome", "response", "empty"),
+        ("The answer is: I cannot answer", "Rome", "verdict",
+         "unparsable: it has no words, or declines to answer in words that the question does not hold"),
+        ("The answer is Rome (Italy).", "Rome", "verdict",
+         "correct: one is the other with an article, an explanation or an abbreviation"),
+        ("The answer is Rh+.", "Rh-", "verdict", "wrong: the canonical forms are different words"),
+        ("Answer: Rome", "The answer is Rome. It is in Italy.", "gold",
+         '"The answer is Rome. It is in Italy.", read as "Rome.", canonical "rome"'),
+    ],
+)  # fmt: skip
+def test_reasons_of_words(verifier: Verifier, response: str, gold: str, step: str, text: str) -> None:
+    config = AnswerConfig(kind="text")
+    steps = explain(load_kind(config), response, "?", gold=gold, truncated=False, settings=config, comparer=verifier)
+    assert text in [found.text for found in steps if found.name == step]
 
 
 @pytest.mark.parametrize(
     ("response", "gold", "verdict"),
     [
         ("It is 16.", "16", "correct: both have the same canonical form"),
-        ("It is 16.", "17", "wrong: by the rules of this kind the canonical forms are different"),
-        (r"\boxed{n+1}", "1+n", "correct: math-verify compares them: they are equal"),
-        (r"\boxed{n+1}", "n+2", "wrong: by the rules of this kind the canonical forms are different"),
-        (r"\boxed{\frac{1}{}}", "n+2", "unparsable: math-verify compares them: it is no answer of this kind"),
+        ("It is 16.", "17", "wrong: both are a number: different values"),
+        (r"\boxed{n+1}", "1+n", "correct: math-verify finds them equal"),
+        (r"\boxed{n+1}", "n+2", "wrong: both are an expression: different values"),
+        (r"\boxed{\frac{1}{}}", "n+2", "unparsable: math-verify cannot read one of them"),
+        (r"\boxed{5, 105}", "105, 5", "correct: both are a list, 2 members in any order: equal"),
+        (r"\boxed{5 hours}", "5 minutes", "wrong: h and min: different amounts or units"),
+        (r"\boxed{5 km}", "5000 m", "correct: km and m: equal after conversion"),
+        (r"\boxed{12 m}", "12", "correct: the same value; one has no unit, which may be any unit"),
+        (
+            r"\boxed{50\%}",
+            "0.5",
+            "correct: the answer is a percentage, equal to 50 and to its hundredth; the",
+        ),
+        ("x>2", r"(2,\infty)", "correct: the answer is a set of real numbers (an interval or an inequality); the gold"),
+        (r"\boxed{(1,2)}", r"\{1,2\}", "wrong: the answer is a point or an interval; the gold answer is a set, 2"),
         (r"\boxed{" + "7" * 301 + "}", "7", "too_large: it has more than 300 characters"),
         ("no idea", "7", "no_answer: the response has no answer"),
         ("<think>7", "7", "no_answer: the response has no answer"),
@@ -124,7 +175,8 @@ def test_without_a_gold_answer_there_is_no_verdict(verifier: Verifier) -> None:
 
 def test_a_solution_as_gold_answer(verifier: Verifier) -> None:
     steps = steps_of("It is 8.", verifier, gold="4+4=<<4+4=8>>8\n#### 8")
-    assert steps["gold"] == '"8", canonical "8"' and steps["verdict"].startswith("correct")
+    assert steps["gold"] == r'"4+4=<<4+4=8>>8\n#### 8", read as "8", canonical "8", a number'
+    assert steps["verdict"].startswith("correct")
 
 
 class Moody(AnswerKind):

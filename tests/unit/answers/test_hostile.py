@@ -24,7 +24,7 @@ def nothing_is_evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_every_hostile_answer_gets_a_status_in_the_vote(tmp_path: Path, count: int) -> None:
     """Half of the responses to each question are ordinary. The hostile half never keeps them from the majority."""
     answers, kind = hostile_answers(count, seed=1), MathAnswer()
-    with Verifier(seconds=0.3) as verifier:
+    with Verifier(seconds=0.1) as verifier:
         ballots = []
         for start in range(0, count, 8):
             responses = [f"\\boxed{{{answer}}}" for answer in answers[start : start + 8]] + ["so \\boxed{12345.5}"] * 8

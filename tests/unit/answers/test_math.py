@@ -39,7 +39,7 @@ def test_boxed_answers(response: str, answer: str | None) -> None:
     ("response", "answer"),
     [
         ("She sells 9.\n#### 18", "18"),
-        ("The answer is 18 dollars.", "18"),
+        ("The answer is 18 dollars.", "18 dollars"),
         ("**Answer:** 3/4", "3/4"),
         ("Final answer: (3, 4).", "(3, 4)"),
         ("The answer is $x=\\frac12$.", "x=\\frac12"),
@@ -48,7 +48,7 @@ def test_boxed_answers(response: str, answer: str | None) -> None:
         ("The answer is -5%", "-5%"),
         ("2 + 2 = 4", "4"),
         ("Ten minus seven is 10-7 = 3", "3"),
-        ("She makes $18 on Monday, and $1,220.50 on Sunday.", "$1,220.50"),
+        ("She makes $18 on Monday, and $1,220.50 on Sunday.", "$1220.50"),
         ("In 2019 there were 3.\nSo x is $\\frac{1}{2}$ here.", "\\frac{1}{2}"),
         # If a response ends in prose, an earlier line is a step and not the answer.
         ("There were 3 of them.\nI cannot go on.", None),
@@ -106,3 +106,41 @@ def test_signs_of_no_notation_are_no_answer(answer: str) -> None:
 @pytest.mark.parametrize("answer", ["-5°C", "5 µg", "3 Ω", "北京", "€12", "½"])
 def test_signs_of_units_and_words_of_any_script_are_answers(answer: str) -> None:
     assert MathAnswer().canonical(answer, "?")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["\\frac{-b \\pm \\sqrt{b^2-4ac}}{2a}", "x = 1 \\pm \\sqrt{b}", "1, \\dots, 10", "1+2+\\cdots+n", "\\|v\\|", "≥5",
+     "x \\equiv 3 \\pmod 7", "AB \\parallel CD", "p \\land q", "A ∪ B", "2H2 + O2 -> 2H2O", "[Co(NH3)6]^{3+}"],
+)  # fmt: skip
+def test_whole_answers_that_math_verify_cannot_read_vote(answer: str) -> None:
+    kind = MathAnswer()
+    form = kind.canonical(answer, "?")
+    reading = kind.read(answer, form or "")
+    assert reading is not None and reading.status == "ok"
+
+
+@pytest.mark.parametrize("answer", ["\\pm", "\\|v", "\\ge", "\\frac{1\\pm", "A\\cup"])
+def test_parts_of_answers_are_left_to_math_verify(answer: str) -> None:
+    kind = MathAnswer()
+    assert kind.read(answer, kind.canonical(answer, "?") or "") is None
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "verdict"),
+    [
+        ("5N", "5 N", True),  # a variable or newtons
+        ("300K", "300 kelvin", True),
+        ("2\\sqrt3m", "2\\sqrt{3} \\text{ m}", True),
+        ("(M, 2 M]", "(M, 2]", False),
+        ("4M", "5 M", False),
+        ("50% increase", "50%", True),
+        ("50% increase", "50% decrease", False),
+        ("A(1,2)", "(1,2)", True),
+        ("A(1,2)", "B(1,2)", False),
+    ],
+)
+def test_equality_of_letters_and_names(left: str, right: str, verdict: bool) -> None:
+    kind = MathAnswer()
+    forms = [kind.canonical(answer, "?") or "" for answer in (left, right)]
+    assert bool(kind.same(forms[0], forms[1])) is bool(kind.same(forms[1], forms[0])) is verdict

