@@ -43,7 +43,9 @@ def describe_file(
             f"no labels are read; perhaps they are in {file.unread_label}: `format: {{fields: {{answer: …}}}}`"
         )
     if file.unread:
-        lines.append(f"not read: {_listed(file.unread)}")
+        passage = file.unread_passage
+        others = [name for name in file.unread if name not in passage.split(" (looks")[0].split(", ")]
+        lines.append(f"not read: {'; '.join(filter(None, [passage, _listed(others)]))}")
     return lines + _asked(file, prompt, row)
 
 

@@ -105,7 +105,7 @@ def check_utf8(content: bytes, label: str, encoding: str) -> None:
     if encoding not in ("utf-8", "utf-8-sig"):
         return
     try:
-        content.decode("utf-8")
+        _ = content.isascii() or content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         likely = detected_encoding(content, guess=True)

@@ -14,8 +14,12 @@ from stages.question_files.options import RowOptions, options_in
 from stages.question_files.values import RowError, first_filled, is_filled, printed, question_text, text_of, value_at
 from stages.settings.questions import QuestionFormat
 
-_MAY_LIST = re.compile(r"(?<![^\W\d_])[A-Za-zＡ-Ｚａ-ｚ]\s?[)\].:：、．）］】\t*}–—-]")
-"""A letter with a mark: without one, a text lists and names no options."""
+_LETTER, _MARK = "[A-Za-zＡ-Ｚａ-ｚ]", r"[)\].:：、．）］】\t*}–—-]"
+_MAY_LIST = re.compile(
+    rf"{_MARK}(?:(?<={_LETTER}{_MARK})(?<![^\W\d_]{_LETTER}{_MARK})"
+    rf"|(?<={_LETTER}\s{_MARK})(?<![^\W\d_]{_LETTER}\s{_MARK}))"
+)
+"""A letter with a mark: without one, a text lists and names no options. Marks are searched for first: letters are many."""
 _NUMBER = re.compile(r"\$?[-+−]?\$?(?:\d[\d,.\s]*|\\d?frac\{?\d+\}?\{?\d+\}?|\d+/\d+)\s?%?\$?")
 _REASONING_START = re.compile(r"^(?:A(?:nswer)?:\s*)?(?:Let's think step by step\.\s*)?")
 
@@ -74,11 +78,8 @@ class Stem:
     options: RowOptions | None
     labels: dict[str, Any]
     """Answer field -> its value, for every field that holds something."""
-
-    @property
-    def labelled(self) -> LabelledRow | None:
-        """What the right option is read from; None without options."""
-        return LabelledRow(self.options, self.labels) if self.options else None
+    labelled: LabelledRow | None
+    """What the right option is read from; None without options."""
 
 
 def stem_of(row: Mapping[str, Any], location: str, row_format: QuestionFormat) -> Stem:
@@ -91,7 +92,9 @@ def stem_of(row: Mapping[str, Any], location: str, row_format: QuestionFormat) -
     if not text:
         raise RowError(f"no question; expected text in one of the fields {', '.join(fields.question)}")
     labels = {name: value for name in fields.answer if is_filled(value := value_at(row, name))}
-    return Stem(location, row, _first_group(row_format.question_pattern, text), options_in(row, fields), labels)
+    options = options_in(row, fields)
+    labelled = LabelledRow(options, labels) if options else None
+    return Stem(location, row, _first_group(row_format.question_pattern, text), options, labels, labelled)
 
 
 def _beside(row: Mapping[str, Any], name: str) -> str | None:

@@ -1,22 +1,25 @@
 """Reads a file of questions whole: its rows, their questions and labels, and what became of each row."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import lru_cache
 from itertools import islice
 from string import ascii_uppercase
 from typing import Any
 
+from stages.answers.options.listed import options_of
 from stages.question_files.json_rows import paths_of_rows
 from stages.question_files.labels import number_bases
 from stages.question_files.parse import Question, Stem, question_of, stem_of
 from stages.question_files.propose import fields_text, guessed_fields, mapping_text
 from stages.question_files.recognise import RECOGNISED_ROWS, recognised, recognised_columns
 from stages.question_files.rows import File, open_file
-from stages.question_files.shapes import GENERAL, PLAIN, with_preset
+from stages.question_files.shapes import GENERAL, PLAIN, SHAPES, with_preset
 from stages.question_files.sources import Row
-from stages.question_files.values import RowError, first_filled, value_at
+from stages.question_files.values import RowError, exists, first_filled
 from stages.settings.questions import Fields, OnBadRow, QuestionFormat
 from storage.errors import InputError
 
@@ -54,6 +57,8 @@ class QuestionFile:
     """Fields that are not read, most frequent first."""
     unread_label: str = ""
     """Field that probably holds labels, if no row of the file has one."""
+    unread_passage: str = ""
+    """Names of fields that look like a passage, with the mapping that reads them: "context (looks like …)"."""
     bases: Mapping[str, Any] = field(default_factory=dict)
     """Answer field -> how its numbers name options: 0 or 1, the number of the first option, or "text"."""
 
@@ -119,7 +124,7 @@ class _Reading:
             raise InputError(f"{self.label} {self.path} has no rows; expected at least one question")
         if not stems:
             self._refuse(count, names, row_format)
-        self._check_mapped([stem.row for stem in stems], names)
+        self._check_mapped(names, count)
         labelled = [stem.labelled for stem in stems if stem.labelled]
         stated_base = "text" if row_format.options_style == "unlettered" else row_format.answer_base
         bases = number_bases(labelled, stated_base, f"{self.label} {self.path}")
@@ -138,8 +143,23 @@ class _Reading:
             alike_without_passage=len(kept) - len(stems_seen),
             unread=_unread(names, row_format),
             unread_label=self._unread_label(kept, row_format),
+            unread_passage=self._unread_passage(row_format),
             bases=bases,
         )
+
+    def _unread_passage(self, row_format: QuestionFormat) -> str:
+        guessed = guessed_fields(self.rows, row_format.fields).get("context", ())
+        names = [name for name in guessed if name not in row_format.fields.context]
+        if not names:
+            return ""
+        is_mapped = self.requested.preset is None and self.requested.fields != Fields()
+        preset = None if is_mapped else self.requested.preset or self.shape
+        mapping = mapping_text(
+            {"context": [*row_format.fields.context, *names]},
+            self.requested.fields if is_mapped else None,
+            None if preset == PLAIN else preset,
+        )
+        return f"{', '.join(names)} (looks like a passage; `format: {mapping}`)"
 
     def _unread_label(self, questions: Sequence[Question], row_format: QuestionFormat) -> str:
         if any(question.answer is not None for question in questions):
@@ -180,10 +200,12 @@ class _Reading:
         return open_file(self.path, self.label, named), named
 
     def _check_left_out(self, rows: Sequence[Mapping[str, Any]], shape: str, row_format: QuestionFormat) -> None:
-        """Raise InputError if rows seem to have options or a passage that their shape leaves out."""
+        """Raise InputError if rows seem to have options that their shape leaves out."""
         guessed = guessed_fields(rows, row_format.fields)
-        for setting, meaning in (("options", "options"), ("incorrect", "wrong options"), ("context", "a passage")):
-            names = [name for name in guessed.get(setting, ()) if name not in row_format.fields.context]
+        if "options" in guessed and _list_them(rows, row_format):
+            return
+        for setting, meaning in (("options", "options"), ("incorrect", "wrong options")):
+            names = guessed.get(setting, ())
             if not names:
                 continue
             preset = None if setting == "incorrect" or shape == PLAIN else shape
@@ -194,18 +216,28 @@ class _Reading:
                 f"{'them' if len(names) > 1 else 'it'} out"
             )
 
-    def _check_mapped(self, rows: Sequence[Mapping[str, Any]], names: Counter[str]) -> None:
-        """Raise InputError if a field that the format names is in no row."""
-        fields = self.requested.fields if self.requested.preset is None else Fields()
+    def _check_mapped(self, names: Counter[str], count: int) -> None:
+        """Raise InputError if a field that the format names is in fewer than half of the rows."""
+        stated = self.requested.fields
+        preset = SHAPES[self.requested.preset].format.fields if self.requested.preset else Fields()
         for setting in ("options", "answer", "context", "input", "correct", "incorrect"):
-            stated = getattr(fields, setting) if setting in fields.model_fields_set else ()
-            if stated and not any(
-                name in names or any(value_at(row, name) is not None for row in rows) for name in stated
-            ):
+            own = [name for name in getattr(stated, setting) if name not in getattr(preset, setting)]
+            if setting not in stated.model_fields_set or not own or (setting == "answer" and not self.needs_answer):
+                continue
+            rows = max(self._rows_with(name, names, count) for name in getattr(stated, setting))
+            if rows * 2 < count:
+                close = get_close_matches(own[0], names, n=3, cutoff=0.4)
                 raise InputError(
-                    f"{self.label} {self.path}: no row has {_fields(stated)}, which `format` names as {setting}. "
-                    f"Fields found: {', '.join(names)}"
+                    f"{self.label} {self.path}: {int(rows):,} of {count:,} rows have {_fields(own)}, which `format` names "
+                    f"as {setting}. Fields found: {', '.join(names)}"
+                    + (f"; the closest: {', '.join(close)}" if close else "")
                 )
+
+    def _rows_with(self, name: str, names: Counter[str], count: int) -> float:
+        """Return the number of rows that have a field; for one inside objects, as the first rows have it."""
+        if name in names:
+            return names[name]
+        return count * sum(exists(row, name) for row in self.rows) / max(1, len(self.rows))
 
     def _stems(
         self, rows: Iterable[Row], row_format: QuestionFormat
@@ -320,6 +352,14 @@ class _Reading:
         if not any(first_filled(row, row_format.fields.answer) for row in self.rows):
             return "If the file has labels, name their field with `format: {fields: {answer: …}}`"
         return "Mend these rows"
+
+
+def _list_them(rows: Sequence[Mapping[str, Any]], row_format: QuestionFormat) -> bool:
+    """Return whether the questions themselves list options, and the labels are letters."""
+    questions = [str(first_filled(row, row_format.fields.question) or "") for row in rows]
+    labels = [str(label) for row in rows if (label := first_filled(row, row_format.fields.answer)) is not None]
+    listed = sum(options_of(question).are_lettered for question in questions)
+    return listed * 2 > len(rows) and all(re.fullmatch(r"\(?[A-J]\)?\.?", label) for label in labels)
 
 
 def _fields(names: Sequence[str]) -> str:

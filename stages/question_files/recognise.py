@@ -6,15 +6,15 @@ from string import ascii_uppercase
 from typing import Any
 
 from stages.question_files.shapes import PLAIN, SHAPES, Shape
-from stages.question_files.values import is_filled, value_at
+from stages.question_files.values import exists, is_filled, value_at
 
 RECOGNISED_ROWS = 100
 """Rows that a shape is recognised by."""
 
 
 def recognised(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return the name of the first shape that all rows have."""
-    return next(name for name, shape in SHAPES.items() if all(_fits(row, shape) for row in rows))
+    """Return the name of the first shape that rows have: all its fields in every row, and filled in half of them."""
+    return next((name for name, shape in SHAPES.items() if rows and _fit(rows, shape)), PLAIN)
 
 
 def recognised_columns(rows: Sequence[Mapping[str, Any]]) -> tuple[str, tuple[str, ...]] | None:
@@ -36,9 +36,17 @@ def recognised_columns(rows: Sequence[Mapping[str, Any]]) -> tuple[str, tuple[st
     return None
 
 
-def _fits(row: Mapping[str, Any], shape: Shape) -> bool:
-    if any(value_at(row, name) is None for name in shape.needs):
+def _fit(rows: Sequence[Mapping[str, Any]], shape: Shape) -> bool:
+    for name in shape.needs:
+        if not all(exists(row, name) for row in rows):
+            return False
+        if sum(is_filled(value_at(row, name)) for row in rows) * 2 < len(rows):
+            return False
+    if any(is_filled(value_at(row, name)) for row in rows for name in shape.without):
         return False
-    if any(is_filled(value_at(row, name)) for name in shape.without):
-        return False
-    return all(test(value_at(row, name)) for name, test in (shape.tests or {}).items())
+    return all(
+        test(value)
+        for name, test in (shape.tests or {}).items()
+        for row in rows
+        if is_filled(value := value_at(row, name))
+    )

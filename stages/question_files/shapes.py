@@ -328,13 +328,6 @@ SHAPES: dict[str, Shape] = {
         _format(context="context", options="choices"),
         {"choices": _is_list_or_object, "context": _is_text},
     ),
-    "reading": Shape(
-        "A context, a question, and the answer",
-        ("context", "question", "answer"),
-        _format(context="context"),
-        {"context": _is_text},
-        without=_OPTION_FIELDS,
-    ),
     "multiple_choice": Shape(
         "A question, its options, and the answer",
         ("question", "options", "answer"),

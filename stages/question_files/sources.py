@@ -68,7 +68,10 @@ class Source:
 
     def text(self, encoding: str) -> str:
         """Return the whole text. Raises InputError, which names the likely encoding, if it is in another one."""
-        content = self.content()
+        return self.decoded(self.content(), encoding)
+
+    def decoded(self, content: bytes, encoding: str) -> str:
+        """Return bytes as text. Raises InputError, which names the likely encoding, if they are in another one."""
         check_utf8(content, self.label, encoding)
         try:
             return content.decode(encoding).removeprefix("\ufeff")

@@ -1,11 +1,11 @@
 """Rows of tables of text: CSV with commas, semicolons or bars, and TSV."""
 
 import csv
-import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import chain
+from operator import methodcaller
 
 from stages.question_files.encodings import detected_encoding
 from stages.question_files.names import QUESTIONS, folded
@@ -14,6 +14,10 @@ from stages.question_files.values import BLANK
 from stages.settings.questions import QuestionFormat
 from storage.errors import InputError
 
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+"""A line with its end. A file object of a long text would hold the text a second time, in four bytes a character."""
+_LINE_TEXT = methodcaller("group")
+
 
 def table_file(source: Source, row_format: QuestionFormat) -> tuple[str, Iterator[Row], bool]:
     """Return (form, rows, whether its columns have names) of a CSV or TSV file.
@@ -21,10 +25,12 @@ def table_file(source: Source, row_format: QuestionFormat) -> tuple[str, Iterato
     Without names, the columns are called "0", "1", and so on. Raises InputError if the file is no table.
     """
     label = source.label
-    encoding = row_format.encoding or detected_encoding(source.content(), guess=True)
+    content = source.content()
+    encoding = row_format.encoding or detected_encoding(content, guess=True)
     if encoding is None:
         raise InputError(f"{label}: the encoding cannot be told; set `format: {{encoding: NAME}}`, such as cp1252")
-    text = source.text(encoding)
+    text = source.decoded(content, encoding)
+    del content
     text, columns = _without_directives(text)
     columns = columns or row_format.columns
     delimiter, quoting = _dialect(text, label)
@@ -96,7 +102,7 @@ def _dialect(text: str, label: str) -> tuple[str, int]:
 def _records(text: str, delimiter: str, quoting: int) -> Iterator[tuple[int, list[str], str | None]]:
     """Yield (line number, cells, fault) of each record that is not blank."""
     csv.field_size_limit(MAX_ROW_BYTES)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting, strict=True)  # type: ignore[arg-type]
+    reader = csv.reader(map(_LINE_TEXT, _LINE.finditer(text)), delimiter=delimiter, quoting=quoting, strict=True)  # type: ignore[arg-type]
     line = 1
     while True:
         try:

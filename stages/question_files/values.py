@@ -39,6 +39,8 @@ def is_filled(value: Any) -> bool:
     "N/A") may be answers.
     """
     if isinstance(value, str):
+        if value[:1].isalnum() and value[:3].casefold() != "nan":  # most texts
+            return True
         return value.strip(BLANK) not in ("", "nan", "NaN", "<NA>")
     if isinstance(value, float):
         return isfinite(value)
@@ -68,6 +70,17 @@ def value_at(row: Mapping[str, Any], name: str) -> Any:
         else:
             return None
     return value
+
+
+def exists(row: Mapping[str, Any], name: str) -> bool:
+    """Return whether a row has a field, even an empty one. A field that should be inside a missing object exists."""
+    if name in row or value_at(row, name) is not None:
+        return True
+    outer, dot, inner = name.rpartition(".")
+    if not dot or not exists(row, outer):
+        return False
+    around = value_at(row, outer)
+    return around is None or (isinstance(around, dict) and inner in around)
 
 
 def first_filled(row: Mapping[str, Any], names: Iterable[str]) -> Any:
@@ -110,7 +123,12 @@ def _kind_of(values: list[Any]) -> str:
 
 def printed(value: Any) -> Any:
     """Return the list or object that a text is, as JSON or as Python or numpy print a list of texts; else the value."""
-    if not isinstance(value, str) or len(value) > _MAX_PRINTED or value.strip()[:1] not in ("[", "{"):
+    if (
+        not isinstance(value, str)
+        or value[:1].isalnum()
+        or len(value) > _MAX_PRINTED
+        or value.strip()[:1] not in ("[", "{")
+    ):
         return value
     text = value.strip()
     try:

@@ -45,11 +45,6 @@ MORE_FAMILIES: dict[str, tuple[str, Rows, Sequence[tuple[str, str | None]]]] = {
         [{"context": "The nail is red.", "question": "Which rusts?", "choices": LIST, "answer": ["iron"]}],
         [(f"The nail is red.\nWhich rusts?\n{LISTED}", "A")],
     ),
-    "a context without options": (
-        "reading",
-        [{"context": "The nail is red.", "question": "Does iron rust?", "answer": "yes"}],
-        [("The nail is red.\nDoes iron rust?", "yes")],
-    ),
     "LMSYS-Chat": (
         "lmsys",
         [

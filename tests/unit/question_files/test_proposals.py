@@ -150,19 +150,61 @@ def test_a_table_and_paragraphs_are_proposed_as_passage(tmp_path: Path) -> None:
     [
         {"question": "Q?", "option_a": "iron", "option_b": "zinc", "answer": "b"},
         {"question": "Q?", "Option 1": "iron", "Option 2": "zinc", "answer": "2"},
-        {"question": "Q?", "options": ["iron", "zinc"], "text": "A long text.", "answer": "B"},
-        {"question": "Q?", "contract": "A long text.", "answer": "yes"},
     ],
 )
-def test_options_and_passages_are_never_left_out_silently(row: dict[str, Any], tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"look.* like (options|a passage), which would be left out; set `format: "):
+def test_options_are_never_left_out_silently(row: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"look.* like options, which would be left out; set `format: "):
         read([row], tmp_path)
 
 
-def test_a_mapping_that_names_no_field_is_an_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("row", "row_format", "passage"),
+    [
+        (
+            {"context": "A long text.", "question": "Q?", "answer": "yes"},
+            {},
+            "context (looks like a passage; `format: {fields: {context: context}}`)",
+        ),
+        (
+            {"question": "Q?", "options": ["iron", "zinc"], "text": "A long text.", "answer": "B"},
+            {},
+            "text (looks like a passage; `format: {preset: multiple_choice, fields: {context: text}}`)",
+        ),
+        (
+            {"question": "Q?", "contract": "A long text.", "gold": "yes"},
+            {"fields": {"answer": "gold"}},
+            "contract (looks like a passage; `format: {fields: {answer: gold, context: contract}}`)",
+        ),
+    ],
+)
+def test_a_passage_that_is_not_read_is_named(
+    row: dict[str, Any], row_format: dict[str, Any], passage: str, tmp_path: Path
+) -> None:
+    assert read([row], tmp_path, row_format).unread_passage == passage
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"options": "option"}, "0 of 1 rows have the field option, which `format` names as options"),
+        (
+            {"options": "options", "context": "kontext"},
+            "0 of 1 rows have the field kontext, which `format` names as con",
+        ),
+        ({"options": "options", "answer": "answr"}, "the field answr, .*; the closest: answer"),
+    ],
+)
+def test_a_mapping_that_names_no_field_is_an_error(fields: dict[str, Any], message: str, tmp_path: Path) -> None:
     row = {"question": "Q?", "options": ["iron", "zinc"], "answer": "A"}
-    with pytest.raises(InputError, match="no row has the field choices, which `format` names as options"):
-        read([row], tmp_path, {"fields": {"options": "choices"}})
+    with pytest.raises(InputError, match=message):
+        read([row], tmp_path, {"fields": fields}, needs_answer=True)
+
+
+def test_a_few_missing_labels_do_not_change_the_shape(tmp_path: Path) -> None:
+    rows = [{"question": f"Q{i}?", "options": ["iron", "zinc"], "answer": None if i == 1 else "A"} for i in range(4)]
+    file = read(rows, tmp_path)
+    assert file.shape == "multiple_choice"
+    assert [question.answer for question in file.questions] == ["A", None, "A", "A"]
 
 
 def test_a_text_in_which_the_question_is_repeated_is_no_passage(tmp_path: Path) -> None:
