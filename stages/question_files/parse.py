@@ -19,7 +19,7 @@ _MAY_LIST = re.compile(
     rf"{_MARK}(?:(?<={_LETTER}{_MARK})(?<![^\W\d_]{_LETTER}{_MARK})"
     rf"|(?<={_LETTER}\s{_MARK})(?<![^\W\d_]{_LETTER}\s{_MARK}))"
 )
-"""A letter with a mark: without one, a text lists and names no options. Marks are searched for first: letters are many."""
+"""A letter with a mark: without one, a text lists and names no options. The mark comes first: letters are many."""
 _NUMBER = re.compile(r"\$?[-+−]?\$?(?:\d[\d,.\s]*|\\d?frac\{?\d+\}?\{?\d+\}?|\d+/\d+)\s?%?\$?")
 _REASONING_START = re.compile(r"^(?:A(?:nswer)?:\s*)?(?:Let's think step by step\.\s*)?")
 

@@ -17,7 +17,7 @@ from stages.question_files.parse import Question, Stem, question_of, stem_of
 from stages.question_files.propose import fields_text, guessed_fields, mapping_text
 from stages.question_files.recognise import RECOGNISED_ROWS, recognised, recognised_columns
 from stages.question_files.rows import File, open_file
-from stages.question_files.shapes import GENERAL, PLAIN, SHAPES, with_preset
+from stages.question_files.shapes import PLAIN, SHAPES, with_preset
 from stages.question_files.sources import Row
 from stages.question_files.values import RowError, exists, first_filled
 from stages.settings.questions import Fields, OnBadRow, QuestionFormat
@@ -183,7 +183,7 @@ class _Reading:
         if row_format.rows is not None and self.requested.rows is None:  # the rows lie inside these rows
             file = open_file(self.path, self.label, row_format)
             return file.rows, row_format, shape, file.form
-        if shape in GENERAL and any(first_filled(row, row_format.fields.question) for row in good):
+        if any(first_filled(row, row_format.fields.question) for row in good):
             self._check_left_out(good, shape, row_format)
         return _chained(first, iterator), row_format, shape, file.form
 
@@ -206,7 +206,7 @@ class _Reading:
             return
         for setting, meaning in (("options", "options"), ("incorrect", "wrong options")):
             names = guessed.get(setting, ())
-            if not names:
+            if not names or (shape != PLAIN and all("." in name for name in names)):
                 continue
             preset = None if setting == "incorrect" or shape == PLAIN else shape
             mapping = mapping_text(guessed, preset=preset)
@@ -228,8 +228,8 @@ class _Reading:
             if rows * 2 < count:
                 close = get_close_matches(own[0], names, n=3, cutoff=0.4)
                 raise InputError(
-                    f"{self.label} {self.path}: {int(rows):,} of {count:,} rows have {_fields(own)}, which `format` names "
-                    f"as {setting}. Fields found: {', '.join(names)}"
+                    f"{self.label} {self.path}: {int(rows):,} of {count:,} rows have {_fields(own)}, which `format` "
+                    f"names as {setting}. Fields found: {', '.join(names)}"
                     + (f"; the closest: {', '.join(close)}" if close else "")
                 )
 

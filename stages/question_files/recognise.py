@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from string import ascii_uppercase
 from typing import Any
 
-from stages.question_files.shapes import PLAIN, SHAPES, Shape
+from stages.question_files.shape import Shape
+from stages.question_files.shapes import PLAIN, SHAPES
 from stages.question_files.values import exists, is_filled, value_at
 
 RECOGNISED_ROWS = 100

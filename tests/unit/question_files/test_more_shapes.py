@@ -45,6 +45,58 @@ MORE_FAMILIES: dict[str, tuple[str, Rows, Sequence[tuple[str, str | None]]]] = {
         [{"context": "The nail is red.", "question": "Which rusts?", "choices": LIST, "answer": ["iron"]}],
         [(f"The nail is red.\nWhich rusts?\n{LISTED}", "A")],
     ),
+    "TAT-QA": (
+        "tatqa",
+        [
+            {
+                "table": {"uid": "t", "table": [["", "2019"], ["revenue", "7"]]},
+                "paragraphs": [{"order": 1, "text": "In millions."}],
+                "questions": [
+                    {"question": "What was the revenue?", "answer": ["7"], "scale": "million"},
+                    {"question": "Was there a loss?", "answer": "no", "scale": ""},
+                ],
+            }
+        ],
+        [
+            (" | 2019\nrevenue | 7\nIn millions.\nWhat was the revenue?", "7"),
+            (" | 2019\nrevenue | 7\nIn millions.\nWas there a loss?", "no"),
+        ],
+    ),
+    "FinQA": (
+        "finqa",
+        [
+            {
+                "pre_text": ["In millions."],
+                "post_text": ["The end."],
+                "table": [["", "2019"], ["revenue", "7"]],
+                "qa": {"question": "What was the revenue?", "answer": "7", "exe_ans": 7.0},
+            }
+        ],
+        [("In millions.\n | 2019\nrevenue | 7\nThe end.\nWhat was the revenue?", "7")],
+    ),
+    "SVAMP": (
+        "svamp",
+        [{"Body": "A box has 3 nails.", "Question": "How many nails have 2 boxes?", "Answer": 6.0, "Type": "Times"}],
+        [("A box has 3 nails.\nHow many nails have 2 boxes?", "6.0")],
+    ),
+    "LogiQA 2.0": (
+        "logiqa2",
+        [
+            {"text": "Iron rusts.", "question": "Which rusts?", "options": LIST, "answer": 0, "type": {"x": True}},
+            {"text": "Tin is soft.", "question": "Which is soft?", "options": LIST, "answer": 2, "type": {}},
+        ],
+        [(f"Iron rusts.\nWhich rusts?\n{LISTED}", "A"), (f"Tin is soft.\nWhich is soft?\n{LISTED}", "C")],
+    ),
+    "ReClor": (
+        "reclor",
+        [{"context": "Iron rusts.", "question": "Which rusts?", "answers": LIST, "label": 0, "id_string": "x"}],
+        [(f"Iron rusts.\nWhich rusts?\n{LISTED}", "A")],
+    ),
+    "LegalBench with a contract and a question": (
+        "legalbench_question",
+        [{"index": 0, "contract": "The fee is due.", "question": "Is a fee due?", "answer": "Yes"}],
+        [("The fee is due.\nIs a fee due?", "Yes")],
+    ),
     "LMSYS-Chat": (
         "lmsys",
         [

@@ -133,18 +133,6 @@ def test_right_and_wrong_answers_are_proposed_as_such(tmp_path: Path) -> None:
         assert (question.right_option, set(question.options)) == (text, set(TEXTS))
 
 
-def test_a_table_and_paragraphs_are_proposed_as_passage(tmp_path: Path) -> None:
-    row = {
-        "table": {"uid": "x", "table": [["", "2019"], ["revenue", "7"]]},
-        "paragraphs": [{"order": 1, "text": "All in millions."}],
-        "question": "What was the revenue?",
-        "answer": ["7"],
-    }
-    (question,) = with_proposals([row], tmp_path).questions
-    assert question.question == " | 2019\nrevenue | 7\nAll in millions.\nWhat was the revenue?"
-    assert question.answer == "7"
-
-
 @pytest.mark.parametrize(
     "row",
     [
@@ -166,9 +154,9 @@ def test_options_are_never_left_out_silently(row: dict[str, Any], tmp_path: Path
             "context (looks like a passage; `format: {fields: {context: context}}`)",
         ),
         (
-            {"question": "Q?", "options": ["iron", "zinc"], "text": "A long text.", "answer": "B"},
+            {"question": "Q?", "options": ["iron", "zinc"], "story": "A long text.", "answer": "B"},
             {},
-            "text (looks like a passage; `format: {preset: multiple_choice, fields: {context: text}}`)",
+            "story (looks like a passage; `format: {preset: multiple_choice, fields: {context: story}}`)",
         ),
         (
             {"question": "Q?", "contract": "A long text.", "gold": "yes"},
@@ -189,7 +177,7 @@ def test_a_passage_that_is_not_read_is_named(
         ({"options": "option"}, "0 of 1 rows have the field option, which `format` names as options"),
         (
             {"options": "options", "context": "kontext"},
-            "0 of 1 rows have the field kontext, which `format` names as con",
+            "0 of 1 rows have the field kontext, which `format` names",
         ),
         ({"options": "options", "answer": "answr"}, "the field answr, .*; the closest: answer"),
     ],
