@@ -15,17 +15,8 @@ from storage.errors import InputError
 _FIELDS_OF_A_ROW = frozenset(
     (
         *("question", "problem", "instruction", "prompt", "passage", "context", "text", "query", "qtext", "statement"),
-        *(
-            "QUESTION",
-            "conversations",
-            "conversation",
-            "messages",
-            "options",
-            "paragraphs",
-            "choices",
-            "answers",
-            "article",
-        ),
+        *("QUESTION", "conversations", "conversation", "messages", "options", "choices", "answers", "article"),
+        *("paragraphs", "pre_text"),
     )
 )
 """An object with one of these fields is a row itself, whatever lists it holds."""

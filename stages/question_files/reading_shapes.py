@@ -37,7 +37,7 @@ READING_SHAPES: dict[str, Shape] = {
     ),
     "tatqa": Shape(
         "TAT-QA: several questions about one table and its paragraphs",
-        ("table.table", "paragraphs", "questions"),
+        ("table.table", "questions"),
         QuestionFormat(
             rows="questions",
             fields=Fields.model_validate({"context": ("table.table", "paragraphs.text"), "answer": "answer"}),
@@ -46,7 +46,7 @@ READING_SHAPES: dict[str, Shape] = {
     ),
     "finqa": Shape(
         "FinQA: text, a table and text around a question",
-        ("pre_text", "post_text", "table", "qa.question", "qa.answer"),
+        ("table", "qa.question", "qa.answer"),
         format_of(
             question="qa.question", context=("pre_text", "table", "post_text"), answer=("qa.answer", "qa.exe_ans")
         ),

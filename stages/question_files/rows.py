@@ -141,7 +141,8 @@ def _open_file(path: Path, label: str, row_format: QuestionFormat) -> File:
     if text.startswith(("[", "{")) or {".json", ".jsonl", ".ndjson"} & {suffix.lower() for suffix in path.suffixes}:
         is_list = text.startswith("[")
         form, rows = json_file(source, encoding or "utf-8-sig", row_format.rows, is_list=is_list)
-        return File(form + zipped, rows)
+        shown = "" if (encoding or "utf-8").startswith("utf-8") else f" in {encoding}"
+        return File(form + shown + zipped, rows)
     form, rows, has_header = table_file(source, row_format)
     return File(form + zipped, rows, has_header)
 

@@ -84,15 +84,15 @@ def _dialect(text: str, label: str) -> tuple[str, int]:
             quoted = int(quoting == csv.QUOTE_MINIMAL)
             best = max(best or (0.0, 0, "", 0), (round(same, 2), quoted, delimiter, quoting), key=lambda b: b[:2])
     if best is None or best[0] < 0.5:
-        if "\n" in text.strip() and (
-            folded(text.split("\n")[0]) in QUESTIONS or text.split("\n")[0].rstrip().endswith("?")
-        ):
-            return ",", csv.QUOTE_MINIMAL  # one column
         if re.search(r"^ANSWER: ?[A-Z]", text, re.MULTILINE) or re.search(r"^::.*?::|\{\s*[=~]", text, re.MULTILINE):
             raise InputError(
                 f"{label} is a quiz as text, such as Aiken's or GIFT; save its questions as CSV with the columns "
                 "question, A, B, C, D, answer"
             )
+        if "\n" in text.strip() and (
+            folded(text.split("\n")[0]) in QUESTIONS or text.split("\n")[0].rstrip().endswith("?")
+        ):
+            return ",", csv.QUOTE_MINIMAL  # one column
         raise InputError(
             f"{label} is no table: its lines have no comma, semicolon or tab in common. Expected {EXPECTED}"
         )

@@ -42,7 +42,7 @@ FORMS: dict[str, tuple[str, str | bytes, str]] = {
     "byte-order mark": ("q.jsonl", b"\xef\xbb\xbf" + LINES.encode(), "JSON lines"),
     "gzipped": ("q.jsonl.gz", gzip.compress(LINES.encode()), "JSON lines, gzipped"),
     "gzipped without saying so": ("q.jsonl", gzip.compress(LINES.encode()), "JSON lines, gzipped"),
-    "UTF-16": ("q.jsonl", LINES.encode("utf-16"), "JSON lines"),
+    "UTF-16": ("q.jsonl", LINES.encode("utf-16"), "JSON lines in utf-16"),
     "a JSON list": ("q.json", json.dumps(ROWS), "JSON"),
     "an indented JSON list": ("q.json", json.dumps(ROWS, indent=2), "JSON"),
     "a JSON list called JSON lines": ("q.jsonl", json.dumps(ROWS, indent=1), "JSON"),
