@@ -35,7 +35,7 @@ QUESTIONS = (
         "front",
         "term",
     ),
-    *("claim", "hypothesis"),
+    *("claim", "hypothesis", "sent1"),
 )
 """Names of the question, as `folded` gives them, the clearer ones first."""
 QUESTION_PART = re.compile(r"question|frage|problem|prompt|pregunta|pergunta|domanda|startphrase", re.IGNORECASE)
@@ -80,7 +80,7 @@ ANSWERS = (
     *("groundtruth", "groundtruthanswer", "gtanswer", "gt", "referenceanswer", "reference", "exactanswer"),
     *("answernumber", "answervalue", "answertext", "finaldecision", "exeans", "ans", "lsolutions", "ideal", "expected"),
     *("answers", "respuestas", "réponses", "reponses", "antworten"),
-    *("result", "output", "outputs", "solution", "response", "completion", "back", "definition", "ra"),
+    *("result", "output", "outputs", "solution", "response", "completion", "back", "definition", "ra", "a"),
     *("richtig", "richtigeantwort", "richtigeoption", "korrekt", "korrekteantwort", "lösung", "loesung", "antwort"),
     *("respuesta", "respuestacorrecta", "correcta", "gabarito", "resposta", "respostacorreta", "réponse", "reponse"),
     *("bonneréponse", "réponsecorrecte", "risposta", "rispostacorretta", "kunci", "jawaban", "antwoord", "cevap"),

@@ -40,7 +40,8 @@ def guessed_fields(rows: Rows, fields: Fields) -> Mapped:
     if not _has(rows, fields.options) and not fields.correct:
         mapping |= _options(rows, free)
     fields = Fields.model_validate({**fields.model_dump(), **mapping})
-    free = [name for name in free if name not in (*fields.options, *fields.correct, *fields.incorrect)]
+    of_options = (*fields.options, *fields.correct, *fields.incorrect)
+    free = [name for name in free if name.split(".")[0] not in of_options and name not in of_options]
     if not _has(rows, fields.answer) and not fields.correct and (answer := _answer(rows, free, fields)):
         mapping["answer"] = [answer]
     taken |= {*fields.answer, *fields.context, *mapping.get("answer", ())}

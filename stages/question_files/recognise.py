@@ -43,6 +43,8 @@ def _fit(rows: Sequence[Mapping[str, Any]], shape: Shape) -> bool:
             return False
         if sum(is_filled(value_at(row, name)) for row in rows) * 2 < len(rows):
             return False
+    if shape.one_of and not any(all(exists(row, name) for row in rows) for name in shape.one_of):
+        return False
     if any(is_filled(value_at(row, name)) for row in rows for name in shape.without):
         return False
     return all(

@@ -24,6 +24,8 @@ class Shape:
     """Field -> what its value has to be."""
     without: tuple[str, ...] = ()
     """Fields that no row has."""
+    one_of: tuple[str, ...] = ()
+    """Fields one of which every row has."""
 
 
 def is_list(value: Any) -> bool:

@@ -180,6 +180,7 @@ SHAPES: dict[str, Shape] = {
         ("index", "question", "answer"),
         format_of(context=("statute", "description", "contract", "policy", "text")),
         without=OPTION_FIELDS,
+        one_of=("statute", "contract", "policy", "text"),
     ),
     "legalbench": Shape(
         "LegalBench: a text and its answer",

@@ -17,6 +17,8 @@ from storage.errors import InputError
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 """A line with its end. A file object of a long text would hold the text a second time, in four bytes a character."""
 _LINE_TEXT = methodcaller("group")
+_LONGEST_SHORTENED = 6
+"""Characters of a column's name that ends in a full stop, such as "Nr."."""
 
 
 def table_file(source: Source, row_format: QuestionFormat) -> tuple[str, Iterator[Row], bool]:
@@ -122,7 +124,10 @@ def _is_header(cells: list[str]) -> bool:
     """Return whether the first line of a table names its columns: short texts, no numbers, no sentences."""
     texts = [cell.strip() for cell in cells if cell.strip()]
     return bool(texts) and all(
-        len(text) <= 60 and not text.endswith(("?", ".", ":")) and not text.replace(".", "").replace("-", "").isdigit()
+        len(text) <= 60
+        and not text.endswith(("?", ":"))
+        and not (text.endswith(".") and len(text) > _LONGEST_SHORTENED)
+        and not text.replace(".", "").replace("-", "").isdigit()
         for text in texts
     )
 
