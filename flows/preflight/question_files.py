@@ -39,8 +39,10 @@ def describe_file(
     if labelled:
         lines += [_labels(labelled, kind, comparer), *_advice(labelled, answers)]
     elif file.unread_label:
+        preset = f"preset: {file.shape}, " if file.shape not in ("", "plain") else ""
         lines.append(
-            f"no labels are read; perhaps they are in {file.unread_label}: `format: {{fields: {{answer: …}}}}`"
+            f"no labels are read; perhaps they are in {file.unread_label}: "
+            f"`format: {{{preset}fields: {{answer: {file.unread_label}}}}}`"
         )
     if file.unread:
         passage = file.unread_passage
