@@ -19,7 +19,6 @@ from stages.answers.canonical.counting import with_counts
 from stages.answers.canonical.dates import date_form, time_form
 from stages.answers.canonical.latex_style import TEXT, TEXT_END, in_one_style, replaced, rules, without_spaces
 from stages.answers.canonical.notation import in_latex, in_latex_signs
-from stages.answers.canonical.number_words import in_digits
 from stages.answers.canonical.numerals import (
     PERCENT,
     TwoReadingsError,
@@ -30,6 +29,7 @@ from stages.answers.canonical.numerals import (
     without_periods,
 )
 from stages.answers.canonical.quantities import merged, quantity_form
+from stages.answers.canonical.words_to_digits import in_digits
 from stages.answers.kinds import Ambiguous
 
 MAX_GOLD = 1_200

@@ -7,13 +7,13 @@ the answer, or an item can be read in several ways, the answer is `Ambiguous`: a
 
 import re
 
+from stages.answers.canonical.number_words import AND_A_HALF
 from stages.answers.kinds import Ambiguous
 from stages.answers.prose.items import Item, Strength, items_of
 from stages.answers.prose.lists import with_lists
 from stages.answers.prose.runs import RunParser
 from stages.answers.prose.tokens import number_text
 from stages.answers.prose.vocabulary import (
-    AND_A_HALF,
     ARTICLES,
     CHINESE_CONNECTIVES,
     CHINESE_VERBS,

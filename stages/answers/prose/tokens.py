@@ -13,12 +13,12 @@ from typing import Literal
 
 from stages.answers.canonical.form import DECIMAL_COMMAS
 from stages.answers.canonical.latex_style import replaced
-from stages.answers.canonical.numerals import NUMBER_WORDS, PERCENT, without_groups
-from stages.answers.canonical.spelled_numbers import is_dozen, with_digits
+from stages.answers.canonical.number_words import AND_A_HALF, SCALES, is_dozen
+from stages.answers.canonical.numerals import PERCENT, without_groups
 from stages.answers.canonical.unit_names import CURRENCY_SIGNS
 from stages.answers.canonical.units import is_unit_word, known_name
+from stages.answers.canonical.words_to_digits import with_digits
 from stages.answers.prose.vocabulary import (
-    AND_A_HALF,
     COMMA_LANGUAGES,
     DATE,
     FUNCTIONS,
@@ -345,11 +345,11 @@ def _scale_at(text: str, position: int) -> tuple[int, int] | None:
     if match is None:
         return None
     word = match[1].lower()
-    if word in NUMBER_WORDS:
-        return NUMBER_WORDS[word], match.end() if word in _SHORTENED else match.end(1)
+    if word in SCALES:
+        return SCALES[word], match.end() if word in _SHORTENED else match.end(1)
     if word[0] < "\u3041" or any(is_unit_word(word[:size]) for size in (2, 3)):
         return None
-    return next(((NUMBER_WORDS[word[:n]], match.start(1) + n) for n in (2, 1) if word[:n] in NUMBER_WORDS), None)
+    return next(((SCALES[word[:n]], match.start(1) + n) for n in (2, 1) if word[:n] in SCALES), None)
 
 
 def scaled(number: str, exponent: int) -> str:

@@ -6,7 +6,7 @@ things in two languages ("war", "a", "son"), which keeps it out.
 
 import re
 
-from stages.answers.canonical.spelled_numbers import ENGLISH
+from stages.answers.canonical.number_words import ENGLISH, SIGN_WORDS
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -100,8 +100,6 @@ REFERENCES = _set(
 """A number right after such a word names a place in the text, and is never an answer: "by step 3"."""
 WEAK_REFERENCES = _set("day week month year grade room version round level test hour tag jour día dia giorno")
 """A number right after such a word names a thing, and is an answer only if the text has no other: "on day 3"."""
-SIGN_WORDS = _set("minus negative moins menos meno минус")
-"""Words for a minus sign: "minus 5"."""
 OPERATOR_WORDS = {"plus": "+", "times": "\\times", **dict.fromkeys(("minus", "moins", "menos", "meno", "минус"), "−")}
 """Operators between two numbers. The minus sign here is never a hyphen, which may also mean "to"."""
 BY_WORDS = {"divided": "/", "multiplied": "\\times"}
@@ -142,7 +140,6 @@ TIME = (
     r"|\d{1,2}\s?(?:[aApP]\.[mM]\.|[aApP][mM](?!\w)|o['’]clock)|\d{1,2}\s?[点點时時시]\s?\d{1,2}\s?[分분]"
 )
 """10:30, 10:30 a.m., 5 pm, 5 o'clock, 10点30分."""
-AND_A_HALF = r"and a half|et demie?|y medi[oa]|e mei[oa]|e mezz[oa]|einhalb|und eine halbe|с половиной"
 ORDINAL = r"(?:st|nd|rd|th|ª|º)(?!\w)"
 NOT_UNITS = _set("in an as us au no mo won grad second real reals per pt")
 """Names of units that are mostly something else in prose: "5 grad students", "the 3 won"."""
@@ -157,7 +154,7 @@ LANGUAGE_WORDS = {
 }
 """Frequent words, two of which in a line tell its language."""
 KNOWN_WORDS = (
-    PREPOSITIONS | RESULT_WORDS | FILLERS | CONJUNCTIONS | SIGN_WORDS | ENGLISH | UNREAD_OPERATORS
+    PREPOSITIONS | RESULT_WORDS | FILLERS | CONJUNCTIONS | SIGN_WORDS | frozenset(ENGLISH) | UNREAD_OPERATORS
     | RANGE_WORDS | REFERENCES
     | _set("the he she we it per pts pcs men not all his her its you day box old new our way one nor yes which who")
 )  # fmt: skip
