@@ -29,6 +29,7 @@ from stages.answers.canonical.numerals import (
     without_periods,
 )
 from stages.answers.canonical.quantities import merged, quantity_form
+from stages.answers.canonical.unit_names import MONEY_SIGNS
 from stages.answers.canonical.words_to_digits import in_digits
 from stages.answers.kinds import Ambiguous
 
@@ -169,8 +170,9 @@ _POINT_OR_GROUP = re.compile(
     rf"|\d{{1,3}}\.\d{{3}} ?{TEXT}?(?:[€₫₺]|EUR|[Ee]uros?|VND|zł|kr)(?![^\W\d_])"
 )  # 50.000 €
 _WITH_A_FRACTION = re.compile(rf"-?\d{{1,9}}(?: and |-)(\d{{1,9}})/(\d{{1,9}})(?=$| ?{TEXT}| [a-z])")  # 3 and 1/2
+_AMOUNT = r"\d{1,15}(?:\.\d{1,15})?"
 _RANGE = re.compile(
-    r"\\?([$€£]?)(\d{1,15}(?:\.\d{1,15})?)%?([-–])\\?(?:\1)?(\d{1,15}(?:\.\d{1,15})?)(?=%|$| ?[^\W\d_]{2}|\\%| ?\\text)"
+    rf"\\?([{MONEY_SIGNS}]?)({_AMOUNT})%?([-–])\\?(?:\1)?({_AMOUNT})(?=%|$| ?[^\W\d_]{{2}}|\\%| ?\\text)"
 )  # 10–20 km
 _NAMED_POINT = re.compile(r"^([A-Z]'?) ?\(([-\d][^()=<>A-Z]*,[^()=<>A-Z]*)\)$")  # A(3, 4)
 _REVERSED = re.compile(r"([\[\]])([^\s\[\](),;][^\[\](),;]*[,;][^\[\](),;]+)([\[\]])")

@@ -8,7 +8,8 @@ from decimal import Decimal
 
 from stages.answers.canonical.dates import date_form
 from stages.answers.canonical.number_words import ENGLISH, ORDINALS, SCALES, as_digits, is_dozen, number_at
-from stages.answers.canonical.units import known_name
+from stages.answers.canonical.unit_names import MONEY_SIGNS
+from stages.answers.canonical.units import currency_sign, known_name
 from stages.answers.wording.signs import Rules
 
 _TENS = {word: value for word, value in ENGLISH.items() if value >= 20}
@@ -67,6 +68,12 @@ def _unit(match: re.Match[str]) -> str:
     return form.lower()
 
 
+def _money(match: re.Match[str]) -> str:
+    """Return an amount of money with the sign of the currency in front; other quantities as they are."""
+    sign = currency_sign(match[2].replace(" ", "_"))
+    return f"{sign}{match[1]}" if sign and sign != "¢" else match[0]
+
+
 def _date(match: re.Match[str]) -> str:
     return (date_form(match[0]) or match[0]).lower()
 
@@ -117,11 +124,9 @@ RULES: Rules = (
     (r"(?<=\d)\s?ce$", "ad", "476 CE", "476ad"),
     (r"(?<![^\W_])(?:ad|ce)\s(\d{1,4})$", r"\1ad", "AD 70", "70ad"),
     # money and units
-    (r"^(?:us\$|usd) ?(?=\d)", "$", "USD 5", "$5"),
-    (r"([±$€£¥₹])\s(?=\d)", r"\1", "$ 5", "$5"),
-    (r"^(\d{1,15}(?:\.\d{1,9})?)\s?(?:\$|usd|(?:us )?dollars?)$", r"$\1", "5 dollars", "$5"),
-    (r"^(\d{1,15}(?:\.\d{1,9})?)\s?(?:€|eur|euros?)$", r"€\1", "5 euros", "€5"),
-    (r"^(\d{1,15}(?:\.\d{1,9})?)\s?([£¥₹])$", r"\2\1", "5 £", "£5"),
+    (r"^(us\$|usd|eur|gbp|jpy|cny|inr) ?(?=\d)", lambda match: currency_sign(match[1]) or match[0], "USD 5", "$5"),
+    (rf"^(\d{{1,15}}(?:\.\d{{1,9}})?)\s?((?:us )?[a-z]{{2,8}}|[{MONEY_SIGNS}])$", _money, "5 euros", "€5"),
+    (rf"([±{MONEY_SIGNS}])\s(?=\d)", r"\1", "$ 5", "$5"),
     (r"(?<=\d)\s?(?:degrees?\s|°\s?)(c|f)(?:elsius|entigrade|ahrenheit)?(?![^\W_])", r"°\1", "37 degrees Celsius",
      "37°c"),
     (r"mm\shg(?![^\W_])", "mmhg", "80 mm Hg", "80mmhg"),
