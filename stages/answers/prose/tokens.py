@@ -16,7 +16,7 @@ from stages.answers.canonical.latex_style import replaced
 from stages.answers.canonical.number_words import AND_A_HALF, SCALES, is_dozen
 from stages.answers.canonical.numerals import PERCENT, without_groups
 from stages.answers.canonical.unit_names import CURRENCY_SIGNS
-from stages.answers.canonical.units import is_unit_word, known_name
+from stages.answers.canonical.units import currency_sign, is_unit_word
 from stages.answers.canonical.words_to_digits import with_digits
 from stages.answers.prose.vocabulary import (
     COMMA_LANGUAGES,
@@ -102,7 +102,7 @@ _PLAIN_WORD = re.compile(r"(?<![\\a-zA-Z{])[a-zA-Z]{2,}")
 
 _LETTER = r"(?:[^\W\d_πθ]|[\u0300-\u036f\u0900-\u0903\u093a-\u094f])"
 _COUNT = r"\d+(?:,\d{3})*"
-_CURRENCY = "|".join(map(re.escape, sorted((*CURRENCY_SIGNS, "₺", "NT$", "RM", "Rp"), key=len, reverse=True)))
+_CURRENCY = "|".join(map(re.escape, sorted(CURRENCY_SIGNS, key=len, reverse=True)))
 _TOKEN = re.compile(
     r"(?P<arrow>=>|-+>|[→⇒⟹⟶]|(?<=\S)—|—(?!\d)|\\(?:to|Rightarrow|implies|therefore|rightarrow)(?![a-zA-Z]))"
     rf"|(?P<date>{DATE})"
@@ -128,11 +128,6 @@ _INFIX = re.compile(
     r"\\(?:times|cdot|div|pm|mp|leq?|geq?|lt|gt|neq?|cup|cap|in|notin|approx|equiv|setminus|mid|subset|ast|le|ge)"
 )
 _RESPELLED = {"**": "^", "\\approx": "≈", "\\%": "%"}
-_SHORTEST_SIGNS = {
-    sign: next((other for other in CURRENCY_SIGNS if len(other) == 1 and known_name(other) == known_name(sign)), sign)
-    for sign in CURRENCY_SIGNS
-}
-"""Sign before an amount of money -> sign of one character, if the currency has one: USD -> $, R$ -> R$."""
 _SCALE_WORD = re.compile(rf" ?({_LETTER}+)\.?")
 _DOZEN = re.compile(r" (\w{5,9})(?!\w)")
 _DECIMAL = re.compile(r"\d*\.?\d+")
@@ -268,7 +263,8 @@ def _token(match: re.Match[str], text: str, language: str) -> Token:
     elif kind == "word":
         token.kind = "function" if spelling in FUNCTIONS else "word"
     elif kind == "currency":
-        token.kind, token.text = "currency", _SHORTEST_SIGNS.get(spelling.replace("\\", ""), "")
+        sign = spelling.replace("\\", "")
+        token.kind, token.text = "currency", currency_sign(sign) or sign
     elif kind == "time":
         token.kind, token.text = "time", _time(spelling)
     elif kind == "ratio":
