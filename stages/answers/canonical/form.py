@@ -19,6 +19,7 @@ from stages.answers.canonical.counting import with_counts
 from stages.answers.canonical.dates import date_form, time_form
 from stages.answers.canonical.latex_style import TEXT, TEXT_END, in_one_style, replaced, rules, without_spaces
 from stages.answers.canonical.notation import in_latex, in_latex_signs
+from stages.answers.canonical.number_words import AND_A_HALF
 from stages.answers.canonical.numerals import (
     PERCENT,
     TwoReadingsError,
@@ -130,7 +131,7 @@ _WORDS = rules(
     (rf"^{TEXT}?AD ?{TEXT_END}? ?(\d{{1,4}})$", rf"\1 {TEXT}AD{TEXT_END}", "AD 1776"),
     (rf"^{TEXT}?百分之 ?(\d+(?:\.\d+)?)\s*{TEXT_END}?$", r"\1%", "百分之50"),
     (r"^(?:\([A-E]\)|[A-E][.)])\s+(?=[\d$]|-\d|\\d?frac|\\sqrt)", "", r"\textbf{(B)}\ 12"),
-    (r"(?i)^(-?\d+) and a half\b", r"\1 1/2", "3 and a half cups"),
+    (rf"(?i)^(-?\d+) (?:{AND_A_HALF})(?!\w)", r"\1 1/2", "3 and a half cups"),
     (rf"(?i)^(-?\d+) and (\d+/\d+)(?= ?(?:[a-z]|{TEXT}))", r"\1 \2", "3 and 1/2 cups"),
     (rf"(?<=\d) ?\^? ?\{{? ?{TEXT}?(?:st|nd|rd|th){TEXT_END}? ?\}}?(?=\s*$)", f" {TEXT}th{TEXT_END}", r"7^{\text{th}}"),
     (r"^\((-?\d+(?:[./]\d+)?) ?\| ?(-?\d+(?:[./]\d+)?)\)$", r"(\1, \2)", "(1|2), a point in German schools"),

@@ -11,6 +11,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Literal
 
+from stages.answers.canonical.dates import DATE, TIME, time_form
 from stages.answers.canonical.form import DECIMAL_COMMAS
 from stages.answers.canonical.latex_style import replaced
 from stages.answers.canonical.number_words import AND_A_HALF, SCALES, is_dozen
@@ -20,11 +21,9 @@ from stages.answers.canonical.units import currency_sign, is_unit_word
 from stages.answers.canonical.words_to_digits import with_digits
 from stages.answers.prose.vocabulary import (
     COMMA_LANGUAGES,
-    DATE,
     FUNCTIONS,
     LANGUAGE_WORDS,
     ORDINAL,
-    TIME,
 )
 
 TokenKind = Literal[
@@ -128,6 +127,7 @@ _INFIX = re.compile(
     r"\\(?:times|cdot|div|pm|mp|leq?|geq?|lt|gt|neq?|cup|cap|in|notin|approx|equiv|setminus|mid|subset|ast|le|ge)"
 )
 _RESPELLED = {"**": "^", "\\approx": "≈", "\\%": "%"}
+_HALF_OF_DAY = re.compile(r"[ap]m\Z")
 _SCALE_WORD = re.compile(rf" ?({_LETTER}+)\.?")
 _DOZEN = re.compile(r" (\w{5,9})(?!\w)")
 _DECIMAL = re.compile(r"\d*\.?\d+")
@@ -276,10 +276,7 @@ def _token(match: re.Match[str], text: str, language: str) -> Token:
 
 def _time(spelling: str) -> str:
     """Return a time as 10:30, 10:30 am or 5:00 pm."""
-    numbers = [int(number) for number in re.findall(r"\d+", spelling)]
-    half = re.search(r"([ap])\.?m", spelling.lower())
-    seconds = f":{numbers[2]:02d}" if len(numbers) > 2 else ""
-    return f"{numbers[0]}:{[*numbers, 0][1]:02d}{seconds}" + (f" {half[1]}m" if half else "")
+    return _HALF_OF_DAY.sub(r" \g<0>", time_form(spelling) or spelling)
 
 
 def number_text(spelling: str, language: str) -> tuple[str, str | None]:

@@ -123,23 +123,6 @@ FUNCTIONS = _set(
     "gcd lcm mod floor ceil det theta alpha beta gamma delta lambda sigma phi omega infinity inf"
 )
 """Words of formulas."""
-_MONTH = (
-    r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?"
-    r"|Nov(?:ember)?|Dec(?:ember)?)"
-)
-DATE = (
-    r"(?<![\d./-])(?:\d{4}(?P<mark>[-/.])\d{1,2}(?P=mark)\d{1,2}|\d{1,2}(?P<sign>[-/.])\d{1,2}(?P=sign)(?:\d{4}|\d{2}))"
-    r"(?![\d/-]|\.\d|\s?[=+*^])"
-    r"|\d{4}\s?[年년](?:\s?\d{1,2}\s?[月월](?:\s?\d{1,2}\s?[日号號일])?)?|\d{1,2}\s?[月월]\s?\d{1,2}\s?[日号號일]"
-    rf"|(?<![^\W_]){_MONTH}\.?\s\d{{1,2}}(?:st|nd|rd|th)?(?:,?\s\d{{4}})?(?![\w/^]|\.\d)"
-    rf"|\d{{1,2}}(?:st|nd|rd|th)?\s(?:of\s)?{_MONTH}(?:,?\s\d{{4}})?(?!\w)"
-)
-"""2024-05-01, 1.5.2024, 2024年5月1日, May 3, 3 May 2024."""
-TIME = (
-    r"\d{1,2}:[0-5]\d(?::[0-5]\d)?(?![\d:]|,\d)(?:\s?[aApP]\.?[mM](?!\w)\.?)?"
-    r"|\d{1,2}\s?(?:[aApP]\.[mM]\.|[aApP][mM](?!\w)|o['’]clock)|\d{1,2}\s?[点點时時시]\s?\d{1,2}\s?[分분]"
-)
-"""10:30, 10:30 a.m., 5 pm, 5 o'clock, 10点30分."""
 ORDINAL = r"(?:st|nd|rd|th|ª|º)(?!\w)"
 NOT_UNITS = _set("in an as us au no mo won grad second real reals per pt")
 """Names of units that are mostly something else in prose: "5 grad students", "the 3 won"."""
