@@ -19,7 +19,7 @@ from stages.answers.canonical.counting import with_counts
 from stages.answers.canonical.dates import date_form, time_form
 from stages.answers.canonical.latex_style import TEXT, TEXT_END, in_one_style, replaced, rules, without_spaces
 from stages.answers.canonical.notation import in_latex, in_latex_signs
-from stages.answers.canonical.number_words import AND_A_HALF
+from stages.answers.canonical.number_words import AND_A_HALF, OTHER_SCALES
 from stages.answers.canonical.numerals import (
     PERCENT,
     TwoReadingsError,
@@ -114,7 +114,7 @@ def _unmarked(text: str) -> str:
 # --- The text as a whole -------------------------------------------------------------------------------------------
 
 _WORDS_OF_COMMA_LANGUAGES = (
-    r"Milli(?:on|ard)en|Mio|Mrd|millions d|milliards|mill[oó]n|milh|bilh|mili[oa]|млн|млрд|тыс|милли"
+    rf"(?i:{'|'.join(sorted(OTHER_SCALES))})(?!\w)|millions d"
     r"|Prozent|pour ?cent|por ?ciento|por ?cento|per ?cento|процент"
     r"|Stunde|Minuten|Tage|Jahre|Meter|Kilogramm|Gramm|Grad|heures?|jours|ans\b|m[eè]tres|degrés|horas?|minutos|días|dias"
     r"|años|anos|metros|kilómetros|quilômetros|grados|graus|gradi|metri|chilometri|litri|litros|[а-я]"

@@ -144,6 +144,10 @@ SCALES = {
     if word not in ("cent", "cents")  # money, as in "5 cents"
 } | HAN_SCALES
 """Word after a number -> power of ten that it stands for, in all languages."""
+OTHER_SCALES = (
+    frozenset(SCALES) - set(HAN_SCALES) - {word for words in LANGUAGES["en"].scales.values() for word in words.split()}
+)
+"""Words of `SCALES` in languages with a decimal comma."""
 SIGN_WORDS = frozenset(("minus", "negative", "moins", "menos", "meno", "минус"))
 AND_A_HALF = r"and a half|et demie?|y medi[oa]|e mei[oa]|e mezz[oa]|einhalb|und eine halbe|с половиной"
 """Words for 1/2 after a whole number in digits: "3 and a half"."""
@@ -198,7 +202,7 @@ _INSIDE = {
     ))
     for language, words in LANGUAGES.items()
 }  # fmt: skip
-"""Words inside a number that are no whole numbers."""
+"""Words inside a number that are not whole numbers."""
 _ORDINAL = re.compile(
     r"(?:перв|втор|трет|четв[её]рт|пят|шест|седьм|восьм|девят)(?:ый|ой|ая|ое|ого|ом|ья|ий)\Z"
     rf"|(?:{'|'.join(ORDINALS[:9])})\Z"
@@ -226,7 +230,7 @@ def may_start(word: str, language: str) -> bool:
 def number_at(text: str, index: int, language: str) -> tuple[Fraction, int] | None:
     """Return the longest number in words that starts at an index of a text, and the index of its end.
 
-    None if there is none, or if another number word is right before or behind it: "nineteen ninety", "twenty-first".
+    Return None without a number, or if another number word is right before or behind it: "nineteen ninety".
     """
     before = _WORD_BEFORE.search(text, max(0, index - 41), index)
     if before and _pieces(before[1].lower(), language):
@@ -243,7 +247,7 @@ def number_at(text: str, index: int, language: str) -> tuple[Fraction, int] | No
 
 
 def _words_at(text: str, index: int, language: str) -> tuple[list[str], list[int]]:
-    """Return the words from an index on that may belong to one number, in lower case, and the indices of their ends."""
+    """Return the words from an index on that may belong to one number, in lower case, and the index of each end."""
     words: list[str] = []
     ends: list[int] = []
     while len(words) < _MOST_WORDS and (match := _NEXT_WORD.match(text, index)):
@@ -259,7 +263,7 @@ def _words_at(text: str, index: int, language: str) -> tuple[list[str], list[int
 
 
 def _goes_on(text: str, end: int, value: Fraction, language: str) -> bool:
-    """Return whether a word right behind a number makes another number of it: "-first", " hundred"."""
+    """Return whether the word right behind a number changes it: "-first", " hundred"."""
     match = _NEXT_WORD.match(text, end)
     if match is None or match[1] not in (" ", "-"):
         return text[end : end + 1] == "-"
@@ -342,10 +346,8 @@ def _whole(words: Sequence[str], language: str) -> int | None:
     for i, word in enumerate(pieces := _joined(words, language)):
         if word in scales:
             scale = scales[word]
-            is_first = group == 0 and not (total and word not in alone)
-            if is_first and not (word in alone or (i == 1 and pieces[0] in _ARTICLES[language])):
-                return None
-            if scale >= last_scale or (scale == 100 and group >= 100):
+            has_factor = group > 0 or word in alone or (i == 1 and pieces[0] in _ARTICLES[language])
+            if not has_factor or scale >= last_scale or (scale == 100 and group >= 100):
                 return None
             group = max(group, 1) * scale
             room = before = scale
