@@ -8,7 +8,7 @@ from stages.answers.canonical.latex_style import TEXT, TEXT_END
 from stages.answers.canonical.number_words import LANGUAGES, ORDINALS, SIGN_WORDS, as_digits, may_start, number_at
 from stages.answers.canonical.numerals import TwoReadingsError
 from stages.answers.canonical.unit_names import COUNTERS
-from stages.answers.canonical.units import known_unit, unit_form
+from stages.answers.canonical.units import is_unit_word, known_unit, unit_form
 
 # --- An answer -----------------------------------------------------------------------------------------------------
 
@@ -123,7 +123,8 @@ _ONE = re.compile(
 )
 """The text before a word for 1 that is a number. Otherwise the word is mostly a pronoun or an article."""
 _NOT_ONE = re.compile(r" (?:of|more|who|that|which|another|or|and|to|less)\b|[-'’]")
-_AFTER_FRACTION = re.compile(r" of\b| (?:cups?|miles?|hours?|pounds?|inch|meters?|kilometers?)\b|\s*(?:[.,;:!)*%]|\Z)")
+_AFTER_FRACTION = re.compile(r" of\b|\s*(?:[.,;:!)*%]|\Z)")
+_NEXT_WORD = re.compile(r" ([^\W\d_]{1,20})(?!\w)")
 _MAX_SENTENCE = 2_000
 
 
@@ -147,7 +148,9 @@ def with_digits(text: str, language: str = "en") -> str:
 def _is_result(text: str, word: re.Match[str], value: Fraction, end: int) -> bool:
     """Return whether a number in a sentence is a number there: neither "one of them" nor "half" alone is."""
     if value.denominator > 1:
-        return end > word.end() and _AFTER_FRACTION.match(text, end) is not None
+        unit = _NEXT_WORD.match(text, end)
+        is_whole = _AFTER_FRACTION.match(text, end) or (unit and is_unit_word(unit[1]))
+        return end > word.end() and bool(is_whole)
     is_one = value == 1 and end == word.end()
     return not is_one or (_ONE.search(text, 0, word.start()) is not None and not _NOT_ONE.match(text, end))
 

@@ -22,19 +22,26 @@ _GREEK_NAMES = (
 _GREEK = dict(zip("αβγδεζηθικλμνξοπρστυφχψω", _GREEK_NAMES.split(), strict=True))
 
 
-_ONE_OF_A_UNIT = re.compile(r"\s(?:percent|per cent|hour|day|week|month|year)$")
+_PERCENT = re.compile(r" per ?cent")
 
 
 def _number(match: re.Match[str]) -> str:
-    """Return the number in words that a text starts with as digits: "two hundred days". "one of us" keeps its word."""
+    """Return a text with its number in words at the start in digits: "two hundred days". "one of us" keeps its word.
+
+    A mixed number, and a fraction of something, keep the words behind the whole number, as in "3 and a half cups".
+    """
     text = match[0]
     number = number_at(text, 0, "en")
     if number is None or is_dozen(text[: number[1]].split()[-1]):
         return text
     value, end = number
+    if value.denominator > 1 and (end < len(text) or " and " in text) and " point " not in text[:end]:
+        number = number_at(text[: text.rfind(" ", 0, end)], 0, "en")
+        value, end = number or (value, end)
     digits, rest = as_digits(value, text[:end]), text[end:]
-    is_number = not rest or (rest[0] == " " and "/" not in digits and (end > 3 or value > 1))
-    return f"{digits}{rest}" if is_number or (value == 1 and _ONE_OF_A_UNIT.match(rest)) else text
+    is_one = value == 1 and rest and not (_PERCENT.fullmatch(rest) or known_name(rest[1:]))
+    is_number = not rest or (rest[0] == " " and "/" not in digits)
+    return f"{digits}{rest}" if is_number and not (is_one and end == len("one")) else text
 
 
 def _ordinal(match: re.Match[str]) -> str:

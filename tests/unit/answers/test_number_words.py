@@ -112,7 +112,8 @@ def test_chinese_and_japanese_numerals_differ() -> None:
 @pytest.mark.parametrize(
     ("text", "form"),
     [("two hundred and five people", "205people"), ("Seven Samurai", "7samurai"), ("one of us", "one of us"),
-     ("a dozen", "dozen"), ("Three and a half cups", "three and a half cups"), ("three point five", "3.5"),
+     ("a dozen", "dozen"), ("Three and a half cups", "3and a half cups"), ("3 and a half cups", "3and a half cups"),
+     ("three point five", "3.5"),
      ("thirty-second", "32nd"), ("nineteen ninety", "nineteen ninety")],
 )  # fmt: skip
 def test_text(text: str, form: str) -> None:
