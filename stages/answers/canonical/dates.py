@@ -18,11 +18,15 @@ _EAST_ASIAN_TIME = re.compile(
 )
 _NOON = {"noon": "12:00pm", "midday": "12:00pm", "midnight": "12:00am", "12 midnight": "12:00am"}
 
+_ENGLISH_MONTHS = (
+    "january february march april may june july august september october november december",
+    "jan feb mar apr may jun jul aug sep oct nov dec",
+    "- - - - - - - - sept - - -",
+)
 _MONTHS = {
     name: i
     for names in (
-        "january february march april may june july august september october november december",
-        "jan feb mar apr may jun jul aug sep oct nov dec",
+        *_ENGLISH_MONTHS,
         "januar februar märz april mai juni juli august september oktober november dezember",
         "janvier février mars avril mai juin juillet août septembre octobre novembre décembre",
         "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre",
@@ -31,7 +35,8 @@ _MONTHS = {
         "января февраля марта апреля мая июня июля августа сентября октября ноября декабря",
     )
     for i, name in enumerate(names.split(), start=1)
-} | {"sept": 9}
+    if name != "-"
+}
 _SHORT_NAMES = ("", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTH_NAME = "|".join(sorted(_MONTHS, key=len, reverse=True))
 _MONTH = rf"({_MONTH_NAME})\.?"
@@ -64,10 +69,8 @@ _NUMERIC = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4})|(\d{1,2})(/)(\d{1,2})
 _FORM = re.compile(r"\d{4}-\d{2}-\d{2}|\d{1,2}/\d{1,2}/(?:\d{4}|\d{2})")
 
 
-_ENGLISH_MONTH = (
-    r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?"
-    r"|Nov(?:ember)?|Dec(?:ember)?)"
-)
+_ENGLISH_NAMES = {name.capitalize() for names in _ENGLISH_MONTHS for name in names.split() if name != "-"}
+_ENGLISH_MONTH = rf"(?:{'|'.join(sorted(_ENGLISH_NAMES, key=len, reverse=True))})"
 DATE = (
     r"(?<![\d./-])(?:\d{4}(?P<mark>[-/.])\d{1,2}(?P=mark)\d{1,2}|\d{1,2}(?P<sign>[-/.])\d{1,2}(?P=sign)(?:\d{4}|\d{2}))"
     r"(?![\d/-]|\.\d|\s?[=+*^])"
@@ -85,7 +88,7 @@ TIME = (
 
 
 def time_form(text: str) -> str | None:
-    """Return a time of day as 10:30am or 10:30; None for other texts. A ratio such as 3:5 is none.
+    """Return a time of day as 10:30am or 10:30; None for other texts, ratios such as 3:5 included.
 
     Raises TwoReadingsError for `10h30`, which may be a duration.
     """

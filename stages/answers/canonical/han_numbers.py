@@ -20,9 +20,9 @@ _ZERO = re.compile("[零〇]")
 
 
 def han_value(numeral: str, *, is_japanese: bool = False) -> Fraction | None:
-    """Return the value of a numeral; None for characters that are none.
+    """Return the value of a numeral; None for other characters, and for a numeral with two readings.
 
-    千二百 is 1200 in Japanese, and none in Chinese. 一百五 is none, because it is 150 in Chinese and 105 in Japanese.
+    千二百 is 1200 in Japanese, and no number in Chinese. 一百五 is 150 in Chinese and 105 in Japanese, so None.
     """
     whole, _, decimals = numeral.partition("点")
     if decimals:

@@ -74,7 +74,7 @@ def _form(factors: list[tuple[str, int]]) -> str | None:
 
 
 def _multiplied(factors: list[tuple[str, int]]) -> tuple[Meaning, ...]:
-    """Return the meanings of a product of powers. A name that is no unit is a dimension of its own."""
+    """Return the meanings of a product of powers. An unknown name is a dimension by itself."""
     meanings = []
     for choice in product(*(_MEANINGS.get(name, ((Fraction(1), ((name, 1),)),)) for name, _ in factors)):
         size, powers = Fraction(1), dict[str, int]()
