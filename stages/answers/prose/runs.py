@@ -226,7 +226,7 @@ class RunParser(Line):
         run.parts.append(Part("unit", self.text[start:end].strip(), start, end))
 
     def _operator(self, run: Run) -> bool:
-        """Append the operator at the end of a run and all before it that is none; return whether an operand follows."""
+        """Append the operator at the end of a run, and what stands before it; return whether an operand follows."""
         while True:
             index = run.end
             token = self.token(index)

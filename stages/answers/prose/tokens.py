@@ -14,6 +14,7 @@ from typing import Literal
 from stages.answers.canonical.dates import DATE, TIME, time_form
 from stages.answers.canonical.form import DECIMAL_COMMAS
 from stages.answers.canonical.latex_style import replaced
+from stages.answers.canonical.notation import with_ascii_digits
 from stages.answers.canonical.number_words import AND_A_HALF, SCALES, is_dozen
 from stages.answers.canonical.numerals import PERCENT, without_groups
 from stages.answers.canonical.unit_names import CURRENCY_SIGNS
@@ -156,8 +157,7 @@ def plain(line: str, language: str) -> str:
     """
     if not line.isascii():
         line = unicodedata.normalize("NFC", line)
-        line = "".join(str(unicodedata.decimal(char)) if char.isdecimal() else char for char in line)
-        line = line.translate(_SIGNS)
+        line = with_ascii_digits(line).translate(_SIGNS)
         line = _VULGAR.sub(lambda match: (match[1] and match[1] + " ") + _vulgar(match[2]), line)
         line = _SUPERSCRIPT.sub(lambda match: "^{" + match[0].translate(_SUPERSCRIPTS) + "}", line)
         line = _SUBSCRIPT.sub(lambda match: "_" + match[0].translate(_SUBSCRIPTS), line)
@@ -333,7 +333,7 @@ def _times_twelve(token: Token, text: str, end: int) -> None:
 
 
 def _scale_at(text: str, position: int) -> tuple[int, int] | None:
-    """Return the power of ten and the end of the word at a position; None if the word is none, as in 3千克 (3 kg)."""
+    """Return the power of ten of the word at a position, and the end of the word; None for other words: 3千克 is 3 kg."""
     match = _SCALE_WORD.match(text, position)
     if match is None:
         return None

@@ -1,4 +1,4 @@
-"""Words beside a number in prose: what they say about the number, in the languages in which models mostly answer.
+"""Words around a number in a sentence, by what they say about it, in the languages in which models mostly answer.
 
 Every table is data, and an unknown word says nothing. Words of all languages are in one table, unless a word means two
 things in two languages ("war", "a", "son"), which keeps it out.
@@ -122,7 +122,7 @@ FUNCTIONS = _set(
     "pi sqrt cbrt sin cos tan sec csc cot arcsin arccos arctan asin acos atan sinh cosh tanh ln log lg exp abs max min "
     "gcd lcm mod floor ceil det theta alpha beta gamma delta lambda sigma phi omega infinity inf"
 )
-"""Words of formulas."""
+"""Words that are functions, letters or signs in a formula."""
 ORDINAL = r"(?:st|nd|rd|th|ª|º)(?!\w)"
 NOT_UNITS = _set("in an as us au no mo won grad second real reals per pt")
 """Names of units that are mostly something else in prose: "5 grad students", "the 3 won"."""
@@ -141,4 +141,4 @@ KNOWN_WORDS = (
     | RANGE_WORDS | REFERENCES
     | _set("the he she we it per pts pcs men not all his her its you day box old new our way one nor yes which who")
 )  # fmt: skip
-"""Words that are neither nouns of counted things nor products of letters."""
+"""Words that never name counted things, and are never products of letters."""

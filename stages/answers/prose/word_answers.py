@@ -64,7 +64,7 @@ _AT_END = re.compile(r"(?<![^\W\d_])" + _any_of(WORD_ANSWERS) + _CLOSING, re.IGN
 
 
 def word_at_start(line: str) -> str | None:
-    """Return the answer in words that a line starts with: "yes, because ..." is "yes". None if there is none."""
+    """Return the answer in words that a line starts with: "yes, because ..." is "yes". None without one."""
     return _answer(_AT_START.match(line))
 
 
