@@ -207,6 +207,8 @@ _ORDINAL = re.compile(
     r"(?:перв|втор|трет|четв[её]рт|пят|шест|седьм|восьм|девят)(?:ый|ой|ая|ое|ого|ом|ья|ий)\Z"
     rf"|(?:{'|'.join(ORDINALS[:9])})\Z"
 )
+_ORDINAL_PARTS = frozenset(_ENGLISH_PARTS) - {"half", "quarter"}
+"""Denominators that are ordinals too: "a third"."""
 _NEXT_WORD = re.compile(r"( |-|, )?([^\W\d_]+)(?![\w'’])")
 _WORD_BEFORE = re.compile(r"([^\W\d_]{1,40})[ -]\Z")
 _AFTER_PART = re.compile(r" of\b|\s*(?:[.,;:!?)*%]|\Z)")
@@ -240,9 +242,9 @@ def number_at(text: str, index: int, language: str) -> tuple[Fraction, int] | No
         value = _value(words[:count], language)
         if value is None or _goes_on(text, ends[count - 1], value, language):
             continue
-        is_part = words[count - 1] in LANGUAGES[language].parts and value.numerator > 1
-        if not is_part or "and" in words[:count] or _AFTER_PART.match(text, ends[count - 1]):
-            return value, ends[count - 1]
+        is_ordinal = words[count - 1] in _ORDINAL_PARTS and words[0] != "one" and "and" not in words[:count]
+        if not is_ordinal or _AFTER_PART.match(text, ends[count - 1]):
+            return value, ends[count - 1]  # neither "a third person" nor "two fifth graders"
     return None
 
 
@@ -268,8 +270,7 @@ def _goes_on(text: str, end: int, value: Fraction, language: str) -> bool:
     if match is None or match[1] not in (" ", "-"):
         return text[end : end + 1] == "-"
     word = match[2].lower()
-    is_ordinal = word in LANGUAGES[language].parts and word not in ("half", "quarter")
-    if match[1] == "-" or is_ordinal or _pieces(word, language) is not None:
+    if match[1] == "-" or word in _ORDINAL_PARTS or _pieces(word, language) is not None:
         return True
     return (language == "ru" or (value >= 20 and value % 10 == 0)) and _ORDINAL.match(word) is not None
 

@@ -333,7 +333,7 @@ def _times_twelve(token: Token, text: str, end: int) -> None:
 
 
 def _scale_at(text: str, position: int) -> tuple[int, int] | None:
-    """Return the power of ten of the word at a position, and the end of the word; None for other words: 3千克 is 3 kg."""
+    """Return the power of ten and the end of the word at a position; None for other words: 3千克 is 3 kg."""
     match = _SCALE_WORD.match(text, position)
     if match is None:
         return None

@@ -48,6 +48,7 @@ NO_NUMBERS = [
     "two hundredth",
     "thirty second",
     "two third graders",
+    "a third person",
     "hundred people",
 ]
 
