@@ -38,6 +38,8 @@ class _Language:
     parts: dict[str, int] = field(default_factory=dict)
     """Singular of a denominator -> its value."""
     plural_parts: dict[str, int] = field(default_factory=dict)
+    """Plural of a denominator (in other languages than English also singulars) -> its value; 0 for a word that also
+    names things: "três quartos" are three bedrooms, or 3/4."""
     point: str = ""
 
 
@@ -70,8 +72,11 @@ LANGUAGES = {
         more={"dreissig": 30},
         alone="hundert tausend",
         conjunction=("und", 100, _ANY),
-        article="eine",
+        article="ein eine",
         dozen="dutzend",
+        plural_parts={"drittel": 3, "viertel": 4, "fünftel": 5, "sechstel": 6, "siebtel": 7, "achtel": 8, "neuntel": 9,
+                      "zehntel": 10, "hundertstel": 100},
+        point="komma",
     ),
     "fr": _Language(
         below_twenty="zéro un deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize",
@@ -84,6 +89,9 @@ LANGUAGES = {
         conjunction=("et", 20, 90),
         article="une",
         dozen="douzaine douzaines",
+        plural_parts={"demi": 2, "tiers": 3, "quart": 4, "quarts": 4, "cinquièmes": 5, "sixièmes": 6, "septièmes": 7,
+                      "huitièmes": 8, "neuvièmes": 9, "dixièmes": 10, "centièmes": 100},
+        point="virgule",
     ),
     "es": _Language(
         below_twenty="cero uno dos tres cuatro cinco seis siete ocho nueve diez once doce trece catorce quince "
@@ -99,6 +107,9 @@ LANGUAGES = {
         conjunction=("y", 20, 90),
         article="una",
         dozen="docena docenas",
+        plural_parts={"medio": 2, "tercio": 3, "tercios": 3, "cuarto": 4, "cuartos": 4, "quintos": 5, "sextos": 6,
+                      "séptimos": 7, "octavos": 8, "novenos": 9, "décimos": 10},
+        point="coma",
     ),
     "pt": _Language(
         below_twenty="zero um dois três quatro cinco seis sete oito nove dez onze doze treze catorze quinze dezesseis "
@@ -111,6 +122,9 @@ LANGUAGES = {
         conjunction=("e", 20, _ANY),
         article="uma",
         dozen="dúzia dúzias",
+        plural_parts={"meio": 2, "terço": 3, "terços": 3, "quartos": 0, "quintos": 5, "sextos": 6, "oitavos": 8,
+                      "décimos": 10},
+        point="vírgula",
     ),
     "it": _Language(
         below_twenty="zero uno due tre quattro cinque sei sette otto nove dieci undici dodici tredici quattordici "
@@ -122,6 +136,9 @@ LANGUAGES = {
         alone="mille",
         article="una",
         dozen="dozzina dozzine",
+        plural_parts={"mezzo": 2, "terzo": 3, "terzi": 3, "quarti": 4, "quinti": 5, "sesti": 6, "settimi": 7,
+                      "ottavi": 8, "noni": 9, "decimi": 10},
+        point="virgola",
     ),
     "ru": _Language(
         below_twenty="ноль один два три четыре пять шесть семь восемь девять десять одиннадцать двенадцать тринадцать "
@@ -134,6 +151,8 @@ LANGUAGES = {
               "семи": 7, "десяти": 10},
         alone="тысяча",
         dozen="дюжина дюжины дюжин",
+        plural_parts={"треть": 3, "трети": 3, "третьих": 3, "четверть": 4, "четверти": 4, "четвёртых": 4,
+                      "четвертых": 4, "пятых": 5, "шестых": 6, "седьмых": 7, "восьмых": 8, "девятых": 9, "десятых": 10},
     ),
 }  # fmt: skip
 SCALES = {
@@ -194,6 +213,7 @@ _SCALES = {
 }
 _ARTICLES = {language: frozenset(words.article.split()) for language, words in LANGUAGES.items()}
 _DOZENS = {language: frozenset(words.dozen.split()) for language, words in LANGUAGES.items()}
+_POINTS = frozenset(words.point for words in LANGUAGES.values())
 _THOUSANDS = {"de": ("tausend",), "it": ("mila", "mille")}
 """Words for thousands that are written in one word with the numbers around them."""
 _INSIDE = {
@@ -213,9 +233,6 @@ _NEXT_WORD = re.compile(r"( |-|, )?([^\W\d_]+)(?![\w'’])")
 _WORD_BEFORE = re.compile(r"([^\W\d_]{1,40})[ -]\Z")
 _AFTER_PART = re.compile(r" of\b|\s*(?:[.,;:!?)*%]|\Z)")
 _MOST_WORDS = 16
-
-
-# --- Reading -------------------------------------------------------------------------------------------------------
 
 
 def is_dozen(word: str) -> bool:
@@ -270,25 +287,22 @@ def _goes_on(text: str, end: int, value: Fraction, language: str) -> bool:
     if match is None or match[1] not in (" ", "-"):
         return text[end : end + 1] == "-"
     word = match[2].lower()
-    if match[1] == "-" or word in _ORDINAL_PARTS or _pieces(word, language) is not None:
+    is_part = word in (_ORDINAL_PARTS if language == "en" else LANGUAGES[language].plural_parts)
+    if match[1] == "-" or is_part or _pieces(word, language) is not None:
         return True
     return (language == "ru" or (value >= 20 and value % 10 == 0)) and _ORDINAL.match(word) is not None
 
 
 def as_digits(value: Fraction, words: str) -> str:
     """Return a value in digits: a decimal if its words are those of a decimal ("three point five"), else a fraction."""
-    return str(float(value)) if " point " in words.lower() else str(value)
+    return str(value) if _POINTS.isdisjoint(words.lower().split()) else str(float(value))
 
 
 @lru_cache(maxsize=16_384)
 def _pieces(word: str, language: str) -> tuple[str, ...] | None:
     """Return the number words that a word consists of, None for other words: "zweitausend" is "zwei", "tausend"."""
     values = _VALUES[language]
-    if (
-        word in values
-        or word in _SCALES[language]
-        or any(word in phrase.split() for phrase in LANGUAGES[language].phrases)
-    ):
+    if word in values or word in _SCALES[language] or word in " ".join(LANGUAGES[language].phrases).split():
         return (word,)
     for thousand in _THOUSANDS.get(language, ()):
         before, found, after = word.partition(thousand)
@@ -306,35 +320,41 @@ def _value(words: Sequence[str], language: str) -> Fraction | None:
         return Fraction(12) if has_article else Fraction(6) if before == ["half", "a"] else None
     bottom = names.parts.get(words[-1])
     if bottom or words[-1] in names.plural_parts:
-        return _parts(before, bottom, names.plural_parts.get(words[-1], 0))
+        return _parts(before, bottom, names.plural_parts.get(words[-1], 0), language)
     if names.point and names.point in before:
-        return _decimal(words)
+        return _decimal(words, language)
     whole = _whole(words, language)
     return None if whole is None else Fraction(whole)
 
 
-def _parts(before: list[str], singular: int | None, plural: int) -> Fraction | None:
+def _parts(before: list[str], singular: int | None, plural: int, language: str) -> Fraction | None:
     """Return the value of words before a denominator: "two" thirds, "three and a" half, "a" third."""
-    bottom = singular or plural
-    if "and" in before:
-        i = len(before) - 1 - before[::-1].index("and")
-        whole, part = _whole(before[:i], "en"), _parts(before[i + 1 :], singular, plural)
-        return whole + part if whole is not None and part is not None and part < 1 and before[i + 1 :] else None
-    if before in ([], ["a"], ["an"], ["one"]):
+    bottom, conjunction = singular or plural, LANGUAGES[language].conjunction[0]
+    if not bottom:
+        return None
+    if conjunction and conjunction in before:
+        i = len(before) - 1 - before[::-1].index(conjunction)
+        is_half = language != "en" and bottom == 2 and i + 1 == len(before)  # trois et demi
+        part = Fraction(1, 2) if is_half else _parts(before[i + 1 :], singular, plural, language)
+        whole = _whole(before[:i], language)
+        if whole is None or part is None or part >= 1 or not (is_half or before[i + 1 :]):
+            return None
+        return whole + part
+    if not before or (len(before) == 1 and before[0] in (*_ARTICLES[language], "one")):
         return Fraction(1, bottom) if before or bottom == 2 else None
-    top = _whole(before, "en")
+    top = _whole(before, language)
     if not top or (singular and not top < min(bottom, 10)) or singular == 100:
         return None  # twenty-fifth, two hundredth
     return Fraction(top, bottom)
 
 
-def _decimal(words: Sequence[str]) -> Fraction | None:
-    """Return the value of "three point one four"."""
-    i = list(words).index("point")
-    whole, decimals = _whole(words[:i], "en"), [ENGLISH.get(word, 10) for word in words[i + 1 :]]
-    if whole is None or not decimals or max(decimals) > 9:
-        return None
-    return Fraction(f"{whole}.{''.join(map(str, decimals))}")
+def _decimal(words: Sequence[str], language: str) -> Fraction | None:
+    """Return the value of "three point one four" and "trois virgule quatorze"."""
+    i = list(words).index(LANGUAGES[language].point)
+    whole, decimals = _whole(words[:i], language), words[i + 1 :]
+    digits = [_VALUES[language].get(word, 10) for word in decimals]
+    behind = "".join(map(str, digits)) if max(digits, default=10) < 10 else _whole(decimals, language)
+    return None if whole is None or behind is None else Fraction(f"{whole}.{behind}")
 
 
 def _whole(words: Sequence[str], language: str) -> int | None:

@@ -24,6 +24,14 @@ NUMBERS = [
     ("de", "zweihundertfünf", "205"),
     ("de", "zweitausenddreihundertfünfundvierzig", "2345"),
     ("de", "eine Million", "1000000"),
+    ("de", "zwei Drittel", "2/3"),
+    ("de", "eins Komma fünf", "1.5"),
+    ("fr", "trois quarts", "3/4"),
+    ("fr", "trois et demi", "7/2"),
+    ("fr", "trois virgule quatorze", "3.14"),
+    ("es", "dos tercios", "2/3"),
+    ("it", "tre quarti", "3/4"),
+    ("ru", "две трети", "2/3"),
     ("fr", "dix-sept", "17"),
     ("fr", "soixante-dix-sept", "77"),
     ("fr", "soixante et onze", "71"),
@@ -49,6 +57,7 @@ NO_NUMBERS = [
     "thirty second",
     "two third graders",
     "a third person",
+    "três quartos",  # three bedrooms, or 3/4
     "hundred people",
 ]
 
