@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from stages.answers.canonical.unit_names import MONEY_SIGNS
 from stages.answers.options.labels import LATIN, WEAK
 from stages.answers.wording.form import normalised_text
 
@@ -88,7 +89,7 @@ _LOOSE = (
     (re.compile(r"\s"), ""),
 )
 _LABELLED = re.compile(r"\W{0,4}[Aa][.):]")
-_SIGNS = re.compile(r"^[$€£¥₹]|[%°]$")
+_SIGNS = re.compile(rf"^[{MONEY_SIGNS}]|[%°]$")
 
 
 def _without_spaces(text: str) -> str:

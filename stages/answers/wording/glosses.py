@@ -1,6 +1,6 @@
-"""Words that say no more than a shorter answer: "Rome (Italy)", "Rome, the capital of Italy", "das Gift", "It is Rome".
+"""Answers with an explanation, an article or "It is": "Rome (Italy)", "Rome, the capital of Italy", "das Gift".
 
-Such an answer equals the shorter one, and no other: "Paris (Texas)" is not "Paris (France)".
+Such an answer equals the shorter one ("Rome"), but no other long one: "Paris (Texas)" is not "Paris (France)".
 """
 
 import re
