@@ -4,14 +4,17 @@ import re
 import unicodedata
 from functools import lru_cache
 
-from stages.answers.wording.signs import AFTER_UNICODE, BEFORE_UNICODE, Replacement, Rules
+from stages.answers.wording.signs import AFTER_UNICODE, BEFORE_UNICODE, Groups, Replacement
 from stages.answers.wording.spellings import RULES
 
+_Compiled = tuple[tuple[re.Pattern[str], tuple[tuple[re.Pattern[str], Replacement], ...]], ...]
 
-def _compiled(
-    rules: Rules,
-) -> tuple[tuple[re.Pattern[str], Replacement], ...]:
-    return tuple((re.compile(pattern), replacement) for pattern, replacement, *_ in rules)
+
+def _compiled(groups: Groups) -> _Compiled:
+    return tuple(
+        (re.compile(clue), tuple((re.compile(pattern), replacement) for pattern, replacement, *_ in rules))
+        for clue, rules in groups
+    )
 
 
 _BEFORE, _AFTER, _SPELLINGS = _compiled(BEFORE_UNICODE), _compiled(AFTER_UNICODE), _compiled(RULES)
@@ -38,7 +41,9 @@ def normalised_text(text: str) -> str:
     Marks that carry a meaning stay: signs, %, currencies, comparisons, # and +, vowel signs of all scripts.
     """
     text = unicodedata.normalize("NFKC", _replaced(text, _BEFORE))
-    text = unicodedata.normalize("NFKC", _MEGA.sub(" mega-", text).casefold())
+    if "M" in text:
+        text = _MEGA.sub(" mega-", text)
+    text = unicodedata.normalize("NFKC", text.casefold())
     if not text.isascii():
         text = "".join(map(_ascii_digit, text))
     if _HAS_SIGNS.search(text):
@@ -47,9 +52,11 @@ def normalised_text(text: str) -> str:
     return _without_ends(_replaced(text, _SPELLINGS).strip())
 
 
-def _replaced(text: str, rules: tuple[tuple[re.Pattern[str], Replacement], ...]) -> str:
-    for pattern, replacement in rules:
-        text = pattern.sub(replacement, text)
+def _replaced(text: str, groups: _Compiled) -> str:
+    for clue, rules in groups:
+        if clue.search(text):
+            for pattern, replacement in rules:
+                text = pattern.sub(replacement, text)
     return text
 
 
@@ -61,6 +68,8 @@ def _ascii_digit(character: str) -> str:
 def _without_ends(text: str) -> str:
     """Return a text without punctuation, quotes and brackets around it."""
     for _ in range(_MAX_STRIPS):
+        if text[:1].isalnum() and text[-1:].isalnum():  # most texts
+            break
         if len(text) > 1 and _PAIRS.get(text[0]) == text[-1] and _is_wrapped(text):
             text = text[1:-1]
             continue
