@@ -23,7 +23,7 @@ class Span(NamedTuple):
     """Whether the answer is complete even if the response was cut off at its end."""
 
 
-_BOX = re.compile(r"(?:\\(?:[Bb]oxed|fbox|framebox|box(?=\s?\{))(?![a-zA-Z])|(?<![\\\w])boxed(?=\{))\s*")
+_BOX = re.compile(r"(?:\\(?:[Bb]oxed|fbox|framebox|box(?=\s?\{))(?![a-zA-Z])|b(?<![\\\w]b)oxed(?=\{))\s*")
 _CLOSED_BOX = re.compile(r"\\(?:boxed|fbox)\s?\{(?:[^{}]|\{[^{}]{0,100}\}){0,100}\}")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _TOKEN = re.compile(r"[^\s${}]+(?:\{[^\s${}]*\})*")
@@ -172,7 +172,7 @@ def _joined(text: str, chain: list[Span], links: list[re.Match[str]]) -> str:
     Names stay if they differ: "x = \\boxed{1} and y = \\boxed{2}" is "x=1, y=2".
     """
     contents = [box.text for box in chain]
-    if len({_value(content) for content in contents}) == 1:
+    if len(contents) == 1 or len({_value(content) for content in contents}) == 1:
         return contents[-1]
     start, end = chain[0].start, chain[-1].end
     before = _NAME_BEFORE.search(text[max(0, start - 12) : start])

@@ -4,6 +4,7 @@ All searches take linear time. What is kept is always the beginning of the respo
 """
 
 import re
+from functools import lru_cache
 from itertools import islice
 
 from stages.answers.response.anchors import lower
@@ -70,6 +71,8 @@ _PROGRAM = re.compile(
 )
 
 _SENTENCE_START = r"(?:^|(?<=[.!?)*\]}$。！？」）%])\s{1,3}|(?<=[。！？」）])|(?<=[🀀-🫿])\s?)[*_(（>\s]{0,5}"
+_BEFORE_SENTENCE = re.compile(r"[.!?)*\]}$。！？」）%🀀-🫿](?:(?=\s)|(?<=[。！？」）🀀-🫿]))")
+"""What stands before a sentence that does not start its line."""
 _SENTENCE = re.compile(f"{_SENTENCE_START}(?:{'|'.join(pattern for pattern, _ in POLITE)})")
 _LIST_ITEM = re.compile(r"\s{0,9}(?:[-*•+]|\(?\d{1,2}[.)]|\[\d{1,2}\])\s")
 _PROOF_END = re.compile(
@@ -80,6 +83,7 @@ _MOST_LINES = 15
 _LONGEST_LINE = 1_000
 
 
+@lru_cache(maxsize=16)  # the readers of one response ask for it in turn
 def own_part(text: str, announcements: tuple[str, ...] = ANNOUNCEMENTS) -> str:
     """Return the part of a response that answers its question.
 
@@ -205,13 +209,19 @@ def _without_last_line(lowered: str, length: int) -> int:
         line = lowered[start:length].split("\n", 1)[0]
         polite = _SENTENCE.match(line) if line.rstrip()[-1:] in (":", "：", "?", "？") else None
     else:
-        polite = _SENTENCE.search(line)
+        polite = _polite_sentence(line)
     if polite is None:
         return length
     before = lowered[max(0, start - _LONGEST_LINE) : start].rstrip()
     if not polite.start() and (not before or before[-1] in ":："):
         return length  # the line is all that is said, or the answer
     return len(lowered[: start + polite.start()].rstrip())
+
+
+def _polite_sentence(line: str) -> re.Match[str] | None:
+    """Return the first match of `_SENTENCE`. Only starts of sentences are tried, because a line may be long."""
+    starts = (0, *(mark.end() for mark in _BEFORE_SENTENCE.finditer(line)))
+    return next((match for start in starts if (match := _SENTENCE.match(line, start))), None)
 
 
 def _without_block(lowered: str, fence: int) -> int:
