@@ -186,6 +186,7 @@ _WORDS = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*(?: [^\W\d_]+(?:['’-][^\W\
 _GLUED_SQUARE = {"平方": 2, "立方": 3, "quadrat": 2, "kubik": 3}
 
 
+@lru_cache(maxsize=16_384)
 def unit_form(text: str, *, is_marked: bool = True, is_spaced: bool = True) -> str | None:
     """Return the form of a unit or of counted things; None for a text that is neither.
 
