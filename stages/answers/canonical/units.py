@@ -168,6 +168,7 @@ _TOKEN = re.compile(
 _WORDS = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*(?: [^\W\d_]+(?:['’-][^\W\d_]+)*){0,7}")
 
 
+@lru_cache(maxsize=16_384)
 def unit_form(text: str, *, is_marked: bool = True, is_spaced: bool = True) -> str | None:
     """Return the form of a unit or of counted things; None for a text that is neither.
 

@@ -19,20 +19,22 @@ _HALF_WIDTH = str.maketrans(
     {chr(code): chr(code - 0xFEE0) for code in (*range(0xFF10, 0xFF1A), *range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B))}
     | {"（": " (", "）": ")", "［": " [", "］": "]", "【": " [", "】": "]", "．": "."}
 )
+# (a text that has to be in the question, pattern, replacement)
 _PLAIN = tuple(
-    (re.compile(pattern), replacement)
-    for pattern, replacement in (
-        (r"</?(?:b|i|u|p|em|strong|li|ul|ol|br|div|span|td|tr)\s?/?>", " "),  # <b>A.</b> text
-        (r"<([A-Za-z])>", r"[\1]"),  # <A> text
-        (r"\\item\s?\[([^\]\n]{1,6})\]", r"\1"),  # \item[(A)] text
-        (r"(?m)^\s?\|\s?\(?([A-Za-z]|\d)[).]?\s?\|([^|\n]{1,400})\|?[^\S\n]*$", r"\1. \2"),  # | A | text |
-        (r"([{,]\s{0,9})[\"']([A-Z])[\"']\s?:\s?", r"\1\n\2: "),  # {"A": "text", "B": "text"}
-        (r"(?<![A-Za-z])([A-Za-z])：", r" \1: "),
-        (r"(?<![A-Za-z])([A-Za-z])、", r" \1、"),
-        (r"(?m)^([^\S\n]*(?:[-*•][^\S\n])?)(\*\*|`)\s?([A-Za-z])\s?\2(?=[^\S\n])", r"\1\3. "),  # **A** text
-        (r"\*\*|__", ""),  # **A.** text
-        (r"\\(?:text|math)[a-z]{0,4}\s?\{\s?([(\[]?[A-Za-z][)\].:]{0,2})\s?:?\s?\}", r" \1 "),  # \textbf{(A)} text
-        (r"\\q?quad(?![a-z])|\\[ ,;!]|~", " "),
+    (needed, re.compile(pattern), replacement)
+    for needed, pattern, replacement in (
+        ("<", r"</?(?:b|i|u|p|em|strong|li|ul|ol|br|div|span|td|tr)\s?/?>", " "),  # <b>A.</b> text
+        ("<", r"<([A-Za-z])>", r"[\1]"),  # <A> text
+        ("\\item", r"\\item\s?\[([^\]\n]{1,6})\]", r"\1"),  # \item[(A)] text
+        ("|", r"(?m)^\s?\|\s?\(?([A-Za-z]|\d)[).]?\s?\|([^|\n]{1,400})\|?[^\S\n]*$", r"\1. \2"),  # | A | text |
+        ("", r"([{,]\s{0,9})[\"']([A-Z])[\"']\s?:\s?", r"\1\n\2: "),  # {"A": "text", "B": "text"}
+        ("：", r"(?<![A-Za-z])([A-Za-z])：", r" \1: "),
+        ("、", r"(?<![A-Za-z])([A-Za-z])、", r" \1、"),
+        ("", r"(?m)^([^\S\n]*(?:[-*•][^\S\n])?)(\*\*|`)\s?([A-Za-z])\s?\2(?=[^\S\n])", r"\1\3. "),  # **A** text
+        ("", r"\*\*|__", ""),  # **A.** text
+        # \textbf{(A)} text
+        ("\\", r"\\(?:text|math)[a-z]{0,4}\s?\{\s?([(\[]?[A-Za-z][)\].:]{0,2})\s?:?\s?\}", r" \1 "),
+        ("", r"\\q?quad(?![a-z])|\\[ ,;!]|~", " "),
     )
 )
 _LETTER_IN_FORMULA = re.compile(r"\$\s?[(\[]?A[)\].:]")
@@ -156,8 +158,9 @@ def _texts_by_letter(text: str, marks: Sequence[_Mark]) -> dict[str, str]:
 def _plain(question: str) -> str:
     """Return a question without marks around its letters: full-width, bold, LaTeX commands."""
     text = question.translate(_HALF_WIDTH).translate(SPELLINGS)
-    for pattern, replacement in _PLAIN:
-        text = pattern.sub(replacement, text)
+    for needed, pattern, replacement in _PLAIN:
+        if needed in text:
+            text = pattern.sub(replacement, text)
     return text.replace("$", " ") if _LETTER_IN_FORMULA.search(text) else text
 
 

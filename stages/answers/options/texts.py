@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from stages.answers.canonical.unit_names import MONEY_SIGNS
 from stages.answers.options.labels import LATIN, WEAK
@@ -92,6 +93,7 @@ _LABELLED = re.compile(r"\W{0,4}[Aa][.):]")
 _SIGNS = re.compile(rf"^[{MONEY_SIGNS}]|[%°]$")
 
 
+@lru_cache(maxsize=65_536)
 def _without_spaces(text: str) -> str:
     for pattern, replacement in _LOOSE:
         text = pattern.sub(replacement, text)

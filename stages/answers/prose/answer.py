@@ -43,6 +43,7 @@ MAX_LINE = 1_000
 """Characters of a line that are read: the first after an announcement, the last of a last line."""
 
 
+_INTEGER = re.compile(r" ?(-?[1-9][0-9]{0,14}|0)\.? ?")
 _ONE_FORMULA = re.compile(r"\s*\$([^$\n]+)\$\.?\s*")
 _JOIN_IN_FORMULA = re.compile(r"\\(?:text|mathrm|mbox|textrm)\s?\{\s?(and|or)\s?\}")
 """A word between the members of a list: $19, 46, \\text{ and } 82$."""
@@ -57,6 +58,8 @@ def math_answer_in(text: str, *, last: bool, language: str = "en") -> str | Ambi
         last: whether the last result counts, else the first.
         language: language of the announcement, which decides whether "3,5" is 3.5.
     """
+    if integer := _INTEGER.fullmatch(text):  # most announced answers, in which nothing else is to be read
+        return integer[1]
     if len(text) > MAX_LINE:
         text = _CUT_START.sub("", text[-MAX_LINE:]) if last else _CUT_END.sub("", text[:MAX_LINE])
     text = _JOIN_IN_FORMULA.sub(r" \1 ", text)

@@ -169,7 +169,7 @@ def plain(line: str, language: str) -> str:
     for needed, pattern, replacement in _PLAIN_MARKS:
         if needed in line:
             line = pattern.sub(replacement, line)
-    return replaced(line.strip(), DECIMAL_COMMAS)
+    return replaced(line.strip(), DECIMAL_COMMAS) if "," in line else line.strip()
 
 
 def _vulgar(char: str) -> str:
@@ -236,10 +236,11 @@ def _tokens(text: str, start: int, end: int, language: str) -> list[Token]:
     tokens: list[Token] = []
     position = start
     while position < end:
-        match = _TOKEN.match(text, position, end)
-        if match is None:  # white space
+        if text[position].isspace():
             position += 1
             continue
+        match = _TOKEN.match(text, position, end)
+        assert match is not None  # any sign is a token
         token = _token(match, text, language)
         if token.kind in ("number", "mixed"):
             _scale(token, text)

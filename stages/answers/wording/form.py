@@ -5,12 +5,17 @@ import unicodedata
 from functools import lru_cache
 
 from stages.answers.canonical.notation import with_ascii_digits
-from stages.answers.wording.signs import AFTER_UNICODE, BEFORE_UNICODE, Replacement, Rules
+from stages.answers.wording.signs import AFTER_UNICODE, BEFORE_UNICODE, Groups, Replacement
 from stages.answers.wording.spellings import RULES
 
+_Compiled = tuple[tuple[re.Pattern[str], tuple[tuple[re.Pattern[str], Replacement], ...]], ...]
 
-def _compiled(rules: Rules) -> tuple[tuple[re.Pattern[str], Replacement], ...]:
-    return tuple((re.compile(pattern), replacement) for pattern, replacement, *_ in rules)
+
+def _compiled(groups: Groups) -> _Compiled:
+    return tuple(
+        (re.compile(clue), tuple((re.compile(pattern), replacement) for pattern, replacement, *_ in rules))
+        for clue, rules in groups
+    )
 
 
 _BEFORE, _AFTER, _SPELLINGS = _compiled(BEFORE_UNICODE), _compiled(AFTER_UNICODE), _compiled(RULES)
@@ -37,23 +42,28 @@ def normalised_text(text: str) -> str:
     Marks that carry a meaning stay: signs, %, currencies, comparisons, # and +, vowel signs of all scripts.
     """
     text = unicodedata.normalize("NFKC", _replaced(text, _BEFORE))
-    text = unicodedata.normalize("NFKC", _MEGA.sub(" mega-", text).casefold())
-    text = with_ascii_digits(text)
+    if "M" in text:
+        text = _MEGA.sub(" mega-", text)
+    text = with_ascii_digits(unicodedata.normalize("NFKC", text.casefold()))
     if _HAS_SIGNS.search(text):
         text = _replaced(text, _AFTER)
     text = _without_ends(" ".join(text.split()))
     return _without_ends(_replaced(text, _SPELLINGS).strip())
 
 
-def _replaced(text: str, rules: tuple[tuple[re.Pattern[str], Replacement], ...]) -> str:
-    for pattern, replacement in rules:
-        text = pattern.sub(replacement, text)
+def _replaced(text: str, groups: _Compiled) -> str:
+    for clue, rules in groups:
+        if clue.search(text):
+            for pattern, replacement in rules:
+                text = pattern.sub(replacement, text)
     return text
 
 
 def _without_ends(text: str) -> str:
     """Return a text without punctuation, quotes and brackets around it."""
     for _ in range(_MAX_STRIPS):
+        if text[:1].isalnum() and text[-1:].isalnum():  # most texts
+            break
         if len(text) > 1 and _PAIRS.get(text[0]) == text[-1] and _is_wrapped(text):
             text = text[1:-1]
             continue
