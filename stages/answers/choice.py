@@ -18,6 +18,8 @@ from stages.answers.options.verdicts import verdict_on_options
 from stages.settings.answers import ANNOUNCEMENTS
 
 _LINE_LABEL = re.compile(rf"[^\w①-⑳]{{0,4}}(?:({LABEL})[.):、]|({CIRCLED}))")
+_END_OF_OPTION = 12
+"""Characters at the end of a line that tell an option that is a question from a question of the response."""
 _ONLY_LETTER = re.compile(r"\W{0,6}([A-Za-z])\W{0,6}")
 
 
@@ -79,7 +81,7 @@ class ChoiceAnswer(AnswerKind):
         line = lines[-1].strip()
         if self.several and len(lines) > 1 and all(map(_ONLY_LETTER.fullmatch, lines[-2:])):
             line = ", ".join(match[1] for match in map(_ONLY_LETTER.fullmatch, lines) if match)  # - A, - C
-        if line.endswith(("?", "？")):
+        if line.endswith(("?", "？")) and line[-_END_OF_OPTION:] not in question:
             return None
         form = Reader(options_of(question), self.several).read(line, announced=False)
         if form is None or isinstance(form, Ambiguous):

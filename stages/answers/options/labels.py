@@ -142,28 +142,33 @@ _ORDINAL = re.compile(
     re.IGNORECASE,
 )
 _ORDINAL_WORD = re.compile(rf"(?<!\w)(?:{'|'.join(word for words in _ORDINALS for word in words)})", re.IGNORECASE)
-_SEVERAL_NUMBERS = re.compile(rf"{_OPTION_WORD}\s?\(?\d{{1,2}}\)?\s?(?:[,/&-]|or|and|to)\s?(?:{_OPTION_WORD}\s?)?\(?\d")
+_SEVERAL_NUMBERS = re.compile(rf"{_OPTION_WORD}\s?\(?\d{{1,2}}\)?\s?(?:[,/&-]|or|and|to)\s?\(?\d")
 _NUMBERED = re.compile(
     rf"{_OPTION_WORD}\s?(?:#|№\s?|(?:no|nr)\.?\s|number\s|numéro\s|número\s)?"
     r"\(?(?P<number>[1-9]|1\d|2[0-6])\)?(?![\w%])(?![.,]\d)"
 )
 
 
-def with_counted_letters(answer: str, count: int) -> tuple[str, int | None]:
-    """Return an answer with "the second option" or "option 2" as "option (B)", and the number if there is one.
+def with_counted_letters(answer: str, count: int) -> tuple[str, list[int]]:
+    """Return an answer with "the second option" or "option 2" as "option (B)", and the numbers that it has.
 
-    An answer with several of them stays as it is.
+    An answer with "first" or "second" of something else, or with "options 1 and 2", stays as it is.
 
     `count`: number of options.
     """
-    if len(_ORDINAL_WORD.findall(answer)) > 1 or _SEVERAL_NUMBERS.search(answer):
-        return answer, None
-    if match := _ORDINAL.search(answer):
-        number = next(i for i in range(len(_ORDINALS)) if match[f"n{i}"])
-        number = count if number == len(_ORDINALS) - 1 else number + 1
-    elif match := _NUMBERED.search(answer):
-        number = int(match["number"])
-    if match is None or number > count:
-        return answer, None
-    text = f"{answer[: match.start()]}option ({chr(ord('A') + number - 1)}){answer[match.end() :]}"
-    return text, number
+    pattern = _ORDINAL if _ORDINAL_WORD.search(answer) else _NUMBERED
+    matches = list(pattern.finditer(answer))
+    numbers = [_number(match, count) for match in matches]
+    if pattern is _ORDINAL and len(matches) != len(_ORDINAL_WORD.findall(answer)):
+        return answer, []
+    if not numbers or max(numbers) > count or _SEVERAL_NUMBERS.search(answer):
+        return answer, []
+    letters = iter(numbers)
+    return pattern.sub(lambda _: f"option ({chr(ord('A') + next(letters) - 1)})", answer), numbers
+
+
+def _number(match: re.Match[str], count: int) -> int:
+    if number := match.groupdict().get("number"):
+        return int(number)
+    index = next(i for i in range(len(_ORDINALS)) if match[f"n{i}"])
+    return count if index == len(_ORDINALS) - 1 else index + 1

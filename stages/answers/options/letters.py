@@ -188,6 +188,7 @@ def plain_text(answer: str) -> str:
 _PLAIN = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
+        (r"<\|\s?[\w▁ ]{1,24}\|>|\[/?INST\]|</?s>|<(?:start|end)_of_turn>", " "),  # <|im_start|>B
         (r"\\(?:text|math)[a-z]{0,6}|\\(?:bf|rm|it|left|right|displaystyle)(?![a-z])", ""),  # \text{B}
         (r"\\[,;:! ]|~", " "),  # (B)\ 5
         (r"\\[()\[\]]", ""),  # \(B\)

@@ -5,16 +5,17 @@ import re
 from stages.answers.response.anchors import refers_to_another
 
 _BE = r"(?:'s|\s(?:is|are|was|remains|(?:must|should|would|will|can only|has to|seems to|appears to) be))"
-_SURELY = (
-    r"(?:\s(?:clearly|definitely|probably|most likely|likely|therefore|thus|then|simply|indeed|actually|obviously|"
-    r"certainly|still|hence|now|also|just|surely|really|best|only))"
+_ADVERBS = (
+    r"clearly|definitely|probably|likely|most (?:likely|certainly|probably|definitely)|therefore|thus|then|simply|"
+    r"indeed|actually|obviously|certainly|undoubtedly|unquestionably|surely|for (?:sure|certain)|of course|"
+    r"(?:without (?:a |any )?|no )doubt|still|hence|now|also|just|really|best|only"
 )
+_SURELY = rf"(?:,?\s(?:{_ADVERBS}),?)"
 
 FILLERS = re.compile(
     r"[择擇]?\s?(?:(?:[Tt]he|[Ll]a|[Bb]oth|[Ee]l|[Ll]e|[Dd]ie|[Dd]er|[Dd]as|a|o|il|"
-    r"[Ee]ither|all of|that|it|it's|is|é|è|es|correct|right|best|"
-    r"clearly|definitely|probably|most likely|likely|therefore|thus|simply|indeed|actually|correcta|correcte|one)"
-    r":?\s|:\s?){0,4}"
+    r"[Ee]ither|all of|that|it|it's|is|é|è|es|correct|right|correcta|correcte|one|"
+    rf"{_ADVERBS})[:,]?\s|:\s?){{0,4}}"
 )
 """Words between "answer is" and a letter: "the answer is clearly the correct option B"."""
 
@@ -81,16 +82,16 @@ _CORRECT: tuple[tuple[str, str], ...] = (
     (r"\s(?:é|está)(?:\sa)?\s(?:corret|cert|resposta)", "Portanto, B é a resposta certa."),
     (r"\sè(?:\sla)?\s(?:corrett|giust|esatt|risposta)", "Quindi B è corretta."),
     (r"\s?(?:[-—]\s)?(?:является\s)?(?:верн|правильн)", "Значит, B — правильный ответ."),
-    (r"\s?(?:选项|項|项)?\s?(?:是)?(?:正确|正確|对的|對的)", "因此，B是正确的。"),
+    (r"\s?(?:选项|項|项)?\s?(?:是)?(?:正确|正確|[对對](?![于於应應称稱方]))", "因此，B是正确的。"),
     (r"\s?(?:が|は)(?:正しい|正解)", "したがって、Bが正しい。"),
-    (r"\s?(?:번)?[이가]?\s?(?:정답|맞|옳)", "따라서 B가 정답입니다."),
+    (r"\s?(?:번)?[이가은는]?\s?(?:정답|맞|옳)", "따라서 B가 정답입니다."),
 )  # fmt: skip
 _CORRECT_AFTER = tuple(re.compile(pattern, re.IGNORECASE) for pattern, _ in _CORRECT)
 
 SENTENCE_LEADS = re.compile(
     r"(?:\A|[.!?:;。，,、]\s?|\b(?:so|therefore|thus|hence|then|that|only|think|believe|both|conclude|donc|also|daher|"
     r"quindi|portanto|por tanto|somit|folglich|"
-    r"значит|следовательно)\b,?\s(?:ist\s)?|[；;]\s?故?|故|因此|所以|따라서\s)",
+    r"значит|следовательно)\b,?\s(?:ist\s)?|[；;]\s?故?|故|因此|所以|따라서\s|고\s)",
     re.IGNORECASE,
 )
 """What may stand before "B is correct": a start, not a noun as in "vitamin B is best"."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from stages.answers.kinds import Ambiguous
-from stages.answers.options.labels import with_counted_letters, with_latin_letters, without_circles
+from stages.answers.options.labels import LATIN, with_counted_letters, with_latin_letters, without_circles
 from stages.answers.options.letters import (
     Letters,
     fused_letters,
@@ -27,7 +27,8 @@ from stages.answers.options.phrases import (
     is_doubted,
     is_negated,
 )
-from stages.answers.options.texts import Options
+from stages.answers.options.taken_back import corrected, without_denied
+from stages.answers.options.texts import Options, option_form
 from stages.answers.options.yes_no import yes_or_no
 from stages.answers.wording.form import normalised_text
 
@@ -41,16 +42,20 @@ _MAX_LEADS = 100
 _MAX_SUPERLATIVES = 5
 _MAX_OPTION = 400
 """Characters behind a superlative that are read."""
+_LABEL_AT_START = re.compile(r"[^\w$\\]{0,4}?(?:(?i:option|choice)\s)?(?:[(\[]([A-Za-z])[)\]]|([A-Za-z])\s?[.):])[.:)*]{0,3}\s{0,3}(?=\S)")
+"""A letter before the text of its option: "B. ", "(B) ", "**B)** "."""
 _MARKED = re.compile(r"(?:(?<=[\s,;])|\A)(?:(?i:option|choice)\s)?(?:\(([A-Za-z])\)(?!-?\w)|([A-Z])[.):](?=\s))")
 _BRACKETED_LAST = re.compile(r"[.!。:]\s?\(([A-Z])\)\W{0,3}\Z")
 """A letter after a sentence: "So J is first. (D)"."""
 _LETTER_LAST = re.compile(r"\s?[,;:(–-]\s?(?:(?i:option|choice)\s)?\(?([A-Za-z])[).!]{0,3}\Z")
-_OPTION = re.compile(r"(?:(?<=[\s,;:(])|\A)(?:[(\[](?=[A-Za-z][)\]])|(?i:option|choice|letter)\s(?=[(\[]?[A-Z]\b))")
+_OPTION = re.compile(r"(?:(?<=[\s,;:(\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3])|\A)(?:[(\[](?=[A-Za-z][)\]])|(?i:option|choice|letter)\s(?=[(\[]?[A-Z]\b))")
 _EXPLAINS = re.compile(
     r"\s?(?:\(|[.;–—-](?=\s)|,?\s(?:because|since|due|as|which|that is|so|not|rather|instead|weil|car|porque|denn)\b|"
     r",\s(?:an?|the|this|it|a type)\s|因为|，因为|[.!。]?\s?\Z)"
 )
 """What may follow an option's text in an answer: "lisinopril, an ACE inhibitor"."""
+_STATES = re.compile(r"[)\]\"']?\s(?:is|are|was|were|has|have|can|could|does|do|may|might|would|will)\b")
+"""What may follow a letter in a statement about its option: "(B) is a diuretic"."""
 _SUPERLATIVE = re.compile(
     r"\b(?:best|correct|most (?:likely|appropriate|suitable|probable)|right)\b[^.!?:]{0,80}?"
     r"\s(?:is|are|would be|be)[:,]?\s(?:to\s)?",
@@ -77,9 +82,27 @@ class Reader:
         """
         if not self.options.texts and (word := yes_or_no(answer[:_MAX_TEXT], announced=announced)):
             return word
+        if letter := self._with_its_text(answer):
+            return letter
         text = self._plain(answer[:_MAX_TEXT])
         if isinstance(text, Ambiguous):
             return text
+        rest = corrected(text)
+        if rest and (form := self._read_plain(rest, rest, announced=announced)):
+            return form
+        if rest and self._read_plain(text, answer, announced=announced):
+            return Ambiguous("an answer that is taken back")
+        return self._read_plain(without_denied(text), answer, announced=announced)
+
+    def _with_its_text(self, answer: str) -> str | None:
+        """Return the letter of an answer that is a label and the exact text of its option, whatever other texts are."""
+        label = _LABEL_AT_START.match(answer)
+        letter = (label[1] or label[2]).upper() if label else ""
+        is_text = label is not None and option_form(answer[label.end() :]) == self.options.texts.get(letter)
+        return letter if is_text and self.options.alphabet.startswith(LATIN) else None
+
+    def _read_plain(self, text: str, answer: str, *, announced: bool) -> str | Ambiguous | None:
+        """Return the letter or letters of a plain text. `answer`: the same text as written."""
         letters = self._letters_at_start(text)
         if letters and letters.is_all_of(text) and self.valid.issuperset(letters.letters):
             return self._alone(letters, text, answer)
@@ -115,8 +138,8 @@ class Reader:
             by_text = self.options.matching(answer)
             if by_text and text.rstrip(" .") in self.valid and text[0] not in by_text:
                 return Ambiguous(f"option {text[0]}, or option {by_text[0]}, which has the text {answer}")
-        text, number = with_counted_letters(text, count)
-        if number is not None and self.options.are_lettered:
+        text, numbers = with_counted_letters(text, count)
+        for number in numbers if self.options.are_lettered else ():
             letter = chr(ord("A") + number - 1)
             others = [other for other in self.options.matching(str(number)) if other != letter]
             if others:
@@ -140,6 +163,8 @@ class Reader:
         rest, option = text_after(text, letters.end), self.options.texts.get(letters.letters[0], "")
         end = _end_of(option, rest)
         if end and not _EXPLAINS.match(rest, end) and not is_correct_after(rest, end):
+            return False
+        if _STATES.match(text, letters.end) and not is_correct_after(text, letters.end):
             return False
         if letters.is_marked or text[letters.end : letters.end + 1] in (")", ":", ","):
             return True
@@ -281,11 +306,24 @@ class Reader:
                 letters = None if is_doubted(text, lead.start()) else self._after(text, lead.end())
                 if letters and not is_negated(text, lead.end(), letters.end):
                     yield letters
+        yield from self._called_correct(text)
         for lead in islice(SENTENCE_LEADS.finditer(text), _MAX_LEADS):
             if (letters := self._after(text, lead.end())) and is_correct_after(text, letters.end):
                 yield letters
         for lead in islice(CONCLUDING.finditer(text), _MAX_LEADS):
             if (letters := self._after(text, lead.end())) and SENTENCE_END.match(text, letters.end):
+                yield letters
+
+    def _called_correct(self, text: str) -> Iterator[Letters]:
+        """Yield the letters in brackets that a text calls correct, anywhere: "(A) is wrong, while (B) is correct"."""
+        end = 0
+        for match in islice(_OPTION.finditer(text), _MAX_LEADS):
+            letters = self._after(text, match.start()) if match.start() >= end else None
+            if letters is None:
+                continue
+            end = letters.end
+            is_denied = is_negated(text, match.start(), end) or is_doubted(text, match.start())
+            if is_correct_after(text, end) and not is_denied:
                 yield letters
 
     def _after(self, text: str, start: int) -> Letters | None:

@@ -48,7 +48,7 @@ class Options:
         """
         if not self.texts:
             return []
-        text = normalised_text(answer)
+        text = option_form(answer)
         for form_of, letters_of in zip(_FORMS, self.forms, strict=True):
             form = form_of(text)
             if form_of is _without_signs and form != _without_spaces(text):
@@ -64,6 +64,11 @@ class Options:
             return []
         near = [letter for letter, option in self.texts.items() if _is_one_edit_away(text, option)]
         return near if len(near) == 1 and _is_slip(text, self.texts[near[0]]) else []
+
+
+def option_form(text: str) -> str:
+    """Return the normalised form of an option's text; the text itself if it is made of signs alone: "|", "//"."""
+    return normalised_text(text) or text.strip(" \n\t")
 
 
 def options_with(texts: Mapping[str, str], alphabet: str) -> Options:
