@@ -31,7 +31,10 @@ _JOINED = re.compile(
     rf"|\((?P<bracketed_or>{_OR})(?=\s)|(?P<other_or>\||或者?|または|또는)|(?=[(\[]))\s{{0,3}}",
     re.IGNORECASE,
 )
-_CLOSING = re.compile(r"[\s.,:;!?)\]>\"'。]*")
+_IS_OPTION = re.compile("option|choice|alternative", re.IGNORECASE)
+_LOWER_WORD = re.compile(r"(?<=[A-Z])\s[a-z]{2,20}\b")
+"""A word after "option B", which needs no mark: "option B here"."""
+_CLOSING = re.compile(r"[\s.,:;!?)\]>\"'。]*(?:[-–—]\s*)?")
 _BETWEEN = re.compile(r"[\s.):,;\]\"'。，、：]{0,8}(?:[-–—]\s{1,3})?")
 _FUSED = re.compile(r"[(\[]?([A-Z](?:\s?(?:\+\s?)?[A-Z]){1,25}|[a-z]{2,26})[)\]]?[.。]?")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
@@ -53,7 +56,7 @@ _AFTER_A = _words(
 _AFTER_OTHERS = _AFTER_A | _words(
     "for was not so due given based by with in on at while according would seems must can correct right explanation "
     "reason reasoning rationale justification the this it that these therefore thus hence final only y e et und "
-    "rather instead ya pues parce puisque denn da poiché так to es est ist é está è то die richtig korrekt है"
+    "rather instead over works fits matches applies remains ya pues parce puisque denn da poiché так to es est ist é está è то die richtig korrekt है"
 )
 """Words after other letters: "C because", but not "C section" or "B cells"."""
 
@@ -96,9 +99,10 @@ def letters_at(text: str, start: int, options: Mapping[str, str]) -> Letters | N
     if not items:
         return None
     letter, last = items[-1]
-    if last["bare"] and not may_follow(text, last.end(), last["bare"], options):
-        return None
     first = items[0][1]
+    is_option = len(items) == 1 and _IS_OPTION.match(first["word"] or "") and _LOWER_WORD.match(text, first.end())
+    if last["bare"] and not is_option and not may_follow(text, last.end(), last["bare"], options):
+        return None
     return Letters(
         letters=tuple(letter for letter, _ in items),
         end=last.end(),
@@ -124,7 +128,7 @@ def may_follow(text: str, end: int, letter: str, options: Mapping[str, str]) -> 
             return bool(_CJK.match(after) or _OTHER_SCRIPTS.match(after)) or _is_function_word(after, letter)
         if _is_operator(after[0]):  # "F = ma", but "B = Paris" if that is its text
             return starts_with(after[1:].lstrip("> "), options.get(letter.upper(), ""))
-        return after[0] not in "-−–—" or after[1:2].isspace()
+        return after[0] not in "-−–—" or after[1:2] in ("", " ")
     if _CJK.match(rest):
         return rest[0] in _CJK_FOLLOWING
     if rest[0] == ".":
@@ -200,7 +204,7 @@ _PLAIN = tuple(
         (r"\[{2,4}|\]{2,4}", ""),  # [[B]]
         (r"^\[\s?([\"']?[A-Za-z][\"']?(?:\s?,\s?[\"']?[A-Za-z][\"']?){0,25})\s?\]?$", r"\1"),  # ["A", "C"]
         (r"\s+", " "),
-        (r"^(?:[-=]?>|[→⇒➜➡✅☑✔✓•:*\ufe0f\U0001f300-\U0001faff\s]|[-–]\s){1,9}|[✅☑✔✓\ufe0f\s]{1,9}$", ""),  # → B ✓
+        (r"^(?:[-=]?>|#{1,6}\s|[→⇒➜➡✅☑✔✓•:*\ufe0f\U0001f300-\U0001faff\s]|[-–]\s){1,9}|[✅☑✔✓\ufe0f\s]{1,9}$", ""),  # → B ✓
     )
 )
 

@@ -27,7 +27,7 @@ _NOUNS = (
 _CHOOSING: tuple[tuple[str, str], ...] = (
     (
         rf"\b(?:i|we)(?:'d|'ll|'m|\s(?:would|will|must|should|can|am))?{_SURELY}?\s(?:choose|chose|pick|picked|select|"
-        r"selected|go with|went with|going with|opt for|vote for|guess|say|answer|mark|take|conclude)(?:\sthat)?\s",
+        r"selected|recommend|prefer|settle on|go for|go with|went with|going with|opt for|vote for|guess|say|answer|mark|take|conclude)(?:\sthat)?\s",
         "I choose B.",
     ),
     (
@@ -36,6 +36,12 @@ _CHOOSING: tuple[tuple[str, str], ...] = (
         "The correct option is B.",
     ),
     (rf"\b(?:correct|true|right|valid)\sstatement{_BE}{_SURELY}{{0,2}}:?\s", "The only correct statement is B."),
+    (r"\bclosest(?:\s(?:value|match|one))?(?:\sis|\sto(?=\s(?:option|choice)))\s", "The closest is B. 700 nm."),
+    (r"\b(?:(?:which|this|that|it)\sis|match(?:es|ing)|correspond(?:s|ing)\sto|equals)\s(?=(?:the\s)?(?:option|choice)\b|\()",
+     "The wavelength is 700 nm, corresponding to choice (B)."),
+    (r"\b(?:therefore|thus|so|hence)\b(?:(?!eliminat|rul|exclud|discard|reject|not\b|n't|incorrect|wrong)[^.!?\n]){0,200},\s"
+     r"(?=(?:option|choice)\s\(?[A-Z]\)?[.!]?\Z)", "Therefore the product is neon, option (B)."),
+    (r"[.;!]\s(?:the\s)?(?:final\s|correct\s)?answer\s(?=\(?[A-Z]\)?\W{0,3}\Z)", "It is safest. Answer B"),
     (r"\b(?:let's|let us)\s(?:choose|pick|select|go with)\s", "Let's go with B."),
     (r"\bi(?:'m|\sam|\swould|'d)?\s(?:lean|leaning|inclined)\s(?:towards?|to)\s",
      "It may be A or B, but I lean towards B."),
@@ -70,10 +76,12 @@ CHOOSING = tuple(re.compile(pattern, re.IGNORECASE) for pattern, _ in _CHOOSING)
 # What stands after the letter, and an example whose answer is B.
 _CORRECT: tuple[tuple[str, str], ...] = (
     (
-        rf"{_BE}(?:{_SURELY}|\s(?:the|our|my)){{0,3}}\s(?:correct|right|best|answer|appropriate|accurate|"
+        rf"{_BE}(?:{_SURELY}|\s(?:the|our|my)){{0,3}}\s(?:correct|right|best|answer|appropriate|accurate|credited|"
+        r"better(?!\sthan)|prefer(?:red|able)(?!\s(?:over|to))|"
         r"most\s(?:likely|appropriate|accurate|suitable|correct))\b(?!-|\sif\b|,?\sbut\b)",
         "Therefore, (B) is correct.",
     ),
+    (r"\s(?:works|fits|matches|applies)\b|\sit\sis(?=[.!]|\Z)", "Only B works."),
     (r"\sremains\b|\sis\sleft(?=[.!]|\Z)|\sis\sthe\sonly\s(?:one|option|choice|answer)\s(?:left|remaining|possible)",
      "So B remains."),
     (r"\s(?:es|sería)(?:\sla)?\s(?:correcta|respuesta|opción)", "Por tanto, B es la respuesta correcta."),
@@ -89,7 +97,7 @@ _CORRECT: tuple[tuple[str, str], ...] = (
 _CORRECT_AFTER = tuple(re.compile(pattern, re.IGNORECASE) for pattern, _ in _CORRECT)
 
 SENTENCE_LEADS = re.compile(
-    r"(?:\A|[.!?:;。，,、]\s?|\b(?:so|therefore|thus|hence|then|that|only|think|believe|both|conclude|donc|also|daher|"
+    r"(?:\A|[.!?:;。，,、]\s?(?:(?:but|while|whereas|yet)\s)?|\b(?:so|therefore|thus|hence|then|that|only|think|believe|both|conclude|donc|also|daher|"
     r"quindi|portanto|por tanto|somit|folglich|"
     r"значит|следовательно)\b,?\s(?:ist\s)?|[；;]\s?故?|故|因此|所以|따라서\s|고\s)",
     re.IGNORECASE,

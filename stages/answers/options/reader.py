@@ -153,7 +153,8 @@ class Reader:
 
     def _lists_options(self, answer: str) -> bool:
         """Return whether a text lists the options again, which is no answer."""
-        return not self.several and len(options_of(answer[:_MAX_TEXT]).texts) > 2
+        listed = {} if self.several else options_of(answer[:_MAX_TEXT]).texts
+        return len(listed) > 2 and (not self.options.texts or not set(self.options.texts.values()).isdisjoint(listed.values()))
 
     def _may_be_answer(self, letters: Letters, text: str) -> bool:
         """Return whether a line that starts with letters answers: "B) Lisinopril", not "A. Fleming".
@@ -162,8 +163,8 @@ class Reader:
         """
         rest, option = text_after(text, letters.end), self.options.texts.get(letters.letters[0], "")
         end = _end_of(option, rest)
-        if end and not _EXPLAINS.match(rest, end) and not is_correct_after(rest, end):
-            return False
+        if end:
+            return bool(_EXPLAINS.match(rest, end)) or is_correct_after(rest, end)
         if _STATES.match(text, letters.end) and not is_correct_after(text, letters.end):
             return False
         if letters.is_marked or text[letters.end : letters.end + 1] in (")", ":", ","):

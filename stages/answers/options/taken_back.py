@@ -4,7 +4,7 @@ import re
 
 _LETTER = r"[(\[\"']?[A-J](?![\w'+-])[)\]\"']?"
 _CORRECTION = re.compile(
-    r"(?:\?|？|\.{3}|…|\s[-–—]|—)[\s*]{0,3}(?:(?:oh|hmm|uh),?\s)?"
+    r"(?:\?|？|\.{3}|…)[\s*]{0,3}(?:(?:oh|hmm|uh),?\s)?"
     r"(?:no|nope|nein|non|нет|不|不对|不對|いや)(?:[,.!:;，。、–—-]|\s[-–—])\s{0,2}"  # A? No, it is B
     r"|(?:\A|[.,;!?…)\]\s])\s{0,2}(?:(?:no|oh),?\s)?(?:wait|scratch that|correction|let me correct (?:that|this|myself)|"
     r"i made an? (?:mistake|error)|i mean(?=[,:]|\s\(?[A-J]\b)|on second thought)(?:[,.!:;—–]|\.{3}|\s[-–—])?\s{1,2}",

@@ -21,6 +21,11 @@ _ABBREVIATIONS = _words(
 )
 _TITLES = _words("dr mr mrs ms prof capt sgt lt messrs mme mlle sra srta dra")
 """Abbreviations that end no sentence: a name follows them."""
+_DAY = re.compile(
+    r"\D?\d{1,2}\.\s(?:Januar|Jänner|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|November|Dezember|"
+    r"Jahrhunderts?|Jh|Weltkriegs?|Auflage|Klasse|Stock|Semester|Senat)(?![^\W_])"
+)
+"""German ordinals: 4. Juli, 19. Jahrhundert."""
 _SENTENCE_STARTS = _words(
     "the this that these those it its i i'm we he she they you my his her their hope let because therefore so thus "
     "hence as since however but and in if for to note please thank thanks feel is answer explanation here there while "
@@ -87,6 +92,8 @@ def _ends_sentence(line: str, stop: re.Match[str]) -> bool:
         return False
     before = _WORD_BEFORE.search(line, max(0, stop.start() - 24), stop.start())
     word = before[0].casefold() if before else ""
+    if stop[1] == "." and _DAY.match(line, max(0, stop.start() - 2)):
+        return False
     if stop[1] == "." and (len(word) == 1 or "." in word or word in _ABBREVIATIONS):
         if word in _TITLES:  # Dr. Who
             return False

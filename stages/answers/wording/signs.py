@@ -35,6 +35,9 @@ BEFORE_UNICODE: Rules = (
     (r"(?<=\d)\sM(?![^\W_])", " molar", "5 M", "5molar"),
     (r"(?<=\d)\sG(?![^\W_])", " gauss", "5 G", "5gauss"),
     (r"(?<=\d)\sT(?![^\W_])", " tesla", "5 T", "5tesla"),
+    (r"(?i)(?<![^\W_])(ma|bu|flo|scho)ß(?=(?:en?|es)?(?![^\W_]))", r"\1sz", "Maße", "masze"),  # not Masse
+    (r"(?<![^\W_])[nN]\.\s?[aA]\.?(?=\W*$)", "N/A", "n.a.", "n/a"),
+    (r"^>\s(?=[^\W\d_])", "", "> Rome", "rome"),
     (r"(?<![A-Za-z])Co(?=Cl|Br|SO|O\d?(?![^\W_])|\(|\d|$)", "cobalt", "CoCl2", "cobaltcl2"),
     (r"^(?:([A-Za-z])(?i:\1)){1,3}$", _genotype, "AaBB", "aa'bb"),
     ("[\u0640]", "", "محـمد", "محمد"),
@@ -48,6 +51,7 @@ AFTER_UNICODE: Rules = (
     (r"`([^`]{1,400})`", r"\1", "`O‘Brien`", "o'brien"),
     ("[‘’‛ʼʻ′`´]", "'", "O’Brien", "o'brien"),
     ("[“”„‟″«»「」『』]", '"', "„Paris“", "paris"),
+    (r"(?<![^\W_])\"(?=[^\"]{0,200}[^\W\d_])(?![\s,;])([^\"]{1,200})(?<!\s)\"(?![^\W_])", r"\1", "the novel „Emma“", "novel emma"),
     ("[‐‑‒–—―−﹣]", "-", "–5", "-5"),
     ("⁄", "/", "½", "1/2"),
     ("i\u0307", "i", "İstanbul", "istanbul"),

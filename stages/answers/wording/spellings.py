@@ -88,7 +88,14 @@ def _unit(match: re.Match[str]) -> str:
 
 
 def _date(match: re.Match[str]) -> str:
-    return (date_form(match[0]) or match[0]).lower()
+    return (date_form(match["date"]) or match[0]).lower()
+
+
+def _same_number(match: re.Match[str]) -> str:
+    """Return a number without the same number in brackets behind it: "42 (forty-two)"."""
+    inner = match[2].replace("-", " ").split()
+    values = [_CARDINALS.get(word) or (int(word) if word.isdigit() else -1) for word in inner]
+    return match[1] if min(values) >= 0 and sum(values) == int(match[1]) else match[0]
 
 
 _NUMBERED = (
@@ -107,7 +114,7 @@ RULES: Rules = (
     (r"^the (?!who$)(?=\S)", "", "The heart", "heart"),
     (r"^an (?=[aeiouh\d])", "", "an apple", "apple"),
     (rf"^a (?!(?:{_KEEPS_A})\b)(?=[^\W\d_]{{2}})", "", "a beta blocker", "beta blocker"),
-    (r"^(?=\D{0,12}\d)[^\W_][^\n]{4,24}$", _date, "4 July 1776", "1776-07-04"),
+    (r"^(?:(?:der|den|dem|am|le|el|il) )?(?P<date>(?=\D{0,12}\d)[^\W_][^\n]{4,24})$", _date, "4 July 1776", "1776-07-04"),
     # abbreviations
     (r"(?<![^\W_])([^\W\d_])\.\s(?=[^\W\d_](?:\.|$))", r"\1.", "J. S. Bach", "js bach"),
     (r"(?<![^\W_])(ph|ll|ed|pharm)\.\s?(?=[bdm](?:\.|$))", r"\1", "Ph. D.", "phd"),
@@ -124,6 +131,7 @@ RULES: Rules = (
      "one week", "1week"),
     (rf"^({_any_of(_TENS)})[ -]({_any_of(_UNITS)})(?=$|\s)", _cardinal, "twenty-one", "21"),
     (rf"^(?!one)({_any_of(_CARDINALS)})()(?=$|\s)", _cardinal, "three days", "3day"),
+    (r"^(\d{1,2})\s?\(([a-z\d]{1,12}(?:[ -][a-z]{3,5})?)\)$", _same_number, "forty-two (42)", "42"),
     (rf"(?<![^\W_])(?<!\d\s)(?:({_any_of(_TENS)})[ -])?({_any_of(_ORDINALS)})(?![^\W_])", _ordinal, "Fifth Amendment",
      "5th amendment"),
     (r"(?<=\d)\^\(?(st|nd|rd|th)\)?(?![^\W_])", r"\1", "1^{st}", "1st"),
