@@ -5,6 +5,7 @@ letter and text name different options, the answer is ambiguous.
 """
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 from stages.answers.algebra.readings import MAX_ANSWER
@@ -79,11 +80,12 @@ class ChoiceAnswer(AnswerKind):
         if not lines or (len(lines) > 1 and _continues(lines[-2], lines[-1])):
             return None
         line = lines[-1].strip()
-        if self.several and len(lines) > 1 and all(map(_ONLY_LETTER.fullmatch, lines[-2:])):
-            line = ", ".join(match[1] for match in map(_ONLY_LETTER.fullmatch, lines) if match)  # - A, - C
+        reader = Reader(options_of(question), self.several)
+        if len(letters := _letters_of_lines(lines, reader)) > 1:
+            return ", ".join(letters) if self.several else Ambiguous("options " + " and ".join(letters))
         if line.endswith(("?", "？")) and line[-_END_OF_OPTION:] not in question:
             return None
-        form = Reader(options_of(question), self.several).read(line, announced=False)
+        form = reader.read(line, announced=False)
         if form is None or isinstance(form, Ambiguous):
             return form
         return line if len(line) <= MAX_ANSWER and self.canonical(line, question) == form else form
@@ -100,6 +102,18 @@ class ChoiceAnswer(AnswerKind):
 @lru_cache(maxsize=65_536)
 def _read(answer: str, question: str, several: bool) -> str | Ambiguous | None:
     return Reader(options_of(question), several).read(answer, announced=True)
+
+
+def _letters_of_lines(lines: Sequence[str], reader: Reader) -> list[str]:
+    """Return the letters in the last lines, each with its option's text or alone: "- A", "- C. argon"."""
+    letters: list[str] = []
+    for line in reversed(lines):
+        alone = _ONLY_LETTER.fullmatch(line)
+        letter = alone[1].upper() if alone else reader.labelled(line)
+        if letter is None:
+            break
+        letters.append(letter)
+    return sorted(set(letters))
 
 
 def _continues(line: str, following: str) -> bool:

@@ -21,6 +21,7 @@ ALPHABETS: dict[str, tuple[str, ...]] = {
     "cyrillic": tuple("АБВГДЕЖЗИК"),
     "cyrillic lower": tuple("абвгдежзик"),
     "cyrillic as latin": ("А", "В", "С", "D", "Е"),  # typed on a Russian keyboard, but meant as Latin
+    "cyrillic mixed": ("A", "Б", "В", "Г", "Д", "Е"),  # a Latin A
     "greek": tuple("ΑΒΓΔΕΖΗ"),
     "greek lower": tuple("αβγδεζη"),
     "kana": tuple("アイウエオカキクケコ"),
@@ -70,14 +71,15 @@ SPELLINGS = str.maketrans(
 
 _OPTION_WORD = (
     r"(?i:\b(?:options?|choices?|answers?|opci[oó]n|opção|opzione|antwort|möglichkeit|proposition|alternativa)|"
-    r"вариант\w{0,3}|ответ|选项|選項|選択肢|보기)"
+    r"(?:вариант|ответ)[а-я]{0,3}(?![а-я])|选项|選項|選択肢|보기)"
 )
 _JOINER = r"\s?(?:[,、/&+]|\s(?:and|or|и|или|و|أو|oder|und|et|ou)\s|と|와|과|或|和)\s?"
 _END = (
     r"(?=\s*\Z|[.):：、。，,;!」』\]](?!\d|\s?\w\.)|\s*[-–—=:]\s(?!\d)|\s?(?:입니다|이다|です|だ|が正|は正|で)|"
     r"\s(?:هو|هي|è|is|are|because|since)\s)"
 )
-_COUNTER = re.compile(r"(?<=[\d)①-⑳])\s?[번番]목?")
+_COUNTER = re.compile(r"\(?(?<!\d)(\d{1,2}|[A-Z](?=\)))\)?\s?(?:[번番]|번째|番目)(?![a-z\d])")
+"""What follows a number that counts an option: "2번", "②番"."""
 
 
 @lru_cache(maxsize=256)
@@ -95,7 +97,7 @@ def _patterns(alphabet: str, count: int) -> tuple[re.Pattern[str], re.Pattern[st
         rf"|{_OPTION_WORD}\s{{0,2}}(?P<named>{names})(?![\w%])(?![.,]\d)"
     )
     joined = rf"(?:{names})(?:{_JOINER}(?:{names})){{0,9}}"
-    before = r"\A\W{0,6}" if alphabet in WEAK or alphabet == "circled" else r"(?<![\wー])|(?<=[は为是])"
+    before = r"\A\W{0,6}(?:(?:la|el|le|die|der) )?|(?<= es la )" if alphabet in WEAK or alphabet == "circled" else r"(?<![\wー])|(?<=[は为是])"
     bare = rf"(?:{before})(?P<bare>{joined}){_END}"
     if alphabet in ("kana", "iroha"):
         bare += rf"|\A\W{{0,4}}(?P<first>{names})(?=\s)"
@@ -116,7 +118,7 @@ def with_latin_letters(answer: str, alphabet: str, count: int) -> str:
         before, after = match[0][: match.start(group) - match.start()], match[0][match.end(group) - match.start() :]
         return f"{before}({labels})" if group in ("named", "first") else f"{before}{labels}{after}"
 
-    return bare.sub(as_letters, marked.sub(as_letters, _COUNTER.sub("", answer)))
+    return bare.sub(as_letters, marked.sub(as_letters, _COUNTER.sub(r"(\1)", answer)))
 
 
 def without_circles(answer: str, count: int) -> str:

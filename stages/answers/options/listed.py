@@ -48,7 +48,7 @@ _MARK = re.compile(
     rf"|(?P<bare>{LABEL})(?:(?P<after>\.(?![A-Za-z]\.|\d(?<=\d\.\d))\)?|\)\.?|[、\t])"  # not U.S., 1.5
     r"|[^\S\n](?P<stop>\.)(?=[^\S\n])"
     r"|[^\S\n]?(?P<colon>:)|(?P<slash>[>/])(?=[^\S\n])|[^\S\n](?P<dash>[-–—])[^\S\n])"
-    r"|(?P<spaced>[A-Z]|[0-9]{1,2})(?=[^\S\n]))"
+    r"|(?P<spaced>[A-Za-j]|[0-9]{1,2})(?=[^\S\n]))"
     r"\s*(?::\s*)?(?=\S)"
 )
 _LINE_START = re.compile(r"\n[^\S\n]*(?:[-*•>·#]{1,6}[^\S\n]*)?\Z")
@@ -148,7 +148,8 @@ def options_of(question: str) -> Options:
     if not lists:
         return Options()
     marks = _decisive_of_all(text, lists)
-    return options_with(_texts_by_letter(text, marks), marks[0].alphabet.replace("cyrillic as latin", LATIN))
+    alphabet = {"cyrillic as latin": LATIN, "cyrillic mixed": "cyrillic"}.get(marks[0].alphabet, marks[0].alphabet)
+    return options_with(_texts_by_letter(text, marks), alphabet)
 
 
 def _texts_by_letter(text: str, marks: Sequence[_Mark]) -> dict[str, str]:

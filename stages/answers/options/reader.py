@@ -7,6 +7,7 @@ from itertools import islice
 from stages.answers.kinds import Ambiguous
 from stages.answers.options.labels import LATIN, with_counted_letters, with_latin_letters, without_circles
 from stages.answers.options.letters import (
+    OPTION_WORD,
     Letters,
     fused_letters,
     is_name,
@@ -45,17 +46,25 @@ _MAX_OPTION = 400
 _LABEL_AT_START = re.compile(r"[^\w$\\]{0,4}?(?:(?i:option|choice)\s)?(?:[(\[]([A-Za-z])[)\]]|([A-Za-z])\s?[.):])[.:)*]{0,3}\s{0,3}(?=\S)")
 """A letter before the text of its option: "B. ", "(B) ", "**B)** "."""
 _MARKED = re.compile(r"(?:(?<=[\s,;])|\A)(?:(?i:option|choice)\s)?(?:\(([A-Za-z])\)(?!-?\w)|([A-Z])[.):](?=\s))")
-_BRACKETED_LAST = re.compile(r"[.!。:]\s?\(([A-Z])\)\W{0,3}\Z")
+_BRACKETED_LAST = re.compile(r"[.!。:]\s?(?:\(([A-Z])\)|([a-z])\))\W{0,3}\Z")
 """A letter after a sentence: "So J is first. (D)"."""
 _LETTER_LAST = re.compile(r"\s?[,;:(–-]\s?(?:(?i:option|choice)\s)?\(?([A-Za-z])[).!]{0,3}\Z")
-_OPTION = re.compile(r"(?:(?<=[\s,;:(\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3])|\A)(?:[(\[](?=[A-Za-z][)\]])|(?i:option|choice|letter)\s(?=[(\[]?[A-Z]\b))")
+_OPTION = re.compile(
+    r"(?:(?<=[\s,;:(\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3])|\A)(?:[(\[](?=[A-Za-z][)\]])|"
+    rf"(?i:{OPTION_WORD})\s?(?=[(\[]?[A-Za-z](?![A-Za-z])))"
+)
 _EXPLAINS = re.compile(
     r"\s?(?:\(|[.;–—-](?=\s)|,?\s(?:because|since|due|as|which|that is|so|not|rather|instead|weil|car|porque|denn)\b|"
     r",\s(?:an?|the|this|it|a type)\s|因为|，因为|[.!。]?\s?\Z)"
 )
 """What may follow an option's text in an answer: "lisinopril, an ACE inhibitor"."""
-_STATES = re.compile(r"[)\]\"']?\s(?:is|are|was|were|has|have|can|could|does|do|may|might|would|will)\b")
+_STATES = re.compile(r"[)\]\"']?\s(?:is|are|was|were|ist|sind|est|sont|es|son|é|è|has|have|can|could|does|do|may|might|would|will)\b")
 """What may follow a letter in a statement about its option: "(B) is a diuretic"."""
+_ALL_OPTIONS = re.compile(
+    r"\W{0,4}[A-J]{0,10}(?:全选|全部(?:正确|选)?|(?:以上)?(?:都|全)(?:是|对|选|正确)|all (?:of them|of the above)|"
+    r"all (?:options )?are correct|alle(?: sind richtig| antworten)?|toutes|todas)\W{0,4}",
+    re.IGNORECASE,
+)
 _SUPERLATIVE = re.compile(
     r"\b(?:best|correct|most (?:likely|appropriate|suitable|probable)|right)\b[^.!?:]{0,80}?"
     r"\s(?:is|are|would be|be)[:,]?\s(?:to\s)?",
@@ -82,7 +91,7 @@ class Reader:
         """
         if not self.options.texts and (word := yes_or_no(answer[:_MAX_TEXT], announced=announced)):
             return word
-        if letter := self._with_its_text(answer):
+        if letter := self.labelled(answer):
             return letter
         text = self._plain(answer[:_MAX_TEXT])
         if isinstance(text, Ambiguous):
@@ -94,7 +103,7 @@ class Reader:
             return Ambiguous("an answer that is taken back")
         return self._read_plain(without_denied(text), answer, announced=announced)
 
-    def _with_its_text(self, answer: str) -> str | None:
+    def labelled(self, answer: str) -> str | None:
         """Return the letter of an answer that is a label and the exact text of its option, whatever other texts are."""
         label = _LABEL_AT_START.match(answer)
         letter = (label[1] or label[2]).upper() if label else ""
@@ -106,6 +115,8 @@ class Reader:
         letters = self._letters_at_start(text)
         if letters and letters.is_all_of(text) and self.valid.issuperset(letters.letters):
             return self._alone(letters, text, answer)
+        if self.several and self.options.texts and _ALL_OPTIONS.fullmatch(text) and not self.options.matching(answer):
+            return _set(list(self.options.texts))
         if self.several and (fused := self._fused(text)):
             return Ambiguous(f"{' and '.join(fused)}, or the text of an option") if self._names(text) else _set(fused)
         if by_text := self.options.matching(answer):
@@ -227,12 +238,12 @@ class Reader:
         for match in islice(_SUPERLATIVE.finditer(text), _MAX_SUPERLATIVES):
             rest = re.split(r"[.!?]\s(?=[A-Z])", text[match.end() : match.end() + _MAX_OPTION], maxsplit=1)[0]
             by_text = self.options.matching(rest)
-            form = by_text[0] if len(by_text) == 1 else self._labelled(rest) or self._after_text(rest)
+            form = by_text[0] if len(by_text) == 1 else self._starts_labelled(rest) or self._after_text(rest)
             if form and not is_doubted(text, match.start()):
                 return form
         return None
 
-    def _labelled(self, text: str) -> str | None:
+    def _starts_labelled(self, text: str) -> str | None:
         """Return the letter that a text starts with if the text of its option follows: "B. Lisinopril"."""
         letters = letters_at(text, 0, self.options.texts)
         if letters is None or len(letters.letters) > 1:
@@ -271,6 +282,8 @@ class Reader:
         bracketed = _BRACKETED_LAST.search(text)
         if bracketed and bracketed[1] in self.valid:
             return bracketed[1]
+        if bracketed and bracketed[2] and self.options.lower_case and bracketed[2].upper() in self.valid:
+            return bracketed[2].upper()
         last = _LETTER_LAST.search(text)
         by_text = self.options.matching(text[: last.start()]) if last else []
         if last is None or not by_text:
@@ -295,7 +308,10 @@ class Reader:
 
     def _in_sentence(self, text: str) -> str | Ambiguous | None:
         """Return the letters that a sentence chooses: "I choose B", "(B) is correct", "Therefore, B."."""
-        forms = {self._form(letters) for letters in self._chosen(text)}
+        correct = list(self._called_correct(text))
+        if self.several and len(correct) > 1:
+            correct = [correct[0]._replace(letters=tuple(letter for letters in correct for letter in letters.letters))]
+        forms = {self._form(letters) for letters in (*correct, *self._chosen(text))}
         forms = forms - {None} or forms  # "It is B or C. I choose B."
         if len(forms) > 1:
             return Ambiguous("options " + " and ".join(sorted(form or "" for form in forms)))
@@ -307,29 +323,31 @@ class Reader:
                 letters = None if is_doubted(text, lead.start()) else self._after(text, lead.end())
                 if letters and not is_negated(text, lead.end(), letters.end):
                     yield letters
-        yield from self._called_correct(text)
-        for lead in islice(SENTENCE_LEADS.finditer(text), _MAX_LEADS):
-            if (letters := self._after(text, lead.end())) and is_correct_after(text, letters.end):
-                yield letters
         for lead in islice(CONCLUDING.finditer(text), _MAX_LEADS):
             if (letters := self._after(text, lead.end())) and SENTENCE_END.match(text, letters.end):
                 yield letters
 
     def _called_correct(self, text: str) -> Iterator[Letters]:
-        """Yield the letters in brackets that a text calls correct, anywhere: "(A) is wrong, while (B) is correct"."""
+        """Yield the letters that a text calls correct: "(A) is wrong, while (B) is correct".
+
+        Letters in brackets or after "option" may stand anywhere, others at the start of a clause.
+        """
+        options = (match.start() for match in islice(_OPTION.finditer(text), _MAX_LEADS))
+        clauses = (lead.end() for lead in islice(SENTENCE_LEADS.finditer(text), _MAX_LEADS))
         end = 0
-        for match in islice(_OPTION.finditer(text), _MAX_LEADS):
-            letters = self._after(text, match.start()) if match.start() >= end else None
+        for start in sorted({*options, *clauses}):
+            letters = self._after(text, start) if start >= end else None
             if letters is None:
                 continue
             end = letters.end
-            is_denied = is_negated(text, match.start(), end) or is_doubted(text, match.start())
-            if is_correct_after(text, end) and not is_denied:
+            if is_correct_after(text, end) and not is_negated(text, start, end) and not is_doubted(text, start):
                 yield letters
 
     def _after(self, text: str, start: int) -> Letters | None:
         fillers = FILLERS.match(text, start)
-        letters = letters_at(text, fillers.end() if fillers else start, self.options.texts)
+        letters = letters_at(text, start, self.options.texts)
+        if letters is None and fillers:
+            letters = letters_at(text, fillers.end(), self.options.texts)
         return letters if letters and self.valid.issuperset(letters.letters) else None
 
     def _marked(self, text: str) -> str | None:
