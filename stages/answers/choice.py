@@ -38,7 +38,7 @@ class ChoiceAnswer(AnswerKind):
         self.several = several
 
     def extract(self, response: str, question: str) -> str | None:
-        text = own_part(response, self.announcements)[-MAX_TAIL:]
+        text = _before_next_question(own_part(response, self.announcements), question)[-MAX_TAIL:]
         mark = next(marks_of(text, self.announcements), None)
         if self.boxed_only:
             return self._as_written(mark.text, question) if mark and mark.kind == "box" else None
@@ -102,6 +102,19 @@ class ChoiceAnswer(AnswerKind):
 @lru_cache(maxsize=65_536)
 def _read(answer: str, question: str, several: bool) -> str | Ambiguous | None:
     return Reader(options_of(question), several).read(answer, announced=True)
+
+
+def _before_next_question(text: str, question: str) -> str:
+    """Return the first line of a response if it is an answer and other options than the question's follow.
+
+    A base model goes on with a question that it invents: "B\n\nWhich is a gas?\nA. argon\nB. iron\nAnswer: A".
+    """
+    line, _, rest = text.lstrip().partition("\n")
+    options = options_of(question)
+    if not options.texts or not (_ONLY_LETTER.fullmatch(line) or Reader(options, several=False).labelled(line)):
+        return text
+    listed = options_of(rest[:MAX_TAIL]).texts
+    return line if listed and set(options.texts.values()).isdisjoint(listed.values()) else text
 
 
 def _letters_of_lines(lines: Sequence[str], reader: Reader) -> list[str]:

@@ -12,7 +12,7 @@ from stages.answers.marks import MAX_TAIL, gold_answer, gold_mark, marks_of, own
 from stages.answers.refusals import holds, refusal_words, without_declined
 from stages.answers.wording.form import normalised_text
 from stages.answers.wording.glosses import says_the_same
-from stages.answers.wording.sentence import announced_words, without_explanation
+from stages.answers.wording.sentence import YES_AND_NO, announced_words, without_explanation
 from stages.settings.answers import ANNOUNCEMENTS
 
 _ANSWERED = re.compile(r"^[*_]{0,2}A[*_]{0,2}:[*_]{0,2}[^\S\n]{1,3}(\S[^\n]{0,1000})", re.MULTILINE)
@@ -62,7 +62,7 @@ class TextAnswer(AnswerKind):
             return gold_answer(text)
         words = announced_words(mark.text, text)
         answer = without_explanation(words)
-        return words if normalised_text(answer) in ("yes", "no") else answer
+        return words if normalised_text(answer) in YES_AND_NO else answer
 
     def context(self, question: str, label: str) -> str:
         return f"{question}\n{self.gold(label, question)}"

@@ -22,7 +22,7 @@ _LETTER = re.compile(
     re.IGNORECASE,
 )
 _AND = "and|as well as|y|e|et|und|и|with|plus"
-_MAYBE = "possibly|perhaps|maybe|alternatively|potentially"
+_MAYBE = r"possibly|perhaps|maybe|alternatively|potentially|(?:more\s|most\s)?(?:likely|probably)"
 _OR = rf"and/or|to|through|(?:and|or)\s(?:{_MAYBE})|or|o|ou|oder|или|{_MAYBE}"
 _JOINED = re.compile(
     rf"(?:[).](?=\s?(?:[,;&]|(?:{_AND}|{_OR})\s)))?"  # B. and C.
@@ -212,6 +212,9 @@ _PLAIN = tuple(
         (r"\[{2,4}|\]{2,4}", ""),  # [[B]]
         (r"^\[\s?([\"']?[A-Za-z][\"']?(?:\s?,\s?[\"']?[A-Za-z][\"']?){0,25})\s?\]?$", r"\1"),  # ["A", "C"]
         (r"\s+", " "),
+        (r"^[(\[<]([A-Za-z])$", r"\1"),  # (B
+        (r"(?<![^\W_])([A-J][)\]]?),?\s(?:for sure|obviously|definitely|certainly|clearly|i (?:think|believe|guess)|"
+         r"I (?:think|believe|guess))[.!]?$", r"\1"),  # B, I think
         (r"^(?:[-=]?>|#{1,6}\s|[→⇒➜➡✅☑✔✓•:*\ufe0f\U0001f300-\U0001faff\s]|[-–]\s){1,9}|[✅☑✔✓\ufe0f\s]{1,9}$", ""),  # → B ✓
     )
 )

@@ -15,7 +15,7 @@ _SURELY = rf"(?:,?\s(?:{_ADVERBS}),?)"
 FILLERS = re.compile(
     r"[择擇项項]?\s?(?:(?:[Tt]he|[Ll]a|[Bb]oth|[Ee]l|[Ll]e|[Dd]ie|[Dd]er|[Dd]as|a|o|il|"
     r"[Ee]ither|all of|that|it|it's|is|é|è|es|correct|right|correcta|correcte|one):?\s|"
-    rf"(?:{_ADVERBS})[:,]?\s|:\s?){{0,4}}"
+    rf"(?i:{_ADVERBS}|hm+|ok(?:ay)?|well|so)[:,]?\s|:\s?){{0,4}}"
 )
 """Words between "answer is" and a letter: "the answer is clearly the correct option B"."""
 
@@ -47,7 +47,7 @@ _CHOOSING: tuple[tuple[str, str], ...] = (
     (r"\bi(?:'m|\sam|\swould|'d)?\s(?:lean|leaning|inclined)\s(?:towards?|to)\s",
      "It may be A or B, but I lean towards B."),
     (rf"\b(?:it|this|that){_BE}{_SURELY}{{0,2}}\s", "I think it is B"),
-    (r"\b(?:(?:choice|option)s?|selection|selected|pick|response|solution|conclusion|lösung|ergebnis|solución|soluzione|"
+    (r"\b(?:(?:choice|option)s?|selection|selected|pick|response|solution|conclusion|result|lösung|ergebnis|solución|soluzione|"
      r"correcta|richtig|gabarito)\s?[:=]\s?", "Selected option: B"),
     (r"(?:\b(?:not|nicht|no es|n'est pas|не)|不是)\s?\(?[A-Za-z]\)?[,，]?\s?"
      r"(?:but(?:\srather)?|sondern|sino|mais|а|而?是)\s?", "It is not A but B."),

@@ -96,12 +96,12 @@ class Reader:
         text = self._plain(answer[:_MAX_TEXT])
         if isinstance(text, Ambiguous):
             return text
+        text = without_denied(text)
         rest = corrected(text)
         if rest and (form := self._read_plain(rest, rest, announced=announced)):
             return form
-        if rest and self._read_plain(text, answer, announced=announced):
-            return Ambiguous("an answer that is taken back")
-        return self._read_plain(without_denied(text), answer, announced=announced)
+        form = self._read_plain(text, answer, announced=announced)
+        return Ambiguous("an answer that is taken back") if rest and form else form
 
     def labelled(self, answer: str) -> str | None:
         """Return the letter of an answer that is a label and the exact text of its option, whatever other texts are."""
@@ -248,8 +248,7 @@ class Reader:
         letters = letters_at(text, 0, self.options.texts)
         if letters is None or len(letters.letters) > 1:
             return None
-        option = self.options.texts.get(letters.letters[0], "")
-        return letters.letters[0] if starts_with(text_after(text, letters.end), option) else None
+        return letters.letters[0] if self._has_its_text(letters, text) else None
 
     def _text_first(self, text: str) -> str | None:
         """Return the letter of the option whose text an answer starts with and then explains; None for several.
@@ -324,7 +323,8 @@ class Reader:
                 if letters and not is_negated(text, lead.end(), letters.end):
                     yield letters
         for lead in islice(CONCLUDING.finditer(text), _MAX_LEADS):
-            if (letters := self._after(text, lead.end())) and SENTENCE_END.match(text, letters.end):
+            letters = self._after(text, lead.end())
+            if letters and (SENTENCE_END.match(text, letters.end) or self._has_its_text(letters, text)):
                 yield letters
 
     def _called_correct(self, text: str) -> Iterator[Letters]:
@@ -342,6 +342,10 @@ class Reader:
             end = letters.end
             if is_correct_after(text, end) and not is_negated(text, start, end) and not is_doubted(text, start):
                 yield letters
+
+    def _has_its_text(self, letters: Letters, text: str) -> bool:
+        """Return whether the text of its option follows a letter: "B: Lisinopril"."""
+        return starts_with(text_after(text, letters.end), self.options.texts.get(letters.letters[-1], ""))
 
     def _after(self, text: str, start: int) -> Letters | None:
         fillers = FILLERS.match(text, start)

@@ -3,11 +3,18 @@
 import re
 
 _LETTER = r"[(\[\"']?[A-J](?![\w'+-])[)\]\"']?"
+_STRONG = (
+    r"wait|scratch that|correction|let me correct (?:that|this|myself)|i made an? (?:mistake|error)|i meant?(?=[,:\s])|"
+    r"on second thought"
+)
+_WEAK = r"no|nope|nein|non|нет|不对|不對|不|いや|actually|sorry|oh|hmm?|uh|but"
+_BREAK = r"[\s,.!:;，。、…–—-]{1,5}"
 _CORRECTION = re.compile(
-    r"(?:\?|？|\.{3}|…)[\s*]{0,3}(?:(?:oh|hmm|uh),?\s)?"
-    r"(?:no|nope|nein|non|нет|不|不对|不對|いや)(?:[,.!:;，。、–—-]|\s[-–—])\s{0,2}"  # A? No, it is B
-    r"|(?:\A|[.,;!?…)\]\s])\s{0,2}(?:(?:no|oh),?\s)?(?:wait|scratch that|correction|let me correct (?:that|this|myself)|"
-    r"i made an? (?:mistake|error)|i mean(?=[,:]|\s\(?[A-J]\b)|on second thought)(?:[,.!:;—–]|\.{3}|\s[-–—])?\s{1,2}",
+    rf"(?:\?|？|\.{{3}}|…)[\s*]{{0,3}}(?:(?:{_STRONG}|{_WEAK}){_BREAK}){{1,4}}"  # A? No, it is B
+    rf"|(?<![^\W_])(?:(?:{_WEAK}){_BREAK}){{0,2}}(?:{_STRONG}){_BREAK}(?:(?:{_STRONG}|{_WEAK}){_BREAK}){{0,3}}"
+    rf"|[.,;!]\s(?:{_WEAK})[,.!:;，。—–]\s{{0,2}}(?=[(\[]?[A-J][)\]]?[.!]{{0,2}}\Z)"  # A. No, B.
+    r"|,\sbut\s(?:it is|it's|the (?:correct |right |real )?answer is)\s(?=(?:actually\s|really\s|in fact\s)?[(\[]?[A-J]\b)"
+    r"|(?<=\sor\s[A-J]),\s(?:but\s)?(?:more\s|most\s)?(?:probably|likely)\s(?=[(\[]?[A-J]\b)",  # A or B, probably B
     re.IGNORECASE,
 )
 _DENIED = re.compile(

@@ -33,6 +33,7 @@ _SENTENCE_STARTS = _words(
 )
 
 
+YES_AND_NO = ("yes", "no", "ja", "nein", "oui", "non", "sí", "sim", "não", "да", "нет")
 _EXPLANATIONS: tuple[tuple[str, str], ...] = (
     (r"(?:,|;|\s[-–—]|—)?\s(?:because|since (?:it|he|she|they|this|that|we|there))\b|"
      r",\s(?:given that|(?:as|since) (?:it|he|she|they|this|that|we|there|the)\s\w{1,20})\b",
@@ -44,8 +45,9 @@ _EXPLANATIONS: tuple[tuple[str, str], ...] = (
      "Rome — the capital of Italy"),
     (r";\s(?:it|this|that|he|she|they|there)\s(?:is|are|was|were|has|have|had|does|do|can|will)\b",
      "Rome; it is the capital"),
-    (r"(?<=^yes)[,;]\s?(?!(?:but|unless|if|only|except|though|although|and|or)\b)[a-z]|"
-     r"(?<=^no)[,;]\s?(?!(?:but|unless|if|only|except|though|although|and|or)\b)[a-z]", "No, it does not"),
+    (rf"(?:{'|'.join(rf'(?<=^{word})' for word in YES_AND_NO)})[,;]\s?(?!(?:but|unless|if|only|except|though|although|and|or|"
+     r"aber|außer|sofern|wenn|falls|nur|soweit|mais|sauf|si|pero|salvo|sólo|ma|se|mas|но|если)\b)[^\W\d_]",
+     "No, it does not"),
     (r",?\s(?:porque|pues|ya que|puesto que|parce qu['’e]|puisqu['’e]|perché|poiché|pois|omdat|потому что|так как|"
      r"поскольку)(?![^\W_])|,\s(?:car|weil|da|denn|che|ведь|want)\s", "Madrid, porque es la capital"),
     (r"\s[|(\[]\s?confidence\b", "Rome (confidence: 90%)"),

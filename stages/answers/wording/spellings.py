@@ -20,7 +20,7 @@ _TEENS = _numbered(
     "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen", start=10
 )  # fmt: skip
 _TENS = _numbered("twenty thirty forty fifty sixty seventy eighty ninety", start=20, step=10)
-_CARDINALS = _UNITS | _TEENS | _TENS
+CARDINALS = _UNITS | _TEENS | _TENS
 _ORDINALS = _numbered(
     "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth "
     "fifteenth sixteenth seventeenth eighteenth nineteenth twentieth"
@@ -53,7 +53,7 @@ def _fraction(match: re.Match[str]) -> str:
 
 
 def _cardinal(match: re.Match[str]) -> str:
-    return str(_CARDINALS[match[1]] + _UNITS.get(match[2], 0))
+    return str(CARDINALS[match[1]] + _UNITS.get(match[2], 0))
 
 
 def _ordinal(match: re.Match[str]) -> str:
@@ -94,7 +94,7 @@ def _date(match: re.Match[str]) -> str:
 def _same_number(match: re.Match[str]) -> str:
     """Return a number without the same number in brackets behind it: "42 (forty-two)"."""
     inner = match[2].replace("-", " ").split()
-    values = [_CARDINALS.get(word) or (int(word) if word.isdigit() else -1) for word in inner]
+    values = [CARDINALS.get(word) or (int(word) if word.isdigit() else -1) for word in inner]
     return match[1] if min(values) >= 0 and sum(values) == int(match[1]) else match[0]
 
 
@@ -130,7 +130,7 @@ RULES: Rules = (
     (r"^one(?=$|\s(?:hundred|thousand|million|billion|trillion|percent|per cent|hour|day|week|month|year)$)", "1",
      "one week", "1week"),
     (rf"^({_any_of(_TENS)})[ -]({_any_of(_UNITS)})(?=$|\s)", _cardinal, "twenty-one", "21"),
-    (rf"^(?!one)({_any_of(_CARDINALS)})()(?=$|\s)", _cardinal, "three days", "3day"),
+    (rf"^(?!one)({_any_of(CARDINALS)})()(?=$|\s)", _cardinal, "three days", "3day"),
     (r"^(\d{1,2})\s?\(([a-z\d]{1,12}(?:[ -][a-z]{3,5})?)\)$", _same_number, "forty-two (42)", "42"),
     (rf"(?<![^\W_])(?<!\d\s)(?:({_any_of(_TENS)})[ -])?({_any_of(_ORDINALS)})(?![^\W_])", _ordinal, "Fifth Amendment",
      "5th amendment"),
@@ -173,6 +173,7 @@ RULES: Rules = (
     (r"(?<![^\W_])(?:section|sect|sec|§)s?\s(?=\d)|§{1,2}\s?", "§", "Section 230", "§230"),
     (r"((?:(?<![^\W_])art\s|§)\d{1,4}[a-z]?)\s?(?:\((\d{1,2})\)|abs(?:atz)?\s?(\d{1,2}))", r"\1 abs \2\3",
      "Art. 5 (1) GG", "art 5abs 1gg"),
+    (r"(?<=usc)\s§", " ", "42 U.S.C. § 1983", "42usc 1983"),
     # hyphens, but those of a-b, x-2 and 1939-1945
     (r"(?<=[^\W\d_]{2})-(?=[^\W_])|(?<=[^\W\d_])-(?=[^\W\d_]{2})|(?<=[\d+])-(?=[^\W\d_]{2})", " ", "X-ray", "x ray"),
     (r"(?<![^\W_])(\d{1,15}(?:[.,]\d{1,15})?)\s(?=[^\W\d_]|°)", r"\1", "5 mg", "5mg"),
