@@ -47,9 +47,9 @@ _MARK = re.compile(
     rf"|(?P<circled>{CIRCLED})[.)、:]?|(?P<kana>[ア-コロハニホヘト])(?=[^\S\n])|(?P<alone>[A-Z])[^\S\n]*\n"
     rf"|(?P<bare>{LABEL})(?:(?P<after>\.(?![A-Za-z]\.|\d(?<=\d\.\d))\)?|\)\.?|[、\t])"  # not U.S., 1.5
     r"|[^\S\n](?P<stop>\.)(?=[^\S\n])"
-    r"|[^\S\n]?(?P<colon>:)|(?P<slash>[>/])(?=[^\S\n])|[^\S\n](?P<dash>[-–—])[^\S\n])"
+    r"|[^\S\n]?(?P<colon>:(?!=))|(?P<slash>[>/])(?=[^\S\n])|[^\S\n]?(?P<dash>[-–—])[^\S\n])"
     r"|(?P<spaced>[A-Za-j]|[0-9]{1,2})(?=[^\S\n]))"
-    r"\s*(?::\s*)?(?=\S)"
+    r"\s*(?::(?!=)\s*)?(?=\S)"
 )
 _LINE_START = re.compile(r"\n[^\S\n]*(?:[-*•>·#]{1,6}[^\S\n]*)?\Z")
 _BULLET_AT_END = re.compile(r"\n[^\S\n]*[-*•>·#]{1,6}[^\S\n]*\Z")

@@ -188,7 +188,7 @@ class Reader:
         if is_single and (letters.is_marked or letters.is_lower == self.options.lower_case):
             return letters.letters[0]
         by_text = self.options.matching(answer)
-        if not is_single and len(by_text) == 1:  # an option "A and B"
+        if not is_single and len(by_text) == 1 and not _LABEL_AT_START.match(answer):  # an option "A and B"
             return Ambiguous(f"{text}, or option {by_text[0]}, which has that text") if self.several else by_text[0]
         if is_single and by_text and letters.letters[0] not in by_text:
             return Ambiguous(f"option {letters.letters[0]}, or option {by_text[0]}, which has the text {text}")

@@ -46,7 +46,7 @@ class Options:
         none, texts that differ in a currency, % or ° sign that the answer leaves out; if there are none, a text that
         differs by a slip of the pen (`_is_slip`), if only one is near.
         """
-        if not self.texts:
+        if not self.texts or _TWO_LETTERS.fullmatch(answer):
             return []
         text = option_form(answer)
         for form_of, letters_of in zip(_FORMS, self.forms, strict=True):
@@ -68,7 +68,7 @@ class Options:
 
 def option_form(text: str) -> str:
     """Return the normalised form of an option's text; the text itself if it is made of signs alone: "|", "//"."""
-    return normalised_text(text) or text.strip(" \n\t")
+    return normalised_text(text) or text.strip(" \n\t*`") or text.strip()
 
 
 def options_with(texts: Mapping[str, str], alphabet: str) -> Options:
@@ -93,6 +93,8 @@ _LOOSE = (
     (re.compile(r"\s"), ""),
 )
 _LABELLED = re.compile(r"\W{0,4}[Aa][.):]")
+_TWO_LETTERS = re.compile(r"\W{0,4}[A-Z]\.\s[A-Z]\W{0,4}")
+"""A label and another letter: "A. B" is not the blood group AB."""
 _SIGNS = re.compile(r"^[$€£¥₹]|[%°]$")
 
 
