@@ -97,7 +97,11 @@ def _patterns(alphabet: str, count: int) -> tuple[re.Pattern[str], re.Pattern[st
         rf"|{_OPTION_WORD}\s{{0,2}}(?P<named>{names})(?![\w%])(?![.,]\d)"
     )
     joined = rf"(?:{names})(?:{_JOINER}(?:{names})){{0,9}}"
-    before = r"\A\W{0,6}(?:(?:la|el|le|die|der) )?|(?<= es la )" if alphabet in WEAK or alphabet == "circled" else r"(?<![\wー])|(?<=[は为是])"
+    before = (
+        r"\A\W{0,6}(?:(?:la|el|le|die|der) )?|(?<= es la )"
+        if alphabet in WEAK or alphabet == "circled"
+        else r"(?<![\wー])|(?<=[は为是])"
+    )
     bare = rf"(?:{before})(?P<bare>{joined}){_END}"
     if alphabet in ("kana", "iroha"):
         bare += rf"|\A\W{{0,4}}(?P<first>{names})(?=\s)"

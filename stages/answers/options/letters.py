@@ -213,9 +213,15 @@ _PLAIN = tuple(
         (r"^\[\s?([\"']?[A-Za-z][\"']?(?:\s?,\s?[\"']?[A-Za-z][\"']?){0,25})\s?\]?$", r"\1"),  # ["A", "C"]
         (r"\s+", " "),
         (r"^[(\[<]([A-Za-z])$", r"\1"),  # (B
-        (r"(?<![^\W_])([A-J][)\]]?),?\s(?:for sure|obviously|definitely|certainly|clearly|i (?:think|believe|guess)|"
-         r"I (?:think|believe|guess))[.!]?$", r"\1"),  # B, I think
-        (r"^(?:[-=]?>|#{1,6}\s|[→⇒➜➡✅☑✔✓•:*\ufe0f\U0001f300-\U0001faff\s]|[-–]\s){1,9}|[✅☑✔✓\ufe0f\s]{1,9}$", ""),  # → B ✓
+        (
+            r"(?<![^\W_])([A-J][)\]]?),?\s(?:for sure|obviously|definitely|certainly|clearly|i (?:think|believe|guess)|"
+            r"I (?:think|believe|guess))[.!]?$",
+            r"\1",
+        ),  # B, I think
+        (
+            r"^(?:[-=]?>|#{1,6}\s|[→⇒➜➡✅☑✔✓•:*\ufe0f\U0001f300-\U0001faff\s]|[-–]\s){1,9}|[✅☑✔✓\ufe0f\s]{1,9}$",
+            "",
+        ),  # → B ✓
     )
 )
 

@@ -63,7 +63,7 @@ _CHOOSING: tuple[tuple[str, str], ...] = (
     (r"\b(?:ich wähle|ich entscheide mich für|(?:antwort|option|möglichkeit|lösung)\s(?:ist|lautet)|"
      r"(?:richtig|korrekt|zutreffend)\s(?:ist|sind)|es ist)\s",
      "Die richtige Option ist B."),
-    (r"\b(?:escolho|(?:resposta|opção|alternativa|letra)(?:\s(?:correta|certa))?\sé|(?:correta|certa)\sé)\s",
+    (r"\b(?:(?:acho que|creo que|penso che|credo che)\s(?:é|es|sia)|escolho|(?:resposta|opção|alternativa|letra)(?:\s(?:correta|certa))?\sé|(?:correta|certa)\sé)\s",
      "A alternativa correta é a B."),
     (r"\b(?:scelgo|(?:risposta|opzione|alternativa)(?:\s(?:corretta|giusta|esatta))?\sè)\s",
      "L'opzione corretta è la B."),
@@ -132,7 +132,7 @@ _NEGATED_AFTER = re.compile(
     r"[)\]\"']?\s?(?:\s?(?:is|are|was|can|could|would|must|does|do|ist|sind|est|sont|es|é|está|è))?\s?"
     r"(?:n't\b|not\b|cannot\b|can't\b|wrong\b|incorrect\w{0,2}\b|falsch\b|nicht\b|fauss?e?\b|inexacte?\b|fals[oa]\b|"
     r"errad|errat|sbagliat|неверн|неправильн|false\b|ruled\b|eliminated\b|excluded\b|unlikely\b|"
-    r"(?:では|じゃ)(?:ない|あり|なく)|[가이은는]?\s?(?:아[니닙]|틀)|नहीं|不(?:是|对|對|正)|错|錯|誤)",
+    r"(?:では|じゃ)(?:ない|あり|なく)|[가이은는]?\s?(?:아[니닙]|틀)|नहीं|不(?:是|对|對|正)|错|錯|誤)|[)\]]?\s?[:：–—-]?\s?(?:[❌✗✘✖]|(?<=[:：–—-]\s)(?:wrong|incorrect|false)\b)",
     re.IGNORECASE,
 )
 _CLOSING_MARKS = tuple(")]\"'、")

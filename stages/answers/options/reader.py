@@ -43,7 +43,9 @@ _MAX_LEADS = 100
 _MAX_SUPERLATIVES = 5
 _MAX_OPTION = 400
 """Characters behind a superlative that are read."""
-_LABEL_AT_START = re.compile(r"[^\w$\\]{0,4}?(?:(?i:option|choice)\s)?(?:[(\[]([A-Za-z])[)\]]|([A-Za-z])\s?[.):])[.:)*]{0,3}\s{0,3}(?=\S)")
+_LABEL_AT_START = re.compile(
+    r"[^\w$\\]{0,4}?(?:(?i:option|choice)\s)?(?:[(\[]([A-Za-z])[)\]]|([A-Za-z])\s?[.):])[.:)*]{0,3}\s{0,3}(?=\S)"
+)
 """A letter before the text of its option: "B. ", "(B) ", "**B)** "."""
 _MARKED = re.compile(r"(?:(?<=[\s,;])|\A)(?:(?i:option|choice)\s)?(?:\(([A-Za-z])\)(?!-?\w)|([A-Z])[.):](?=\s))")
 _BRACKETED_LAST = re.compile(r"[.!。:]\s?(?:\(([A-Z])\)|([a-z])\))\W{0,3}\Z")
@@ -58,7 +60,9 @@ _EXPLAINS = re.compile(
     r",\s(?:an?|the|this|it|a type)\s|因为|，因为|[.!。]?\s?\Z)"
 )
 """What may follow an option's text in an answer: "lisinopril, an ACE inhibitor"."""
-_STATES = re.compile(r"[)\]\"']?\s(?:is|are|was|were|ist|sind|est|sont|es|son|é|è|has|have|can|could|does|do|may|might|would|will)\b")
+_STATES = re.compile(
+    r"[)\]\"']?\s(?:is|are|was|were|ist|sind|est|sont|es|son|é|è|has|have|can|could|does|do|may|might|would|will)\b"
+)
 """What may follow a letter in a statement about its option: "(B) is a diuretic"."""
 _ALL_OPTIONS = re.compile(
     r"\W{0,4}[A-J]{0,10}(?:全选|全部(?:正确|选)?|(?:以上)?(?:都|全)(?:是|对|选|正确)|all (?:of them|of the above)|"
@@ -125,11 +129,13 @@ class Reader:
             return None
         if letters and not self.options.texts and is_name(text):
             return Ambiguous(f"option {letters.letters[0]}, or a name")
-        if letters and is_negated(text, 0, letters.end):  # "B; A and C are wrong"
+        is_denied = letters and is_negated(text, 0, letters.end) and not self._has_its_text(letters, text)
+        if letters and is_denied:  # "B; A and C are wrong"
             if others := self.options.matching(text_after(text, letters.end)):  # "A. False"
                 return Ambiguous(f"option {letters.letters[0]}, or option {others[0]}, whose text follows the letter")
             letters = self._letters_at_start(text.split(";", 1)[0])
-        if letters and not is_negated(text, 0, letters.end) and (announced or self._may_be_answer(letters, text)):
+            is_denied = letters and is_negated(text, 0, letters.end)
+        if letters and not is_denied and (announced or self._may_be_answer(letters, text)):
             return self._at_start(letters, text)
         form = self._after_text(text) or self._in_sentence(text) or self._after_superlative(text)
         return form or (self._text_first(text) or self._marked(text) if announced else None)
@@ -165,7 +171,9 @@ class Reader:
     def _lists_options(self, answer: str) -> bool:
         """Return whether a text lists the options again, which is no answer."""
         listed = {} if self.several else options_of(answer[:_MAX_TEXT]).texts
-        return len(listed) > 2 and (not self.options.texts or not set(self.options.texts.values()).isdisjoint(listed.values()))
+        return len(listed) > 2 and (
+            not self.options.texts or not set(self.options.texts.values()).isdisjoint(listed.values())
+        )
 
     def _may_be_answer(self, letters: Letters, text: str) -> bool:
         """Return whether a line that starts with letters answers: "B) Lisinopril", not "A. Fleming".

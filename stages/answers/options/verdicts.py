@@ -5,10 +5,10 @@ import re
 from stages.answers.kinds import Ambiguous
 from stages.answers.options.listed import options_of
 
-_POSITIVE = r"correct|right|true|yes|richtig|korrekt|vraie?|exacte?|verdader[oa]|correct[oa]|верно|正确|正確|对|✅|✓|✔|☑"
-_NEGATIVE = (
-    r"incorrect|wrong|false|no|not correct|not right|not true|falsch|faux|fausse|inexacte?|fals[oa]|incorrect[oa]|неверно|错误|錯誤|错|不正确|❌|✗|✘|✖|×"
+_POSITIVE = (
+    r"correct|right|true|yes|richtig|korrekt|vraie?|exacte?|verdader[oa]|correct[oa]|верно|正确|正確|对|✅|✓|✔|☑"
 )
+_NEGATIVE = r"incorrect|wrong|false|no|not correct|not right|too (?:small|large|low|high|short|long|slow|fast)|not true|falsch|faux|fausse|inexacte?|fals[oa]|incorrect[oa]|неверно|错误|錯誤|错|不正确|❌|✗|✘|✖|×"
 _LABEL = re.compile(
     r"\s{0,8}(?:[-*•]\s{1,3})?[*_]{0,3}(?:(?:Option|Choice)\s)?[(\[]?([A-Za-z])[)\].:：、]{0,2}[*_]{0,3}(?=[\s.:：—–对對错錯正不项項-])"
 )
