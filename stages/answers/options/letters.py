@@ -56,7 +56,8 @@ _AFTER_A = _words(
 _AFTER_OTHERS = _AFTER_A | _words(
     "for was not so due given based by with in on at while according would seems must can correct right explanation "
     "reason reasoning rationale justification the this it that these therefore thus hence final only y e et und "
-    "rather instead over works fits matches applies remains ya pues parce puisque denn da poiché так to es est ist é está è то die richtig korrekt है "
+    "rather instead over works fits matches applies remains "
+    "ya pues parce puisque denn da poiché так to es est ist é está è то die richtig korrekt है "
     "sont sind son são sono"
 )
 """Words after other letters: "C because", but not "C section" or "B cells"."""
@@ -130,7 +131,7 @@ def may_follow(text: str, end: int, letter: str, options: Mapping[str, str]) -> 
     if not after or (starts_with(text_after(text, end), options.get(letter.upper(), ""))):
         return True
     if letter.islower():
-        return rest[0] in _CJK_FOLLOWING or rest[0] in ".):,;!?]>\"'。，" and not _is_abbreviation(rest)
+        return rest[0] in _CJK_FOLLOWING or (rest[0] in ".):,;!?]>\"'。，" and not _is_abbreviation(rest))
     if rest[0].isspace():
         if after[0].isalnum():
             return bool(_CJK.match(after) or _OTHER_SCRIPTS.match(after)) or _is_function_word(after, letter)

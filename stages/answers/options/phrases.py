@@ -27,7 +27,8 @@ _NOUNS = (
 _CHOOSING: tuple[tuple[str, str], ...] = (
     (
         rf"\b(?:i|we)(?:'d|'ll|'m|\s(?:would|will|must|should|can|am))?{_SURELY}?\s(?:choose|chose|pick|picked|select|"
-        r"selected|recommend|prefer|settle on|go for|go with|went with|going with|opt for|vote for|guess|say|answer|mark|take|conclude)(?:\sthat)?\s",
+        r"selected|recommend|prefer|settle on|go for|go with|went with|"
+        r"going with|opt for|vote for|guess|say|answer|mark|take|conclude)(?:\sthat)?\s",
         "I choose B.",
     ),
     (
@@ -58,12 +59,14 @@ _CHOOSING: tuple[tuple[str, str], ...] = (
      r"correctas?\s(?:es|son))\s",
      "La opción correcta es la B."),
     (r"\b(?:je choisis|c'est(?:\sbien)?(?:\sla\s(?:réponse|proposition))?|"
-     r"il s'agit(?:\sdonc)?\sde|(?:réponse|option|proposition|lettre)s?(?:\s(?:correcte|exacte|juste)s?)?\s(?:est|sont))\s",
+     r"il s'agit(?:\sdonc)?\sde|(?:réponse|option|proposition|lettre)s?(?:\s(?:correcte|exacte|juste)s?)?\s"
+     r"(?:est|sont))\s",
      "La bonne réponse est la B."),
     (r"\b(?:ich wähle|ich entscheide mich für|(?:antwort|option|möglichkeit|lösung)\s(?:ist|lautet)|"
      r"(?:richtig|korrekt|zutreffend)\s(?:ist|sind)|es ist)\s",
      "Die richtige Option ist B."),
-    (r"\b(?:(?:acho que|creo que|penso che|credo che)\s(?:é|es|sia)|escolho|(?:resposta|opção|alternativa|letra)(?:\s(?:correta|certa))?\sé|(?:correta|certa)\sé)\s",
+    (r"\b(?:(?:acho que|creo que|penso che|credo che)\s(?:é|es|sia)|escolho|"
+     r"(?:resposta|opção|alternativa|letra)(?:\s(?:correta|certa))?\sé|(?:correta|certa)\sé)\s",
      "A alternativa correta é a B."),
     (r"\b(?:scelgo|(?:risposta|opzione|alternativa)(?:\s(?:corretta|giusta|esatta))?\sè)\s",
      "L'opzione corretta è la B."),
@@ -82,16 +85,18 @@ CHOOSING = tuple(re.compile(pattern, re.IGNORECASE) for pattern, _ in _CHOOSING)
 _CORRECT: tuple[tuple[str, str], ...] = (
     (
         rf"{_BE}(?:{_SURELY}|\s(?:the|our|my)){{0,3}}\s(?:correct|right|best|answer|appropriate|accurate|credited|"
-        r"better\s(?:choice|option|answer|fit)|prefer(?:red|able)(?!\s(?:over|to))|"
+        r"better\s(?:choice|option|answer|fit)|"
+        r"prefer(?:red|able)(?=[.!,;]|\s(?:here|choice|option|answer|treatment|because|since|as)\b|\s?\Z)|"
         r"most\s(?:likely|appropriate|accurate|suitable|correct))\b(?!-|\sif\b|,?\sbut\b)",
         "Therefore, (B) is correct.",
     ),
-    (r"\s(?:works|fits|matches|applies)\b|\sit\sis(?=[.!]|\Z)", "Only B works."),
+    (r"\s(?:works|fits|matches|applies)(?:\s(?:here|best|well))?(?=[.!,;]|\s?\Z)|\sit\sis(?=[.!]|\Z)", "Only B works."),
     (r"\sremains\b|\sis\sleft(?=[.!]|\Z)|\sis\sthe\sonly\s(?:one|option|choice|answer)\s(?:left|remaining|possible)",
      "So B remains."),
     (r"\s(?:es|son|sería)(?:\sla)?\s(?:correcta|respuesta|opción)", "Por tanto, B es la respuesta correcta."),
     (r"\s(?:est|sont)(?:\sla)?\s(?:correcte?|bonne|exacte?|juste|vraie?|réponse)", "Donc B est la bonne réponse."),
-    (r"(?:\s(?:ist|sind))?\s(?:die\s)?(?:richtig|korrekt|zutreffend)|\strifft\szu|\sstimmt\b", "Also ist klar: B ist richtig."),
+    (r"(?:\s(?:ist|sind))?\s(?:die\s)?(?:richtig|korrekt|zutreffend)|\strifft\szu|\sstimmt\b",
+     "Also ist klar: B ist richtig."),
     (r"\s(?:é|são|está|estão)(?:\sa)?\s(?:corret|cert|resposta)", "Portanto, B é a resposta certa."),
     (r"\s(?:è|sono)(?:\sla)?\s(?:corrett|giust|esatt|risposta)", "Quindi B è corretta."),
     (r"\s?(?:[-—]\s)?(?:является\s)?(?:верн|правильн)", "Значит, B — правильный ответ."),

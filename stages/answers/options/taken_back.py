@@ -13,7 +13,8 @@ _CORRECTION = re.compile(
     rf"(?:\?|？|\.{{3}}|…)[\s*]{{0,3}}(?:(?:{_STRONG}|{_WEAK}){_BREAK}){{1,4}}"  # A? No, it is B
     rf"|(?<![^\W_])(?:(?:{_WEAK}){_BREAK}){{0,2}}(?:{_STRONG}){_BREAK}(?:(?:{_STRONG}|{_WEAK}){_BREAK}){{0,3}}"
     rf"|[.,;!]\s(?:{_WEAK})[,.!:;，。—–]\s{{0,2}}(?=[(\[]?[A-J][)\]]?[.!]{{0,2}}\Z)"  # A. No, B.
-    r"|,\sbut\s(?:it is|it's|the (?:correct |right |real )?answer is)\s(?=(?:actually\s|really\s|in fact\s)?[(\[]?[A-J]\b)"
+    r"|,\sbut\s(?:it is|it's|the (?:correct |right |real )?answer is)\s"
+    r"(?=(?:actually\s|really\s|in fact\s)?[(\[]?[A-J]\b)"
     r"|(?<=\sor\s[A-J]),\s(?:but\s)?(?:more\s|most\s)?(?:probably|likely)\s(?=[(\[]?[A-J]\b)",  # A or B, probably B
     re.IGNORECASE,
 )

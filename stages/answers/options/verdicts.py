@@ -8,9 +8,13 @@ from stages.answers.options.listed import options_of
 _POSITIVE = (
     r"correct|right|true|yes|richtig|korrekt|vraie?|exacte?|verdader[oa]|correct[oa]|верно|正确|正確|对|✅|✓|✔|☑"
 )
-_NEGATIVE = r"incorrect|wrong|false|no|not correct|not right|too (?:small|large|low|high|short|long|slow|fast)|not true|falsch|faux|fausse|inexacte?|fals[oa]|incorrect[oa]|неверно|错误|錯誤|错|不正确|❌|✗|✘|✖|×"
+_NEGATIVE = (
+    r"incorrect|wrong|false|no|not correct|not right|not true|too (?:small|large|low|high|short|long|slow|fast)|falsch|"
+    r"faux|fausse|inexacte?|fals[oa]|incorrect[oa]|неверно|错误|錯誤|错|不正确|❌|✗|✘|✖|×"
+)
 _LABEL = re.compile(
-    r"\s{0,8}(?:[-*•]\s{1,3})?[*_]{0,3}(?:(?:Option|Choice)\s)?[(\[]?([A-Za-z])[)\].:：、]{0,2}[*_]{0,3}(?=[\s.:：—–对對错錯正不项項-])"
+    r"\s{0,8}(?:[-*•]\s{1,3})?[*_]{0,3}(?:(?:Option|Choice)\s)?[(\[]?([A-Za-z])[)\].:：、]{0,2}[*_]{0,3}"
+    r"(?=[\s.:：—–对對错錯正不项項-])"
 )
 _VERDICT = re.compile(
     rf"(?:\s?(?:is|was|ist|est|es|é|è|[项項]|:|：|=|→|->|[-–—])?[\s*_(]{{0,4}})(?:(?P<no>{_NEGATIVE})|(?P<yes>{_POSITIVE}))"

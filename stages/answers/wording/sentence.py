@@ -45,8 +45,8 @@ _EXPLANATIONS: tuple[tuple[str, str], ...] = (
      "Rome — the capital of Italy"),
     (r";\s(?:it|this|that|he|she|they|there)\s(?:is|are|was|were|has|have|had|does|do|can|will)\b",
      "Rome; it is the capital"),
-    (rf"(?:{'|'.join(rf'(?<=^{word})' for word in YES_AND_NO)})[,;]\s?(?!(?:but|unless|if|only|except|though|although|and|or|"
-     r"aber|außer|sofern|wenn|falls|nur|soweit|mais|sauf|si|pero|salvo|sólo|ma|se|mas|но|если)\b)[^\W\d_]",
+    (rf"(?:{'|'.join(rf'(?<=^{word})' for word in YES_AND_NO)})[,;]\s?(?!(?:but|unless|if|only|except|though|although|"
+     r"and|or|aber|außer|sofern|wenn|falls|nur|soweit|mais|sauf|si|pero|salvo|sólo|ma|se|mas|но|если)\b)[^\W\d_]",
      "No, it does not"),
     (r",?\s(?:porque|pues|ya que|puesto que|parce qu['’e]|puisqu['’e]|perché|poiché|pois|omdat|потому что|так как|"
      r"поскольку)(?![^\W_])|,\s(?:car|weil|da|denn|che|ведь|want)\s", "Madrid, porque es la capital"),

@@ -114,7 +114,8 @@ RULES: Rules = (
     (r"^the (?!who$)(?=\S)", "", "The heart", "heart"),
     (r"^an (?=[aeiouh\d])", "", "an apple", "apple"),
     (rf"^a (?!(?:{_KEEPS_A})\b)(?=[^\W\d_]{{2}})", "", "a beta blocker", "beta blocker"),
-    (r"^(?:(?:der|den|dem|am|le|el|il) )?(?P<date>(?=\D{0,12}\d)[^\W_][^\n]{4,24})$", _date, "4 July 1776", "1776-07-04"),
+    (r"^(?:(?:der|den|dem|am|le|el|il) )?(?P<date>(?=\D{0,12}\d)[^\W_][^\n]{4,24})$", _date, "4 July 1776",
+     "1776-07-04"),
     # abbreviations
     (r"(?<![^\W_])([^\W\d_])\.\s(?=[^\W\d_](?:\.|$))", r"\1.", "J. S. Bach", "js bach"),
     (r"(?<![^\W_])(ph|ll|ed|pharm)\.\s?(?=[bdm](?:\.|$))", r"\1", "Ph. D.", "phd"),
