@@ -91,7 +91,7 @@ _CORRECT: tuple[tuple[str, str], ...] = (
         "Therefore, (B) is correct.",
     ),
     (r"\s(?:works|fits|matches|applies)(?:\s(?:here|best|well))?(?=[.!,;]|\s?\Z)|\sit\sis(?=[.!]|\Z)", "Only B works."),
-    (r"\sremains\b|\sis\sleft(?=[.!]|\Z)|\sis\sthe\sonly\s(?:one|option|choice|answer)\s(?:left|remaining|possible)",
+    (r"\sremains(?=[.!,;]|\s?\Z|\sas\sthe\b)|\sis\sleft(?=[.!]|\Z)|\sis\sthe\sonly\s(?:one|option|choice|answer)\s(?:left|remaining|possible)",
      "So B remains."),
     (r"\s(?:es|son|sería)(?:\sla)?\s(?:correcta|respuesta|opción)", "Por tanto, B es la respuesta correcta."),
     (r"\s(?:est|sont)(?:\sla)?\s(?:correcte?|bonne|exacte?|juste|vraie?|réponse)", "Donc B est la bonne réponse."),
@@ -152,13 +152,17 @@ _DOUBTED = re.compile(
     re.IGNORECASE,
 )
 
+_LEAST = re.compile(r"\b(?:least\s\w{1,20}|worst)\s\Z", re.IGNORECASE)
+
 
 def is_doubted(text: str, start: int) -> bool:
     """Return whether the words before a statement at `start` doubt it, suppose it or make it one about another answer.
 
     "I don't think (it is B)", "suppose (it is B)", "the wrong (option is B)".
     """
-    is_about_another = _NOUN.match(text, start) is not None and refers_to_another(text, start)
+    is_about_another = _NOUN.match(text, start) is not None and (
+        refers_to_another(text, start) or _LEAST.search(text[max(0, start - 40) : start]) is not None
+    )
     return is_about_another or _DOUBTED.search(text[max(0, start - 60) : start]) is not None
 
 

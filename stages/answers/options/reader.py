@@ -61,9 +61,11 @@ _EXPLAINS = re.compile(
 )
 """What may follow an option's text in an answer: "lisinopril, an ACE inhibitor"."""
 _STATES = re.compile(
-    r"[)\]\"']?\s(?:is|are|was|were|ist|sind|est|sont|es|son|é|è|has|have|can|could|does|do|may|might|would|will)\b"
+    r"[)\]\"']?\s(?!(?:because|since|as|due|so|which|for|with|from|according|given|based|not|and|rather|best)\b)[a-zà-ÿ]+\b"
 )
-"""What may follow a letter in a statement about its option: "(B) is a diuretic"."""
+"""What follows a letter in a statement about its option, if that is not its text: "(B) is a diuretic"."""
+_ONLY = re.compile(r"\W{0,4}(?:only|nur|seule?|solo|sólo)\b", re.IGNORECASE)
+"""The start of a statement that holds for one option alone: "Only (C) weakens the argument"."""
 _ALL_OPTIONS = re.compile(
     r"\W{0,4}[A-J]{0,10}(?:全选|全部(?:正确|选)?|(?:以上)?(?:都|全)(?:是|对|选|正确)|all (?:of them|of the above)|"
     r"all (?:options )?are correct|alle(?: sind richtig| antworten)?|toutes|todas)\W{0,4}",
@@ -184,7 +186,8 @@ class Reader:
         end = _end_of(option, rest)
         if end:
             return bool(_EXPLAINS.match(rest, end)) or is_correct_after(rest, end)
-        if _STATES.match(text, letters.end) and not is_correct_after(text, letters.end):
+        is_statement = _STATES.match(text, letters.end) and not _ONLY.match(text)
+        if self.options.texts and is_statement and not is_correct_after(text, letters.end):
             return False
         if letters.is_marked or text[letters.end : letters.end + 1] in (")", ":", ","):
             return True
