@@ -69,10 +69,12 @@ SPELLINGS = str.maketrans(
     }
 )
 
-_OPTION_WORD = (
-    r"(?i:\b(?:options?|choices?|answers?|opci[oó]n|opção|opzione|antwort|möglichkeit|proposition|alternativa)|"
-    r"(?:вариант|ответ)[а-я]{0,3}(?![а-я])|选项|選項|選択肢|보기)"
+OPTION_WORD = (
+    r"(?:(?i:\b(?:options?|choices?|letters?|answers?|opci[oó]n(?:es)?|opç[aã]o|opzion[ei]|alternativas?|letra|lettre|"
+    r"lettera|propositions?|buchstabe|antwort(?:en)?|möglichkeit|réponses?|respuestas?|respostas?|rispost[ae]))|"
+    r"(?:вариант|ответ)[а-я]{0,3}(?![а-я])|选项|選項|选择|選択肢|보기|विकल्प|الخيار)"
 )
+"""A word before a label: "option B", "Antworten a) und b)"."""
 _JOINER = r"\s?(?:[,、/&+]|\s(?:and|or|и|или|و|أو|oder|und|et|ou)\s|と|와|과|或|和)\s?"
 _END = (
     r"(?=\s*\Z|[.):：、。，,;!」』\]](?!\d|\s?\w\.)|\s*[-–—=:]\s(?!\d)|\s?(?:입니다|이다|です|だ|が正|は正|で)|"
@@ -94,7 +96,7 @@ def _patterns(alphabet: str, count: int) -> tuple[re.Pattern[str], re.Pattern[st
     names = "|".join(sorted(map(re.escape, letters), key=len, reverse=True))
     marked = (
         rf"[(\[]\s?(?P<bracketed>{names})\s?[)\]](?!-\w)"
-        rf"|{_OPTION_WORD}\s{{0,2}}(?P<named>{names})(?![\w%])(?![.,]\d)"
+        rf"|{OPTION_WORD}\s{{0,2}}(?P<named>{names})(?![\w%])(?![.,]\d)"
     )
     joined = rf"(?:{names})(?:{_JOINER}(?:{names})){{0,9}}"
     before = (
@@ -148,9 +150,9 @@ _ORDINAL = re.compile(
     re.IGNORECASE,
 )
 _ORDINAL_WORD = re.compile(rf"(?<!\w)(?:{'|'.join(word for words in _ORDINALS for word in words)})", re.IGNORECASE)
-_SEVERAL_NUMBERS = re.compile(rf"{_OPTION_WORD}\s?\(?\d{{1,2}}\)?\s?(?:[,/&-]|or|and|to)\s?\(?\d")
+_SEVERAL_NUMBERS = re.compile(rf"{OPTION_WORD}\s?\(?\d{{1,2}}\)?\s?(?:[,/&-]|or|and|to)\s?\(?\d")
 _NUMBERED = re.compile(
-    rf"{_OPTION_WORD}\s?(?:#|№\s?|(?:no|nr)\.?\s|number\s|numéro\s|número\s)?"
+    rf"{OPTION_WORD}\s?(?:#|№\s?|(?:no|nr)\.?\s|number\s|numéro\s|número\s)?"
     r"\(?(?P<number>[1-9]|1\d|2[0-6])\)?(?![\w%])(?![.,]\d)"
 )
 

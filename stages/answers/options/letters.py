@@ -5,14 +5,11 @@ import unicodedata
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from stages.answers.options.labels import OPTION_WORD
 from stages.answers.wording.form import normalised_text
 
 MAX_LETTERS = 26
 
-OPTION_WORD = (
-    r"(?:options?|choices?|letters?|answers?|opci[oó]n(?:es)?|opç[aã]o|opzion[ei]|alternativas?|letra|lettre|lettera|"
-    r"propositions?|buchstabe|antwort(?:en)?|möglichkeit|réponses?|respuestas?|respostas?|rispost[ae]|вариант|选项|選項|选择|選択肢|보기|विकल्प|الخيار)"
-)
 _LETTER = re.compile(
     rf"(?P<word>{OPTION_WORD}\s{{0,2}})?"
     # (E)-2-butene is no option

@@ -38,7 +38,8 @@ _CHOOSING: tuple[tuple[str, str], ...] = (
     ),
     (rf"\b(?:correct|true|right|valid)\sstatement{_BE}{_SURELY}{{0,2}}:?\s", "The only correct statement is B."),
     (r"\bclosest(?:\s(?:value|match|one))?(?:\sis|\sto(?=\s(?:option|choice)))\s", "The closest is B. 700 nm."),
-    (r"\b(?:(?:which|this|that|it)\sis|match(?:es|ing)|correspond(?:s|ing)\sto|equals)\s(?=(?:the\s)?(?:option|choice)\b|\()",
+    (r"\b(?:(?:which|this|that|it)\sis|match(?:es|ing)|correspond(?:s|ing)\sto|equals)\s"
+     r"(?=(?:the\s)?(?:option|choice)\b|\()",
      "The wavelength is 700 nm, corresponding to choice (B)."),
     (r"\b(?:therefore|thus|so|hence)\b(?:(?!eliminat|rul|exclud|discard|reject|not\b|n't|incorrect|wrong)[^.!?\n]){0,200},\s"
      r"(?=(?:option|choice)\s\(?[A-Z]\)?[.!]?\Z)", "Therefore the product is neon, option (B)."),
@@ -48,8 +49,8 @@ _CHOOSING: tuple[tuple[str, str], ...] = (
     (r"\bi(?:'m|\sam|\swould|'d)?\s(?:lean|leaning|inclined)\s(?:towards?|to)\s",
      "It may be A or B, but I lean towards B."),
     (rf"\b(?:it|this|that){_BE}{_SURELY}{{0,2}}\s", "I think it is B"),
-    (r"\b(?:(?:choice|option)s?|selection|selected|pick|response|solution|conclusion|result|lösung|ergebnis|solución|soluzione|"
-     r"correcta|richtig|gabarito)\s?[:=]\s?", "Selected option: B"),
+    (r"\b(?:(?:choice|option)s?|selection|selected|pick|response|solution|conclusion|result|lösung|ergebnis|solución|"
+     r"soluzione|correcta|richtig|gabarito)\s?[:=]\s?", "Selected option: B"),
     (r"(?:\b(?:not|nicht|no es|n'est pas|не)|不是)\s?\(?[A-Za-z]\)?[,，]?\s?"
      r"(?:but(?:\srather)?|sondern|sino|mais|а|而?是)\s?", "It is not A but B."),
     (r"\"(?:choice|option|answer_choice|selected_option|selection|letter)\"\s?:\s?", '{"choice": "B"}'),
@@ -91,7 +92,8 @@ _CORRECT: tuple[tuple[str, str], ...] = (
         "Therefore, (B) is correct.",
     ),
     (r"\s(?:works|fits|matches|applies)(?:\s(?:here|best|well))?(?=[.!,;]|\s?\Z)|\sit\sis(?=[.!]|\Z)", "Only B works."),
-    (r"\sremains(?=[.!,;]|\s?\Z|\sas\sthe\b)|\sis\sleft(?=[.!]|\Z)|\sis\sthe\sonly\s(?:one|option|choice|answer)\s(?:left|remaining|possible)",
+    (r"\sremains(?=[.!,;]|\s?\Z|\sas\sthe\b)|"
+     r"\sis\sleft(?=[.!]|\Z)|\sis\sthe\sonly\s(?:one|option|choice|answer)\s(?:left|remaining|possible)",
      "So B remains."),
     (r"\s(?:es|son|sería)(?:\sla)?\s(?:correcta|respuesta|opción)", "Por tanto, B es la respuesta correcta."),
     (r"\s(?:est|sont)(?:\sla)?\s(?:correcte?|bonne|exacte?|juste|vraie?|réponse)", "Donc B est la bonne réponse."),
@@ -107,7 +109,8 @@ _CORRECT: tuple[tuple[str, str], ...] = (
 _CORRECT_AFTER = tuple(re.compile(pattern, re.IGNORECASE) for pattern, _ in _CORRECT)
 
 SENTENCE_LEADS = re.compile(
-    r"(?:\A|[.!?:;。，,、]\s?(?:(?:but|while|whereas|yet)\s)?|\b(?:so|therefore|thus|hence|then|that|only|think|believe|both|conclude|donc|also|daher|"
+    r"(?:\A|[.!?:;。，,、]\s?(?:(?:but|while|whereas|yet)\s)?|"
+    r"\b(?:so|therefore|thus|hence|then|that|only|think|believe|both|conclude|donc|also|daher|"
     r"quindi|portanto|por tanto|somit|damit|folglich|nur|seule?|sólo|solo|apenas|только|"
     r"значит|следовательно)\b,?\s(?:ist\s)?|[；;]\s?故?|故|因此|所以|[只仅]有?|よって|따라서\s|고\s)",
     re.IGNORECASE,
@@ -137,7 +140,8 @@ _NEGATED_AFTER = re.compile(
     r"[)\]\"']?\s?(?:\s?(?:is|are|was|can|could|would|must|does|do|ist|sind|est|sont|es|é|está|è))?\s?"
     r"(?:n't\b|not\b|cannot\b|can't\b|wrong\b|incorrect\w{0,2}\b|falsch\b|nicht\b|fauss?e?\b|inexacte?\b|fals[oa]\b|"
     r"errad|errat|sbagliat|неверн|неправильн|false\b|ruled\b|eliminated\b|excluded\b|unlikely\b|"
-    r"(?:では|じゃ)(?:ない|あり|なく)|[가이은는]?\s?(?:아[니닙]|틀)|नहीं|不(?:是|对|對|正)|错|錯|誤)|[)\]]?\s?[:：–—-]?\s?(?:[❌✗✘✖]|(?<=[:：–—-]\s)(?:wrong|incorrect|false)\b)",
+    r"(?:では|じゃ)(?:ない|あり|なく)|[가이은는]?\s?(?:아[니닙]|틀)|नहीं|不(?:是|对|對|正)|错|錯|誤)|"
+    r"[)\]]?\s?[:：–—-]?\s?(?:[❌✗✘✖]|(?<=[:：–—-]\s)(?:wrong|incorrect|false)\b)",
     re.IGNORECASE,
 )
 _CLOSING_MARKS = tuple(")]\"'、")

@@ -5,9 +5,8 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from stages.answers.kinds import Ambiguous
-from stages.answers.options.labels import LATIN, with_counted_letters, with_latin_letters, without_circles
+from stages.answers.options.labels import OPTION_WORD, with_counted_letters, with_latin_letters, without_circles
 from stages.answers.options.letters import (
-    OPTION_WORD,
     Letters,
     fused_letters,
     is_name,
@@ -61,7 +60,8 @@ _EXPLAINS = re.compile(
 )
 """What may follow an option's text in an answer: "lisinopril, an ACE inhibitor"."""
 _STATES = re.compile(
-    r"[)\]\"']?\s(?!(?:because|since|as|due|so|which|for|with|from|according|given|based|not|and|rather|best)\b)[a-zà-ÿ]+\b"
+    r"[)\]\"']?\s(?!(?:because|since|as|due|so|which|for|with|from|according|given|based|not|and|rather|best)\b)"
+    r"[a-zà-ÿ]+\b"
 )
 """What follows a letter in a statement about its option, if that is not its text: "(B) is a diuretic"."""
 _ONLY = re.compile(r"\W{0,4}(?:only|nur|seule?|solo|sólo)\b", re.IGNORECASE)
@@ -114,7 +114,7 @@ class Reader:
         label = _LABEL_AT_START.match(answer)
         letter = (label[1] or label[2]).upper() if label else ""
         is_text = label is not None and option_form(answer[label.end() :]) == self.options.texts.get(letter)
-        return letter if is_text and self.options.alphabet.startswith(LATIN) else None
+        return letter if is_text and self.options.are_lettered else None
 
     def _read_plain(self, text: str, answer: str, *, announced: bool) -> str | Ambiguous | None:
         """Return the letter or letters of a plain text. `answer`: the same text as written."""
