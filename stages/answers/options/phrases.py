@@ -41,7 +41,8 @@ _CHOOSING: tuple[tuple[str, str], ...] = (
     (r"\b(?:(?:which|this|that|it)\sis|match(?:es|ing)|correspond(?:s|ing)\sto|equals)\s"
      r"(?=(?:the\s)?(?:option|choice)\b|\()",
      "The wavelength is 700 nm, corresponding to choice (B)."),
-    (r"\b(?:therefore|thus|so|hence)\b(?:(?!eliminat|rul|exclud|discard|reject|not\b|n't|incorrect|wrong)[^.!?\n]){0,200},\s"
+    (r"\b(?:therefore|thus|so|hence)\b"
+     r"(?:(?!eliminat|rul|exclud|discard|reject|not\b|n't|incorrect|wrong)[^.!?\n]){0,200},\s"
      r"(?=(?:option|choice)\s\(?[A-Z]\)?[.!]?\Z)", "Therefore the product is neon, option (B)."),
     (r"[.;!]\s(?:the\s)?(?:final\s|correct\s)?(?:answer|antwort|réponse|respuesta|resposta|risposta|ответ)\s"
      r"(?=\(?[A-Za-z]\)?\W{0,3}\Z)", "It is safest. Answer B"),

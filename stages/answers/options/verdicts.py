@@ -17,7 +17,8 @@ _LABEL = re.compile(
     r"(?=[\s.:：—–对對错錯正不项項-])"
 )
 _VERDICT = re.compile(
-    rf"(?:\s?(?:is|was|ist|est|es|é|è|[项項]|:|：|=|→|->|[-–—])?[\s*_(]{{0,4}})(?:(?P<no>{_NEGATIVE})|(?P<yes>{_POSITIVE}))"
+    rf"(?:\s?(?:is|was|ist|est|es|é|è|[项項]|:|：|=|→|->|[-–—])?[\s*_(]{{0,4}})"
+    rf"(?:(?P<no>{_NEGATIVE})|(?P<yes>{_POSITIVE}))"
     r"(?![^\W_])[\s*_)]{0,4}(?:[.,;:!]|because|since|as|\Z|[-–—])",
     re.IGNORECASE,
 )

@@ -131,6 +131,8 @@ DIGOXIN = (
     "D. Spironolactone\n"
     "E. Insulin"
 )
+WAITING = "Best next step?\nA. Wait 6 months\nB. Correction of sodium\nC. Watch and wait\nD. Surgery"
+WORDS_OF_CORRECTIONS = "Which is best?\nA. meant to test x\nB. but not y\nC. no, z\nD. oh"
 
 ONE_LETTER: dict[str, dict[str, list[str]]] = {
     DRUGS: {
@@ -1348,6 +1350,32 @@ ONE_LETTER: dict[str, dict[str, list[str]]] = {
             "B는 틀렸다.",
             "الإجابة ليست B",
             "उत्तर B नहीं है",
+        ],
+    },
+    WAITING: {
+        "A": [
+            "Answer: A. Wait 6 months because it is benign.",
+            "The answer is A. Wait 6 months, then scan.",
+            "A. Wait 6 months",
+            "D. Wait, no, A.",
+            "The answer is D. Wait, that is wrong. It's A.",
+            "The answer is D. Correction: A.",
+        ],
+        "B": [
+            "Answer: B. Correction of sodium first.",
+        ],
+        "C": [
+            "C. Watch and wait",
+            "Answer: C. Watch and wait, since it is low grade.",
+        ],
+    },
+    WORDS_OF_CORRECTIONS: {
+        "B": [
+            "Answer: B. but not y",
+        ],
+        "C": [
+            "Answer: C. no, z",
+            "C",
         ],
     },
 }
