@@ -262,7 +262,7 @@ def _with_forms(
 
 EVALUATE = Stage(
     name="evaluate",
-    version=4,
+    version=5,
     body=evaluate,
     tables={
         "grades": schemas.GRADES,

@@ -353,7 +353,7 @@ def _mean(values: Sequence[float]) -> float:
 
 VOTE = Stage(
     name="vote_rewards",
-    version=3,
+    version=4,
     body=vote_rewards,
     tables={
         "rewards": schemas.REWARDS,

@@ -53,6 +53,18 @@ def marks_of(text: str, announcements: tuple[str, ...] = ANNOUNCEMENTS) -> Itera
         yield Mark(announced.kind, announced.text, announced.language, _line_at(tail, announced.end - 1))
 
 
+def final_mark_behind_box(text: str, announcements: tuple[str, ...] = ANNOUNCEMENTS) -> Mark | None:
+    """Return the last announced answer if it stands behind the last box and is called final; None otherwise."""
+    if not _FINAL.search(text, max(text.rfind("box"), 0)):
+        return None
+    tail = own_part(text, announcements)[-MAX_TAIL:]
+    box = next(boxes_of(tail), None)
+    answer = next(announced_answers(tail, announcements), None)
+    if box is None or answer is None or answer.start < box.end or not _FINAL.search(tail, box.end, answer.start + 20):
+        return None
+    return Mark(answer.kind, answer.text, answer.language, _line_at(tail, answer.end - 1))
+
+
 def closed_part(text: str, announcements: tuple[str, ...] = ANNOUNCEMENTS) -> str | None:
     """Return a response that was cut off, up to the end of its last mark that is closed; None without one.
 
@@ -128,6 +140,7 @@ def _is_taken_back(text: str, box: Span, announcements: tuple[str, ...]) -> bool
     return answer is not None and answer.start > retraction
 
 
+_FINAL = re.compile(r"\b(?:final|endgültig|définitiv|definitiv|окончательн|итогов)|最终|最終|최종", re.IGNORECASE)
 _TEXT_COMMAND = re.compile(r"\A\s?\$?\s?\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mbox)\s?\{")
 _LEAD = re.compile(
     r"\s?(?:\\(?:therefore|Rightarrow|implies)(?![a-zA-Z])|∴|⇒|\\text\w{0,2}\s?\{[^{}:：]{2,30}[:：]\s?\})\s?(?=\S)"

@@ -13,9 +13,10 @@ from stages.answers.canonical.form import canonical
 from stages.answers.canonical.numerals import number
 from stages.answers.equality.regions import doubt
 from stages.answers.equality.structure import is_known
+from stages.answers.equality.values import term_of
 from stages.answers.equality.verdict import same
 from stages.answers.kinds import Ambiguous, AnswerKind
-from stages.answers.marks import MAX_TAIL, Mark, gold_answer, gold_mark, marks_of
+from stages.answers.marks import MAX_TAIL, Mark, final_mark_behind_box, gold_answer, gold_mark, marks_of
 from stages.answers.prose.answer import boxed_number, last_line, math_answer_in
 from stages.answers.refusals import refusal_words
 from stages.answers.response.announced import without_html
@@ -29,6 +30,8 @@ _SIGN = re.compile(r"^\s*[-−–]\s+(?=[\d.\\])")
 """A sign with a space behind it. Behind an announcement it may be a dash."""
 _SIGNS_OF_UNITS = frozenset("°µμΩÅ‰ℓ")
 _LARGEST_FLOAT = 10**300
+_ROUNDING = 0.05
+"""Relative difference between two numbers of which one may be a rounding of the other."""
 
 
 class MathAnswer(AnswerKind):
@@ -106,9 +109,10 @@ def extract_math_answer(
 ) -> str | None:
     """Return the final answer of a response, None if it has none. The text must not hold the prompt.
 
-    The decisive box counts. If there is none, and not `boxed_only`, the answer in a tag, after "####" or after a word
-    of `announcements` counts; a mark without a readable answer is stepped over. A response without marks has the last
-    result of its last line. An answer that can be read in several ways is `Ambiguous`.
+    The decisive box counts, unless a final answer that is announced behind it is another number. If there is no box,
+    and not `boxed_only`, the answer in a tag, after "####" or after a word of `announcements` counts; a mark without a
+    readable answer is stepped over. A response without marks has the last result of its last line. An answer that can
+    be read in several ways is `Ambiguous`.
     """
     has_marks = False
     for mark in marks_of(response, announcements):
@@ -116,7 +120,8 @@ def extract_math_answer(
         if doubt := doubt_about_parts(mark.line, whole, numbers=mark.kind == "box"):
             return Ambiguous(doubt)
         if mark.kind == "box":
-            return boxed_number(mark.text, mark.language)
+            boxed = boxed_number(mark.text, mark.language)
+            return boxed if boxed_only else _corrected(boxed, final_mark_behind_box(response, announcements))
         if boxed_only:
             return None
         has_marks = True
@@ -132,6 +137,21 @@ def extract_math_answer(
         return Ambiguous(doubt)
     cell = answer_of_row(without_step_label(line))
     return math_answer_in(cell, last=True) if cell is not None else Ambiguous(f"{line[:60]}: a row of a table")
+
+
+def _corrected(boxed: str | None, final: Mark | None) -> str | None:
+    """Return the final answer that is announced behind a box if both are numbers and far apart, else the boxed answer.
+
+    "\\boxed{255} ... The final answer is $10,455" is 10455. A number that may be a rounding of the box is no other.
+    """
+    answer = _answer_of(final) if final else None
+    if not boxed or not answer or isinstance(answer, Ambiguous) or isinstance(boxed, Ambiguous):
+        return boxed
+    terms = term_of(canonical(boxed)), term_of(canonical(answer))
+    if any(term is None or term.has_letter for term in terms):
+        return boxed
+    values = [term.value for term in terms if term]
+    return answer if abs(values[0] - values[1]) > _ROUNDING * max(map(abs, values)) else boxed
 
 
 def _answer_of(mark: Mark) -> str | None:

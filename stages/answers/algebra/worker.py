@@ -27,6 +27,9 @@ NEARLY_FULL = 3
 OUT_OF_MEMORY = 4
 """Exit status of a child that ran out of memory and did not reply."""
 
+_TOLERANCE = 1e-5
+"""Relative difference of numbers that are equal to six decimals."""
+
 
 def _serve_in_children(requests: TextIO, replies: TextIO, seconds: float, memory: int) -> None:
     """Fork children that do the work, one after another, until the parent process closes the pipe."""
@@ -68,7 +71,8 @@ def _serve(requests: TextIO, replies: TextIO, seconds: float, memory: int) -> No
     def are_equal(gold: list[Any], answer: list[Any]) -> bool:
         # An inequality equals its interval whichever of the two is the gold answer.
         options = {"allow_set_relation_comp": True, "timeout_seconds": None, "raise_on_error": True}
-        return bool(verify(gold, answer, float_rounding=6, **options))
+        is_equal = bool(verify(gold, answer, float_rounding=6, **options))
+        return is_equal and (len(gold) > 1 or len(answer) > 1 or _is_confirmed(gold[0], answer[0]))
 
     def reply_to(answers: list[str]) -> list[Any]:
         expressions = [parsed(answer) for answer in answers]
@@ -94,6 +98,30 @@ def _serve(requests: TextIO, replies: TextIO, seconds: float, memory: int) -> No
         _send(replies, [number, *reply])
         if _is_nearly_full(memory):
             os._exit(NEARLY_FULL)  # so that the next answer has the whole memory
+
+
+def _is_confirmed(left: Any, right: Any) -> bool:
+    """Return whether two expressions that math-verify takes for equal have more in common than having no value.
+
+    To math-verify, all equations without a real solution are equal (x^2+1=0 and x^2+2=0), so are all statements without
+    a variable (1+1=2 and 2+2=4), and so are numbers below its precision (1/2004! and 1/2006!).
+    """
+    from math_verify.grader import unwrap_fcs
+    from sympy import Eq, Expr, UnevaluatedExpr, simplify, solve
+
+    if isinstance(left, Eq) and isinstance(right, Eq):
+        if not left.free_symbols and not right.free_symbols:
+            return _is_confirmed(left.rhs, right.rhs)
+        zeros = [unwrap_fcs(side.lhs - side.rhs).doit() for side in (left, right)]
+        quotient = simplify(zeros[0] / zeros[1])
+        is_multiple = quotient.is_number and quotient.is_finite and quotient != 0
+        return bool(is_multiple or solve(zeros[0], zeros[0].free_symbols))
+    sides = (left, right)
+    if not all(isinstance(side, Expr) and not side.free_symbols and not side.has(UnevaluatedExpr) for side in sides):
+        return True  # among them percentages: 50% is 50 and 0.5
+    values = [side.doit() for side in sides]
+    difference, *sizes = (abs(value.evalf(15)) for value in (values[0] - values[1], *values))
+    return difference.is_finite is not True or bool(difference <= max(sizes) * _TOLERANCE)
 
 
 def _reading(expressions: list[Any]) -> list[Any] | None:

@@ -49,7 +49,8 @@ _STYLES = rules(
     (r"(?<!\\)\\!|\\negthinspace(?![a-zA-Z])", "", r"5\!"),
     (r"\{\\[,;:>]\}", " ", r"5{\,}105"),
     (r"\\[hvm]?(?:space|skip|phantom)\*?\s*\{[^{}]*\}", " ", r"\hspace{2pt}"),
-    (r"(?<!\\)\\[,;:> ]|~|\\(?:q?quad|enspace|thinspace|medspace|thickspace|space)(?![a-zA-Z])", " ", r"5\,m"),
+    (r"\\q?quad", " ", r"x=1,\quadx=2"),
+    (r"(?<!\\)\\[,;:> ]|~|\\(?:enspace|thinspace|medspace|thickspace|space)(?![a-zA-Z])", " ", r"5\,m"),
     (r"\\(?:textcolor|colorbox)\s*\{[^{}]*\}" + _GROUP, r"\1", r"\textcolor{red}{5}"),
     (r"\\color\s*\{[^{}]*\}|\\tag\*?\s*\{[^{}]*\}|\\label\s*\{[^{}]*\}", "", r"5\tag{1}"),
     (r"\\(?:underline|emph|ensuremath|bm|boldsymbol|mathstrut)" + _GROUP, r"\1", r"\underline{5}"),
@@ -92,6 +93,7 @@ _STYLES = rules(
     (r"\\(?:yen|textyen)(?:\{\})?(?![a-zA-Z])", "¥", r"\yen 5"),
     (r"\\([%#&_])", r"\1", r"50\%"),
     (r"\+\s*/\s*-|\+-", r"\\pm ", "+/-3"),
+    (r"(?<=[\w)}]) ?\+ +-(?=[\d.(\\])", "-", "14.0 + -1.0i"),
 )  # fmt: skip
 _TEXT_COMMAND = re.compile(
     r"\\(?:text(?:bf|it|rm|sf|tt|normal|up)?|math(?:rm|bf|it|sf|tt|normal)|mbox|hbox|operatorname|unit|si|ce)\*?"

@@ -1,6 +1,7 @@
 """What members of an answer say about each other: names, assignments, both signs of \\pm, a factor in front."""
 
 from collections.abc import Sequence
+from string import ascii_letters
 from typing import Literal
 
 from stages.answers.equality.parts import Equation, Leaf, Matrix, Members, Structure
@@ -54,9 +55,15 @@ def _with_names(items: list[Structure]) -> list[Structure]:
 
 
 def assignments(items: Sequence[Structure]) -> tuple[Structure, ...] | None:
-    """Return equations of different letters, x=1,y=2, in the order of these; None for anything else."""
+    """Return equations of different letters, x=1,y=2; None for anything else.
+
+    Neighbours in the alphabet are in its order: y=2,x=1 is the point (1,2). Other letters stay in their order.
+    """
     equations = [item for item in items if isinstance(item, Equation) and item.name]
     names = {equation.name for equation in equations}
     if len(equations) < max(2, len(items)) or len(names) < len(items):
         return None
-    return tuple(sorted(equations, key=lambda equation: (str(equation.name).startswith("\\"), str(equation.name))))
+    in_order = sorted(equations, key=lambda equation: (str(equation.name).startswith("\\"), str(equation.name)))
+    letters = "".join(str(equation.name) for equation in in_order)
+    are_neighbours = letters in ascii_letters or not letters.isalpha()  # x,y,z; x_1,x_2; \alpha,\beta
+    return tuple(in_order if are_neighbours else equations)

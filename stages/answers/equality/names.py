@@ -16,6 +16,8 @@ _NAME = re.compile(
     r"|(?:rank|tr|trace|det|dim|deg|nullity|Var|SD|gcd|lcm|max|min)\([^()=]{1,30}\)"
     r"|\\frac\{\\partial ?[a-z]?\}\{\\partial ?[a-z]\}|\\frac\{d\^2 ?[a-z]\}\{d ?[a-z]\^2\}"
     r"|\\frac\{d ?[a-z]?\}\{d ?[a-z]\}|\\lfloor [a-z]\\rfloor"
+    rf"|[A-Za-z]{{1,4}}{_INDEX}(?: ?: ?[A-Za-z]{{1,4}}{_INDEX}){{1,3}}"  # V_1:V_2
+    r"|\\frac\{[A-Z]{2}\}\{[A-Z]{2}\}"
 )
 _OPERATION = re.compile(r"\\(?:lim|int|oint|iint|sum|prod|gcd|lcm|binom|operatorname|max|min)(?![a-zA-Z])")
 

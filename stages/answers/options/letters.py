@@ -53,7 +53,7 @@ _AFTER_A = _words(
 _AFTER_OTHERS = _AFTER_A | _words(
     "for was not so due given based by with in on at while according would seems must can correct right explanation "
     "reason reasoning rationale justification the this it that these therefore thus hence final only y e et und "
-    "rather instead over works fits matches applies remains "
+    "rather instead nicht pas non over works fits matches applies remains "
     "ya pues parce puisque denn da poiché так to es est ist é está è то die richtig korrekt है "
     "sont sind son são sono"
 )
@@ -171,13 +171,19 @@ def is_name(text: str) -> bool:
     return _NAME.fullmatch(text) is not None
 
 
+_DROPPED = re.compile(r"[{}*\\]")
+_NEXT_MEMBER = re.compile(r"[,.:/]\d")
+
+
 def starts_with(text: str, option: str) -> bool:
-    """Return whether a text starts with the text of an option, which is normalised."""
+    """Return whether a text starts with the text of an option, which is normalised. Braces and stars do not count."""
+    option = _DROPPED.sub("", option)
     if not option:
         return False
-    form = normalised_text(text[: 2 * len(option) + 20])
+    form = _DROPPED.sub("", normalised_text(text[: 2 * len(option) + 20]))
     after = form[len(option) : len(option) + 1]
-    return form.startswith(option) and not after.isalnum() and after not in ("+", "-", "#", "%")
+    goes_on = after.isalnum() or after in ("+", "-", "#", "%") or _NEXT_MEMBER.match(form, len(option))
+    return form.startswith(option) and not goes_on
 
 
 def fused_letters(text: str) -> tuple[str, ...] | None:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from stages.answers.canonical.unit_names import MONEY_SIGNS
 from stages.answers.options.labels import LATIN, WEAK
 from stages.answers.wording.form import normalised_text
 
@@ -80,8 +81,8 @@ def options_with(texts: Mapping[str, str], alphabet: str) -> Options:
 def _letters_of(texts: Mapping[str, str], form_of: Callable[[str], str]) -> dict[str, list[str]]:
     letters: dict[str, list[str]] = {}
     for letter, text in texts.items():
-        if text:
-            letters.setdefault(form_of(text), []).append(letter)
+        if form := form_of(text):  # "%" without its sign is nothing
+            letters.setdefault(form, []).append(letter)
     return letters
 
 
@@ -95,7 +96,7 @@ _LOOSE = (
 _LABELLED = re.compile(r"\W{0,4}[Aa][.):]")
 _TWO_LETTERS = re.compile(r"\W{0,4}[A-Z]\.\s[A-Z]\W{0,4}")
 """A label and another letter: "A. B" is not the blood group AB."""
-_SIGNS = re.compile(r"^[$€£¥₹]|[%°]$")
+_SIGNS = re.compile(rf"^[{MONEY_SIGNS}]|[%°]$")
 
 
 def _without_spaces(text: str) -> str:

@@ -1,19 +1,19 @@
-"""The answer of mathematics in prose: in the text that an answer's announcement is followed by, or in a last line.
+"""The answer of mathematics in a sentence: after an announcement, or in the last line of a response.
 
-The answer is read in the order tokens (`tokens`) -> runs of mathematics (`runs`) -> items, with what the
-words around them say (`items`) -> lists (`lists`) -> the item that is the answer. If several items may be
-the answer, or an item can be read in several ways, the answer is `Ambiguous`: a lost vote is better than a wrong one.
+The steps: tokens (`tokens`), runs of mathematics (`runs`), items with what the words around them say (`items`), lists
+(`lists`), and the choice of the item that is the answer. If several items may be the answer, or an item can be read in
+several ways, the answer is `Ambiguous`: a lost vote is better than a wrong one.
 """
 
 import re
 
+from stages.answers.canonical.number_words import AND_A_HALF
 from stages.answers.kinds import Ambiguous
 from stages.answers.prose.items import Item, Strength, items_of
 from stages.answers.prose.lists import with_lists
 from stages.answers.prose.runs import RunParser
 from stages.answers.prose.tokens import number_text
 from stages.answers.prose.vocabulary import (
-    AND_A_HALF,
     ARTICLES,
     CHINESE_CONNECTIVES,
     CHINESE_VERBS,
@@ -26,6 +26,14 @@ from stages.answers.prose.vocabulary import (
 )
 from stages.answers.prose.word_answers import word_at_end, word_at_start
 
+_CONCLUSION = re.compile(
+    r"(?:[.!?।](?:\$\$?|\\[\])]|[)\"'*”])?\s+|(?<=\])\s|[。！？]\s?|(?<=\$)\s(?=[A-Z]))[*_]{0,2}(?=(?:therefore|thus|so|hence|"
+    r"consequently|in conclusion|finally|donc|ainsi|en conclusion|por lo tanto|por tanto|daher|somit|deshalb|folglich|"
+    r"quindi|dunque|portanto|logo|поэтому|следовательно|итак|因此|所以|因而|したがって|よって|따라서|그러므로|इसलिए|अतः|لذا|"
+    r"لذلك|إذن)(?!\w))",
+    re.IGNORECASE,
+)
+_HAS_VALUE = re.compile(r"\d|\$")
 _DISPLAY = (("\\]", "\\["), ("$$", "$$"))
 _AND_A_HALF = re.compile(rf"(?:[^\W\d_]+ )?(?:{AND_A_HALF})(?!\w)")
 _CUT_START = re.compile(r"\A[^\s\u3000-\u9fff]{1,99}")
@@ -36,6 +44,8 @@ MAX_LINE = 1_000
 
 
 _ONE_FORMULA = re.compile(r"\s*\$([^$\n]+)\$\.?\s*")
+_JOIN_IN_FORMULA = re.compile(r"\\(?:text|mathrm|mbox|textrm)\s?\{\s?(and|or)\s?\}")
+"""A word between the members of a list: $19, 46, \\text{ and } 82$."""
 _WORD_IN_FORMULA = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{3,}")
 
 
@@ -49,8 +59,15 @@ def math_answer_in(text: str, *, last: bool, language: str = "en") -> str | Ambi
     """
     if len(text) > MAX_LINE:
         text = _CUT_START.sub("", text[-MAX_LINE:]) if last else _CUT_END.sub("", text[:MAX_LINE])
+    text = _JOIN_IN_FORMULA.sub(r" \1 ", text)
     if (formula := _ONE_FORMULA.fullmatch(text)) and _WORD_IN_FORMULA.search(formula[1]):
         text = formula[1]  # "$5 square meters$" is no price
+    if (
+        last
+        and (conclusion := _conclusion(text))
+        and (answer := math_answer_in(conclusion, last=True, language=language))
+    ):
+        return answer
     parser = RunParser(text, language)
     words = word_at_end(parser.text) if last else word_at_start(parser.text)
     if words:
@@ -65,6 +82,12 @@ def math_answer_in(text: str, *, last: bool, language: str = "en") -> str | Ambi
     if chosen is None or isinstance(chosen, str):
         return chosen
     return _checked(chosen, parser, last=last)
+
+
+def _conclusion(text: str) -> str:
+    """Return the last sentence of a line if it starts with "therefore" or the like, behind another one; else ""."""
+    starts = [match.end() for match in _CONCLUSION.finditer(text)]
+    return text[starts[-1] :] if starts and _HAS_VALUE.search(text, starts[-1]) else ""
 
 
 _BOXED_NUMBER = re.compile(r"(\$?[-+−–]?)(\d[\d.,]*\d)((?:\s|\\[,; ])*(?:\\?%|\\text\s?\{[^{}]*\}|[^\W\d_]{1,20})?\$?)")
@@ -113,7 +136,7 @@ def _last(items: list[Item], parser: RunParser) -> Item | Ambiguous | None:
 def _is_second_statement(item: Item, before: Item, parser: RunParser) -> bool:
     """Return whether two results are joined as in "The mean is 5 and the median is 3".
 
-    A computation is none: "The sum is 15 and the mean is 15/3 = 5".
+    In "The sum is 15 and the mean is 15/3 = 5" the second result is a computation, so it is the answer.
     """
     between = parser.tokens[before.end : item.start]
     if before.strength < Strength.RESULT or any(token.kind in ("stop", "arrow") for token in between):

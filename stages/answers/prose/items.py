@@ -165,7 +165,8 @@ def _read_sides(item: Item, parts: list[Part]) -> None:
         item.strength = Strength.RESULT
         body = last[:-1] if item.unit else last
         result = equation([*(_spelled(_without_unit(side)) for side in sides[:-1]), _spelled(body)], signs)
-    value, doubt = value_text(result.value)
+    is_factorial = body[-1:] and body[0].kind == "formula" and result.value.endswith("!")  # $3!$ is no exclamation
+    value, doubt = (result.value, None) if is_factorial else value_text(result.value)
     item.doubt = item.doubt or doubt
     if signs and result.value != _spelled(body):
         item.unit = ""
@@ -219,6 +220,7 @@ def _is_range(parts: list[Part]) -> bool:
         bool(operators)
         and all(operator in (*_DASHES, "~") for operator in operators)
         and all(part.kind == "number" or part.role in ("operator", "postfix", "unit") for part in parts)
+        and not any("√" in part.text for part in parts)
         and not parts[0].text.startswith("-")
     )
 
@@ -366,6 +368,6 @@ def _is_result(item: Item, words: list[str], mark: str, parser: RunParser) -> bo
         return not set(words) & CONDITIONS
     if last == "to" and before_last in TO_WORDS:
         return True
-    if last == "of" and before_last in AMOUNTS:
-        return True
+    if (last == "of" and before_last in AMOUNTS) or (last == "de" and before_last in COPULAS):
+        return True  # "a total of 5", "la probabilité est de 25%"
     return not last.isascii() and last.endswith(RESULT_ENDS)

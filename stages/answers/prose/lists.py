@@ -51,8 +51,9 @@ def _link(left: Item, right: Item, parser: RunParser) -> str:
     is_other = left.strength == Strength.GOVERNED and right.strength == Strength.FREE  # "for 8 hours, or $120"
     if Strength.EXCLUDED in (left.strength, right.strength) or is_other:
         return ""
-    if _is_computation(left, parser) and _is_computation(right, parser):
-        return ""  # "15 - 3 = 12 and 12 / 4 = 3": two steps
+    are_computed = _is_computation(left, parser) and _is_computation(right, parser)
+    if are_computed and _left_side(left, parser) != _left_side(right, parser):
+        return ""  # "15 - 3 = 12 and 12 / 4 = 3": two steps; "W(x) = 1 or W(x) = -1" is a list
     if not between:
         are_amounts = all(item.unit or _LETTER_UNIT.fullmatch(item.value) for item in (left, right))
         return " " if are_amounts and _is_larger_unit(left.unit, right.unit) else ""
@@ -80,6 +81,12 @@ def _is_larger_unit(left: str, right: str) -> bool:
 def _is_computation(item: Item, parser: RunParser) -> bool:
     """Return whether an item is the result of an equation without a letter: "15 - 3 = 12"."""
     return item.text == item.value and any(parser.token(index).text == "=" for index in range(item.start, item.end))
+
+
+def _left_side(item: Item, parser: RunParser) -> str:
+    """Return the first side of an equation without spaces."""
+    text = parser.text[parser.token(item.start).start : parser.token(item.end).start]
+    return text.split("=")[0].replace(" ", "")
 
 
 def _joined(chain: list[Item], links: list[str], parser: RunParser) -> Item | None:

@@ -83,6 +83,8 @@ _DISPLAY = re.compile(r"\s{0,9}(?:\$\$|\\\[|```[a-z]{0,10})\s*")
 _BULLET = re.compile(r"\s{0,6}(?:[-*•+–]|(?P<number>\(?\d{1,2}[.)]))\s{1,3}(?=\S)")
 _EQUATION = re.compile(r"\s{0,6}\$?([a-zA-Z]\w?)\s?=\s?(?=\S)")
 _OPTION = re.compile(r"\s{0,6}\(?[A-Z][.)]\s{1,3}(?=\S)")
+_LETTER_AND_TEXT = re.compile(r"[\s*]{0,4}\(?[A-Z]\)?[.:)]\s{1,3}[A-Z]")
+"""The letter of an option and its text, which may be a question."""
 _QUOTE = re.compile(r"\s{0,3}>\s(?=\s{0,3}\S)")
 _ARTICLE = re.compile(r"[ao]\s(?=[(\[]?[A-J](?:[)\].:,。]|\s*\Z))")
 """A resposta é (a) C: in lower case, so no letter of "A C"."""
@@ -111,7 +113,7 @@ def _answer_at(text: str, anchor: Anchor) -> Announced | None:
         start, end = _next_lines(text, start, end)
     line = _unlisted(text[start:end]) if is_below else text[start:end]
     sentence = _SENTENCE_END.search(line)
-    if sentence and sentence[0][-1:] in "?？؟":
+    if sentence and sentence[0][-1:] in "?？؟" and not _LETTER_AND_TEXT.match(line):
         return None
     if not any(map(str.isalnum, line)) and not _INFINITE_OR_EMPTY.search(line):
         return None

@@ -7,6 +7,7 @@ has not.
 import re
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import islice
 from typing import NamedTuple
 
 
@@ -59,7 +60,9 @@ _REJECTED_BEHIND = re.compile(
 """Text around a box that says the box is wrong, or is the name of a form."""
 _RETRACTED = re.compile(
     r"\b(?:wait|hold on|oops|hmm+|actually|correction|that['’]s (?:wrong|not right|incorrect)|"
-    r"(?:that|this) (?:is|was) (?:wrong|incorrect|not right)|made an? (?:mistake|error))\b|等等|不对|等一下",
+    r"(?:that|this) (?:is|was) (?:wrong|incorrect|not right)|made an? (?:mistake|error)|"
+    r"apologi[sz]e for (?:the|my|any|this) (?:mistake|error|confusion|incorrect|wrong)|let(?: me|['’]s) correct)\b|"
+    r"等等|不对|等一下",
     re.IGNORECASE,
 )
 """Text that takes back the answer before it if another answer follows."""
@@ -68,6 +71,8 @@ _BETWEEN_MARKUP = re.compile(
     r"\\(?:text|textbf|textrm|mathrm|mbox)(?![a-zA-Z])|[{}$~*]|\\(?:q?quad(?![a-zA-Z])|[ ,;!:()\[\]])"
 )
 _CONNECTORS = re.compile(
+    r"(?:(?P<noun>(?!(?:is|are|was|be|gives?|equals?|then|so|but|not|no|or|and)\b)[a-z]{2,15}) (?=(?:and|or|&) ?))?"
+    r"(?:for (?:part |case )?\(?(?:[a-h]|i{1,3}|\d)\)? (?=and\b))?"
     r"(?P<word>[,;，；、&]?\s?(?:(?P<or>or|oder|ou|o|u|или|或|または|또는|या|أو|of|lub|hoặc)|and|&|und|et|y|e|и|和|以及|与|と|および|및|"
     r"और|و|en|i|och|ve|dan|và)?\s?,?)\s?(?:(?P<name>[a-z][₀-₉0-9_']{0,4})\s?=)?",
     re.IGNORECASE,
@@ -77,6 +82,13 @@ _OPENING = re.compile(r"(?:(?<!\\)(?=[(\[])|(?=\\\{))(\\?[(\[{])\s?\$?\s?\Z")
 _CLOSING = re.compile(r"\s?\$?\s?(?:\\right)?([)\]]|\\\})")
 _HALF_COMMAND = re.compile(r"[\s$]{0,3}\\[a-z]{0,5}\Z")
 """The start of "\\boxed" where a response is cut off."""
+_ROUNDS = re.compile(
+    r"[\s$,;(*]{0,9}(?:(?:or|and|which is|numerically|i\.e\.|that is),?[\s$*]{1,5})?"
+    r"(?:(?:or|about|approximately|roughly)[\s$]{1,5})?(?:\\approx|\\simeq|≈|approximately |about |roughly )",
+    re.IGNORECASE,
+)
+_NOUN = re.compile(r"[\s$*]{1,3}([a-z]{2,15})\b")
+_MOST_BOXES = 50
 _MAX_BETWEEN = 40
 """Longest text, in characters, between two boxes that are one answer."""
 _VALUE = re.compile(r"-?\d{1,30}(?:\.\d{1,30})?|-?\d{1,30}/\d{1,30}|-?\\[dt]?frac\{\d{1,30}\}\{\d{1,30}\}")
@@ -126,13 +138,13 @@ def retraction_behind(text: str, end: int) -> int | None:
 def boxed_answer(text: str) -> Span | None:
     """Return the answer in the last box, or in the last boxes if they are one answer; None without a box.
 
-    Boxes are one answer if nothing but "and", "or", a comma or a name stands between them: "$\\boxed{1}$ and
-    $\\boxed{2}$" is "1, 2".
+    Boxes are one answer if nothing but "and", "or", a comma, a noun or a name stands between them: "$\\boxed{1}$ and
+    $\\boxed{2}$" is "1, 2". A box that only rounds the box before it does not count.
     """
-    boxes = boxes_of(text)
-    last = next(boxes, None)
-    if last is None:
+    boxes = list(islice(boxes_of(text), _MOST_BOXES))
+    if not boxes:
         return None
+    last, *boxes = boxes[1:] if len(boxes) > 1 and _is_rounding(text, boxes[0], boxes[1]) else boxes
     chain, links = [last], []
     for box in boxes:
         link = _link(text[box.end : chain[-1].start]) if box.end <= chain[-1].start else None
@@ -142,6 +154,12 @@ def boxed_answer(text: str) -> Span | None:
         chain.append(box)
     chain.reverse()
     return Span(chain[0].start, last.end, _joined(text, chain, links[::-1]), last.closed)
+
+
+def _is_rounding(text: str, box: Span, exact: Span) -> bool:
+    """Return whether a box says that it rounds the one before it: \\boxed{\\sqrt{2}} \\approx \\boxed{1.414}."""
+    between = text[exact.end : box.start] if exact.end <= box.start else ""
+    return len(between) <= _MAX_BETWEEN and _ROUNDS.match(f"{between}{box.text[:20]}") is not None
 
 
 def is_first_of_several(text: str, box: Span) -> bool:
@@ -171,7 +189,9 @@ def _joined(text: str, chain: list[Span], links: list[re.Match[str]]) -> str:
 
     Names stay if they differ: "x = \\boxed{1} and y = \\boxed{2}" is "x=1, y=2".
     """
-    contents = [box.text for box in chain]
+    behind = _NOUN.match(text, chain[-1].end) if any(link["noun"] for link in links) else None
+    nouns = [link["noun"] for link in links] + [behind[1] if behind else None]
+    contents = [f"{box.text} {noun}" if noun else box.text for box, noun in zip(chain, nouns, strict=True)]
     if len({_value(content) for content in contents}) == 1:
         return contents[-1]
     start, end = chain[0].start, chain[-1].end

@@ -8,7 +8,7 @@ from itertools import islice
 
 from stages.answers.response.anchors import lower
 from stages.answers.response.announced import announced_answers, first_announced
-from stages.answers.response.boxes import boxes_of, tags_of
+from stages.answers.response.boxes import boxes_of, retraction_behind, tags_of
 from stages.answers.response.polite_sentences import POLITE
 from stages.settings.answers import ANNOUNCEMENTS
 
@@ -205,7 +205,9 @@ def _without_last_line(lowered: str, length: int) -> int:
         line = lowered[start:length].split("\n", 1)[0]
         polite = _SENTENCE.match(line) if line.rstrip()[-1:] in (":", "：", "?", "？") else None
     else:
-        polite = _SENTENCE.search(line)
+        # "It is 4. I hope it is correct. Wait, that is wrong. The answer is 5." goes on behind the polite sentence.
+        sentences = islice(_SENTENCE.finditer(line), _MOST_LINES)
+        polite = next((polite for polite in sentences if retraction_behind(line, polite.end()) is None), None)
     if polite is None:
         return length
     before = lowered[max(0, start - _LONGEST_LINE) : start].rstrip()

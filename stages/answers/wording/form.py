@@ -4,13 +4,12 @@ import re
 import unicodedata
 from functools import lru_cache
 
+from stages.answers.canonical.notation import with_ascii_digits
 from stages.answers.wording.signs import AFTER_UNICODE, BEFORE_UNICODE, Replacement, Rules
 from stages.answers.wording.spellings import RULES
 
 
-def _compiled(
-    rules: Rules,
-) -> tuple[tuple[re.Pattern[str], Replacement], ...]:
+def _compiled(rules: Rules) -> tuple[tuple[re.Pattern[str], Replacement], ...]:
     return tuple((re.compile(pattern), replacement) for pattern, replacement, *_ in rules)
 
 
@@ -28,7 +27,7 @@ _PAIRS = {
 _MAX_STRIPS = 12
 """Layers of marks around an answer that are removed."""
 _NEAR = 400
-"""Characters that are searched for the partner of a mark."""
+"""Characters in which the other mark of a pair is searched."""
 
 
 @lru_cache(maxsize=65_536)
@@ -39,8 +38,7 @@ def normalised_text(text: str) -> str:
     """
     text = unicodedata.normalize("NFKC", _replaced(text, _BEFORE))
     text = unicodedata.normalize("NFKC", _MEGA.sub(" mega-", text).casefold())
-    if not text.isascii():
-        text = "".join(map(_ascii_digit, text))
+    text = with_ascii_digits(text)
     if _HAS_SIGNS.search(text):
         text = _replaced(text, _AFTER)
     text = _without_ends(" ".join(text.split()))
@@ -51,11 +49,6 @@ def _replaced(text: str, rules: tuple[tuple[re.Pattern[str], Replacement], ...])
     for pattern, replacement in rules:
         text = pattern.sub(replacement, text)
     return text
-
-
-def _ascii_digit(character: str) -> str:
-    """Return a digit of any script as an ASCII digit; other characters stay."""
-    return str(unicodedata.decimal(character)) if character.isdecimal() else character
 
 
 def _without_ends(text: str) -> str:
@@ -112,9 +105,9 @@ def _is_trailing(text: str, start: int, end: int) -> bool:
 
 
 def _is_wrapped(text: str) -> bool:
-    """Return whether the first and the last character are a pair around the whole text that has no meaning of its own.
+    """Return whether the first and the last character are a pair around the whole text, and carry no meaning.
 
-    "(0, 1)" is an interval or a point, "(a) or (b)" are two pairs.
+    Those of "(0, 1)" carry one: an interval, or a point. "(a) or (b)" has two pairs.
     """
     opening, closing, inner = text[0], text[-1], text[1:-1]
     if opening in "([":

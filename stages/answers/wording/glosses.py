@@ -1,12 +1,12 @@
-"""Words that say no more than a shorter answer: "Rome (Italy)", "Rome, the capital of Italy", "das Gift", "It is Rome".
+"""Answers with an explanation, an article or "It is": "Rome (Italy)", "Rome, the capital of Italy", "das Gift".
 
-Such an answer equals the shorter one, and no other: "Paris (Texas)" is not "Paris (France)".
+Such an answer equals the shorter one ("Rome"), but no other long one: "Paris (Texas)" is not "Paris (France)".
 """
 
 import re
 from functools import lru_cache
 
-from stages.answers.wording.spellings import CARDINALS
+from stages.answers.canonical.number_words import ENGLISH
 
 # Each rule: pattern of a whole form, and an example. The group `head` is the answer, `gloss` what explains it.
 GLOSSES: tuple[tuple[str, str], ...] = (
@@ -55,7 +55,7 @@ def _shorter_forms(form: str) -> frozenset[str]:
 def _only_explains(gloss: str, head: str) -> bool:
     if _LABEL.fullmatch(gloss):
         return True
-    if head[0].isdigit() and not CARDINALS.keys().isdisjoint(gloss.split()):  # 42 (forty three)
+    if head[0].isdigit() and not ENGLISH.keys().isdisjoint(gloss.split()):  # 42 (forty three)
         return False
     if _CHANGES_THE_ANSWER.search(gloss) or any(character.isdigit() for character in gloss):
         return False

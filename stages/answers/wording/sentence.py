@@ -1,4 +1,4 @@
-"""The answer in the sentence after "the answer is", without the sentences and explanations behind it."""
+"""The answer in the sentence after "the answer is", without what explains it."""
 
 import re
 
@@ -20,7 +20,7 @@ _ABBREVIATIONS = _words(
     "abs abschn bd ziff nr rn anm hs jan feb mar apr aug sept oct nov dec fed civ crim stat supp app evid cal cir ct ch"
 )
 _TITLES = _words("dr mr mrs ms prof capt sgt lt messrs mme mlle sra srta dra")
-"""Abbreviations that end no sentence: a name follows them."""
+"""Abbreviations that never end a sentence, because a name follows them."""
 _DAY = re.compile(
     r"\D?\d{1,2}\.\s(?:Januar|Jänner|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|November|Dezember|"
     r"Jahrhunderts?|Jh|Weltkriegs?|Auflage|Klasse|Stock|Semester|Senat)(?![^\W_])"

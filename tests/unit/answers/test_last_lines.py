@@ -15,6 +15,23 @@ from stages.answers.voting import AnswerToGrade, grade
 KIND = MathAnswer()
 
 VALUES: dict[str, list[tuple[str, str | None]]] = {
+    "a conclusion behind another sentence in one line": [
+        ("Thus $\\frac{a}{b} \\geq 2$. Therefore, the error increases by 100%.", "100\\%"),
+        ("$$\\frac{2}{1}=2.$$ Therefore, the price rises by 20%.", "20\\%"),
+        ("donc 353 g - 79 g = 274 g. Donc, il a déjà 79 g de cire.", "79 g"),
+        ("गणना करें: [ 56 + 11 = 67 ] इसलिए, दुकान में अब 67 कमीजें हैं।", "67"),
+        ("26袋 = 858颗。 因此，弗兰克一共有**858颗**糖果。", "858"),
+        ("Le calcul donne 1/4. En conclusion, la probabilité est de **25%**.", "25\\%"),
+        ("الحسابية 79 * 2 - 66 هو **92**.", "92"),
+    ],
+    "formulas with words, signs and spaces": [
+        ("$19, 46, \\text{ and } 82$", "19, 46, 82"),
+        ("Therefore, $$3!$$", "6"),
+        ("W(x) = 1 or W(x) = -1", "1, -1"),
+        ("$\\frac3{3} $", "1"),
+        ("(1,4.5)", "(1, \\frac{9}{2})"),
+        ("10 - 2√5", "10 - 2\\sqrt{5}"),
+    ],
     "word problems": [
         ("So Janet makes 9 * 2 = $18 every day at the farmer’s market.", "18"),
         ("James runs 540 meters a week in total.", "540"),
@@ -107,6 +124,12 @@ VALUES: dict[str, list[tuple[str, str | None]]] = {
         ("The company earned 3.2 billion dollars.", "3200000000"),
     ],
     "announced": [
+        ("The answer is RM 50.", "50"),
+        ("The answer is 3 de mayo de 2024.", "2024-05-03"),
+        ("The answer is le 3 mai 2024.", "2024-05-03"),
+        ("The answer is 3 PM.", "3 pm"),
+        ("The answer is Montag.", "Montag"),
+        ("答案是星期三。", "星期三"),
         ("The answer is 42 km/h, which is fast.", "42 km/h"),
         ("The answer is approximately 3.14 meters.", "3.14"),
         ("Answer: 12 dozen", "144"),

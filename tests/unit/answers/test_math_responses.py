@@ -256,6 +256,31 @@ RESPONSES: dict[str, list[tuple[str, str | None]]] = {
         ("The answer is 5.\n\nSimilar problem: What is 2+2? The answer is 4.", "5"),
         ("The answer is 5.\n\nFollow-up question: what if x = 2? Then the answer is 4.", "5"),
     ],
+    "corrections behind a box or a polite end": [
+        ("work \\boxed{2}, final answer: 3", "3"),
+        ("So far \\boxed{255}. Final Answer: The final answer is $10,455$. I hope it is correct.", "10,455"),
+        ("\\boxed{\\frac{70}{9}}. The final answer is approximately 7.78.", "\\frac{70}{9}"),
+        ("\\boxed{0.25}. Final answer: 25%", "0.25"),
+        ("\\boxed{5} The final answer is in the box above.", "5"),
+        ("The final answer is 4. I hope it is correct. Wait, that is wrong. The final answer is 5.", "5"),
+        (
+            "It is $\\boxed{4}$. I hope it is correct. I apologize for the mistake. It is $\\boxed{5}$.",
+            "5",
+        ),
+        ("The final answer is 4. I hope it is correct. Note: the correct approach is as follows:", "4"),
+    ],
+    "boxes that are one answer": [
+        ("\\boxed{1} papers and \\boxed{2} bins", "1 papers, 2 bins"),
+        ("\\boxed{12} hours and \\boxed{30} minutes", "12 hours, 30 minutes"),
+        ("$\\boxed{(3, 3)} \\text{ for part (a) and } \\boxed{(1, 1)}$", "(3, 3), (1, 1)"),
+        ("\\boxed{1} no no no no no \\boxed{2}", "2"),
+        ("\\boxed{5} is prime and \\boxed{7}", "7"),
+    ],
+    "a box that rounds the box before it": [
+        ("Exact: \\boxed{\\sqrt{2}}, numerically \\boxed{\\approx 1.41421}", "\\sqrt{2}"),
+        ("value is \\boxed{\\frac{1}{3}} \\approx \\boxed{0.333}", "\\frac{1}{3}"),
+        ("The answer is \\boxed{4}. About \\boxed{5} people", "5"),
+    ],
     "several readings": [
         ("The score was 5-3", "?"),
         ("The answer is 3,5", "?"),
