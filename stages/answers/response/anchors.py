@@ -36,7 +36,7 @@ _HEADING_PREFIX = re.compile(
 _MARKED_PREFIX = re.compile(r"\s{0,3}(?:#{1,6}\s|[*_]{2}|<[a-z][a-z0-9]{0,9}>)")
 _REFERS_TO_ANOTHER = re.compile(
     r"(?:\b(?:this|his|her|their|whose|which|any|every|each|either|neither|another|other|previous|earlier|first|"
-    r"second|third|initial|original|wrong|incorrect|false|tempting|intermediate|approximate|"
+    r"second|third|initial|original|wrong|incorrect|false|tempting|intermediate|approximate|second[- ]best|"
     r"falsche|fausse|mauvaise|sbagliata|неправильный|неверный|partial|alternat\w{1,4}|old|"
     r"esta|essa|esa|cette|diese|questa|quest'|этот|deze|"
     r"keine|aucune|ninguna|nessuna|nenhuma|geen|нет|sin|sem|sans|pas de|no hay) ?(?:final |correct |right )?|"

@@ -47,6 +47,13 @@ BEFORE_UNICODE: Groups = (
         (r"(?<=\d)\sG(?![^\W_])", " gauss", "5 G", "5gauss"),
         (r"(?<=\d)\sT(?![^\W_])", " tesla", "5 T", "5tesla"),
     )),
+    ("ß", (
+        (r"(?i)(?<![^\W_])(ma|bu|flo|scho)ß(?=(?:en?|es)?(?![^\W_]))", r"\1sz", "Maße", "masze"),  # not Masse
+    )),
+    (r"[nN]\.|\A>", (
+        (r"(?<![^\W_])[nN]\.\s?[aA]\.?(?=\W*$)", "N/A", "n.a.", "n/a"),
+        (r"^>\s(?=[^\W\d_])", "", "> Rome", "rome"),
+    )),
     ("Co", (
         (r"(?<![A-Za-z])Co(?=Cl|Br|SO|O\d?(?![^\W_])|\(|\d|$)", "cobalt", "CoCl2", "cobaltcl2"),
     )),
@@ -67,6 +74,12 @@ AFTER_UNICODE: Groups = (
         (r"`([^`]{1,400})`", r"\1", "`O‘Brien`", "o'brien"),
         ("[‘’‛ʼʻ′`´]", "'", "O’Brien", "o'brien"),
         ("[“”„‟″«»「」『』]", '"', "„Paris“", "paris"),
+    )),
+    ('"', (
+        (r"(?<![^\W_])\"(?=[^\"]{0,200}[^\W\d_])(?![\s,;])([^\"]{1,200})(?<!\s)\"(?![^\W_])", r"\1",
+         "the novel „Emma“", "novel emma"),
+    )),
+    (_NOT_ASCII, (
         ("[‐‑‒–—―−﹣]", "-", "–5", "-5"),
         ("⁄", "/", "½", "1/2"),
         ("i\u0307", "i", "İstanbul", "istanbul"),

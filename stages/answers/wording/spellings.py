@@ -82,7 +82,14 @@ def _money(match: re.Match[str]) -> str:
 
 
 def _date(match: re.Match[str]) -> str:
-    return (date_form(match[0]) or match[0]).lower()
+    return (date_form(match["date"]) or match[0]).lower()
+
+
+def _same_number(match: re.Match[str]) -> str:
+    """Return a number without the same number in brackets behind it: "42 (forty-two)"."""
+    inner = match[2].replace("-", " ").split()
+    values = [ENGLISH.get(word) or (int(word) if word.isdigit() else -1) for word in inner]
+    return match[1] if min(values) >= 0 and sum(values) == int(match[1]) else match[0]
 
 
 _NUMBERED = (
@@ -109,7 +116,8 @@ RULES: Groups = (
         (rf"^a (?!(?:{_KEEPS_A})\b)(?=[^\W\d_]{{2}})", "", "a beta blocker", "beta blocker"),
     )),
     (r"\d", (
-        (r"^(?=\D{0,12}\d)[^\W_][^\n]{4,24}$", _date, "4 July 1776", "1776-07-04"),
+        (r"^(?:(?:der|den|dem|am|le|el|il) )?(?P<date>(?=\D{0,12}\d)[^\W_][^\n]{4,24})$", _date, "4 July 1776",
+         "1776-07-04"),
     )),
     # abbreviations
     (r"[^\W\d_]\.", (
@@ -127,6 +135,9 @@ RULES: Groups = (
     )),
     (",", (
         (r",\s(?=(?:and|or)\s)", " ", "cats, dogs, and cows", "cats, dogs and cows"),
+    )),
+    (r"\(", (
+        (r"^(\d{1,2})\s?\(([a-z\d]{1,12}(?:[ -][a-z]{3,5})?)\)$", _same_number, "forty-two (42)", "42"),
     )),
     # ordinals
     (rf"(?<![^\W_])(?:{'|'.join(_ORDINALS)})", (
