@@ -5,6 +5,7 @@ letter and text name different options, the answer is ambiguous.
 """
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 from stages.answers.algebra.readings import MAX_ANSWER
@@ -18,6 +19,8 @@ from stages.answers.options.verdicts import verdict_on_options
 from stages.settings.answers import ANNOUNCEMENTS
 
 _LINE_LABEL = re.compile(rf"[^\w①-⑳]{{0,4}}(?:({LABEL})[.):、]|({CIRCLED}))")
+_END_OF_OPTION = 12
+"""Characters at the end of a line that tell an option that is a question from a question of the response."""
 _ONLY_LETTER = re.compile(r"\W{0,6}([A-Za-z])\W{0,6}")
 
 
@@ -35,7 +38,7 @@ class ChoiceAnswer(AnswerKind):
         self.several = several
 
     def extract(self, response: str, question: str) -> str | None:
-        text = own_part(response, self.announcements)[-MAX_TAIL:]
+        text = _before_next_question(own_part(response, self.announcements), question)[-MAX_TAIL:]
         mark = next(marks_of(text, self.announcements), None)
         if self.boxed_only:
             return self._as_written(mark.text, question) if mark and mark.kind == "box" else None
@@ -77,11 +80,12 @@ class ChoiceAnswer(AnswerKind):
         if not lines or (len(lines) > 1 and _continues(lines[-2], lines[-1])):
             return None
         line = lines[-1].strip()
-        if self.several and len(lines) > 1 and all(map(_ONLY_LETTER.fullmatch, lines[-2:])):
-            line = ", ".join(match[1] for match in map(_ONLY_LETTER.fullmatch, lines) if match)  # - A, - C
-        if line.endswith(("?", "？")):
+        reader = Reader(options_of(question), self.several)
+        if len(letters := _letters_of_lines(lines, reader)) > 1:
+            return ", ".join(letters) if self.several else Ambiguous("options " + " and ".join(letters))
+        if line.endswith(("?", "？")) and line[-_END_OF_OPTION:] not in question:
             return None
-        form = Reader(options_of(question), self.several).read(line, announced=False)
+        form = reader.read(line, announced=False)
         if form is None or isinstance(form, Ambiguous):
             return form
         return line if len(line) <= MAX_ANSWER and self.canonical(line, question) == form else form
@@ -98,6 +102,31 @@ class ChoiceAnswer(AnswerKind):
 @lru_cache(maxsize=65_536)
 def _read(answer: str, question: str, several: bool) -> str | Ambiguous | None:
     return Reader(options_of(question), several).read(answer, announced=True)
+
+
+def _before_next_question(text: str, question: str) -> str:
+    """Return the first line of a response if it is an answer and other options than the question's follow.
+
+    A base model goes on with a question that it invents: "B\n\nWhich is a gas?\nA. argon\nB. iron\nAnswer: A".
+    """
+    line, _, rest = text.lstrip().partition("\n")
+    options = options_of(question)
+    if not options.texts or not (_ONLY_LETTER.fullmatch(line) or Reader(options, several=False).labelled(line)):
+        return text
+    listed = options_of(rest[:MAX_TAIL]).texts
+    return line if listed and set(options.texts.values()).isdisjoint(listed.values()) else text
+
+
+def _letters_of_lines(lines: Sequence[str], reader: Reader) -> list[str]:
+    """Return the letters in the last lines, each with its option's text or alone: "- A", "- C. argon"."""
+    letters: list[str] = []
+    for line in reversed(lines):
+        alone = _ONLY_LETTER.fullmatch(line)
+        letter = alone[1].upper() if alone else reader.labelled(line)
+        if letter is None:
+            break
+        letters.append(letter)
+    return sorted(set(letters))
 
 
 def _continues(line: str, following: str) -> bool:

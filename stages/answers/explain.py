@@ -193,7 +193,7 @@ _NAMES: dict[type[Structure], str] = {
 
 def _grade(kind: AnswerKind, row: AnswerToGrade, comparer: Comparer) -> Iterator[Step]:
     """Yield how the gold answer is read, and the grade with its reason."""
-    forms = FormsToGrade.of(row, kind)
+    forms = FormsToGrade.of(row, kind, {})
     label = "" if forms.gold == row.gold else f"{_shown(row.gold)}, read as "
     is_read = isinstance(forms.gold, Ambiguous) or kind.canonical(forms.gold, kind.context(row.question, row.gold))
     unread = "" if is_read else "; this is no answer of this kind, so only the same text equals it"

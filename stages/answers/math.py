@@ -94,6 +94,8 @@ def _is_garbage(form: str) -> bool:
 
     Letters of any script are words, but not next to LaTeX.
     """
+    if form.isascii():
+        return not form.isprintable()
     letters_may_be = "\\" not in form
     return not form.isprintable() or not all(
         character.isascii()

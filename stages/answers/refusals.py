@@ -120,6 +120,8 @@ def _compiled(rules: tuple[tuple[str, str], ...]) -> tuple[re.Pattern[str], ...]
 
 
 _STARTS_COMPILED, _WHOLES_COMPILED = _compiled(_STARTS), _compiled(_WHOLES)
+_ANY = re.compile("|".join((*(pattern for pattern, _ in _STARTS), *(rf"(?:{pattern})\Z" for pattern, _ in _WHOLES))))
+"""All rules at once: most texts are no refusal, and one search finds so."""
 _FULL_FORMS = ((re.compile(r"\bcan ?not\b|\bcan't\b"), "cannot"), (re.compile(r"n't\b"), " not"))
 _DECLINED = re.compile(
     r"\b(?:cannot|can['’]t|can not|could not|couldn['’]t|unable to|not able to|won['’]t|will not|refuse to|decline to|"
@@ -136,6 +138,8 @@ def without_declined(text: str) -> str:
 def refusal_words(form: str) -> str | None:
     """Return the words of a normalised text that decline to answer; None if the text is no refusal."""
     form = _full_form(form)
+    if not _ANY.match(form):
+        return None
     starts = (pattern.match(form) for pattern in _STARTS_COMPILED)
     wholes = (pattern.fullmatch(form) for pattern in _WHOLES_COMPILED)
     match = next((match for matches in (starts, wholes) for match in matches if match), None)

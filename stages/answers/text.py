@@ -4,14 +4,22 @@ Case, spaces, articles, punctuation at the ends, typography and LaTeX's commands
 not `Rh-`, `C++` not `C`, `5%` not `5`, and no letter of any script is dropped.
 """
 
+import re
+
 from stages.answers.algebra.readings import MAX_ANSWER
 from stages.answers.kinds import AnswerKind
 from stages.answers.marks import MAX_TAIL, gold_answer, gold_mark, marks_of, own_part
 from stages.answers.refusals import holds, refusal_words, without_declined
 from stages.answers.wording.form import normalised_text
 from stages.answers.wording.glosses import says_the_same
-from stages.answers.wording.sentence import announced_words, without_explanation
+from stages.answers.wording.sentence import YES_AND_NO, announced_words, without_explanation
 from stages.settings.answers import ANNOUNCEMENTS
+
+_ANSWERED = re.compile(r"^[*_]{0,2}A[*_]{0,2}:[*_]{0,2}[^\S\n]{1,3}(\S[^\n]{0,1000})", re.MULTILINE)
+"""The answer in "Q: What is the capital of Italy?\nA: Rome"."""
+
+_SECOND_OPTION = re.compile(r"^[*_]{0,2}B[*_]{0,2}[:.)]", re.MULTILINE)
+"""A line that makes the "A:" before it a label of an option."""
 
 
 class TextAnswer(AnswerKind):
@@ -27,8 +35,11 @@ class TextAnswer(AnswerKind):
     def extract(self, response: str, question: str) -> str | None:
         text = without_declined(own_part(response, self.announcements)[-MAX_TAIL:])
         mark = next(marks_of(text, self.announcements), None)
-        if mark is None or (self.boxed_only and mark.kind != "box"):
+        if self.boxed_only and (mark is None or mark.kind != "box"):
             return None
+        if mark is None:
+            answers = [] if _SECOND_OPTION.search(text) else _ANSWERED.findall(text)
+            return announced_words(answers[0], text) if len(answers) == 1 else None
         if mark.kind != "announced":
             return mark.text or None
         words = _with_sign(announced_words(mark.text, text), text)
@@ -51,7 +62,7 @@ class TextAnswer(AnswerKind):
             return gold_answer(text)
         words = announced_words(mark.text, text)
         answer = without_explanation(words)
-        return words if normalised_text(answer) in ("yes", "no") else answer
+        return words if normalised_text(answer) in YES_AND_NO else answer
 
     def context(self, question: str, label: str) -> str:
         return f"{question}\n{self.gold(label, question)}"

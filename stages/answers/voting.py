@@ -275,12 +275,18 @@ class FormsToGrade:
     """Form of the gold answer."""
 
     @classmethod
-    def of(cls, row: AnswerToGrade, kind: AnswerKind) -> Self:
-        """Return the forms of an answer and its gold answer."""
+    def of(cls, row: AnswerToGrade, kind: AnswerKind, golds: dict[tuple[str, str], tuple[str, str]]) -> Self:
+        """Return the forms of an answer and its gold answer.
+
+        `golds` keeps those of earlier rows, because a question has many responses: (question, text) -> (gold, form).
+        """
         context = kind.context(row.question, row.gold)
         form, status = canonical_form(row.answer, context, kind)
-        gold = kind.gold(row.gold, row.question)
-        return cls(form=form, status=status, gold=gold, gold_form=kind.canonical(gold, context) or gold)
+        if (key := (row.question, row.gold)) not in golds:
+            gold = kind.gold(row.gold, row.question)
+            golds[key] = gold, kind.canonical(gold, context) or gold
+        gold, gold_form = golds[key]
+        return cls(form=form, status=status, gold=gold, gold_form=gold_form)
 
     @property
     def gold_is_ambiguous(self) -> bool:
@@ -295,9 +301,10 @@ def grade(rows: Sequence[AnswerToGrade], kind: AnswerKind, comparer: Comparer) -
     math-verify compares the answers that spelling and the kind of answers leave open.
     """
     grades: list[GradeStatus] = []
+    golds: dict[tuple[str, str], tuple[str, str]] = {}
     open_pairs: dict[tuple[str, str], list[int]] = {}
     for index, row in enumerate(rows):
-        forms = FormsToGrade.of(row, kind)
+        forms = FormsToGrade.of(row, kind, golds)
         form, gold, gold_form = forms.form, forms.gold, forms.gold_form
         if form is None or row.answer is None:
             assert forms.status != "ok"

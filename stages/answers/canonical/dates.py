@@ -18,11 +18,15 @@ _EAST_ASIAN_TIME = re.compile(
 )
 _NOON = {"noon": "12:00pm", "midday": "12:00pm", "midnight": "12:00am", "12 midnight": "12:00am"}
 
+_ENGLISH_MONTHS = (
+    "january february march april may june july august september october november december",
+    "jan feb mar apr may jun jul aug sep oct nov dec",
+    "- - - - - - - - sept - - -",
+)
 _MONTHS = {
     name: i
     for names in (
-        "january february march april may june july august september october november december",
-        "jan feb mar apr may jun jul aug sep oct nov dec",
+        *_ENGLISH_MONTHS,
         "januar februar märz april mai juni juli august september oktober november dezember",
         "janvier février mars avril mai juin juillet août septembre octobre novembre décembre",
         "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre",
@@ -31,14 +35,27 @@ _MONTHS = {
         "января февраля марта апреля мая июня июля августа сентября октября ноября декабря",
     )
     for i, name in enumerate(names.split(), start=1)
-} | {"sept": 9}
+    if name != "-"
+}
 _SHORT_NAMES = ("", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_MONTH = rf"({'|'.join(sorted(_MONTHS, key=len, reverse=True))})\.?"
+_MONTH_NAME = "|".join(sorted(_MONTHS, key=len, reverse=True))
+_MONTH = rf"({_MONTH_NAME})\.?"
 _DAY = r"(\d{1,2})(?:st|nd|rd|th|er|º|\.)?"
 _OF = r" ?(?:of |de |del |di )?"
+WEEKDAY = (
+    "monday|tuesday|wednesday|thursday|friday|saturday|sunday"
+    "|montag|dienstag|mittwoch|donnerstag|freitag|samstag|sonnabend|sonntag"
+    "|lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche"
+    "|lunes|martes|miércoles|jueves|viernes|sábado|domingo"
+    "|segunda-feira|terça-feira|quarta-feira|quinta-feira|sexta-feira"
+    "|lunedì|martedì|mercoledì|giovedì|venerdì|sabato|domenica"
+    "|понедельник|вторник|среда|четверг|пятница|суббота|воскресенье"
+    "|星期[一二三四五六日天]|周[一二三四五六日]|[月火水木金土日]曜日|[월화수목금토일]요일"
+)
+"""Pattern of the name of a day of the week."""
 _IN_FRONT = re.compile(
-    r"(?:(?:on )?(?:mon|tues|wednes|thurs|fri|satur|sun)day,? |(?:mon|tue|wed|thu|fri|sat|sun)\.?,? |on |am |le |el )?"
-    r"(?:the )?",
+    rf"(?:(?:on |am |le |el )?(?:{WEEKDAY}),? |(?:mon|tue|wed|thu|fri|sat|sun)\.?,? |on |am |le |el )?"
+    r"(?:the |den )?",
     re.IGNORECASE,
 )
 _ISO = re.compile(
@@ -52,8 +69,26 @@ _NUMERIC = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4})|(\d{1,2})(/)(\d{1,2})
 _FORM = re.compile(r"\d{4}-\d{2}-\d{2}|\d{1,2}/\d{1,2}/(?:\d{4}|\d{2})")
 
 
+_ENGLISH_NAMES = {name.capitalize() for names in _ENGLISH_MONTHS for name in names.split() if name != "-"}
+_ENGLISH_MONTH = rf"(?:{'|'.join(sorted(_ENGLISH_NAMES, key=len, reverse=True))})"
+DATE = (
+    r"(?<![\d./-])(?:\d{4}(?P<mark>[-/.])\d{1,2}(?P=mark)\d{1,2}|\d{1,2}(?P<sign>[-/.])\d{1,2}(?P=sign)(?:\d{4}|\d{2}))"
+    r"(?![\d/-]|\.\d|\s?[=+*^])"
+    r"|\d{4}\s?[年년](?:\s?\d{1,2}\s?[月월](?:\s?\d{1,2}\s?[日號号일])?)?|\d{1,2}\s?[月월]\s?\d{1,2}\s?[日號号일]"
+    rf"|(?<![^\W_]){_ENGLISH_MONTH}\.?\s\d{{1,2}}(?:st|nd|rd|th)?(?:,?\s\d{{4}})?(?![\w/^]|\.\d)"
+    rf"|\d{{1,2}}(?:st|nd|rd|th)?\s(?:of\s)?{_ENGLISH_MONTH}(?:,?\s\d{{4}})?(?!\w)"
+    rf"|\d{{1,2}}(?:\.|er|º)?{_OF}(?i:{_MONTH_NAME}){_OF}\d{{4}}(?!\w)"
+)
+"""Pattern of a date in a sentence: 2024-05-01, 1.5.2024, 2024年5月1日, May 3, 3 May 2024, 3 de mayo de 2024."""
+TIME = (
+    r"\d{1,2}:[0-5]\d(?::[0-5]\d)?(?![\d:]|,\d)(?:\s?[aApP]\.?[mM](?!\w)\.?)?"
+    r"|\d{1,2}\s?(?:[aApP]\.[mM]\.|[aApP][mM](?!\w)|o['’]clock)|\d{1,2}\s?[点點時时시]\s?\d{1,2}\s?[分분]"
+)
+"""Pattern of a time in a sentence: 10:30, 10:30 a.m., 5 pm, 5 o'clock, 10点30分."""
+
+
 def time_form(text: str) -> str | None:
-    """Return a time of day as 10:30am or 10:30; None for other texts. A ratio such as 3:5 is none.
+    """Return a time of day as 10:30am or 10:30; None for other texts, ratios such as 3:5 included.
 
     Raises TwoReadingsError for `10h30`, which may be a duration.
     """

@@ -19,7 +19,7 @@ from stages.answers.canonical.counting import with_counts
 from stages.answers.canonical.dates import date_form, time_form
 from stages.answers.canonical.latex_style import TEXT, TEXT_END, in_one_style, replaced, rules, without_spaces
 from stages.answers.canonical.notation import in_latex, in_latex_signs
-from stages.answers.canonical.number_words import in_digits
+from stages.answers.canonical.number_words import AND_A_HALF, OTHER_SCALES
 from stages.answers.canonical.numerals import (
     PERCENT,
     TwoReadingsError,
@@ -30,6 +30,8 @@ from stages.answers.canonical.numerals import (
     without_periods,
 )
 from stages.answers.canonical.quantities import merged, quantity_form
+from stages.answers.canonical.unit_names import MONEY_SIGNS
+from stages.answers.canonical.words_to_digits import in_digits
 from stages.answers.kinds import Ambiguous
 
 MAX_GOLD = 1_200
@@ -112,7 +114,7 @@ def _unmarked(text: str) -> str:
 # --- The text as a whole -------------------------------------------------------------------------------------------
 
 _WORDS_OF_COMMA_LANGUAGES = (
-    r"Milli(?:on|ard)en|Mio|Mrd|millions d|milliards|mill[oó]n|milh|bilh|mili[oa]|млн|млрд|тыс|милли"
+    rf"(?i:{'|'.join(sorted(OTHER_SCALES))})(?!\w)|millions d"
     r"|Prozent|pour ?cent|por ?ciento|por ?cento|per ?cento|процент"
     r"|Stunde|Minuten|Tage|Jahre|Meter|Kilogramm|Gramm|Grad|heures?|jours|ans\b|m[eè]tres|degrés|horas?|minutos|días|dias"
     r"|años|anos|metros|kilómetros|quilômetros|grados|graus|gradi|metri|chilometri|litri|litros|[а-я]"
@@ -129,7 +131,7 @@ _WORDS = rules(
     (rf"^{TEXT}?AD ?{TEXT_END}? ?(\d{{1,4}})$", rf"\1 {TEXT}AD{TEXT_END}", "AD 1776"),
     (rf"^{TEXT}?百分之 ?(\d+(?:\.\d+)?)\s*{TEXT_END}?$", r"\1%", "百分之50"),
     (r"^(?:\([A-E]\)|[A-E][.)])\s+(?=[\d$]|-\d|\\d?frac|\\sqrt)", "", r"\textbf{(B)}\ 12"),
-    (r"(?i)^(-?\d+) and a half\b", r"\1 1/2", "3 and a half cups"),
+    (rf"(?i)^(-?\d+) (?:{AND_A_HALF})(?!\w)", r"\1 1/2", "3 and a half cups"),
     (rf"(?i)^(-?\d+) and (\d+/\d+)(?= ?(?:[a-z]|{TEXT}))", r"\1 \2", "3 and 1/2 cups"),
     (rf"(?<=\d) ?\^? ?\{{? ?{TEXT}?(?:st|nd|rd|th){TEXT_END}? ?\}}?(?=\s*$)", f" {TEXT}th{TEXT_END}", r"7^{\text{th}}"),
     (r"^\((-?\d+(?:[./]\d+)?) ?\| ?(-?\d+(?:[./]\d+)?)\)$", r"(\1, \2)", "(1|2), a point in German schools"),
@@ -169,8 +171,9 @@ _POINT_OR_GROUP = re.compile(
     rf"|\d{{1,3}}\.\d{{3}} ?{TEXT}?(?:[€₫₺]|EUR|[Ee]uros?|VND|zł|kr)(?![^\W\d_])"
 )  # 50.000 €
 _WITH_A_FRACTION = re.compile(rf"-?\d{{1,9}}(?: and |-)(\d{{1,9}})/(\d{{1,9}})(?=$| ?{TEXT}| [a-z])")  # 3 and 1/2
+_AMOUNT = r"\d{1,15}(?:\.\d{1,15})?"
 _RANGE = re.compile(
-    r"\\?([$€£]?)(\d{1,15}(?:\.\d{1,15})?)%?([-–])\\?(?:\1)?(\d{1,15}(?:\.\d{1,15})?)(?=%|$| ?[^\W\d_]{2}|\\%| ?\\text)"
+    rf"\\?([{MONEY_SIGNS}]?)({_AMOUNT})%?([-–])\\?(?:\1)?({_AMOUNT})(?=%|$| ?[^\W\d_]{{2}}|\\%| ?\\text)"
 )  # 10–20 km
 _NAMED_POINT = re.compile(r"^([A-Z]'?) ?\(([-\d][^()=<>A-Z]*,[^()=<>A-Z]*)\)$")  # A(3, 4)
 _REVERSED = re.compile(r"([\[\]])([^\s\[\](),;][^\[\](),;]*[,;][^\[\](),;]+)([\[\]])")

@@ -80,7 +80,7 @@ def in_latex_signs(text: str) -> str:
     text = _ROOT.sub(_root, text)
     text = text.translate(_TABLE)
     text = _COMPATIBLE.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
-    return " ".join("".join(_ascii_digit(character) for character in text).split())
+    return " ".join(with_ascii_digits(text).split())
 
 
 def _vulgar_fraction(match: re.Match[str]) -> str:
@@ -93,11 +93,11 @@ def _root(match: re.Match[str]) -> str:
     return f"{command}{{{match[2]}}}" if match[2] else command
 
 
-def _ascii_digit(character: str) -> str:
-    """Return a digit of any script as an ASCII digit: `٣` is 3. Other characters stay."""
-    if character.isascii() or not character.isdecimal():
-        return character
-    return str(unicodedata.decimal(character))
+def with_ascii_digits(text: str) -> str:
+    """Return a text whose digits of all scripts are ASCII digits: `٣` is 3. Other characters stay."""
+    if text.isascii():
+        return text
+    return "".join(str(unicodedata.decimal(char)) if char.isdecimal() else char for char in text)
 
 
 # --- Plain functions ---------------------------------------------------------------------------------------------

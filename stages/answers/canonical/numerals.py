@@ -9,27 +9,10 @@ import re
 from fractions import Fraction
 from functools import lru_cache
 
+from stages.answers.canonical.number_words import ENGLISH
+
 MAX_DIGITS = 40
 """Digits up to which a number with an exponent is written out."""
-
-NUMBER_WORDS = {
-    word: power
-    for power, words in (
-        (2, "hundred 百 백"),
-        (3, "thousand thousands tausend mille mil mila тысяча тысяч тысячи тыс 千 천 हजार"),
-        (4, "万 萬 만"),
-        (5, "lakh lakhs लाख"),
-        (6, "million millions millionen mio millón millones milhão milhões milione milioni миллион миллиона миллионов "
-            "млн 百万 백만"),
-        (7, "crore crores करोड़"),
-        (8, "亿 億 억"),
-        (9, "billion billions milliarde milliarden mrd milliard milliards bilhão bilhões miliardo miliardi миллиард "
-            "миллиарда миллиардов млрд"),
-        (12, "trillion trillions billionen trilhão trilhões 兆"),
-    )
-    for word in words.split()
-}  # fmt: skip
-"""Word after a number -> power of ten that it stands for."""
 
 PERCENT = (
     r"(?:percent(?:age(?! ?points?))?|per\s?cent|pct\.?|prozent|por\s?ciento|pour\s?cent|por\s?cento|per\s?cento"
@@ -255,10 +238,6 @@ def _period_before_dots(match: re.Match[str]) -> str:
 
 # --- Bases -------------------------------------------------------------------------------------------------------
 
-_BASE_NAMES = {
-    "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "twelve": 12,
-    "sixteen": 16,
-}  # fmt: skip
 _BASE = re.compile(
     r"(-?)\(?([0-9A-Za-z]{1,60})\)?"
     r"(?: ?_ ?\{? ?\(?(?:base)? ?(\d{1,2}|[a-z]+)\)? ?\}?| (?:in )?\(?base[ -]?(\d{1,2}|[a-z]+)\)?)"
@@ -275,7 +254,7 @@ def based_form(text: str) -> str | None:
         sign, digits, base = "", prefixed[2], {"x": 16, "b": 2, "o": 8}[prefixed[1].lower()]
     elif match := _BASE.fullmatch(text):
         sign, digits, name = match[1], match[2], match[3] or match[4]
-        base = int(name) if name.isdigit() else _BASE_NAMES.get(name, 0)
+        base = int(name) if name.isdigit() else ENGLISH.get(name, 0)
     else:
         return None
     is_number = any(map(str.isdigit, digits)) or (base == 16 and len(digits) > 1 and digits.isupper())

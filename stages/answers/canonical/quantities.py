@@ -7,7 +7,8 @@ import re
 from fractions import Fraction
 
 from stages.answers.canonical.latex_style import TEXT, TEXT_END, without_spaces
-from stages.answers.canonical.numerals import NUMBER_WORDS, number, number_form, times_power_of_ten
+from stages.answers.canonical.number_words import SCALES
+from stages.answers.canonical.numerals import number, number_form, times_power_of_ten
 from stages.answers.canonical.unit_names import CURRENCY_SIGNS, MONEY_SIGNS
 from stages.answers.canonical.units import (
     ALGEBRAIC,
@@ -79,13 +80,9 @@ def _letter_first(text: str) -> str | None:
 def _with_unit(value: str, text: str, *, is_marked: bool, is_spaced: bool) -> str | None:
     words = text.replace(TEXT, "").replace(TEXT_END, "").strip()
     first, _, rest = words.partition(" ")
-    if (
-        not first.isascii()
-        and first[0] in NUMBER_WORDS
-        and not (first in NUMBER_WORDS or is_unit_word(first.split("/")[0]))
-    ):
+    if not first.isascii() and first[0] in SCALES and not (first in SCALES or is_unit_word(first.split("/")[0])):
         first, rest = first[0], words[1:]
-    scale = NUMBER_WORDS.get(first.lower().rstrip("."))
+    scale = SCALES.get(first.lower().rstrip("."))
     if scale is not None:
         multiple = times_power_of_ten(number_form(value) or "", scale)
         if multiple is None or not rest:
@@ -129,7 +126,7 @@ def _money(text: str) -> str | None:
     value = number_form(("-" if "-" in (sign, inner_sign) else "") + digits)
     currency, rest = known_name(name), re.sub(f"[{TEXT}{TEXT_END}]", "", rest).strip()
     word, _, after_word = rest.partition(" ")
-    power = NUMBER_WORDS.get(word.lower(), MONEY_POWERS.get(word))
+    power = SCALES.get(word.lower(), MONEY_POWERS.get(word))
     if value is not None and power is not None:
         value, rest = times_power_of_ten(value, power), after_word
     if value is None or currency is None:

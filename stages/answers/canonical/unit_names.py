@@ -134,7 +134,8 @@ ZAR | 1 | ZAR | rand zar
 SGD | 1 | SGD | s$ sgd
 NZD | 1 | NZD | nz$ nzd
 TWD | 1 | TWD | nt$ twd
-IDR | 1 | IDR | idr rupiah
+IDR | 1 | IDR | idr rp rupiah
+MYR | 1 | MYR | rm myr ringgit
 SAR | 1 | SAR | riyal riyals
 AED | 1 | AED | dirham dirhams
 PLN | 1 | PLN | zł pln złoty złotych
@@ -208,10 +209,37 @@ SEVERAL = {
 }  # fmt: skip
 """Names with several meanings: a quantity in pounds may be in lb or in GBP, and is never both."""
 
+IN_ONE_CASE = (
+    "km", "cm", "mm", "nm", "kg", "kHz", "MHz", "GHz", "kPa", "MPa", "hPa", "keV", "MeV", "GeV", "kV", "kW", "kJ",
+    "kWh",
+)  # fmt: skip
+"""Symbols that people also write in one case, as in KM or khz."""
+LETTER_UNITS = frozenset("mgshl")
+"""Letters that are units after a number, as in 5m."""
+SPACED_LETTER_UNITS = frozenset("mgshlLNJWVKCFAMTHU") | {"Ω"}
+"""Letters that are units after a number and a space; in `5N`, N is a variable."""
+SPACED_NAMES = frozenset((
+    "an", "au", "us", "um", "ug", "ct", "cts", "sr", "cd", "lm", "lx", "mo", "ha", "hp", "kn", "mil", "mes", "pt", "ly",
+    "cl", "dl", "ns", "db", "pp", "bp", "rm", "rp",
+))  # fmt: skip
+"""Short names that are units after a space or in \\text{...} only; in `5an`, a and n are variables."""
+POWERS_BEFORE = {
+    "square": 2, "sq": 2, "sq.": 2, "cubic": 3, "cu": 3, "cu.": 3, "кв": 2, "кв.": 2, "куб": 3, "куб.": 3,
+    "квадратных": 2, "квадратные": 2, "квадратный": 2, "кубических": 3,
+}  # fmt: skip
+"""Word before a unit -> power: square metres."""
+POWERS_AFTER = {
+    "squared": 2, "cubed": 3, "cuadrado": 2, "cuadrados": 2, "carré": 2, "carrés": 2, "quadrado": 2, "quadrados": 2,
+    "quadrato": 2, "quadrati": 2, "cúbico": 3, "cúbicos": 3, "cube": 3, "cubes": 3, "cubi": 3,
+}  # fmt: skip
+"""Word after a unit -> power: metres squared."""
+PREFIXED_POWERS = {"平方": 2, "立方": 3, "quadrat": 2, "kubik": 3}
+"""Start of the name of a unit -> power: Quadratmeter, 平方米."""
+
 MONEY_SIGNS = "$€£¥₹₩₽¢₺₴₪฿₫₱₦"
 CURRENCY_SIGNS = (
     "US$", "HK$", "A$", "AU$", "C$", "CA$", "R$", "S$", "NZ$", "NT$", *MONEY_SIGNS, "USD", "EUR", "GBP", "JPY", "CNY",
-    "INR", "CHF", "Rs.", "Rs", "RMB",
+    "INR", "CHF", "Rs.", "Rs", "RMB", "RM", "Rp",
 )  # fmt: skip
 """Signs that stand before an amount of money."""
 

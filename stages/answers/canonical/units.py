@@ -17,12 +17,20 @@ from stages.answers.canonical.numerals import number
 from stages.answers.canonical.unit_names import (
     ALIASES,
     COUNTERS,
+    CURRENCY_SIGNS,
     DERIVED,
+    IN_ONE_CASE,
+    LETTER_UNITS,
     MONEY_SIGNS,
     NO_UNITS,
+    POWERS_AFTER,
+    POWERS_BEFORE,
     PREFIXED,
+    PREFIXED_POWERS,
     PREFIXES,
     SEVERAL,
+    SPACED_LETTER_UNITS,
+    SPACED_NAMES,
     TAILS,
     UNITS,
     VERBS,
@@ -66,7 +74,7 @@ def _form(factors: list[tuple[str, int]]) -> str | None:
 
 
 def _multiplied(factors: list[tuple[str, int]]) -> tuple[Meaning, ...]:
-    """Return the meanings of a product of powers. A name that is no unit is a dimension of its own."""
+    """Return the meanings of a product of powers. An unknown name is a dimension by itself."""
     meanings = []
     for choice in product(*(_MEANINGS.get(name, ((Fraction(1), ((name, 1),)),)) for name, _ in factors)):
         size, powers = Fraction(1), dict[str, int]()
@@ -88,11 +96,6 @@ def _add(form: str, size: str, base: str, names: list[str]) -> None:
             _LOWER.setdefault(name.lower(), form)
 
 
-_IN_ONE_CASE = (
-    "km", "cm", "mm", "nm", "kg", "kHz", "MHz", "GHz", "kPa", "MPa", "hPa", "keV", "MeV", "GeV", "kV", "kW", "kJ",
-    "kWh",
-)  # fmt: skip
-"""Symbols that people also write in one case, as in KM or khz."""
 _WITH_PREFIX = {prefix + base for base, prefixes in PREFIXED.items() for prefix in prefixes}
 """Symbols in which upper and lower case differ: mW and MW."""
 
@@ -106,7 +109,7 @@ def _build() -> None:
         for prefix in prefixes:
             size, word = PREFIXES[prefix]
             _add(prefix + base, size, base, [word + name for name in long_names if name.isascii()])
-    _LOWER.update({name.lower(): name for name in _IN_ONE_CASE})
+    _LOWER.update({name.lower(): name for name in IN_ONE_CASE})
     for name, form in ALIASES.items():
         _SYMBOLS[name] = form
         if len(name) > 1:
@@ -130,20 +133,20 @@ def is_unit_word(word: str) -> bool:
 
 
 def known_name(name: str) -> str | None:
+    """Return the form of the unit that a name stands for, None for an unknown name."""
     return _SYMBOLS.get(name) or _LOWER.get(name.lower())
+
+
+def currency_sign(name: str) -> str | None:
+    """Return the sign of one character of a currency: `$` for `USD` and `dollars`; None if it has no such sign."""
+    form = known_name(name)
+    return (
+        next((sign for sign in CURRENCY_SIGNS if len(sign) == 1 and known_name(sign) == form), None) if form else None
+    )
 
 
 # --- The form of a unit ------------------------------------------------------------------------------------------
 
-_LETTER_UNITS = frozenset("mgshl")
-"""Letters that are units after a number, as in 5m."""
-_SPACED_LETTER_UNITS = frozenset("mgshlLNJWVKCFAMTHU") | {"Ω"}
-"""Letters that are units after a number and a space; in `5N`, N is a variable."""
-_SPACED_NAMES = frozenset((
-    "an", "au", "us", "um", "ug", "ct", "cts", "sr", "cd", "lm", "lx", "mo", "ha", "hp", "kn", "mil", "mes", "pt", "ly",
-    "cl", "dl", "ns", "db", "pp", "bp",
-))  # fmt: skip
-"""Short names that are units after a space or in \\text{...} only; in `5an`, a and n are variables."""
 _CLEAN = (
     (re.compile(f"[{TEXT}{TEXT_END}]"), ""),
     (re.compile(r"\\mu ?(?=[a-zA-Z])"), "µ"),
@@ -162,30 +165,10 @@ _TOKEN = re.compile(
     r" ?(?:(/)|([^\W\d_]+(?:-[^\W\d_]+)?\.?|°[^\W\d_]*|[ℓ%‰" + MONEY_SIGNS + r"]|[A-Z]{1,2}\$)"
     r"(?:\^(-?\d)|(-?[1-4])(?!\d))?|(\(|\)))"
 )
-_SQUARE = {
-    "square": 2,
-    "sq": 2,
-    "sq.": 2,
-    "cubic": 3,
-    "cu": 3,
-    "cu.": 3,
-    "кв": 2,
-    "кв.": 2,
-    "куб": 3,
-    "куб.": 3,
-    "квадратных": 2,
-    "квадратные": 2,
-    "квадратный": 2,
-    "кубических": 3,
-}
-_SQUARED = {
-    "squared": 2, "cubed": 3, "cuadrado": 2, "cuadrados": 2, "carré": 2, "carrés": 2, "quadrado": 2, "quadrados": 2,
-    "quadrato": 2, "quadrati": 2, "cúbico": 3, "cúbicos": 3, "cube": 3, "cubes": 3, "cubi": 3,
-}  # fmt: skip
 _WORDS = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*(?: [^\W\d_]+(?:['’-][^\W\d_]+)*){0,7}")
-_GLUED_SQUARE = {"平方": 2, "立方": 3, "quadrat": 2, "kubik": 3}
 
 
+@lru_cache(maxsize=16_384)
 def unit_form(text: str, *, is_marked: bool = True, is_spaced: bool = True) -> str | None:
     """Return the form of a unit or of counted things; None for a text that is neither.
 
@@ -202,9 +185,9 @@ def unit_form(text: str, *, is_marked: bool = True, is_spaced: bool = True) -> s
     name = re.split(r"[\^/ \d-]", text, maxsplit=1)[0]
     if not is_marked:
         if len(name) == 1 and name.isascii() and name.isalpha():
-            if name not in (_SPACED_LETTER_UNITS if is_spaced else _LETTER_UNITS):
+            if name not in (SPACED_LETTER_UNITS if is_spaced else LETTER_UNITS):
                 return None
-        elif not is_spaced and name in _SPACED_NAMES:
+        elif not is_spaced and name in SPACED_NAMES:
             return None
     return known_unit(text) or _things(text, is_marked=is_marked, is_spaced=is_spaced)
 
@@ -219,7 +202,7 @@ def known_unit(text: str) -> str | None:
             return known_unit(text.removesuffix(f" {tail}"))
     if " of " in text and (form := known_name(text.split(" of ")[0].replace(" ", "_"))):
         return form  # cups of milk
-    for prefix, power in _GLUED_SQUARE.items():
+    for prefix, power in PREFIXED_POWERS.items():
         if text.lower().startswith(prefix) and (form := known_name(text[len(prefix) :])):
             return f"{form}^{power}"
     return _parsed_unit(text)
@@ -241,10 +224,10 @@ def _parsed_unit(text: str) -> str | None:
         name, _ = tokens[i]
         if name == "/":
             sign = -1
-        elif name.lower() in _SQUARE:
-            prefix = _SQUARE[name.lower()]
-        elif name.lower() in _SQUARED and factors:
-            factors[-1] = (factors[-1][0], factors[-1][1] * _SQUARED[name.lower()])
+        elif name.lower() in POWERS_BEFORE:
+            prefix = POWERS_BEFORE[name.lower()]
+        elif name.lower() in POWERS_AFTER and factors:
+            factors[-1] = (factors[-1][0], factors[-1][1] * POWERS_AFTER[name.lower()])
         else:
             size = next((n for n in (3, 2, 1) if _name_at(tokens, i, n)), 0)
             if not size:

@@ -21,6 +21,7 @@ ALPHABETS: dict[str, tuple[str, ...]] = {
     "cyrillic": tuple("АБВГДЕЖЗИК"),
     "cyrillic lower": tuple("абвгдежзик"),
     "cyrillic as latin": ("А", "В", "С", "D", "Е"),  # typed on a Russian keyboard, but meant as Latin
+    "cyrillic mixed": ("A", "Б", "В", "Г", "Д", "Е"),  # a Latin A
     "greek": tuple("ΑΒΓΔΕΖΗ"),
     "greek lower": tuple("αβγδεζη"),
     "kana": tuple("アイウエオカキクケコ"),
@@ -68,16 +69,19 @@ SPELLINGS = str.maketrans(
     }
 )
 
-_OPTION_WORD = (
-    r"(?i:\b(?:options?|choices?|answers?|opci[oó]n|opção|opzione|antwort|möglichkeit|proposition|alternativa)|"
-    r"вариант\w{0,3}|ответ|选项|選項|選択肢|보기)"
+OPTION_WORD = (
+    r"(?:(?i:\b(?:options?|choices?|letters?|answers?|opci[oó]n(?:es)?|opç[aã]o|opzion[ei]|alternativas?|letra|lettre|"
+    r"lettera|propositions?|buchstabe|antwort(?:en)?|möglichkeit|réponses?|respuestas?|respostas?|rispost[ae]))|"
+    r"(?:вариант|ответ)[а-я]{0,3}(?![а-я])|选项|選項|选择|選択肢|보기|विकल्प|الخيار)"
 )
+"""A word before a label: "option B", "Antworten a) und b)"."""
 _JOINER = r"\s?(?:[,、/&+]|\s(?:and|or|и|или|و|أو|oder|und|et|ou)\s|と|와|과|或|和)\s?"
 _END = (
     r"(?=\s*\Z|[.):：、。，,;!」』\]](?!\d|\s?\w\.)|\s*[-–—=:]\s(?!\d)|\s?(?:입니다|이다|です|だ|が正|は正|で)|"
     r"\s(?:هو|هي|è|is|are|because|since)\s)"
 )
-_COUNTER = re.compile(r"(?<=[\d)①-⑳])\s?[번番]목?")
+_COUNTER = re.compile(r"\(?(?<!\d)(\d{1,2}|[A-Z](?=\)))\)?\s?(?:[번番]|번째|番目)(?![a-z\d])")
+"""What follows a number that counts an option: "2번", "②番"."""
 
 
 @lru_cache(maxsize=256)
@@ -92,10 +96,14 @@ def _patterns(alphabet: str, count: int) -> tuple[re.Pattern[str], re.Pattern[st
     names = "|".join(sorted(map(re.escape, letters), key=len, reverse=True))
     marked = (
         rf"[(\[]\s?(?P<bracketed>{names})\s?[)\]](?!-\w)"
-        rf"|{_OPTION_WORD}\s{{0,2}}(?P<named>{names})(?![\w%])(?![.,]\d)"
+        rf"|{OPTION_WORD}\s{{0,2}}(?P<named>{names})(?![\w%])(?![.,]\d)"
     )
     joined = rf"(?:{names})(?:{_JOINER}(?:{names})){{0,9}}"
-    before = r"\A\W{0,6}" if alphabet in WEAK or alphabet == "circled" else r"(?<![\wー])|(?<=[は为是])"
+    before = (
+        r"\A\W{0,6}(?:(?:la|el|le|die|der) )?|(?<= es la )"
+        if alphabet in WEAK or alphabet == "circled"
+        else r"(?<![\wー])|(?<=[は为是])"
+    )
     bare = rf"(?:{before})(?P<bare>{joined}){_END}"
     if alphabet in ("kana", "iroha"):
         bare += rf"|\A\W{{0,4}}(?P<first>{names})(?=\s)"
@@ -116,7 +124,7 @@ def with_latin_letters(answer: str, alphabet: str, count: int) -> str:
         before, after = match[0][: match.start(group) - match.start()], match[0][match.end(group) - match.start() :]
         return f"{before}({labels})" if group in ("named", "first") else f"{before}{labels}{after}"
 
-    return bare.sub(as_letters, marked.sub(as_letters, _COUNTER.sub("", answer)))
+    return bare.sub(as_letters, marked.sub(as_letters, _COUNTER.sub(r"(\1)", answer)))
 
 
 def without_circles(answer: str, count: int) -> str:
@@ -142,28 +150,33 @@ _ORDINAL = re.compile(
     re.IGNORECASE,
 )
 _ORDINAL_WORD = re.compile(rf"(?<!\w)(?:{'|'.join(word for words in _ORDINALS for word in words)})", re.IGNORECASE)
-_SEVERAL_NUMBERS = re.compile(rf"{_OPTION_WORD}\s?\(?\d{{1,2}}\)?\s?(?:[,/&-]|or|and|to)\s?(?:{_OPTION_WORD}\s?)?\(?\d")
+_SEVERAL_NUMBERS = re.compile(rf"{OPTION_WORD}\s?\(?\d{{1,2}}\)?\s?(?:[,/&-]|or|and|to)\s?\(?\d")
 _NUMBERED = re.compile(
-    rf"{_OPTION_WORD}\s?(?:#|№\s?|(?:no|nr)\.?\s|number\s|numéro\s|número\s)?"
+    rf"{OPTION_WORD}\s?(?:#|№\s?|(?:no|nr)\.?\s|number\s|numéro\s|número\s)?"
     r"\(?(?P<number>[1-9]|1\d|2[0-6])\)?(?![\w%])(?![.,]\d)"
 )
 
 
-def with_counted_letters(answer: str, count: int) -> tuple[str, int | None]:
-    """Return an answer with "the second option" or "option 2" as "option (B)", and the number if there is one.
+def with_counted_letters(answer: str, count: int) -> tuple[str, list[int]]:
+    """Return an answer with "the second option" or "option 2" as "option (B)", and the numbers that it has.
 
-    An answer with several of them stays as it is.
+    An answer with "first" or "second" of something else, or with "options 1 and 2", stays as it is.
 
     `count`: number of options.
     """
-    if len(_ORDINAL_WORD.findall(answer)) > 1 or _SEVERAL_NUMBERS.search(answer):
-        return answer, None
-    if match := _ORDINAL.search(answer):
-        number = next(i for i in range(len(_ORDINALS)) if match[f"n{i}"])
-        number = count if number == len(_ORDINALS) - 1 else number + 1
-    elif match := _NUMBERED.search(answer):
-        number = int(match["number"])
-    if match is None or number > count:
-        return answer, None
-    text = f"{answer[: match.start()]}option ({chr(ord('A') + number - 1)}){answer[match.end() :]}"
-    return text, number
+    pattern = _ORDINAL if _ORDINAL_WORD.search(answer) else _NUMBERED
+    matches = list(pattern.finditer(answer))
+    numbers = [_number(match, count) for match in matches]
+    if pattern is _ORDINAL and len(matches) != len(_ORDINAL_WORD.findall(answer)):
+        return answer, []
+    if not numbers or max(numbers) > count or _SEVERAL_NUMBERS.search(answer):
+        return answer, []
+    letters = iter(numbers)
+    return pattern.sub(lambda _: f"option ({chr(ord('A') + next(letters) - 1)})", answer), numbers
+
+
+def _number(match: re.Match[str], count: int) -> int:
+    if number := match.groupdict().get("number"):
+        return int(number)
+    index = next(i for i in range(len(_ORDINALS)) if match[f"n{i}"])
+    return count if index == len(_ORDINALS) - 1 else index + 1

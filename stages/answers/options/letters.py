@@ -5,16 +5,13 @@ import unicodedata
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from stages.answers.options.labels import OPTION_WORD
 from stages.answers.wording.form import normalised_text
 
 MAX_LETTERS = 26
 
-_OPTION_WORD = (
-    r"(?:options?|choices?|letters?|answers?|opci[oó]n|opç[aã]o|opzione|alternativas?|letra|lettre|lettera|proposition|"
-    r"buchstabe|antwort|möglichkeit|réponse|respuesta|resposta|risposta|вариант|选项|選項|选择|選択肢|보기|विकल्प|الخيار)"
-)
 _LETTER = re.compile(
-    rf"(?P<word>{_OPTION_WORD}\s{{0,2}})?"
+    rf"(?P<word>{OPTION_WORD}\s{{0,2}})?"
     # (E)-2-butene is no option
     r"(?:[(\[<\"']\s?(?P<bracketed>[A-Za-z])\s?[)\]>\"'](?!(?-i:[a-z])|-\w)"
     # A+, A', D-dimer, B12, U.S. and A/min are no options; A/B is two
@@ -22,7 +19,7 @@ _LETTER = re.compile(
     re.IGNORECASE,
 )
 _AND = "and|as well as|y|e|et|und|и|with|plus"
-_MAYBE = "possibly|perhaps|maybe|alternatively|potentially"
+_MAYBE = r"possibly|perhaps|maybe|alternatively|potentially|(?:more\s|most\s)?(?:likely|probably)"
 _OR = rf"and/or|to|through|(?:and|or)\s(?:{_MAYBE})|or|o|ou|oder|или|{_MAYBE}"
 _JOINED = re.compile(
     rf"(?:[).](?=\s?(?:[,;&]|(?:{_AND}|{_OR})\s)))?"  # B. and C.
@@ -31,14 +28,17 @@ _JOINED = re.compile(
     rf"|\((?P<bracketed_or>{_OR})(?=\s)|(?P<other_or>\||或者?|または|또는)|(?=[(\[]))\s{{0,3}}",
     re.IGNORECASE,
 )
-_CLOSING = re.compile(r"[\s.,:;!?)\]>\"'。]*")
+_IS_OPTION = re.compile("option|choice|alternative", re.IGNORECASE)
+_LOWER_WORD = re.compile(r"(?<=[A-Z])\s[a-z]{2,20}\b")
+"""A word after "option B", which needs no mark: "option B here"."""
+_CLOSING = re.compile(r"(?:选项|選項|[项項番])?[\s.,:;!?)\]>\"'。]*(?:[-–—]\s*)?")
 _BETWEEN = re.compile(r"[\s.):,;\]\"'。，、：]{0,8}(?:[-–—]\s{1,3})?")
 _FUSED = re.compile(r"[(\[]?([A-Z](?:\s?(?:\+\s?)?[A-Z]){1,25}|[a-z]{2,26})[)\]]?[.。]?")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 _MEANINGFUL = frozenset("+-=<>*^%°−–#'_")
 """Marks that make a letter part of something else: A+, B', C#."""
 _OTHER_SCRIPTS = re.compile(r"[\u0600-\u06ff\u0900-\u097f]")
-_CJK_FOLLOWING = frozenset("是而が를을이가은는也的项項选選正对對吗で입번，。")
+_CJK_FOLLOWING = frozenset("是而がの를을이가은는也的项項选選正对對吗で입번，。")
 
 
 def _words(text: str) -> frozenset[str]:
@@ -47,14 +47,15 @@ def _words(text: str) -> frozenset[str]:
 
 _AFTER_A = _words(
     "because since as is are remains which and but from or when where only alone porque weil perché потому "
-    "ist est es è é это die richtig korrekt"
+    "car parce puisque pues denn over works fits matches applies ist est es è é это die richtig korrekt"
 )
 """Words after an A that is no article."""
 _AFTER_OTHERS = _AFTER_A | _words(
     "for was not so due given based by with in on at while according would seems must can correct right explanation "
     "reason reasoning rationale justification the this it that these therefore thus hence final only y e et und "
-    "rather instead nicht pas non ya pues parce puisque denn da poiché так to es est ist é está è то die richtig "
-    "korrekt है"
+    "rather instead nicht pas non over works fits matches applies remains "
+    "ya pues parce puisque denn da poiché так to es est ist é está è то die richtig korrekt है "
+    "sont sind son são sono"
 )
 """Words after other letters: "C because", but not "C section" or "B cells"."""
 
@@ -97,9 +98,10 @@ def letters_at(text: str, start: int, options: Mapping[str, str]) -> Letters | N
     if not items:
         return None
     letter, last = items[-1]
-    if last["bare"] and not may_follow(text, last.end(), last["bare"], options):
-        return None
     first = items[0][1]
+    is_option = len(items) == 1 and first["word"] and _is_followed_by_words(text, first)
+    if last["bare"] and not is_option and not may_follow(text, last.end(), last["bare"], options):
+        return None
     return Letters(
         letters=tuple(letter for letter, _ in items),
         end=last.end(),
@@ -107,6 +109,13 @@ def letters_at(text: str, start: int, options: Mapping[str, str]) -> Letters | N
         is_lower=bool(first["bare"] and first["bare"].islower()),
         is_hedged=is_hedged,
     )
+
+
+def _is_followed_by_words(text: str, option: re.Match[str]) -> bool:
+    """Return whether words may follow a letter behind "option": "option B here", "Antwort b ist richtig"."""
+    if _IS_OPTION.match(option["word"]) and _LOWER_WORD.match(text, option.end()):
+        return True
+    return text[option.end() : option.end() + 1] == " " and _is_function_word(text[option.end() + 1 :], "B")
 
 
 def may_follow(text: str, end: int, letter: str, options: Mapping[str, str]) -> bool:
@@ -119,13 +128,13 @@ def may_follow(text: str, end: int, letter: str, options: Mapping[str, str]) -> 
     if not after or (starts_with(text_after(text, end), options.get(letter.upper(), ""))):
         return True
     if letter.islower():
-        return rest[0] in ".):,;!?]>\"'。，" and not _is_abbreviation(rest)
+        return rest[0] in _CJK_FOLLOWING or (rest[0] in ".):,;!?]>\"'。，" and not _is_abbreviation(rest))
     if rest[0].isspace():
         if after[0].isalnum():
             return bool(_CJK.match(after) or _OTHER_SCRIPTS.match(after)) or _is_function_word(after, letter)
         if _is_operator(after[0]):  # "F = ma", but "B = Paris" if that is its text
             return starts_with(after[1:].lstrip("> "), options.get(letter.upper(), ""))
-        return after[0] not in "-−–—" or after[1:2].isspace()
+        return after[0] not in "-−–—" or after[1:2] in ("", " ")
     if _CJK.match(rest):
         return rest[0] in _CJK_FOLLOWING
     if rest[0] == ".":
@@ -195,6 +204,7 @@ def plain_text(answer: str) -> str:
 _PLAIN = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
+        (r"<\|\s?[\w▁ ]{1,24}\|>|\[/?INST\]|</?s>|<(?:start|end)_of_turn>", " "),  # <|im_start|>B
         (r"\\(?:text|math)[a-z]{0,6}|\\(?:bf|rm|it|left|right|displaystyle)(?![a-z])", ""),  # \text{B}
         (r"\\[,;:! ]|~", " "),  # (B)\ 5
         (r"\\[()\[\]]", ""),  # \(B\)
@@ -206,7 +216,16 @@ _PLAIN = tuple(
         (r"\[{2,4}|\]{2,4}", ""),  # [[B]]
         (r"^\[\s?([\"']?[A-Za-z][\"']?(?:\s?,\s?[\"']?[A-Za-z][\"']?){0,25})\s?\]?$", r"\1"),  # ["A", "C"]
         (r"\s+", " "),
-        (r"^(?:[-=]?>|[→⇒➜➡✅☑✔✓•:*\ufe0f\U0001f300-\U0001faff\s]|[-–]\s){1,9}|[✅☑✔✓\ufe0f\s]{1,9}$", ""),  # → B ✓
+        (r"^[(\[<]([A-Za-z])$", r"\1"),  # (B
+        (
+            r"(?<![^\W_])([A-J][)\]]?),?\s(?:for sure|obviously|definitely|certainly|clearly|i (?:think|believe|guess)|"
+            r"I (?:think|believe|guess))[.!]?$",
+            r"\1",
+        ),  # B, I think
+        (
+            r"^(?:[-=]?>|#{1,6}\s|[→⇒➜➡✅☑✔✓•:*\ufe0f\U0001f300-\U0001faff\s]|[-–]\s){1,9}|[✅☑✔✓\ufe0f\s]{1,9}$",
+            "",
+        ),  # → B ✓
     )
 )
 

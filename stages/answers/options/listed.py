@@ -12,27 +12,28 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from stages.answers.options.labels import ALPHABETS, CIRCLED, LABEL, LATIN, POSITIONS, SPELLINGS, WEAK
-from stages.answers.options.texts import Options, options_with
-from stages.answers.wording.form import normalised_text
+from stages.answers.options.texts import Options, option_form, options_with
 
 _HALF_WIDTH = str.maketrans(
     {chr(code): chr(code - 0xFEE0) for code in (*range(0xFF10, 0xFF1A), *range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B))}
     | {"（": " (", "）": ")", "［": " [", "］": "]", "【": " [", "】": "]", "．": "."}
 )
+# (a text that has to be in the question, pattern, replacement)
 _PLAIN = tuple(
-    (re.compile(pattern), replacement)
-    for pattern, replacement in (
-        (r"</?(?:b|i|u|p|em|strong|li|ul|ol|br|div|span|td|tr)\s?/?>", " "),  # <b>A.</b> text
-        (r"<([A-Za-z])>", r"[\1]"),  # <A> text
-        (r"\\item\s?\[([^\]\n]{1,6})\]", r"\1"),  # \item[(A)] text
-        (r"(?m)^\s?\|\s?\(?([A-Za-z]|\d)[).]?\s?\|([^|\n]{1,400})\|?[^\S\n]*$", r"\1. \2"),  # | A | text |
-        (r"([{,]\s{0,9})[\"']([A-Z])[\"']\s?:\s?", r"\1\n\2: "),  # {"A": "text", "B": "text"}
-        (r"(?<![A-Za-z])([A-Za-z])：", r" \1: "),
-        (r"(?<![A-Za-z])([A-Za-z])、", r" \1、"),
-        (r"(?m)^([^\S\n]*(?:[-*•][^\S\n])?)(\*\*|`)\s?([A-Za-z])\s?\2(?=[^\S\n])", r"\1\3. "),  # **A** text
-        (r"\*\*|__", ""),  # **A.** text
-        (r"\\(?:text|math)[a-z]{0,4}\s?\{\s?([(\[]?[A-Za-z][)\].:]{0,2})\s?:?\s?\}", r" \1 "),  # \textbf{(A)} text
-        (r"\\q?quad(?![a-z])|\\[ ,;!]|~", " "),
+    (needed, re.compile(pattern), replacement)
+    for needed, pattern, replacement in (
+        ("<", r"</?(?:b|i|u|p|em|strong|li|ul|ol|br|div|span|td|tr)\s?/?>", " "),  # <b>A.</b> text
+        ("<", r"<([A-Za-z])>", r"[\1]"),  # <A> text
+        ("\\item", r"\\item\s?\[([^\]\n]{1,6})\]", r"\1"),  # \item[(A)] text
+        ("|", r"(?m)^\s?\|\s?\(?([A-Za-z]|\d)[).]?\s?\|([^|\n]{1,400})\|?[^\S\n]*$", r"\1. \2"),  # | A | text |
+        ("", r"([{,]\s{0,9})[\"']([A-Z])[\"']\s?:\s?", r"\1\n\2: "),  # {"A": "text", "B": "text"}
+        ("：", r"(?<![A-Za-z])([A-Za-z])：", r" \1: "),
+        ("、", r"(?<![A-Za-z])([A-Za-z])、", r" \1、"),
+        ("", r"(?m)^([^\S\n]*(?:[-*•][^\S\n])?)(\*\*|`)\s?([A-Za-z])\s?\2(?=[^\S\n])", r"\1\3. "),  # **A** text
+        ("", r"\*\*|__", ""),  # **A.** text
+        # \textbf{(A)} text
+        ("\\", r"\\(?:text|math)[a-z]{0,4}\s?\{\s?([(\[]?[A-Za-z][)\].:]{0,2})\s?:?\s?\}", r" \1 "),
+        ("", r"\\q?quad(?![a-z])|\\[ ,;!]|~", " "),
     )
 )
 _LETTER_IN_FORMULA = re.compile(r"\$\s?[(\[]?A[)\].:]")
@@ -48,9 +49,9 @@ _MARK = re.compile(
     rf"|(?P<circled>{CIRCLED})[.)、:]?|(?P<kana>[ア-コロハニホヘト])(?=[^\S\n])|(?P<alone>[A-Z])[^\S\n]*\n"
     rf"|(?P<bare>{LABEL})(?:(?P<after>\.(?![A-Za-z]\.|\d(?<=\d\.\d))\)?|\)\.?|[、\t])"  # not U.S., 1.5
     r"|[^\S\n](?P<stop>\.)(?=[^\S\n])"
-    r"|[^\S\n]?(?P<colon>:)|(?P<slash>[>/])(?=[^\S\n])|[^\S\n](?P<dash>[-–—])[^\S\n])"
-    r"|(?P<spaced>[A-Z]|[0-9]{1,2})(?=[^\S\n]))"
-    r"\s*(?::\s*)?(?=\S)"
+    r"|[^\S\n]?(?P<colon>:(?!=))|(?P<slash>[>/])(?=[^\S\n])|[^\S\n]?(?P<dash>[-–—])[^\S\n])"
+    r"|(?P<spaced>[A-Za-j]|[0-9]{1,2})(?=[^\S\n]))"
+    r"\s*(?::(?!=)\s*)?(?=\S)"
 )
 _LINE_START = re.compile(r"\n[^\S\n]*(?:[-*•>·#]{1,6}[^\S\n]*)?\Z")
 _BULLET_AT_END = re.compile(r"\n[^\S\n]*[-*•>·#]{1,6}[^\S\n]*\Z")
@@ -90,6 +91,9 @@ _LABEL_GROUPS = ("bracketed", "squared", "circled", "kana", "alone", "bare", "sp
 _NEED_LINE_START = frozenset(("kana", "alone", "spaced", "\t", "-", "–", "—", "/", ">"))
 _JOINING = ("and", "or", "und", "oder", "et", "ou")
 """Words between options, which belong to neither."""
+_AFTER_EQUATION = re.compile(r"\s?\)\}?\$?(?:[^\S\n]*(?:\n|\Z|and\b)|[,.;])")
+"""What may follow the number of an equation, from its closing bracket on."""
+_LONGEST_EQUATION = 60
 _PREFIX_CHARACTERS = 24
 """Characters before a letter that are looked at."""
 
@@ -146,7 +150,8 @@ def options_of(question: str) -> Options:
     if not lists:
         return Options()
     marks = _decisive_of_all(text, lists)
-    return options_with(_texts_by_letter(text, marks), marks[0].alphabet.replace("cyrillic as latin", LATIN))
+    alphabet = {"cyrillic as latin": LATIN, "cyrillic mixed": "cyrillic"}.get(marks[0].alphabet, marks[0].alphabet)
+    return options_with(_texts_by_letter(text, marks), alphabet)
 
 
 def _texts_by_letter(text: str, marks: Sequence[_Mark]) -> dict[str, str]:
@@ -156,8 +161,9 @@ def _texts_by_letter(text: str, marks: Sequence[_Mark]) -> dict[str, str]:
 def _plain(question: str) -> str:
     """Return a question without marks around its letters: full-width, bold, LaTeX commands."""
     text = question.translate(_HALF_WIDTH).translate(SPELLINGS)
-    for pattern, replacement in _PLAIN:
-        text = pattern.sub(replacement, text)
+    for needed, pattern, replacement in _PLAIN:
+        if needed in text:
+            text = pattern.sub(replacement, text)
     return text.replace("$", " ") if _LETTER_IN_FORMULA.search(text) else text
 
 
@@ -169,11 +175,15 @@ def _marks(text: str) -> Iterable[_Mark]:
         between = text[left.end() : right.start()] if right.start() - left.end() < _PREFIX_CHARACTERS else "…"
         if between.strip().casefold() in _NAMED_BETWEEN:
             named[i] = named[i + 1] = True
+        elif between.strip().casefold() in ("both", "either", "neither"):
+            named[i + 1] = False  # C. Both D. None of these
     for match, is_named in zip(matches, named, strict=True):
         kind, label = next((name, match[name]) for name in _LABEL_GROUPS if match[name])
         mark = next((match[name] for name in ("after", "stop", "colon", "slash", "dash") if match[name]), kind)
         starts_line = _starts_line(text, match.start())
         if mark in _NEED_LINE_START and not starts_line:
+            continue
+        if kind == "bracketed" and not starts_line and _is_number_of_equation(text, match):
             continue
         for alphabet, number in POSITIONS.get(label, ()):
             is_word = kind == "bare" and ")" not in mark and (alphabet in WEAK or label.islower())
@@ -188,6 +198,13 @@ def _marks(text: str) -> Iterable[_Mark]:
                 starts_line=starts_line,
                 is_named=is_named and not starts_line,
             )
+
+
+def _is_number_of_equation(text: str, match: re.Match[str]) -> bool:
+    """Return whether a number in brackets ends an equation: "x + y = 3 (1)"."""
+    label = match["bracketed"]
+    line = text[max(text.rfind("\n", 0, match.start()), match.start() - _LONGEST_EQUATION) : match.start()]
+    return label.isdigit() and "=" in line and _AFTER_EQUATION.match(text, match.end("bracketed")) is not None
 
 
 def _starts_line(text: str, start: int) -> bool:
@@ -305,11 +322,11 @@ def _texts(text: str, marks: Sequence[_Mark]) -> list[str]:
     texts.append(last)
     if all(text[mark.start - 1] in "\"'" for mark in marks):  # ['A. argon', 'B. neon']
         texts = [option.rstrip(" ,]\"'") for option in texts]
-    return [normalised_text(_without_joining(option)) for option in texts]
+    return [option_form(_without_joining(option)) for option in texts]
 
 
 def _without_joining(option: str) -> str:
     """Return an option's text without what joins it to the next: "30, or" is 30."""
-    text = option.rstrip(" ,;/\n")
+    text = option.rstrip(" ,;/\n") or option
     words = text.rsplit(None, 1)
     return words[0].rstrip(" ,;/") if len(words) == 2 and words[1].casefold() in _JOINING else text

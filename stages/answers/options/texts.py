@@ -3,7 +3,9 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
+from stages.answers.canonical.unit_names import MONEY_SIGNS
 from stages.answers.options.labels import LATIN, WEAK
 from stages.answers.wording.form import normalised_text
 
@@ -46,9 +48,9 @@ class Options:
         none, texts that differ in a currency, % or ° sign that the answer leaves out; if there are none, a text that
         differs by a slip of the pen (`_is_slip`), if only one is near.
         """
-        if not self.texts:
+        if not self.texts or _TWO_LETTERS.fullmatch(answer):
             return []
-        text = normalised_text(answer)
+        text = option_form(answer)
         for form_of, letters_of in zip(_FORMS, self.forms, strict=True):
             form = form_of(text)
             if form_of is _without_signs and form != _without_spaces(text):
@@ -64,6 +66,11 @@ class Options:
             return []
         near = [letter for letter, option in self.texts.items() if _is_one_edit_away(text, option)]
         return near if len(near) == 1 and _is_slip(text, self.texts[near[0]]) else []
+
+
+def option_form(text: str) -> str:
+    """Return the normalised form of an option's text; the text itself if it is made of signs alone: "|", "//"."""
+    return normalised_text(text) or text.strip(" \n\t*`") or text.strip()
 
 
 def options_with(texts: Mapping[str, str], alphabet: str) -> Options:
@@ -88,9 +95,12 @@ _LOOSE = (
     (re.compile(r"\s"), ""),
 )
 _LABELLED = re.compile(r"\W{0,4}[Aa][.):]")
-_SIGNS = re.compile(r"^[$€£¥₹]|[%°]$")
+_TWO_LETTERS = re.compile(r"\W{0,4}[A-Z]\.\s[A-Z]\W{0,4}")
+"""A label and another letter: "A. B" is not the blood group AB."""
+_SIGNS = re.compile(rf"^[{MONEY_SIGNS}]|[%°]$")
 
 
+@lru_cache(maxsize=65_536)
 def _without_spaces(text: str) -> str:
     for pattern, replacement in _LOOSE:
         text = pattern.sub(replacement, text)

@@ -5,15 +5,20 @@ import re
 from stages.answers.kinds import Ambiguous
 from stages.answers.options.listed import options_of
 
-_POSITIVE = r"correct|right|true|yes|richtig|vrai|verdadero|верно|正确|正確|对|✅|✓|✔|☑"
+_POSITIVE = (
+    r"correct|right|true|yes|richtig|korrekt|vraie?|exacte?|verdader[oa]|correct[oa]|верно|正确|正確|对|✅|✓|✔|☑"
+)
 _NEGATIVE = (
-    r"incorrect|wrong|false|no|not correct|not right|not true|falsch|faux|falso|неверно|错误|錯誤|错|不正确|❌|✗|✘|✖|×"
+    r"incorrect|wrong|false|no|not correct|not right|not true|too (?:small|large|low|high|short|long|slow|fast)|falsch|"
+    r"faux|fausse|inexacte?|fals[oa]|incorrect[oa]|неверно|错误|錯誤|错|不正确|❌|✗|✘|✖|×"
 )
 _LABEL = re.compile(
-    r"\s{0,8}(?:[-*•]\s{1,3})?[*_]{0,3}(?:(?:Option|Choice)\s)?[(\[]?([A-Z])[)\].:：、]{0,2}[*_]{0,3}(?=[\s.:：—–-])"
+    r"\s{0,8}(?:[-*•]\s{1,3})?[*_]{0,3}(?:(?:Option|Choice)\s)?[(\[]?([A-Za-z])[)\].:：、]{0,2}[*_]{0,3}"
+    r"(?=[\s.:：—–对對错錯正不项項-])"
 )
 _VERDICT = re.compile(
-    rf"(?:\s?(?:is|was|ist|est|es|:|：|=|→|->|[-–—])?[\s*_(]{{0,4}})(?:(?P<no>{_NEGATIVE})|(?P<yes>{_POSITIVE}))"
+    rf"(?:\s?(?:is|was|ist|est|es|é|è|[项項]|:|：|=|→|->|[-–—])?[\s*_(]{{0,4}})"
+    rf"(?:(?P<no>{_NEGATIVE})|(?P<yes>{_POSITIVE}))"
     r"(?![^\W_])[\s*_)]{0,4}(?:[.,;:!]|because|since|as|\Z|[-–—])",
     re.IGNORECASE,
 )
@@ -40,7 +45,7 @@ def verdict_on_options(text: str, question: str, *, several: bool) -> str | Ambi
     lines = [line for line in text.rstrip().rsplit("\n", 2 * len(letters) + 2)[-2 * len(letters) - 2 :] if line.strip()]
     verdicts: dict[str, bool] = {}
     for line in reversed(lines):
-        judged = _judged(line[:_LONGEST_LINE])
+        judged = _judged(line[:_LONGEST_LINE], options.lower_case)
         if judged is None or judged[0] in verdicts or judged[0] not in letters:
             break
         verdicts[judged[0]] = judged[1]
@@ -54,15 +59,19 @@ def verdict_on_options(text: str, question: str, *, several: bool) -> str | Ambi
     return correct[0] if len(correct) == 1 else None
 
 
-def _judged(line: str) -> tuple[str, bool] | None:
-    """Return the letter that a line starts with, and whether the line calls its option correct."""
+def _judged(line: str, lower_case: bool) -> tuple[str, bool] | None:
+    """Return the letter that a line starts with, and whether the line calls its option correct.
+
+    `lower_case`: whether the question's labels are in lower case.
+    """
     label = _LABEL.match(line)
-    if label is None:
+    if label is None or (label[1].islower() and not lower_case):
         return None
+    letter = label[1].upper()
     if first := _VERDICT.match(line, label.end()):
-        return label[1], first["no"] is None
+        return letter, first["no"] is None
     if last := _VERDICT_LAST.search(line, label.end()):
-        return label[1], (last["no"] or last["cross"]) is None
+        return letter, (last["no"] or last["cross"]) is None
     return None
 
 

@@ -1,19 +1,19 @@
-"""The answer of mathematics in prose: in the text that an answer's announcement is followed by, or in a last line.
+"""The answer of mathematics in a sentence: after an announcement, or in the last line of a response.
 
-The answer is read in the order tokens (`tokens`) -> runs of mathematics (`runs`) -> items, with what the
-words around them say (`items`) -> lists (`lists`) -> the item that is the answer. If several items may be
-the answer, or an item can be read in several ways, the answer is `Ambiguous`: a lost vote is better than a wrong one.
+The steps: tokens (`tokens`), runs of mathematics (`runs`), items with what the words around them say (`items`), lists
+(`lists`), and the choice of the item that is the answer. If several items may be the answer, or an item can be read in
+several ways, the answer is `Ambiguous`: a lost vote is better than a wrong one.
 """
 
 import re
 
+from stages.answers.canonical.number_words import AND_A_HALF
 from stages.answers.kinds import Ambiguous
 from stages.answers.prose.items import Item, Strength, items_of
 from stages.answers.prose.lists import with_lists
 from stages.answers.prose.runs import RunParser
 from stages.answers.prose.tokens import number_text
 from stages.answers.prose.vocabulary import (
-    AND_A_HALF,
     ARTICLES,
     CHINESE_CONNECTIVES,
     CHINESE_VERBS,
@@ -43,6 +43,7 @@ MAX_LINE = 1_000
 """Characters of a line that are read: the first after an announcement, the last of a last line."""
 
 
+_INTEGER = re.compile(r" ?(-?[1-9][0-9]{0,14}|0)\.? ?")
 _ONE_FORMULA = re.compile(r"\s*\$([^$\n]+)\$\.?\s*")
 _JOIN_IN_FORMULA = re.compile(r"\\(?:text|mathrm|mbox|textrm)\s?\{\s?(and|or)\s?\}")
 """A word between the members of a list: $19, 46, \\text{ and } 82$."""
@@ -57,6 +58,8 @@ def math_answer_in(text: str, *, last: bool, language: str = "en") -> str | Ambi
         last: whether the last result counts, else the first.
         language: language of the announcement, which decides whether "3,5" is 3.5.
     """
+    if integer := _INTEGER.fullmatch(text):  # most announced answers, in which nothing else is to be read
+        return integer[1]
     if len(text) > MAX_LINE:
         text = _CUT_START.sub("", text[-MAX_LINE:]) if last else _CUT_END.sub("", text[:MAX_LINE])
     text = _JOIN_IN_FORMULA.sub(r" \1 ", text)
@@ -136,7 +139,7 @@ def _last(items: list[Item], parser: RunParser) -> Item | Ambiguous | None:
 def _is_second_statement(item: Item, before: Item, parser: RunParser) -> bool:
     """Return whether two results are joined as in "The mean is 5 and the median is 3".
 
-    A computation is none: "The sum is 15 and the mean is 15/3 = 5".
+    In "The sum is 15 and the mean is 15/3 = 5" the second result is a computation, so it is the answer.
     """
     between = parser.tokens[before.end : item.start]
     if before.strength < Strength.RESULT or any(token.kind in ("stop", "arrow") for token in between):

@@ -5,11 +5,12 @@ import re
 from dataclasses import dataclass
 from itertools import zip_longest
 
+from stages.answers.canonical.unit_names import MONEY_SIGNS
 from stages.answers.prose.tokens import scaled
 
 _SPLIT = re.compile(r"(?<![<>!\\])=|≈|\\approx(?![a-zA-Z])")
 _NOT_SPLIT = re.compile(r"[,<>&]|\\(?:le|ge|lt|gt|leq|geq|neq?|begin|cup|in)(?![a-zA-Z])")
-_NUMBER = re.compile(r"[-+]?[$€£¥₹₩₽₺]?[-+]?\d+(?:\.\d+)?\s?(?:\\?%)?")
+_NUMBER = re.compile(rf"[-+]?[{MONEY_SIGNS}]?[-+]?\d+(?:\.\d+)?\s?(?:\\?%)?")
 _VARIABLE = re.compile(r"(?:[a-zA-Zα-ωΑ-Ω]|\\[a-zA-Z]+)(?:_(?:\w|\{\w+\}))?'*")
 _NAMES = (
     re.compile(r"(?!sqrt|sin|cos|tan|cot|ln|log|exp|abs)[a-zA-Z]{1,9}'*(?:_\w|\^\{?-1\}?)?\s?[(\[][^()\[\]]*[)\]]"),
@@ -113,7 +114,7 @@ _POWER = re.compile(
 )
 _SCIENTIFIC = re.compile(r"([-+]?)(\d{1,21}(?:\.\d{1,20})?)[eE]([-+]?\d{1,2})")
 _FACTORIAL = re.compile(r"(\d{1,9})!")
-_IN_BRACKETS = re.compile(r"\(([-+]?[$€£]?\d+(?:\.\d+)?%?)\)")
+_IN_BRACKETS = re.compile(rf"\(([-+]?[{MONEY_SIGNS}]?\d+(?:\.\d+)?%?)\)")
 _LARGEST_FACTORIAL = 20
 """A "!" after a larger number is an exclamation mark."""
 
@@ -127,5 +128,5 @@ def value_text(text: str) -> tuple[str, str | None]:
         readings = f"{text}: {number}, or {math.factorial(number)}" if number <= _LARGEST_FACTORIAL else None
         return factorial[1], readings
     if bracketed := _IN_BRACKETS.fullmatch(text):
-        return bracketed[1], f"{text}: an amount, or a loss" if bracketed[1][0] in "$€£" else None
+        return bracketed[1], f"{text}: an amount, or a loss" if bracketed[1][0] in MONEY_SIGNS else None
     return text, None

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from stages.answers.canonical.unit_names import MONEY_SIGNS
 from stages.answers.canonical.units import is_unit_word
 from stages.answers.prose.tokens import Token, language_of, plain, tokens_of
 from stages.answers.prose.vocabulary import KNOWN_WORDS, NOUN_LINKS
@@ -29,7 +30,7 @@ class Part:
     @property
     def is_plain(self) -> bool:
         """Whether a part is neither a unit nor an amount of money."""
-        return self.role != "unit" and self.text[:1] not in "$€£"
+        return self.role != "unit" and self.text[:1] not in MONEY_SIGNS
 
 
 @dataclass(slots=True)

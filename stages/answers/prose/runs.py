@@ -6,8 +6,8 @@ computation ("48 clips / 2 = 24 clips").
 
 import re
 
+from stages.answers.canonical.number_words import ENGLISH, SIGN_WORDS
 from stages.answers.canonical.quantities import MONEY_POWERS
-from stages.answers.canonical.spelled_numbers import ENGLISH
 from stages.answers.prose.line import Line, Part, Role, Run, is_product
 from stages.answers.prose.tokens import scaled
 from stages.answers.prose.units import unit_end
@@ -17,7 +17,6 @@ from stages.answers.prose.vocabulary import (
     MAGNIFIED,
     OPERATOR_WORDS,
     RESULT_WORDS,
-    SIGN_WORDS,
     UNREAD_OPERATORS,
 )
 
@@ -227,7 +226,7 @@ class RunParser(Line):
         run.parts.append(Part("unit", self.text[start:end].strip(), start, end))
 
     def _operator(self, run: Run) -> bool:
-        """Append the operator at the end of a run and all before it that is none; return whether an operand follows."""
+        """Append the operator at the end of a run, and what stands before it; return whether an operand follows."""
         while True:
             index = run.end
             token = self.token(index)

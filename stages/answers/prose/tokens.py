@@ -11,20 +11,20 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Literal
 
+from stages.answers.canonical.dates import DATE, TIME, time_form
 from stages.answers.canonical.form import DECIMAL_COMMAS
 from stages.answers.canonical.latex_style import replaced
-from stages.answers.canonical.numerals import NUMBER_WORDS, PERCENT, without_groups
-from stages.answers.canonical.spelled_numbers import is_dozen, with_digits
+from stages.answers.canonical.notation import with_ascii_digits
+from stages.answers.canonical.number_words import AND_A_HALF, SCALES, is_dozen
+from stages.answers.canonical.numerals import PERCENT, without_groups
 from stages.answers.canonical.unit_names import CURRENCY_SIGNS
-from stages.answers.canonical.units import is_unit_word, known_name
+from stages.answers.canonical.units import currency_sign, is_unit_word
+from stages.answers.canonical.words_to_digits import with_digits
 from stages.answers.prose.vocabulary import (
-    AND_A_HALF,
     COMMA_LANGUAGES,
-    DATE,
     FUNCTIONS,
     LANGUAGE_WORDS,
     ORDINAL,
-    TIME,
 )
 
 TokenKind = Literal[
@@ -104,7 +104,7 @@ _PLAIN_WORD = re.compile(r"(?<![\\a-zA-Z{])[a-zA-Z]{2,}")
 
 _LETTER = r"(?:[^\W\d_πθ]|[\u0300-\u036f\u0900-\u0903\u093a-\u094f])"
 _COUNT = r"\d+(?:,\d{3})*"
-_CURRENCY = "|".join(map(re.escape, sorted((*CURRENCY_SIGNS, "₺", "NT$", "RM", "Rp"), key=len, reverse=True)))
+_CURRENCY = "|".join(map(re.escape, sorted(CURRENCY_SIGNS, key=len, reverse=True)))
 _TOKEN = re.compile(
     r"(?P<arrow>=>|-+>|[→⇒⟹⟶]|(?<=\S)—|—(?!\d)|\\(?:to|Rightarrow|implies|therefore|rightarrow)(?![a-zA-Z]))"
     rf"|(?P<date>{DATE})"
@@ -130,11 +130,7 @@ _INFIX = re.compile(
     r"\\(?:times|cdot|div|pm|mp|leq?|geq?|lt|gt|neq?|cup|cap|in|notin|approx|equiv|setminus|mid|subset|ast|le|ge)"
 )
 _RESPELLED = {"**": "^", "\\approx": "≈", "\\%": "%"}
-_SHORTEST_SIGNS = {
-    sign: next((other for other in CURRENCY_SIGNS if len(other) == 1 and known_name(other) == known_name(sign)), sign)
-    for sign in CURRENCY_SIGNS
-}
-"""Sign before an amount of money -> sign of one character, if the currency has one: USD -> $, R$ -> R$."""
+_HALF_OF_DAY = re.compile(r"[ap]m\Z")
 _SCALE_WORD = re.compile(rf" ?({_LETTER}+)\.?")
 _DOZEN = re.compile(r" (\w{5,9})(?!\w)")
 _DECIMAL = re.compile(r"\d*\.?\d+")
@@ -164,8 +160,7 @@ def plain(line: str, language: str) -> str:
     """
     if not line.isascii():
         line = unicodedata.normalize("NFC", line)
-        line = "".join(str(unicodedata.decimal(char)) if char.isdecimal() else char for char in line)
-        line = line.translate(_SIGNS)
+        line = with_ascii_digits(line).translate(_SIGNS)
         line = _VULGAR.sub(lambda match: (match[1] and match[1] + " ") + _vulgar(match[2]), line)
         line = _SUPERSCRIPT.sub(lambda match: "^{" + match[0].translate(_SUPERSCRIPTS) + "}", line)
         line = _SUBSCRIPT.sub(lambda match: "_" + match[0].translate(_SUBSCRIPTS), line)
@@ -174,7 +169,7 @@ def plain(line: str, language: str) -> str:
     for needed, pattern, replacement in _PLAIN_MARKS:
         if needed in line:
             line = pattern.sub(replacement, line)
-    return replaced(line.strip(), DECIMAL_COMMAS)
+    return replaced(line.strip(), DECIMAL_COMMAS) if "," in line else line.strip()
 
 
 def _vulgar(char: str) -> str:
@@ -241,10 +236,11 @@ def _tokens(text: str, start: int, end: int, language: str) -> list[Token]:
     tokens: list[Token] = []
     position = start
     while position < end:
-        match = _TOKEN.match(text, position, end)
-        if match is None:  # white space
+        if text[position].isspace():
             position += 1
             continue
+        match = _TOKEN.match(text, position, end)
+        assert match is not None  # any sign is a token
         token = _token(match, text, language)
         if token.kind in ("number", "mixed"):
             _scale(token, text)
@@ -272,7 +268,8 @@ def _token(match: re.Match[str], text: str, language: str) -> Token:
     elif kind == "word":
         token.kind = "function" if spelling in FUNCTIONS else "word"
     elif kind == "currency":
-        token.kind, token.text = "currency", _SHORTEST_SIGNS.get(spelling.replace("\\", ""), "")
+        sign = spelling.replace("\\", "")
+        token.kind, token.text = "currency", currency_sign(sign) or sign
     elif kind == "time":
         token.kind, token.text = "time", _time(spelling)
     elif kind == "ratio":
@@ -284,10 +281,7 @@ def _token(match: re.Match[str], text: str, language: str) -> Token:
 
 def _time(spelling: str) -> str:
     """Return a time as 10:30, 10:30 am or 5:00 pm."""
-    numbers = [int(number) for number in re.findall(r"\d+", spelling)]
-    half = re.search(r"([ap])\.?m", spelling.lower())
-    seconds = f":{numbers[2]:02d}" if len(numbers) > 2 else ""
-    return f"{numbers[0]}:{[*numbers, 0][1]:02d}{seconds}" + (f" {half[1]}m" if half else "")
+    return _HALF_OF_DAY.sub(r" \g<0>", time_form(spelling) or spelling)
 
 
 def number_text(spelling: str, language: str) -> tuple[str, str | None]:
@@ -346,16 +340,16 @@ def _times_twelve(token: Token, text: str, end: int) -> None:
 
 
 def _scale_at(text: str, position: int) -> tuple[int, int] | None:
-    """Return the power of ten and the end of the word at a position; None if the word is none, as in 3千克 (3 kg)."""
+    """Return the power of ten and the end of the word at a position; None for other words: 3千克 is 3 kg."""
     match = _SCALE_WORD.match(text, position)
     if match is None:
         return None
     word = match[1].lower()
-    if word in NUMBER_WORDS:
-        return NUMBER_WORDS[word], match.end() if word in _SHORTENED else match.end(1)
+    if word in SCALES:
+        return SCALES[word], match.end() if word in _SHORTENED else match.end(1)
     if word[0] < "\u3041" or any(is_unit_word(word[:size]) for size in (2, 3)):
         return None
-    return next(((NUMBER_WORDS[word[:n]], match.start(1) + n) for n in (2, 1) if word[:n] in NUMBER_WORDS), None)
+    return next(((SCALES[word[:n]], match.start(1) + n) for n in (2, 1) if word[:n] in SCALES), None)
 
 
 def scaled(number: str, exponent: int) -> str:

@@ -7,7 +7,7 @@ Units and their names are those of the canonical forms (`stages.answers.canonica
 import re
 from functools import lru_cache
 
-from stages.answers.canonical.unit_names import TAILS
+from stages.answers.canonical.unit_names import MONEY_SIGNS, TAILS
 from stages.answers.canonical.units import is_known, known_name, unit_form
 from stages.answers.prose.vocabulary import NOT_UNITS
 
@@ -15,7 +15,7 @@ _POWER = r"(?:\^\{?-?[1-4]\}?|\^\(-?[1-4]\))?"
 _NAME = r"(?:[^\W\d_]|[\u0300-\u036f\u0900-\u0903\u093a-\u094f])+"
 _PIECE = re.compile(
     r"(?P<mark> ?[/·⋅*] ?|-| (?:per|pro|par|por) |(?:(?<=sq)|(?<=cu)|(?<=fl))\. | )?"
-    rf"(?P<name>°\s?[CF](?!\w)|[€£¥₹₩₽₺¢]|{_NAME}{_POWER})"
+    rf"(?P<name>°\s?[CF](?!\w)|(?!\$)[{MONEY_SIGNS}]|{_NAME}{_POWER})"
 )
 _INCHES = re.compile(r" ?in(?=\s*(?:[.,;)]|\Z))")
 """The word "in" is a unit only at the end of a clause."""

@@ -1,4 +1,4 @@
-"""Words beside a number in prose: what they say about the number, in the languages in which models mostly answer.
+"""Words around a number in a sentence, by what they say about it, in the languages in which models mostly answer.
 
 Every table is data, and an unknown word says nothing. Words of all languages are in one table, unless a word means two
 things in two languages ("war", "a", "son"), which keeps it out.
@@ -6,7 +6,7 @@ things in two languages ("war", "a", "son"), which keeps it out.
 
 import re
 
-from stages.answers.canonical.spelled_numbers import ENGLISH
+from stages.answers.canonical.number_words import ENGLISH, SIGN_WORDS
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -101,8 +101,6 @@ REFERENCES = _set(
 """A number right after such a word names a place in the text, and is never an answer: "by step 3"."""
 WEAK_REFERENCES = _set("day week month year grade room version round level test hour tag jour día dia giorno")
 """A number right after such a word names a thing, and is an answer only if the text has no other: "on day 3"."""
-SIGN_WORDS = _set("minus negative moins menos meno минус")
-"""Words for a minus sign: "minus 5"."""
 OPERATOR_WORDS = {"plus": "+", "times": "\\times", **dict.fromkeys(("minus", "moins", "menos", "meno", "минус"), "−")}
 """Operators between two numbers. The minus sign here is never a hyphen, which may also mean "to"."""
 BY_WORDS = {"divided": "/", "multiplied": "\\times"}
@@ -125,25 +123,7 @@ FUNCTIONS = _set(
     "pi sqrt cbrt sin cos tan sec csc cot arcsin arccos arctan asin acos atan sinh cosh tanh ln log lg exp abs max min "
     "gcd lcm mod floor ceil det theta alpha beta gamma delta lambda sigma phi omega infinity inf"
 )
-"""Words of formulas."""
-_MONTH = (
-    r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?"
-    r"|Nov(?:ember)?|Dec(?:ember)?)"
-)
-DATE = (
-    r"(?<![\d./-])(?:\d{4}(?P<mark>[-/.])\d{1,2}(?P=mark)\d{1,2}|\d{1,2}(?P<sign>[-/.])\d{1,2}(?P=sign)(?:\d{4}|\d{2}))"
-    r"(?![\d/-]|\.\d|\s?[=+*^])"
-    r"|\d{4}\s?[年년](?:\s?\d{1,2}\s?[月월](?:\s?\d{1,2}\s?[日号號일])?)?|\d{1,2}\s?[月월]\s?\d{1,2}\s?[日号號일]"
-    rf"|(?<![^\W_]){_MONTH}\.?\s\d{{1,2}}(?:st|nd|rd|th)?(?:,?\s\d{{4}})?(?![\w/^]|\.\d)"
-    rf"|\d{{1,2}}(?:st|nd|rd|th)?\s(?:of\s)?{_MONTH}(?:,?\s\d{{4}})?(?!\w)"
-)
-"""2024-05-01, 1.5.2024, 2024年5月1日, May 3, 3 May 2024."""
-TIME = (
-    r"\d{1,2}:[0-5]\d(?::[0-5]\d)?(?![\d:]|,\d)(?:\s?[aApP]\.?[mM](?!\w)\.?)?"
-    r"|\d{1,2}\s?(?:[aApP]\.[mM]\.|[aApP][mM](?!\w)|o['’]clock)|\d{1,2}\s?[点點时時시]\s?\d{1,2}\s?[分분]"
-)
-"""10:30, 10:30 a.m., 5 pm, 5 o'clock, 10点30分."""
-AND_A_HALF = r"and a half|et demie?|y medi[oa]|e mei[oa]|e mezz[oa]|einhalb|und eine halbe|с половиной"
+"""Words that are functions, letters or signs in a formula."""
 ORDINAL = r"(?:st|nd|rd|th|ª|º)(?!\w)"
 NOT_UNITS = _set("in an as us au no mo won grad second real reals per pt")
 """Names of units that are mostly something else in prose: "5 grad students", "the 3 won"."""
@@ -158,8 +138,8 @@ LANGUAGE_WORDS = {
 }
 """Frequent words, two of which in a line tell its language."""
 KNOWN_WORDS = (
-    PREPOSITIONS | RESULT_WORDS | FILLERS | CONJUNCTIONS | SIGN_WORDS | ENGLISH | UNREAD_OPERATORS
+    PREPOSITIONS | RESULT_WORDS | FILLERS | CONJUNCTIONS | SIGN_WORDS | frozenset(ENGLISH) | UNREAD_OPERATORS
     | RANGE_WORDS | REFERENCES
     | _set("the he she we it per pts pcs men not all his her its you day box old new our way one nor yes which who")
 )  # fmt: skip
-"""Words that are neither nouns of counted things nor products of letters."""
+"""Words that never name counted things, and are never products of letters."""

@@ -2,6 +2,8 @@
 
 import re
 
+from stages.answers.canonical.dates import WEEKDAY
+
 WORD_ANSWERS: tuple[tuple[str, str], ...] = (
     # Pattern (case is ignored), answer; "" for the words themselves.
     (r"yes|oui|ja|sí|sim|sì|да|是的?|对|對|はい|예|네|हाँ|हां|نعم", "yes"),
@@ -29,7 +31,7 @@ WORD_ANSWERS: tuple[tuple[str, str], ...] = (
     (r"all\sreal\snumbers|every\sreal\snumber", "all real numbers"),
     (r"(?:the\s)?empty\sset|空集", "empty set"),
     (r"none(?:\sof\s(?:the\sabove|these|them))?", "none"),
-    (r"monday|tuesday|wednesday|thursday|friday|saturday|sunday", ""),
+    (WEEKDAY, ""),
     (r"undefined|indeterminate|impossible|inconsistent|even|odd|偶数|奇数", ""),
 )
 """Words that are an answer of mathematics, in all languages, and the answer that they are."""
@@ -62,7 +64,7 @@ _AT_END = re.compile(r"(?<![^\W\d_])" + _any_of(WORD_ANSWERS) + _CLOSING, re.IGN
 
 
 def word_at_start(line: str) -> str | None:
-    """Return the answer in words that a line starts with: "yes, because ..." is "yes". None if there is none."""
+    """Return the answer in words that a line starts with: "yes, because ..." is "yes". None without one."""
     return _answer(_AT_START.match(line))
 
 

@@ -36,7 +36,7 @@ _HEADING_PREFIX = re.compile(
 _MARKED_PREFIX = re.compile(r"\s{0,3}(?:#{1,6}\s|[*_]{2}|<[a-z][a-z0-9]{0,9}>)")
 _REFERS_TO_ANOTHER = re.compile(
     r"(?:\b(?:this|his|her|their|whose|which|any|every|each|either|neither|another|other|previous|earlier|first|"
-    r"second|third|initial|original|wrong|incorrect|false|tempting|intermediate|approximate|"
+    r"second|third|initial|original|wrong|incorrect|false|tempting|intermediate|approximate|second[- ]best|"
     r"falsche|fausse|mauvaise|sbagliata|неправильный|неверный|partial|alternat\w{1,4}|old|"
     r"esta|essa|esa|cette|diese|questa|quest'|этот|deze|"
     r"keine|aucune|ninguna|nessuna|nenhuma|geen|нет|sin|sem|sans|pas de|no hay) ?(?:final |correct |right )?|"
@@ -81,9 +81,16 @@ def anchors_of(text: str, announcements: tuple[str, ...] = ANNOUNCEMENTS) -> lis
     """Return the announcing words of a text in order, those in some remarks included (see `is_about_another`)."""
     lowered = lower(text)
     anchors = [Anchor(match.start(), match.end(), HASHES) for match in _HASHES.finditer(text)]
-    for language, words, stems in _words_by_language(announcements):
-        if any(stem in lowered for stem in stems):
-            anchors += _anchors_in(lowered, language, words)
+    languages: set[str] = set()
+    for stem, languages_of_stem in _languages_by_stem(announcements, lowered.isascii()):
+        if stem in lowered:
+            languages |= languages_of_stem
+    if languages:
+        for language, words in _words_by_language(announcements):
+            if language in languages:
+                anchors += _anchors_in(lowered, language, words)
+    if len(anchors) < 2:
+        return anchors
     # Words of several languages, such as 回答, belong to the one listed first; Japanese is known by its kana.
     rank = {"ja": -1} if _KANA.search(text) else {}
     anchors.sort(key=lambda anchor: (anchor.end, rank.get(anchor.language, 0)))
@@ -140,8 +147,8 @@ def _is_heading(before: str) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _words_by_language(announcements: tuple[str, ...]) -> tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]:
-    """Return (language, its words, text that each word contains), in lower case, for all languages with words.
+def _words_by_language(announcements: tuple[str, ...]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return (language, its words), in lower case, for all languages with words.
 
     A word of several languages belongs to each. A word of no known language gets the language "", and is cut to what
     precedes "is", a colon or an equals sign.
@@ -152,11 +159,22 @@ def _words_by_language(announcements: tuple[str, ...]) -> tuple[tuple[str, tuple
     }
     unknown = chosen.difference(*languages.values())
     languages[""] = tuple(sorted(_LINK_AT_END.sub("", word).rstrip(" ") or f"{word}…" for word in unknown))
-    return tuple(
-        (language, words, tuple(word.removesuffix("…").split()[0] for word in words))
-        for language, words in languages.items()
-        if words
-    )
+    return tuple((language, words) for language, words in languages.items() if words)
+
+
+@lru_cache(maxsize=256)
+def _languages_by_stem(announcements: tuple[str, ...], only_ascii: bool) -> tuple[tuple[str, frozenset[str]], ...]:
+    """Return (stem, languages): a text with a word of a language contains one of its stems.
+
+    With `only_ascii`, the stems that a text in ASCII may contain.
+    """
+    languages: dict[str, set[str]] = {}
+    for language, words in _words_by_language(announcements):
+        stems = {word.removesuffix("…").split()[0] for word in words}
+        for stem in stems:
+            if not any(other in stem for other in stems - {stem}):  # "answer" stands for "answers"
+                languages.setdefault(stem, set()).add(language)
+    return tuple((stem, frozenset(its)) for stem, its in languages.items() if stem.isascii() or not only_ascii)
 
 
 _LINK_AT_END = re.compile(r"\s{0,3}[:：=]{1,3}$|\s(?:is|are|est|es|ist|é|è):?$|是[:：]?$")

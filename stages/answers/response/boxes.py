@@ -24,7 +24,7 @@ class Span(NamedTuple):
     """Whether the answer is complete even if the response was cut off at its end."""
 
 
-_BOX = re.compile(r"(?:\\(?:[Bb]oxed|fbox|framebox|box(?=\s?\{))(?![a-zA-Z])|(?<![\\\w])boxed(?=\{))\s*")
+_BOX = re.compile(r"(?:\\(?:[Bb]oxed|fbox|framebox|box(?=\s?\{))(?![a-zA-Z])|b(?<![\\\w]b)oxed(?=\{))\s*")
 _CLOSED_BOX = re.compile(r"\\(?:boxed|fbox)\s?\{(?:[^{}]|\{[^{}]{0,100}\}){0,100}\}")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _TOKEN = re.compile(r"[^\s${}]+(?:\{[^\s${}]*\})*")
@@ -189,6 +189,8 @@ def _joined(text: str, chain: list[Span], links: list[re.Match[str]]) -> str:
 
     Names stay if they differ: "x = \\boxed{1} and y = \\boxed{2}" is "x=1, y=2".
     """
+    if len(chain) == 1:
+        return chain[0].text
     behind = _NOUN.match(text, chain[-1].end) if any(link["noun"] for link in links) else None
     nouns = [link["noun"] for link in links] + [behind[1] if behind else None]
     contents = [f"{box.text} {noun}" if noun else box.text for box, noun in zip(chain, nouns, strict=True)]

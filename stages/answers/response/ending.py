@@ -4,6 +4,8 @@ All searches take linear time. What is kept is always the beginning of the respo
 """
 
 import re
+from collections.abc import Iterator
+from functools import lru_cache
 from itertools import islice
 
 from stages.answers.response.anchors import lower
@@ -70,6 +72,8 @@ _PROGRAM = re.compile(
 )
 
 _SENTENCE_START = r"(?:^|(?<=[.!?)*\]}$。！？」）%])\s{1,3}|(?<=[。！？」）])|(?<=[🀀-🫿])\s?)[*_(（>\s]{0,5}"
+_BEFORE_SENTENCE = re.compile(r"[.!?)*\]}$。！？」）%🀀-🫿](?:(?=\s)|(?<=[。！？」）🀀-🫿]))")
+"""What stands before a sentence that does not start its line."""
 _SENTENCE = re.compile(f"{_SENTENCE_START}(?:{'|'.join(pattern for pattern, _ in POLITE)})")
 _LIST_ITEM = re.compile(r"\s{0,9}(?:[-*•+]|\(?\d{1,2}[.)]|\[\d{1,2}\])\s")
 _PROOF_END = re.compile(
@@ -80,6 +84,7 @@ _MOST_LINES = 15
 _LONGEST_LINE = 1_000
 
 
+@lru_cache(maxsize=16)  # the readers of one response ask for it in turn
 def own_part(text: str, announcements: tuple[str, ...] = ANNOUNCEMENTS) -> str:
     """Return the part of a response that answers its question.
 
@@ -206,7 +211,7 @@ def _without_last_line(lowered: str, length: int) -> int:
         polite = _SENTENCE.match(line) if line.rstrip()[-1:] in (":", "：", "?", "？") else None
     else:
         # "It is 4. I hope it is correct. Wait, that is wrong. The answer is 5." goes on behind the polite sentence.
-        sentences = islice(_SENTENCE.finditer(line), _MOST_LINES)
+        sentences = islice(_polite_sentences(line), _MOST_LINES)
         polite = next((polite for polite in sentences if retraction_behind(line, polite.end()) is None), None)
     if polite is None:
         return length
@@ -214,6 +219,12 @@ def _without_last_line(lowered: str, length: int) -> int:
     if not polite.start() and (not before or before[-1] in ":："):
         return length  # the line is all that is said, or the answer
     return len(lowered[: start + polite.start()].rstrip())
+
+
+def _polite_sentences(line: str) -> Iterator[re.Match[str]]:
+    """Yield the matches of `_SENTENCE`. Only starts of sentences are tried, because a line may be long."""
+    starts = (0, *(mark.end() for mark in _BEFORE_SENTENCE.finditer(line)))
+    return (match for start in starts if (match := _SENTENCE.match(line, start)))
 
 
 def _without_block(lowered: str, fence: int) -> int:

@@ -54,7 +54,7 @@ def doubt_about_parts(line: str, response: str, *, numbers: bool = True) -> str 
     without `numbers` they are never parts, because the list below an announcement is one answer. The values of two
     letters in the last two lines are two answers, too.
     """
-    labels = [match["label"] for match in _INLINE.finditer(line)]
+    labels = [match["label"] for match in _INLINE.finditer(line)] if ")" in line or "）" in line else []
     if labels[:2] in _FIRST_LABELS:
         return f"{line.strip()[:60]}: answers to several parts"
     match = _LABEL.match(line)

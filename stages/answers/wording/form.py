@@ -4,14 +4,18 @@ import re
 import unicodedata
 from functools import lru_cache
 
-from stages.answers.wording.signs import AFTER_UNICODE, BEFORE_UNICODE, Replacement, Rules
+from stages.answers.canonical.notation import with_ascii_digits
+from stages.answers.wording.signs import AFTER_UNICODE, BEFORE_UNICODE, Groups, Replacement
 from stages.answers.wording.spellings import RULES
 
+_Compiled = tuple[tuple[re.Pattern[str], tuple[tuple[re.Pattern[str], Replacement], ...]], ...]
 
-def _compiled(
-    rules: Rules,
-) -> tuple[tuple[re.Pattern[str], Replacement], ...]:
-    return tuple((re.compile(pattern), replacement) for pattern, replacement, *_ in rules)
+
+def _compiled(groups: Groups) -> _Compiled:
+    return tuple(
+        (re.compile(clue), tuple((re.compile(pattern), replacement) for pattern, replacement, *_ in rules))
+        for clue, rules in groups
+    )
 
 
 _BEFORE, _AFTER, _SPELLINGS = _compiled(BEFORE_UNICODE), _compiled(AFTER_UNICODE), _compiled(RULES)
@@ -28,7 +32,7 @@ _PAIRS = {
 _MAX_STRIPS = 12
 """Layers of marks around an answer that are removed."""
 _NEAR = 400
-"""Characters that are searched for the partner of a mark."""
+"""Characters in which the other mark of a pair is searched."""
 
 
 @lru_cache(maxsize=65_536)
@@ -38,29 +42,28 @@ def normalised_text(text: str) -> str:
     Marks that carry a meaning stay: signs, %, currencies, comparisons, # and +, vowel signs of all scripts.
     """
     text = unicodedata.normalize("NFKC", _replaced(text, _BEFORE))
-    text = unicodedata.normalize("NFKC", _MEGA.sub(" mega-", text).casefold())
-    if not text.isascii():
-        text = "".join(map(_ascii_digit, text))
+    if "M" in text:
+        text = _MEGA.sub(" mega-", text)
+    text = with_ascii_digits(unicodedata.normalize("NFKC", text.casefold()))
     if _HAS_SIGNS.search(text):
         text = _replaced(text, _AFTER)
     text = _without_ends(" ".join(text.split()))
     return _without_ends(_replaced(text, _SPELLINGS).strip())
 
 
-def _replaced(text: str, rules: tuple[tuple[re.Pattern[str], Replacement], ...]) -> str:
-    for pattern, replacement in rules:
-        text = pattern.sub(replacement, text)
+def _replaced(text: str, groups: _Compiled) -> str:
+    for clue, rules in groups:
+        if clue.search(text):
+            for pattern, replacement in rules:
+                text = pattern.sub(replacement, text)
     return text
-
-
-def _ascii_digit(character: str) -> str:
-    """Return a digit of any script as an ASCII digit; other characters stay."""
-    return str(unicodedata.decimal(character)) if character.isdecimal() else character
 
 
 def _without_ends(text: str) -> str:
     """Return a text without punctuation, quotes and brackets around it."""
     for _ in range(_MAX_STRIPS):
+        if text[:1].isalnum() and text[-1:].isalnum():  # most texts
+            break
         if len(text) > 1 and _PAIRS.get(text[0]) == text[-1] and _is_wrapped(text):
             text = text[1:-1]
             continue
@@ -112,9 +115,9 @@ def _is_trailing(text: str, start: int, end: int) -> bool:
 
 
 def _is_wrapped(text: str) -> bool:
-    """Return whether the first and the last character are a pair around the whole text that has no meaning of its own.
+    """Return whether the first and the last character are a pair around the whole text, and carry no meaning.
 
-    "(0, 1)" is an interval or a point, "(a) or (b)" are two pairs.
+    Those of "(0, 1)" carry one: an interval, or a point. "(a) or (b)" has two pairs.
     """
     opening, closing, inner = text[0], text[-1], text[1:-1]
     if opening in "([":

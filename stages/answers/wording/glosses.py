@@ -1,10 +1,12 @@
-"""Words that say no more than a shorter answer: "Rome (Italy)", "Rome, the capital of Italy", "das Gift", "It is Rome".
+"""Answers with an explanation, an article or "It is": "Rome (Italy)", "Rome, the capital of Italy", "das Gift".
 
-Such an answer equals the shorter one, and no other: "Paris (Texas)" is not "Paris (France)".
+Such an answer equals the shorter one ("Rome"), but no other long one: "Paris (Texas)" is not "Paris (France)".
 """
 
 import re
 from functools import lru_cache
+
+from stages.answers.canonical.number_words import ENGLISH
 
 # Each rule: pattern of a whole form, and an example. The group `head` is the answer, `gloss` what explains it.
 GLOSSES: tuple[tuple[str, str], ...] = (
@@ -43,7 +45,7 @@ def _shorter_forms(form: str) -> frozenset[str]:
         if match := gloss_pattern.fullmatch(form):
             parts = match.groupdict()
             head, gloss = (parts["head"] or parts["elided"]).strip("\"'"), parts.get("gloss")
-            if gloss is None or _only_explains(gloss, head):
+            if gloss is None or gloss == _short_species(head) or _only_explains(gloss, head):
                 shorter |= {head, *_shorter_forms(head)}
             if gloss and (_initials(head) == gloss or _initials(gloss) == head):
                 shorter.add(gloss)
@@ -53,10 +55,17 @@ def _shorter_forms(form: str) -> frozenset[str]:
 def _only_explains(gloss: str, head: str) -> bool:
     if _LABEL.fullmatch(gloss):
         return True
+    if head[0].isdigit() and not ENGLISH.keys().isdisjoint(gloss.split()):  # 42 (forty three)
+        return False
     if _CHANGES_THE_ANSWER.search(gloss) or any(character.isdigit() for character in gloss):
         return False
     long_words = {word for word in head.split() if len(word) > 3}
     return sum(character.isalpha() for character in gloss) > 1 and long_words.isdisjoint(gloss.split())
+
+
+def _short_species(head: str) -> str:
+    """Return the name of a species with its genus as a letter: "e coli"."""
+    return f"{head[0]} {head.partition(' ')[2]}"
 
 
 def _initials(words: str) -> str:

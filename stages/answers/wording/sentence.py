@@ -1,4 +1,4 @@
-"""The answer in the sentence after "the answer is", without the sentences and explanations behind it."""
+"""The answer in the sentence after "the answer is", without what explains it."""
 
 import re
 
@@ -20,7 +20,12 @@ _ABBREVIATIONS = _words(
     "abs abschn bd ziff nr rn anm hs jan feb mar apr aug sept oct nov dec fed civ crim stat supp app evid cal cir ct ch"
 )
 _TITLES = _words("dr mr mrs ms prof capt sgt lt messrs mme mlle sra srta dra")
-"""Abbreviations that end no sentence: a name follows them."""
+"""Abbreviations that never end a sentence, because a name follows them."""
+_DAY = re.compile(
+    r"\D?\d{1,2}\.\s(?:Januar|Jänner|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|November|Dezember|"
+    r"Jahrhunderts?|Jh|Weltkriegs?|Auflage|Klasse|Stock|Semester|Senat)(?![^\W_])"
+)
+"""German ordinals: 4. Juli, 19. Jahrhundert."""
 _SENTENCE_STARTS = _words(
     "the this that these those it its i i'm we he she they you my his her their hope let because therefore so thus "
     "hence as since however but and in if for to note please thank thanks feel is answer explanation here there while "
@@ -28,6 +33,7 @@ _SENTENCE_STARTS = _words(
 )
 
 
+YES_AND_NO = ("yes", "no", "ja", "nein", "oui", "non", "sí", "sim", "não", "да", "нет")
 _EXPLANATIONS: tuple[tuple[str, str], ...] = (
     (r"(?:,|;|\s[-–—]|—)?\s(?:because|since (?:it|he|she|they|this|that|we|there))\b|"
      r",\s(?:given that|(?:as|since) (?:it|he|she|they|this|that|we|there|the)\s\w{1,20})\b",
@@ -39,8 +45,9 @@ _EXPLANATIONS: tuple[tuple[str, str], ...] = (
      "Rome — the capital of Italy"),
     (r";\s(?:it|this|that|he|she|they|there)\s(?:is|are|was|were|has|have|had|does|do|can|will)\b",
      "Rome; it is the capital"),
-    (r"(?<=^yes)[,;]\s?(?!(?:but|unless|if|only|except|though|although|and|or)\b)[a-z]|"
-     r"(?<=^no)[,;]\s?(?!(?:but|unless|if|only|except|though|although|and|or)\b)[a-z]", "No, it does not"),
+    (rf"(?:{'|'.join(rf'(?<=^{word})' for word in YES_AND_NO)})[,;]\s?(?!(?:but|unless|if|only|except|though|although|"
+     r"and|or|aber|außer|sofern|wenn|falls|nur|soweit|mais|sauf|si|pero|salvo|sólo|ma|se|mas|но|если)\b)[^\W\d_]",
+     "No, it does not"),
     (r",?\s(?:porque|pues|ya que|puesto que|parce qu['’e]|puisqu['’e]|perché|poiché|pois|omdat|потому что|так как|"
      r"поскольку)(?![^\W_])|,\s(?:car|weil|da|denn|che|ведь|want)\s", "Madrid, porque es la capital"),
     (r"\s[|(\[]\s?confidence\b", "Rome (confidence: 90%)"),
@@ -87,6 +94,8 @@ def _ends_sentence(line: str, stop: re.Match[str]) -> bool:
         return False
     before = _WORD_BEFORE.search(line, max(0, stop.start() - 24), stop.start())
     word = before[0].casefold() if before else ""
+    if stop[1] == "." and _DAY.match(line, max(0, stop.start() - 2)):
+        return False
     if stop[1] == "." and (len(word) == 1 or "." in word or word in _ABBREVIATIONS):
         if word in _TITLES:  # Dr. Who
             return False

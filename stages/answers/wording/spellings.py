@@ -7,36 +7,14 @@ import re
 from decimal import Decimal
 
 from stages.answers.canonical.dates import date_form
-from stages.answers.canonical.units import known_name
-from stages.answers.wording.signs import Rules
+from stages.answers.canonical.number_words import ENGLISH, ORDINALS, SCALES, as_digits, is_dozen, number_at
+from stages.answers.canonical.unit_names import MONEY_SIGNS
+from stages.answers.canonical.units import currency_sign, known_name
+from stages.answers.wording.signs import Groups
 
-
-def _numbered(words: str, *, start: int = 1, step: int = 1) -> dict[str, int]:
-    return {word: start + step * index for index, word in enumerate(words.split())}
-
-
-_UNITS = _numbered("one two three four five six seven eight nine")
-_TEENS = _numbered(
-    "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen", start=10
-)  # fmt: skip
-_TENS = _numbered("twenty thirty forty fifty sixty seventy eighty ninety", start=20, step=10)
-_CARDINALS = _UNITS | _TEENS | _TENS
-_ORDINALS = _numbered(
-    "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth "
-    "fifteenth sixteenth seventeenth eighteenth nineteenth twentieth"
-) | {"thirtieth": 30}
-_PARTS = {
-    "half": 2,
-    "halve": 2,
-    "third": 3,
-    "quarter": 4,
-    "fourth": 4,
-    "fifth": 5,
-    "sixth": 6,
-    "eighth": 8,
-    "tenth": 10,
-}
-_LARGE = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+_TENS = {word: value for word, value in ENGLISH.items() if value >= 20}
+_ORDINALS = {word: value for value, word in enumerate(ORDINALS, start=1)} | {"thirtieth": 30}
+_LARGE = "thousand|million|billion|trillion"
 _GREEK_NAMES = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma tau upsilon phi chi "
     "psi omega"
@@ -44,16 +22,26 @@ _GREEK_NAMES = (
 _GREEK = dict(zip("αβγδεζηθικλμνξοπρστυφχψω", _GREEK_NAMES.split(), strict=True))
 
 
-def _any_of(names: dict[str, int]) -> str:
-    return "|".join(sorted(names, key=len, reverse=True))
+_PERCENT = re.compile(r" per ?cent")
 
 
-def _fraction(match: re.Match[str]) -> str:
-    return f"{_UNITS.get(match[1], 1)}/{_PARTS[match[2]]}"
+def _number(match: re.Match[str]) -> str:
+    """Return a text with its number in words at the start in digits: "two hundred days". "one of us" keeps its word.
 
-
-def _cardinal(match: re.Match[str]) -> str:
-    return str(_CARDINALS[match[1]] + _UNITS.get(match[2], 0))
+    A mixed number, and a fraction of something, keep the words behind the whole number, as in "3 and a half cups".
+    """
+    text = match[0]
+    number = number_at(text, 0, "en")
+    if number is None or is_dozen(text[: number[1]].split()[-1]):
+        return text
+    value, end = number
+    if value.denominator > 1 and (end < len(text) or " and " in text) and " point " not in text[:end]:
+        number = number_at(text[: text.rfind(" ", 0, end)], 0, "en")
+        value, end = number or (value, end)
+    digits, rest = as_digits(value, text[:end]), text[end:]
+    is_one = value == 1 and rest and not (_PERCENT.fullmatch(rest) or known_name(rest[1:]))
+    is_number = not rest or (rest[0] == " " and "/" not in digits)
+    return f"{digits}{rest}" if is_number and not (is_one and end == len("one")) else text
 
 
 def _ordinal(match: re.Match[str]) -> str:
@@ -63,7 +51,7 @@ def _ordinal(match: re.Match[str]) -> str:
 
 
 def _large(match: re.Match[str]) -> str:
-    value = Decimal(match[1]) * _LARGE[match[2]]
+    value = Decimal(match[1]).scaleb(SCALES[match[2]])
     return str(int(value)) if value == int(value) else match[0]
 
 
@@ -87,8 +75,21 @@ def _unit(match: re.Match[str]) -> str:
     return form.lower()
 
 
+def _money(match: re.Match[str]) -> str:
+    """Return an amount of money with the sign of the currency in front; other quantities as they are."""
+    sign = currency_sign(match[2].replace(" ", "_"))
+    return f"{sign}{match[1]}" if sign and sign != "¢" else match[0]
+
+
 def _date(match: re.Match[str]) -> str:
-    return (date_form(match[0]) or match[0]).lower()
+    return (date_form(match["date"]) or match[0]).lower()
+
+
+def _same_number(match: re.Match[str]) -> str:
+    """Return a number without the same number in brackets behind it: "42 (forty-two)"."""
+    inner = match[2].replace("-", " ").split()
+    values = [ENGLISH.get(word) or (int(word) if word.isdigit() else -1) for word in inner]
+    return match[1] if min(values) >= 0 and sum(values) == int(match[1]) else match[0]
 
 
 _NUMBERED = (
@@ -103,69 +104,118 @@ _KEEPS_A = (
 )
 """Words behind an "a" that is no article: "A positive", "A band", "a priori"."""
 
-RULES: Rules = (
-    (r"^the (?!who$)(?=\S)", "", "The heart", "heart"),
-    (r"^an (?=[aeiouh\d])", "", "an apple", "apple"),
-    (rf"^a (?!(?:{_KEEPS_A})\b)(?=[^\W\d_]{{2}})", "", "a beta blocker", "beta blocker"),
-    (r"^(?=\D{0,12}\d)[^\W_][^\n]{4,24}$", _date, "4 July 1776", "1776-07-04"),
+RULES: Groups = (
+    (r"\Athe ", (
+        (r"^the (?!who$)(?=\S)", "", "The heart", "heart"),
+    )),
+    (r"\A[a-z]", (
+        (r"^[a-z]{1,9}(?![^\W_])[^\n]*", _number, "two-thirds", "2/3"),
+    )),
+    (r"\Aan? ", (
+        (r"^an (?=[aeiouh\d])", "", "an apple", "apple"),
+        (rf"^a (?!(?:{_KEEPS_A})\b)(?=[^\W\d_]{{2}})", "", "a beta blocker", "beta blocker"),
+    )),
+    (r"\d", (
+        (r"^(?:(?:der|den|dem|am|le|el|il) )?(?P<date>(?=\D{0,12}\d)[^\W_][^\n]{4,24})$", _date, "4 July 1776",
+         "1776-07-04"),
+    )),
     # abbreviations
-    (r"(?<![^\W_])([^\W\d_])\.\s(?=[^\W\d_](?:\.|$))", r"\1.", "J. S. Bach", "js bach"),
-    (r"(?<![^\W_])(ph|ll|ed|pharm)\.\s?(?=[bdm](?:\.|$))", r"\1", "Ph. D.", "phd"),
-    (r"(?<![^\W_])([bdm])\.\s(?=(?:sc|ed|eng|phil|pharm)(?:\.|$))", r"\1", "B. Sc.", "bsc"),
-    (r"(?<=[^\W\d_])\.(?=[\s,]|$)", "", "St. Paul", "st paul"),
-    (r"(?<![^\W_])([^\W\d_]{1,2})\.(?=[^\W\d_]{1,2}(?:\.|(?![^\W_])))", r"\1", "U.S.A.", "usa"),
-    (r"\s(?:vs?|versus)\s", " v ", "Roe vs. Wade", "roe v wade"),
-    (r"\s&\s", " and ", "rock & roll", "rock and roll"),
-    (r",\s(?=(?:and|or)\s)", " ", "cats, dogs, and cows", "cats, dogs and cows"),
-    # numbers in words
-    (rf"^(?:({_any_of(_UNITS)})[ -])?({_any_of(_PARTS)})s?$", _fraction, "two-thirds", "2/3"),
-    (r"^zero$", "0", "zero", "0"),
-    (r"^one(?=$|\s(?:hundred|thousand|million|billion|trillion|percent|per cent|hour|day|week|month|year)$)", "1",
-     "one week", "1week"),
-    (rf"^({_any_of(_TENS)})[ -]({_any_of(_UNITS)})(?=$|\s)", _cardinal, "twenty-one", "21"),
-    (rf"^(?!one)({_any_of(_CARDINALS)})()(?=$|\s)", _cardinal, "three days", "3day"),
-    (rf"(?<![^\W_])(?<!\d\s)(?:({_any_of(_TENS)})[ -])?({_any_of(_ORDINALS)})(?![^\W_])", _ordinal, "Fifth Amendment",
-     "5th amendment"),
-    (r"(?<=\d)\^\(?(st|nd|rd|th)\)?(?![^\W_])", r"\1", "1^{st}", "1st"),
+    (r"[^\W\d_]\.", (
+        (r"(?<![^\W_])([^\W\d_])\.\s(?=[^\W\d_](?:\.|$))", r"\1.", "J. S. Bach", "js bach"),
+        (r"(?<![^\W_])(ph|ll|ed|pharm)\.\s?(?=[bdm](?:\.|$))", r"\1", "Ph. D.", "phd"),
+        (r"(?<![^\W_])([bdm])\.\s(?=(?:sc|ed|eng|phil|pharm)(?:\.|$))", r"\1", "B. Sc.", "bsc"),
+        (r"(?<=[^\W\d_])\.(?=[\s,]|$)", "", "St. Paul", "st paul"),
+        (r"(?<![^\W_])([^\W\d_]{1,2})\.(?=[^\W\d_]{1,2}(?:\.|(?![^\W_])))", r"\1", "U.S.A.", "usa"),
+    )),
+    (r"\sv", (
+        (r"\s(?:vs?|versus)\s", " v ", "Roe vs. Wade", "roe v wade"),
+    )),
+    ("&", (
+        (r"\s&\s", " and ", "rock & roll", "rock and roll"),
+    )),
+    (",", (
+        (r",\s(?=(?:and|or)\s)", " ", "cats, dogs, and cows", "cats, dogs and cows"),
+    )),
+    (r"\(", (
+        (r"^(\d{1,2})\s?\(([a-z\d]{1,12}(?:[ -][a-z]{3,5})?)\)$", _same_number, "forty-two (42)", "42"),
+    )),
+    # ordinals
+    (rf"(?<![^\W_])(?:{'|'.join(_ORDINALS)})", (
+        (rf"(?<![^\W_])(?<!\d\s)(?:({'|'.join(_TENS)})[ -])?({'|'.join(_ORDINALS)})(?![^\W_])", _ordinal,
+         "Fifth Amendment", "5th amendment"),
+    )),
+    (r"\^", (
+        (r"(?<=\d)\^\(?(st|nd|rd|th)\)?(?![^\W_])", r"\1", "1^{st}", "1st"),
+    )),
     # numbers in figures
-    (r"(?<![\d.,])(\d{1,3}),(\d{3})(?:,(\d{3}))?(?:,(\d{3}))?(?![\d,])", r"\1\2\3\4", "1,234,567", "1234567"),
-    (r"(?<![\d.])\.(?=\d)", "0.", ".5 mg", "0.5mg"),
-    (r"^(\d{1,3}) hundred$", r"\g<1>00", "one hundred", "100"),
-    (r"(?<![\d.,])(\d{1,9}(?:\.\d{1,9})?) (thousand|million|billion|trillion)(?![^\W_])", _large, "$2.5 million",
-     "$2500000"),
-    (r"(?<=\d) ?(?:%|percent\b|per cent\b)", "%", "5 percent", "5%"),
-    (r"^(?:~|approximately|approx|about|around|roughly)\s?(?=[\d$€£])", "≈", "about 5", "≈5"),
-    (r"\s?([<>≤≥≠≈=])\s?", r"\1", "p < 0.05", "p<0.05"),
-    (r"(?<=\d)\s?([:;])\s?(?=\d)", r"\1", "t(9; 22)", "t(9;22)"),
-    (r"(?<![^\W_])(4[4-9]),\s(?=x)", r"\1,", "47, XXY", "47,xxy"),
-    (r"(?<=\d0)'s(?![^\W_])", "s", "the 1990's", "1990s"),
-    (r"(?<=\d)\s?bce(?![^\W_])", "bc", "44 BCE", "44bc"),
-    (r"(?<=\d)\s?ce$", "ad", "476 CE", "476ad"),
-    (r"(?<![^\W_])(?:ad|ce)\s(\d{1,4})$", r"\1ad", "AD 70", "70ad"),
+    (r"[,.]\d", (
+        (r"(?<![\d.,])(\d{1,3}),(\d{3})(?:,(\d{3}))?(?:,(\d{3}))?(?![\d,])", r"\1\2\3\4", "1,234,567", "1234567"),
+        (r"(?<![\d.])\.(?=\d)", "0.", ".5 mg", "0.5mg"),
+    )),
+    (r"\d ?[hmtbp%]", (
+        (rf"(?<![\d.,])(\d{{1,9}}(?:\.\d{{1,9}})?) ({_LARGE})(?![^\W_])", _large, "$2.5 million",
+         "$2500000"),
+        (r"(?<=\d) ?(?:%|percent\b|per cent\b)", "%", "5 percent", "5%"),
+    )),
+    (r"\A[~ar]", (
+        (r"^(?:~|approximately|approx|about|around|roughly)\s?(?=[\d$€£])", "≈", "about 5", "≈5"),
+    )),
+    ("[<>≤≥≠≈=:;]", (
+        (r"\s?([<>≤≥≠≈=])\s?", r"\1", "p < 0.05", "p<0.05"),
+        (r"(?<=\d)\s?([:;])\s?(?=\d)", r"\1", "t(9; 22)", "t(9;22)"),
+    )),
+    (r"4\d,\sx|0's", (
+        (r"(?<![^\W_])(4[4-9]),\s(?=x)", r"\1,", "47, XXY", "47,xxy"),
+        (r"(?<=\d0)'s(?![^\W_])", "s", "the 1990's", "1990s"),
+    )),
+    (r"(?:ce|ad)(?![^\W_])", (
+        (r"(?<=\d)\s?bce(?![^\W_])", "bc", "44 BCE", "44bc"),
+        (r"(?<=\d)\s?ce$", "ad", "476 CE", "476ad"),
+        (r"(?<![^\W_])(?:ad|ce)\s(\d{1,4})$", r"\1ad", "AD 70", "70ad"),
+    )),
     # money and units
-    (r"^(?:us\$|usd) ?(?=\d)", "$", "USD 5", "$5"),
-    (r"([±$€£¥₹])\s(?=\d)", r"\1", "$ 5", "$5"),
-    (r"^(\d{1,15}(?:\.\d{1,9})?)\s?(?:\$|usd|(?:us )?dollars?)$", r"$\1", "5 dollars", "$5"),
-    (r"^(\d{1,15}(?:\.\d{1,9})?)\s?(?:€|eur|euros?)$", r"€\1", "5 euros", "€5"),
-    (r"^(\d{1,15}(?:\.\d{1,9})?)\s?([£¥₹])$", r"\2\1", "5 £", "£5"),
-    (r"(?<=\d)\s?(?:degrees?\s|°\s?)(c|f)(?:elsius|entigrade|ahrenheit)?(?![^\W_])", r"°\1", "37 degrees Celsius",
-     "37°c"),
-    (r"mm\shg(?![^\W_])", "mmhg", "80 mm Hg", "80mmhg"),
-    (r"(?<=\d)\s?(?:u|mc)(?=[gl](?![^\W_]))", "μ", "5 mcg", "5μg"),
-    (r"(?<=\d\s)[^\W\d_]{2,20}(?![^\W_])", _unit, "5 milligrams", "5mg"),
+    (r"\d", (
+        (r"^(us\$|usd|eur|gbp|jpy|cny|inr) ?(?=\d)", lambda match: currency_sign(match[1]) or match[0], "USD 5", "$5"),
+        (rf"^(\d{{1,15}}(?:\.\d{{1,9}})?)\s?((?:us )?[a-z]{{2,8}}|[{MONEY_SIGNS}])$", _money, "5 euros", "€5"),
+        (rf"([±{MONEY_SIGNS}])\s(?=\d)", r"\1", "$ 5", "$5"),
+    )),
+    ("degree|°", (
+        (r"(?<=\d)\s?(?:degrees?\s|°\s?)(c|f)(?:elsius|entigrade|ahrenheit)?(?![^\W_])", r"°\1", "37 degrees Celsius",
+         "37°c"),
+    )),
+    ("hg", (
+        (r"mm\shg(?![^\W_])", "mmhg", "80 mm Hg", "80mmhg"),
+    )),
+    (r"\d\s?[^\W\d_]", (
+        (r"(?<=\d)\s?(?:u|mc)(?=[gl](?![^\W_]))", "μ", "5 mcg", "5μg"),
+        (r"(?<=\d\s)[^\W\d_]{2,20}(?![^\W_])", _unit, "5 milligrams", "5mg"),
+    )),
     # Greek letters outside Greek words, Roman numerals
-    ("(?<![\u0370-\u03ff\u1f00-\u1fff])(?!(?<=\\d)μ|(?<=\\d\\s)μ)[α-ω](?![\u0370-\u03ff\u1f00-\u1fff])", _greek,
-     "β-blocker", "beta blocker"),
-    (rf"(?<![^\W_])({_NUMBERED})[\s-](?=[ivx])(x{{0,3}}(?:ix|iv|v?i{{0,3}}))([a-d]?)(?![^\W_])", _roman, "Type II",
-     "type 2"),
-    (r"(?<=\d)\s\((?=[a-z\d]{1,3}\))", "(", "Rule 404 (b)", "rule 404(b)"),
-    (r"(?<=[^\W\d_])\((?=(?:i{1,3}|iv|vi{0,3})\))", " (", "iron(II)", "iron (ii)"),
+    ("[α-ω]", (
+        ("(?<![\u0370-\u03ff\u1f00-\u1fff])(?!(?<=\\d)μ|(?<=\\d\\s)μ)[α-ω](?![\u0370-\u03ff\u1f00-\u1fff])", _greek,
+         "β-blocker", "beta blocker"),
+    )),
+    (r"[\s-][ivx]", (
+        (rf"(?<![^\W_])({_NUMBERED})[\s-](?=[ivx])(x{{0,3}}(?:ix|iv|v?i{{0,3}}))([a-d]?)(?![^\W_])", _roman, "Type II",
+         "type 2"),
+    )),
+    (r"\(", (
+        (r"(?<=\d)\s\((?=[a-z\d]{1,3}\))", "(", "Rule 404 (b)", "rule 404(b)"),
+        (r"(?<=[^\W\d_])\((?=(?:i{1,3}|iv|vi{0,3})\))", " (", "iron(II)", "iron (ii)"),
+    )),
     # citations of laws
-    (r"(?<![^\W_])(?:article|artikel|articolo|artículo|artigo)\s(?=\d)", "art ", "Article 5", "art 5"),
-    (r"(?<![^\W_])(?:section|sect|sec|§)s?\s(?=\d)|§{1,2}\s?", "§", "Section 230", "§230"),
-    (r"((?:(?<![^\W_])art\s|§)\d{1,4}[a-z]?)\s?(?:\((\d{1,2})\)|abs(?:atz)?\s?(\d{1,2}))", r"\1 abs \2\3",
-     "Art. 5 (1) GG", "art 5abs 1gg"),
+    ("art|sec|§", (
+        (r"(?<![^\W_])(?:article|artikel|articolo|artículo|artigo)\s(?=\d)", "art ", "Article 5", "art 5"),
+        (r"(?<![^\W_])(?:section|sect|sec|§)s?\s(?=\d)|§{1,2}\s?", "§", "Section 230", "§230"),
+        (r"((?:(?<![^\W_])art\s|§)\d{1,4}[a-z]?)\s?(?:\((\d{1,2})\)|abs(?:atz)?\s?(\d{1,2}))", r"\1 abs \2\3",
+         "Art. 5 (1) GG", "art 5abs 1gg"),
+    )),
     # hyphens, but those of a-b, x-2 and 1939-1945
-    (r"(?<=[^\W\d_]{2})-(?=[^\W_])|(?<=[^\W\d_])-(?=[^\W\d_]{2})|(?<=[\d+])-(?=[^\W\d_]{2})", " ", "X-ray", "x ray"),
-    (r"(?<![^\W_])(\d{1,15}(?:[.,]\d{1,15})?)\s(?=[^\W\d_]|°)", r"\1", "5 mg", "5mg"),
+    ("-", (
+        (r"(?<=[^\W\d_]{2})-(?=[^\W_])|(?<=[^\W\d_])-(?=[^\W\d_]{2})|(?<=[\d+])-(?=[^\W\d_]{2})", " ", "X-ray",
+         "x ray"),
+    )),
+    (r"\d\s", (
+        (r"(?<![^\W_])(\d{1,15}(?:[.,]\d{1,15})?)\s(?=[^\W\d_]|°)", r"\1", "5 mg", "5mg"),
+    )),
 )  # fmt: skip

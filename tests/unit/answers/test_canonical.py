@@ -164,6 +164,7 @@ NUMBER_WORDS = [
     ("three-quarters", "3/4"),
     ("two thirds of the class", "2/3"),
     ("three and a half", "7/2"),
+    ("3 et demi", "7/2"),
     ("one and a half hours", "3/2 h"),
     ("half an hour", "1/2 h"),
     ("\\text{Twelve dollars}", "12 USD"),
@@ -360,6 +361,9 @@ TIMES_AND_DATES = [
     ("7:00 in the morning", "7:00am"),
     ("15.30 Uhr", "15:30"),
     ("下午3点", "3:00pm"),
+    ("Montag, 3. Mai 2024", "2024-05-03"),
+    ("lundi 3 mai 2024", "2024-05-03"),
+    ("понедельник, 5 мая 2024 года", "2024-05-05"),
     ("3点半", "3:30"),
     ("오후 2시 30분", "2:30pm"),
 ]

@@ -124,6 +124,12 @@ VALUES: dict[str, list[tuple[str, str | None]]] = {
         ("The company earned 3.2 billion dollars.", "3200000000"),
     ],
     "announced": [
+        ("The answer is RM 50.", "50"),
+        ("The answer is 3 de mayo de 2024.", "2024-05-03"),
+        ("The answer is le 3 mai 2024.", "2024-05-03"),
+        ("The answer is 3 PM.", "3 pm"),
+        ("The answer is Montag.", "Montag"),
+        ("答案是星期三。", "星期三"),
         ("The answer is 42 km/h, which is fast.", "42 km/h"),
         ("The answer is approximately 3.14 meters.", "3.14"),
         ("Answer: 12 dozen", "144"),

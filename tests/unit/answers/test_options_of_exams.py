@@ -351,6 +351,86 @@ LISTS: list[tuple[str, dict[str, str]]] = [
         {"A": "wash", "B": "dry"},
     ),
     ("Which is a gas? Respond with 'A' or 'B'.\nA. argon\nB. iron", {"A": "argon", "B": "iron"}),
+    ("Consider x + y = 3 (1) and x - y = 1 (2).\nFind x.\nA. 1\nB. 2\nC. 3", {"A": "1", "B": "2", "C": "3"}),
+    ("Which sign divides?\nA. /\nB. //\nC. %\nD. |", {"A": "/", "B": "//", "C": "%", "D": "|"}),
+    (
+        (
+            "Which question can science answer?\nA. Will the Sun become a black hole?\nB. Is it right "
+            "to clone?\nC. Which is prettier?\nD. Should we vote?"
+        ),
+        {
+            "A": "will the sun become a black hole",
+            "B": "is it right to clone",
+            "C": "which is prettier",
+            "D": "should we vote",
+        },
+    ),
+    (
+        "Which are passive? A. Resistor B. Bulb C. Both D. None of these.",
+        {"A": "resistor", "B": "bulb", "C": "both", "D": "none of these"},
+    ),
+    (
+        "Which are passive? (A) Resistor (B) Bulb (C) Both (D) None of these.",
+        {"A": "resistor", "B": "bulb", "C": "both", "D": "none of these"},
+    ),
+    ("Which? A. Either B. Neither C. x D. y", {"A": "either", "B": "neither", "C": "x", "D": "y"}),
+    ("Which?\n(A) p (B) q (C) both (A) and (B) (D) none", {"A": "p", "B": "q", "C": "both (a) and (b)", "D": "none"}),
+    ("How many? (A) 1 (B) 2 (C) 3 (D) 4", {"A": "1", "B": "2", "C": "3", "D": "4"}),
+    ("Solve: 2x+3=7. (1) x=2 (2) x=3 (3) x=4", {"A": "x=2", "B": "x=3", "C": "x=4"}),
+    ("Which equation is linear?\n(1) y = x\n(2) y = x^2\n(3) y = 2^x", {"A": "y=x", "B": "y=x^2", "C": "y=2^x"}),
+    ("Which equation is linear? (1) y = x (2) y = x^2 (3) y = 2^x", {"A": "y=x", "B": "y=x^2", "C": "y=2^x"}),
+    ("Which equation is linear? (1) y = x, (2) y = x^2, (3) y = 2^x", {"A": "y=x", "B": "y=x^2", "C": "y=2^x"}),
+    ("a　心電図\nb　胸部CT\nc　心エコー", {"A": "心電図", "B": "胸部ct", "C": "心エコー"}),
+    ("どれか。\na. 心電図\nb. CT\nc. MRI", {"A": "心電図", "B": "ct", "C": "mri"}),
+    ("A. Both B. Either C. Neither D. None", {"A": "both", "B": "either", "C": "neither", "D": "none"}),
+    (
+        "Which?\nA. Both B and C\nB. x\nC. y\nD. Neither B nor C",
+        {"A": "both b and c", "B": "x", "C": "y", "D": "neither b nor c"},
+    ),
+    (
+        "Which? (A) x (B) y (C) both (D) neither (A) nor (B)",
+        {"A": "x", "B": "y", "C": "both", "D": "neither (a) nor (b)"},
+    ),
+    (
+        "Which? (A) x (B) y (C) both (A) and (B) (D) neither",
+        {"A": "x", "B": "y", "C": "both (a) and (b)", "D": "neither"},
+    ),
+    ("Какой?\nA) печень\nБ) почка\nВ) сердце\nГ) мозг", {"A": "печень", "B": "почка", "C": "сердце", "D": "мозг"}),
+    ("Which operator?\nA. +\nB. -\nC. *\nD. /", {"A": "+", "B": "-", "C": "*", "D": "/"}),
+    ("Which operator?\nA. &&\nB. ||\nC. !\nD. |", {"A": "&&", "B": "||", "C": "!", "D": "|"}),
+    ("Welches?\na) ja\nb) nein", {"A": "ja", "B": "nein"}),
+    ("1. Ab wann?\na) ab 3\nb) ab 5\nc) ab 10", {"A": "ab 3", "B": "ab 5", "C": "ab 10"}),
+    (
+        "Frage 3: Wer wählt?\nA: Arbeitnehmer\nB: Arbeitgeber\nC: Gewerkschaft",
+        {"A": "arbeitnehmer", "B": "arbeitgeber", "C": "gewerkschaft"},
+    ),
+    ("Question: x?\nOptions:\nA. 1\nB. 2\nC. 3\nD. 4\nAnswer:", {"A": "1", "B": "2", "C": "3", "D": "4"}),
+    (
+        "Question: x?\nChoices: A: 1, B: 2, C: 3, D: 4.\nAnswer with the letter only.",
+        {"A": "1", "B": "2", "C": "3", "D": "4"},
+    ),
+    (
+        "Passage.\n\nQuestion?\n\nA. a\n\nB. b\n\nC. c\n\nD. d\n\nThink step by step and answer with (X).",
+        {"A": "a", "B": "b", "C": "c", "D": "d"},
+    ),
+    ("Q?\n\n(A) yes\n\n(B) no\n\nPlease answer in the format 'Answer: X'.", {"A": "yes", "B": "no"}),
+    ("Q? Options: (A) $\\frac12$ (B) $\\frac13$", {"A": "1/2", "B": "1/3"}),
+    ("Q? [A] x [B] y [C] z", {"A": "x", "B": "y", "C": "z"}),
+    ("Q?\nA- x\nB- y\nC- z", {"A": "x", "B": "y", "C": "z"}),
+    ("Q?\na.) x\nb.) y\nc.) z", {"A": "x", "B": "y", "C": "z"}),
+    ("Q?\nA.) x\nB.) y", {"A": "x", "B": "y"}),
+    ("Q?\n- A: x\n- B: y", {"A": "x", "B": "y"}),
+    ("Q?\n* (a) x\n* (b) y", {"A": "x", "B": "y"}),
+    ("Q? A: x | B: y | C: z", {"A": "x", "B": "y", "C": "z"}),
+    ("Q?\nOption A: x\nOption B: y\nOption C: z", {"A": "x", "B": "y", "C": "z"}),
+    ("Q?\n**Option A:** x\n**Option B:** y", {"A": "x", "B": "y"}),
+    ("Q?\n1: x\n2: y\n3: z", {"A": "x", "B": "y", "C": "z"}),
+    ("Q?\n0. x\n1. y\n2. z", {"A": "x", "B": "y", "C": "z"}),
+    ('Q? {"A": "x", "B": "y"}', {"A": "x", "B": "y"}),
+    ("Q?\nA)\nx\nB)\ny", {"A": "x", "B": "y"}),
+    ("题：A.甲 B.乙 C.丙 D.丁", {"A": "甲", "B": "乙", "C": "丙", "D": "丁"}),
+    ("题？\nA 甲\nB 乙\nC 丙\nD 丁", {"A": "甲", "B": "乙", "C": "丙", "D": "丁"}),
+    ("题（ ）A、甲 B、乙 C、丙", {"A": "甲", "B": "乙", "C": "丙"}),
 ]
 
 
@@ -360,6 +440,15 @@ def test_options_of_exams(question: str, options: dict[str, str]) -> None:
 
 
 NO_OPTIONS = [
+    "Solve the system x+y=3 (1), x-y=1 (2). What is x?",
+    "From x+y=3   (1)\nand x-y=1   (2)\nfind x.",
+    "$x+y=3 \\quad (1)$\n$x-y=1 \\quad (2)$\nFind $x$.",
+    "x+y=3 (1)\nx-y=1 (2)",
+    "The equations (1) and (2) hold: $$a=b\\tag{1}$$ $$b=c\\tag{2}$$ Find a.",
+    "What is f(1) if f(x)=x (1)?",
+    "Let a = b (1) and\nb = c (2). Show a = c.",
+    "I went to\na shop and\nb ought it",
+    "Q? ['x', 'y', 'z']",
     "What is 5.\n1. a\nfoo",
     "Steps: 1. Add. 2. Stir. 3. Heat. What is it?",
     "A man walks.\nB is his friend.",

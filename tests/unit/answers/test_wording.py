@@ -1,11 +1,13 @@
 """One form of words: which answers are the same, and which are not. The tables are meant to be read by subject."""
 
+import re
+
 import pytest
 
 from stages.answers.text import TextAnswer
 from stages.answers.wording.form import normalised_text
 from stages.answers.wording.glosses import GLOSSES, says_the_same
-from stages.answers.wording.signs import AFTER_UNICODE, BEFORE_UNICODE
+from stages.answers.wording.signs import AFTER_UNICODE, BEFORE_UNICODE, Rules
 from stages.answers.wording.spellings import RULES
 
 SPELLINGS = [
@@ -176,9 +178,22 @@ def test_marks_that_carry_the_meaning(left: str, right: str) -> None:
     assert normalised_text(left) and normalised_text(right)
 
 
-@pytest.mark.parametrize(("_pattern", "_replacement", "text", "form"), [*BEFORE_UNICODE, *AFTER_UNICODE, *RULES])
+GROUPS = [*BEFORE_UNICODE, *AFTER_UNICODE, *RULES]
+ALL_RULES = [rule for _, rules in GROUPS for rule in rules]
+
+
+@pytest.mark.parametrize(("_pattern", "_replacement", "text", "form"), ALL_RULES)
 def test_each_rule_does_what_its_example_says(_pattern: str, _replacement: str, text: str, form: str) -> None:
     assert normalised_text(text) == form
+
+
+@pytest.mark.parametrize(("clue", "rules"), GROUPS)
+def test_a_text_without_the_clue_of_a_group_is_changed_by_none_of_its_rules(clue: str, rules: Rules) -> None:
+    texts = [text for pair in (*SPELLINGS, *MEANINGS) for text in pair] + [text for _, _, text, _ in ALL_RULES]
+    for text in (*texts, *map(str.casefold, texts), *map(normalised_text, texts)):
+        if re.search(clue, text) is None:
+            for pattern, replacement, *_ in rules:
+                assert re.sub(pattern, replacement, text) == text
 
 
 @pytest.mark.parametrize("text", [" .,", "?!", "", "**", '""', "()", "...", "—", "\u200b"])
