@@ -5,6 +5,7 @@ set differ in their fields, its record reads the named copy on the Hugging Face 
 of SeRL and of Qwen2.5-Math release.
 """
 
+from stages.question_files.shapes import SHAPES
 from stages.settings.answers import AnswerSettings
 from stages.settings.benchmarks import Record, Shots
 from stages.settings.questions import Fields, QuestionFormat
@@ -43,16 +44,13 @@ CATALOGUE: dict[str, Record] = {
         title="TabMWP",
         source=f"{_FILES}/tabmwp/test.jsonl",
         problems=1_000,
-        format=QuestionFormat(
-            fields=Fields(context=("table_title", "table"), options=("choices",), level=("grade",)),
-            options_style="unlettered",
-        ),
+        format=SHAPES["tabmwp"].format,
     ),
     "gsm8k": Record(
         title="GSM8K",
         source="openai/gsm8k:main",
         problems=1_319,
-        format=QuestionFormat(answer_pattern=r"####\s*(.+)$"),
+        format=SHAPES["gsm8k"].format,
     ),
     "aime24": Record(
         title="AIME 2024",
@@ -128,6 +126,7 @@ CATALOGUE: dict[str, Record] = {
             fields=Fields(
                 question=("question", "query"), options=("options", "choices"), answer=("answer", "Answer", "gold")
             ),
+            answer_base=0,
         ),
     ),
     "mmlu_stem": Record(
@@ -135,7 +134,7 @@ CATALOGUE: dict[str, Record] = {
         source="TIGER-Lab/MMLU-STEM",
         problems=3_153,
         answers=CHOICE,
-        format=QuestionFormat(fields=Fields(options=("choices",), subject=("subject", "type"))),
+        format=QuestionFormat(fields=Fields(options=("choices",), subject=("subject", "type")), answer_base=0),
     ),
     "mmlu_pro": Record(
         title="MMLU-Pro, 5 worked examples",
@@ -150,14 +149,14 @@ CATALOGUE: dict[str, Record] = {
             "answer. First give step-by-step reasoning about how to solve the question. Then output the answer.",
         ),
         shots_split="validation",
-        format=QuestionFormat(
-            fields=Fields(options=("options",), reasoning=("cot_content",), subject=("category",)),
-            options_style="lines",
-            groups={
-                "STEM": ("biology", "chemistry", "computer science", "engineering", "math", "physics"),
-                "humanities": ("history", "law", "philosophy"),
-                "social sciences": ("business", "economics", "health", "psychology"),
-            },
+        format=SHAPES["mmlu_pro"].format.model_copy(
+            update={
+                "groups": {
+                    "STEM": ("biology", "chemistry", "computer science", "engineering", "math", "physics"),
+                    "humanities": ("history", "law", "philosophy"),
+                    "social sciences": ("business", "economics", "health", "psychology"),
+                }
+            }
         ),
     ),
 }

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from string import ascii_uppercase
 from typing import Any
@@ -113,6 +114,8 @@ def _checked(
 
 
 def _option_text(value: Any) -> str:
+    if isinstance(value, str) and value.isalnum() and value.isascii() and value.lower() != "nan":  # a single word
+        return value
     if isinstance(value, list | dict):
         raise RowError("an option is a list or an object; expected text")
     if isinstance(value, bytes) or (isinstance(value, str) and "\0" in value):
@@ -174,6 +177,7 @@ def _are_scores(value: dict[str, Any]) -> bool:
     )
 
 
+@lru_cache(maxsize=1_024)
 def _order(name: str) -> tuple[int, str] | None:
     """Return the place of an option's name among others: letters and numbers have one, other names have none."""
     text = str(name).strip(BLANK).strip("().:")

@@ -18,7 +18,7 @@ from stages.question_files.propose import fields_text, guessed_fields, mapping_t
 from stages.question_files.recognise import RECOGNISED_ROWS, recognised, recognised_columns
 from stages.question_files.rows import File, open_file
 from stages.question_files.shapes import PLAIN, SHAPES, with_preset
-from stages.question_files.sources import Row
+from stages.question_files.sources import Row, no_garbage_collection
 from stages.question_files.values import RowError, exists, first_filled
 from stages.settings.questions import Fields, OnBadRow, QuestionFormat
 from storage.errors import InputError
@@ -71,7 +71,8 @@ def _read_unchanged(
 ) -> QuestionFile:
     """As `read_questions`, once for a content: checks, descriptions and stages read the same files."""
     reading = _Reading(path, label, QuestionFormat.model_validate_json(row_format), needs_answer, drop_doubles)
-    return reading.read(on_bad_row)
+    with no_garbage_collection():
+        return reading.read(on_bad_row)
 
 
 def read_questions(
@@ -102,7 +103,8 @@ def read_questions(
     if sha256 is not None:
         as_json = row_format.model_dump_json(exclude_unset=True)
         return _read_unchanged(path, label, sha256, as_json, on_bad_row, needs_answer, drop_doubles)
-    return _Reading(path, label, row_format, needs_answer, drop_doubles).read(on_bad_row)
+    with no_garbage_collection():
+        return _Reading(path, label, row_format, needs_answer, drop_doubles).read(on_bad_row)
 
 
 @dataclass

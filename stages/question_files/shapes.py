@@ -175,6 +175,12 @@ SHAPES: dict[str, Shape] = {
         {"solution": has_box},
         without=("answer", "final_answer"),
     ),
+    "gsm8k": Shape(
+        "GSM8K: the answer is a solution that ends in ####",
+        ("question", "answer"),
+        QuestionFormat(answer_pattern=r"####\s*(.+)$"),
+        {"answer": lambda value: "####" in str(value)},
+    ),
     "legalbench_question": Shape(
         "LegalBench: a contract, policy, statute or text, a question, and its answer",
         ("index", "question", "answer"),

@@ -297,7 +297,7 @@ FAMILIES: dict[str, tuple[str, Rows, Sequence[tuple[str, str | None]]]] = {
         [{"problem": "Find $x$.", "level": "Level 5", "type": "Algebra", "solution": "So $x=\\boxed{5}$."}],
         [("Find $x$.", "5")],
     ),
-    "GSM8K": (PLAIN, [{"question": "How many?", "answer": "4+4=<<4+4=8>>8\n#### 8"}], [("How many?", "8")]),
+    "GSM8K": ("gsm8k", [{"question": "How many?", "answer": "4+4=<<4+4=8>>8\n#### 8"}], [("How many?", "8")]),
     "LegalBench": (
         "legalbench",
         [{"index": "0", "answer": "No", "text": "The party must notify."}],
