@@ -1,31 +1,26 @@
 """Reads a file of questions whole: its rows, their questions and labels, and what became of each row."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import lru_cache
 from itertools import islice
 from string import ascii_uppercase
 from typing import Any
 
-from stages.answers.options.listed import options_of
-from stages.question_files.json_rows import paths_of_rows
+from stages.question_files.advice import SeenRows, advice, check_left_out, check_mapped, unread_label, unread_passage
 from stages.question_files.labels import number_bases
 from stages.question_files.parse import Question, Stem, question_of, stem_of
-from stages.question_files.propose import fields_text, guessed_fields, mapping_text
+from stages.question_files.propose import fields_text
 from stages.question_files.recognise import RECOGNISED_ROWS, recognised, recognised_columns
 from stages.question_files.rows import File, open_file
-from stages.question_files.shapes import PLAIN, SHAPES, with_preset
+from stages.question_files.shapes import with_preset
 from stages.question_files.sources import Row, no_garbage_collection
-from stages.question_files.values import RowError, exists, first_filled
+from stages.question_files.values import RowError, first_filled
 from stages.settings.questions import Fields, OnBadRow, QuestionFormat
 from storage.errors import InputError
 
 _NAMED_BAD_ROWS = 5
-_OPTIONAL_PASSAGES = {"Body", "body", "table", "table_title", "context", "passage"}
-"""Passages of public sets, some of whose copies have the passage inside the question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +123,7 @@ class _Reading:
             raise InputError(f"{self.label} {self.path} has no rows; expected at least one question")
         if not stems:
             self._refuse(count, names, row_format)
-        self._check_mapped(names, count)
+        check_mapped(self._seen(), names, count, needs_answer=self.needs_answer)
         labelled = [stem.labelled for stem in stems if stem.labelled]
         stated_base = "text" if row_format.options_style == "unlettered" else row_format.answer_base
         bases = number_bases(labelled, stated_base, f"{self.label} {self.path}")
@@ -146,29 +141,10 @@ class _Reading:
             doubles=doubles,
             alike_without_passage=len(kept) - len(stems_seen),
             unread=_unread(names, row_format),
-            unread_label=self._unread_label(kept, row_format),
-            unread_passage=self._unread_passage(row_format),
+            unread_label=unread_label(self._seen(), kept, row_format),
+            unread_passage=unread_passage(self._seen(), row_format),
             bases=bases,
         )
-
-    def _unread_passage(self, row_format: QuestionFormat) -> str:
-        guessed = guessed_fields(self.rows, row_format.fields).get("context", ())
-        names = [name for name in guessed if name not in row_format.fields.context]
-        if not names:
-            return ""
-        is_mapped = self.requested.preset is None and self.requested.fields != Fields()
-        preset = None if is_mapped else self.requested.preset or self.shape
-        mapping = mapping_text(
-            {"context": [*row_format.fields.context, *names]},
-            self.requested.fields if is_mapped else None,
-            None if preset == PLAIN else preset,
-        )
-        return f"{', '.join(names)} (looks like a passage; `format: {mapping}`)"
-
-    def _unread_label(self, questions: Sequence[Question], row_format: QuestionFormat) -> str:
-        if any(question.answer is not None for question in questions):
-            return ""
-        return next(iter(guessed_fields(self.rows, row_format.fields).get("answer", ())), "")
 
     def _rows(self) -> tuple[Iterable[Row], QuestionFormat, str, str]:
         """Return the rows, how they are read, the name of their shape, and the form of the file."""
@@ -188,7 +164,7 @@ class _Reading:
             file = open_file(self.path, self.label, row_format)
             return file.rows, row_format, shape, file.form
         if any(first_filled(row, row_format.fields.question) for row in good):
-            self._check_left_out(good, shape, row_format)
+            check_left_out(SeenRows(self._name, self.requested, shape, good), row_format)
         return _chained(first, iterator), row_format, shape, file.form
 
     def _with_columns(self, file: File, row_format: QuestionFormat) -> tuple[File, QuestionFormat]:
@@ -202,48 +178,6 @@ class _Reading:
             )
         named = row_format.model_copy(update={"columns": known[1]})
         return open_file(self.path, self.label, named), named
-
-    def _check_left_out(self, rows: Sequence[Mapping[str, Any]], shape: str, row_format: QuestionFormat) -> None:
-        """Raise InputError if rows seem to have options that their shape leaves out."""
-        guessed = guessed_fields(rows, row_format.fields)
-        if "options" in guessed and _list_them(rows, row_format):
-            return
-        for setting, meaning in (("options", "options"), ("incorrect", "wrong options")):
-            names = guessed.get(setting, ())
-            if not names or (shape != PLAIN and all("." in name for name in names)):
-                continue
-            preset = None if setting == "incorrect" or shape == PLAIN else shape
-            mapping = mapping_text(guessed, preset=preset)
-            raise InputError(
-                f"{self.label} {self.path}: {_fields(names)} {'look' if len(names) > 1 else 'looks'} like {meaning}, "
-                f"which would be left out; set `format: {mapping}`, or `format: {{preset: {shape}}}` to leave "
-                f"{'them' if len(names) > 1 else 'it'} out"
-            )
-
-    def _check_mapped(self, names: Counter[str], count: int) -> None:
-        """Raise InputError if a field that the format names is in fewer than half of the rows."""
-        stated = self.requested.fields
-        preset = SHAPES[self.requested.preset].format.fields if self.requested.preset else Fields()
-        for setting in ("options", "answer", "context", "input", "correct", "incorrect"):
-            own = [name for name in getattr(stated, setting) if name not in getattr(preset, setting)]
-            if setting not in stated.model_fields_set or not own or (setting == "answer" and not self.needs_answer):
-                continue
-            rows = max(self._rows_with(name, names, count) for name in getattr(stated, setting))
-            if setting == "context" and set(own) <= _OPTIONAL_PASSAGES and not self._unread_passage(self.requested):
-                continue
-            if rows * 2 < count:
-                close = get_close_matches(own[0], names, n=3, cutoff=0.4)
-                raise InputError(
-                    f"{self.label} {self.path}: {int(rows):,} of {count:,} rows have {_fields(own)}, which `format` "
-                    f"names as {setting}. Fields found: {', '.join(names)}"
-                    + (f"; the closest: {', '.join(close)}" if close else "")
-                )
-
-    def _rows_with(self, name: str, names: Counter[str], count: int) -> float:
-        """Return the number of rows that have a field; for one inside objects, as the first rows have it."""
-        if name in names:
-            return names[name]
-        return count * sum(exists(row, name) for row in self.rows) / max(1, len(self.rows))
 
     def _stems(
         self, rows: Iterable[Row], row_format: QuestionFormat
@@ -310,6 +244,13 @@ class _Reading:
                     kept[kept.index(earlier)] = first[question.question] = question
         return kept, doubles
 
+    @property
+    def _name(self) -> str:
+        return f"{self.label} {self.path}"
+
+    def _seen(self) -> SeenRows:
+        return SeenRows(self._name, self.requested, self.shape, self.rows)
+
     def _add_bad(self, number: int, location: str, reason: str) -> None:
         self.bad.append((number, BadRow(location, reason)))
 
@@ -335,41 +276,10 @@ class _Reading:
         message = f"{self.label} {self.path}: {len(self.bad):,} of {count:,} rows cannot be used: {self._first_bad()} "
         if not names:
             raise InputError(f"{message}Expected objects with fields such as question and answer")
-        advice = self._advice(row_format)
         raise InputError(
-            f"{message}Fields found: {', '.join(names)}; looked for: {fields_text(row_format.fields)}. {advice}"
+            f"{message}Fields found: {', '.join(names)}; looked for: {fields_text(row_format.fields)}. "
+            f"{advice(self._seen(), row_format)}"
         )
-
-    def _advice(self, row_format: QuestionFormat) -> str:
-        """Return what to do about a file most of whose rows are bad: a mapping to try if fields have other names."""
-        has_question = any(first_filled(row, row_format.fields.question) for row in self.rows)
-        if not has_question and (rows := paths_of_rows(self.rows)) is not None:
-            return f"The questions are inside these rows; try `format: {{rows: {rows}}}`"
-        guessed = guessed_fields(self.rows, row_format.fields)
-        if guessed.keys() - {"subject", "level"}:
-            is_stated = self.requested.fields != Fields()
-            preset = self.requested.preset if is_stated or self.requested.preset else self.shape
-            mapping = mapping_text(
-                guessed, self.requested.fields if is_stated else None, None if preset == PLAIN else preset
-            )
-            return f"Try `format: {mapping}`"
-        if not has_question:
-            return "Say which fields to read with `format: {fields: {question: …}}`"
-        if not any(first_filled(row, row_format.fields.answer) for row in self.rows):
-            return "If the file has labels, name their field with `format: {fields: {answer: …}}`"
-        return "Mend these rows"
-
-
-def _list_them(rows: Sequence[Mapping[str, Any]], row_format: QuestionFormat) -> bool:
-    """Return whether the questions themselves list options, and the labels are letters."""
-    questions = [str(first_filled(row, row_format.fields.question) or "") for row in rows]
-    labels = [str(label) for row in rows if (label := first_filled(row, row_format.fields.answer)) is not None]
-    listed = sum(options_of(question).are_lettered for question in questions)
-    return listed * 2 > len(rows) and all(re.fullmatch(r"\(?[A-J]\)?\.?", label) for label in labels)
-
-
-def _fields(names: Sequence[str]) -> str:
-    return f"the fields {', '.join(names)}" if len(names) > 1 else f"the field {names[0]}"
 
 
 def _chained(first: Iterable[Row], rest: Iterable[Row]) -> Iterable[Row]:
