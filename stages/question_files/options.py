@@ -114,8 +114,8 @@ def _checked(
 
 
 def _option_text(value: Any) -> str:
-    if isinstance(value, str) and value.isalnum() and value.isascii() and value.lower() != "nan":  # a single word
-        return value
+    if isinstance(value, str) and value.isprintable() and value[:1].isalnum() and value[:3].lower() != "nan":
+        return " ".join(value.split())  # most texts
     if isinstance(value, list | dict):
         raise RowError("an option is a list or an object; expected text")
     if isinstance(value, bytes) or (isinstance(value, str) and "\0" in value):

@@ -38,6 +38,8 @@ def is_filled(value: Any) -> bool:
     pandas writes NaN for a cell without a value, or "nan" or "<NA>" if its column was made text. Other words ("None",
     "N/A") may be answers.
     """
+    if value is None:
+        return False
     if isinstance(value, str):
         if value[:1].isalnum() and value[:3].casefold() != "nan":  # most texts
             return True
@@ -48,7 +50,7 @@ def is_filled(value: Any) -> bool:
         return any(map(is_filled, value))
     if isinstance(value, dict):
         return any(map(is_filled, value.values()))
-    return value is not None
+    return True
 
 
 def value_at(row: Mapping[str, Any], name: str) -> Any:
