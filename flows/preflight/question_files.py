@@ -3,6 +3,7 @@
 Wrong options or labels are wrong rewards for a whole run, and these lines are where they show.
 """
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -19,6 +20,7 @@ from storage.errors import InputError
 GRADED_LABELS = 5_000
 """Labels that are graded; of a longer file the first ones."""
 _SHOWN_CHARACTERS = 2_000
+_WORDS = re.compile(r"[^\W\d_]{2,}(?:[, '’-]+[^\W\d_]+)*\.?")
 
 
 def describe_file(
@@ -116,6 +118,10 @@ def _advice(labelled: Sequence[Question], answers: AnswerConfig) -> list[str]:
         lines.append(f"labels that are sets of letters: {sets:,}; set `answers: {{kind: choice, several: true}}`")
     elif letters and answers.kind in ("math", "text") and any(map(has_options, labelled[:100])):
         lines.append(f"labels that are letters: {letters:,}; set `answers: {{kind: choice}}`")
+    elif answers.kind == "math" and not any(map(has_options, labelled[:100])):
+        words = sum(bool(_WORDS.fullmatch(question.answer or "")) for question in labelled)
+        if words * 2 >= len(labelled):
+            lines.append(f"labels that are words: {words:,}; set `answers: {{kind: text}}`")
     return lines
 
 

@@ -162,6 +162,7 @@ class _Reading:
             {"context": [*row_format.fields.context, *names]},
             self.requested.fields if is_mapped else None,
             None if preset == PLAIN else preset,
+            self.requested.rows,
         )
         return f"{', '.join(names)} (looks like a passage; `format: {mapping}`)"
 
@@ -213,7 +214,7 @@ class _Reading:
             if not names or (shape != PLAIN and all("." in name for name in names)):
                 continue
             preset = None if setting == "incorrect" or shape == PLAIN else shape
-            mapping = mapping_text(guessed, preset=preset)
+            mapping = mapping_text(guessed, preset=preset, rows=self.requested.rows)
             raise InputError(
                 f"{self.label} {self.path}: {_fields(names)} {'look' if len(names) > 1 else 'looks'} like {meaning}, "
                 f"which would be left out; set `format: {mapping}`, or `format: {{preset: {shape}}}` to leave "
@@ -345,19 +346,25 @@ class _Reading:
         has_question = any(first_filled(row, row_format.fields.question) for row in self.rows)
         if not has_question and (rows := paths_of_rows(self.rows)) is not None:
             return f"The questions are inside these rows; try `format: {{rows: {rows}}}`"
+        names = list(self.rows[0]) if self.rows else []
+        if not has_question and sum(bool(re.fullmatch(r"column \d+", name)) for name in names) * 2 > len(names):
+            return "The first line names few columns; remove titles that stand above the names of the columns"
         guessed = guessed_fields(self.rows, row_format.fields)
         if guessed.keys() - {"subject", "level"}:
             is_stated = self.requested.fields != Fields()
             preset = self.requested.preset if is_stated or self.requested.preset else self.shape
             mapping = mapping_text(
-                guessed, self.requested.fields if is_stated else None, None if preset == PLAIN else preset
+                guessed,
+                self.requested.fields if is_stated else None,
+                None if preset == PLAIN else preset,
+                self.requested.rows,
             )
             return f"Try `format: {mapping}`"
         if not has_question:
             return "Say which fields to read with `format: {fields: {question: …}}`"
         if not any(first_filled(row, row_format.fields.answer) for row in self.rows):
             return "If the file has labels, name their field with `format: {fields: {answer: …}}`"
-        return "Mend these rows"
+        return "Mend these rows, or say which part of a label counts with `format: {answer_pattern: …}`"
 
 
 def _list_them(rows: Sequence[Mapping[str, Any]], row_format: QuestionFormat) -> bool:
