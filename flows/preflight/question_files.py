@@ -127,8 +127,8 @@ def _advice(labelled: Sequence[Question], answers: AnswerConfig) -> list[str]:
     commas = [question.answer for question in labelled if _COMMA.fullmatch(question.answer or "")]
     if commas and answers.kind == "math":
         lines.append(
-            f"labels with a comma between digits: {len(commas):,} (the first: {commas[0]!r}); a comma separates members of a list; "
-            "write a decimal comma as a point"
+            f"labels with a comma between digits: {len(commas):,} (the first: {commas[0]!r}); "
+            "a comma separates members of a list; write a decimal comma as a point"
         )
     return lines
 
