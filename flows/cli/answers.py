@@ -50,11 +50,22 @@ COMMAND = Command(
         option(
             "--kind", default="math", help="kind of answers: math (default), choice, text, or file.py:NAME of your own"
         ),
-        option("--question", default="", metavar="Q", help="the question; kind choice reads its options"),
+        option(
+            "--question",
+            default="",
+            metavar="Q",
+            help="the question, with its options for kind choice: 'Which? (A) x (B) y'",
+        ),
         option("--gold", metavar="G", help="the correct answer, or a solution that ends in it"),
         option("--truncated", action="store_true", help="the response was cut off at the token limit"),
-        option("--count-truncated", action="store_true", help="as the setting answers.count_truncated"),
-        option("--boxed-only", action="store_true", help="as the setting answers.boxed_only"),
-        option("--several", action="store_true", help="as the setting answers.several"),
+        option(
+            "--count-truncated",
+            action="store_true",
+            help="read such a response like any other (answers.count_truncated)",
+        ),
+        option("--boxed-only", action="store_true", help="only a box counts (answers.boxed_only)"),
+        option(
+            "--several", action="store_true", help="kind choice: an answer may be several letters (answers.several)"
+        ),
     ),
 )

@@ -1,6 +1,7 @@
 """`serl data`: show a file of questions as a run would read it, and the shapes of rows that are known."""
 
 import argparse
+from typing import Any
 
 from flows.cli.arguments import Command, option, print_line
 from storage.errors import InputError
@@ -13,6 +14,11 @@ def _data(options: argparse.Namespace) -> None:
         raise InputError("expected a file: serl data show FILE")
     else:
         _show(options)
+
+
+def _row_format(value: Any) -> Any:
+    """Return the setting `format`; messages and configs write its name in front: `format: {…}`."""
+    return value["format"] if isinstance(value, dict) and list(value) == ["format"] else value or {}
 
 
 def _message(error: Exception) -> str:
@@ -48,7 +54,7 @@ def _show(options: argparse.Namespace) -> None:
     from stages.settings.sample import AnswerPrompt
 
     try:
-        row_format = QuestionFormat.model_validate(yaml.safe_load(options.format) or {})
+        row_format = QuestionFormat.model_validate(_row_format(yaml.safe_load(options.format)))
         kind = options.kind
         answers = AnswerSettings(kind=kind or "math", several=kind == "choice" and options.several)
     except (ValidationError, yaml.YAMLError) as error:
@@ -69,6 +75,8 @@ def _show(options: argparse.Namespace) -> None:
         is_set = any(question.label_kind == "set" for question in file.questions)
         answers = AnswerSettings(kind="choice", several=is_set)
         print_line(f"graded as `answers: {{kind: choice{', several: true' if is_set else ''}}}`")
+    elif kind is None and any(question.answer is not None for question in file.questions):
+        print_line("graded as `answers: {kind: math}`, the default; `--kind` grades as another kind")
     config = answer_config(answers)
     with Verifier() as verifier:
         for line in describe_file(file, config, load_kind(config), AnswerPrompt(), verifier, row=options.row):
@@ -83,9 +91,18 @@ COMMAND = Command(
         option("what", choices=("show", "presets"), help="show a file, or list the presets of `format`"),
         option("file", nargs="?", metavar="FILE", help="a file of questions, or a folder of files"),
         option("--row", type=int, default=1, metavar="N", help="which question to show, from 1"),
-        option("--format", default="{}", metavar="YAML", help="the setting `format`, such as '{preset: medqa}'"),
-        option("--kind", metavar="KIND", help="kind of answers: math, choice, text, or file.py:NAME of your own"),
-        option("--several", action="store_true", help="as the setting answers.several"),
-        option("--skip-bad-rows", action="store_true", help="as the setting on_bad_row: skip"),
+        option(
+            "--format",
+            default="{}",
+            metavar="YAML",
+            help="the setting `format`: '{preset: medqa}', '{fields: {question: stem}}'",
+        ),
+        option(
+            "--kind",
+            metavar="KIND",
+            help="kind of answers: math (default without options), choice, text, or file.py:NAME",
+        ),
+        option("--several", action="store_true", help="kind choice: a label may be several letters (answers.several)"),
+        option("--skip-bad-rows", action="store_true", help="leave out rows that cannot be used (on_bad_row: skip)"),
     ),
 )

@@ -48,7 +48,8 @@ def describe(config: RunConfig) -> str:
         f"sample       {responses_per_question(config)} responses each, at most {sampled_tokens(config):,} tokens",
         *(f"voter        {_voter(voter)}" for voter in config.voters),
         *_vllm_restarts(config),
-        f"answers      {config.answers.kind}{', in a box only' if config.answers.boxed_only else ''}",
+        f"answers      {config.answers.kind}{', sets of letters' if config.answers.several else ''}"
+        f"{', in a box only' if config.answers.boxed_only else ''}",
         f"update       {config.update.algorithm}, at most "
         f"{math.ceil(trained / config.update.batch_responses):,} optimiser steps of "
         f"{config.update.batch_responses} responses, {_processes(config.compute.trainer)}",

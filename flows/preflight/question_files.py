@@ -3,6 +3,7 @@
 Wrong options or labels are wrong rewards for a whole run, and these lines are where they show.
 """
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -19,6 +20,9 @@ from storage.errors import InputError
 GRADED_LABELS = 5_000
 """Labels that are graded; of a longer file the first ones."""
 _SHOWN_CHARACTERS = 2_000
+_COMMA = re.compile(r"[-−]?(?!(?!0)\d{1,3},\d{3}(?!\d))\d{1,20},\d{1,20}(?:\s?[^\s\d,]{1,10})?")
+"""A number that may have a decimal comma: "22,9", not "1,250"."""
+_WORDS = re.compile(r"[^\W\d_]{2,}(?:[, '’-]+[^\W\d_]+)*\.?")
 
 
 def describe_file(
@@ -116,6 +120,16 @@ def _advice(labelled: Sequence[Question], answers: AnswerConfig) -> list[str]:
         lines.append(f"labels that are sets of letters: {sets:,}; set `answers: {{kind: choice, several: true}}`")
     elif letters and answers.kind in ("math", "text") and any(map(has_options, labelled[:100])):
         lines.append(f"labels that are letters: {letters:,}; set `answers: {{kind: choice}}`")
+    elif answers.kind == "math" and not any(map(has_options, labelled[:100])):
+        words = sum(bool(_WORDS.fullmatch(question.answer or "")) for question in labelled)
+        if words * 2 >= len(labelled):
+            lines.append(f"labels that are words: {words:,}; set `answers: {{kind: text}}`")
+    commas = [question.answer for question in labelled if _COMMA.fullmatch(question.answer or "")]
+    if commas and answers.kind == "math":
+        lines.append(
+            f"labels with a comma between digits: {len(commas):,} (the first: {commas[0]!r}); "
+            "a comma separates members of a list; write a decimal comma as a point"
+        )
     return lines
 
 

@@ -92,10 +92,12 @@ def explain(
         yield Step("part", _part(text, counted))
     if settings.kind == "choice":
         yield Step("options", _options(question))
-    if counted is not None and settings.path is None:
-        yield from _marks(counted, settings)
+    marks = [] if counted is None or settings.path is not None else list(_marks(counted, settings))
+    yield from marks
     answer = None if counted is None else extract_answer(kind, counted, question)
-    yield Step("answer", _shown(answer))
+    is_marked = any(not step.text.startswith("none: ") for step in marks)
+    unread = ": the marked text is read as no answer of this kind" if answer is None and is_marked else ""
+    yield Step("answer", f"{_shown(answer)}{unread}")
     form, _ = canonical_form(answer, question, kind)
     if answer is not None and not isinstance(answer, Ambiguous | Raised):
         yield Step("canonical", _canonical(kind, answer, question, form))

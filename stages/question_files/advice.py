@@ -44,7 +44,7 @@ def check_left_out(seen: SeenRows, row_format: QuestionFormat) -> None:
         if not names or (seen.shape != PLAIN and all("." in name for name in names)):
             continue
         preset = None if setting == "incorrect" or seen.shape == PLAIN else seen.shape
-        mapping = mapping_text(guessed, preset=preset)
+        mapping = mapping_text(guessed, preset=preset, rows=seen.requested.rows)
         raise InputError(
             f"{seen.name}: {_fields(names)} {'look' if len(names) > 1 else 'looks'} like {meaning}, "
             f"which would be left out; set `format: {mapping}`, or `format: {{preset: {seen.shape}}}` to leave "
@@ -84,19 +84,25 @@ def advice(seen: SeenRows, row_format: QuestionFormat) -> str:
     has_question = any(first_filled(row, row_format.fields.question) for row in seen.rows)
     if not has_question and (rows := paths_of_rows(seen.rows)) is not None:
         return f"The questions are inside these rows; try `format: {{rows: {rows}}}`"
+    names = list(seen.rows[0]) if seen.rows else []
+    if not has_question and sum(bool(re.fullmatch(r"column \d+", name)) for name in names) * 2 > len(names):
+        return "The first line names few columns; remove titles that stand above the names of the columns"
     guessed = guessed_fields(seen.rows, row_format.fields)
     if guessed.keys() - {"subject", "level"}:
         is_stated = seen.requested.fields != Fields()
         preset = seen.requested.preset if is_stated or seen.requested.preset else seen.shape
         mapping = mapping_text(
-            guessed, seen.requested.fields if is_stated else None, None if preset == PLAIN else preset
+            guessed,
+            seen.requested.fields if is_stated else None,
+            None if preset == PLAIN else preset,
+            seen.requested.rows,
         )
         return f"Try `format: {mapping}`"
     if not has_question:
         return "Say which fields to read with `format: {fields: {question: …}}`"
     if not any(first_filled(row, row_format.fields.answer) for row in seen.rows):
         return "If the file has labels, name their field with `format: {fields: {answer: …}}`"
-    return "Mend these rows"
+    return "Mend these rows, or say which part of a label counts with `format: {answer_pattern: …}`"
 
 
 def unread_passage(seen: SeenRows, row_format: QuestionFormat) -> str:
@@ -111,6 +117,7 @@ def unread_passage(seen: SeenRows, row_format: QuestionFormat) -> str:
         {"context": [*row_format.fields.context, *names]},
         seen.requested.fields if is_mapped else None,
         None if preset == PLAIN else preset,
+        seen.requested.rows,
     )
     return f"{', '.join(names)} (looks like a passage; `format: {mapping}`)"
 

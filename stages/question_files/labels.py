@@ -19,7 +19,7 @@ Base = Literal[0, 1, "text"]
 """How a number names an option: counted from 0, from 1, or by being the option's text."""
 
 _ONE_LETTER = re.compile(
-    r"(?:(?:the )?(?:correct |right )?(?:answer|option|choice)(?: is)?\s*:?\s*)?"
+    r"(?:(?:the )?(?:correct |right )?(?:answer|option|choice|antwort|lösung|答案|选项|選項)(?: is)?\s*[:：]?\s*)?"
     r"[(\[（【]?\s*([A-Za-zＡ-Ｚ])\s*[)\]）】]?\s*[.．:：、)]?",
     re.IGNORECASE,
 )

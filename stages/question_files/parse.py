@@ -93,8 +93,13 @@ def stem_of(row: Mapping[str, Any], location: str, row_format: QuestionFormat) -
         raise RowError(f"no question; expected text in one of the fields {', '.join(fields.question)}")
     labels = {name: value for name in fields.answer if is_filled(value := value_at(row, name))}
     options = options_in(row, fields)
-    labelled = LabelledRow(options, labels) if options else None
+    labelled = LabelledRow(options, _parts_that_count(labels, row_format.answer_pattern)) if options else None
     return Stem(location, row, _first_group(row_format.question_pattern, text), options, labels, labelled)
+
+
+def _parts_that_count(labels: Mapping[str, Any], pattern: str | None) -> dict[str, Any]:
+    """Return the labels, each text as the pattern's first group."""
+    return {name: _first_group(pattern, value) if isinstance(value, str) else value for name, value in labels.items()}
 
 
 def _beside(row: Mapping[str, Any], name: str) -> str | None:

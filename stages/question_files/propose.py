@@ -54,12 +54,15 @@ def guessed_fields(rows: Rows, fields: Fields) -> Mapped:
     return mapping
 
 
-def mapping_text(mapping: Mapped, fields: Fields | None = None, preset: str | None = None) -> str:
-    """Return a mapping as YAML in one line, with what `fields` sets already and the name of a preset."""
+def mapping_text(
+    mapping: Mapped, fields: Fields | None = None, preset: str | None = None, rows: str | None = None
+) -> str:
+    """Return a mapping as YAML in one line, with what `fields` sets already, a preset's name and a path to the rows."""
     stated = fields.model_dump(include=fields.model_fields_set) if fields else {}
     every = {setting: mapping.get(setting, names) for setting, names in {**stated, **mapping}.items()}
     parts = [f"{setting}: {_yaml(list(names))}" for setting, names in every.items()]
-    return f"{{{f'preset: {preset}, ' if preset else ''}fields: {{{', '.join(parts)}}}}}"
+    path = f"rows: {_yaml([rows])}, " if rows else ""
+    return f"{{{f'preset: {preset}, ' if preset else ''}{path}fields: {{{', '.join(parts)}}}}}"
 
 
 def fields_text(fields: Fields) -> str:
@@ -119,11 +122,11 @@ def _most(rows: Rows, fits: Iterable[bool | None]) -> bool:
 def _question(rows: Rows, names: Sequence[str]) -> str | None:
     exact = [name for known in usual.QUESTIONS for name in names if usual.folded(name) == known]
     parts = [name for name in names if usual.QUESTION_PART.search(name) and not usual.NO_QUESTION.search(name)]
-    for name in sorted((*exact, *parts), key=lambda name: "." in name):
-        differ = len({str(value_at(row, name)) for row in rows}) > 1 or len(rows) == 1
-        if differ and _most(rows, (_is_text(row, name) for row in rows)):
-            return name
-    return None
+    names = sorted((*exact, *parts), key=lambda name: "." in name)
+    texts = [name for name in names if _most(rows, (_is_text(row, name) for row in rows))]
+    differing = [name for name in texts if len({str(value_at(row, name)) for row in rows}) > 1 or len(rows) == 1]
+    alike = [name for name in texts if name in exact]  # "Next step?" in each row, whose passages differ
+    return next(iter((*differing, *alike)), None)
 
 
 def _is_text(row: Mapping[str, Any], name: str) -> bool | None:

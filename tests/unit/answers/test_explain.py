@@ -74,6 +74,12 @@ def test_the_mark_that_counts_is_shown_first(verifier: Verifier, response: str, 
     assert steps_of(response, verifier)["mark"] == mark
 
 
+def test_a_mark_without_an_answer_is_named(verifier: Verifier) -> None:
+    steps = steps_of("Final answer: it rains", verifier)
+    assert steps["answer"] == "none: the marked text is read as no answer of this kind"
+    assert steps_of("Empty.", verifier)["answer"] == "none"
+
+
 def test_options_of_a_choice_are_shown(verifier: Verifier) -> None:
     question = "Which is a mammal? (A) trout (B) otter"
     steps = steps_of("The answer is (B).", verifier, kind=load_kind(AnswerConfig(kind="choice")), question=question,

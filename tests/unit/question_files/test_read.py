@@ -7,7 +7,7 @@ import pytest
 
 from stages.question_files.read import BadRow
 from storage.errors import InputError
-from tests.question_files import read
+from tests.question_files import read, read_file
 
 GOOD = [{"question": f"What is {number}+1?", "answer": number + 1} for number in range(20)]
 
@@ -66,6 +66,39 @@ def test_a_proposed_mapping_works(tmp_path: Path) -> None:
     fields = {"question": "stem", "options": "choices", "answer": "key"}
     (question,) = read([row], tmp_path, {"fields": fields}).questions
     assert (question.question, question.answer) == ("Q?\nAnswer Choices: (A) a (B) b", "B")
+
+
+def test_a_proposed_mapping_keeps_the_path_to_the_rows(tmp_path: Path) -> None:
+    path = tmp_path / "exam.json"
+    path.write_text('{"parts": [{"items": [{"prompt": "Q?", "options": ["x", "y"], "correct": "A"}]}]}')
+    with pytest.raises(InputError) as error:
+        read_file(path, {"rows": "parts.items"})
+    assert str(error.value).endswith(
+        "Try `format: {rows: parts.items, fields: {question: prompt, options: options, answer: correct}}`"
+    )
+
+
+def test_a_question_that_all_rows_share_is_proposed_with_its_passage(tmp_path: Path) -> None:
+    rows = [{"Vignette": f"Case {n}.", "Question": "Next step?", "Answers": ["x", "y"], "Correct": "A"} for n in (1, 2)]
+    with pytest.raises(InputError) as error:
+        read(rows, tmp_path)
+    assert str(error.value).endswith(
+        "Try `format: {fields: {question: Question, options: Answers, answer: Correct, context: Vignette}}`"
+    )
+
+
+def test_a_pattern_finds_the_letter_in_a_label(tmp_path: Path) -> None:
+    row = {"question": "Q?", "options": ["x", "y"], "answer": "B ist richtig"}
+    with pytest.raises(InputError, match=r"names no option of 2.*say which part of a label counts with `format: "):
+        read([row], tmp_path)
+    assert read([row], tmp_path, {"answer_pattern": r"(\w) ist richtig"}).questions[0].answer == "B"
+
+
+def test_a_title_above_the_names_of_columns_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "exam.csv"
+    path.write_text("Exam of spring;;\n;;\nNo.;question;answer\n1;Q?;2\n")
+    with pytest.raises(InputError, match="remove titles that stand above the names of the columns"):
+        read_file(path)
 
 
 @pytest.mark.parametrize("name", ["alternatives", "candidates", "wahl"])

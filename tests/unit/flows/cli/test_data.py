@@ -43,6 +43,25 @@ def test_settings_that_the_labels_need_are_named(path: str, capsys: pytest.Captu
     assert "labels that are sets of letters: 1; set `answers: {kind: choice, several: true}`" in out
 
 
+def test_words_need_another_kind_than_the_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"frage": f"{number}?", "answer": answer} for number, answer in enumerate(("eine Woche", "Ja", "§ 87"))]
+    path = str(write_jsonl(tmp_path / "words.jsonl", rows))
+    assert main(["data", "show", path, "--format", "format: {fields: {question: frage, answer: answer}}"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("graded as `answers: {kind: math}`, the default; ")
+    assert "labels that are words: 2; set `answers: {kind: text}`" in out
+
+
+def test_labels_that_may_have_a_decimal_comma_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels = ("22,9", "0,125", "75 %", "1,250", "2, 3", "1.250,50 EUR")
+    path = str(write_jsonl(tmp_path / "commas.jsonl", [{"question": f"{label}?", "answer": label} for label in labels]))
+    assert main(["data", "show", path]) == 0
+    assert (
+        "labels with a comma between digits: 2 (the first: '22,9'); a comma separates members"
+        in capsys.readouterr().out
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
