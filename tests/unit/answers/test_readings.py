@@ -211,6 +211,7 @@ FORMS = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_pairs_that_math_verify_calls_equal_are_not_ruled_out(verifier: Verifier) -> None:
     readings = {form: read(form) or Reading("ok") for form in FORMS}
     assert sum(reading.shape is not None for reading in readings.values()) > 0.9 * len(FORMS)
@@ -220,6 +221,7 @@ def test_pairs_that_math_verify_calls_equal_are_not_ruled_out(verifier: Verifier
     assert {pair for pair, verdict in verdicts.items() if verdict == "equal"} == set()
 
 
+@pytest.mark.slow
 def test_readings_are_those_of_math_verify(verifier: Verifier) -> None:
     """The golds of every benchmark, and every formula in the solutions of the seeds."""
     answers = set()
