@@ -29,6 +29,8 @@ _LETTER_AND_TEXT = re.compile(
 _SEVERAL_LETTERS = re.compile(
     r"[(\[{]?\s*([A-Z](?:\s*(?:[,;/&+、，]|\band\b|\bund\b|\bet\b|和|及)?\s*[A-Z]){1,25})\s*[)\]}]?\.?"
 )
+_LONGEST_NAME = 10
+"""Characters of a label that may be the name of an option: "(A)", "Option 12"."""
 _DIGITS = re.compile(r"-?\d{1,3}(?:\.0)?")
 _PARTS = re.compile(r"\s*(?:[;|]|,(?=\s)|,(?=\d))\s*|\s*,\s*")
 
@@ -124,14 +126,15 @@ def _of_list(values: list[Any], options: RowOptions, base: Base | None) -> tuple
 def _single(value: Any, options: RowOptions, base: Base | None) -> int | None:
     """Return the index of the option that one value names, None if it names none or several."""
     text = str(value).strip(BLANK)
-    text = (last_boxed(text) or text).strip().strip("*").strip()
+    text = (last_boxed(text) or text if "\\" in text else text).strip().strip("*").strip()
     if base is not None and _DIGITS.fullmatch(text):
         return _numbered(text, options, base)
     if text in options.names:
         return options.names.index(text)
-    folded = [name.casefold().strip("().: ") for name in options.names]
-    if folded.count(text.casefold().strip("().: ")) == 1:
-        return folded.index(text.casefold().strip("().: "))
+    if len(text) < _LONGEST_NAME:
+        folded = [name.casefold().strip("().: ") for name in options.names]
+        if folded.count(text.casefold().strip("().: ")) == 1:
+            return folded.index(text.casefold().strip("().: "))
     if _DIGITS.fullmatch(text):
         return _numbered(text, options, base)
     if match := _ONE_LETTER.fullmatch(text):
@@ -196,6 +199,8 @@ def number_bases(rows: Sequence[LabelledRow], stated: Base | None, label: str) -
 
 def _numbers(value: Any, options: RowOptions) -> list[str]:
     """Return the numbers in a label."""
+    if isinstance(value, str) and value[:1].isalpha():
+        return []
     value = printed(value)
     values = value if isinstance(value, list) else [value]
     texts = [

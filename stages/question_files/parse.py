@@ -116,7 +116,9 @@ def question_of(stem: Stem, row_format: QuestionFormat, bases: Mapping[str, Base
     `bases`: answer field -> how its numbers name options. Raises RowError if a label cannot be read.
     """
     fields = row_format.fields
-    asked = _with_input(_with_context(stem.text, stem.row, fields.context), stem.row, fields.input)
+    asked = stem.text
+    if fields.context or fields.input:
+        asked = _with_input(_with_context(asked, stem.row, fields.context), stem.row, fields.input)
     subject = text_of(first_filled(stem.row, fields.subject), "subject")
     reasoning = text_of(first_filled(stem.row, fields.reasoning), "reasoning")
     return Question(
