@@ -32,7 +32,7 @@ _SEVERAL_LETTERS = re.compile(
 _LONGEST_NAME = 10
 """Characters of a label that may be the name of an option: "(A)", "Option 12"."""
 _DIGITS = re.compile(r"-?\d{1,3}(?:\.0)?")
-_PARTS = re.compile(r"\s*(?:[;|]|,(?=\s)|,(?=\d))\s*|\s*,\s*")
+_PARTS = re.compile(r"\s*[;|,]\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +71,14 @@ def right_options(row: LabelledRow, bases: Mapping[str, Base]) -> tuple[int, ...
     for name, other in others:
         if other != indexes:
             raise RowError(
-                f"{first} and {name} name different right answers, {_letters(indexes)} and {_letters(other)}"
+                f"{first} and {name} name different right answers, {label_text(indexes)} and {label_text(other)}"
             )
     return indexes
 
 
-def _letters(indexes: Iterable[int]) -> str:
-    return ", ".join(ascii_uppercase[index] for index in indexes)
-
-
-def label_text(indexes: Sequence[int]) -> str:
+def label_text(indexes: Iterable[int]) -> str:
     """Return the label of right options: "B", or "A, C"."""
-    return _letters(indexes)
+    return ", ".join(ascii_uppercase[index] for index in indexes)
 
 
 def _indexes(value: Any, options: RowOptions, base: Base | None) -> tuple[int, ...]:
@@ -126,7 +122,9 @@ def _of_list(values: list[Any], options: RowOptions, base: Base | None) -> tuple
 def _single(value: Any, options: RowOptions, base: Base | None) -> int | None:
     """Return the index of the option that one value names, None if it names none or several."""
     text = str(value).strip(BLANK)
-    text = (last_boxed(text) or text if "\\" in text else text).strip().strip("*").strip()
+    if "\\" in text:
+        text = last_boxed(text) or text
+    text = text.strip().strip("*").strip()
     if base is not None and _DIGITS.fullmatch(text):
         return _numbered(text, options, base)
     if text in options.names:

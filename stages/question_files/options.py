@@ -9,7 +9,7 @@ from string import ascii_uppercase
 from typing import Any
 
 from stages.answers.options.listed import options_of
-from stages.question_files.values import BLANK, RowError, is_filled, printed, text_of, value_at
+from stages.question_files.values import BLANK, RowError, exists, is_filled, printed, text_of, value_at
 from stages.settings.questions import Fields
 
 MAX_OPTIONS = 26
@@ -64,7 +64,7 @@ def options_in(row: Mapping[str, Any], fields: Fields) -> RowOptions | None:
     """Return the options of a row, None if it has none. Raises RowError if they cannot be read without a doubt."""
     if fields.correct:
         return _right_and_wrong(row, fields)
-    present = [name for name in fields.options if _exists(row, name)]
+    present = [name for name in fields.options if exists(row, name)]
     values = {name: printed(value_at(row, name)) for name in present}
     filled = {name: value for name, value in values.items() if is_filled(value)}
     if not filled:
@@ -77,10 +77,6 @@ def options_in(row: Mapping[str, Any], fields: Fields) -> RowOptions | None:
     if isinstance(value, list):
         return _from_list(value, name)
     return _from_text(str(value), name)
-
-
-def _exists(row: Mapping[str, Any], name: str) -> bool:
-    return name in row or value_at(row, name) is not None
 
 
 def _column_names(names: Sequence[str]) -> tuple[str, ...]:

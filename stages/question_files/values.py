@@ -168,8 +168,6 @@ def question_text(value: Any, name: str) -> str | None:
     turns = printed(value)
     if isinstance(turns, list) and turns and all(isinstance(turn, dict) for turn in turns):
         return _last_turn(turns, name)
-    if isinstance(turns, list) and isinstance(value, list):
-        return text_of(value, name)
     return text_of(value, name)
 
 

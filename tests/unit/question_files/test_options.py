@@ -97,6 +97,13 @@ def test_options_in_columns(row: dict[str, Any], expected: str, tmp_path: Path) 
     assert asked(row, tmp_path, COLUMNS) == expected
 
 
+def test_an_empty_option_inside_an_object_moves_no_letter(tmp_path: Path) -> None:
+    row_format = {"fields": {"options": ["choices.A", "choices.B", "choices.C"]}}
+    row = {"question": "Q?", "choices": {"A": "argon", "B": None, "C": "neon"}}
+    with pytest.raises(InputError, match="option B of 3 is empty"):
+        read([row], tmp_path, row_format)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
