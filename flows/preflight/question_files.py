@@ -12,6 +12,7 @@ from stages.answers.options.listed import options_of
 from stages.answers.voting import Comparer
 from stages.benchmarks.reference_check import ReferenceCheck, check_references, count_named
 from stages.question_files.parse import Question
+from stages.question_files.propose import mapping_text
 from stages.question_files.read import QuestionFile
 from stages.settings.answers import AnswerConfig
 from stages.settings.sample import AnswerPrompt
@@ -43,15 +44,11 @@ def describe_file(
     if labelled:
         lines += [_labels(labelled, kind, comparer), *_advice(labelled, answers)]
     elif file.unread_label:
-        preset = f"preset: {file.shape}, " if file.shape not in ("", "plain") else ""
-        lines.append(
-            f"no labels are read; perhaps they are in {file.unread_label}: "
-            f"`format: {{{preset}fields: {{answer: {file.unread_label}}}}}`"
-        )
+        mapping = mapping_text({"answer": [file.unread_label]}, preset=file.shape)
+        lines.append(f"no labels are read; perhaps they are in {file.unread_label}: `format: {mapping}`")
     if file.unread:
-        passage = file.unread_passage
-        others = [name for name in file.unread if name not in passage.split(" (looks")[0].split(", ")]
-        lines.append(f"not read: {'; '.join(filter(None, [passage, _listed(others)]))}")
+        others = [name for name in file.unread if name not in file.passage_fields]
+        lines.append(f"not read: {'; '.join(filter(None, [file.unread_passage, _listed(others)]))}")
     return lines + _asked(file, prompt, row)
 
 

@@ -43,7 +43,7 @@ def check_left_out(seen: SeenRows, row_format: QuestionFormat) -> None:
         names = guessed.get(setting, ())
         if not names or (seen.shape != PLAIN and all("." in name for name in names)):
             continue
-        preset = None if setting == "incorrect" or seen.shape == PLAIN else seen.shape
+        preset = None if setting == "incorrect" else seen.shape
         mapping = mapping_text(guessed, preset=preset, rows=seen.requested.rows)
         raise InputError(
             f"{seen.name}: {_fields(names)} {'look' if len(names) > 1 else 'looks'} like {meaning}, "
@@ -61,7 +61,7 @@ def check_mapped(seen: SeenRows, names: Counter[str], count: int, *, needs_answe
         if setting not in stated.model_fields_set or not own or (setting == "answer" and not needs_answer):
             continue
         rows = max(_rows_with(seen, name, names, count) for name in getattr(stated, setting))
-        if setting == "context" and set(own) <= _OPTIONAL_PASSAGES and not unread_passage(seen, seen.requested):
+        if setting == "context" and set(own) <= _OPTIONAL_PASSAGES and not passage_fields(seen, seen.requested):
             continue
         if rows * 2 < count:
             close = get_close_matches(own[0], names, n=3, cutoff=0.4)
@@ -94,7 +94,7 @@ def advice(seen: SeenRows, row_format: QuestionFormat) -> str:
         mapping = mapping_text(
             guessed,
             seen.requested.fields if is_stated else None,
-            None if preset == PLAIN else preset,
+            preset,
             seen.requested.rows,
         )
         return f"Try `format: {mapping}`"
@@ -105,10 +105,14 @@ def advice(seen: SeenRows, row_format: QuestionFormat) -> str:
     return "Mend these rows, or say which part of a label counts with `format: {answer_pattern: …}`"
 
 
-def unread_passage(seen: SeenRows, row_format: QuestionFormat) -> str:
-    """Return which fields look like a passage and are not read, with the mapping that reads them; "" without any."""
+def passage_fields(seen: SeenRows, row_format: QuestionFormat) -> tuple[str, ...]:
+    """Return the fields that look like a passage and are not read."""
     guessed = guessed_fields(seen.rows, row_format.fields).get("context", ())
-    names = [name for name in guessed if name not in row_format.fields.context]
+    return tuple(name for name in guessed if name not in row_format.fields.context)
+
+
+def unread_passage(seen: SeenRows, names: Sequence[str], row_format: QuestionFormat) -> str:
+    """Return `names`, which look like a passage, with the mapping that reads them; "" without any."""
     if not names:
         return ""
     is_mapped = seen.requested.preset is None and seen.requested.fields != Fields()
@@ -116,7 +120,7 @@ def unread_passage(seen: SeenRows, row_format: QuestionFormat) -> str:
     mapping = mapping_text(
         {"context": [*row_format.fields.context, *names]},
         seen.requested.fields if is_mapped else None,
-        None if preset == PLAIN else preset,
+        preset,
         seen.requested.rows,
     )
     return f"{', '.join(names)} (looks like a passage; `format: {mapping}`)"

@@ -13,6 +13,7 @@ from typing import Any
 from stages.question_files import names as usual
 from stages.question_files.labels import LabelledRow, number_bases, right_options
 from stages.question_files.options import RowOptions, options_in
+from stages.question_files.shapes import PLAIN
 from stages.question_files.values import RowError, is_filled, printed, question_text, text_of, value_at
 from stages.settings.questions import Fields
 from storage.errors import InputError
@@ -62,7 +63,8 @@ def mapping_text(
     every = {setting: mapping.get(setting, names) for setting, names in {**stated, **mapping}.items()}
     parts = [f"{setting}: {_yaml(list(names))}" for setting, names in every.items()]
     path = f"rows: {_yaml([rows])}, " if rows else ""
-    return f"{{{f'preset: {preset}, ' if preset else ''}{path}fields: {{{', '.join(parts)}}}}}"
+    known = f"preset: {preset}, " if preset and preset != PLAIN else ""
+    return f"{{{known}{path}fields: {{{', '.join(parts)}}}}}"
 
 
 def fields_text(fields: Fields) -> str:

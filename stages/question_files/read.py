@@ -8,7 +8,15 @@ from itertools import islice
 from string import ascii_uppercase
 from typing import Any
 
-from stages.question_files.advice import SeenRows, advice, check_left_out, check_mapped, unread_label, unread_passage
+from stages.question_files.advice import (
+    SeenRows,
+    advice,
+    check_left_out,
+    check_mapped,
+    passage_fields,
+    unread_label,
+    unread_passage,
+)
 from stages.question_files.labels import number_bases
 from stages.question_files.parse import Question, Stem, question_of, stem_of
 from stages.question_files.propose import fields_text
@@ -54,6 +62,8 @@ class QuestionFile:
     """Fields that are not read, most frequent first."""
     unread_label: str = ""
     """Field that probably holds labels, if no row of the file has one."""
+    passage_fields: tuple[str, ...] = ()
+    """Those of the unread fields that look like a passage."""
     unread_passage: str = ""
     """Names of fields that look like a passage, with the mapping that reads them: "context (looks like …)"."""
     bases: Mapping[str, Any] = field(default_factory=dict)
@@ -130,6 +140,7 @@ class _Reading:
         questions = self._questions(stems, order, row_format, bases)
         kept, doubles = self._without_doubles(questions)
         self._judge(len(questions), count, names, row_format, on_bad_row)
+        passages = passage_fields(self._seen(), row_format)
         stems_seen = Counter(question.stem for question in kept)
         return QuestionFile(
             path=self.path,
@@ -142,7 +153,8 @@ class _Reading:
             alike_without_passage=len(kept) - len(stems_seen),
             unread=_unread(names, row_format),
             unread_label=unread_label(self._seen(), kept, row_format),
-            unread_passage=unread_passage(self._seen(), row_format),
+            passage_fields=passages,
+            unread_passage=unread_passage(self._seen(), passages, row_format),
             bases=bases,
         )
 
