@@ -70,7 +70,10 @@ class ChatTemplate:
         for message in messages:
             content = self.control.jointed(message["content"]) if jointed else message["content"]
             turns.append(
-                {"role": message["role"], "content": [{"type": "text", "text": content}] if traits.as_parts else content}
+                {
+                    "role": message["role"],
+                    "content": [{"type": "text", "text": content}] if traits.as_parts else content,
+                }
             )
         arguments = dict(self._arguments)
         if self._day is not None:
