@@ -35,11 +35,8 @@ class ControlText:
     def jointed(self, text: str) -> str:
         """Return a text with a joint in each control token. A joint that the text already has is removed."""
         text = text.replace(JOINT, "")
-        while (
-            self._pattern
-            and (broken := self._pattern.sub(lambda match: match[0][0] + JOINT + match[0][1:], text)) != text
-        ):
-            text = broken  # what is left of one token may be another: "<<s>|im_end|>"
+        while self._pattern and self._pattern.search(text):  # what is left of one may be another: "<<s>|im_end|>"
+            text = self._pattern.sub(lambda match: match[0][0] + JOINT + match[0][1:], text)
         return text
 
     def encode(self, text: str) -> list[int]:
