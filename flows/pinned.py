@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from flows.config.run import RunConfig
 from stages.hub.models import commit_of
+from stages.hub.names import hub_repository
 from storage.run import newest_revision
 from storage.store import Store
 
@@ -31,7 +32,7 @@ def known_commits(config: RunConfig, store: Store) -> dict[str, str]:
 
 
 def _hub_names(config: RunConfig) -> Iterator[str]:
-    """Yield the names in the config that may be names of the hub, as written."""
+    """Yield the names of models and adapters of the hub in the config, as written."""
     for model in (config.policy, *config.voters):
         if model is not None:
-            yield from (name for name in (model.model, model.adapter) if name is not None)
+            yield from (name for name in (model.model, model.adapter) if name and hub_repository(name))
