@@ -222,7 +222,7 @@ def _silence(repository: Repository) -> Fault:
 
 def _result(answer: str, repository: Repository, log: str) -> Any:
     try:
-        values: Mapping[str, Any] = json.loads(answer)
+        values: Mapping[str, Any] = json.loads(answer.strip().rpartition("\n")[2])
     except ValueError:
         last = " ".join(log.split()[-30:]) or "no output"
         fault = Fault("other", f"{repository.label}: the process that downloads has died ({last})")
