@@ -12,6 +12,7 @@ from flows.config.evaluation import Benchmark, Evaluation
 from flows.config.inputs import Seeds
 from flows.config.run import RunConfig
 from stages.answers.kinds import answer_config
+from stages.chat.control_tokens import control_tokens
 from stages.contract import Stage
 from stages.import_inputs import (
     DATA_SET,
@@ -35,7 +36,7 @@ from stages.settings.sample import SampleConfig, SampleVotersConfig, VoterSampli
 from stages.settings.update import PpoUpdateConfig
 from stages.settings.vote import VoteConfig, VoterWeight
 from stages.trainer.fake import FAKE_POLICY
-from stages.warm_start import WARM_START
+from stages.warm_start import SPECIAL_TOKENS, WARM_START
 from storage.errors import InputError
 from storage.run import newest_revision, open_run
 from storage.store import Store
@@ -85,13 +86,25 @@ def resolve(config: RunConfig) -> StageSettings:
 
 
 def filter_settings(config: RunConfig) -> FilterConfig:
-    """Return the settings of the filter for new questions."""
+    """Return the settings of the filter for new questions.
+
+    Raises InputError if the files of a model's tokenizer are malformed.
+    """
     return FilterConfig(
         **config.filter.model_dump(),
         questions=config.generate.questions,
         domain=config.domain,
         seed_sets=tuple(benchmark.name for benchmark in config.evaluate.benchmarks if benchmark.seeds),
+        control_tokens=_control_tokens(config),
     )
+
+
+def _control_tokens(config: RunConfig) -> tuple[str, ...]:
+    """Return the control tokens of the models that are asked the questions: the policy and the models of voters."""
+    tokens = set(SPECIAL_TOKENS) if config.policy and config.policy.warm_start else set()
+    folders = [policy_folder(config), *(Path(voter.model) for voter in config.voters if voter.model)]
+    tokens.update(*(control_tokens(folder) for folder in folders if folder is not None))
+    return tuple(sorted(tokens))
 
 
 def draw_settings(config: RunConfig) -> DrawConfig:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from stages.chat.control_tokens import is_control_token
 from storage.errors import InputError
 
 JOINT = "\ue0ff"
@@ -20,9 +21,11 @@ class ControlText:
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
         self.tokens: dict[str, int] = {
-            str(token): index for index, token in sorted(tokenizer.added_tokens_decoder.items()) if len(str(token)) > 1
+            str(token): index
+            for index, token in sorted(tokenizer.added_tokens_decoder.items())
+            if is_control_token(str(token), token.special)
         }
-        """Text of a control token -> its id. Tokens that a tokenizer only adds to its vocabulary count as well."""
+        """Text of a control token -> its id."""
         longest_first = sorted(self.tokens, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
         self._ids = set(self.tokens.values())
