@@ -26,6 +26,8 @@ class TokenModel(nn.Module):
         super().__init__()
         self.model = model
         self.dtype = dtype
+        self.vocabulary = int(model.config.get_text_config().vocab_size)
+        """Number of tokens; of the language model, if it is part of a multimodal one."""
 
     def _hidden(self, packing: Packing) -> Tensor:
         """Return the hidden states that predict the response tokens, [N, H]."""
@@ -61,7 +63,7 @@ class TokenLogprobs(TokenModel):
                 self.model.get_output_embeddings(),
                 torch.tensor(packing.targets, device=self.model.device),
                 temperature=temperature,
-                vocabulary=self.model.config.vocab_size,
+                vocabulary=self.vocabulary,
                 entropy=entropy,
             )
 
@@ -181,7 +183,7 @@ def check_model(policy: TokenLogprobs, folder: Path) -> None:
     Some architectures would be silently wrong: they scale or cap logits after the head (Gemma 2, Cohere, Granite), mix
     tokens outside of attention, or have attention that packed attention does not know (sinks).
     """
-    model, vocabulary = policy.model, policy.model.config.vocab_size
+    model, vocabulary = policy.model, policy.vocabulary
     prompt, first, second = ([(7 * i + k) % vocabulary for i in range(n)] for k, n in ((1, 5), (2, 4), (3, 6)))
     size = len(prompt) + len(first)
     packing = Packing(
