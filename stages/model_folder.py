@@ -1,6 +1,6 @@
 """Reads config.json of a Hugging Face model folder, which no other module does, and looks for a chat template.
 
-torch is not needed.
+torch is not needed. transformers is imported only inside a function, for entries that config.json leaves out.
 """
 
 import json

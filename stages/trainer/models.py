@@ -123,9 +123,10 @@ def _load(auto_class: Any, folder: Path, device: torch.device, **settings: Any) 
     if not has_model_config(folder):
         raise InputError(f"{folder}: not a Hugging Face model folder, config.json is missing")
     config = AutoConfig.from_pretrained(folder, local_files_only=True, **settings)
-    for name, value in vars(config).items():
-        if ("dropout" in name or name.endswith("pdrop")) and isinstance(value, float):
-            setattr(config, name, 0.0)
+    for part in (config, config.get_text_config()):  # the same one, unless the model is multimodal
+        for name, value in vars(part).items():
+            if ("dropout" in name or name.endswith("pdrop")) and isinstance(value, float):
+                setattr(part, name, 0.0)
     try:
         model: PreTrainedModel = auto_class.from_pretrained(
             folder,
