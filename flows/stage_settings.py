@@ -4,10 +4,12 @@ What comes from outside enters a stage's settings by content, so files are hashe
 policy of another run is looked up.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from flows.asking import benchmark_prompt, dated_stages, voter_arguments
 from flows.config.evaluation import Benchmark, Evaluation
 from flows.config.inputs import Seeds
 from flows.config.run import RunConfig
@@ -66,6 +68,7 @@ class StageSettings:
 
 def resolve(config: RunConfig) -> StageSettings:
     """Return the settings of every stage. Raises InputError if a file or model folder is missing or unusable."""
+    dated = dated_stages(config, model_folders(config)) if config.chat_date else set()
     return StageSettings(
         config=config,
         import_seeds=_import_seeds(config.seeds, SEED_FILE),
@@ -73,14 +76,14 @@ def resolve(config: RunConfig) -> StageSettings:
         import_policy=_import_policy(config),
         import_dataset=_import_seeds(config.dataset, DATA_SET) if config.dataset else None,
         import_voters=_import_voters(config),
-        generate=config.generate,
+        generate=GenerateConfig(**config.generate.model_dump(), **_chat(config, dated, "generate")),
         filter=filter_settings(config),
         draw=draw_settings(config),
-        sample=config.sample,
-        sample_voters=voter_settings(config),
+        sample=SampleConfig(**config.sample.model_dump(), **_chat(config, dated, "sample")),
+        sample_voters=voter_settings(config, dated),
         vote=vote_settings(config),
         update=update_settings(config),
-        evaluate=evaluation_settings(config),
+        evaluate=evaluation_settings(config, dated),
     )
 
 
@@ -104,13 +107,26 @@ def draw_settings(config: RunConfig) -> DrawConfig:
     )
 
 
-def voter_settings(config: RunConfig) -> SampleVotersConfig:
-    """Return the settings for sampling the responses of voters other than the policy."""
+def voter_settings(config: RunConfig, dated: Collection[str] = ()) -> SampleVotersConfig:
+    """Return the settings for sampling the responses of voters other than the policy.
+
+    `dated`: see `flows.asking.dated_stages`.
+    """
     voters = tuple(
-        VoterSampling(name=voter.name, responses=voter.responses, prompt=voter.prompt or config.sample.prompt)
+        VoterSampling(
+            name=voter.name,
+            responses=voter.responses,
+            prompt=voter.prompt or config.sample.prompt,
+            template_arguments=voter_arguments(voter, config),
+            chat_date=config.chat_date if f"voter {voter.name}" in dated else None,
+        )
         for voter in config.voters
     )
-    return SampleVotersConfig(**config.sample.model_dump(), voters=voters)
+    return SampleVotersConfig(
+        **config.sample.model_dump(exclude={"template_arguments"}),
+        voters=voters,
+        thinking_marks=config.thinking_marks,
+    )
 
 
 def vote_settings(config: RunConfig) -> VoteConfig:
@@ -168,19 +184,27 @@ def problem_set(evaluation: Evaluation, benchmark: Benchmark) -> ProblemSet:
     return settings.model_copy(update={"skipped_rows": len(problem_file(settings).bad_rows)})
 
 
-def evaluation_settings(config: RunConfig) -> EvaluateConfig:
-    """Return the settings of the evaluation. Raises InputError if the file of an answer kind cannot be used."""
+def evaluation_settings(config: RunConfig, dated: Collection[str] = ()) -> EvaluateConfig:
+    """Return the settings of the evaluation. Raises InputError if the file of an answer kind cannot be used.
+
+    `dated`: see `flows.asking.dated_stages`.
+    """
     protocol = config.evaluate.protocol
     benchmarks = {}
     for benchmark in config.evaluate.benchmarks:
-        record = benchmark.record
         benchmarks[benchmark.name] = BenchmarkProtocol(
             answers=answer_config(_answers_of(benchmark, config)),
-            prompt=benchmark.prompt or (record.prompt if record else None) or protocol.prompt,
+            prompt=benchmark_prompt(benchmark, config),
             shots=benchmark.worked_examples,
             samples=benchmark.samples,
         )
-    return EvaluateConfig(**protocol.model_dump(), benchmarks=benchmarks)
+    return EvaluateConfig(**protocol.model_dump(), benchmarks=benchmarks, **_chat(config, dated, "evaluate"))
+
+
+def _chat(config: RunConfig, dated: Collection[str], stage: str) -> dict[str, Any]:
+    """Return what the run decides about the chats of a stage."""
+    day = config.chat_date if stage in dated else None
+    return {"chat_date": day, "thinking_marks": config.thinking_marks}
 
 
 def _answers_of(benchmark: Benchmark, config: RunConfig) -> AnswerSettings:
@@ -202,6 +226,16 @@ def policy_folder(config: RunConfig) -> Path | None:
     if policy is None or policy.warm_start:
         return None
     return Path(policy.model) if policy.model else open_run(policy.run or "").policy(policy.iteration)
+
+
+def model_folders(config: RunConfig) -> dict[str, Path | None]:
+    """Return the folders of the models that are asked: of "policy", and of each "voter NAME".
+
+    An earlier policy that votes has the policy's tokenizer and template. None: see `policy_folder`.
+    """
+    policy = policy_folder(config)
+    voters = {f"voter {voter.name}": Path(voter.model) if voter.model else policy for voter in config.voters}
+    return {"policy": policy, **voters}
 
 
 def newest_policy_folder(config: RunConfig) -> Path | None:

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from pathlib import Path
 
+from flows.asking import QUESTION
 from flows.config.inputs import Voter
 from flows.config.run import RunConfig
 from flows.preflight.estimates import (
@@ -14,6 +15,7 @@ from flows.preflight.estimates import (
     sampled_tokens,
     time_line,
 )
+from flows.preflight.prompts import describe_models
 from flows.preflight.question_files import describe_file
 from flows.run_progress import find_finished
 from flows.stage_settings import StageSettings, policy_folder
@@ -34,7 +36,7 @@ def describe(config: RunConfig) -> str:
     store = Store(config.uri)
     store.check_reachable()
     progress = find_finished(config, store)
-    resolved = progress.resolved
+    resolved, config = progress.resolved, progress.config
     parameters = count_parameters(config)
     trained = config.generate.questions * (config.vote.train_responses or config.sample.responses)
     lines = [
@@ -54,6 +56,7 @@ def describe(config: RunConfig) -> str:
         f"{math.ceil(trained / config.update.batch_responses):,} optimiser steps of "
         f"{config.update.batch_responses} responses, {_processes(config.compute.trainer)}",
         f"evaluate     every {config.evaluate.every}: {', '.join(_benchmarks(resolved))}",
+        *describe_models(config, _questions(resolved)),
         *_files(resolved),
         *_overlap(resolved),
         f"watchdog     {_watchdog(config)}",
@@ -83,6 +86,13 @@ def _domain_seeds(config: RunConfig) -> list[str]:
     if config.seeds.path:
         return []
     return [f"seeds        {config.seeds.count} of the built-in domain {config.seeds.domain}"]
+
+
+def _questions(resolved: StageSettings) -> list[str]:
+    """Return questions for the prompts that are shown: the first seeds of a file, else a made-up one."""
+    if not resolved.config.seeds.path:
+        return [QUESTION]
+    return [row.question for row in seed_file(resolved.import_seeds, SEED_FILE).questions[:100]]
 
 
 def _overlap(resolved: StageSettings) -> list[str]:

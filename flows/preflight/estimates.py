@@ -58,6 +58,11 @@ def count_parameters(config: RunConfig) -> int:
         return warm.vocabulary * warm.width + warm.layers * (attention + 3 * warm.width * warm.feed_forward)
     folder = policy_folder(config)
     assert folder is not None  # only a warm start has none
+    return count_folder_parameters(folder)
+
+
+def count_folder_parameters(folder: Path) -> int:
+    """Return the number of a model's parameters, which follows from the sizes of its files."""
     weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     return weights // read_model_config(folder).bytes_per_weight
 
