@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flows.asking import benchmark_prompt, dated_stages, voter_arguments
 from flows.config.evaluation import Benchmark, Evaluation
 from flows.config.inputs import Seeds
 from flows.config.run import RunConfig
+from flows.models.asking import benchmark_prompt, dated_stages, voter_arguments
+from flows.models.folders import model_folders, policy_folder
 from stages.answers.kinds import answer_config
 from stages.contract import Stage
 from stages.import_inputs import (
@@ -39,8 +40,6 @@ from stages.settings.vote import VoteConfig, VoterWeight
 from stages.trainer.fake import FAKE_POLICY
 from stages.warm_start import WARM_START
 from storage.errors import InputError
-from storage.run import newest_revision, open_run
-from storage.store import Store
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -215,34 +214,6 @@ def _answers_of(benchmark: Benchmark, config: RunConfig) -> AnswerSettings:
     if benchmark.answers or benchmark.record is None:
         return benchmark.answers or config.answers
     return benchmark.record.answers.model_copy(update={"count_truncated": config.answers.count_truncated})
-
-
-def policy_folder(config: RunConfig) -> Path | None:
-    """Return the local folder of the starting policy; None for a warm start and for the fake engine.
-
-    Raises InputError or MissingArtifact if the policy is that of another run, and that run or its policy is missing.
-    """
-    policy = config.policy
-    if policy is None or policy.warm_start:
-        return None
-    return Path(policy.model) if policy.model else open_run(policy.run or "").policy(policy.iteration)
-
-
-def model_folders(config: RunConfig) -> dict[str, Path | None]:
-    """Return the folders of the models that are asked: of "policy", and of each "voter NAME".
-
-    An earlier policy that votes has the policy's tokenizer and template. None: see `policy_folder`.
-    """
-    policy = policy_folder(config)
-    voters = {f"voter {voter.name}": Path(voter.model) if voter.model else policy for voter in config.voters}
-    return {"policy": policy, **voters}
-
-
-def newest_policy_folder(config: RunConfig) -> Path | None:
-    """Return the folder of the run's newest good policy, or else of its starting policy; None if neither exists yet."""
-    if newest_revision(Store(config.uri)) is not None and (run := open_run(config.uri)).iterations:
-        return run.policy()
-    return policy_folder(config)
 
 
 def _import_seeds(seeds: Seeds, label: str) -> ImportSeeds:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from flows.config.run import RunConfig
 from flows.config.tracking import TrackerSettings
+from flows.models.folders import policy_folder
 from flows.preflight.prompts import check_prompts
-from flows.stage_settings import StageSettings, policy_folder
+from flows.stage_settings import StageSettings
 from stages.engines.loader import check_installed
 from stages.import_inputs import DATA_SET, SEED_FILE, seed_file, seed_rows
 from stages.import_problems import problems_of, shots_of

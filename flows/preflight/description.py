@@ -4,9 +4,10 @@ import math
 from collections import Counter
 from pathlib import Path
 
-from flows.asking import QUESTION
 from flows.config.inputs import Voter
 from flows.config.run import RunConfig
+from flows.models.asking import QUESTION
+from flows.models.folders import policy_folder
 from flows.preflight.estimates import (
     count_parameters,
     disk_line,
@@ -18,7 +19,7 @@ from flows.preflight.estimates import (
 from flows.preflight.prompts import describe_models
 from flows.preflight.question_files import describe_file
 from flows.run_progress import find_finished
-from flows.stage_settings import StageSettings, policy_folder
+from flows.stage_settings import StageSettings
 from stages.answers.algebra.verifier import Verifier
 from stages.answers.kinds import answer_config, load_kind
 from stages.import_inputs import DATA_SET, SEED_FILE, seed_file

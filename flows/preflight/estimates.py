@@ -10,9 +10,9 @@ import shutil
 from pathlib import Path
 
 from flows.config.run import RunConfig
+from flows.models.folders import policy_folder
 from flows.reporting.number_format import duration_text, size_text
 from flows.reporting.results import stage_seconds
-from flows.stage_settings import policy_folder
 from stages.model_folder import read_model_config
 from storage.run import newest_revision, open_run
 from storage.store import Store

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from itertools import groupby
 
-from flows.asking import Prompt, prompts, tokenizer_of
 from flows.config.run import RunConfig
+from flows.models.asking import Prompt, prompts, tokenizer_of
+from flows.models.folders import model_folders
 from flows.preflight.estimates import count_folder_parameters
 from flows.reporting.number_format import size_text
-from flows.stage_settings import model_folders
 from stages.model_folder import read_model_config
 from storage.errors import InputError
 
@@ -78,4 +78,4 @@ def _encode(prompt: Prompt) -> list[int]:
         return prompt.encode(tokenizer_of(prompt))
     except InputError as error:
         settings = _SETTINGS.get(prompt.stage, f"`prompt` or `template_arguments` of {prompt.stage}")
-        raise InputError(f"{prompt.model}, {prompt.label}: {error}; see {settings}") from None
+        raise InputError(f"{prompt.model}, {prompt.label}: {error}; or change {settings}") from None

@@ -51,8 +51,8 @@ class ChatTemplate:
         """Token ids that every prompt begins with."""
         if not tokenizer.chat_template:
             raise InputError(
-                f"{name} has no chat template, and is asked as in a chat; add its chat_template.jinja, take the "
-                "instruction-tuned model, or (for answers) set prompt.chat to false"
+                f"{name} has no chat template, and is asked as in a chat; add its chat_template.jinja, or take the "
+                "instruction-tuned model"
             )
         self.traits = self._tried()
 

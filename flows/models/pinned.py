@@ -2,9 +2,9 @@
 
 from datetime import date
 
-from flows.asking import dated_stages
 from flows.config.run import RunConfig
-from flows.stage_settings import model_folders
+from flows.models.asking import dated_stages
+from flows.models.folders import model_folders
 from storage.run import newest_revision
 from storage.store import Store
 
