@@ -16,6 +16,8 @@ CHAT_TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+DATED_TEMPLATE = "{{ 'Today Date: ' + strftime_now('%d %b %Y') + '\n' }}" + CHAT_TEMPLATE
+"""Writes the date into every prompt, as Llama 3.2's does."""
 EOS, PAD = "<|im_end|>", "<|pad|>"
 
 
