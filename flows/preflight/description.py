@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from flows.config.inputs import Voter
@@ -40,16 +41,22 @@ def describe(config: RunConfig) -> str:
     resolved, config = progress.resolved, progress.config
     parameters = count_parameters(config)
     trained = config.generate.questions * (config.vote.train_responses or config.sample.responses)
+    models = describe_models(config, _questions(resolved))
     lines = [
         f"run          {config.uri} (seed {config.seed}, rewards: {config.rewards}, engine: {config.engine})",
         f"policy       {_policy(config)}, {parameters / 1e6:,.1f} M parameters",
+        *_indented(models.get("policy", [])),
         *_domain_seeds(config),
         f"iterations   {config.iterations} after the starting policy; {progress.finished} of {config.iterations + 1} "
         "finished",
         *([f"stopped      {progress.stopped}"] if progress.stopped else []),
         f"generate     {_instructions(config)}",
         f"sample       {responses_per_question(config)} responses each, at most {sampled_tokens(config):,} tokens",
-        *(f"voter        {_voter(voter)}" for voter in config.voters),
+        *(
+            line
+            for voter in config.voters
+            for line in (f"voter        {_voter(voter)}", *_indented(models.get(f"voter {voter.name}", [])))
+        ),
         *_vllm_restarts(config),
         f"answers      {config.answers.kind}{', sets of letters' if config.answers.several else ''}"
         f"{', in a box only' if config.answers.boxed_only else ''}",
@@ -57,7 +64,6 @@ def describe(config: RunConfig) -> str:
         f"{math.ceil(trained / config.update.batch_responses):,} optimiser steps of "
         f"{config.update.batch_responses} responses, {_processes(config.compute.trainer)}",
         f"evaluate     every {config.evaluate.every}: {', '.join(_benchmarks(resolved))}",
-        *describe_models(config, _questions(resolved)),
         *_files(resolved),
         *_overlap(resolved),
         f"watchdog     {_watchdog(config)}",
@@ -80,6 +86,10 @@ def _policy(config: RunConfig) -> str:
         "the newest good iteration" if config.policy.iteration is None else f"iteration {config.policy.iteration}"
     )
     return f"{iteration} of {config.policy.run}"
+
+
+def _indented(lines: Sequence[str]) -> list[str]:
+    return [f"{'':13}{line}" for line in lines]
 
 
 def _domain_seeds(config: RunConfig) -> list[str]:

@@ -169,11 +169,27 @@ def load_tokenizer(folder: Path) -> Any:
         usable = bool(tokenizer.encode("1 and 2", add_special_tokens=False))
     except Exception as error:  # libraries that read files, some in Rust, raise anything, Exception itself included
         raise InputError(f"model folder {folder}: its tokenizer cannot be read ({first_line(error)})") from error
+    if not tokenizer.chat_template:
+        tokenizer.chat_template = _template_of_processor(folder)
     if not usable:
         raise InputError(
             f"model folder {folder} has no tokenizer: expected tokenizer.json in the folder; copy it there"
         )
     return tokenizer
+
+
+def _template_of_processor(folder: Path) -> str | None:
+    """Return the template in chat_template.json, where models of text and images may have it; None without one."""
+    path = folder / "chat_template.json"
+    if not path.exists():
+        return None
+    try:
+        template = json.loads(path.read_text())["chat_template"]
+    except (OSError, ValueError, KeyError, TypeError):
+        template = None
+    if not isinstance(template, str):
+        raise InputError(f"{path} holds no `chat_template`; copy the model's own there, or remove it")
+    return template
 
 
 def architecture(folder: Path) -> str:
