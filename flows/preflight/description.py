@@ -44,7 +44,7 @@ def describe(config: RunConfig) -> str:
     models = describe_models(config, _questions(resolved))
     lines = [
         f"run          {config.uri} (seed {config.seed}, rewards: {config.rewards}, engine: {config.engine})",
-        f"policy       {_policy(config)}, {parameters / 1e6:,.1f} M parameters",
+        f"policy       {_policy(config)}" + ("" if "policy" in models else f", {parameters / 1e6:,.1f} M parameters"),
         *_indented(models.get("policy", [])),
         *_domain_seeds(config),
         f"iterations   {config.iterations} after the starting policy; {progress.finished} of {config.iterations + 1} "
