@@ -14,6 +14,14 @@ from storage.errors import InputError
 
 Message = dict[str, str]
 """With the entries `role` ("system", "user" or "assistant") and `content`."""
+
+
+def chat_messages(system: str, user: str) -> list[Message]:
+    """Return a chat of one user turn, behind a system turn unless `system` is empty."""
+    messages = [{"role": "system", "content": system}] if system else []
+    return [*messages, {"role": "user", "content": user}]
+
+
 _MARKERS = ("Serlmarka", "Serlmarkb", "Serlmarkc")
 """Texts that stand for contents when a template is tried."""
 
@@ -26,8 +34,6 @@ class TemplateTraits:
     """Whether it takes a system turn. Otherwise the system text is put in front of the first user turn."""
     as_parts: bool
     """Whether it takes a content as a list of parts only."""
-    has_date: bool
-    """Whether it writes today's date into a prompt."""
 
 
 class ChatTemplate:
@@ -45,8 +51,8 @@ class ChatTemplate:
         """Token ids that every prompt begins with."""
         if not tokenizer.chat_template:
             raise InputError(
-                f"{name} has no chat template, and is asked as in a chat; add its chat_template.jinja, take the "
-                "instruction-tuned model, or (for answers) set prompt.chat to false"
+                f"{name} has no chat template, and is asked as in a chat; add its chat_template.jinja, or take the "
+                "instruction-tuned model"
             )
         self.traits = self._tried()
 
@@ -62,6 +68,14 @@ class ChatTemplate:
         Raises InputError, with the template's own words, if the template refuses the messages.
         """
         return self._rendered(_without_system(messages, self.traits), self.traits, jointed, answered)
+
+    def writes_date(self, messages: Sequence[Message]) -> bool:
+        """Return whether the template writes today's date into the prompt of these messages."""
+        stated, texts = self._day, set()
+        for self._day in (date(2001, 2, 3), date(2004, 5, 6)):
+            texts.add(self.render(messages))
+        self._day = stated
+        return len(texts) > 1
 
     def _rendered(
         self, messages: Sequence[Message], traits: TemplateTraits, jointed: bool = False, answered: bool = False
@@ -91,7 +105,7 @@ class ChatTemplate:
         first, second = _MARKERS[:2]
         reason = ""
         for as_parts in (False, True):
-            traits = TemplateTraits(takes_system=True, as_parts=as_parts, has_date=False)
+            traits = TemplateTraits(takes_system=True, as_parts=as_parts)
             try:
                 text = self._rendered([{"role": "user", "content": first}], traits)
             except InputError as error:
@@ -102,7 +116,7 @@ class ChatTemplate:
                 reason = reason or f"{self._name}: its chat template writes the question {times}"
                 continue
             takes_system = self._takes_system(traits, first, second)
-            return TemplateTraits(takes_system=takes_system, as_parts=as_parts, has_date=self._has_date(traits, first))
+            return TemplateTraits(takes_system=takes_system, as_parts=as_parts)
         raise InputError(reason)
 
     def _takes_system(self, traits: TemplateTraits, system: str, question: str) -> bool:
@@ -112,15 +126,6 @@ class ChatTemplate:
         except InputError:
             return False
         return text.count(system) == text.count(question) == 1
-
-    def _has_date(self, traits: TemplateTraits, question: str) -> bool:
-        days = (date(2001, 2, 3), date(2004, 5, 6))
-        stated, texts = self._day, []
-        for day in days:
-            self._day = day
-            texts.append(self._rendered([{"role": "user", "content": question}], traits))
-        self._day = stated
-        return texts[0] != texts[1]
 
 
 def _without_system(messages: Sequence[Message], traits: TemplateTraits) -> list[Message]:

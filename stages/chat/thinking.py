@@ -36,6 +36,15 @@ class Thinking:
             index for index, token in self._control.items() if any(clue in token.lower() for clue in clues)
         }
 
+    @property
+    def tokens(self) -> list[str]:
+        """The control tokens that belong to marks of thinking."""
+        return [self._control[index] for index in sorted(self._mark_ids)]
+
+    def is_in(self, ids: Sequence[int], prompt: Sequence[int] = ()) -> bool:
+        """Return whether a response may have thinking whose marks plain decoding does not show."""
+        return not self._mark_ids.isdisjoint(ids) or self.is_open(prompt)
+
     def text(self, ids: Sequence[int], prompt: Sequence[int] = ()) -> str:
         """Return the text of a response without control tokens, with its thinking between <think> and </think>.
 
@@ -49,6 +58,8 @@ class Thinking:
 
     def is_open(self, prompt: Sequence[int]) -> bool:
         """Return whether a prompt ends in a block of thinking that it has opened."""
+        if self._mark_ids.isdisjoint(prompt[-_TAIL:]):
+            return False
         shown, control, dropped = self._shown(prompt[-_TAIL:])
         marks = sorted(self._edits(shown, control))
         if not marks or marks[-1][2] == END:

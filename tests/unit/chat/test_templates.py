@@ -66,7 +66,7 @@ def test_the_end_of_a_turn_is_found_by_rendering_one(family: str) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_date_is_the_stated_one(family: str) -> None:
     first, second = (template_of(family, day).encode([USER]) for day in (date(2026, 1, 31), date(2026, 2, 1)))
-    assert template_of(family).traits.has_date == (family in DATED) == (first != second)
+    assert template_of(family).writes_date([USER]) == (family in DATED) == (first != second)
 
 
 @pytest.mark.parametrize("family", sorted(set(REFUSED) & set(manifest())))
