@@ -104,8 +104,8 @@ def filter_settings(config: RunConfig) -> FilterConfig:
 def _control_tokens(config: RunConfig) -> tuple[str, ...]:
     """Return the control tokens of the models that are asked the questions: the policy and the models of voters."""
     tokens = set(SPECIAL_TOKENS) if config.policy and config.policy.warm_start else set()
-    folders = [policy_folder(config), *(Path(voter.model) for voter in config.voters if voter.model)]
-    tokens.update(*(control_tokens(folder) for folder in folders if folder is not None))
+    folders = {folder for folder in model_folders(config).values() if folder is not None}
+    tokens.update(*map(control_tokens, folders))
     return tuple(sorted(tokens))
 
 

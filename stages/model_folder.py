@@ -61,13 +61,6 @@ class ModelConfig:
         return int(number)
 
     @property
-    def eos_token_ids(self) -> list[int]:
-        """Tokens that end a response; empty if the config names none."""
-        declared = self.text.get("eos_token_id")
-        token_ids = declared if isinstance(declared, list) else [declared]
-        return [token_id for token_id in token_ids if token_id is not None]
-
-    @property
     def bytes_per_weight(self) -> int:
         """Bytes of one weight in the files: 4 for float32, otherwise 2."""
         dtypes = [group.get(name) for group in (self.values, self.text) for name in ("dtype", "torch_dtype")]

@@ -16,21 +16,21 @@ def write(folder: Path, content: Any, name: str = "config.json") -> Path:
 
 
 def test_language_model(tmp_path: Path) -> None:
-    values = {"vocab_size": 9, "max_position_embeddings": 32, "eos_token_id": [3, 1], "dtype": "bfloat16"}
+    values = {"vocab_size": 9, "max_position_embeddings": 32, "dtype": "bfloat16"}
     config = read_model_config(write(tmp_path, values | {"_name_or_path": "lab/model-1.5B"}))
-    assert (config.vocabulary, config.context, config.eos_token_ids) == (9, 32, [3, 1])
+    assert (config.vocabulary, config.context) == (9, 32)
     assert config.bytes_per_weight == 2 and config.hub_name == "lab/model-1.5B"
 
 
 def test_multimodal_model(tmp_path: Path) -> None:
-    text = {"vocab_size": 9, "max_position_embeddings": 32, "eos_token_id": 3}
+    text = {"vocab_size": 9, "max_position_embeddings": 32}
     config = read_model_config(write(tmp_path, {"text_config": text, "torch_dtype": "float16"}))
-    assert (config.vocabulary, config.context, config.eos_token_ids, config.bytes_per_weight) == (9, 32, [3], 2)
+    assert (config.vocabulary, config.context, config.bytes_per_weight) == (9, 32, 2)
 
 
 def test_entries_that_are_not_recorded(tmp_path: Path) -> None:
     config = read_model_config(write(tmp_path, {"_name_or_path": "/home/me/model"}))
-    assert config.hub_name is None and config.eos_token_ids == [] and config.bytes_per_weight == 4
+    assert config.hub_name is None and config.bytes_per_weight == 4
 
 
 @pytest.mark.parametrize(
