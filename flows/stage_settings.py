@@ -12,10 +12,9 @@ from typing import Any
 from flows.config.evaluation import Benchmark, Evaluation
 from flows.config.inputs import Seeds
 from flows.config.run import RunConfig
-from flows.models.asking import benchmark_prompt, dated_stages, voter_arguments
+from flows.models.asking import benchmark_prompt, dated_stages, known_control_tokens, voter_arguments
 from flows.models.folders import model_folders, policy_folder
 from stages.answers.kinds import answer_config
-from stages.chat.control_tokens import control_tokens
 from stages.contract import Stage
 from stages.import_inputs import (
     DATA_SET,
@@ -38,8 +37,9 @@ from stages.settings.questions import QuestionFormat
 from stages.settings.sample import SampleConfig, SampleVotersConfig, VoterSampling
 from stages.settings.update import PpoUpdateConfig
 from stages.settings.vote import VoteConfig, VoterWeight
+from stages.text.quality import is_known_control_token
 from stages.trainer.fake import FAKE_POLICY
-from stages.warm_start import SPECIAL_TOKENS, WARM_START
+from stages.warm_start import WARM_START
 from storage.errors import InputError
 
 
@@ -102,11 +102,9 @@ def filter_settings(config: RunConfig) -> FilterConfig:
 
 
 def _control_tokens(config: RunConfig) -> tuple[str, ...]:
-    """Return the control tokens of the models that are asked the questions: the policy and the models of voters."""
-    tokens = set(SPECIAL_TOKENS) if config.policy and config.policy.warm_start else set()
-    folders = {folder for folder in model_folders(config).values() if folder is not None}
-    tokens.update(*map(control_tokens, folders))
-    return tuple(sorted(tokens))
+    """Return the control tokens that the filter's rule does not know by their look (Gemma has 6,000 of the others)."""
+    tokens = known_control_tokens(config, model_folders(config))
+    return tuple(sorted(token for token in tokens if not is_known_control_token(token)))
 
 
 def draw_settings(config: RunConfig) -> DrawConfig:

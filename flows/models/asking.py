@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 from flows.config.evaluation import Benchmark
 from flows.config.inputs import Voter
 from flows.config.run import RunConfig
+from stages.chat.control_tokens import control_tokens
 from stages.chat.options import ChatOptions
 from stages.chat.template import Message, chat_messages
 from stages.model_folder import CHAT_TEMPLATE_FILES
 from stages.settings.sample import AnswerPrompt
 from stages.text.prompts import question_list_messages
+from stages.warm_start import SPECIAL_TOKENS
 from storage.errors import InputError
 
 if TYPE_CHECKING:
@@ -105,6 +107,16 @@ def benchmark_prompt(benchmark: Benchmark, config: RunConfig) -> AnswerPrompt:
 def dated_stages(config: RunConfig, folders: Mapping[str, Path | None]) -> set[str]:
     """Return the `stage` of every prompt into which a chat template writes the date. `folders`: as for `prompts`."""
     return {prompt.stage for prompt in prompts(config, folders) if _has_date(prompt)}
+
+
+def known_control_tokens(config: RunConfig, folders: Mapping[str, Path | None]) -> set[str]:
+    """Return the control tokens of the models that are asked. `folders`: as for `prompts`.
+
+    Raises InputError if a file of a tokenizer is malformed.
+    """
+    tokens = set(SPECIAL_TOKENS) if config.policy and config.policy.warm_start else set()
+    tokens.update(*(control_tokens(folder) for folder in folders.values() if folder is not None))
+    return tokens
 
 
 def tokenizer_of(prompt: Prompt) -> "PolicyTokenizer":

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
+from flows.models.asking import known_control_tokens
+from flows.models.folders import model_folders
 from flows.stage_settings import StageSettings
 from stages.chat.control_tokens import TokenFinder
 from stages.import_inputs import DATA_SET, SEED_FILE, seed_file
@@ -17,7 +19,7 @@ def control_text_lines(resolved: StageSettings) -> list[str]:
     Raises InputError for a file or row that cannot be used.
     """
     voters = " or of a voter" if any(voter.model for voter in resolved.config.voters) else ""
-    finder = TokenFinder(resolved.filter.control_tokens)
+    finder = TokenFinder(known_control_tokens(resolved.config, model_folders(resolved.config)))
     lines = []
     for kind, name, texts in _texts(resolved):
         tokens = {row: token for row, text in enumerate(texts, start=1) if (token := finder.first_in(text)) is not None}

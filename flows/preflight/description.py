@@ -9,6 +9,7 @@ from flows.config.inputs import Voter
 from flows.config.run import RunConfig
 from flows.models.asking import QUESTION
 from flows.models.folders import policy_folder
+from flows.preflight.control_text import control_text_lines
 from flows.preflight.estimates import (
     count_parameters,
     disk_line,
@@ -65,6 +66,7 @@ def describe(config: RunConfig) -> str:
         f"{config.update.batch_responses} responses, {_processes(config.compute.trainer)}",
         f"evaluate     every {config.evaluate.every}: {', '.join(_benchmarks(resolved))}",
         *_files(resolved),
+        *control_text_lines(resolved),
         *_overlap(resolved),
         f"watchdog     {_watchdog(config)}",
         f"disk         {disk_line(config, parameters)}",

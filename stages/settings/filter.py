@@ -98,4 +98,5 @@ class FilterConfig(FilterSettings):
     """Benchmarks that are the seeds themselves: they neither reject candidates nor count as overlap."""
     # Left out of dumps when empty: the fake engine has no control tokens.
     control_tokens: tuple[str, ...] = Field((), exclude_if=lambda tokens: not tokens)
-    """Control tokens of the models that are asked the questions, which the rule `control_text` rejects as well."""
+    """Control tokens of the models that are asked, which the rule `control_text` rejects in addition to those that it
+    knows by their look."""

@@ -26,7 +26,7 @@ _CONTROL_PATTERN = re.compile(
             r"<[|｜][\w▁]{3,64}[|｜]?>|<[\w▁]{3,64}[|｜]>",  # <|im_end|>, <｜end▁of▁sentence｜>, <|turn>, <turn|>
             r"</?s>|<</?SYS>>",
             r"\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\]",
-            r"<(?:start|end)_of_\w{1,32}>",
+            r"<(?:start|end)_of_\w{1,32}>|<unused\d{1,6}>",
             r"</?(?:think|tool_call|tool_response)>",
             r"<(?:bos|eos|eod|eot|pad|unk|mask)>|<(?:BOS|EOS|PAD|UNK)_TOKEN>",
         )
@@ -72,6 +72,11 @@ RULES: Mapping[str, Callable[[str, QualityRules], bool]] = {
 Questions have no white space at either end. The names are those of `stages.settings.filter.RULE_NAMES`; the published
 rules come first, and `control_text` is ours.
 """
+
+
+def is_known_control_token(token: str) -> bool:
+    """Return whether the rule `control_text` rejects a control token already by its look."""
+    return _CONTROL_PATTERN.search(token) is not None
 
 
 def reject_reason(question: str, rules: QualityRules, control_tokens: TokenFinder | None = None) -> str | None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from flows.models.asking import known_control_tokens
+from flows.models.folders import model_folders
 from flows.stage_settings import filter_settings, resolve
 from stages.warm_start import SPECIAL_TOKENS, build_tokenizer
 from storage.errors import InputError
@@ -21,7 +23,8 @@ def declare(folder: Path, *tokens: str) -> None:
 
 
 def control_tokens(folder: Path, **changes: Any) -> tuple[str, ...]:
-    return filter_settings(fake_config(folder, **changes)).control_tokens
+    config = fake_config(folder, **changes)
+    return tuple(sorted(known_control_tokens(config, model_folders(config))))
 
 
 def test_the_fake_engine_has_no_control_tokens(tmp_path: Path) -> None:
@@ -39,6 +42,8 @@ def test_control_tokens_are_those_of_the_policy_and_of_voters(tmp_path: Path) ->
     assert control_tokens(tmp_path, **settings) == (*TINY, "[gMASK]")
     settings["voters"].append({"name": "other", "model": str(voter)})
     assert control_tokens(tmp_path, **settings) == ("<sop>", *TINY, "[gMASK]")
+    # The filter knows the others by their look.
+    assert filter_settings(fake_config(tmp_path, **settings)).control_tokens == ("<sop>", "[gMASK]")
 
 
 def test_a_voter_of_the_fake_engine_has_control_tokens(tmp_path: Path) -> None:
@@ -48,7 +53,7 @@ def test_a_voter_of_the_fake_engine_has_control_tokens(tmp_path: Path) -> None:
 
 def test_a_warm_start_has_the_tokens_of_its_tokenizer(tmp_path: Path) -> None:
     config = fake_config(tmp_path, engine="transformers", policy={"warm_start": {"steps": 1}})
-    assert filter_settings(config).control_tokens == tuple(sorted(SPECIAL_TOKENS))
+    assert known_control_tokens(config, model_folders(config)) == set(SPECIAL_TOKENS)
     assert config.policy is not None and config.policy.warm_start is not None
     tokenizer = build_tokenizer(config.policy.warm_start)
     assert {str(token) for token in tokenizer.added_tokens_decoder.values()} == set(SPECIAL_TOKENS)
