@@ -4,13 +4,16 @@ What comes from outside enters a stage's settings by content, so files are hashe
 policy of another run is looked up.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from flows.config.evaluation import Benchmark, Evaluation
 from flows.config.inputs import Seeds
 from flows.config.run import RunConfig
+from flows.models.asking import benchmark_prompt, dated_stages, voter_arguments
+from flows.models.folders import model_folders, policy_folder
 from stages.answers.kinds import answer_config
 from stages.contract import Stage
 from stages.import_inputs import (
@@ -37,8 +40,6 @@ from stages.settings.vote import VoteConfig, VoterWeight
 from stages.trainer.fake import FAKE_POLICY
 from stages.warm_start import WARM_START
 from storage.errors import InputError
-from storage.run import newest_revision, open_run
-from storage.store import Store
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,6 +67,7 @@ class StageSettings:
 
 def resolve(config: RunConfig) -> StageSettings:
     """Return the settings of every stage. Raises InputError if a file or model folder is missing or unusable."""
+    dated = dated_stages(config, model_folders(config)) if config.chat_date else set()
     return StageSettings(
         config=config,
         import_seeds=_import_seeds(config.seeds, SEED_FILE),
@@ -73,14 +75,14 @@ def resolve(config: RunConfig) -> StageSettings:
         import_policy=_import_policy(config),
         import_dataset=_import_seeds(config.dataset, DATA_SET) if config.dataset else None,
         import_voters=_import_voters(config),
-        generate=config.generate,
+        generate=GenerateConfig(**config.generate.model_dump(), **_chat(config, dated, "generate")),
         filter=filter_settings(config),
         draw=draw_settings(config),
-        sample=config.sample,
-        sample_voters=voter_settings(config),
+        sample=SampleConfig(**config.sample.model_dump(), **_chat(config, dated, "sample")),
+        sample_voters=voter_settings(config, dated),
         vote=vote_settings(config),
         update=update_settings(config),
-        evaluate=evaluation_settings(config),
+        evaluate=evaluation_settings(config, dated),
     )
 
 
@@ -104,13 +106,26 @@ def draw_settings(config: RunConfig) -> DrawConfig:
     )
 
 
-def voter_settings(config: RunConfig) -> SampleVotersConfig:
-    """Return the settings for sampling the responses of voters other than the policy."""
+def voter_settings(config: RunConfig, dated: Collection[str] = ()) -> SampleVotersConfig:
+    """Return the settings for sampling the responses of voters other than the policy.
+
+    `dated`: see `flows.asking.dated_stages`.
+    """
     voters = tuple(
-        VoterSampling(name=voter.name, responses=voter.responses, prompt=voter.prompt or config.sample.prompt)
+        VoterSampling(
+            name=voter.name,
+            responses=voter.responses,
+            prompt=voter.prompt or config.sample.prompt,
+            template_arguments=voter_arguments(voter, config),
+            chat_date=config.chat_date if f"voter {voter.name}" in dated else None,
+        )
         for voter in config.voters
     )
-    return SampleVotersConfig(**config.sample.model_dump(), voters=voters)
+    return SampleVotersConfig(
+        **config.sample.model_dump(exclude={"template_arguments"}),
+        voters=voters,
+        thinking_marks=config.thinking_marks,
+    )
 
 
 def vote_settings(config: RunConfig) -> VoteConfig:
@@ -168,19 +183,27 @@ def problem_set(evaluation: Evaluation, benchmark: Benchmark) -> ProblemSet:
     return settings.model_copy(update={"skipped_rows": len(problem_file(settings).bad_rows)})
 
 
-def evaluation_settings(config: RunConfig) -> EvaluateConfig:
-    """Return the settings of the evaluation. Raises InputError if the file of an answer kind cannot be used."""
+def evaluation_settings(config: RunConfig, dated: Collection[str] = ()) -> EvaluateConfig:
+    """Return the settings of the evaluation. Raises InputError if the file of an answer kind cannot be used.
+
+    `dated`: see `flows.asking.dated_stages`.
+    """
     protocol = config.evaluate.protocol
     benchmarks = {}
     for benchmark in config.evaluate.benchmarks:
-        record = benchmark.record
         benchmarks[benchmark.name] = BenchmarkProtocol(
             answers=answer_config(_answers_of(benchmark, config)),
-            prompt=benchmark.prompt or (record.prompt if record else None) or protocol.prompt,
+            prompt=benchmark_prompt(benchmark, config),
             shots=benchmark.worked_examples,
             samples=benchmark.samples,
         )
-    return EvaluateConfig(**protocol.model_dump(), benchmarks=benchmarks)
+    return EvaluateConfig(**protocol.model_dump(), benchmarks=benchmarks, **_chat(config, dated, "evaluate"))
+
+
+def _chat(config: RunConfig, dated: Collection[str], stage: str) -> dict[str, Any]:
+    """Return what the run decides about the chats of a stage."""
+    day = config.chat_date if stage in dated else None
+    return {"chat_date": day, "thinking_marks": config.thinking_marks}
 
 
 def _answers_of(benchmark: Benchmark, config: RunConfig) -> AnswerSettings:
@@ -191,24 +214,6 @@ def _answers_of(benchmark: Benchmark, config: RunConfig) -> AnswerSettings:
     if benchmark.answers or benchmark.record is None:
         return benchmark.answers or config.answers
     return benchmark.record.answers.model_copy(update={"count_truncated": config.answers.count_truncated})
-
-
-def policy_folder(config: RunConfig) -> Path | None:
-    """Return the local folder of the starting policy; None for a warm start and for the fake engine.
-
-    Raises InputError or MissingArtifact if the policy is that of another run, and that run or its policy is missing.
-    """
-    policy = config.policy
-    if policy is None or policy.warm_start:
-        return None
-    return Path(policy.model) if policy.model else open_run(policy.run or "").policy(policy.iteration)
-
-
-def newest_policy_folder(config: RunConfig) -> Path | None:
-    """Return the folder of the run's newest good policy, or else of its starting policy; None if neither exists yet."""
-    if newest_revision(Store(config.uri)) is not None and (run := open_run(config.uri)).iterations:
-        return run.policy()
-    return policy_folder(config)
 
 
 def _import_seeds(seeds: Seeds, label: str) -> ImportSeeds:

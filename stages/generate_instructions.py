@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from stages import schemas
+from stages.chat.options import ChatOptions
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.engines.base import Batch, SamplingParams
 from stages.settings.generate import GenerateConfig
@@ -29,7 +30,8 @@ class _PartBatch(Batch):
 def generate_instructions(config: GenerateConfig, inputs: Inputs, work: Work) -> Metrics:
     """Write the tables `generations`, part by part, and `candidates`."""
     engine = work.resources.engine()
-    engine.load(inputs.folder("policy"), inputs.identity("policy"))
+    chat = ChatOptions(arguments=config.template_arguments, day=config.chat_date, thinking_marks=config.thinking_marks)
+    engine.load(inputs.folder("policy"), inputs.identity("policy"), chat)
     params = SamplingParams(
         temperature=config.temperature,
         top_p=config.top_p,
@@ -118,7 +120,7 @@ def _write_candidates(work: Work) -> Metrics:
 
 GENERATE = Stage(
     name="generate_instructions",
-    version=1,
+    version=2,
     body=generate_instructions,
     tables={"generations": schemas.GENERATIONS, "candidates": schemas.CANDIDATES},
     uses_gpu=True,

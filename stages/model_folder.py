@@ -1,4 +1,4 @@
-"""Reads config.json of a Hugging Face model folder, which no other module does, and looks for a chat template.
+"""Reads config.json of a Hugging Face model folder, which no other module does.
 
 torch is not needed.
 """
@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from storage.errors import InputError
+
+CHAT_TEMPLATE_FILES = ("tokenizer_config.json", "chat_template.jinja", "chat_template.json")
+"""Files of a model folder that may hold its chat template."""
 
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -79,16 +82,3 @@ def remove_from_model_config(folder: Path, name: str) -> None:
     """Write config.json of a model folder again without the entry `name`."""
     values = {key: value for key, value in read_model_config(folder).values.items() if key != name}
     (folder / "config.json").write_text(json.dumps(values, indent=2, sort_keys=True) + "\n")
-
-
-def has_chat_template(folder: Path) -> bool:
-    """Return whether a model folder has a chat template, in tokenizer_config.json or in a separate file.
-
-    Raises InputError if tokenizer_config.json is not a JSON object.
-    """
-    config = folder / "tokenizer_config.json"
-    try:
-        inside = config.exists() and json.loads(config.read_text()).get("chat_template")
-    except (ValueError, AttributeError):
-        raise InputError(f"{config} is not a JSON object; copy the model's own there") from None
-    return bool(inside) or any((folder / name).exists() for name in ("chat_template.jinja", "chat_template.json"))

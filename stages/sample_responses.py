@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stages import schemas
+from stages.chat.options import ChatOptions
 from stages.contract import Inputs, Metrics, Shards, Stage, Work
 from stages.engines.base import Batch, Engine, SamplingParams, encode_question
 from stages.settings.sample import AnswerPrompt, SampleConfig, SampleVotersConfig
@@ -27,7 +28,8 @@ class _PartBatch(Batch):
 def sample_responses(config: SampleConfig, inputs: Inputs, work: Work) -> Metrics:
     """Write the table `responses`, part by part."""
     engine = work.resources.engine()
-    engine.load(inputs.folder("policy"), inputs.identity("policy"))
+    chat = ChatOptions(arguments=config.template_arguments, day=config.chat_date, thinking_marks=config.thinking_marks)
+    engine.load(inputs.folder("policy"), inputs.identity("policy"), chat)
     questions = inputs.table("accepted").select("question_id", "question").rows()
     shards = work.shards("responses", len(questions))
 
@@ -78,7 +80,10 @@ def sample_voters(config: SampleVotersConfig, inputs: Inputs, work: Work) -> Met
         voter_shards = shards.between(first, first + len(questions))
         if not voter_shards.missing:
             continue
-        engine.load(inputs.folder(f"voter_{voter.name}"), inputs.identity(f"voter_{voter.name}"))
+        chat = ChatOptions(
+            arguments=voter.template_arguments, day=voter.chat_date, thinking_marks=config.thinking_marks
+        )
+        engine.load(inputs.folder(f"voter_{voter.name}"), inputs.identity(f"voter_{voter.name}"), chat)
         batches = _batches(config, voter.prompt, voter.responses, voter_shards, questions, engine, work, voter.name)
         for batch, completions_of_batch in engine.generate(batches, voter_shards.counting(voter.responses)):
             unwritten[batch.part] += [
@@ -139,7 +144,7 @@ def _fitting_prompts(
 
 SAMPLE = Stage(
     name="sample_responses",
-    version=1,
+    version=2,
     body=sample_responses,
     tables={"responses": schemas.RESPONSES},
     uses_gpu=True,
@@ -149,7 +154,7 @@ SAMPLE = Stage(
 )
 SAMPLE_VOTERS = Stage(
     name="sample_voters",
-    version=1,
+    version=2,
     body=sample_voters,
     tables={"voter_responses": schemas.VOTER_RESPONSES},
     uses_gpu=True,

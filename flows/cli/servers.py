@@ -9,7 +9,7 @@ from storage.errors import InputError
 
 
 def _serve(options: argparse.Namespace) -> None:
-    from flows.stage_settings import newest_policy_folder
+    from flows.models.folders import newest_policy_folder
     from stages.engines.loader import check_installed
     from stages.engines.vllm_server import serve
     from stages.import_inputs import content_of_policy

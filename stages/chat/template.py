@@ -108,8 +108,8 @@ class ChatTemplate:
             template = template[named]
         if not template:
             raise InputError(
-                f"{self._name} has no chat template, and is asked as in a chat; add its chat_template.jinja, take the "
-                "instruction-tuned model, or (for answers) set prompt.chat to false"
+                f"{self._name} has no chat template, and is asked as in a chat; add its chat_template.jinja, or take the "
+                "instruction-tuned model"
             )
         if not isinstance(template, str):
             raise InputError(f"{self._name}: its chat template is {type(template).__name__}, expected a text")
@@ -143,10 +143,12 @@ class ChatTemplate:
         except Exception as error:  # a template raises what it likes
             raise InputError(
                 f"{self._name}: its chat template refuses the prompt ({_first_line(error)}); set template_arguments "
-                "as it needs them, or (for answers) set prompt.chat to false"
+                "as it needs them, or correct its chat_template.jinja"
             ) from error
         if len(text) > _LONGEST + 2 * sum(len(message["content"]) for message in messages):
-            raise InputError(f"{self._name}: its chat template writes a prompt of {len(text):,} characters")
+            raise InputError(
+                f"{self._name}: its chat template writes a prompt of {len(text):,} characters; correct its chat_template.jinja"
+            )
         return str(text)
 
     def _tried(self) -> TemplateTraits:
@@ -186,13 +188,14 @@ def _candidates() -> Iterator[TemplateTraits]:
 
 
 def _miswritten(text: str, question: str, count: int) -> str:
-    """Return what a template does to a question that does not stand in its prompt exactly once, and what to do."""
+    """Return how a template writes a question that does not stand in its prompt exactly once, and what to do."""
     if count:
-        return f"writes the question {count} times; correct its chat_template.jinja, or set prompt.chat to false"
-    word = question.split()[0]
-    if word.lower() in text.lower():
-        return "changes the characters of the question; correct its chat_template.jinja, or set prompt.chat to false"
-    return "writes the question not at all; correct its chat_template.jinja, or set prompt.chat to false"
+        problem = f"writes the question {count} times"
+    elif question.split()[0].lower() in text.lower():
+        problem = "changes the characters of the question"
+    else:
+        problem = "writes the question not at all"
+    return f"{problem}; correct its chat_template.jinja"
 
 
 def _arranged(messages: Sequence[Message], traits: TemplateTraits) -> list[Message]:
@@ -213,8 +216,9 @@ def _arranged(messages: Sequence[Message], traits: TemplateTraits) -> list[Messa
 
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MONTHS = (
-    "January February March April May June July August September October November December"  # in any locale
-).split()
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
 
 
 def _clock(day: date | None) -> Callable[[str], str]:

@@ -63,6 +63,11 @@ class Thinking:
         self._anchor_text = self._decode(self._anchor)
         self._opened = lru_cache(maxsize=4096)(self._opened_by)
 
+    @property
+    def tokens(self) -> list[str]:
+        """The control tokens that belong to marks of thinking."""
+        return [self._control[index] for index in sorted(self._mark_ids)]
+
     def is_in(self, ids: Sequence[int], prompt: Sequence[int] = ()) -> bool:
         """Return whether a response may have thinking whose marks plain decoding does not show."""
         return self._has_own_marks or not self._mark_ids.isdisjoint(ids) or self.is_open(prompt)

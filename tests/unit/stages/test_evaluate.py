@@ -12,6 +12,7 @@ from stages.answers.kinds import Ambiguous, AnswerKind
 from stages.answers.math import MathAnswer
 from stages.answers.voting import AnswerToGrade, Ballot, grade, vote
 from stages.benchmarks.metrics import reliability, summarise
+from stages.chat.options import PLAIN as PLAIN_CHAT
 from stages.contract import Context, stage_key
 from stages.evaluate import EVALUATE
 from stages.settings.answers import AnswerConfig
@@ -447,9 +448,9 @@ def test_all_benchmarks_reach_the_engine_as_one_stream(context: Context) -> None
             type(self).generated += 1
             yield from super().generate(batches, progress)
 
-        def load(self, folder, key):  # type: ignore[no-untyped-def]
+        def load(self, folder, key, chat=PLAIN_CHAT):  # type: ignore[no-untyped-def]
             type(self).loaded += 1
-            super().load(folder, key)
+            super().load(folder, key, chat)
 
     engine = Counting({f"{name}?\n": [r"\boxed{7}"] * 2 for name in ("a", "b", "c")})
     with fake_resources(engine, shard_rows=1) as resources:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from stages.model_folder import has_chat_template, read_model_config, remove_from_model_config
+from stages.model_folder import read_model_config, remove_from_model_config
 from storage.errors import InputError
 
 
@@ -44,14 +44,3 @@ def test_unusable_config_is_an_input_error(tmp_path: Path, content: Any, message
 def test_an_entry_is_removed(tmp_path: Path) -> None:
     remove_from_model_config(write(tmp_path, {"b": 1, "a": 2, "_attn_implementation": "ours"}), "_attn_implementation")
     assert (tmp_path / "config.json").read_text() == '{\n  "a": 2,\n  "b": 1\n}\n'
-
-
-def test_chat_template_is_found_in_every_file_that_may_hold_it(tmp_path: Path) -> None:
-    assert not has_chat_template(tmp_path)
-    assert not has_chat_template(write(tmp_path, {}, "tokenizer_config.json"))
-    assert has_chat_template(write(tmp_path, {"chat_template": "{{ x }}"}, "tokenizer_config.json"))
-    write(tmp_path, "[]", "tokenizer_config.json")
-    with pytest.raises(InputError, match=r"tokenizer_config\.json is not a JSON object"):
-        has_chat_template(tmp_path)
-    (tmp_path / "tokenizer_config.json").unlink()
-    assert has_chat_template(write(tmp_path, "x", "chat_template.jinja"))

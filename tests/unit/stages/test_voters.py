@@ -148,9 +148,9 @@ def test_missing_chat_template_is_found_before_the_run(tmp_path: Path) -> None:
     for config in (with_voter, plain, parse_config(values, "test.yaml")):
         check_inputs(resolve(config))
     (folder / "chat_template.jinja").unlink()
-    with pytest.raises(InputError, match=r"voter a: .*model has no chat template"):
+    with pytest.raises(InputError, match=r"voter a, votes: .*model has no chat template"):
         check_inputs(resolve(with_voter))
-    with pytest.raises(InputError, match=r"policy: .*model has no chat template"):
+    with pytest.raises(InputError, match=r"policy, new questions: .*model has no chat template"):
         check_inputs(resolve(parse_config(values, "test.yaml")))
     check_inputs(resolve(plain))
     check_inputs(resolve(parse_config({**values, "iterations": 0}, "test.yaml")))
