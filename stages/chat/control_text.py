@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from stages.chat.control_tokens import is_control_token
 from storage.errors import InputError
 
 JOINT = "\ue0ff"
@@ -22,9 +23,11 @@ class ControlText:
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
         self.tokens: dict[str, int] = {
-            str(token): index for index, token in sorted(tokenizer.added_tokens_decoder.items()) if len(str(token)) > 1
+            str(token): index
+            for index, token in sorted(tokenizer.added_tokens_decoder.items())
+            if is_control_token(str(token), token.special)
         }
-        """Text of a control token -> its id. Tokens that a tokenizer only adds to its vocabulary count as well."""
+        """Text of a control token -> its id."""
         self._texts = {index: token for token, index in self.tokens.items()}
         self._ids = set(self._texts)
         any_token = _any_of(self.tokens)
@@ -38,6 +41,10 @@ class ControlText:
         """Return the first control token in a text, None without one."""
         match = self._pattern.search(text) if self._pattern else None
         return match[0] if match else None
+
+    def all_in(self, text: str) -> list[str]:
+        """Return the control tokens in a text, from left to right."""
+        return self._pattern.findall(text) if self._pattern else []
 
     def jointed(self, text: str) -> str:
         """Return a text with a joint in each control token. A joint that the text already has is removed."""

@@ -12,6 +12,7 @@ from datetime import date, datetime
 from typing import Any
 
 from stages.chat.control_text import ControlText
+from stages.chat.thinking import WRITTEN_MARKS
 from storage.errors import InputError
 
 Message = dict[str, str]
@@ -61,6 +62,8 @@ class ChatTemplate:
         self.control = ControlText(tokenizer)
         self.beginning = beginning_of(tokenizer)
         """Token ids that every prompt begins with."""
+        self.end_of_text = str(tokenizer.eos_token)
+        """Text of the token that the tokenizer ends a text with."""
         self.text = self._chosen_text()
         """The template itself, in Jinja."""
         self.traits = _within_seconds(_TRIAL_SECONDS, self._tried, f"{name}: its chat template does not end")
@@ -294,17 +297,28 @@ def _starts_with(ids: Sequence[int], start: Sequence[int]) -> bool:
 
 
 def end_of_turn(template: ChatTemplate) -> int | None:
-    """Return the control token that the template writes behind an assistant's turn, None if it writes none."""
+    """Return the control token that the template writes behind an assistant's turn, None if it writes none.
+
+    The first of several counts, with two exceptions. If the tokenizer's end of a text stands behind every answer, it
+    ends the turn: Command R7B ends its answer and then its turn. And a token that is part of a mark of thinking ends no
+    turn: Kimi K3 closes its thinking and its answer with the same token.
+    """
+    last, inner = _behind_answer(template, answer_is_last=True), _behind_answer(template, answer_is_last=False)
+    if template.end_of_text in last and template.end_of_text in inner:
+        return template.control.tokens[template.end_of_text]
+    # Those of a last turn come first: in a chat that goes on, gpt-oss ends an answer as it ends its thinking.
+    return next((template.control.tokens[token] for token in [*last, *inner] if token not in WRITTEN_MARKS), None)
+
+
+def _behind_answer(template: ChatTemplate, *, answer_is_last: bool) -> list[str]:
+    """Return the control tokens that a template writes behind an answer, up to the next content."""
     question, answer, further = _MARKERS
-    chat = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
-    # First as the last turn: in a chat that goes on, gpt-oss ends an answer as it ends its thinking.
-    for messages in (chat, [*chat, {"role": "user", "content": further}]):
-        try:
-            text = template.render(messages, answered=messages is chat)
-        except InputError:
-            continue
-        _, answer_there, behind = text.rpartition(answer)
-        token = template.control.found_in(behind.partition(further)[0]) if answer_there else None
-        if token is not None:
-            return template.control.tokens[token]
-    return None
+    messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+    if not answer_is_last:
+        messages.append({"role": "user", "content": further})
+    try:
+        text = template.render(messages, answered=answer_is_last)
+    except InputError:
+        return []
+    _, answer_there, behind = text.rpartition(answer)
+    return template.control.all_in(behind.partition(further)[0]) if answer_there else []

@@ -17,6 +17,12 @@ START, END = "<think>", "</think>"
 """The marks in decoded text."""
 _TAIL = 96
 """Tokens at the end of a prompt that are searched for an open block."""
+_SECTION = re.compile(r"<\|(?:open|close)\|>[^<]{0,40}<\|sep\|>")
+"""A mark of Kimi K3, as in <|open|>response<|sep|>: a name between control tokens, which is no text of the response."""
+WRITTEN_MARKS = "\n".join(
+    match[0] for known in MARKS for mark in (known.opening, known.ending) for match in mark.finditer(known.example)
+)
+"""A mark of each family. Control tokens that stand in a mark do not end a turn."""
 _Edit = tuple[int, int, str]
 """(start, end, text that replaces it)."""
 
@@ -53,11 +59,10 @@ class Thinking:
         self._control = {index: text for text, index in ControlText(tokenizer).tokens.items()}
         self._control |= {index: str(tokenizer.added_tokens_decoder[index]) for index in self._special}
         clues = {known.clue for known in MARKS}
-        examples = "\n".join(_marks_of_example(known.opening, known.ending, known.example) for known in MARKS)
         self._mark_ids = {
             index
             for index, token in self._control.items()
-            if token and (token in examples or any(clue in token.lower() for clue in clues))
+            if token and (token in WRITTEN_MARKS or any(clue in token.lower() for clue in clues))
         }
         self._anchor = list(tokenizer.encode("a", add_special_tokens=False))
         self._anchor_text = self._decode(self._anchor)
@@ -82,7 +87,8 @@ class Thinking:
         if self._mark_ids.isdisjoint(ids) and not self._has_own_marks:
             return opened + self._decode(ids)
         shown = self._shown(ids)
-        return opened + _edited(shown.text, [*self._edits(shown), *shown.dropped])
+        sections = [(match.start(), match.end(), "") for match in _SECTION.finditer(shown.text)]
+        return opened + _edited(shown.text, [*self._edits(shown), *sections, *shown.dropped])
 
     def is_open(self, prompt: Sequence[int]) -> bool:
         """Return whether a prompt ends in a block of thinking that it has opened."""
@@ -157,14 +163,10 @@ class Thinking:
         return text[len(self._anchor_text) :] if text.startswith(self._anchor_text) else self._decode(ids)
 
 
-def _marks_of_example(opening: re.Pattern[str], ending: re.Pattern[str], example: str) -> str:
-    return "\n".join(match[0] for pattern in (opening, ending) for match in pattern.finditer(example))
-
-
 def _edited(text: str, edits: Sequence[_Edit]) -> str:
     """Return a text with its edits made, from left to right; of edits that overlap the first and longest counts."""
     parts, position = [], 0
-    for start, end, replacement in sorted(edits, key=lambda edit: (edit[0], -edit[1])):
+    for start, end, replacement in sorted(edits, key=lambda edit: (edit[0], -edit[1], not edit[2])):
         if start >= position:
             parts += [text[position:start], replacement]
             position = end
