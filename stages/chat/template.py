@@ -111,8 +111,8 @@ class ChatTemplate:
             template = template[named]
         if not template:
             raise InputError(
-                f"{self._name} has no chat template, and is asked as in a chat; add its chat_template.jinja, or take the "
-                "instruction-tuned model"
+                f"{self._name} has no chat template, and is asked as in a chat; add its chat_template.jinja, or take "
+                "the instruction-tuned model"
             )
         if not isinstance(template, str):
             raise InputError(f"{self._name}: its chat template is {type(template).__name__}, expected a text")
@@ -150,7 +150,8 @@ class ChatTemplate:
             ) from error
         if len(text) > _LONGEST + 2 * sum(len(message["content"]) for message in messages):
             raise InputError(
-                f"{self._name}: its chat template writes a prompt of {len(text):,} characters; correct its chat_template.jinja"
+                f"{self._name}: its chat template writes a prompt of {len(text):,} characters; "
+                "correct its chat_template.jinja"
             )
         return str(text)
 

@@ -28,6 +28,8 @@ _Edit = tuple[int, int, str]
 
 
 class _Pair(NamedTuple):
+    clue: str
+    """Lower-case text that stands wherever the marks do."""
     opening: re.Pattern[str]
     ending: re.Pattern[str]
     anywhere: bool
@@ -52,8 +54,10 @@ class Thinking:
 
     def __init__(self, tokenizer: Any, marks: Sequence[tuple[str, str]] = ()) -> None:
         self._tokenizer = tokenizer
-        self._pairs = [_Pair(known.opening, known.ending, False) for known in MARKS]
-        self._pairs += [_Pair(re.compile(re.escape(start)), re.compile(re.escape(end)), True) for start, end in marks]
+        self._pairs = [_Pair(known.clue, known.opening, known.ending, False) for known in MARKS]
+        self._pairs += [
+            _Pair("", re.compile(re.escape(start)), re.compile(re.escape(end)), True) for start, end in marks
+        ]
         self._has_own_marks = bool(marks)
         self._special = {index for index, token in tokenizer.added_tokens_decoder.items() if token.special}
         self._control = {index: text for text, index in ControlText(tokenizer).tokens.items()}
@@ -125,7 +129,10 @@ class Thinking:
 
     def _edits(self, shown: _Shown) -> Iterator[_Edit]:
         """Yield the marks of thinking that control tokens belong to, and all further marks."""
-        for opening, ending, anywhere in self._pairs:
+        lowered = shown.text.lower()
+        for clue, opening, ending, anywhere in self._pairs:
+            if clue not in lowered:
+                continue
             for pattern, text in ((opening, START), (ending, END)):
                 for match in pattern.finditer(shown.text):
                     following = bisect_left(shown.control, (match.end(), 0))

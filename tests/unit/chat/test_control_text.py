@@ -103,7 +103,7 @@ def test_a_text_that_becomes_a_control_token_when_normalised_is_text() -> None:
 
 def test_a_tokenizer_that_removes_the_joint_is_refused_in_one_line() -> None:
     control = ControlText(wordpiece(normalized=True))
-    with pytest.raises(InputError, match="cannot read .*<think>.* as plain text"):
+    with pytest.raises(InputError, match=r"cannot read .*<think>.* as plain text"):
         control.encode(control.jointed("two <think> pears"))
 
 

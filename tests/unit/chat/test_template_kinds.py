@@ -1,4 +1,4 @@
-"""Kinds of chat templates: how each takes contents, a system turn, arguments and the date, and what each is refused for."""
+"""Kinds of chat templates: contents, system turns, arguments and dates, and why a template is refused."""
 
 import locale
 from datetime import date
@@ -53,7 +53,8 @@ TAKING = {
     "behind the template's own": turns("<|turn|>Think well. {{ m.content }}<|end|>"),
     "before the question": (
         "{% set ns = namespace(system='') %}{% for m in messages %}{% if m.role == 'system' %}"
-        "{% set ns.system = m.content %}{% else %}<|turn|>{{ ns.system }}\n{{ m.content }}<|end|>{% endif %}{% endfor %}"
+        "{% set ns.system = m.content %}{% else %}<|turn|>{{ ns.system }}\n{{ m.content }}<|end|>{% endif %}"
+        "{% endfor %}"
     ),
     "own text for an empty one": turns("<|turn|>{{ m.content or 'I am Model.' }}<|end|>"),
     "own text without one": turns(start="{% if messages[0].role != 'system' %}<|turn|>I am Model.<|end|>{% endif %}"),
@@ -103,7 +104,7 @@ def test_a_template_that_asks_no_question_is_refused_in_one_line(kind: str) -> N
 def test_an_endless_loop_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(template_module, "_TRIAL_SECONDS", 0.2)
     loop = "{% for i in range(99999) %}{% for j in range(300) %}{% endfor %}{% endfor %}"
-    with pytest.raises(InputError, match="does not end after 0.2 s"):
+    with pytest.raises(InputError, match=r"does not end after 0\.2 s"):
         chat_template(loop + PLAIN)
 
 
