@@ -4,8 +4,8 @@
 
 The folder holds a FAMILY.jinja for each family, and MANIFEST.json with the control tokens of each. Its tokenizers are
 small ones that have these tokens. The naive way is `tokenizer.apply_chat_template`, the ends that the tokenizer and
-generation_config.json name, and decoding without special tokens. The last line is one JSON object: check -> `ours` and `naive` (templates that
-pass), `of` (templates with such a check) and `ratio`, ours to naive (null if naive is 0).
+generation_config.json name, and decoding without special tokens. The last line is one JSON object: check -> `ours` and
+`naive` (templates that pass), `of` (templates with such a check) and `ratio`, ours to naive (null if naive is 0).
 """
 
 import json
