@@ -32,8 +32,10 @@ class ControlText:
         self._ids = set(self._texts)
         any_token = _any_of(self.tokens)
         self._pattern = re.compile(any_token) if any_token else None
-        # One character, if a control token starts there: tokens that overlap are all found, in one pass.
-        self._starts = re.compile(f"(?={any_token}).", re.DOTALL) if any_token else None
+        # One character, if a control token starts there: tokens that overlap are all found, in one pass. Two of
+        # "</think>", because some templates remove "/think" from a content, as a switch.
+        first = "." if "</" in self.tokens else "</|."
+        self._starts = re.compile(f"(?={any_token})(?:{first})", re.DOTALL) if any_token else None
         self._unknown = tokenizer.unk_token_id
         self._normalises = _normalises_control_tokens(tokenizer)
 

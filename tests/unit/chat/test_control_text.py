@@ -114,6 +114,8 @@ def test_a_joint_in_a_text_is_removed() -> None:
 
 def test_tokens_that_overlap_or_lie_in_each_other_are_all_split() -> None:
     control = ControlText(byte_level(["<|a|>", "|>b", "aaa", "aa", "<|a|>b<"]))
+    slashes = ControlText(byte_level(["</", "/a", "</a>"]))
+    assert slashes.count(slashes.encode(slashes.jointed("</a></</ /a"))) == 0
     for text in ("<|a|>b", "<|a|>b<|a|>", "aaaaaaa", "<|a|>b<|a|>b<"):
         jointed = control.jointed(text)
         assert control.found_in(jointed) is None and jointed.replace(JOINT, "") == text

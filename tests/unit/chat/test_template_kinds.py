@@ -117,6 +117,16 @@ def test_a_named_template_is_chosen_by_the_arguments() -> None:
     assert chat_template(as_list).render(CHAT)[0] == "D"
 
 
+def test_text_that_a_template_removes_as_a_switch_stays_within_a_control_token() -> None:
+    removing = turns(*["<|turn|>{{ m.content | replace('/think', '') }}<|end|>"] * 2)
+    tokenizer = byte_level(TOKENS, ["<think>", "</think>"], template=removing)
+    question = "Which tag follows </think>?"
+    ids = ChatTemplate(tokenizer, "model").encode(chat_messages("Use <b> & </think>.", question))
+    text = tokenizer.decode(ids)
+    assert question in text and "Use <b> & </think>." in text
+    assert tokenizer.convert_tokens_to_ids("</think>") not in ids
+
+
 PARTS = "{% for part in m.content %}{% if part.type == 'text' %}{{ part.text }}{% endif %}{% endfor %}"
 
 
