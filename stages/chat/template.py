@@ -166,21 +166,28 @@ class ChatTemplate:
                 reason = reason or str(error)
                 continue
             if (count := text.count(question)) == 1:
-                return self._with_system(traits, *chat_messages(system, question))
+                with_system = self._with_role("system", chat_messages(system, question), traits)
+                traits = with_system or replace(traits, takes_system=False)
+                chat = [{"role": "user", "content": question}, {"role": "assistant", "content": _MARKERS[2]}]
+                return self._with_role("assistant", chat, traits) or traits
             reason = reason or f"{self._name}: its chat template {_miswritten(text, question, count)}"
         raise InputError(reason)
 
-    def _with_system(self, traits: TemplateTraits, system: Message, question: Message) -> TemplateTraits:
-        """Return traits with how the template takes a system turn; its content may have another form."""
-        for as_parts in (traits.as_parts, traits.as_parts ^ {"system"}):
+    def _with_role(self, role: str, chat: Sequence[Message], traits: TemplateTraits) -> TemplateTraits | None:
+        """Return traits with the form in which a template takes the contents of a role, None if it takes none.
+
+        Some templates take texts for one role and lists of parts for another.
+        """
+        for as_parts in (traits.as_parts, traits.as_parts ^ {role}):
             candidate = replace(traits, as_parts=as_parts)
+            turns = _arranged(chat, candidate)
             try:
-                text = self._rendered([system, question], candidate)
+                text = self._rendered(turns, candidate, answered=role == "assistant")
             except InputError:
                 continue
-            if text.count(system["content"]) == text.count(question["content"]) == 1:
+            if all(text.count(message["content"]) == 1 for message in chat):
                 return candidate
-        return replace(traits, takes_system=False)
+        return None
 
 
 def _candidates() -> Iterator[TemplateTraits]:

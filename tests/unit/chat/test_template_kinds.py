@@ -142,6 +142,16 @@ def test_contents_are_texts_or_parts_as_each_role_needs_them(system: str, user: 
     assert end_of_turn(template) == TOKENS.index("<|end|>")
 
 
+def test_answers_have_a_form_of_their_own() -> None:
+    text = (
+        "{% for m in messages %}<|turn|>{% if m.role == 'assistant' %}{{ m.content + '' }}{% else %}"
+        + PARTS
+        + "{% endif %}"
+        "<|end|>{% endfor %}"
+    )
+    assert end_of_turn(chat_template(text)) == TOKENS.index("<|end|>")
+
+
 @pytest.mark.parametrize("names", [("tools",), ("documents",), ("tools", "documents")])
 def test_lists_that_a_template_reads_without_looking_are_empty(names: tuple[str, ...]) -> None:
     template = chat_template("".join(f"{{% for x in {name} %}}{{% endfor %}}" for name in names) + PLAIN)
