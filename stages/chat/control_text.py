@@ -83,7 +83,7 @@ class ControlText:
         return sum(token in self._ids for token in ids)
 
     def _is_misread(self, token: int, text: str) -> bool:
-        """Return whether a control token comes from a text that becomes its own only when it is normalised."""
+        """Return whether a control token stands for other characters, which the tokenizer has normalised."""
         return token in self._ids and token != self._unknown and text.strip() != self._texts[token].strip()
 
     def _without_joints(self, text: str, tokens: Iterable[tuple[int, tuple[int, int]]]) -> list[int]:
@@ -116,7 +116,7 @@ def _unreadable(text: str, start: int, end: int) -> InputError:
 
 
 def _normalises_control_tokens(tokenizer: Any) -> bool:
-    """Return whether a tokenizer may read text as a control token whose characters are others."""
+    """Return whether a tokenizer may read other characters as a control token, such as full-width ones."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None or backend.normalizer is None:
         return False

@@ -7,7 +7,7 @@ from jinja2 import Environment, meta, nodes
 from stages.chat.template import ChatTemplate
 
 _GENERATION = re.compile(r"\{%[-+]?\s*(?:end)?generation\s*[-+]?%\}")
-"""Marks of an assistant's own text, which Jinja itself does not know."""
+"""Tags around an assistant's text, which Jinja itself does not know."""
 _NO_SWITCHES = frozenset(
     ["messages", "add_generation_prompt", "continue_final_message", "tools", "documents", "strftime_now",
      "raise_exception"]
@@ -15,7 +15,7 @@ _NO_SWITCHES = frozenset(
 """Variables that are given to every template."""
 
 
-_ASKING = ("defined", "undefined", "none", "default", "d")
+_VALUE_TESTS = ("defined", "undefined", "none", "default", "d")
 """Tests and filters that ask whether a variable has a value."""
 
 
@@ -54,7 +54,7 @@ def _looked_for(expression: nodes.Node) -> set[str]:
     names = set()
     for node in (expression, *expression.find_all((nodes.Test, nodes.Filter, nodes.Or))):
         asked = node.left if isinstance(node, nodes.Or) else getattr(node, "node", None)
-        asks = isinstance(node, nodes.Or) or getattr(node, "name", "") in _ASKING
+        asks = isinstance(node, nodes.Or) or getattr(node, "name", "") in _VALUE_TESTS
         if asks and isinstance(asked, nodes.Name):
             names.add(asked.name)
     return names

@@ -32,7 +32,7 @@ _TRIAL_SECONDS = 20.0
 _LONGEST = 1_000_000
 """Most characters that a template may add to the contents."""
 _LISTS: tuple[tuple[str, ...], ...] = ((), ("tools",), ("documents",), ("tools", "documents"))
-"""Arguments that are tried as empty lists, because some templates read them without looking whether they are there."""
+"""Arguments that are tried as empty lists, because some templates loop over them without a check."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class ChatTemplate:
     def writes_date(self, messages: Sequence[Message]) -> bool:
         """Return whether the template writes today's date into the prompt of these messages.
 
-        Some templates write it only into a system text of theirs, which a system turn replaces.
+        Some templates write the date only into their default system text, which a system turn replaces.
         """
         turns, days = _arranged(messages, self.traits), (date(2001, 2, 3), date(2004, 5, 6))
         first, second = (self._rendered(turns, self.traits, day=day) for day in days)

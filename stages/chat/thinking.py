@@ -58,7 +58,7 @@ class Thinking:
         self._pairs += [
             _Pair("", re.compile(re.escape(start)), re.compile(re.escape(end)), True) for start, end in marks
         ]
-        self._has_own_marks = bool(marks)
+        self._has_further_marks = bool(marks)
         self._special = {index for index, token in tokenizer.added_tokens_decoder.items() if token.special}
         self._control = {index: text for text, index in ControlText(tokenizer).tokens.items()}
         self._control |= {index: str(tokenizer.added_tokens_decoder[index]) for index in self._special}
@@ -79,7 +79,7 @@ class Thinking:
 
     def is_in(self, ids: Sequence[int], prompt: Sequence[int] = ()) -> bool:
         """Return whether a response may have thinking whose marks plain decoding does not show."""
-        return self._has_own_marks or not self._mark_ids.isdisjoint(ids) or self.is_open(prompt)
+        return self._has_further_marks or not self._mark_ids.isdisjoint(ids) or self.is_open(prompt)
 
     def text(self, ids: Sequence[int], prompt: Sequence[int] = ()) -> str:
         """Return the text of a response without control tokens, with its thinking between <think> and </think>.
@@ -88,7 +88,7 @@ class Thinking:
         the prompt has.
         """
         opened = self._opened(tuple(prompt[-_TAIL:]))
-        if self._mark_ids.isdisjoint(ids) and not self._has_own_marks:
+        if self._mark_ids.isdisjoint(ids) and not self._has_further_marks:
             return opened + self._decode(ids)
         shown = self._shown(ids)
         sections = [(match.start(), match.end(), "") for match in _SECTION.finditer(shown.text)]
@@ -102,11 +102,9 @@ class Thinking:
         """Return the mark of the block of thinking that the end of a prompt opens, "" if it opens none."""
         shown = self._shown(prompt)
         marks = sorted(self._edits(shown))
-        if not marks:
-            return self._opened_in_text(shown.text)
-        start, end, mark = marks[-1]
+        start, end, mark = marks[-1] if marks else (0, 0, END)
         if mark == END:
-            return ""
+            return self._opened_in_text(shown.text)
         behind = _edited(shown.text, [(0, end, ""), *shown.dropped])
         if not behind.strip():
             return START

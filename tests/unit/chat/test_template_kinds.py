@@ -142,7 +142,7 @@ def test_contents_are_texts_or_parts_as_each_role_needs_them(system: str, user: 
     assert end_of_turn(template) == TOKENS.index("<|end|>")
 
 
-def test_answers_have_a_form_of_their_own() -> None:
+def test_answers_may_have_another_form_than_questions() -> None:
     text = (
         "{% for m in messages %}<|turn|>{% if m.role == 'assistant' %}{{ m.content + '' }}{% else %}"
         + PARTS
@@ -153,7 +153,7 @@ def test_answers_have_a_form_of_their_own() -> None:
 
 
 @pytest.mark.parametrize("names", [("tools",), ("documents",), ("tools", "documents")])
-def test_lists_that_a_template_reads_without_looking_are_empty(names: tuple[str, ...]) -> None:
+def test_lists_that_a_template_loops_over_without_a_check_are_empty(names: tuple[str, ...]) -> None:
     template = chat_template("".join(f"{{% for x in {name} %}}{{% endfor %}}" for name in names) + PLAIN)
     assert template.traits.lists == names and QUESTION in prompt_of(template, CHAT)
 

@@ -84,6 +84,13 @@ def test_a_prompt_that_opens_no_thinking_leaves_the_response(kind: str, plain: t
     assert text_of(tokenizer, "Four.<|end|>", NOT_OPEN[kind]) == "Four."
 
 
+def test_a_prompt_may_end_in_a_mark_of_another_family() -> None:
+    tokenizer = byte_level(TURNS, ["<think>", "</think>"])
+    prompt = ASKED + "<think></think><reasoning>\n"
+    assert without_thinking(text_of(tokenizer, "Need 2.</reasoning>Four.", prompt)) == "Four."
+    assert without_thinking(text_of(tokenizer, "Need 2.", prompt)) is None
+
+
 def test_a_question_that_ends_in_a_mark_opens_no_thinking() -> None:
     tokenizer = byte_level(TURNS, ["<think>", "</think>"])
     control, thinking = ControlText(tokenizer), Thinking(tokenizer)
