@@ -15,6 +15,7 @@ from flows.config.run import RunConfig
 from flows.models.asking import benchmark_prompt, dated_stages, voter_arguments
 from flows.models.folders import model_folders, policy_folder
 from stages.answers.kinds import answer_config
+from stages.chat.control_tokens import control_tokens
 from stages.contract import Stage
 from stages.import_inputs import (
     DATA_SET,
@@ -38,7 +39,7 @@ from stages.settings.sample import SampleConfig, SampleVotersConfig, VoterSampli
 from stages.settings.update import PpoUpdateConfig
 from stages.settings.vote import VoteConfig, VoterWeight
 from stages.trainer.fake import FAKE_POLICY
-from stages.warm_start import WARM_START
+from stages.warm_start import SPECIAL_TOKENS, WARM_START
 from storage.errors import InputError
 
 
@@ -87,13 +88,25 @@ def resolve(config: RunConfig) -> StageSettings:
 
 
 def filter_settings(config: RunConfig) -> FilterConfig:
-    """Return the settings of the filter for new questions."""
+    """Return the settings of the filter for new questions.
+
+    Raises InputError if the files of a model's tokenizer are malformed.
+    """
     return FilterConfig(
         **config.filter.model_dump(),
         questions=config.generate.questions,
         domain=config.domain,
         seed_sets=tuple(benchmark.name for benchmark in config.evaluate.benchmarks if benchmark.seeds),
+        control_tokens=_control_tokens(config),
     )
+
+
+def _control_tokens(config: RunConfig) -> tuple[str, ...]:
+    """Return the control tokens of the models that are asked the questions: the policy and the models of voters."""
+    tokens = set(SPECIAL_TOKENS) if config.policy and config.policy.warm_start else set()
+    folders = {folder for folder in model_folders(config).values() if folder is not None}
+    tokens.update(*map(control_tokens, folders))
+    return tuple(sorted(tokens))
 
 
 def draw_settings(config: RunConfig) -> DrawConfig:

@@ -8,7 +8,7 @@ release leaves it out of the denominator. A response that was cut off has an ans
 cut, unless `count_truncated` is set (see `stages.answers.kinds.part_that_counts`).
 """
 
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -17,6 +17,7 @@ from typing import Any, Self
 from stages import schemas
 from stages.answers.algebra.readings import MAX_ANSWER
 from stages.answers.kinds import AnswerKind, answer_of, load_kind
+from stages.answers.response.thinking import without_thinking
 from stages.answers.voting import AnswerToGrade, Ballot, Comparer, canonical_form, grade, vote
 from stages.benchmarks.metrics import FAILED, WHOLE, reliability_rows, summarise
 from stages.chat.options import ChatOptions
@@ -60,7 +61,11 @@ def evaluate(config: EvaluateConfig, inputs: Inputs, work: Work) -> Metrics:
     work.write("reliability", reliability_rows(grades))
     columns = schemas.FAILED_GRADES.names
     work.write("failed_grades", [{name: row[name] for name in columns} for row in grades if row["status"] in FAILED])
-    return {f"eval/{row['benchmark']}/{row['metric']}": row["value"] for row in results if row["slice"] == WHOLE}
+    unfinished = Counter(row["benchmark"] for row in grades if without_thinking(row["response"]) is None)
+    return {
+        **{f"eval/{row['benchmark']}/{row['metric']}": row["value"] for row in results if row["slice"] == WHOLE},
+        **{f"eval/{benchmark}/thinking_unfinished": unfinished[benchmark] for benchmark in config.benchmarks},
+    }
 
 
 def _passes(

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from stages import schemas
+from stages.answers.response.thinking import count_unfinished
 from stages.chat.options import ChatOptions
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.engines.base import Batch, SamplingParams
@@ -114,6 +115,7 @@ def _write_candidates(work: Work) -> Metrics:
         "generate/candidates": len(candidates),
         "generate/tokens": int(generations["response_ids"].list.len().sum()),
         "generate/truncated": int((generations["finish_reason"] == "length").sum()),
+        "generate/thinking_unfinished": count_unfinished(generations["response"]),
         "generate/distinct_3": distinct_share([row["question"] for row in candidates], 3),
     }
 

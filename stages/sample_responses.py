@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stages import schemas
+from stages.answers.response.thinking import count_unfinished
 from stages.chat.options import ChatOptions
 from stages.contract import Inputs, Metrics, Shards, Stage, Work
 from stages.engines.base import Batch, Engine, SamplingParams, encode_question
@@ -62,6 +63,7 @@ def sample_responses(config: SampleConfig, inputs: Inputs, work: Work) -> Metric
         "sample/tokens": int(lengths.sum()),
         "sample/mean_length": float(lengths.mean() or 0.0),  # type: ignore[arg-type]
         "sample/truncated_share": float((responses["finish_reason"] == "length").mean() or 0.0),  # type: ignore[arg-type]
+        "sample/thinking_unfinished": count_unfinished(responses["response"]),
         "sample/prompts_too_long": len(questions) - responses["question_id"].n_unique(),
     }
 
@@ -109,7 +111,11 @@ def sample_voters(config: SampleVotersConfig, inputs: Inputs, work: Work) -> Met
         if not rows:
             work.write_part("voter_responses", part, [])
     responses = work.parts("voter_responses")
-    return {"voters/responses": responses.height, "voters/tokens": int(responses["response_tokens"].sum())}
+    return {
+        "voters/responses": responses.height,
+        "voters/tokens": int(responses["response_tokens"].sum()),
+        "voters/thinking_unfinished": count_unfinished(responses["response"]),
+    }
 
 
 def _batches(

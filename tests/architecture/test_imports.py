@@ -16,11 +16,12 @@ ROOT = Path(__file__).parents[2]
 LAYERS = ("flows", "stages", "storage")
 FILES = sorted(path for layer in LAYERS for path in (ROOT / layer).rglob("*.py"))
 HEAVY = {"torch", "vllm", "deepspeed", "transformers"}
-MAY_BE_HEAVY = ("stages/engines/", "stages/trainer/", "stages/rl/", "stages/warm_start.py")
+MAY_BE_HEAVY = ("stages/engines/", "stages/trainer/", "stages/rl/", "stages/warm_start.py", "stages/model_folder.py")
 LIGHT_ALTHOUGH_THERE = {
     "stages.engines.base",
     "stages.engines.fake",
     "stages.engines.loader",
+    "stages.model_folder",
     "stages.trainer.deepspeed_config",
     "stages.trainer.fake",
     "stages.trainer.job",

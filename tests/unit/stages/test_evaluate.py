@@ -95,6 +95,16 @@ def test_every_response_is_graded_and_kept(context: Context) -> None:
     assert half["answer_class"].to_list() == [0, 1, None, 0]
 
 
+def test_responses_whose_thinking_never_ends_are_counted(context: Context) -> None:
+    script = {**SCRIPT, "Half?\n": ["<think>0.5…", r"<think>2</think>\boxed{0.5}", "<think>…", r"\boxed{\dfrac12}"]}
+    tables, metrics = evaluate(context, ScriptedEngine(script))
+    # The first response is the greedy one as well.
+    assert metrics["eval/b/thinking_unfinished"] == 3
+    assert "thinking_unfinished" not in values(tables)
+    again = evaluate(replace(context, store=memory_store()))[1]
+    assert again["eval/b/thinking_unfinished"] == 0
+
+
 def test_greedy_only(context: Context) -> None:
     tables, _ = evaluate(context, samples=0)
     rates = {"no_answer_greedy", "truncated_greedy", "failed_greedy", "length_greedy"}
