@@ -72,7 +72,7 @@ def test_stop_tokens_of_every_place_count(tmp_path: Path) -> None:
         ("", "has no chat template"),
         ("{% for %}", "refuses the prompt"),
         ("{{ raise_exception('No!\\nNever.') }}", r"refuses the prompt \(No!\)"),
-        ({"tool_use": CHAT_TEMPLATE}, "refuses the prompt"),
+        ({"tool_use": CHAT_TEMPLATE}, "none named default"),
         ("{{ messages | length }}", "writes the question not at all"),
     ],
 )
