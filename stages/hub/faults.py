@@ -4,6 +4,7 @@ The names are stable, while the HTTP library under huggingface_hub has changed.
 """
 
 import errno
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -40,10 +41,17 @@ def is_transient(error: BaseException) -> bool:
 
 
 def wait_time(error: BaseException) -> float | None:
-    """Return the seconds that the hub asks to wait (Retry-After); None if the hub does not say."""
-    response: Any = getattr(error, "response", None)
-    text = response.headers.get("Retry-After", "") if response is not None else ""
-    return float(text) if text.isdecimal() else None
+    """Return the seconds that the hub asks to wait; None if the hub does not say.
+
+    The hub says so with `Retry-After: 30`, or with `RateLimit: "api";r=0;t=30` when no more requests are allowed.
+    """
+    for link in _chain(error):
+        response: Any = getattr(link, "response", None)
+        if response is not None:
+            text = response.headers.get("Retry-After", "")
+            used_up = re.search(r";r=0;t=(\d+)", response.headers.get("RateLimit", ""))
+            return float(text) if text.isdecimal() else float(used_up[1]) if used_up else None
+    return None
 
 
 def fault_of(error: BaseException, repository: Repository, other_kind_exists: bool) -> Fault:

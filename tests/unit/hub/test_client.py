@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from stages.hub.cache import RemoteFile
 from stages.hub.client import HubError, download, find_commit, list_files
 from stages.hub.environment import cache_folder, forbid_network, is_offline
-from stages.hub.faults import fault_of
+from stages.hub.faults import fault_of, is_transient, wait_time
 from stages.hub.names import Repository
 from tests.commands import REPOSITORY
 from tests.hub import Hub
@@ -250,6 +251,16 @@ def test_a_token_that_is_not_valid(hub: Hub, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("HF_TOKEN", "hf_expired")
     hub.fail("/api/", 401, headers={"X-Error-Message": "Invalid credentials in Authorization header"})
     assert "the hub refuses your token (expired or mistyped)" in (text := message()) and "hf_expired" not in text
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [({"Retry-After": "7"}, 7.0), ({"RateLimit": '"api";r=0;t=255'}, 255.0), ({"RateLimit": '"api";r=9;t=255'}, None)],
+)
+def test_how_long_the_hub_asks_to_wait(headers: dict[str, str], seconds: float | None) -> None:
+    error = Exception("429")
+    error.response = SimpleNamespace(headers=headers, status_code=429)  # type: ignore[attr-defined]
+    assert is_transient(error) and wait_time(error) == seconds
 
 
 def test_a_full_disk() -> None:
