@@ -1,6 +1,7 @@
 """The environment variables of huggingface_hub, as the user has set them."""
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 _SET_HERE = "SERL_SET_HF_HUB_OFFLINE"
@@ -27,6 +28,11 @@ def is_offline() -> bool:
     """Return whether the user forbids calls to the hub, with HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE."""
     environment = user_environment()
     return (environment.get("HF_HUB_OFFLINE") or environment.get("TRANSFORMERS_OFFLINE") or "").upper() in _TRUE
+
+
+def has_xet() -> bool:
+    """Return whether huggingface_hub downloads from Xet storage with hf_xet, and not by plain HTTP."""
+    return find_spec("hf_xet") is not None and os.environ.get("HF_HUB_DISABLE_XET", "").upper() not in _TRUE
 
 
 def endpoint() -> str:

@@ -5,19 +5,21 @@ process ends when stdin is closed, so it does not outlive a parent that was kill
 huggingface_hub, as if huggingface_hub had downloaded them.
 """
 
-import fcntl
 import glob
 import json
 import os
+import platform
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from stages.hub.cache import has_content, is_digest, repository_folder, snapshot_folder
+from stages.hub.environment import has_xet
 from stages.hub.faults import CutConnection, fault_of, is_transient, wait_time
 from stages.hub.names import Repository, is_commit
 
@@ -25,6 +27,8 @@ _SMALL_BYTES = 1 << 20
 """Files of at most this size are downloaded without parts."""
 _FILES_AT_ONCE = 4
 _SECONDS_TO_CONNECT = 20
+_SECONDS_UNTIL_ABANDONED = 900.0
+"""A process of another machine that has written nothing to its part of a file for so long is taken for dead."""
 _LONGEST_WAIT = 300.0
 """Most seconds that the hub can make this process wait before the next attempt (Retry-After)."""
 
@@ -119,16 +123,15 @@ def _download_file(repository: Repository, commit: str, path: str, waits: list[f
     url = hf_hub_url(repository.name, path, repo_type=repository.kind, revision=commit)
     metadata = patiently(waits, lambda: get_hf_file_metadata(url, timeout=_SECONDS_TO_CONNECT))
     blob = metadata.etag or ""
-    if metadata.size and metadata.xet_file_data is None and is_digest(blob):
-        target = repository_folder(repository) / "blobs" / blob
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _fetch_blob(url, target, metadata.size, waits)
+    by_xet = metadata.xet_file_data is not None and has_xet()
+    if metadata.size and not by_xet and is_digest(blob):
+        _fetch_blob(url, repository_folder(repository) / "blobs" / blob, metadata.size, waits)
 
     def finish() -> None:
         try:
             hf_hub_download(repository.name, path, repo_type=repository.kind, revision=commit)
         except (RuntimeError, ConnectionError, TimeoutError) as error:
-            if metadata.xet_file_data is None:
+            if not by_xet:
                 raise
             raise CutConnection(" ".join(str(error).split())[:200]) from None  # Xet storage has no class for it
 
@@ -136,22 +139,52 @@ def _download_file(repository: Repository, commit: str, path: str, waits: list[f
 
 
 def _fetch_blob(url: str, target: Path, size: int, waits: list[float]) -> None:
-    """Download a file of `size` bytes to `target`, whose name is its digest. Another process may do the same."""
-    partial = target.with_name(f"{target.name}.serl.incomplete")
-    with partial.open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    """Download a file of `size` bytes to `target`, whose name is its digest.
+
+    Another process may do the same. The lock, which huggingface_hub takes as well, saves work. Where locks have no
+    effect (some network file systems), each process has a file of its own, so neither spoils the other's.
+    """
+    from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]
+
+    lock = target.parents[2] / ".locks" / target.parents[1].name / f"{target.name}.lock"
+    for folder in (lock.parent, target.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    with WeakFileLock(lock):
         if target.exists():
-            partial.unlink(missing_ok=True)
             return
-        for attempt in (1, 2):
+        partial = target.with_name(f"{target.name}.{platform.node()}.{os.getpid()}.serl.incomplete")
+        _adopt(partial, target.name)
+        with partial.open("ab") as file:
             patiently(waits, lambda: _receive(url, file, size), lambda: partial.stat().st_size)
-            if has_content(partial, target.name):
-                break
-            file.truncate(0)  # another process wrote to the file, where locks have no effect
-            if attempt == 2:
-                raise CutConnection("the bytes that arrived have another digest than the hub says")
-        os.fsync(file.fileno())
+            if not has_content(partial, target.name):  # the first bytes came from an earlier process
+                file.truncate(0)
+                patiently(waits, lambda: _receive(url, file, size), lambda: partial.stat().st_size)
+            os.fsync(file.fileno())
+        if not has_content(partial, target.name):
+            partial.unlink()
+            raise CutConnection("the bytes that arrived have another digest than the hub says")
         partial.replace(target)
+
+
+def _adopt(partial: Path, blob: str) -> None:
+    """Rename the largest part of a file that a dead process has left to `partial`; do nothing if there is none."""
+    parts = [path for path in partial.parent.glob(f"{blob}.*.serl.incomplete") if _is_abandoned(path)]
+    for path in sorted(parts, key=lambda path: path.stat().st_size, reverse=True)[:1]:
+        with suppress(FileNotFoundError):  # another process was first
+            path.rename(partial)
+
+
+def _is_abandoned(path: Path) -> bool:
+    """Return whether the process that wrote a part of a file is dead, or has written nothing for long."""
+    host, pid = path.name.removesuffix(".serl.incomplete").split(".", 1)[1].rsplit(".", 1)
+    if host == platform.node():
+        try:
+            os.kill(int(pid), 0)
+        except ProcessLookupError:
+            return True
+        except OSError:
+            pass  # a process of another user
+    return path.stat().st_mtime < time.time() - _SECONDS_UNTIL_ABANDONED
 
 
 def _receive(url: str, file: BinaryIO, size: int) -> None:

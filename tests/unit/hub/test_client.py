@@ -2,6 +2,7 @@
 
 import errno
 import os
+import platform
 import subprocess
 import sys
 import time
@@ -109,7 +110,9 @@ def test_bytes_of_another_file_are_noticed(hub: Hub) -> None:
     blob = next(file.blob for file in list_files(MODEL, commit) if file.path == "model.safetensors")
     blobs = cache_folder() / "models--lab--tiny" / "blobs"
     blobs.mkdir(parents=True)
-    (blobs / f"{blob}.serl.incomplete").write_bytes(b"0" * 1000)
+    part = blobs / f"{blob}.other-machine.1.serl.incomplete"
+    part.write_bytes(b"0" * 1000)
+    os.utime(part, (0, 0))
     assert (fetch() / "model.safetensors").read_bytes() == WEIGHTS
     assert list(blobs.glob("*incomplete")) == []
 
@@ -291,3 +294,17 @@ def wait_until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_the_part_of_a_process_that_may_be_alive_is_left_alone(hub: Hub) -> None:
+    commit = push(hub)
+    blob = next(file.blob for file in list_files(MODEL, commit) if file.path == "model.safetensors")
+    blobs = cache_folder() / "models--lab--tiny" / "blobs"
+    blobs.mkdir(parents=True)
+    parts = [
+        blobs / f"{blob}.{owner}.serl.incomplete" for owner in ("other.machine.1", f"{platform.node()}.{os.getpid()}")
+    ]
+    for part in parts:
+        part.write_bytes(WEIGHTS[:1000])
+    assert (fetch() / "model.safetensors").read_bytes() == WEIGHTS
+    assert [part.read_bytes() for part in parts] == [WEIGHTS[:1000]] * 2
