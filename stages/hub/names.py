@@ -7,9 +7,10 @@ from typing import Literal
 
 Kind = Literal["model", "dataset"]
 
-_OWNER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?", re.ASCII)
+# No part is longer than a file's name may be, because each is looked for as a folder, too.
+_OWNER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?", re.ASCII)
-_REVISION = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_./+-]*[A-Za-z0-9_+-])?", re.ASCII)
+_REVISION = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_./+-]{0,148}[A-Za-z0-9_+-])?", re.ASCII)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 

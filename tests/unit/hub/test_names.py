@@ -28,6 +28,7 @@ def test_names(text: str, name: str, revision: str) -> None:
         "", "model", "models/a/b", "/models/a", "./a", "../a", "~/a", "a/", "/a", "a//b", "a/.b", ".a/b", "a/b.",
         "a-/b", "a/b@", "a/b@-x", "a/b@x..y", "a/b@x y", "a/b@/x", "a/b@x/", "a b/c", "a/b--c", "a/b..c", "a/b.git",
         "ä/b", "a/b\n", "a\\b/c", "s3://a/b", "hf://a/b", "https://huggingface.co/a/b", "a/" + "b" * 97, "a@x/b",
+        "a" * 97 + "/b", "a/b@" + "c" * 151,
     ],
 )  # fmt: skip
 def test_paths_and_mistakes(text: str) -> None:
