@@ -61,7 +61,7 @@ MARKS = (
     # Apriel; its template writes the opening into the prompt.
     *(
         _marks(
-            clue, r"\A\s{0,9}Here are my reasoning steps:", r"\[BEGIN FINAL RESPONSE\]",
+            clue, r"\A\s{0,9}Here are my reasoning steps:", r"\[BEGIN FINAL RESPONSE\]|</think>",
             "Here are my reasoning steps:\n5?\n[BEGIN FINAL RESPONSE]6\n[END FINAL RESPONSE]", re.NOFLAG,
         )
         for clue in ("reasoning steps", "final response]")
@@ -90,7 +90,7 @@ def without_thinking(text: str) -> str | None:
         if marks.opening.search(text, end):
             return None
         start = max(start, end)
-    return text[start:]
+    return text[start:].rstrip().removesuffix(_END_OF_RESPONSE) if _END_OF_RESPONSE in text else text[start:]
 
 
 def count_unfinished(responses: Iterable[str]) -> int:

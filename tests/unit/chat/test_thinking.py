@@ -53,6 +53,10 @@ FAMILIES = {
         [], ["[BEGIN FINAL RESPONSE]", "[END FINAL RESPONSE]"], "Here are my reasoning steps:\n",
         "Need 2.\n[BEGIN FINAL RESPONSE]\nFour.\n[END FINAL RESPONSE]\n<|end|>",
     ),
+    "Apriel, special tokens": (
+        ["[BEGIN FINAL RESPONSE]", "[END FINAL RESPONSE]"], [], "Here are my reasoning steps:\n",
+        "Need 2.\n[BEGIN FINAL RESPONSE]\nFour.\n[END FINAL RESPONSE]\n<|end|>",
+    ),
     "Gemma 4": (["<|channel>", "<channel|>"], [], "", "<|channel>thought\nNeed 2.<channel|>Four."),
 }  # fmt: skip
 
