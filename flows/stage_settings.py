@@ -246,11 +246,16 @@ def _import_policy(config: RunConfig) -> tuple[Stage, Settings]:
         return FAKE_POLICY, Settings()
     if config.policy.warm_start:
         return WARM_START, config.policy.warm_start
-    return IMPORT_POLICY, policy_settings(str(policy_folder(config)), config.policy.adapter)
+    model = config.policy.model or str(policy_folder(config))
+    return IMPORT_POLICY, policy_settings(model, config.policy.adapter, config.hub_commits)
 
 
 def _import_voters(config: RunConfig) -> tuple[Stage, ImportVoters] | None:
-    models = {voter.name: policy_settings(voter.model, voter.adapter) for voter in config.voters if voter.model}
+    models = {
+        voter.name: policy_settings(voter.model, voter.adapter, config.hub_commits)
+        for voter in config.voters
+        if voter.model
+    }
     return (import_voters_stage(models), ImportVoters(models=models)) if models else None
 
 

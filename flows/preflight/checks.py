@@ -1,11 +1,10 @@
 """Checks before anything is computed. The stages would find the same faults, but hours later."""
 
 import importlib.util
-from pathlib import Path
 
 from flows.config.run import RunConfig
 from flows.config.tracking import TrackerSettings
-from flows.models.folders import policy_folder
+from flows.models.folders import policy_folder, voter_folders
 from flows.preflight.prompts import check_prompts
 from flows.stage_settings import StageSettings
 from stages.engines.loader import check_installed
@@ -34,7 +33,7 @@ def check_inputs(resolved: StageSettings) -> None:
 def check_engine(config: RunConfig) -> None:
     """Raise InputError if the engine is missing, or is known not to run the model of the policy or of a voter."""
     check_installed(config.engine)
-    models = {f"voter {voter.name}": Path(voter.model) for voter in config.voters if voter.model}
+    models = {f"voter {name}": folder for name, folder in voter_folders(config).items()}
     if folder := policy_folder(config):
         models["policy"] = folder  # later policies have the same architecture
     if config.engine == "vllm":

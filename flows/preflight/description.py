@@ -3,12 +3,11 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 from flows.config.inputs import Voter
 from flows.config.run import RunConfig
 from flows.models.asking import QUESTION
-from flows.models.folders import policy_folder
+from flows.models.folders import policy_folder, voter_folders
 from flows.preflight.control_text import control_text_lines
 from flows.preflight.estimates import (
     count_parameters,
@@ -24,6 +23,7 @@ from flows.run_progress import find_finished
 from flows.stage_settings import StageSettings
 from stages.answers.algebra.verifier import Verifier
 from stages.answers.kinds import answer_config, load_kind
+from stages.hub.models import LocalModel, local_adapter, local_model
 from stages.import_inputs import DATA_SET, SEED_FILE, seed_file
 from stages.import_problems import problem_file, problems_of
 from stages.question_files.read import QuestionFile
@@ -56,7 +56,7 @@ def describe(config: RunConfig) -> str:
         *(
             line
             for voter in config.voters
-            for line in (f"voter        {_voter(voter)}", *_indented(models.get(f"voter {voter.name}", [])))
+            for line in (f"voter        {_voter(config, voter)}", *_indented(models.get(f"voter {voter.name}", [])))
         ),
         *_vllm_restarts(config),
         f"answers      {config.answers.kind}{', sets of letters' if config.answers.several else ''}"
@@ -80,14 +80,24 @@ def _policy(config: RunConfig) -> str:
         return "none (fake engine)"
     if config.policy.warm_start:
         return "made by warm start"
-    if config.policy.adapter:
-        return f"{config.policy.model} with adapter {config.policy.adapter}"
     if config.policy.model:
-        return config.policy.model
+        return _model(config, config.policy.model, config.policy.adapter)
     iteration = (
         "the newest good iteration" if config.policy.iteration is None else f"iteration {config.policy.iteration}"
     )
     return f"{iteration} of {config.policy.run}"
+
+
+def _model(config: RunConfig, model: str, adapter: str | None) -> str:
+    """Return a model with its adapter; a name of the hub with its commit and with its folder in the cache."""
+    text = _source(model, local_model(model, config.hub_commits))
+    if adapter is None:
+        return text
+    return f"{text} with adapter {_source(adapter, local_adapter(adapter, config.hub_commits))}"
+
+
+def _source(name: str, model: LocalModel) -> str:
+    return name if model.repository is None else f"{name} of the hub (commit {model.commit}, in {model.folder})"
 
 
 def _indented(lines: Sequence[str]) -> list[str]:
@@ -139,9 +149,9 @@ def _instructions(config: RunConfig) -> str:
     return f"nothing: {config.generate.questions:,} questions are drawn from the {config.instructions} ({name})"
 
 
-def _voter(voter: Voter) -> str:
+def _voter(config: RunConfig, voter: Voter) -> str:
     if voter.model:
-        model = voter.model
+        model = _model(config, voter.model, voter.adapter)
     elif voter.iteration == 0:
         model = "the starting policy"
     else:
@@ -152,7 +162,7 @@ def _voter(voter: Voter) -> str:
 def _vllm_restarts(config: RunConfig) -> list[str]:
     """Return a line about voters for which vLLM has to restart; none if the running vLLM can load all models."""
     folder = policy_folder(config)
-    models = {voter.name: Path(voter.model) for voter in config.voters if voter.model}
+    models = voter_folders(config)
     if config.engine != "vllm" or folder is None or not models:
         return []
     from stages.engines.tokenizer import architecture
