@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 from tests.commands import CUT, serl
+from tests.hub import Hub, running_hub
 
 GROUPS = {
     # The Prefect server that tests share.
@@ -89,3 +90,16 @@ def cut_quickstart(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("cut-quickstart")
     serl("run", "configs/quickstart.yaml", *CUT, "--set", f"root={root}", expect=0)
     return root / "quickstart"
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A hub on this machine that this process and its children use, with an empty cache and a short patience."""
+    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_TOKEN", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf-home"))
+    monkeypatch.setattr("stages.hub.client.WAITS", (0.05, 0.1, 0.2))
+    monkeypatch.setattr("stages.hub.client._IMPATIENT", (0.05,))
+    with running_hub() as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        yield hub
