@@ -3,138 +3,138 @@
 A named evaluation set is read from its file under `evaluate.data` if there is one, and from the hub otherwise.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from flows.config.evaluation import Benchmark, Evaluation
-from flows.config.inputs import HubData
+from flows.config.inputs import HubData, Seeds
 from flows.config.run import RunConfig
+from stages.hub.client import HubError
 from stages.question_files.hub_split import data_set_commits, find_split
 from stages.settings.benchmarks import Record
 from stages.settings.inputs import HubSplit
 from storage.errors import InputError
 
-Source = str | HubData
-"""A file or folder, or a data set of the hub."""
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HubSource:
+    """A data set of the hub, and what a config uses it for."""
+
+    label: str
+    """What uses the data set, for errors."""
+    data: HubData
+    without_hub: str = ""
+    """Which file may be used instead, for errors."""
 
 
-def problem_source(evaluation: Evaluation, benchmark: Benchmark) -> Source | None:
-    """Return where the problems of a benchmark come from; None if they come from a domain or from the seeds.
+def seeds_source(seeds: Seeds, label: str) -> str | HubSource | None:
+    """Return the file or data set that questions come from; None for a built-in domain."""
+    if seeds.hub is None:
+        return seeds.path
+    return HubSource(label=label, data=HubData(hub=seeds.hub, config=seeds.config, split=seeds.split))
 
-    Raises InputError if a named set has no file, and its source is not on the hub.
+
+def problems_source(evaluation: Evaluation, benchmark: Benchmark) -> str | HubSource | None:
+    """Return the file or data set that a benchmark's problems come from; None for a built-in domain and for seeds.
+
+    Raises InputError if a named set has no file, and its record names no data set of the hub.
     """
-    record = benchmark.record
-    if benchmark.path or not (benchmark.hub or record):
-        return benchmark.path
+    record, label = benchmark.record, f"benchmark {benchmark.name}"
     if benchmark.hub:
-        is_record = record is not None and record.repository == benchmark.hub.partition("@")[0]
-        config = benchmark.config or (record.configuration if record and is_record else None)
         split = benchmark.split or (record.split if record else None)
-        return HubData(hub=benchmark.hub, config=config, split=split)
-    assert record is not None
-    if file := _file(evaluation.data, benchmark.name):
-        return file
-    if record.is_file:
-        raise InputError(_no_file(evaluation.data, benchmark.name, record, None))
-    return HubData(hub=record.repository, config=record.configuration, split=record.split)
+        return HubSource(label=label, data=HubData(hub=benchmark.hub, config=_configuration(benchmark), split=split))
+    if benchmark.path or record is None:
+        return benchmark.path
+    return _file(evaluation.data, benchmark.name) or _of_record(evaluation.data, benchmark, record, label, None)
 
 
-def examples_source(evaluation: Evaluation, benchmark: Benchmark) -> Source | None:
-    """Return where the worked examples of a benchmark come from; None if there are none.
+def examples_source(evaluation: Evaluation, benchmark: Benchmark) -> str | HubSource | None:
+    """Return the file or data set that a benchmark's worked examples come from; None if it has none.
 
-    Raises InputError if there is no file, and the examples are not on the hub.
+    Raises InputError if there is no file, and no record that names a data set of the hub.
     """
+    record, label = benchmark.record, f"examples of benchmark {benchmark.name}"
+    if isinstance(benchmark.examples, HubData):
+        return HubSource(label=label, data=benchmark.examples)
     if benchmark.examples or not benchmark.worked_examples:
         return benchmark.examples
-    record, name = benchmark.record, f"{benchmark.name}_examples"
+    name = f"{benchmark.name}_examples"
     if file := _file(evaluation.data, name):
         return file
-    if record is None or record.is_file or record.shots_split is None:
-        raise InputError(
-            f"{_missing(evaluation.data, name)}; expected the worked examples there, or set `examples`"
-            if record is None
-            else _no_file(evaluation.data, name, record, record.shots_split)
-        )
-    is_record = benchmark.hub is None or record.repository == benchmark.hub.partition("@")[0]
-    return HubData(
-        hub=benchmark.hub or record.repository,
-        config=record.configuration if is_record else benchmark.config,
-        split=record.shots_split,
-    )
+    if record is None or record.shots_split is None:
+        raise InputError(f"{_is_missing(evaluation.data, name)}; expected the worked examples there, or set `examples`")
+    return _of_record(evaluation.data, benchmark, record, label, record.shots_split)
 
 
-def seed_data_sets(config: RunConfig) -> list[tuple[str, HubData]]:
-    """Return (setting, data set of the hub) of the seeds and the data set to draw from."""
-    settings = {"seeds": config.seeds, "dataset": config.dataset}
-    return [(name, data) for name, seeds in settings.items() if seeds and (data := seeds.hub_data)]
-
-
-def hub_data_commits(config: RunConfig, known: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    """Return the commits of all data sets of the hub that a config uses, as `RunConfig.hub_commits` has them.
+def data_set_commits_of(config: RunConfig, known: Sequence[Mapping[str, str]] = ()) -> dict[str, str]:
+    """Return the commit of every data set of the hub that a config uses, under its name in `RunConfig.hub_commits`.
 
     `known`: commits that are decided, in the order in which they count. Raises InputError that names every data set
-    whose commit is not known and cannot be asked for, and every missing file of an evaluation set.
+    whose commit is neither known nor given by the hub, and every evaluation set whose file is missing.
     """
     commits: dict[str, str] = {}
-    errors: list[InputError] = []
-    for name, data in seed_data_sets(config):
+    errors: dict[str, None] = {}
+    for source in _hub_sources(config, errors):
         try:
-            commits |= _commits_of(data, name, (commits, *known))
+            commits |= data_set_commits(source.data.hub, (*known, commits))
         except InputError as error:
-            errors.append(error)
-    for benchmark in config.evaluate.benchmarks:
-        try:
-            commits |= _benchmark_commits(config.evaluate, benchmark, (commits, *known))
-        except InputError as error:
-            errors.append(error)
+            errors[str(_explained(error, source))] = None
     if errors:
-        raise InputError("; and ".join(dict.fromkeys(map(str, errors))))
+        raise InputError("; and ".join(errors))
     return commits
 
 
-def split_of(data: HubData, label: str, commits: Mapping[str, str]) -> HubSplit:
-    """Return a split of a data set, which is downloaded if it is not in the cache.
+def split_of(source: HubSource, commits: Mapping[str, str]) -> HubSplit:
+    """Return the split of a data set, which is downloaded if it is not in the cache.
 
-    `label` says what the data set is for. `commits` is `RunConfig.hub_commits`; a data set that it lacks is taken at
-    its newest commit. Raises InputError if the data set cannot be had or has no such split.
+    `commits`: `RunConfig.hub_commits`; a data set that is missing there is taken at its newest commit. Raises
+    InputError if the hub does not give the data set, or if it has no such split.
     """
-    known = _commits_of(data, label, (commits,))
+    data = source.data
     try:
-        return find_split(data.hub, data.config, data.split, known)
+        return find_split(data.hub, data.config, data.split, data_set_commits(data.hub, (commits,)))
     except InputError as error:
-        raise InputError(f"{label}: {error}") from None
+        raise _explained(error, source) from None
 
 
-def with_file_advice(error: InputError, evaluation: Evaluation, benchmark: Benchmark, split: str | None) -> InputError:
-    """Return an error about a named set on the hub, with the file that may be used instead."""
-    record = benchmark.record
-    if record is None or record.is_file or benchmark.hub:
-        return error
-    name = benchmark.name if split is None else f"{benchmark.name}_examples"
-    return InputError(f"{_no_file(evaluation.data, name, record, split)}. From the hub: {error}")
-
-
-def _benchmark_commits(
-    evaluation: Evaluation, benchmark: Benchmark, known: Sequence[Mapping[str, str]]
-) -> dict[str, str]:
-    commits: dict[str, str] = {}
-    label = f"benchmark {benchmark.name}"
-    source = problem_source(evaluation, benchmark)
-    examples = examples_source(evaluation, benchmark)
-    for data, name in ((source, label), (examples, f"examples of {label}")):
-        if isinstance(data, HubData):
+def _hub_sources(config: RunConfig, errors: dict[str, None]) -> Iterator[HubSource]:
+    """Yield the data sets of the hub that a config uses; add to `errors` which files are missing."""
+    sources = [seeds_source(config.seeds, "seeds")]
+    if config.dataset:
+        sources.append(seeds_source(config.dataset, "dataset"))
+    for benchmark in config.evaluate.benchmarks:
+        for source_of in (problems_source, examples_source):
             try:
-                commits |= _commits_of(data, name, (commits, *known))
+                sources.append(source_of(config.evaluate, benchmark))
             except InputError as error:
-                raise with_file_advice(error, evaluation, benchmark, None) from None
-    return commits
+                errors[str(error)] = None
+    return (source for source in sources if isinstance(source, HubSource))
 
 
-def _commits_of(data: HubData, label: str, known: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    try:
-        return data_set_commits(data.hub, known)
-    except InputError as error:
-        raise InputError(f"{label}: {error}") from None
+def _configuration(benchmark: Benchmark) -> str | None:
+    """Return the configuration of a benchmark's data set; a record knows that of its own data set."""
+    record = benchmark.record
+    is_records = record is not None and benchmark.hub in (None, record.repository)
+    return benchmark.config or (record.configuration if record and is_records else None)
+
+
+def _of_record(folder: str, benchmark: Benchmark, record: Record, label: str, shots_split: str | None) -> HubSource:
+    """Return the data set of a named set that has no file. Raises InputError if the set is not on the hub."""
+    name = benchmark.name if shots_split is None else f"{benchmark.name}_examples"
+    download = record.download(f"{folder}/{name}", shots_split)
+    without_hub = f"{_is_missing(folder, name)}; set its `path`, or: {download}"
+    if record.is_file:
+        raise InputError(without_hub)
+    hub = benchmark.hub or record.repository
+    data = HubData(hub=hub, config=_configuration(benchmark), split=shots_split or record.split)
+    return HubSource(label=label, data=data, without_hub="" if benchmark.hub else without_hub)
+
+
+def _explained(error: InputError, source: HubSource) -> InputError:
+    """Return an error of the hub with what the data set is for, and the file that may be used instead."""
+    instead = f". Without the hub: {source.without_hub}" if source.without_hub and isinstance(error, HubError) else ""
+    return InputError(f"{source.label}: {error}{instead}")
 
 
 def _file(folder: str, name: str) -> str | None:
@@ -143,9 +143,5 @@ def _file(folder: str, name: str) -> str | None:
     return next((str(path) for path in paths if path.is_file()), None)
 
 
-def _missing(folder: str, name: str) -> str:
+def _is_missing(folder: str, name: str) -> str:
     return f"{folder}/{name}.jsonl (or .parquet) does not exist"
-
-
-def _no_file(folder: str, name: str, record: Record, split: str | None) -> str:
-    return f"{_missing(folder, name)}; set its `path`, or: {record.download(f'{folder}/{name}', split)}"

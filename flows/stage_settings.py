@@ -4,13 +4,13 @@ What comes from outside enters a stage's settings by content, so files are hashe
 policy of another run is looked up.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from flows.config.evaluation import Benchmark, Evaluation
-from flows.config.inputs import Seeds
+from flows.config.evaluation import Benchmark
 from flows.config.run import RunConfig
+from flows.data_sources import HubSource, examples_source, problems_source, seeds_source, split_of
 from stages.answers.kinds import answer_config
 from stages.contract import Stage
 from stages.import_inputs import (
@@ -22,6 +22,7 @@ from stages.import_inputs import (
     seed_file,
 )
 from stages.import_problems import problem_file
+from stages.question_files.hub_split import is_data_set
 from stages.question_files.rows import content_of
 from stages.question_files.shapes import with_preset
 from stages.settings import Settings
@@ -29,7 +30,7 @@ from stages.settings.answers import AnswerSettings
 from stages.settings.evaluate import BenchmarkProtocol, EvaluateConfig
 from stages.settings.filter import FilterConfig
 from stages.settings.generate import DrawConfig, GenerateConfig
-from stages.settings.inputs import ImportProblems, ImportSeeds, ImportVoters, ProblemSet
+from stages.settings.inputs import HubSplit, ImportProblems, ImportSeeds, ImportVoters, ProblemSet
 from stages.settings.questions import QuestionFormat
 from stages.settings.sample import SampleConfig, SampleVotersConfig, VoterSampling
 from stages.settings.update import PpoUpdateConfig
@@ -68,10 +69,10 @@ def resolve(config: RunConfig) -> StageSettings:
     """Return the settings of every stage. Raises InputError if a file or model folder is missing or unusable."""
     return StageSettings(
         config=config,
-        import_seeds=_import_seeds(config.seeds, SEED_FILE),
+        import_seeds=_import_seeds(config, "seeds"),
         import_problems=problem_settings(config),
         import_policy=_import_policy(config),
-        import_dataset=_import_seeds(config.dataset, DATA_SET) if config.dataset else None,
+        import_dataset=_import_seeds(config, "dataset") if config.dataset else None,
         import_voters=_import_voters(config),
         generate=config.generate,
         filter=filter_settings(config),
@@ -136,7 +137,7 @@ def problem_settings(config: RunConfig) -> ImportProblems:
     sets, missing = [], []
     for benchmark in config.evaluate.benchmarks:
         try:
-            sets.append(problem_set(config.evaluate, benchmark))
+            sets.append(problem_set(config, benchmark))
         except InputError as error:
             missing.append(str(error))
     if missing:
@@ -144,28 +145,41 @@ def problem_settings(config: RunConfig) -> ImportProblems:
     return ImportProblems(sets=tuple(sets), overlap_words=config.filter.overlap_words)
 
 
-def problem_set(evaluation: Evaluation, benchmark: Benchmark) -> ProblemSet:
-    """Return where a benchmark's problems come from. Raises InputError if a file is missing."""
-    label, record, shots = f"benchmark {benchmark.name}", benchmark.record, benchmark.worked_examples
-    download = record.download if record else None
-    path = benchmark.path or (_file(evaluation.data, benchmark.name, download, None) if record else None)
-    examples = benchmark.examples
-    if shots and not examples:
-        split = record.shots_split if record else None
-        examples = _file(evaluation.data, f"{benchmark.name}_examples", download, split)
+def problem_set(config: RunConfig, benchmark: Benchmark) -> ProblemSet:
+    """Return where a benchmark's problems come from. Raises InputError if a file or data set is missing."""
+    label, record = f"benchmark {benchmark.name}", benchmark.record
+    problems = problems_source(config.evaluate, benchmark)
+    examples = examples_source(config.evaluate, benchmark)
+    path, sha256, hub = _located(problems, label, config)
+    shots_path, shots_sha256, shots_hub = _located(examples, f"examples of {label}", config)
     settings = ProblemSet(
         **benchmark.model_dump(include={"name", "domain", "count", "seed"}),
         seeds=bool(benchmark.seeds),
         path=path,
-        sha256=content_of(path, label) if path else None,
+        sha256=sha256,
+        hub=hub,
         format=with_preset(benchmark.format or (record.format if record else QuestionFormat())),
         on_bad_row=benchmark.on_bad_row,
-        shots_path=examples,
-        shots_sha256=content_of(examples, f"examples of {label}") if examples else None,
+        shots_path=shots_path,
+        shots_sha256=shots_sha256,
+        shots_hub=shots_hub,
     )
-    if path is None or benchmark.on_bad_row == "error":
+    if settings.source is None or benchmark.on_bad_row == "error":
         return settings
     return settings.model_copy(update={"skipped_rows": len(problem_file(settings).bad_rows)})
+
+
+def _located(
+    source: str | HubSource | None, label: str, config: RunConfig
+) -> tuple[str | None, str | None, HubSplit | None]:
+    """Return (path, digest, None) of a file, (None, None, split) of a data set of the hub, and None for no source."""
+    if isinstance(source, HubSource):
+        return None, None, split_of(source, config.hub_commits)
+    try:
+        return source, content_of(source, label) if source else None, None
+    except InputError as error:
+        advice = f"; a data set of the Hugging Face hub is set as `hub: {source}`" if is_data_set(source or "") else ""
+        raise InputError(f"{error}{advice}") from None
 
 
 def evaluation_settings(config: RunConfig) -> EvaluateConfig:
@@ -211,16 +225,19 @@ def newest_policy_folder(config: RunConfig) -> Path | None:
     return policy_folder(config)
 
 
-def _import_seeds(seeds: Seeds, label: str) -> ImportSeeds:
+def _import_seeds(config: RunConfig, name: Literal["seeds", "dataset"]) -> ImportSeeds:
+    seeds, label = (config.dataset, DATA_SET) if config.dataset and name == "dataset" else (config.seeds, SEED_FILE)
+    path, sha256, hub = _located(seeds_source(seeds, name), label, config)
     settings = ImportSeeds(
-        path=seeds.path,
-        sha256=content_of(seeds.path, label) if seeds.path else None,
+        path=path,
+        sha256=sha256,
+        hub=hub,
         domain=seeds.domain,
         count=seeds.count,
         format=with_preset(seeds.format or QuestionFormat()),
         on_bad_row=seeds.on_bad_row,
     )
-    if seeds.path is None or seeds.on_bad_row == "error":
+    if settings.source is None or seeds.on_bad_row == "error":
         return settings
     return settings.model_copy(update={"skipped_rows": len(seed_file(settings, label).bad_rows)})
 
@@ -236,14 +253,3 @@ def _import_policy(config: RunConfig) -> tuple[Stage, Settings]:
 def _import_voters(config: RunConfig) -> tuple[Stage, ImportVoters] | None:
     models = {voter.name: policy_settings(voter.model, voter.adapter) for voter in config.voters if voter.model}
     return (import_voters_stage(models), ImportVoters(models=models)) if models else None
-
-
-def _file(folder: str, name: str, download: Callable[[str, str | None], str] | None, split: str | None) -> str:
-    """Return the path of NAME.jsonl or NAME.parquet. Raises InputError with the command that downloads the file."""
-    for suffix in (".jsonl", ".parquet"):
-        if (path := Path(folder, name + suffix)).is_file():
-            return str(path)
-    missing = f"{folder}/{name}.jsonl (or .parquet) does not exist"
-    if download is None:
-        raise InputError(f"{missing}; expected the worked examples there, or set `examples`")
-    raise InputError(f"{missing}; set its `path`, or: {download(f'{folder}/{name}', split)}")

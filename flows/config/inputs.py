@@ -79,11 +79,6 @@ class Seeds(Settings):
         check_goes_with_hub(self.hub, self.config, self.split)
         return self
 
-    @property
-    def hub_data(self) -> HubData | None:
-        """The data set of the hub; None for a file and a built-in domain."""
-        return HubData(hub=self.hub, config=self.config, split=self.split) if self.hub else None
-
 
 class Dataset(Seeds):
     """Questions for `instructions: dataset`: a file or a data set of the hub as for seeds, or questions drawn from a

@@ -164,6 +164,11 @@ def endings(names: Iterable[str]) -> str:
     return ", ".join(f"{ending} ({count:,})" for ending, count in counts.most_common(6)) or "none"
 
 
+def has_rows_ending(name: str) -> bool:
+    """Return whether a file has the ending of a form that can be read."""
+    return _form(name) is not None
+
+
 def listed(names: Iterable[str]) -> str:
     """Return names as text; a very long list is cut, and the number of the others given."""
     names = list(names)

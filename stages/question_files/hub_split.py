@@ -10,8 +10,16 @@ from pathlib import Path
 
 from stages.hub.cache import RemoteFile, snapshot_folder
 from stages.hub.client import HubError, download, find_commit, list_files
-from stages.hub.names import Repository, parse_name
-from stages.question_files.hub_layout import Layout, converted_layout, endings, is_script, missing_parts, own_layout
+from stages.hub.names import Repository, hub_repository, parse_name
+from stages.question_files.hub_layout import (
+    Layout,
+    converted_layout,
+    endings,
+    has_rows_ending,
+    is_script,
+    missing_parts,
+    own_layout,
+)
 from stages.settings.inputs import HubSplit
 from storage.errors import InputError
 
@@ -25,10 +33,18 @@ def data_set(name: str) -> Repository:
     repository = parse_name(name, "dataset")
     if repository is None:
         raise ValueError(
-            f"found {name[:200]!r}, expected OWNER/NAME of a data set of the Hugging Face hub, such as openai/gsm8k, or "
-            "OWNER/NAME@REVISION; a file of this machine is set as `path`"
+            f"found {name[:200]!r}, expected OWNER/NAME of a data set of the Hugging Face hub, such as openai/gsm8k, "
+            "or OWNER/NAME@REVISION; a file of this machine is set as `path`"
         )
     return repository
+
+
+def is_data_set(text: str) -> bool:
+    """Return whether a text means a data set of the hub, not a file or folder of this machine.
+
+    Whatever exists here is no data set, nor is a name with the ending of a file.
+    """
+    return hub_repository(text, "dataset") is not None and not has_rows_ending(text)
 
 
 def commit_key(name: str) -> str:
@@ -114,12 +130,13 @@ def _layout(repository: Repository, commit: str) -> Layout:
         layout = _own_layout(names, _readme(repository, commit), repository.label)
     if layout.configs:
         return layout
+    conversion = f", or the hub's conversion, which {repository.name}@{CONVERSION} names if there is one"
     program = f"{repository.name.rpartition('/')[2]}.py"
     made = f"a program makes its rows ({program}), which is never run; " if program in names else ""
     raise InputError(
         f"{repository.label}: {made}no file of its commit {commit[:12]} can be read as rows; found {endings(names)}; "
         "expected Parquet, JSON lines, JSON, CSV, TSV or Arrow"
-        + ("" if repository.revision == CONVERSION else f", or the hub's conversion, {repository.name}@{CONVERSION}")
+        f"{'' if repository.revision == CONVERSION else conversion}"
     )
 
 

@@ -46,6 +46,8 @@ class QuestionFile:
 
     path: str
     """Path of the file or folder, or the name of a data set of the hub."""
+    commit: str
+    """Commit of the data set; "" for a file."""
     form: str
     """Form of the file, such as "JSON lines"."""
     shape: str
@@ -156,6 +158,7 @@ class _Reading:
         stems_seen = Counter(question.stem for question in kept)
         return QuestionFile(
             path=self.path,
+            commit=self.source.commit if isinstance(self.source, HubSplit) else "",
             form=form,
             shape=shape,
             questions=tuple(kept),
