@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from flows.config.load import parse_config
 from flows.config.run import RunConfig
 from flows.iteration import Inputs, IterationState, Runner, iterate, start
+from flows.pinned import pinned
 from flows.runners import LookupRunner, PendingStage, StagePending
 from flows.stage_settings import StageSettings, resolve
 from flows.watchdog import Breach, Breached, Collapsed
@@ -151,7 +152,7 @@ def find_finished(config: RunConfig, store: Store) -> RunProgress:
     Raises InputError as `resolve` does, and MissingArtifact or CorruptArtifact if a committed file is missing or has
     another size.
     """
-    progress = RunProgress(resolve(config))
+    progress = RunProgress(resolve(pinned(config, store)))
     snapshot = store.snapshot("manifests", "tombstones")
     # Nothing runs here, so the resources are never started.
     with Resources(config.compute, config.engine) as resources:

@@ -57,7 +57,7 @@ def serl(
             if not progress.complete:
                 check_inputs(progress.resolved)
             observer, report = OBSERVER.get(), Report(progress.revision())
-            with _gpu_runs(config, restarts) as gpu_runs, closing(Trackers(config.trackers)) as trackers:
+            with _gpu_runs(progress.config, restarts) as gpu_runs, closing(Trackers(config.trackers)) as trackers:
 
                 def make_runner(context: Context) -> PrefectRunner:
                     return PrefectRunner(context, lease, gpu_runs)

@@ -13,6 +13,7 @@ from flows.config.run import RunConfig
 from flows.data_sources import HubSource, examples_source, problems_source, seeds_source, split_of
 from stages.answers.kinds import answer_config
 from stages.contract import Stage
+from stages.hub.models import local_model
 from stages.import_inputs import (
     DATA_SET,
     IMPORT_POLICY,
@@ -210,12 +211,24 @@ def _answers_of(benchmark: Benchmark, config: RunConfig) -> AnswerSettings:
 def policy_folder(config: RunConfig) -> Path | None:
     """Return the local folder of the starting policy; None for a warm start and for the fake engine.
 
+    A model of the hub is downloaded if it is not here. Raises HubError if that fails.
+
     Raises InputError or MissingArtifact if the policy is that of another run, and that run or its policy is missing.
     """
     policy = config.policy
     if policy is None or policy.warm_start:
         return None
-    return Path(policy.model) if policy.model else open_run(policy.run or "").policy(policy.iteration)
+    if policy.model:
+        return local_model(policy.model, config.hub_commits).folder
+    return open_run(policy.run or "").policy(policy.iteration)
+
+
+def voter_folders(config: RunConfig) -> dict[str, Path]:
+    """Return the folder of each voter's model, by the voter's name; voters without a `model` are left out.
+
+    A model of the hub is downloaded if it is not here. Raises HubError if that fails.
+    """
+    return {voter.name: local_model(voter.model, config.hub_commits).folder for voter in config.voters if voter.model}
 
 
 def newest_policy_folder(config: RunConfig) -> Path | None:
@@ -247,9 +260,14 @@ def _import_policy(config: RunConfig) -> tuple[Stage, Settings]:
         return FAKE_POLICY, Settings()
     if config.policy.warm_start:
         return WARM_START, config.policy.warm_start
-    return IMPORT_POLICY, policy_settings(str(policy_folder(config)), config.policy.adapter)
+    model = config.policy.model or str(policy_folder(config))
+    return IMPORT_POLICY, policy_settings(model, config.policy.adapter, config.hub_commits)
 
 
 def _import_voters(config: RunConfig) -> tuple[Stage, ImportVoters] | None:
-    models = {voter.name: policy_settings(voter.model, voter.adapter) for voter in config.voters if voter.model}
+    models = {
+        voter.name: policy_settings(voter.model, voter.adapter, config.hub_commits)
+        for voter in config.voters
+        if voter.model
+    }
     return (import_voters_stage(models), ImportVoters(models=models)) if models else None

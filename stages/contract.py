@@ -170,9 +170,12 @@ class Work:
         """Store a folder of files; readers see it only when the manifest is written."""
         self.committer.write_folder(name, folder)
 
-    def import_folder(self, name: str, folder: Path) -> None:
-        """Record a folder where it lies, so that a large model is not copied. On S3 a copy is stored."""
-        self.committer.import_folder(name, folder)
+    def import_folder(self, name: str, folder: Path, files: Sequence[str] | None = None) -> None:
+        """Record a folder where it lies, so that a large model is not copied. On S3 a copy is stored.
+
+        `files`: paths of the files to record, relative to the folder; None for all files.
+        """
+        self.committer.import_folder(name, folder, files)
 
     def shards(self, table: str, rows: int) -> "Shards":
         """Return the missing parts of a table, in the order in which this process does them.

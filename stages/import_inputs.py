@@ -1,15 +1,18 @@
 """Import a run's inputs: seed questions, a data set, the starting policy, voters.
 
-Inputs are identified by content: keys hold the sha256 of the file or folder, never its path.
+Inputs are identified by content: keys hold the sha256 of the file or folder, never its path. Models of the Hugging
+Face hub are identified by repository and commit.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from stages import schemas
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.domains import arithmetic
+from stages.hub.models import local_adapter, local_model, model_files
+from stages.hub.names import parse_name
 from stages.question_files.read import QuestionFile, read_questions
 from stages.settings.inputs import ImportPolicy, ImportSeeds, ImportVoters
 from storage.errors import InputError
@@ -60,7 +63,8 @@ def import_voters(config: ImportVoters, inputs: Inputs, work: Work) -> Metrics:
 def _import_model(output: str, model: ImportPolicy, work: Work) -> None:
     """Record the model folder as output `output`, or write a copy with the adapter merged in."""
     if model.adapter is None:
-        work.import_folder(output, Path(model.path))
+        folder = Path(model.path)
+        work.import_folder(output, folder, model_files(files_under(folder)) if model.repository else None)
         return
     from stages.trainer.adapters import merge_folder
 
@@ -86,7 +90,9 @@ def content_of_policy(name: str) -> str:
     """
     folder = Path(name)
     if not folder.is_dir():
-        raise InputError(f"policy folder {name} does not exist; expected a local Hugging Face model folder")
+        raise InputError(
+            f"policy folder {name} does not exist; expected a local Hugging Face model folder{_not_the_hubs(name)}"
+        )
     if not (folder / "config.json").is_file() or not any(folder.glob("*.safetensors")):
         raise InputError(f"policy folder {name} has no config.json with *.safetensors; expected a Hugging Face model")
     if not any((folder / file).is_file() for file in ("tokenizer.json", "tokenizer.model", "vocab.json")):
@@ -97,16 +103,34 @@ def content_of_policy(name: str) -> str:
     return digest_files([(file, digest_file(folder / file)) for file in files_under(folder)])
 
 
-def policy_settings(model: str, adapter: str | None) -> ImportPolicy:
-    """Return the settings that import a model folder, with an adapter if one is given.
+def _not_the_hubs(name: str) -> str:
+    """Return why the hub is not asked for a name, or how its names look."""
+    if parse_name(name) is None:
+        return ", or OWNER/NAME of the Hugging Face hub"
+    return f" (the hub is not asked for it, because {name.partition('/')[0]} exists here)"
+
+
+def policy_settings(model: str, adapter: str | None, commits: Mapping[str, str] | None = None) -> ImportPolicy:
+    """Return the settings that import a model, with an adapter if one is given; download what is not here.
+
+    Args:
+        model: a folder, or a name of the Hugging Face hub.
+        adapter: a folder, or a name of the hub; None for no adapter.
+        commits: name of the hub -> commit. The hub is asked for the commit of another name.
 
     Raises InputError if the model or the adapter cannot be used.
     """
+    base = local_model(model, commits or {})
+    on_top = None if adapter is None else local_adapter(adapter, commits or {})
     return ImportPolicy(
-        path=model,
-        sha256=content_of_policy(model),
-        adapter=adapter,
-        adapter_sha256=None if adapter is None else _content_of_adapter(adapter),
+        path=str(base.folder),
+        sha256=None if base.repository else content_of_policy(model),
+        repository=base.repository,
+        commit=base.commit,
+        adapter=None if on_top is None else str(on_top.folder),
+        adapter_sha256=None if on_top is None or on_top.repository else _content_of_adapter(str(on_top.folder)),
+        adapter_repository=None if on_top is None else on_top.repository,
+        adapter_commit=None if on_top is None else on_top.commit,
     )
 
 

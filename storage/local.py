@@ -109,10 +109,12 @@ class LocalFolder:
 def link_or_copy(source: Path, target: Path) -> None:
     """Hard-link `source` to `target`, or copy it if the two lie on different file systems.
 
+    If `source` is a symbolic link, the file that it leads to is linked or copied.
+
     Raises FileExistsError when `target` exists.
     """
     try:
-        os.link(source, target)
+        os.link(source.resolve(), target)
     except FileExistsError:
         raise
     except OSError:

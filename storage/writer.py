@@ -67,9 +67,12 @@ class Committer:
         self.store.create(path, data)
         self._whole_outputs[table] = self._table_output(table, [_stored(path, data)])
 
-    def write_folder(self, name: str, folder: Path) -> None:
-        """Store the files of `folder`. Do not write to them afterwards: they may be linked."""
-        digests = {file: digest_file(folder / file) for file in files_under(folder)}
+    def write_folder(self, name: str, folder: Path, files: Sequence[str] | None = None) -> None:
+        """Store the files of `folder`, or those of them that `files` lists by relative path.
+
+        Do not write to them afterwards: they may be linked.
+        """
+        digests = {file: digest_file(folder / file) for file in files or files_under(folder)}
         content_digest = digest_files(list(digests.items()))
         target = f"{self._output_folders[name]}/{content_digest[:SHORT_DIGITS]}"
         stored = []
@@ -81,18 +84,18 @@ class Committer:
         if not self.store.is_local:
             cache.adopt(content_digest, folder, digests)  # the next stage on this machine reads it without a download
 
-    def import_folder(self, name: str, folder: Path) -> None:
-        """Record a user's folder by its absolute path, without a copy.
+    def import_folder(self, name: str, folder: Path, files: Sequence[str] | None = None) -> None:
+        """Record a user's folder, or those of its files that `files` lists, by its absolute path, without a copy.
 
         On S3, and for a folder that lies in the cache and may be deleted there, store a copy.
         """
         folder = folder.resolve()
         if not self.store.is_local or cache.holds(folder):
-            self.write_folder(name, folder)
+            self.write_folder(name, folder, files)
             return
         stored = tuple(
             StoredFile(path=str(folder / file), bytes=(folder / file).stat().st_size, sha256=digest_file(folder / file))
-            for file in files_under(folder)
+            for file in files or files_under(folder)
         )
         self._whole_outputs[name] = Output(files=stored, folder=str(folder))
 

@@ -33,7 +33,7 @@ def do_run(config: RunConfig) -> None:
         check_free(store)  # before the wait for Prefect
         for note in explain_recomputation(progress, store):
             console.print(f"note: {note}", highlight=False, soft_wrap=True, markup=False)
-        run_flow(config, console)
+        run_flow(progress.config, console)
     else:
         # The newest revision may hold another state: a process may have been killed after the last manifest, or the
         # user may have returned to earlier settings.

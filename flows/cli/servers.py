@@ -6,17 +6,24 @@ from pathlib import Path
 from flows.cli.arguments import ON_A_CONFIG, Command, CommandGroup, load, option, print_line
 from flows.orchestration.environment import set_prefect_defaults
 from storage.errors import InputError
+from storage.store import Store
 
 
 def _serve(options: argparse.Namespace) -> None:
+    from flows.pinned import known_commits
     from flows.stage_settings import newest_policy_folder
     from stages.engines.loader import check_installed
     from stages.engines.vllm_server import serve
+    from stages.hub.models import local_model
     from stages.import_inputs import content_of_policy
 
     config = load(options)
     check_installed("vllm")
-    folder = options.model or newest_policy_folder(config)
+    config = config.model_copy(update={"hub_commits": known_commits(config, Store(config.uri))})
+    if options.model:
+        folder: Path | None = local_model(options.model, config.hub_commits).folder
+    else:
+        folder = newest_policy_folder(config)
     if folder is None:
         raise InputError(
             f"the policy of {options.config} is made by its warm start; run it first "
@@ -43,7 +50,10 @@ GROUP = CommandGroup(
             _serve,
             (
                 *ON_A_CONFIG,
-                option("--model", type=Path, help="model folder (default: the policy of the run, or of the config)"),
+                option(
+                    "--model",
+                    help="model folder, or a name of the hub (default: the policy of the run, or of the config)",
+                ),
                 option("--host", default="127.0.0.1", help="address to listen at (default 127.0.0.1)"),
                 option("--port", type=int, default=8000, help="port to listen at (default 8000)"),
             ),

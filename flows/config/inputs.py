@@ -86,14 +86,16 @@ class Dataset(Seeds):
 
 
 class Policy(Settings):
-    """The starting policy: a warm start, a local Hugging Face folder, or a policy of another run."""
+    """The starting policy: a warm start, a Hugging Face model, or a policy of another run."""
 
     warm_start: WarmStartConfig | None = None
     """A tiny policy that the run creates and trains itself."""
     model: str | None = None
-    """Local Hugging Face folder with safetensors and tokenizer."""
+    """Model with safetensors and tokenizer: a folder, or a name of the Hugging Face hub (OWNER/NAME, or
+    OWNER/NAME@REVISION), which is downloaded once."""
     adapter: str | None = None
-    """LoRA adapter for `model`, in peft's format; merged into a copy of the model at import."""
+    """LoRA adapter for `model`, in peft's format: a folder or a name of the hub. Merged into a copy of the model at
+    import."""
     run: str | None = None
     """Folder or URI of another run."""
     iteration: int | None = Field(None, ge=0)
@@ -115,9 +117,10 @@ class Voter(Settings):
     name: str = Field(pattern=r"^[a-z0-9_]+$")
     """Name of the voter in tables and metrics."""
     model: str | None = None
-    """Local Hugging Face folder with safetensors and tokenizer."""
+    """Model with safetensors and tokenizer: a folder or a name of the Hugging Face hub, as for `policy`."""
     adapter: str | None = None
-    """LoRA adapter for `model`, in peft's format; merged into a copy of the model at import."""
+    """LoRA adapter for `model`, in peft's format: a folder or a name of the hub. Merged into a copy of the model at
+    import."""
     iteration: int | None = Field(None, le=0)
     """An earlier policy of this run: 0 is the starting policy; -3 is the policy from three iterations before the
     current policy, or the starting policy if there is none yet."""

@@ -4,7 +4,7 @@ A YAML file holds exactly these fields. What several stages share (number of que
 here; `flows.stage_settings` passes it on to the stages' own settings.
 """
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -73,6 +73,11 @@ class RunConfig(Settings):
     """How votes become rewards, and which questions are kept."""
     update: UpdateConfig = UpdateConfig()
     """The policy update."""
+    hub_commits: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]] = Field(
+        {}, exclude_if=lambda commits: not commits
+    )
+    """Name of the Hugging Face hub, as written in `policy` or `voters` -> commit (40 hex digits). A run fills this in
+    when it starts and keeps it, so set it only to repeat another run."""
     refresh_reference: PositiveInt | None = None
     """The current policy becomes the reference every so many iterations; null: always the starting policy."""
     evaluate: Evaluation

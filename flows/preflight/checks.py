@@ -1,11 +1,10 @@
 """Checks before anything is computed. The stages would find the same faults, but hours later."""
 
 import importlib.util
-from pathlib import Path
 
 from flows.config.run import RunConfig
 from flows.config.tracking import TrackerSettings
-from flows.stage_settings import StageSettings, policy_folder
+from flows.stage_settings import StageSettings, policy_folder, voter_folders
 from stages.engines.loader import check_chat_template, check_installed
 from stages.import_inputs import DATA_SET, SEED_FILE, seed_file, seed_rows
 from stages.import_problems import problems_of, shots_of
@@ -32,7 +31,7 @@ def check_inputs(resolved: StageSettings) -> None:
 def check_engine(config: RunConfig) -> None:
     """Raise InputError if the engine is missing, or is known not to run the model of the policy or of a voter."""
     check_installed(config.engine)
-    models = {f"voter {voter.name}": Path(voter.model) for voter in config.voters if voter.model}
+    models = {f"voter {name}": folder for name, folder in voter_folders(config).items()}
     if folder := policy_folder(config):
         models["policy"] = folder  # later policies have the same architecture
     if config.engine == "vllm":
@@ -57,9 +56,10 @@ def _check_chat_templates(config: RunConfig) -> None:
     folder = policy_folder(config)
     if folder is not None and config.iterations:
         check_chat_template("policy", folder)
+    folders = voter_folders(config)
     for voter in config.voters:
         if voter.model and (voter.prompt or config.sample.prompt).chat:
-            check_chat_template(f"voter {voter.name}", Path(voter.model))
+            check_chat_template(f"voter {voter.name}", folders[voter.name])
 
 
 def _check_trackers(trackers: TrackerSettings) -> None:

@@ -2,7 +2,6 @@
 
 import math
 from collections import Counter
-from pathlib import Path
 
 from flows.config.inputs import Voter
 from flows.config.run import RunConfig
@@ -16,9 +15,10 @@ from flows.preflight.estimates import (
 )
 from flows.preflight.question_files import describe_file
 from flows.run_progress import find_finished
-from flows.stage_settings import StageSettings, policy_folder
+from flows.stage_settings import StageSettings, policy_folder, voter_folders
 from stages.answers.algebra.verifier import Verifier
 from stages.answers.kinds import answer_config, load_kind
+from stages.hub.models import LocalModel, local_adapter, local_model
 from stages.import_inputs import DATA_SET, SEED_FILE, seed_file
 from stages.import_problems import problem_file, problems_of
 from stages.question_files.read import QuestionFile
@@ -35,7 +35,7 @@ def describe(config: RunConfig) -> str:
     store = Store(config.uri)
     store.check_reachable()
     progress = find_finished(config, store)
-    resolved = progress.resolved
+    resolved, config = progress.resolved, progress.config
     parameters = count_parameters(config)
     trained = config.generate.questions * (config.vote.train_responses or config.sample.responses)
     lines = [
@@ -47,7 +47,7 @@ def describe(config: RunConfig) -> str:
         *([f"stopped      {progress.stopped}"] if progress.stopped else []),
         f"generate     {_instructions(config)}",
         f"sample       {responses_per_question(config)} responses each, at most {sampled_tokens(config):,} tokens",
-        *(f"voter        {_voter(voter)}" for voter in config.voters),
+        *(f"voter        {_voter(config, voter)}" for voter in config.voters),
         *_vllm_restarts(config),
         f"answers      {config.answers.kind}{', sets of letters' if config.answers.several else ''}"
         f"{', in a box only' if config.answers.boxed_only else ''}",
@@ -69,14 +69,24 @@ def _policy(config: RunConfig) -> str:
         return "none (fake engine)"
     if config.policy.warm_start:
         return "made by warm start"
-    if config.policy.adapter:
-        return f"{config.policy.model} with adapter {config.policy.adapter}"
     if config.policy.model:
-        return config.policy.model
+        return _model(config, config.policy.model, config.policy.adapter)
     iteration = (
         "the newest good iteration" if config.policy.iteration is None else f"iteration {config.policy.iteration}"
     )
     return f"{iteration} of {config.policy.run}"
+
+
+def _model(config: RunConfig, model: str, adapter: str | None) -> str:
+    """Return a model with its adapter; a name of the hub with its commit and with its folder in the cache."""
+    text = _source(model, local_model(model, config.hub_commits))
+    if adapter is None:
+        return text
+    return f"{text} with adapter {_source(adapter, local_adapter(adapter, config.hub_commits))}"
+
+
+def _source(name: str, model: LocalModel) -> str:
+    return name if model.repository is None else f"{name} of the hub (commit {model.commit}, in {model.folder})"
 
 
 def _domain_seeds(config: RunConfig) -> list[str]:
@@ -117,9 +127,9 @@ def _instructions(config: RunConfig) -> str:
     return f"nothing: {config.generate.questions:,} questions are drawn from the {config.instructions} ({name})"
 
 
-def _voter(voter: Voter) -> str:
+def _voter(config: RunConfig, voter: Voter) -> str:
     if voter.model:
-        model = voter.model
+        model = _model(config, voter.model, voter.adapter)
     elif voter.iteration == 0:
         model = "the starting policy"
     else:
@@ -130,7 +140,7 @@ def _voter(voter: Voter) -> str:
 def _vllm_restarts(config: RunConfig) -> list[str]:
     """Return a line about voters for which vLLM has to restart; none if the running vLLM can load all models."""
     folder = policy_folder(config)
-    models = {voter.name: Path(voter.model) for voter in config.voters if voter.model}
+    models = voter_folders(config)
     if config.engine != "vllm" or folder is None or not models:
         return []
     from stages.engines.tokenizer import architecture

@@ -13,9 +13,11 @@ from flows.config.run import RunConfig
 from flows.reporting.number_format import duration_text, size_text
 from flows.reporting.results import stage_seconds
 from flows.stage_settings import policy_folder
+from stages.hub.models import weight_files
 from stages.model_folder import read_model_config
 from storage.run import newest_revision, open_run
 from storage.store import Store
+from storage.writer import files_under
 
 CPU_FLOPS_PER_THREAD = 1.5e10
 """Assumed floating-point operations per second on one thread of a recent server, for small matrices."""
@@ -58,7 +60,7 @@ def count_parameters(config: RunConfig) -> int:
         return warm.vocabulary * warm.width + warm.layers * (attention + 3 * warm.width * warm.feed_forward)
     folder = policy_folder(config)
     assert folder is not None  # only a warm start has none
-    weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    weights = sum((folder / name).stat().st_size for name in weight_files(files_under(folder)))
     return weights // read_model_config(folder).bytes_per_weight
 
 

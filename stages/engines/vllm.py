@@ -19,6 +19,7 @@ from typing import Any
 from stages.engines.base import AnyBatch, Completion, Progress, Responses, cut_at_stop
 from stages.engines.feeding import Request, feed
 from stages.engines.tokenizer import PolicyTokenizer, TokenizingEngine, architecture
+from stages.hub.environment import forbid_network
 from stages.model_folder import read_model_config
 from stages.settings.engines import VllmPlacement
 from storage.errors import InputError
@@ -36,13 +37,13 @@ def set_environment(more: Mapping[str, str]) -> None:
         # No use of the network.
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
-        "HF_HUB_OFFLINE": "1",
         "VLLM_LOGGING_LEVEL": "ERROR",
         # stages.engines.vllm_extension hooks into model runner 1.
         "VLLM_USE_V2_MODEL_RUNNER": "0",
     } | ({} if _on_gpu() else {"VLLM_CPU_OMP_THREADS_BIND": "nobind"})
     for name, value in {**defaults, **more}.items():
         os.environ.setdefault(name, value)
+    forbid_network()
     os.environ[OWNER] = str(os.getpid())
 
 

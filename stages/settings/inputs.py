@@ -4,9 +4,9 @@ Inputs are identified by content: dumps hold the sha256 of a file or folder and 
 Hugging Face hub is identified by its commit.
 """
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from stages.settings.base import Settings
 from stages.settings.questions import OnBadRow, QuestionFormat
@@ -71,18 +71,40 @@ class ImportSeeds(Settings):
         return self.hub or self.path
 
 
+def _left_out_if_none() -> Any:
+    return Field(None, exclude_if=lambda value: value is None)
+
+
 class ImportPolicy(Settings):
-    """A local Hugging Face model folder, whose files are recorded by digest. With an adapter (peft's format), a merged
-    copy is written."""
+    """A Hugging Face model folder, whose files are recorded by digest. With an adapter (peft's format), a merged copy
+    is written.
+
+    A folder is identified by its digest. A model of the hub is identified by its repository and commit, because other
+    programs may add files to its folder in the cache.
+    """
 
     path: str = Field(exclude=True)
     """The model folder."""
-    sha256: str
-    """Digest of the model folder."""
+    sha256: str | None = _left_out_if_none()
+    """Digest of the model folder; None for a model of the hub."""
+    repository: str | None = _left_out_if_none()
+    """OWNER/NAME of a model of the hub."""
+    commit: str | None = _left_out_if_none()
+    """Commit of that repository."""
     adapter: str | None = Field(None, exclude=True)
     """The adapter's folder."""
-    adapter_sha256: str | None = Field(None, exclude_if=lambda digest: digest is None)
-    """Digest of the adapter."""
+    adapter_sha256: str | None = _left_out_if_none()
+    """Digest of the adapter; None for an adapter of the hub."""
+    adapter_repository: str | None = _left_out_if_none()
+    """OWNER/NAME of an adapter of the hub."""
+    adapter_commit: str | None = _left_out_if_none()
+    """Commit of that repository."""
+
+    @model_validator(mode="after")
+    def _has_identity(self) -> Self:
+        if (self.sha256 is None) == (self.commit is None) or (self.repository is None) != (self.commit is None):
+            raise ValueError("a model is identified by `sha256`, or by `repository` and `commit`")
+        return self
 
 
 class ImportVoters(Settings):

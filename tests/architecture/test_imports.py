@@ -78,6 +78,7 @@ def test_nothing_imports_tests() -> None:
 
 ROOMS_OF_FLOWS = (
     ("flows.config", "settings as pure data: everything may read them, they read nothing"),
+    ("flows.pinned", "what a run keeps from its first start; asks the hub for commits"),
     ("flows.stage_settings", "settings of every stage, resolved from a config"),
     ("flows.watchdog", "judges metrics; knows bounds, no iteration"),
     ("flows.iteration", "the stages of one iteration; no runner of its own"),

@@ -1,0 +1,189 @@
+"""Runs with models of a hub on this machine: what is downloaded, what identifies them, and how a run resumes."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.config.load import parse_config
+from flows.config.run import RunConfig
+from flows.preflight.checks import check_inputs
+from flows.preflight.description import describe
+from flows.run_loop import run_all
+from flows.run_progress import RunProgress, find_finished
+from stages.hub.cache import snapshot_folder
+from stages.hub.names import Repository
+from stages.shared_resources import Resources
+from storage.errors import InputError
+from storage.run import newest_revision, open_run
+from storage.store import Store
+from tests.hub import Hub
+from tests.tiny_models import make_tiny_policy, saved_adapter
+
+NAME = "lab/tiny-instruct"
+NEVER = {"pytorch_model.bin": b"pickle", "modeling_tiny.py": "print('code')", "onnx/model.onnx": b"1", "README.md": "#"}
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two models of one architecture, and an adapter for the first."""
+    root = tmp_path_factory.mktemp("models")
+    for seed, name in enumerate(("first", "second")):
+        make_tiny_policy(root / name, seed=seed)
+    saved_adapter(root / "adapter", root / "first")
+    return root
+
+
+def push(hub: Hub, folder: Path, name: str = NAME) -> str:
+    files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.iterdir()}
+    return hub.push(name, {**files, **NEVER})
+
+
+def config_of(folder: Path, model: str = NAME, **more: Any) -> RunConfig:
+    values: dict[str, Any] = {
+        "name": "hub",
+        "root": str(folder / "runs"),
+        "iterations": 1,
+        "domain": "arithmetic",
+        "seeds": {"domain": "arithmetic", "count": 8},
+        "policy": {"model": model},
+        "generate": {"questions": 4, "examples": 4, "over_generation": 2, "max_tokens": 32, "max_prompt_tokens": 400},
+        "filter": {"max_similarity": 1.0, "rules": {"min_words": 1}},
+        "sample": {"responses": 4, "max_tokens": 16, "max_prompt_tokens": 400},
+        "evaluate": {
+            "benchmarks": [{"name": "heldout", "domain": "arithmetic", "count": 4}],
+            "protocol": {"samples": 2, "max_tokens": 16},
+        },
+        "compute": {"threads": 1, "trainer": {"threads": 1}},
+        **more,
+    }
+    return parse_config(values, "test")
+
+
+def run(config: RunConfig) -> RunProgress:
+    with Resources(config.compute, config.engine) as resources:
+        return run_all(config, Store(config.uri), resources)
+
+
+def keys(config: RunConfig) -> dict[str, str]:
+    store_run = open_run(config.uri)
+    return {
+        f"{iteration} {stage}": manifest.key
+        for iteration in store_run.iterations
+        for stage, manifest in store_run.manifests(iteration).items()
+    }
+
+
+def test_a_run_by_a_hub_name_keeps_its_commit(
+    hub: Hub, folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    commit = push(hub, folders / "first")
+    config = config_of(tmp_path)
+    text = describe(config)
+    snapshot = snapshot_folder(Repository(NAME), commit)
+    assert f"policy       {NAME} of the hub (commit {commit}, in {snapshot}), 0.1 M parameters" in text
+    assert sorted(path.name for path in snapshot.iterdir()) == sorted(
+        path.name for path in (folders / "first").iterdir()
+    )
+    assert not any(name in path for path in hub.paths() for name in NEVER)
+    check_inputs(find_finished(config, Store(config.uri)).resolved)
+
+    progress = run(config)
+    assert progress.complete and progress.config.hub_commits == {NAME: commit}
+    revision = newest_revision(Store(config.uri))
+    assert revision is not None and revision.config["hub_commits"] == {NAME: commit}
+    manifest = open_run(config.uri).manifests(0)["import_policy"]
+    assert manifest.config == {"repository": NAME, "commit": commit}
+    recorded = {Path(file.path).name for file in manifest.outputs["policy"].files}
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= recorded and not recorded & NEVER.keys()
+    before = keys(config)
+
+    # Another program adds files, the hub goes on, and the run stays with its commit.
+    (snapshot / "pytorch_model.bin").write_bytes(b"pickle")
+    assert push(hub, folders / "second") != commit
+    hub.requests.clear()
+    longer = config_of(tmp_path, iterations=2)
+    assert run(longer).config.hub_commits == {NAME: commit}
+    assert hub.requests == [], "everything needed is here"
+    assert {name: key for name, key in keys(longer).items() if name in before} == before
+
+    # Without a connection, and when the user forbids connections.
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    assert find_finished(longer, Store(longer.uri)).complete
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert find_finished(longer, Store(longer.uri)).complete
+    capfd.readouterr()
+
+    # A new run takes what the hub has now.
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
+    other = config_of(tmp_path, name="other")
+    assert find_finished(other, Store(other.uri)).config.hub_commits == {NAME: hub.refs["model", NAME, "main"]}
+
+
+def test_files_that_were_deleted_come_again(hub: Hub, folders: Path, tmp_path: Path) -> None:
+    commit = push(hub, folders / "first")
+    config = config_of(tmp_path, iterations=0)
+    assert run(config).complete
+    push(hub, folders / "second")
+    weights = snapshot_folder(Repository(NAME), commit) / "model.safetensors"
+    weights.resolve().unlink()
+    weights.unlink()
+    assert find_finished(config, Store(config.uri)).complete
+    assert weights.read_bytes() == (folders / "first" / "model.safetensors").read_bytes()
+
+
+def test_voters_and_adapters_of_the_hub(hub: Hub, folders: Path, tmp_path: Path) -> None:
+    first, second = push(hub, folders / "first"), push(hub, folders / "second", "lab/other")
+    adapter = hub.push("lab/adapter", folders / "adapter")
+    config = config_of(
+        tmp_path,
+        iterations=0,
+        policy={"model": NAME, "adapter": "lab/adapter"},
+        voters=[{"name": "other", "model": f"lab/other@{second}", "responses": 2}],
+    )
+    progress = find_finished(config, Store(config.uri))
+    assert progress.config.hub_commits == {NAME: first, "lab/adapter": adapter, f"lab/other@{second}": second}
+    text = describe(config)
+    assert (
+        f"{NAME} of the hub (commit {first}" in text
+        and f"with adapter lab/adapter of the hub (commit {adapter}" in text
+    )
+    assert f"other: lab/other@{second} of the hub (commit {second}" in text
+    assert run(config).complete
+    manifest = open_run(config.uri).manifests(0)["import_policy"]
+    assert manifest.config == {
+        "repository": NAME, "commit": first, "adapter_repository": "lab/adapter", "adapter_commit": adapter
+    }  # fmt: skip
+    files = {Path(file.path).name for file in manifest.outputs["policy"].files}
+    assert "model.safetensors" in files and "adapter_config.json" not in files
+
+
+def test_on_s3_a_copy_is_stored(hub: Hub, folders: Path, tmp_path: Path) -> None:
+    push(hub, folders / "first")
+    config = config_of(tmp_path, iterations=0, root="memory://hub-models")
+    assert run(config).complete
+    folder = open_run(config.uri).policy(0)
+    assert (folder / "model.safetensors").read_bytes() == (folders / "first" / "model.safetensors").read_bytes()
+    assert not any(path.is_symlink() for path in folder.iterdir())
+
+
+def test_a_commit_of_the_config_wins(hub: Hub, folders: Path, tmp_path: Path) -> None:
+    commit = push(hub, folders / "first")
+    push(hub, folders / "second")
+    config = config_of(tmp_path, hub_commits={NAME: commit})
+    assert find_finished(config, Store(config.uri)).config.hub_commits == {NAME: commit}
+
+
+def test_a_folder_wins(hub: Hub, folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    push(hub, folders / "first")
+    monkeypatch.chdir(tmp_path)
+    make_tiny_policy(tmp_path / NAME, seed=3)
+    config = config_of(tmp_path)
+    progress = find_finished(config, Store(config.uri))
+    assert progress.config.hub_commits == {} and hub.requests == []
+    settings = progress.resolved.import_policy[1].model_dump(mode="json")
+    assert list(settings) == ["sha256"]
+    with pytest.raises(InputError, match=r"policy folder lab/typo does not exist; .*because lab exists here"):
+        find_finished(config_of(tmp_path, "lab/typo"), Store(config.uri))
+    assert hub.requests == []
