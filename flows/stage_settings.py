@@ -10,7 +10,7 @@ from typing import Literal
 
 from flows.config.evaluation import Benchmark
 from flows.config.run import RunConfig
-from flows.data_sources import HubSource, examples_source, problems_source, seeds_source, split_of
+from flows.config.sources import HubSource, examples_source, problems_source, seeds_source
 from stages.answers.kinds import answer_config
 from stages.contract import Stage
 from stages.hub.models import local_model
@@ -23,7 +23,7 @@ from stages.import_inputs import (
     seed_file,
 )
 from stages.import_problems import problem_file
-from stages.question_files.hub_split import is_data_set
+from stages.question_files.hub_split import data_set_commits, find_split, is_data_set
 from stages.question_files.rows import content_of
 from stages.question_files.shapes import with_preset
 from stages.settings import Settings
@@ -175,7 +175,12 @@ def _located(
 ) -> tuple[str | None, str | None, HubSplit | None]:
     """Return (path, digest, None) of a file, (None, None, split) of a data set of the hub, and None for no source."""
     if isinstance(source, HubSource):
-        return None, None, split_of(source, config.hub_commits)
+        data = source.data
+        try:
+            commits = data_set_commits(data.hub, config.hub_commits)
+            return None, None, find_split(data.hub, data.config, data.split, commits)
+        except InputError as error:
+            raise source.error(str(error)) from None
     try:
         return source, content_of(source, label) if source else None, None
     except InputError as error:

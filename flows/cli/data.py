@@ -70,7 +70,7 @@ def _show(options: argparse.Namespace) -> None:
     try:
         source, label = options.file, "file"
         if is_data_set(source):
-            commits = data_set_commits(source)
+            commits = data_set_commits(source, {})
             source, label = find_split(source, options.config, options.split, commits), "data set"
         elif options.config or options.split:
             raise InputError(f"--config and --split go with a data set of the hub; found the file {source}")

@@ -1,8 +1,8 @@
 """What a run evaluates its policies on, when, and how."""
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Discriminator, Field, NonNegativeInt, PositiveInt, Tag, model_validator
 
 from flows.config.exactly_one import require_exactly_one
 from flows.config.inputs import DataSetName, Domain, HubData, check_goes_with_hub, left_out_if_none
@@ -13,6 +13,14 @@ from stages.settings.benchmarks import Record, Shots
 from stages.settings.evaluate import EvaluateSettings
 from stages.settings.questions import OnBadRow, QuestionFormat
 from stages.settings.sample import AnswerPrompt
+
+
+Examples = Annotated[
+    Annotated[str, Tag("path")] | Annotated[HubData, Tag("hub")],
+    # So that an error is about the form that was meant.
+    Discriminator(lambda value: "path" if isinstance(value, str) else "hub"),
+]
+"""Worked examples: a file, or a split of a data set of the hub."""
 
 
 class Benchmark(Settings):
@@ -50,7 +58,7 @@ class Benchmark(Settings):
     """error: rows that cannot be used stop the run before it starts; skip: they are left out and counted."""
     shots: Shots | None = None
     """Worked examples before each question."""
-    examples: str | HubData | None = None
+    examples: Examples | None = None
     """File of the worked examples, or `{hub: …, config: …, split: …}`. By default NAME_examples.* under evaluate.data;
     without such a file, those of a named set come from the hub."""
     samples: NonNegativeInt | None = None

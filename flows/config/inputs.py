@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
 
 from flows.config.exactly_one import require_exactly_one
-from stages.question_files.hub_split import data_set
+from stages.hub.names import parse_name
 from stages.settings import Settings
 from stages.settings.questions import OnBadRow, QuestionFormat
 from stages.settings.sample import AnswerPrompt
@@ -16,7 +16,11 @@ Domain = Literal["arithmetic"]
 
 
 def _checked_name(name: str) -> str:
-    data_set(name)
+    if parse_name(name, "dataset") is None:
+        raise ValueError(
+            f"found {name[:200]!r}, expected OWNER/NAME of a data set of the Hugging Face hub, such as openai/gsm8k, "
+            "or OWNER/NAME@REVISION; a file of this machine is set as `path`"
+        )
     return name
 
 

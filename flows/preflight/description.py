@@ -172,7 +172,10 @@ def _benchmarks(resolved: StageSettings) -> list[str]:
 
 
 def _source_name(source: str | HubSplit | None) -> str | None:
-    return f"{source.name} of the hub" if isinstance(source, HubSplit) else source
+    """Return a path, or a data set of the hub with its commit and its folder in the cache."""
+    if isinstance(source, HubSplit):
+        return f"{source.name} of the hub (commit {source.commit}, in {source.folder})"
+    return source
 
 
 def _watchdog(config: RunConfig) -> str:

@@ -227,7 +227,11 @@ def _parsed(text: str) -> Any:
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > _MAX_DEPTH:
             raise ValueError(f"lists and objects are nested more than {_MAX_DEPTH} deep")
-    return yaml.load(text, loader)
+    reader = loader(text)
+    try:
+        return reader.get_single_data()
+    finally:
+        reader.dispose()
 
 
 def _stated_splits(settings: Mapping[str, Any], files: Sequence[str]) -> Splits:

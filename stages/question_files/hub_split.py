@@ -4,7 +4,7 @@ The files are those of the repository itself. If a script makes the rows, or the
 read, the hub's conversion to Parquet is taken: the files at its revision refs/convert/parquet.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -29,13 +29,10 @@ _README = "README.md"
 
 
 def data_set(name: str) -> Repository:
-    """Return the data set that OWNER/NAME or OWNER/NAME@REVISION names. Raises ValueError for another form."""
+    """Return the data set that OWNER/NAME or OWNER/NAME@REVISION names. Raises InputError for another form."""
     repository = parse_name(name, "dataset")
     if repository is None:
-        raise ValueError(
-            f"found {name[:200]!r}, expected OWNER/NAME of a data set of the Hugging Face hub, such as openai/gsm8k, "
-            "or OWNER/NAME@REVISION; a file of this machine is set as `path`"
-        )
+        raise InputError(f"data set {name[:200]!r}: expected OWNER/NAME or OWNER/NAME@REVISION")
     return repository
 
 
@@ -52,12 +49,12 @@ def commit_key(name: str) -> str:
     return f"datasets/{name}"
 
 
-def data_set_commits(name: str, known: Sequence[Mapping[str, str]] = ()) -> dict[str, str]:
+def data_set_commits(name: str, known: Mapping[str, str]) -> dict[str, str]:
     """Return the commit of a data set under its name in `hub_commits`, or of the hub's conversion of it.
 
     Args:
         name: OWNER/NAME or OWNER/NAME@REVISION.
-        known: commits that are decided, in the order in which they count.
+        known: commits that are decided.
 
     Raises HubError if the commit is not known and the hub does not answer.
     """
@@ -65,10 +62,9 @@ def data_set_commits(name: str, known: Sequence[Mapping[str, str]] = ()) -> dict
     keys = [commit_key(name)]
     if repository.revision == "main":
         keys.append(commit_key(f"{repository.name}@{CONVERSION}"))
-    for commits in known:
-        for key in keys:
-            if key in commits:
-                return {key: commits[key]}
+    for key in keys:
+        if key in known:
+            return {key: known[key]}
     commit = find_commit(repository)
     if repository.revision == "main" and _needs_conversion(repository, commit):
         try:

@@ -17,6 +17,11 @@ def _left_out_if_0() -> Any:
     return Field(0, exclude_if=lambda count: count == 0)
 
 
+def _left_out_if_none() -> Any:
+    """A setting that dumps leave out while it is not set, so that the keys of older runs stay the same."""
+    return Field(None, exclude_if=lambda value: value is None)
+
+
 class HubSplit(Settings):
     """A split of a data set of the Hugging Face hub, at one commit."""
 
@@ -37,11 +42,6 @@ class HubSplit(Settings):
     def name(self) -> str:
         """The split in messages, such as `openai/gsm8k (main, train)`."""
         return f"{self.repository} ({self.config}, {self.split})"
-
-
-def _left_out_if_none() -> Any:
-    """A data set of the hub; dumps leave it out if there is none."""
-    return Field(None, exclude_if=lambda value: value is None)
 
 
 class ImportSeeds(Settings):
@@ -69,10 +69,6 @@ class ImportSeeds(Settings):
     def source(self) -> str | HubSplit | None:
         """The file, folder or data set of the hub; None for a built-in domain."""
         return self.hub or self.path
-
-
-def _left_out_if_none() -> Any:
-    return Field(None, exclude_if=lambda value: value is None)
 
 
 class ImportPolicy(Settings):

@@ -59,7 +59,7 @@ def push_gsm8k(hub: Hub, first: int = 0) -> str:
 
 
 def find(name: str, config: str | None = None, split: str | None = None) -> HubSplit:
-    return find_split(name, config, split, data_set_commits(name))
+    return find_split(name, config, split, data_set_commits(name, {}))
 
 
 def read(split: HubSplit, **arguments: Any) -> QuestionFile:
@@ -96,11 +96,11 @@ def test_one_file_is_named_as_the_form_says(hub: Hub) -> None:
 
 def test_rows_stay_those_of_the_commit(hub: Hub) -> None:
     push_gsm8k(hub)
-    commits = data_set_commits("openai/gsm8k")
+    commits = data_set_commits("openai/gsm8k", {})
     push_gsm8k(hub, first=100)
-    assert data_set_commits("openai/gsm8k", [{}, commits]) == commits
+    assert data_set_commits("openai/gsm8k", commits) == commits
     assert read(find_split("openai/gsm8k", "socratic", None, commits)).questions[0].answer == "21"
-    newest = data_set_commits("openai/gsm8k")
+    newest = data_set_commits("openai/gsm8k", {})
     assert newest != commits
     assert read(find_split("openai/gsm8k", "socratic", None, newest)).questions[0].answer == "121"
 
@@ -108,7 +108,7 @@ def test_rows_stay_those_of_the_commit(hub: Hub) -> None:
 def test_revision_is_part_of_the_name(hub: Hub) -> None:
     hub.push("a/b", {"test.jsonl": lines(rows(5))}, kind="dataset", branch="v1")
     hub.push("a/b", {"test.jsonl": lines(rows(6))}, kind="dataset")
-    assert list(data_set_commits("a/b@v1")) == ["datasets/a/b@v1"]
+    assert list(data_set_commits("a/b@v1", {})) == ["datasets/a/b@v1"]
     assert read(find("a/b@v1")).questions[0].answer == "6"
     assert read(find("a/b")).questions[0].answer == "7"
 
@@ -148,12 +148,12 @@ def test_program_gives_way_to_the_conversion(hub: Hub) -> None:
         "hearsay/test/0000.parquet": parquet(rows(4)),
     }
     commit = hub.push("nguha/legalbench", converted, kind="dataset", branch="refs/convert/parquet")
-    commits = data_set_commits("nguha/legalbench")
+    commits = data_set_commits("nguha/legalbench", {})
     assert commits == {"datasets/nguha/legalbench@refs/convert/parquet": commit}
     split = find_split("nguha/legalbench", "abercrombie", "test", commits)
     assert [question.answer for question in read(split).questions] == ["1", "2", "3", "4"]
     hub.push("nguha/legalbench", {"test.csv": "question,answer\nWhy?,1\n"}, kind="dataset")
-    assert data_set_commits("nguha/legalbench", [commits]) == commits
+    assert data_set_commits("nguha/legalbench", commits) == commits
     assert find("nguha/legalbench@refs/convert/parquet", "hearsay").commit == commit
     assert not any(path.endswith(".py") for path in hub.paths())
 
@@ -230,7 +230,7 @@ def test_file_wins_over_a_name_of_the_hub(tmp_path: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("name", ["gsm8k", "a/b/c", "a/../b", "./a/b", "a/b@", "a/b c", "", "a/b@x y"])
 def test_name_of_a_data_set_has_two_parts(name: str) -> None:
-    with pytest.raises(ValueError, match="expected OWNER/NAME of a data set of the Hugging Face hub"):
+    with pytest.raises(InputError, match="expected OWNER/NAME or OWNER/NAME@REVISION"):
         hub_split.data_set(name)
 
 

@@ -1,19 +1,15 @@
-"""Where a config's questions come from: files of this machine, or data sets of the Hugging Face hub.
+"""Where a config's questions come from: files of this machine, or data sets of the Hugging Face hub. Asks no hub.
 
 A named evaluation set is read from its file under `evaluate.data` if there is one, and from the hub otherwise.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from flows.config.evaluation import Benchmark, Evaluation
 from flows.config.inputs import HubData, Seeds
 from flows.config.run import RunConfig
-from stages.hub.client import HubError
-from stages.question_files.hub_split import data_set_commits, find_split
 from stages.settings.benchmarks import Record
-from stages.settings.inputs import HubSplit
 from storage.errors import InputError
 
 
@@ -26,6 +22,11 @@ class HubSource:
     data: HubData
     without_hub: str = ""
     """Which file may be used instead, for errors."""
+
+    def error(self, message: str) -> InputError:
+        """Return an error about the data set."""
+        instead = f". Without the hub: {self.without_hub}" if self.without_hub else ""
+        return InputError(f"{self.label}: {message}{instead}")
 
 
 def seeds_source(seeds: Seeds, label: str) -> str | HubSource | None:
@@ -67,49 +68,21 @@ def examples_source(evaluation: Evaluation, benchmark: Benchmark) -> str | HubSo
     return _of_record(evaluation.data, benchmark, record, label, record.shots_split)
 
 
-def data_set_commits_of(config: RunConfig, known: Sequence[Mapping[str, str]] = ()) -> dict[str, str]:
-    """Return the commit of every data set of the hub that a config uses, under its name in `RunConfig.hub_commits`.
-
-    `known`: commits that are decided, in the order in which they count. Raises InputError that names every data set
-    whose commit is neither known nor given by the hub, and every evaluation set whose file is missing.
-    """
-    commits: dict[str, str] = {}
-    errors: dict[str, None] = {}
-    for source in _hub_sources(config, errors):
-        try:
-            commits |= data_set_commits(source.data.hub, (*known, commits))
-        except InputError as error:
-            errors[str(_explained(error, source))] = None
-    if errors:
-        raise InputError("; and ".join(errors))
-    return commits
-
-
-def split_of(source: HubSource, commits: Mapping[str, str]) -> HubSplit:
-    """Return the split of a data set, which is downloaded if it is not in the cache.
-
-    `commits`: `RunConfig.hub_commits`; a data set that is missing there is taken at its newest commit. Raises
-    InputError if the hub does not give the data set, or if it has no such split.
-    """
-    data = source.data
-    try:
-        return find_split(data.hub, data.config, data.split, data_set_commits(data.hub, (commits,)))
-    except InputError as error:
-        raise _explained(error, source) from None
-
-
-def _hub_sources(config: RunConfig, errors: dict[str, None]) -> Iterator[HubSource]:
-    """Yield the data sets of the hub that a config uses; add to `errors` which files are missing."""
+def hub_sources(config: RunConfig) -> list[HubSource]:
+    """Return the data sets of the hub that a config uses. Raises InputError that names every missing file."""
     sources = [seeds_source(config.seeds, "seeds")]
     if config.dataset:
         sources.append(seeds_source(config.dataset, "dataset"))
+    errors: dict[str, None] = {}
     for benchmark in config.evaluate.benchmarks:
         for source_of in (problems_source, examples_source):
             try:
                 sources.append(source_of(config.evaluate, benchmark))
             except InputError as error:
                 errors[str(error)] = None
-    return (source for source in sources if isinstance(source, HubSource))
+    if errors:
+        raise InputError("; and ".join(errors))
+    return [source for source in sources if isinstance(source, HubSource)]
 
 
 def _configuration(benchmark: Benchmark) -> str | None:
@@ -129,12 +102,6 @@ def _of_record(folder: str, benchmark: Benchmark, record: Record, label: str, sh
     hub = benchmark.hub or record.repository
     data = HubData(hub=hub, config=_configuration(benchmark), split=shots_split or record.split)
     return HubSource(label=label, data=data, without_hub="" if benchmark.hub else without_hub)
-
-
-def _explained(error: InputError, source: HubSource) -> InputError:
-    """Return an error of the hub with what the data set is for, and the file that may be used instead."""
-    instead = f". Without the hub: {source.without_hub}" if source.without_hub and isinstance(error, HubError) else ""
-    return InputError(f"{source.label}: {error}{instead}")
 
 
 def _file(folder: str, name: str) -> str | None:
