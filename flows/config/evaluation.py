@@ -14,11 +14,10 @@ from stages.settings.evaluate import EvaluateSettings
 from stages.settings.questions import OnBadRow, QuestionFormat
 from stages.settings.sample import AnswerPrompt
 
-
 Examples = Annotated[
-    Annotated[str, Tag("path")] | Annotated[HubData, Tag("hub")],
-    # So that an error is about the form that was meant.
-    Discriminator(lambda value: "path" if isinstance(value, str) else "hub"),
+    # An error is about the form that was meant. It contains the tag, which is empty for that reason.
+    Annotated[str, Tag("path")] | Annotated[HubData, Tag("")],
+    Discriminator(lambda value: "path" if isinstance(value, str) else ""),
 ]
 """Worked examples: a file, or a split of a data set of the hub."""
 

@@ -122,7 +122,12 @@ BENCHMARK = {"name": "b", "path": "b.jsonl"}
         ("seeds", {"path": "a", "split": "train"}, "`split` goes with `hub`"),
         ("seeds", {"domain": "arithmetic", "count": 3, "format": {}}, "`format` goes with `path` or `hub`"),
         ("evaluate.benchmarks", [{"name": "gsm8k", "split": "train"}], "`split` goes with `hub`"),
-        ("evaluate.benchmarks", [{"name": "a", "hub": "a/b", "examples": {"hub": "b"}}], "expected OWNER/NAME"),
+        ("evaluate.benchmarks", [{"name": "a", "hub": "a/b", "examples": {"hub": "b"}}], r"examples\.hub: found 'b'"),
+        (
+            "evaluate.benchmarks",
+            [{"name": "a", "hub": "a/b", "examples": {"hub": "a/b", "splt": "dev"}}],
+            r"benchmarks\.0\.examples\.splt: unknown setting; did you mean split\?",
+        ),
         ("seeds", {"domain": "arithmetic"}, "`count` goes with `domain`"),
         ("seeds", {"path": "a", "count": 3}, "`count` goes with `domain`"),
         ("seeds", "seeds.jsonl", "seeds: .*found 'seeds.jsonl'"),
