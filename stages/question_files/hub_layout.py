@@ -29,7 +29,7 @@ _FORMS = {
     ".arrow": "arrow",
 }
 """Endings of files that can be read, the preferred ones first, and their form."""
-_NO_ROWS = ("dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json", "readme", "license")
+_NO_ROWS = ("config.json", "dataset_info", "dataset_dict.json", "state.json", "readme", "license")
 """How the names of files begin that describe a data set."""
 _KEYWORDS = {
     "train": ("train", "training"),
