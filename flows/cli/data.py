@@ -99,8 +99,7 @@ def _show(options: argparse.Namespace) -> None:
 
 COMMAND = Command(
     "data",
-    "show how a file of questions or a data set of the hub is read (serl data show FILE), or the known shapes of rows "
-    "(serl data presets)",
+    "show how a file or data set of questions is read (serl data show FILE), or the known shapes (serl data presets)",
     _data,
     (
         option("what", choices=("show", "presets"), help="show a file or data set, or list the presets of `format`"),
