@@ -11,7 +11,7 @@ from typing import Any
 from stages import schemas
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.domains import arithmetic
-from stages.hub.models import local_adapter, local_model, model_files
+from stages.hub.models import files_of_folder, local_adapter, local_model
 from stages.hub.names import parse_name
 from stages.question_files.read import QuestionFile, read_questions
 from stages.settings.inputs import ImportPolicy, ImportSeeds, ImportVoters
@@ -64,7 +64,7 @@ def _import_model(output: str, model: ImportPolicy, work: Work) -> None:
     """Record the model folder as output `output`, or write a copy with the adapter merged in."""
     if model.adapter is None:
         folder = Path(model.path)
-        work.import_folder(output, folder, model_files(files_under(folder)) if model.repository else None)
+        work.import_folder(output, folder, files_of_folder(folder) if model.repository else None)
         return
     from stages.trainer.adapters import merge_folder
 

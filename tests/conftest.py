@@ -100,6 +100,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf-home"))
     monkeypatch.setattr("stages.hub.client.WAITS", (0.05, 0.1, 0.2))
+    monkeypatch.setattr("stages.hub.client._WAITS_OF_QUESTIONS", (0.05, 0.1, 0.2))
     monkeypatch.setattr("stages.hub.client._IMPATIENT", (0.05,))
     with running_hub() as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.url)

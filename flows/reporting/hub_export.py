@@ -19,6 +19,7 @@ import polars as pl
 import yaml
 
 from flows.reporting.results import alarms, evaluation_rows, iteration_results
+from stages.hub.models import files_of_folder
 from stages.model_folder import read_model_config
 from storage.errors import InputError
 from storage.run import Run, open_run
@@ -53,7 +54,7 @@ def export(uri: str, iteration: int | None, output: Path | None, push: str | Non
     weights = run.policy(number)
     folder = output or Path(f"{run.config['name']}-{number:04d}")
     with _complete_or_absent(folder) as unfinished:
-        shutil.copytree(weights, unfinished / "policy")
+        _copy_files(weights, unfinished / "policy")
         _write_policy_files(run, number, unfinished / "policy")
         questions = _questions(run, number)
         if questions is not None:
@@ -92,10 +93,25 @@ def _complete_or_absent(folder: Path) -> Iterator[Path]:
         raise
 
 
+def _copy_files(source: Path, target: Path) -> None:
+    """Copy the files of a model folder."""
+    for name in files_of_folder(source):
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source / name, target / name)
+
+
 def _write_policy_files(run: Run, iteration: int, folder: Path) -> None:
     settings = {name: value for name, value in run.config.items() if name not in _LOCAL_SETTINGS}
     (folder / "run.yaml").write_text(yaml.safe_dump(_without_folders(settings), sort_keys=False, allow_unicode=True))
-    (folder / "README.md").write_text(_policy_card(run, iteration, read_model_config(folder).hub_name))
+    (folder / "README.md").write_text(_policy_card(run, iteration, _base_model(run, folder)))
+
+
+def _base_model(run: Run, folder: Path) -> str | None:
+    """Return the name on the hub of the model that the run started from; None if it is not recorded."""
+    name = (run.config.get("policy") or {}).get("model")
+    if name in run.config.get("hub_commits", {}):
+        return str(name).partition("@")[0]
+    return read_model_config(folder).hub_name
 
 
 def _without_folders(value: Any) -> Any:

@@ -36,6 +36,11 @@ def snapshot_folder(repository: Repository, commit: str) -> Path:
     return repository_folder(repository) / "snapshots" / commit
 
 
+def is_snapshot(folder: Path) -> bool:
+    """Return whether a folder holds a commit in a cache of huggingface_hub."""
+    return folder.parent.name == "snapshots" and is_commit(folder.name) and "--" in folder.parent.parent.name
+
+
 def cached_commit(repository: Repository) -> str | None:
     """Return the commit that the repository's revision had when it was last downloaded; None if that is unknown."""
     if is_commit(repository.revision):
@@ -51,12 +56,21 @@ def cached_listing(repository: Repository, commit: str) -> list[RemoteFile] | No
     """Return all files of a commit as the hub listed them at a download; None if no list was kept."""
     try:
         text = (repository_folder(repository) / "trees" / f"{commit}.json").read_text()
-        return [
+        return only_inside(
             RemoteFile(path, int(entry["size"]), entry.get("lfs_sha256") or entry["blob_id"])
             for path, entry in json.loads(text)["files"].items()
-        ]
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def only_inside(files: Iterable[RemoteFile]) -> list[RemoteFile]:
+    """Return the files whose paths lead into the repository, and not out of it."""
+    return [
+        file
+        for file in files
+        if not file.path.startswith("/") and ".." not in Path(file.path).parts and "/" not in file.blob
+    ]
 
 
 def missing_files(repository: Repository, commit: str, files: Iterable[RemoteFile]) -> list[RemoteFile]:

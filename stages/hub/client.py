@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -20,19 +21,24 @@ from stages.hub.cache import (
     cached_commit,
     cached_listing,
     missing_files,
+    only_inside,
     received_bytes,
     snapshot_folder,
 )
-from stages.hub.environment import cache_folder, is_offline, user_environment
+from stages.hub.environment import cache_folder, endpoint, is_offline, user_environment
 from stages.hub.faults import Fault, room_advice
 from stages.hub.names import Repository, is_commit
 from stages.hub.progress import DownloadProgress, note
 from storage.errors import InputError
 
 WAITS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 60.0)
-"""Seconds before each further attempt after an error that may pass. They start over when bytes have arrived."""
+"""Seconds before each further attempt of a download that failed. They start over when bytes have arrived."""
+_WAITS_OF_QUESTIONS = (1.0, 2.0, 4.0)
+"""The same for questions without a download."""
 _IMPATIENT = (1.0,)
-"""The same if the cache can answer instead."""
+"""The same for questions that the cache can answer instead."""
+_SECONDS_WITHOUT_WORD = 5.0
+"""The user is told when an answer takes longer than this."""
 _SPARE_BYTES = 1 << 26
 
 
@@ -57,7 +63,7 @@ def find_commit(repository: Repository) -> str:
             raise HubError(_not_in_cache(repository))
         return cached
     try:
-        commit: str = _ask("commit", repository, waits=_IMPATIENT if cached else WAITS)
+        commit: str = _ask("commit", repository, waits=_IMPATIENT if cached else _WAITS_OF_QUESTIONS)
     except HubError as error:
         if error.kind not in ("no connection", "busy") or cached is None:
             raise
@@ -77,8 +83,8 @@ def list_files(repository: Repository, commit: str) -> list[RemoteFile]:
         raise HubError(_not_in_cache(repository, commit))
     at_commit = Repository(repository.name, repository.kind, commit)
     has_files = snapshot_folder(repository, commit).is_dir()
-    entries = _ask("files", at_commit, commit=commit, waits=_IMPATIENT if has_files else WAITS)
-    return [RemoteFile(*entry) for entry in entries]
+    entries = _ask("files", at_commit, commit=commit, waits=_IMPATIENT if has_files else _WAITS_OF_QUESTIONS)
+    return only_inside(RemoteFile(*entry) for entry in entries)
 
 
 def download(repository: Repository, commit: str, files: Sequence[RemoteFile]) -> Path:
@@ -142,11 +148,12 @@ def _check_room(repository: Repository, needed: int) -> None:
         )
 
 
-def _ask(action: str, repository: Repository, *, meanwhile: Callable[[], object] = lambda: None, **request: Any) -> Any:
+def _ask(action: str, repository: Repository, *, meanwhile: Callable[[], object] | None = None, **request: Any) -> Any:
     """Return the answer of a worker. Raises HubError if the answer is a fault.
 
-    `meanwhile` is called a few times per second until the answer is there.
+    `meanwhile` is called a few times per second until the answer is there. Without it, a line says that it takes long.
     """
+    meanwhile = meanwhile or _note_once(f"{repository.label}: waiting for {endpoint()}")
     question = json.dumps({"action": action, "repository": asdict(repository), **request})
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
@@ -171,6 +178,18 @@ def _ask(action: str, repository: Repository, *, meanwhile: Callable[[], object]
                     stream.close()
         log.seek(0)
         return _result(answer, repository, log.read().decode(errors="replace"))
+
+
+def _note_once(line: str) -> Callable[[], None]:
+    """Return a function that prints a line when it is called for the first time after a while."""
+    due: list[float] = [time.monotonic() + _SECONDS_WITHOUT_WORD]
+
+    def remind() -> None:
+        if due and time.monotonic() > due[0]:
+            due.clear()
+            note(line)
+
+    return remind
 
 
 def _wait(process: "subprocess.Popen[str]", meanwhile: Callable[[], object]) -> None:

@@ -36,7 +36,7 @@ def is_transient(error: BaseException) -> bool:
     """Return whether the same request may succeed a little later."""
     if _status(error) is not None:
         return _status(error) in _TRANSIENT
-    return "TransportError" in _classes(error) or isinstance(error, CutConnection)
+    return "TransportError" in _classes(error) or isinstance(error, CutConnection | ConnectionError | TimeoutError)
 
 
 def wait_time(error: BaseException) -> float | None:
@@ -89,11 +89,12 @@ def _fault_without_status(error: BaseException, repository: Repository, text: st
     label, classes = repository.label, _classes(error)
     if isinstance(error, CutConnection):
         return Fault("no connection", f"{label}: the connection to {endpoint()} was cut ({text}); {AGAIN}")
-    if "TransportError" in classes or "OfflineModeIsEnabled" in classes:
+    if classes & {"TransportError", "OfflineModeIsEnabled", "ConnectionError", "TimeoutError"}:
         return Fault(
             "no connection",
-            f"{label}: no connection to {endpoint()} ({type(error).__name__}: {text}); check the network, HTTPS_PROXY "
-            f"and HF_ENDPOINT; then {AGAIN}",
+            f"{label}: no connection to {endpoint()} ({type(error).__name__}: {text}), and no "
+            f"{_local(repository)} {repository.name} is here; check the network, HTTPS_PROXY and HF_ENDPOINT; then "
+            f"{AGAIN}",
         )
     for cause in _chain(error):
         if isinstance(cause, OSError) and cause.errno in _FULL:
@@ -119,12 +120,17 @@ def _missing(repository: Repository, other_kind_exists: bool) -> Fault:
     if other_kind_exists:
         is_a, expected = ("a data set", "a model") if model else ("a model", "a data set")
         return Fault("missing", f"{label}: on the hub {repository.name} is {is_a}, expected {expected}")
-    kind, local = ("model", "folder") if model else ("data set", "file or folder")
+    kind, local = "model" if model else "data set", _local(repository)
     return Fault(
         "missing",
         f"{label}: {endpoint()} has no {kind} of this name that you may read, and there is no {local} "
         f"{repository.name} here; check the name; for a private {kind} set HF_TOKEN",
     )
+
+
+def _local(repository: Repository) -> str:
+    """Return what a name may mean besides a repository of the hub."""
+    return "folder" if repository.kind == "model" else "file or folder"
 
 
 def _gate(page: str) -> str:

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from stages.hub.cache import snapshot_folder
+from stages.hub.cache import is_snapshot, snapshot_folder
 from stages.hub.client import HubError, download, find_commit, list_files
 from stages.hub.environment import endpoint
 from stages.hub.names import Repository, hub_repository
 from storage.errors import InputError
+from storage.writer import files_under
 
 _INDEX, _SINGLE = "model.safetensors.index.json", "model.safetensors"
 _CONFIGS = (
@@ -77,6 +78,15 @@ def model_files(paths: Iterable[str]) -> list[str]:
         weights = [_INDEX, *(path for path in parts if not path.startswith(_OTHER_LAYOUT))]
     chosen = {*_CONFIGS, *weights}
     return [path for path in paths if path in chosen or _MORE_TEMPLATES.fullmatch(path)]
+
+
+def files_of_folder(folder: Path) -> list[str]:
+    """Return the files that belong to a model folder, by relative path.
+
+    In the cache of huggingface_hub only those that this software has downloaded: other programs may have added files.
+    """
+    files = files_under(folder)
+    return model_files(files) if is_snapshot(folder) else files
 
 
 def weight_files(paths: Iterable[str]) -> list[str]:

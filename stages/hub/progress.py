@@ -85,6 +85,6 @@ def _size(count: float) -> str:
     """Return a number of bytes in words."""
     for unit in ("bytes", "kB", "MB"):
         if count < 1000:
-            return f"{count:,.0f} {unit}"
+            return f"{count:,.0f} {unit if unit != 'bytes' or round(count) != 1 else 'byte'}"
         count /= 1000
     return f"{count:,.1f} GB"

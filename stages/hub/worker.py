@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -25,6 +25,7 @@ from stages.hub.names import Repository, is_commit
 
 _SMALL_BYTES = 1 << 20
 """Files of at most this size are downloaded without parts."""
+_FILES_AT_ONCE = 4
 _SECONDS_TO_CONNECT = 20
 _CHUNK_BYTES = 1 << 20
 _LONGEST_WAIT = 300.0
@@ -66,6 +67,9 @@ def download(repository: Repository, request: Mapping[str, Any]) -> None:
     from huggingface_hub import snapshot_download
 
     commit, sizes, waits = request["commit"], request["files"], request["waits"]
+    folder = snapshot_folder(repository, commit)
+    for path, size in sizes.items():
+        _drop_damaged(folder / path, size)
     small = [path for path, size in sizes.items() if size <= _SMALL_BYTES]
     patiently(
         waits,
@@ -76,13 +80,13 @@ def download(repository: Repository, request: Mapping[str, Any]) -> None:
             allow_patterns=[glob.escape(path) for path in small],
         ),
     )
-    folder = snapshot_folder(repository, commit)
-    for path in sizes:
-        _drop_damaged(folder / path, sizes[path])
+    pool = ThreadPoolExecutor(max_workers=_FILES_AT_ONCE)
     large = [path for path in sizes if path not in small]
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        for future in [pool.submit(_download_file, repository, commit, path, waits) for path in large]:
+    try:
+        for future in as_completed(pool.submit(_download_file, repository, commit, path, waits) for path in large):
             future.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # after an error, the other files end with this process
     if not is_commit(repository.revision):
         _write_ref(repository, commit)
 
@@ -122,7 +126,16 @@ def _download_file(repository: Repository, commit: str, path: str, waits: list[f
         target = repository_folder(repository) / "blobs" / blob
         target.parent.mkdir(parents=True, exist_ok=True)
         _fetch_blob(url, target, metadata.size, waits)
-    patiently(waits, lambda: hf_hub_download(repository.name, path, repo_type=repository.kind, revision=commit))
+
+    def finish() -> None:
+        try:
+            hf_hub_download(repository.name, path, repo_type=repository.kind, revision=commit)
+        except (RuntimeError, ConnectionError, TimeoutError) as error:
+            if metadata.xet_file_data is None:
+                raise
+            raise CutConnection(" ".join(str(error).split())[:200]) from None  # Xet storage has no class for it
+
+    patiently(waits, finish)
 
 
 def _fetch_blob(url: str, target: Path, size: int, waits: list[float]) -> None:
@@ -181,7 +194,7 @@ def _digest(file: Path, digits: int) -> str:
 def _drop_damaged(path: Path, size: int) -> None:
     """Delete a file of the cache that has another size than the hub says, so that it is downloaded again."""
     if path.exists() and path.stat().st_size != size:
-        path.resolve().unlink()
+        path.resolve().unlink(missing_ok=True)
         path.unlink(missing_ok=True)
 
 

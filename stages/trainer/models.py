@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForTokenClassification, PreTrainedModel
 
+from stages.hub.models import files_of_folder
 from stages.model_folder import has_model_config, remove_from_model_config
 from stages.rl.logprobs import chosen_logprobs
 from stages.trainer import packed_attention
@@ -152,8 +153,8 @@ def save_model(model: PreTrainedModel, weights: Mapping[str, Tensor], source: Pa
     model.save_pretrained(target, state_dict=dict(weights))
     # Other software does not know the name of our attention.
     remove_from_model_config(target, "_attn_implementation")
-    for path in [] if source is None else sorted(source.iterdir()):
-        if path.is_file() and not path.name.endswith(_WEIGHTS) and path.name != "config.json":
+    for path in [] if source is None else [source / name for name in files_of_folder(source)]:
+        if path.parent == source and not path.name.endswith(_WEIGHTS) and path.name != "config.json":
             shutil.copyfile(path, target / path.name)
 
 

@@ -9,6 +9,7 @@ from flows.config.load import parse_config
 from flows.config.run import RunConfig
 from flows.preflight.checks import check_inputs
 from flows.preflight.description import describe
+from flows.reporting.hub_export import export
 from flows.run_loop import run_all
 from flows.run_progress import RunProgress, find_finished
 from stages.hub.cache import snapshot_folder
@@ -17,6 +18,7 @@ from stages.shared_resources import Resources
 from storage.errors import InputError
 from storage.run import newest_revision, open_run
 from storage.store import Store
+from tests.commands import serl
 from tests.hub import Hub
 from tests.tiny_models import make_tiny_policy, saved_adapter
 
@@ -98,6 +100,10 @@ def test_a_run_by_a_hub_name_keeps_its_commit(
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= recorded and not recorded & NEVER.keys()
     before = keys(config)
 
+    # Weights that were trained come with the files of the model, and with no others.
+    trained = {path.name for path in open_run(config.uri).policy(1).iterdir()}
+    assert not trained & NEVER.keys() and "tokenizer.json" in trained
+
     # Another program adds files, the hub goes on, and the run stays with its commit.
     (snapshot / "pytorch_model.bin").write_bytes(b"pickle")
     assert push(hub, folders / "second") != commit
@@ -113,6 +119,9 @@ def test_a_run_by_a_hub_name_keeps_its_commit(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert find_finished(longer, Store(longer.uri)).complete
     capfd.readouterr()
+    export(config.uri, 0, tmp_path / "export", None, lambda line: None)
+    assert f"base_model: {NAME}\n" in (tmp_path / "export" / "policy" / "README.md").read_text()
+    assert not {path.name for path in (tmp_path / "export" / "policy").iterdir()} & {"pytorch_model.bin"}
 
     # A new run takes what the hub has now.
     monkeypatch.delenv("HF_HUB_OFFLINE")
@@ -187,3 +196,17 @@ def test_a_folder_wins(hub: Hub, folders: Path, tmp_path: Path, monkeypatch: pyt
     with pytest.raises(InputError, match=r"policy folder lab/typo does not exist; .*because lab exists here"):
         find_finished(config_of(tmp_path, "lab/typo"), Store(config.uri))
     assert hub.requests == []
+
+
+def test_the_command_line_says_what_is_wrong_in_one_line(hub: Hub, folders: Path, tmp_path: Path) -> None:
+    push(hub, folders / "first")
+    hub.gated = {NAME}
+    settings = [f"--set={setting}" for setting in (f"policy={{model: {NAME}}}", f"root={tmp_path}")]
+    command = ["check", "configs/quickstart.yaml", *settings]
+    failed = serl(*command, expect=2)
+    (line,) = [line for line in failed.stderr.splitlines() if not line.startswith("downloading")]
+    assert f"model {NAME} is gated: accept its conditions with your account at {hub.url}/{NAME}" in line
+    hub.gated = set()
+    checked = serl(*command, expect=0)
+    assert f"policy       {NAME} of the hub (commit {hub.refs['model', NAME, 'main']}" in checked.stdout
+    assert [line.split()[0] for line in checked.stderr.splitlines()] == ["downloading", "downloaded"]

@@ -206,3 +206,17 @@ def test_a_cache_that_cannot_be_written_to(hub: Hub, monkeypatch: pytest.MonkeyP
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "file"))
     assert "HF_HOME" in message()
+
+
+def test_paths_out_of_the_repository_are_ignored(hub: Hub) -> None:
+    commit = hub.push("lab/tiny", {"config.json": "{}", "../../evil": "x", "/etc/evil": "y"})
+    assert [file.path for file in list_files(MODEL, commit)] == ["config.json"]
+
+
+def test_a_slow_answer_is_announced(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    push(hub)
+    monkeypatch.setattr("stages.hub.client._SECONDS_WITHOUT_WORD", 0.0)
+    assert find_commit(MODEL)
+    assert capfd.readouterr().err == f"model lab/tiny: waiting for {hub.url}\n"
