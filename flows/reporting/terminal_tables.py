@@ -108,9 +108,7 @@ def funnel_table(iterations: Sequence[dict[str, Any]]) -> Table:
 
 def benchmarks_table() -> Table:
     """Return a table of the evaluation sets that can be named in the settings."""
-    table = plain_table(
-        "Evaluation sets by name (evaluate.benchmarks: [NAME, …]; from evaluate.data, or else the hub)"
-    )
+    table = plain_table("Evaluation sets by name (evaluate.benchmarks: [NAME, …]; from evaluate.data, or else the hub)")
     for name in ("name", "problems", "answers", "asked", "from the Hugging Face hub, or a file"):
         table.add_column(name, justify="right" if name == "problems" else "left", overflow="fold")
     for name, record in CATALOGUE.items():

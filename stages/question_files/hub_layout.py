@@ -71,6 +71,8 @@ class Layout:
     """Name of a configuration -> its splits that have files."""
     default: str | None = None
     """Configuration that is taken if none is chosen; None if there are several and none of them is marked."""
+    files: tuple[str, ...] = ()
+    """Files that may be named as a split, `hard` for `hard.jsonl`; none if README.md names the splits."""
 
     def choose(self, config: str | None, split: str | None, label: str) -> Selection:
         """Return the files of a configuration and a split. Either may be None if there is only one.
@@ -90,10 +92,15 @@ class Layout:
             if len(splits) > 1:
                 raise InputError(f"{name} has several splits; set `split` to one of {listed(splits)}")
             (split,) = splits
-        files = splits.get(split) or _files_called(split, splits)
+        files = splits.get(split) or self._called(split, config)
         if not files:
             raise InputError(f"{name} has no split {split!r}{_hint(split, splits)}")
         return Selection(config=config, split=split, files=files)
+
+    def _called(self, split: str, config: str) -> tuple[str, ...]:
+        """Return the files of a configuration whose name is that of a split, without the ending."""
+        inside = (name for name in self.files if config in (DEFAULT, _folder_of(name)))
+        return tuple(name for name in inside if PurePosixPath(name).name.split(".")[0] == split)
 
 
 def own_layout(names: Iterable[str], readme: str | None, label: str) -> Layout:
@@ -190,12 +197,6 @@ def _with_default(configs: Mapping[str, Splits], default: str | None) -> Layout:
     if default is None:
         default = DEFAULT if DEFAULT in configs else next(iter(configs), None) if len(configs) == 1 else None
     return Layout(configs=configs, default=default)
-
-
-def _files_called(split: str, splits: Splits) -> tuple[str, ...]:
-    """Return the files whose name is that of a split, without its ending: `hard.jsonl`."""
-    every = dict.fromkeys(name for files in splits.values() for name in files)
-    return tuple(name for name in every if PurePosixPath(name).name.split(".")[0] == split)
 
 
 # What README.md says.
@@ -297,18 +298,19 @@ def _is_match(pattern: Sequence[str], path: Sequence[str]) -> bool:
 
 def _inferred_layout(files: Sequence[str]) -> Layout:
     """Return the layout that file names show; a folder that is no split's is a configuration if there are several."""
-    files = _of_one_form(files)
+    files = _of_one_form([name for name in files if _SHARD.search(name)]) or _of_one_form(files)
     if not files:
         return Layout(configs={})
     by_folder: dict[str, list[str]] = {}
     for name in files:
         by_folder.setdefault(_folder_of(name), []).append(name)
     if len(by_folder) == 1:
-        return Layout(configs={DEFAULT: _splits(files)}, default=DEFAULT)
+        return Layout(configs={DEFAULT: _splits(files)}, default=DEFAULT, files=tuple(files))
     root = by_folder.pop("", None)
     folders = {folder: _splits(names, folder) for folder, names in by_folder.items()}
     # The package datasets has one configuration of such a repository, with the files of all folders.
-    return Layout(configs={**folders, DEFAULT: _splits(root or files)}, default=DEFAULT if root else None)
+    configs = {**folders, DEFAULT: _splits(root or files)}
+    return Layout(configs=configs, default=DEFAULT if root else None, files=tuple(files))
 
 
 def _splits(files: Sequence[str], folder: str = "") -> Splits:
