@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from flows.config.run import RunConfig
 from flows.config.sources import HubSource, hub_sources
 from stages.hub.models import commit_of
+from stages.hub.names import hub_repository
 from stages.question_files.hub_split import data_set_commits
 from storage.errors import InputError
 from storage.run import newest_revision
@@ -36,10 +37,10 @@ def known_commits(config: RunConfig, store: Store) -> dict[str, str]:
 
 
 def _hub_names(config: RunConfig) -> Iterator[str]:
-    """Yield the names in the config that may be names of the hub, as written."""
+    """Yield the names of models and adapters of the hub in the config, as written."""
     for model in (config.policy, *config.voters):
         if model is not None:
-            yield from (name for name in (model.model, model.adapter) if name is not None)
+            yield from (name for name in (model.model, model.adapter) if name and hub_repository(name))
 
 
 def _data_set_commits(sources: Sequence[HubSource], known: Mapping[str, str]) -> dict[str, str]:

@@ -162,20 +162,20 @@ def _processes(placement: TrainerPlacement) -> str:
 def _benchmarks(resolved: StageSettings) -> list[str]:
     """Return each benchmark with its source and its prompt."""
     texts = []
-    names = {problem_set.name: _source_name(problem_set.source) for problem_set in resolved.import_problems.sets}
-    for benchmark in resolved.config.evaluate.benchmarks:
-        source = "labelled seeds" if benchmark.seeds else names[benchmark.name] or f"{benchmark.count} problems"
+    sets = resolved.import_problems.sets
+    for benchmark, problem_set in zip(resolved.config.evaluate.benchmarks, sets, strict=True):
+        source = _source_name(problem_set.source) or f"{benchmark.count} problems"
+        source = "labelled seeds" if benchmark.seeds else source
         validation = ", validation" if benchmark.validation else ""
         prompt = resolved.evaluate.benchmarks[benchmark.name].label
-        texts.append(f"{benchmark.name} ({source}, prompt: {prompt}{validation})")
+        examples = f" from {problem_set.shots_hub.name} of the hub" if problem_set.shots_hub else ""
+        texts.append(f"{benchmark.name} ({source}, prompt: {prompt}{examples}{validation})")
     return texts
 
 
 def _source_name(source: str | HubSplit | None) -> str | None:
-    """Return a path, or a data set of the hub with its commit and its folder in the cache."""
-    if isinstance(source, HubSplit):
-        return f"{source.name} of the hub (commit {source.commit}, in {source.folder})"
-    return source
+    """Return a path, or the name of a data set of the hub, whose commit the lines about its rows have."""
+    return f"{source.name} of the hub" if isinstance(source, HubSplit) else source
 
 
 def _watchdog(config: RunConfig) -> str:

@@ -58,7 +58,7 @@ def _form(file: QuestionFile) -> str:
         f"; {name} is the text of an option" if base == "text" else f"; {name} counts options from {base}"
         for name, base in file.bases.items()
     )
-    commit = f" of the hub at commit {file.commit[:12]}" if file.commit else ""
+    commit = f" of the hub at commit {file.commit}" if file.commit else ""
     return f"{file.path}{commit} ({file.form}{shape}{counted})"
 
 

@@ -54,7 +54,7 @@ def export(uri: str, iteration: int | None, output: Path | None, push: str | Non
     weights = run.policy(number)
     folder = output or Path(f"{run.config['name']}-{number:04d}")
     with _complete_or_absent(folder) as unfinished:
-        _copy_files(weights, unfinished / "policy")
+        shutil.copytree(weights, unfinished / "policy", ignore=_other_files(weights))
         _write_policy_files(run, number, unfinished / "policy")
         questions = _questions(run, number)
         if questions is not None:
@@ -93,11 +93,12 @@ def _complete_or_absent(folder: Path) -> Iterator[Path]:
         raise
 
 
-def _copy_files(source: Path, target: Path) -> None:
-    """Copy the files of a model folder."""
-    for name in files_of_folder(source):
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(source / name, target / name)
+def _other_files(source: Path) -> Callable[[str, list[str]], list[str]]:
+    """Return a function that, as `copytree` needs it, lists the files in a folder that do not belong to the model."""
+    files = {str(source / name) for name in files_of_folder(source)}
+    return lambda folder, names: [
+        name for name in names if (path := Path(folder, name)).is_file() and str(path) not in files
+    ]
 
 
 def _write_policy_files(run: Run, iteration: int, folder: Path) -> None:

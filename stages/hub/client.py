@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from stages.hub.cache import (
     snapshot_folder,
 )
 from stages.hub.environment import cache_folder, endpoint, is_offline, user_environment
-from stages.hub.faults import Fault, room_advice
+from stages.hub.faults import AGAIN, Fault, room_advice
 from stages.hub.names import Repository, is_commit
 from stages.hub.progress import DownloadProgress, note
 from storage.errors import InputError
@@ -39,6 +40,8 @@ _IMPATIENT = (1.0,)
 """The same for questions that the cache can answer instead."""
 _SECONDS_WITHOUT_WORD = 5.0
 """The user is told when an answer takes longer than this."""
+_SECONDS_OF_SILENCE = 900.0
+"""A worker that neither answers nor receives bytes for so long hangs. The hub may ask it to wait for 300 s."""
 _SPARE_BYTES = 1 << 26
 
 
@@ -148,10 +151,11 @@ def _check_room(repository: Repository, needed: int) -> None:
         )
 
 
-def _ask(action: str, repository: Repository, *, meanwhile: Callable[[], object] | None = None, **request: Any) -> Any:
+def _ask(action: str, repository: Repository, *, meanwhile: Callable[[], int] | None = None, **request: Any) -> Any:
     """Return the answer of a worker. Raises HubError if the answer is a fault.
 
-    `meanwhile` is called a few times per second until the answer is there. Without it, a line says that it takes long.
+    `meanwhile` is called a few times per second until the answer is there. It returns the bytes that have arrived.
+    Without it, a line says that the answer takes long.
     """
     meanwhile = meanwhile or _note_once(f"{repository.label}: waiting for {endpoint()}")
     question = json.dumps({"action": action, "repository": asdict(repository), **request})
@@ -164,46 +168,61 @@ def _ask(action: str, repository: Repository, *, meanwhile: Callable[[], object]
             env=_environment(),
             text=True,
         )
+        assert process.stdin and process.stdout
         try:
-            assert process.stdin and process.stdout
-            process.stdin.write(question + "\n")
-            process.stdin.flush()
-            _wait(process, meanwhile)
+            with suppress(BrokenPipeError):  # a worker that has died at once left its reason in the log
+                process.stdin.write(question + "\n")
+                process.stdin.flush()
+            if not _answers(process, meanwhile):
+                raise HubError(_silence(repository))
             answer = process.stdout.read()
         finally:
             process.kill()
             process.wait()
-            for stream in (process.stdin, process.stdout):
-                if stream:
-                    stream.close()
+            with suppress(BrokenPipeError):
+                process.stdin.close()
+            process.stdout.close()
         log.seek(0)
         return _result(answer, repository, log.read().decode(errors="replace"))
 
 
-def _note_once(line: str) -> Callable[[], None]:
-    """Return a function that prints a line when it is called for the first time after a while."""
+def _note_once(line: str) -> Callable[[], int]:
+    """Return a function that prints a line when it is called for the first time after a while, and returns 0."""
     due: list[float] = [time.monotonic() + _SECONDS_WITHOUT_WORD]
 
-    def remind() -> None:
+    def remind() -> int:
         if due and time.monotonic() > due[0]:
             due.clear()
             note(line)
+        return 0
 
     return remind
 
 
-def _wait(process: "subprocess.Popen[str]", meanwhile: Callable[[], object]) -> None:
-    """Return when the worker has written its answer, or has ended."""
+def _answers(process: "subprocess.Popen[str]", meanwhile: Callable[[], int]) -> bool:
+    """Return True when the worker has written its answer or has ended, False when it hangs."""
     assert process.stdout
+    alive, received = time.monotonic(), -1
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
         while not selector.select(timeout=0.2):
-            meanwhile()
+            if (now := meanwhile()) != received:
+                alive, received = time.monotonic(), now
+            if time.monotonic() > alive + _SECONDS_OF_SILENCE:
+                return False
+    return True
+
+
+def _silence(repository: Repository) -> Fault:
+    return Fault(
+        "no connection",
+        f"{repository.label}: nothing has arrived from {endpoint()} for {_SECONDS_OF_SILENCE:.0f} s; {AGAIN}",
+    )
 
 
 def _result(answer: str, repository: Repository, log: str) -> Any:
     try:
-        values: Mapping[str, Any] = json.loads(answer)
+        values: Mapping[str, Any] = json.loads(answer.strip().rpartition("\n")[2])
     except ValueError:
         last = " ".join(log.split()[-30:]) or "no output"
         fault = Fault("other", f"{repository.label}: the process that downloads has died ({last})")

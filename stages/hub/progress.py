@@ -1,5 +1,6 @@
 """How far a download is: one line that changes on a terminal, a new line now and then elsewhere. On stderr."""
 
+import shutil
 import sys
 import time
 from types import TracebackType
@@ -44,11 +45,11 @@ class DownloadProgress:
         if self._on_terminal:
             self._clear()
 
-    def update(self, received: int) -> None:
-        """Show how many bytes are there, unless that was shown a moment ago."""
+    def update(self, received: int) -> int:
+        """Show how many bytes are there, unless that was shown a moment ago. Return that number."""
         now = time.monotonic()
         if now - self._shown < (_SECONDS_ON_TERMINAL if self._on_terminal else SECONDS_BETWEEN_LINES):
-            return
+            return received
         self._shown = now
         self._recent.append((now, received))
         while len(self._recent) > 2 and self._recent[1][0] < now - _SECONDS_OF_SPEED:
@@ -59,10 +60,12 @@ class DownloadProgress:
         speed = max(received - before, 0) / seconds if seconds else 0.0
         text = f"{self._name}: {_size(received)} of {_size(self._total)} ({share:.0%}), {_size(speed)}/s"
         if self._on_terminal:
-            self._stream.write(f"\r\x1b[K{text}")
+            width = shutil.get_terminal_size().columns
+            self._stream.write(f"\r\x1b[K{text[: width - 1]}")  # a line that wraps cannot be taken back
             self._stream.flush()
         else:
             self._line(text)
+        return received
 
     def finish(self) -> None:
         """Say that the download is complete."""

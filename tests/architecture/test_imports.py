@@ -223,6 +223,13 @@ def test_the_command_line_starts_without_prefect() -> None:
     )
 
 
+def test_only_a_child_process_loads_huggingface_hub() -> None:
+    """It reads its environment variables when it is imported, and vLLM's are not the user's."""
+    names = [name for name in importing({"huggingface_hub"}) if name != "flows/reporting/hub_export.py"]
+    assert names == ["stages/hub/worker.py"]
+    assert "huggingface_hub" not in loaded("import flows.cli, flows.run_progress, flows.preflight.description")
+
+
 def test_settings_are_plain_data() -> None:
     """No library of tables, stores, models or terminals, and nothing of ours that reads or writes."""
     names = [name for name in modules() if name.split(".")[:2] == ["stages", "settings"]]

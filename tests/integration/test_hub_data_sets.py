@@ -16,8 +16,6 @@ from flows.preflight.checks import check_inputs
 from flows.preflight.description import describe
 from flows.run_loop import run_all
 from flows.run_progress import RunProgress, find_finished
-from stages.hub.cache import snapshot_folder
-from stages.hub.names import Repository
 from stages.question_files import hub_split
 from stages.shared_resources import Resources
 from storage.errors import InputError
@@ -122,9 +120,11 @@ def test_a_run_on_data_sets_of_the_hub_keeps_their_commits(
     config = config_of(tmp_path)
     text = describe(config)
     gsm8k = commits["datasets/openai/gsm8k"]
-    snapshot = snapshot_folder(Repository(GSM8K, "dataset"), gsm8k)
-    assert f"gsm8k (openai/gsm8k (main, test) of the hub (commit {gsm8k}, in {snapshot})" in text
-    seeds_line = f"openai/gsm8k (main, train) of the hub at commit {gsm8k[:12]} (JSON lines, read as gsm8k)"
+    assert (
+        "gsm8k (openai/gsm8k (main, test) of the hub, prompt: plain), exam (lab/exam (default, test) of the hub" in text
+    )
+    assert "prompt: plain, 1 examples from lab/exam (default, validation) of the hub)" in text
+    seeds_line = f"openai/gsm8k (main, train) of the hub at commit {gsm8k} (JSON lines, read as gsm8k)"
     assert f"seeds        {seeds_line}" in text
     assert "dataset      lab/questions (default, train) of the hub at commit " in text
     assert "questions are drawn from the dataset (lab/questions)" in text
@@ -231,7 +231,7 @@ def test_a_data_set_is_shown(hub: Hub, capsys: pytest.CaptureFixture[str]) -> No
     commit = push(hub)["datasets/openai/gsm8k"]
     assert main(["data", "show", GSM8K, "--config", "main", "--split", "train", "--row", "2"]) == 0
     out = capsys.readouterr().out.splitlines()
-    assert out[1] == f"openai/gsm8k (main, train) of the hub at commit {commit[:12]} (JSON lines, read as gsm8k)"
+    assert out[1] == f"openai/gsm8k (main, train) of the hub at commit {commit} (JSON lines, read as gsm8k)"
     assert out[2].startswith("12 rows, 12 read")
     assert out[-1] == "label: 3"
     assert main(["data", "show", GSM8K]) == 2

@@ -1,6 +1,12 @@
 """Commits, lists and files from a hub on this machine, and what the user is told when something goes wrong."""
 
+import errno
 import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -8,7 +14,9 @@ import pytest
 from stages.hub.cache import RemoteFile
 from stages.hub.client import HubError, download, find_commit, list_files
 from stages.hub.environment import cache_folder, forbid_network, is_offline
+from stages.hub.faults import fault_of
 from stages.hub.names import Repository
+from tests.commands import REPOSITORY
 from tests.hub import Hub
 
 MODEL = Repository("lab/tiny")
@@ -220,3 +228,55 @@ def test_a_slow_answer_is_announced(
     monkeypatch.setattr("stages.hub.client._SECONDS_WITHOUT_WORD", 0.0)
     assert find_commit(MODEL)
     assert capfd.readouterr().err == f"model lab/tiny: waiting for {hub.url}\n"
+
+
+def test_two_processes_at_once(hub: Hub) -> None:
+    push(hub)
+    with ThreadPoolExecutor(2) as pool:
+        folders = [pool.submit(fetch) for _ in range(2)]
+    assert {(folder.result() / "model.safetensors").read_bytes() for folder in folders} == {WEIGHTS}
+    assert len([path for path in hub.paths() if path.startswith("/cdn/")]) == 1
+
+
+def test_a_worker_that_hangs_is_given_up(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    push(hub)
+    hub.bytes_per_second = 1e4
+    monkeypatch.setattr("stages.hub.client._SECONDS_OF_SILENCE", 0.1)
+    assert f"nothing has arrived from {hub.url} for 0 s; run the same command again" in message()
+
+
+def test_a_token_that_is_not_valid(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    push(hub)
+    monkeypatch.setenv("HF_TOKEN", "hf_expired")
+    hub.fail("/api/", 401, headers={"X-Error-Message": "Invalid credentials in Authorization header"})
+    assert "the hub refuses your token (expired or mistyped)" in (text := message()) and "hf_expired" not in text
+
+
+def test_a_full_disk() -> None:
+    fault = fault_of(OSError(errno.ENOSPC, "No space left on device"), MODEL, False)
+    assert (
+        fault.kind == "space"
+        and f"the disk of {cache_folder()} is full; make room there, or set HF_HOME" in fault.message
+    )
+
+
+def test_a_download_ends_with_the_process_that_asked_for_it(hub: Hub, tmp_path: Path) -> None:
+    push(hub)
+    hub.bytes_per_second = 2e5
+    code = "from tests.unit.hub.test_client import fetch; fetch()"
+    with subprocess.Popen([sys.executable, "-c", code], cwd=REPOSITORY, stderr=subprocess.DEVNULL) as process:
+        blobs = cache_folder() / "models--lab--tiny" / "blobs"
+        wait_until(lambda: any(path.stat().st_size for path in blobs.glob("*.serl.incomplete")))
+        process.kill()
+    (partial,) = blobs.glob("*.serl.incomplete")
+    time.sleep(1.0)
+    size = partial.stat().st_size
+    time.sleep(1.0)
+    assert partial.stat().st_size == size < len(WEIGHTS)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60.0
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

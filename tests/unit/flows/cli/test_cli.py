@@ -24,6 +24,7 @@ from storage.lease import hold_lease
 from storage.run import open_run, write_revision
 from storage.store import Store
 from tests.helpers import fake_config, fake_resources, fake_values, tree, write_jsonl
+from tests.hub import Hub
 from tests.tiny_models import make_tiny_policy
 
 Change = Callable[[dict[str, Any], Path], object]
@@ -378,6 +379,24 @@ def test_keyboard_interrupt_names_the_way_to_resume(
     monkeypatch.setattr(flows.cli.run, "run_flow", stop)
     assert main(["run", str(config_file(tmp_path))]) == 130
     assert capsys.readouterr().err == "serl: stopped; run the same command again to go on from here\n"
+
+
+def test_serve_takes_a_model_of_the_hub_and_its_commit(
+    hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served: list[Path] = []
+    monkeypatch.setattr("stages.engines.vllm_server.serve", lambda folder, *_, **__: served.append(folder))
+    monkeypatch.setattr("stages.engines.loader.check_installed", lambda kind: None)
+    model = make_tiny_policy(tmp_path / "model")
+    first = hub.push("lab/tiny", model)
+    (model / "LICENSE").write_text("new")
+    second = hub.push("lab/tiny", model)
+    command = ("serve", "configs/quickstart.yaml", "--set", f"root={tmp_path}")
+    assert main((*command, "--model", f"lab/tiny@{first}")) == 0
+    assert main((*command, "--set", "policy={model: lab/tiny}")) == 0
+    commits = f"hub_commits={{lab/tiny: {first}}}"
+    assert main((*command, "--model", "lab/tiny", "--set", commits)) == 0
+    assert [folder.name for folder in served] == [first, second, first]
 
 
 def test_serve_takes_the_newest_policy(
