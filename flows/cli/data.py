@@ -1,6 +1,7 @@
 """`serl data`: show a file of questions, or a data set of the hub, as a run would read it; list the known shapes."""
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from flows.cli.arguments import Command, option, print_line
@@ -54,6 +55,8 @@ def _show(options: argparse.Namespace) -> None:
     from flows.preflight.question_files import check_row, describe_file, has_options
     from stages.answers.algebra.verifier import Verifier
     from stages.answers.kinds import answer_config, load_kind
+    from stages.hub.names import parse_name
+    from stages.question_files.hub_layout import has_rows_ending
     from stages.question_files.hub_split import data_set_commits, find_split, is_data_set
     from stages.question_files.read import read_questions
     from stages.question_files.shapes import with_preset
@@ -72,6 +75,11 @@ def _show(options: argparse.Namespace) -> None:
         if is_data_set(source):
             commits = data_set_commits(source, {})
             source, label = find_split(source, options.config, options.split, commits), "data set"
+        elif not Path(source).exists() and parse_name(source, "dataset") and not has_rows_ending(source):
+            raise InputError(
+                f"file or folder {source} does not exist, and the hub is not asked for a data set of this name, "
+                f"because {source.partition('/')[0]} exists here; run the command in another folder to ask the hub"
+            )
         elif options.config or options.split:
             raise InputError(f"--config and --split go with a data set of the hub; found the file {source}")
         file = read_questions(

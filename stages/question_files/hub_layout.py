@@ -2,6 +2,9 @@
 
 Configurations and splits have the names that the hub's pages show: those of the front matter of README.md, or else
 those that follow from the names of the files. Nothing here reads a file of rows or asks the hub.
+
+Which files make up a split is part of a run's inputs without being part of their keys. So a change here that chooses
+other files raises the versions of the stages that import questions.
 """
 
 import re

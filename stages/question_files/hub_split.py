@@ -137,17 +137,20 @@ def _layout(repository: Repository, commit: str) -> Layout:
 
 
 def _files(repository: Repository, commit: str) -> tuple[RemoteFile, ...]:
-    """Return the files of a commit. Without the hub and its list, the files that are in the cache.
+    """Return the files of a commit. Without the hub and its list, the files of a whole repository in the cache.
 
-    Raises HubError if there are none, and InputError if the cache has only some parts of a split.
+    A download of a whole repository, for instance by an older huggingface_hub, leaves no list, but .gitattributes.
+    Another cache may have only some files of a split, which would be other rows under the same identity.
+
+    Raises HubError if there are no such files, and InputError if a part of a split is missing.
     """
     try:
         return _listed(repository, commit)
     except HubError as error:
         folder = snapshot_folder(repository, commit)
-        paths = sorted(path for path in folder.rglob("*") if path.is_file())
-        if error.kind not in ("no connection", "busy") or not paths:
+        if error.kind not in ("no connection", "busy") or not (folder / ".gitattributes").is_file():
             raise
+        paths = sorted(path for path in folder.rglob("*") if path.is_file())
         names = [path.relative_to(folder).as_posix() for path in paths]
         if missing := missing_parts(names):
             raise InputError(f"{error}; {folder} lacks {missing[0]}") from None

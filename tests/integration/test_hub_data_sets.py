@@ -252,4 +252,6 @@ def test_a_file_that_exists_is_shown(
     assert main(["data", "show", GSM8K, "--split", "train"]) == 2
     message = "--config and --split go with a data set of the hub; found the file openai/gsm8k"
     assert capsys.readouterr().err == f"serl: {message}\n"
+    assert main(["data", "show", "openai/other"]) == 2
+    assert "the hub is not asked for a data set of this name, because openai exists here" in capsys.readouterr().err
     assert hub.requests == []

@@ -134,6 +134,9 @@ def test_cache_of_another_tool_has_to_hold_every_part(hub: Hub, monkeypatch: pyt
     hub_split._listed.cache_clear()
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     name = f"openai/gsm8k@{commit}"
+    with pytest.raises(HubError, match="forbids a download"):
+        find(name, "main", "train")
+    (Path(split.folder) / ".gitattributes").write_text("*.parquet filter=lfs\n")
     assert find(name, "main", "train").files == split.files
     (Path(split.folder) / split.files[1]).unlink()
     with pytest.raises(InputError, match="lacks main/train-00001-of-00002"):
