@@ -12,6 +12,7 @@ import re
 import sys
 import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -209,7 +210,7 @@ def is_many(annotation: Any) -> bool:
 
 def type_text(annotation: Any) -> str:
     """Return a type in plain words."""
-    plain = {str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path"}
+    plain = {str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path", date: "date"}
     if annotation in plain:
         return plain[annotation]
     origin, parts = get_origin(annotation), get_args(annotation)
@@ -219,7 +220,11 @@ def type_text(annotation: Any) -> str:
     if origin in (Union, types.UnionType):
         return " or ".join("null" if part is type(None) else type_text(part) for part in parts)
     if origin is tuple:
-        return f"list of {type_text(parts[0])}s" if parts[-1] is Ellipsis else f"{len(parts)} {type_text(parts[0])}s"
+        if parts[-1] is not Ellipsis:
+            return f"{len(parts)} {type_text(parts[0])}s"
+        if get_origin(parts[0]) is tuple:
+            return f"list of lists of {type_text(parts[0])}"
+        return f"list of {type_text(parts[0])}s"
     if origin is dict:
         return "mapping"
     if hasattr(annotation, "__metadata__"):  # Annotated: the constraints are shown next to the type

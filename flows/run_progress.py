@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from flows.config.load import parse_config
 from flows.config.run import RunConfig
 from flows.iteration import Inputs, IterationState, Runner, iterate, start
-from flows.pinned import pinned
+from flows.models.pinned import pinned
 from flows.runners import LookupRunner, PendingStage, StagePending
 from flows.stage_settings import StageSettings, resolve
 from flows.watchdog import Breach, Breached, Collapsed

@@ -4,16 +4,18 @@ What comes from outside enters a stage's settings by content, so files are hashe
 policy of another run is looked up.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from typing import Any
 
 from flows.config.evaluation import Benchmark
+from flows.config.inputs import Seeds
 from flows.config.run import RunConfig
 from flows.config.sources import HubSource, examples_source, problems_source, seeds_source
+from flows.models.asking import benchmark_prompt, dated_stages, known_control_tokens, voter_arguments
+from flows.models.folders import model_folders, policy_folder
 from stages.answers.kinds import answer_config
 from stages.contract import Stage
-from stages.hub.models import local_model
 from stages.import_inputs import (
     DATA_SET,
     IMPORT_POLICY,
@@ -36,11 +38,10 @@ from stages.settings.questions import QuestionFormat
 from stages.settings.sample import SampleConfig, SampleVotersConfig, VoterSampling
 from stages.settings.update import PpoUpdateConfig
 from stages.settings.vote import VoteConfig, VoterWeight
+from stages.text.quality import is_known_control_token
 from stages.trainer.fake import FAKE_POLICY
 from stages.warm_start import WARM_START
 from storage.errors import InputError
-from storage.run import newest_revision, open_run
-from storage.store import Store
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,32 +69,43 @@ class StageSettings:
 
 def resolve(config: RunConfig) -> StageSettings:
     """Return the settings of every stage. Raises InputError if a file or model folder is missing or unusable."""
+    dated = dated_stages(config, model_folders(config)) if config.chat_date else set()
     return StageSettings(
         config=config,
-        import_seeds=_import_seeds(config, "seeds"),
+        import_seeds=_import_seeds(config, config.seeds, "seeds", SEED_FILE),
         import_problems=problem_settings(config),
         import_policy=_import_policy(config),
-        import_dataset=_import_seeds(config, "dataset") if config.dataset else None,
+        import_dataset=_import_seeds(config, config.dataset, "dataset", DATA_SET) if config.dataset else None,
         import_voters=_import_voters(config),
-        generate=config.generate,
+        generate=GenerateConfig(**config.generate.model_dump(), **_chat(config, dated, "generate")),
         filter=filter_settings(config),
         draw=draw_settings(config),
-        sample=config.sample,
-        sample_voters=voter_settings(config),
+        sample=SampleConfig(**config.sample.model_dump(), **_chat(config, dated, "sample")),
+        sample_voters=voter_settings(config, dated),
         vote=vote_settings(config),
         update=update_settings(config),
-        evaluate=evaluation_settings(config),
+        evaluate=evaluation_settings(config, dated),
     )
 
 
 def filter_settings(config: RunConfig) -> FilterConfig:
-    """Return the settings of the filter for new questions."""
+    """Return the settings of the filter for new questions.
+
+    Raises InputError if the files of a model's tokenizer are malformed.
+    """
     return FilterConfig(
         **config.filter.model_dump(),
         questions=config.generate.questions,
         domain=config.domain,
         seed_sets=tuple(benchmark.name for benchmark in config.evaluate.benchmarks if benchmark.seeds),
+        control_tokens=_control_tokens(config),
     )
+
+
+def _control_tokens(config: RunConfig) -> tuple[str, ...]:
+    """Return the control tokens that the filter's rule does not know by their look (Gemma has 6,000 of the others)."""
+    tokens = known_control_tokens(config, model_folders(config))
+    return tuple(sorted(token for token in tokens if not is_known_control_token(token)))
 
 
 def draw_settings(config: RunConfig) -> DrawConfig:
@@ -106,13 +118,26 @@ def draw_settings(config: RunConfig) -> DrawConfig:
     )
 
 
-def voter_settings(config: RunConfig) -> SampleVotersConfig:
-    """Return the settings for sampling the responses of voters other than the policy."""
+def voter_settings(config: RunConfig, dated: Collection[str] = ()) -> SampleVotersConfig:
+    """Return the settings for sampling the responses of voters other than the policy.
+
+    `dated`: see `flows.asking.dated_stages`.
+    """
     voters = tuple(
-        VoterSampling(name=voter.name, responses=voter.responses, prompt=voter.prompt or config.sample.prompt)
+        VoterSampling(
+            name=voter.name,
+            responses=voter.responses,
+            prompt=voter.prompt or config.sample.prompt,
+            template_arguments=voter_arguments(voter, config),
+            chat_date=config.chat_date if f"voter {voter.name}" in dated else None,
+        )
         for voter in config.voters
     )
-    return SampleVotersConfig(**config.sample.model_dump(), voters=voters)
+    return SampleVotersConfig(
+        **config.sample.model_dump(exclude={"template_arguments"}),
+        voters=voters,
+        thinking_marks=config.thinking_marks,
+    )
 
 
 def vote_settings(config: RunConfig) -> VoteConfig:
@@ -188,19 +213,27 @@ def _located(
         raise InputError(f"{error}{advice}") from None
 
 
-def evaluation_settings(config: RunConfig) -> EvaluateConfig:
-    """Return the settings of the evaluation. Raises InputError if the file of an answer kind cannot be used."""
+def evaluation_settings(config: RunConfig, dated: Collection[str] = ()) -> EvaluateConfig:
+    """Return the settings of the evaluation. Raises InputError if the file of an answer kind cannot be used.
+
+    `dated`: see `flows.asking.dated_stages`.
+    """
     protocol = config.evaluate.protocol
     benchmarks = {}
     for benchmark in config.evaluate.benchmarks:
-        record = benchmark.record
         benchmarks[benchmark.name] = BenchmarkProtocol(
             answers=answer_config(_answers_of(benchmark, config)),
-            prompt=benchmark.prompt or (record.prompt if record else None) or protocol.prompt,
+            prompt=benchmark_prompt(benchmark, config),
             shots=benchmark.worked_examples,
             samples=benchmark.samples,
         )
-    return EvaluateConfig(**protocol.model_dump(), benchmarks=benchmarks)
+    return EvaluateConfig(**protocol.model_dump(), benchmarks=benchmarks, **_chat(config, dated, "evaluate"))
+
+
+def _chat(config: RunConfig, dated: Collection[str], stage: str) -> dict[str, Any]:
+    """Return what the run decides about the chats of a stage."""
+    day = config.chat_date if stage in dated else None
+    return {"chat_date": day, "thinking_marks": config.thinking_marks}
 
 
 def _answers_of(benchmark: Benchmark, config: RunConfig) -> AnswerSettings:
@@ -213,38 +246,8 @@ def _answers_of(benchmark: Benchmark, config: RunConfig) -> AnswerSettings:
     return benchmark.record.answers.model_copy(update={"count_truncated": config.answers.count_truncated})
 
 
-def policy_folder(config: RunConfig) -> Path | None:
-    """Return the local folder of the starting policy; None for a warm start and for the fake engine.
-
-    A model of the hub is downloaded if it is not here. Raises HubError if that fails.
-
-    Raises InputError or MissingArtifact if the policy is that of another run, and that run or its policy is missing.
-    """
-    policy = config.policy
-    if policy is None or policy.warm_start:
-        return None
-    if policy.model:
-        return local_model(policy.model, config.hub_commits).folder
-    return open_run(policy.run or "").policy(policy.iteration)
-
-
-def voter_folders(config: RunConfig) -> dict[str, Path]:
-    """Return the folder of each voter's model, by the voter's name; voters without a `model` are left out.
-
-    A model of the hub is downloaded if it is not here. Raises HubError if that fails.
-    """
-    return {voter.name: local_model(voter.model, config.hub_commits).folder for voter in config.voters if voter.model}
-
-
-def newest_policy_folder(config: RunConfig) -> Path | None:
-    """Return the folder of the run's newest good policy, or else of its starting policy; None if neither exists yet."""
-    if newest_revision(Store(config.uri)) is not None and (run := open_run(config.uri)).iterations:
-        return run.policy()
-    return policy_folder(config)
-
-
-def _import_seeds(config: RunConfig, name: Literal["seeds", "dataset"]) -> ImportSeeds:
-    seeds, label = (config.dataset, DATA_SET) if config.dataset and name == "dataset" else (config.seeds, SEED_FILE)
+def _import_seeds(config: RunConfig, seeds: Seeds, name: str, label: str) -> ImportSeeds:
+    """Return where seeds or a data set come from; `name` is the setting, `label` says in errors what a file is."""
     path, sha256, hub = _located(seeds_source(seeds, name), label, config)
     settings = ImportSeeds(
         path=path,

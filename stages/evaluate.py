@@ -8,7 +8,7 @@ release leaves it out of the denominator. A response that was cut off has an ans
 cut, unless `count_truncated` is set (see `stages.answers.kinds.part_that_counts`).
 """
 
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -17,8 +17,10 @@ from typing import Any, Self
 from stages import schemas
 from stages.answers.algebra.readings import MAX_ANSWER
 from stages.answers.kinds import AnswerKind, answer_of, load_kind
+from stages.answers.response.thinking import without_thinking
 from stages.answers.voting import AnswerToGrade, Ballot, Comparer, canonical_form, grade, vote
 from stages.benchmarks.metrics import FAILED, WHOLE, reliability_rows, summarise
+from stages.chat.options import ChatOptions
 from stages.contract import Inputs, Metrics, Shards, Stage, Work
 from stages.engines.base import Batch, Completion, Engine, SamplingParams, encode_question
 from stages.settings.answers import AnswerConfig
@@ -32,15 +34,16 @@ def evaluate(config: EvaluateConfig, inputs: Inputs, work: Work) -> Metrics:
     """Write the table `grades`, part by part, then `results`, `reliability` and `failed_grades`."""
     kinds = {benchmark: load_kind(protocol.answers) for benchmark, protocol in config.benchmarks.items()}
     engine = work.resources.engine()
-    engine.load(inputs.folder("policy"), inputs.identity("policy"))
+    chat = ChatOptions(arguments=config.template_arguments, day=config.chat_date, thinking_marks=config.thinking_marks)
+    engine.load(inputs.folder("policy"), inputs.identity("policy"), chat)
     problems = inputs.table("problems").to_dicts()
-    examples = _Examples(config, inputs.table("shots").to_dicts() if "shots" in inputs else [])
+    examples = _Examples(config, inputs.table("shots").to_dicts() if "shots" in inputs else [], engine)
     samples = [config.samples_of(problem["benchmark"]) for problem in problems]
     shards = work.shards("grades", len(problems))
     completed: dict[int, dict[tuple[int, str], _Completed]] = defaultdict(dict)
     progress = shards.counting([1 + count for count in samples])
     with _Grader(config, kinds, work) as grader:
-        passes = _passes(config, problems, samples, shards, examples, engine, work)
+        passes = _passes(config, problems, samples, shards, examples, work)
         for batch, completions_of_batch in engine.generate(passes, progress):
             completed_part = completed[batch.part]
             for row, completions, seeds in zip(batch.rows, completions_of_batch, batch.seeds, strict=True):
@@ -58,7 +61,11 @@ def evaluate(config: EvaluateConfig, inputs: Inputs, work: Work) -> Metrics:
     work.write("reliability", reliability_rows(grades))
     columns = schemas.FAILED_GRADES.names
     work.write("failed_grades", [{name: row[name] for name in columns} for row in grades if row["status"] in FAILED])
-    return {f"eval/{row['benchmark']}/{row['metric']}": row["value"] for row in results if row["slice"] == WHOLE}
+    unfinished = Counter(row["benchmark"] for row in grades if without_thinking(row["response"]) is None)
+    return {
+        **{f"eval/{row['benchmark']}/{row['metric']}": row["value"] for row in results if row["slice"] == WHOLE},
+        **{f"eval/{benchmark}/thinking_unfinished": unfinished[benchmark] for benchmark in config.benchmarks},
+    }
 
 
 def _passes(
@@ -67,14 +74,13 @@ def _passes(
     samples: Sequence[int],
     shards: Shards,
     examples: "_Examples",
-    engine: Engine,
     work: Work,
 ) -> Iterator["_Pass"]:
     """Yield the passes over each missing part: one greedy response per problem, then the samples if there are any."""
     greedy = SamplingParams(temperature=0.0, max_tokens=config.max_tokens, stop=config.stop)
     sampled = replace(greedy, temperature=config.temperature, top_p=config.top_p)
     for part, rows in shards:
-        prompts = {row: examples.prompt(problems[row], engine) for row in rows}
+        prompts = {row: examples.prompt(problems[row]) for row in rows}
         # The same seeds in every iteration: policies are compared on common random numbers.
         sample_seeds = {row: [_sample_seed(problems[row], i, work) for i in range(samples[row])] for row in rows}
         for mode, params, seeds in (
@@ -137,12 +143,13 @@ class _Pass(Batch):
 class _Examples:
     """Puts a benchmark's header and worked examples before its questions, all in the benchmark's prompt template."""
 
-    def __init__(self, config: EvaluateConfig, rows: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, config: EvaluateConfig, rows: Sequence[Mapping[str, Any]], engine: Engine) -> None:
         self._config = config
         self._rows = rows
+        self._engine = engine
         self._composed: dict[tuple[str, str | None], list[str]] = {}
 
-    def prompt(self, problem: Mapping[str, Any], engine: Engine) -> list[int]:
+    def prompt(self, problem: Mapping[str, Any]) -> list[int]:
         """Return the token ids of a prompt.
 
         The last examples are left out while the prompt is too long, in the end all of them and the header. A prompt
@@ -154,7 +161,7 @@ class _Examples:
             self._composed[benchmark, subject] = self._compose(benchmark, subject)
         texts = self._composed[benchmark, subject]
         for shown in range(len(texts), -1, -1):
-            ids = encode_question(engine, prompt, problem["question"], "".join(texts[:shown]))
+            ids = encode_question(self._engine, prompt, problem["question"], "".join(texts[:shown]))
             if len(ids) <= self._config.max_prompt_tokens:
                 break
         return ids
@@ -167,8 +174,11 @@ class _Examples:
         rows = [row for row in self._rows if row["benchmark"] == benchmark and row["subject"] == subject]
         rows = rows[: protocol.shots.count]
         header = protocol.shots.header.replace("{subject}", subject or "")
-        questions = [protocol.prompt.template.replace("{question}", row["question"]).rstrip() for row in rows]
-        examples = [f"{question} {row['reasoning']}\n\n" for question, row in zip(questions, rows, strict=True)]
+        as_text = self._engine.as_text
+        questions = [protocol.prompt.template.replace("{question}", as_text(row["question"])).rstrip() for row in rows]
+        examples = [
+            f"{question} {as_text(row['reasoning'])}\n\n" for question, row in zip(questions, rows, strict=True)
+        ]
         return [f"{header}\n", *examples] if header else examples
 
 
@@ -262,7 +272,7 @@ def _with_forms(
 
 EVALUATE = Stage(
     name="evaluate",
-    version=5,
+    version=6,
     body=evaluate,
     tables={
         "grades": schemas.GRADES,

@@ -13,6 +13,7 @@ import polars as pl
 import pyarrow as pa
 
 from stages import schemas
+from stages.chat.control_tokens import TokenFinder
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.domains import arithmetic
 from stages.settings.filter import FilterConfig
@@ -76,8 +77,9 @@ def _screen(
 ) -> tuple[list[Row], list[dict[str, Any]]]:
     """Judge each candidate by itself. Returns the candidates that pass, and rows of `rejected` for the others."""
     good, rejected = [], []
+    control_tokens = TokenFinder(config.control_tokens)
     for row in candidates:
-        if reason := reject_reason(row["question"], config.rules):
+        if reason := reject_reason(row["question"], config.rules, control_tokens):
             rejected.append(_rejected_row(row, reason))
         elif config.domain and arithmetic.is_held_out(row["question"]):
             rejected.append(_rejected_row(row, "held_out_problem"))
@@ -133,7 +135,7 @@ def _rejected_row(row: Row, reason: str, similarity: float | None = None, neares
 
 FILTER = Stage(
     name="filter_instructions",
-    version=2,
+    version=3,
     body=filter_instructions,
     tables={
         "accepted": schemas.ACCEPTED,

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from stages import schemas
+from stages.answers.response.thinking import count_unfinished
+from stages.chat.options import ChatOptions
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.engines.base import Batch, SamplingParams
 from stages.settings.generate import GenerateConfig
@@ -29,7 +31,8 @@ class _PartBatch(Batch):
 def generate_instructions(config: GenerateConfig, inputs: Inputs, work: Work) -> Metrics:
     """Write the tables `generations`, part by part, and `candidates`."""
     engine = work.resources.engine()
-    engine.load(inputs.folder("policy"), inputs.identity("policy"))
+    chat = ChatOptions(arguments=config.template_arguments, day=config.chat_date, thinking_marks=config.thinking_marks)
+    engine.load(inputs.folder("policy"), inputs.identity("policy"), chat)
     params = SamplingParams(
         temperature=config.temperature,
         top_p=config.top_p,
@@ -112,13 +115,14 @@ def _write_candidates(work: Work) -> Metrics:
         "generate/candidates": len(candidates),
         "generate/tokens": int(generations["response_ids"].list.len().sum()),
         "generate/truncated": int((generations["finish_reason"] == "length").sum()),
+        "generate/thinking_unfinished": count_unfinished(generations["response"]),
         "generate/distinct_3": distinct_share([row["question"] for row in candidates], 3),
     }
 
 
 GENERATE = Stage(
     name="generate_instructions",
-    version=1,
+    version=2,
     body=generate_instructions,
     tables={"generations": schemas.GENERATIONS, "candidates": schemas.CANDIDATES},
     uses_gpu=True,

@@ -11,7 +11,7 @@ from typing import Any
 from stages import schemas
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.domains import arithmetic
-from stages.hub.models import files_of_folder, local_adapter, local_model
+from stages.hub.models import adapter_files, check_content, files_of_folder, local_adapter, local_model
 from stages.hub.names import parse_name
 from stages.question_files.read import QuestionFile, read_questions
 from stages.settings.inputs import ImportPolicy, ImportSeeds, ImportVoters
@@ -62,6 +62,11 @@ def import_voters(config: ImportVoters, inputs: Inputs, work: Work) -> Metrics:
 
 def _import_model(output: str, model: ImportPolicy, work: Work) -> None:
     """Record the model folder as output `output`, or write a copy with the adapter merged in."""
+    if model.repository and model.commit:
+        check_content(model.repository, model.commit, Path(model.path), files_of_folder(Path(model.path)))
+    if model.adapter_repository and model.adapter_commit and model.adapter:
+        adapter = Path(model.adapter)
+        check_content(model.adapter_repository, model.adapter_commit, adapter, adapter_files(files_under(adapter)))
     if model.adapter is None:
         folder = Path(model.path)
         work.import_folder(output, folder, files_of_folder(folder) if model.repository else None)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from stages import schemas
+from stages.answers.response.thinking import count_unfinished
+from stages.chat.options import ChatOptions
 from stages.contract import Inputs, Metrics, Shards, Stage, Work
 from stages.engines.base import Batch, Engine, SamplingParams, encode_question
 from stages.settings.sample import AnswerPrompt, SampleConfig, SampleVotersConfig
@@ -27,7 +29,8 @@ class _PartBatch(Batch):
 def sample_responses(config: SampleConfig, inputs: Inputs, work: Work) -> Metrics:
     """Write the table `responses`, part by part."""
     engine = work.resources.engine()
-    engine.load(inputs.folder("policy"), inputs.identity("policy"))
+    chat = ChatOptions(arguments=config.template_arguments, day=config.chat_date, thinking_marks=config.thinking_marks)
+    engine.load(inputs.folder("policy"), inputs.identity("policy"), chat)
     questions = inputs.table("accepted").select("question_id", "question").rows()
     shards = work.shards("responses", len(questions))
 
@@ -60,6 +63,7 @@ def sample_responses(config: SampleConfig, inputs: Inputs, work: Work) -> Metric
         "sample/tokens": int(lengths.sum()),
         "sample/mean_length": float(lengths.mean() or 0.0),  # type: ignore[arg-type]
         "sample/truncated_share": float((responses["finish_reason"] == "length").mean() or 0.0),  # type: ignore[arg-type]
+        "sample/thinking_unfinished": count_unfinished(responses["response"]),
         "sample/prompts_too_long": len(questions) - responses["question_id"].n_unique(),
     }
 
@@ -78,7 +82,10 @@ def sample_voters(config: SampleVotersConfig, inputs: Inputs, work: Work) -> Met
         voter_shards = shards.between(first, first + len(questions))
         if not voter_shards.missing:
             continue
-        engine.load(inputs.folder(f"voter_{voter.name}"), inputs.identity(f"voter_{voter.name}"))
+        chat = ChatOptions(
+            arguments=voter.template_arguments, day=voter.chat_date, thinking_marks=config.thinking_marks
+        )
+        engine.load(inputs.folder(f"voter_{voter.name}"), inputs.identity(f"voter_{voter.name}"), chat)
         batches = _batches(config, voter.prompt, voter.responses, voter_shards, questions, engine, work, voter.name)
         for batch, completions_of_batch in engine.generate(batches, voter_shards.counting(voter.responses)):
             unwritten[batch.part] += [
@@ -104,7 +111,11 @@ def sample_voters(config: SampleVotersConfig, inputs: Inputs, work: Work) -> Met
         if not rows:
             work.write_part("voter_responses", part, [])
     responses = work.parts("voter_responses")
-    return {"voters/responses": responses.height, "voters/tokens": int(responses["response_tokens"].sum())}
+    return {
+        "voters/responses": responses.height,
+        "voters/tokens": int(responses["response_tokens"].sum()),
+        "voters/thinking_unfinished": count_unfinished(responses["response"]),
+    }
 
 
 def _batches(
@@ -139,7 +150,7 @@ def _fitting_prompts(
 
 SAMPLE = Stage(
     name="sample_responses",
-    version=1,
+    version=2,
     body=sample_responses,
     tables={"responses": schemas.RESPONSES},
     uses_gpu=True,
@@ -149,7 +160,7 @@ SAMPLE = Stage(
 )
 SAMPLE_VOTERS = Stage(
     name="sample_voters",
-    version=1,
+    version=2,
     body=sample_voters,
     tables={"voter_responses": schemas.VOTER_RESPONSES},
     uses_gpu=True,

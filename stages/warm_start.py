@@ -30,6 +30,8 @@ Example = tuple[list[int], list[int]]
 """Token ids of a prompt, and of the text to learn after it."""
 
 START, END, PAD = "<|im_start|>", "<|im_end|>", "<|endoftext|>"
+SPECIAL_TOKENS = (PAD, START, END)
+"""All control tokens of the policy's tokenizer."""
 LIST_REQUEST = "Come up with a series of questions:"
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
@@ -108,7 +110,7 @@ def build_tokenizer(config: WarmStartConfig) -> Any:
     bpe.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=config.vocabulary,
-        special_tokens=[PAD, START, END],
+        special_tokens=list(SPECIAL_TOKENS),
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )

@@ -141,7 +141,7 @@ class PolicyServer:
     async def _complete(self, request: Request) -> Response:
         asked = await request.json()
         assert asked["model"] == MODEL and asked["return_token_ids"] and asked["logprobs"] == 0
-        assert asked["stop_token_ids"] == self._engine.tokenizer.eos_ids
+        assert asked["stop_token_ids"] == self._engine.tokenizer.stop_ids(asked["stop"])
         prompt = self._engine.decode(asked["prompt"])
         if (instead := self.before(prompt)) is not None:
             return instead

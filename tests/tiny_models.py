@@ -1,6 +1,7 @@
 """Small random policies in Hugging Face folders, made in well under a second, for tests and benchmarks."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ CHAT_TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+DATED_TEMPLATE = "{{ 'Today Date: ' + strftime_now('%d %b %Y') + '\n' }}" + CHAT_TEMPLATE
+"""Writes the date into every prompt, as Llama 3.2's does."""
 EOS, PAD = "<|im_end|>", "<|pad|>"
 
 
@@ -61,9 +64,12 @@ def make_tiny_policy(
     arch: str = "qwen2",
     vocab_texts: Sequence[str] = VOCAB_TEXTS,
     seed: int = 0,
+    tokenizer: Any = None,
     **config: Any,
 ) -> Path:
     """Write a random causal language model and a tokenizer, trained on `vocab_texts`, to `folder`; return the folder.
+
+    `tokenizer`: another one to take.
 
     `arch` is a transformers model type ("qwen2", "llama", ...); `config` overrides the sizes. The same arguments give
     the same bytes, and the global random state of torch is left alone.
@@ -71,7 +77,7 @@ def make_tiny_policy(
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    tokenizer = make_tiny_tokenizer(vocab_texts)
+    tokenizer = tokenizer or make_tiny_tokenizer(vocab_texts)
     sizes: dict[str, Any] = {
         "vocab_size": len(tokenizer),
         "hidden_size": 64,
@@ -96,6 +102,35 @@ def make_tiny_policy(
         torch.manual_seed(seed)
         model = AutoModelForCausalLM.from_config(model_config, dtype=torch.float32)
     model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def make_scripted_policy(folder: Path, tokenizer: Any, script: Sequence[int]) -> Path:
+    """Write a model that follows a script to `folder`: behind each token of the script it is sure of the next one.
+
+    No token may stand twice in the script. A response begins behind the prompt's last token, which is the script's
+    first.
+    """
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    assert len(set(script)) == len(script)
+    size, rows = 64 * (len(tokenizer) // 64 + 1), len(tokenizer)
+    config = LlamaConfig(
+        vocab_size=rows, hidden_size=size, intermediate_size=8, num_hidden_layers=1, num_attention_heads=size // 32,
+        num_key_value_heads=1, max_position_embeddings=512, bos_token_id=None, eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=None,
+    )  # fmt: skip
+    model = LlamaForCausalLM(config)
+    with torch.no_grad():
+        for name, weights in model.named_parameters():
+            weights.fill_(1.0 if "norm" in name else 0.0)
+        model.model.embed_tokens.weight.copy_(torch.eye(rows, size))
+        for token, following in pairwise(script):
+            model.lm_head.weight[following, token] = 40 / size**0.5  # behind the norm: a logit of 40
+    model.save_pretrained(folder)
+    (folder / "generation_config.json").unlink()
     tokenizer.save_pretrained(folder)
     return folder
 

@@ -29,6 +29,7 @@ def print_results(run: Run, iterations: Sequence[dict[str, Any]], console: Conso
         funnel_table,
         results_table,
         seconds_table,
+        unfinished_line,
     )
 
     uri = run.store.uri
@@ -39,6 +40,8 @@ def print_results(run: Run, iterations: Sequence[dict[str, Any]], console: Conso
     if measured:
         console.print(evaluation_table(measured[-1]))
     console.print(funnel_table(iterations))
+    if unfinished := unfinished_line(iterations):
+        console.print(f"{unfinished}\n", highlight=False)
     console.print(seconds_table(iterations))
     console.print(engine_line(iterations), highlight=False)
     # Without an activated environment the shell does not find a bare `serl`: print the path of this program.

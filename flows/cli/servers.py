@@ -10,8 +10,8 @@ from storage.store import Store
 
 
 def _serve(options: argparse.Namespace) -> None:
-    from flows.pinned import known_commits
-    from flows.stage_settings import newest_policy_folder
+    from flows.models.commits import known_commits
+    from flows.models.folders import newest_policy_folder
     from stages.engines.loader import check_installed
     from stages.engines.vllm_server import serve
     from stages.hub.models import local_model

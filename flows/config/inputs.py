@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_va
 from flows.config.exactly_one import require_exactly_one
 from stages.hub.names import parse_name
 from stages.settings import Settings
+from stages.settings.chat import TemplateArguments
 from stages.settings.questions import OnBadRow, QuestionFormat
 from stages.settings.sample import AnswerPrompt
 from stages.settings.vote import POLICY
@@ -134,6 +135,8 @@ class Voter(Settings):
     """Responses per question."""
     prompt: AnswerPrompt | None = None
     """Prompt for this voter; the policy's prompt if not set."""
+    template_arguments: TemplateArguments | None = Field(None, exclude_if=lambda arguments: arguments is None)
+    """Arguments of this voter's chat template; the policy's arguments (`sample.template_arguments`) if not set."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:

@@ -15,11 +15,12 @@ from flows.config.tracking import TrackerSettings
 from flows.config.watchdog import Watchdog
 from stages.settings import Settings
 from stages.settings.answers import AnswerSettings
+from stages.settings.chat import ChatDate, ThinkingMarks
 from stages.settings.compute import Compute
 from stages.settings.engines import EngineKind
 from stages.settings.filter import FilterSettings
-from stages.settings.generate import GenerateConfig
-from stages.settings.sample import SampleConfig
+from stages.settings.generate import GenerateSettings
+from stages.settings.sample import SampleSettings
 from stages.settings.update import UpdateConfig
 from stages.settings.vote import RewardSource, VoteSettings
 
@@ -61,14 +62,19 @@ class RunConfig(Settings):
     """Seed questions."""
     policy: Policy | None = None
     """The starting policy; left out with `engine: fake` only."""
-    generate: GenerateConfig = GenerateConfig()
+    generate: GenerateSettings = GenerateSettings()
     """How the policy writes new questions."""
     filter: FilterSettings = FilterSettings()
     """Which new questions are accepted."""
-    sample: SampleConfig = SampleConfig()
+    sample: SampleSettings = SampleSettings()
     """How the policy answers the accepted questions."""
     voters: tuple[Voter, ...] = ()
     """Models that vote in addition to the policy."""
+    thinking_marks: ThinkingMarks = ()
+    """Further pairs of texts between which a model thinks, such as [["<plan>", "</plan>"]]. Nothing between them is a
+    question or an answer. The marks of the known families, such as <think> and </think>, need no setting."""
+    chat_date: ChatDate = None
+    """Date that chat templates with a date write into prompts. If not set: the day on which the run started."""
     vote: VoteSettings = VoteSettings()
     """How votes become rewards, and which questions are kept."""
     update: UpdateConfig = UpdateConfig()

@@ -4,8 +4,10 @@ import importlib.util
 
 from flows.config.run import RunConfig
 from flows.config.tracking import TrackerSettings
-from flows.stage_settings import StageSettings, policy_folder, voter_folders
-from stages.engines.loader import check_chat_template, check_installed
+from flows.models.folders import policy_folder, voter_folders
+from flows.preflight.prompts import check_prompts
+from flows.stage_settings import StageSettings
+from stages.engines.loader import check_installed
 from stages.import_inputs import DATA_SET, SEED_FILE, seed_file, seed_rows
 from stages.import_problems import problems_of, shots_of
 from stages.trainer.deepspeed_config import read_deepspeed_settings
@@ -21,7 +23,7 @@ def check_inputs(resolved: StageSettings) -> None:
     for problem_set in resolved.import_problems.sets:
         problems_of(problem_set, seeds)
         shots_of(problem_set)
-    _check_chat_templates(config)
+    check_prompts(config)
     if config.gpu == "inline":
         check_engine(config)
     read_deepspeed_settings(config.compute.trainer)
@@ -46,20 +48,6 @@ def check_engine(config: RunConfig) -> None:
             engine.check(models, config.longest_sequence)
         finally:
             engine.close()
-
-
-def _check_chat_templates(config: RunConfig) -> None:
-    """Raise InputError if a model lacks the chat template that a prompt needs.
-
-    New questions are always requested in a chat.
-    """
-    folder = policy_folder(config)
-    if folder is not None and config.iterations:
-        check_chat_template("policy", folder)
-    folders = voter_folders(config)
-    for voter in config.voters:
-        if voter.model and (voter.prompt or config.sample.prompt).chat:
-            check_chat_template(f"voter {voter.name}", folders[voter.name])
 
 
 def _check_trackers(trackers: TrackerSettings) -> None:

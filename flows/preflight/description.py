@@ -2,9 +2,13 @@
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 
 from flows.config.inputs import Voter
 from flows.config.run import RunConfig
+from flows.models.asking import QUESTION
+from flows.models.folders import policy_folder, voter_folders
+from flows.preflight.control_text import control_text_lines
 from flows.preflight.estimates import (
     count_parameters,
     disk_line,
@@ -13,9 +17,10 @@ from flows.preflight.estimates import (
     sampled_tokens,
     time_line,
 )
+from flows.preflight.prompts import describe_models
 from flows.preflight.question_files import describe_file
 from flows.run_progress import find_finished
-from flows.stage_settings import StageSettings, policy_folder, voter_folders
+from flows.stage_settings import StageSettings
 from stages.answers.algebra.verifier import Verifier
 from stages.answers.kinds import answer_config, load_kind
 from stages.hub.models import LocalModel, local_adapter, local_model
@@ -38,16 +43,22 @@ def describe(config: RunConfig) -> str:
     resolved, config = progress.resolved, progress.config
     parameters = count_parameters(config)
     trained = config.generate.questions * (config.vote.train_responses or config.sample.responses)
+    models = describe_models(config, _questions(resolved))
     lines = [
         f"run          {config.uri} (seed {config.seed}, rewards: {config.rewards}, engine: {config.engine})",
-        f"policy       {_policy(config)}, {parameters / 1e6:,.1f} M parameters",
+        f"policy       {_policy(config)}" + ("" if "policy" in models else f", {parameters / 1e6:,.1f} M parameters"),
+        *_indented(models.get("policy", [])),
         *_domain_seeds(config),
         f"iterations   {config.iterations} after the starting policy; {progress.finished} of {config.iterations + 1} "
         "finished",
         *([f"stopped      {progress.stopped}"] if progress.stopped else []),
         f"generate     {_instructions(config)}",
         f"sample       {responses_per_question(config)} responses each, at most {sampled_tokens(config):,} tokens",
-        *(f"voter        {_voter(config, voter)}" for voter in config.voters),
+        *(
+            line
+            for voter in config.voters
+            for line in (f"voter        {_voter(config, voter)}", *_indented(models.get(f"voter {voter.name}", [])))
+        ),
         *_vllm_restarts(config),
         f"answers      {config.answers.kind}{', sets of letters' if config.answers.several else ''}"
         f"{', in a box only' if config.answers.boxed_only else ''}",
@@ -56,6 +67,7 @@ def describe(config: RunConfig) -> str:
         f"{config.update.batch_responses} responses, {_processes(config.compute.trainer)}",
         f"evaluate     every {config.evaluate.every}: {', '.join(_benchmarks(resolved))}",
         *_files(resolved),
+        *control_text_lines(resolved),
         *_overlap(resolved),
         f"watchdog     {_watchdog(config)}",
         f"disk         {disk_line(config, parameters)}",
@@ -89,11 +101,22 @@ def _source(name: str, model: LocalModel) -> str:
     return name if model.repository is None else f"{name} of the hub (commit {model.commit}, in {model.folder})"
 
 
+def _indented(lines: Sequence[str]) -> list[str]:
+    return [f"{'':13}{line}" for line in lines]
+
+
 def _domain_seeds(config: RunConfig) -> list[str]:
     """Return a line about seeds of a built-in domain; a file has lines of its own."""
     if config.seeds.domain is None:
         return []
     return [f"seeds        {config.seeds.count} of the built-in domain {config.seeds.domain}"]
+
+
+def _questions(resolved: StageSettings) -> list[str]:
+    """Return questions for the prompts that are shown: the first seeds of a file, else a made-up one."""
+    if not resolved.config.seeds.path:
+        return [QUESTION]
+    return [row.question for row in seed_file(resolved.import_seeds, SEED_FILE).questions[:100]]
 
 
 def _overlap(resolved: StageSettings) -> list[str]:

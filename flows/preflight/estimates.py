@@ -10,9 +10,9 @@ import shutil
 from pathlib import Path
 
 from flows.config.run import RunConfig
+from flows.models.folders import policy_folder
 from flows.reporting.number_format import duration_text, size_text
 from flows.reporting.results import stage_seconds
-from flows.stage_settings import policy_folder
 from stages.hub.models import weight_files
 from stages.model_folder import read_model_config
 from storage.run import newest_revision, open_run
@@ -60,6 +60,11 @@ def count_parameters(config: RunConfig) -> int:
         return warm.vocabulary * warm.width + warm.layers * (attention + 3 * warm.width * warm.feed_forward)
     folder = policy_folder(config)
     assert folder is not None  # only a warm start has none
+    return count_folder_parameters(folder)
+
+
+def count_folder_parameters(folder: Path) -> int:
+    """Return the number of a model's parameters, which follows from the sizes of its files."""
     weights = sum((folder / name).stat().st_size for name in weight_files(files_under(folder)))
     return weights // read_model_config(folder).bytes_per_weight
 

@@ -22,7 +22,7 @@ from flows.reporting.results import (
     stage_costs,
 )
 from flows.reporting.sample_questions import sample_questions
-from flows.reporting.terminal_tables import engine_line, result_cells
+from flows.reporting.terminal_tables import engine_line, result_cells, unfinished_line
 from storage.run import Run
 
 _QUESTION_LENGTH, _RESPONSE_LENGTH, _ANSWER_LENGTH = 600, 400, 60
@@ -143,6 +143,8 @@ def _questions(run: Run, newest: dict[str, Any]) -> Iterator[Part]:
         yield Heading(2, "What became of this iteration's candidates")
         rows = [(step, f"{count:+,d}" if count < 0 else f"{count:,d}") for step, count in steps]
         yield _table(("step", "questions"), rows, left=("step",))
+    if unfinished := unfinished_line([newest]):
+        yield Text(unfinished)
     if newest["kept"] is not None:
         votes = run.table("votes", newest["iteration"])
         if votes.height:

@@ -118,6 +118,23 @@ def funnel(iterations: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]:
     ]
 
 
+def unfinished_thinking(iterations: Sequence[Mapping[str, Any]]) -> list[tuple[str, int, int]]:
+    """Return (texts, unfinished, all) for each kind of text that has thinking which never ends, over iterations.
+
+    Nothing of such a text counts: no question and no answer is read from it. Returns an empty list if there are none.
+    """
+    kinds = (
+        ("lists of new questions", "generate/thinking_unfinished", "generate/prompts"),
+        ("responses", "sample/thinking_unfinished", "sample/responses"),
+        ("responses of other voters", "voters/thinking_unfinished", "voters/responses"),
+    )
+
+    def total(name: str) -> int:
+        return sum(int(row["metrics"].get(name) or 0) for row in iterations)
+
+    return [(texts, count, total(whole)) for texts, part, whole in kinds if (count := total(part))]
+
+
 def stage_seconds(timings: pl.DataFrame) -> dict[str, float]:
     """Return stage name -> seconds; of the longest execution, if the stage was executed several times."""
     longest = timings.group_by("stage", maintain_order=True).max()
@@ -169,7 +186,13 @@ def _slices(run: Run, iteration: int) -> dict[str, dict[str, dict[str, dict[str,
 
 
 def evaluation_rows(results: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return a row (column name -> text) for each benchmark of an iteration, with intervals and the prompt."""
+    """Return a row (column name -> text) for each benchmark of an iteration, with intervals and the prompt.
+
+    The column "thinking unfinished" counts responses; it is there only if some benchmark has such responses.
+    """
+    unfinished = {
+        name: int(results["metrics"].get(f"eval/{name}/thinking_unfinished") or 0) for name in results["benchmarks"]
+    }
     rows = []
     for name, metrics in results["benchmarks"].items():
         greedy = metrics["pass1_greedy"]
@@ -189,6 +212,7 @@ def evaluation_rows(results: Mapping[str, Any]) -> list[dict[str, str]]:
                 "no answer": _share(metrics, "no_answer"),
                 "cut off": _share(metrics, "truncated"),
                 "failed": _share(metrics, "failed"),
+                **({"thinking unfinished": f"{unfinished[name]:,}"} if any(unfinished.values()) else {}),
                 "tokens": f"{metrics['length_greedy']['value']:,.0f}" if "length_greedy" in metrics else MISSING,
             }
         )

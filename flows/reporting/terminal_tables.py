@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.reporting.number_format import MISSING, number_text
-from flows.reporting.results import evaluation_rows, funnel, measured_on
+from flows.reporting.results import evaluation_rows, funnel, measured_on, unfinished_thinking
 from stages.benchmarks.catalogue import CATALOGUE
 
 
@@ -59,6 +59,8 @@ def evaluation_table(results: dict[str, Any]) -> Group:
         prompt = row["prompt"] or "not noted"
         note = f"{row['benchmark']}: prompt {prompt}, {row['problems']} problems, k = {row['k']}; "
         note += f"{rates} (greedy / sampled), {row['tokens']} tokens"
+        if row.get("thinking unfinished", "0") != "0":
+            note += f"; {row['thinking unfinished']} responses whose thinking never ends"
         if row["without seed overlap"] != MISSING:
             note += f"; greedy without seed overlap {row['without seed overlap']}"
         notes.append(note)
@@ -104,6 +106,12 @@ def funnel_table(iterations: Sequence[dict[str, Any]]) -> Table:
         lost = count < 0
         table.add_row(f"  {step}" if lost else step, f"{count:,d}", f"{abs(count) / max(1, steps[0][1]):.1%}")
     return table
+
+
+def unfinished_line(iterations: Sequence[dict[str, Any]]) -> str:
+    """Return a line that counts the texts whose thinking never ends; "" if there are none."""
+    counts = [f"{unfinished:,d} of {total:,d} {texts}" for texts, unfinished, total in unfinished_thinking(iterations)]
+    return f"Thinking never ended in {', '.join(counts)}; no question or answer is read from these." if counts else ""
 
 
 def benchmarks_table() -> Table:

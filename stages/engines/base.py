@@ -13,6 +13,9 @@ Rules that every engine keeps (tests/unit/engines/test_conformance.py):
 - `logprobs` are taken from softmax(logits / temperature) before the presence penalty and the top-p cut: the
   distribution the trainer recomputes. With temperature 0 (greedy) they are taken at temperature 1.
 - The presence penalty counts the tokens of the response, not those of the prompt.
+- What stands in a question is text, even if it reads like a control token of the policy ("<|im_end|>").
+- A prompt begins as the tokenizer begins a text (most often with a BOS token), exactly once.
+- A response ends with any token that the policy's files, or its chat template, end an answer with.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,6 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, TypeVar
 
+from stages.chat.options import PLAIN, ChatOptions
+from stages.chat.template import Message, chat_messages
 from stages.settings.sample import AnswerPrompt
 from storage.errors import InputError
 
@@ -40,7 +45,7 @@ class SamplingParams:
     max_tokens: int
     """Longest response, in tokens, eos included."""
     stop: tuple[str, ...] = ()
-    """A response ends where its text first contains one of these."""
+    """A response ends where its text first contains one of these, or with the control token of this text."""
 
     def __post_init__(self) -> None:
         if self.temperature < 0 or not 0 < self.top_p <= 1 or self.max_tokens < 1 or "" in self.stop:
@@ -58,7 +63,8 @@ class Completion:
     finish_reason: Literal["stop", "length"]
     """"stop": an eos token or a stop string; "length": cut by max_tokens or by the end of the context."""
     text: str
-    """Decoded without special tokens, cut before the stop string."""
+    """Decoded without special tokens, cut before the stop string. Thinking stands between <think> and </think>,
+    whatever marks the model uses; if the prompt opened it, the text starts with <think>."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,14 +122,15 @@ class Engine(Protocol):
     def policy_key(self) -> str | None:
         """Key of the policy that the engine holds; None before `load` and after `sleep`."""
 
-    def load(self, folder: Path, key: str) -> None:
-        """Load a policy; do nothing if the engine already holds the policy of this key.
+    def load(self, folder: Path, key: str, chat: ChatOptions = PLAIN) -> None:
+        """Load a policy, unless the engine already holds the policy of this key; from now on, ask as `chat` says.
 
         Raises InputError, naming the folder, if weights, configuration or tokenizer are missing or unusable.
 
         Args:
             folder: a Hugging Face model folder.
             key: key of the policy's artifact.
+            chat: how the policy is asked as in a chat, and how its responses are read.
         """
 
     def sleep(self) -> None:
@@ -139,15 +146,15 @@ class Engine(Protocol):
         """Longest prompt + response, in tokens."""
 
     def encode(self, text: str) -> list[int]:
-        """Return the token ids of `text`, without special tokens."""
+        """Return the token ids of a prompt. Names of control tokens in `text` count as such; see `as_text`."""
 
-    def encode_chat(self, messages: list[dict[str, str]]) -> list[int]:
+    def as_text(self, content: str) -> str:
+        """Return `content` in a form in which `encode` reads no control token; for parts of a prompt."""
+
+    def encode_chat(self, messages: Sequence[Message]) -> list[int]:
         """Return the token ids of a chat in the policy's own template, up to where the answer starts.
 
-        Raises InputError if the policy has no chat template.
-
-        Args:
-            messages: each with the entries `role` ("system", "user" or "assistant") and `content`.
+        All contents are text. Raises InputError if the policy has no chat template, or if the template refuses.
         """
 
     def decode(self, token_ids: Sequence[int]) -> str:
@@ -169,12 +176,12 @@ class Engine(Protocol):
 
 
 def encode_question(engine: Engine, prompt: AnswerPrompt, question: str, before: str = "") -> list[int]:
-    """Return the token ids of a question's prompt, with the text `before` (worked examples) in front of it."""
-    text = before + prompt.template.replace("{question}", question)
-    if not prompt.chat:
-        return engine.encode(text)
-    messages = [{"role": "system", "content": prompt.system}] if prompt.system else []
-    return engine.encode_chat([*messages, {"role": "user", "content": text}])
+    """Return the token ids of a question's prompt, with the text `before` (worked examples) in front of it.
+
+    Questions in `before` are as `Engine.as_text` returns them.
+    """
+    text = before + prompt.template.replace("{question}", engine.as_text(question))
+    return engine.encode_chat(chat_messages(prompt.system, text)) if prompt.chat else engine.encode(text)
 
 
 def check_request(batch: Batch, max_model_tokens: int) -> None:

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from stages.chat.options import PLAIN, ChatOptions
+from stages.chat.template import Message
 from stages.engines.base import (
     AnyBatch,
     Completion,
@@ -45,14 +47,17 @@ class FakeEngine:
         self.counters = EngineCounters()
         self.policy_key: str | None = None
 
-    def load(self, folder: Path, key: str) -> None:
+    def load(self, folder: Path, key: str, chat: ChatOptions = PLAIN) -> None:
         self.counters.loads += key != self.policy_key
         self.policy_key = key
 
     def encode(self, text: str) -> list[int]:
         return list(text.encode())
 
-    def encode_chat(self, messages: list[dict[str, str]]) -> list[int]:
+    def as_text(self, content: str) -> str:
+        return content  # no text reads as EOS or START
+
+    def encode_chat(self, messages: Sequence[Message]) -> list[int]:
         turns = (
             [START, *self.encode(f"{message['role']}\n{message['content']}"), EOS, *self.encode("\n")]
             for message in messages

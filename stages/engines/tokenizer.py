@@ -3,14 +3,19 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoConfig, AutoTokenizer, GenerationConfig, PreTrainedTokenizerFast
-from transformers.utils import GENERATION_CONFIG_NAME
+from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerFast
 
-from stages.engines.base import Batch, EngineCounters, check_request
-from stages.model_folder import ModelConfig, read_model_config
+from stages.chat.control_text import ControlText
+from stages.chat.options import PLAIN, ChatOptions
+from stages.chat.stop_tokens import stop_ids
+from stages.chat.template import ChatTemplate, Message, beginning_of, begun, end_of_turn
+from stages.chat.thinking import Thinking
+from stages.engines.base import Batch, Completion, EngineCounters, check_request, cut_at_stop, find_stop
+from stages.model_folder import read_model_config
 from storage.errors import InputError
 
 _IGNORED = ("_name_or_path", "transformers_version", "dtype", "torch_dtype", "use_cache")
@@ -18,31 +23,75 @@ _IGNORED = ("_name_or_path", "transformers_version", "dtype", "torch_dtype", "us
 
 
 class PolicyTokenizer:
-    """Tokenizer of a model folder, with the tokens that end a response and the number of tokens that the model knows.
+    """Tokenizer of a model folder: from prompts to token ids, and from the token ids of a response to a completion.
 
     Raises InputError, naming the folder, if tokenizer or config.json are missing or unusable.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, chat: ChatOptions = PLAIN) -> None:
+        self._folder = folder
         self._tokenizer = load_tokenizer(folder)
-        config = read_model_config(folder)
-        self.vocabulary = config.vocabulary
+        self._control = ControlText(self._tokenizer)
+        self._beginning = beginning_of(self._tokenizer)
+        self.vocabulary = read_model_config(folder).vocabulary
         """Number of tokens that the model's embeddings have."""
-        self.eos_ids = _eos_ids(folder, config, self._tokenizer)
+        self.ask_as(chat)
+
+    def ask_as(self, chat: ChatOptions) -> None:
+        """From now on, treat prompts and responses as `chat` says."""
+        self._thinking = Thinking(self._tokenizer, chat.thinking_marks)
+        end: int | None = None
+        self._template: ChatTemplate | InputError
+        try:
+            self._template = ChatTemplate(
+                self._tokenizer, f"model folder {self._folder}", arguments=chat.arguments, day=chat.day
+            )
+            end = end_of_turn(self._template)
+        except InputError as error:  # a model without a usable template may still be asked with plain prompts
+            self._template = error
+        self.eos_ids = stop_ids(self._folder, self._tokenizer, end)
         """Tokens that end a response, ascending."""
+
+    def stop_ids(self, stop: Sequence[str]) -> list[int]:
+        """Return the tokens that end a response with these stop strings, ascending.
+
+        A stop string that is a control token stands for this token, which a response's text does not show.
+        """
+        tokens = self._control.tokens
+        return sorted({*self.eos_ids, *(tokens[text] for text in stop if text in tokens)})
 
     def encode(self, text: str) -> list[int]:
         """See `Engine.encode`."""
-        return list(self._tokenizer.encode(text, add_special_tokens=False))
+        return begun(self._control.encode(text), self._beginning)
 
-    def encode_chat(self, messages: list[dict[str, str]]) -> list[int]:
+    def as_text(self, content: str) -> str:
+        """See `Engine.as_text`."""
+        return self._control.jointed(content)
+
+    def encode_chat(self, messages: Sequence[Message]) -> list[int]:
         """See `Engine.encode_chat`."""
-        if not self._tokenizer.chat_template:
-            raise InputError(
-                f"policy {self._tokenizer.name_or_path} has no chat template: add one to its tokenizer, or use a plain "
-                "prompt"
-            )
-        return list(self._tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False))
+        return self.template.encode(messages)
+
+    @property
+    def template(self) -> ChatTemplate:
+        """The chat template. Raises InputError if the model has none, or none that can be used."""
+        if isinstance(self._template, InputError):
+            raise self._template
+        return self._template
+
+    @property
+    def beginning(self) -> str:
+        """What every prompt begins with, as text; most often a BOS token, empty for many models."""
+        return self.show(self._beginning)
+
+    @property
+    def thinking_tokens(self) -> list[str]:
+        """The control tokens that are known as marks of thinking."""
+        return self._thinking.tokens
+
+    def show(self, token_ids: Sequence[int]) -> str:
+        """Return the text of token ids with its special tokens."""
+        return str(self._tokenizer.decode(token_ids, clean_up_tokenization_spaces=False))
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """See `Engine.decode`."""
@@ -51,6 +100,14 @@ class PolicyTokenizer:
     def decode_all(self, rows: Sequence[Sequence[int]]) -> list[str]:
         """Return the text of every row, as `decode` does."""
         return list(self._tokenizer.batch_decode(rows, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+    def complete(self, completion: Completion, prompt: Sequence[int], stop: Sequence[str]) -> Completion:
+        """Return a completion, whose text is `decode`'s, cut at its first stop string and with its thinking shown."""
+        cut = cut_at_stop(completion, stop, self.decode)
+        if not self._thinking.is_in(cut.token_ids, prompt):
+            return cut
+        text = self._thinking.text(cut.token_ids, prompt)
+        return replace(cut, text=text[: find_stop(text, stop)])
 
     def check(self, batch: Batch, max_model_tokens: int) -> None:
         """Raise InputError if a prompt cannot be answered (see `check_request`), or holds an unknown token."""
@@ -85,7 +142,10 @@ class TokenizingEngine:
     def encode(self, text: str) -> list[int]:
         return self.tokenizer.encode(text)
 
-    def encode_chat(self, messages: list[dict[str, str]]) -> list[int]:
+    def as_text(self, content: str) -> str:
+        return self.tokenizer.as_text(content)
+
+    def encode_chat(self, messages: Sequence[Message]) -> list[int]:
         return self.tokenizer.encode_chat(messages)
 
     def decode(self, token_ids: Sequence[int]) -> str:
@@ -109,11 +169,27 @@ def load_tokenizer(folder: Path) -> Any:
         usable = bool(tokenizer.encode("1 and 2", add_special_tokens=False))
     except Exception as error:  # libraries that read files, some in Rust, raise anything, Exception itself included
         raise InputError(f"model folder {folder}: its tokenizer cannot be read ({first_line(error)})") from error
+    if not tokenizer.chat_template:
+        tokenizer.chat_template = _template_of_processor(folder)
     if not usable:
         raise InputError(
             f"model folder {folder} has no tokenizer: expected tokenizer.json in the folder; copy it there"
         )
     return tokenizer
+
+
+def _template_of_processor(folder: Path) -> str | None:
+    """Return the template in chat_template.json, where models of text and images may have it; None without one."""
+    path = folder / "chat_template.json"
+    if not path.exists():
+        return None
+    try:
+        template = json.loads(path.read_text())["chat_template"]
+    except (OSError, ValueError, KeyError, TypeError):
+        template = None
+    if not isinstance(template, str):
+        raise InputError(f"{path} holds no `chat_template`; copy the model's own there, or remove it")
+    return template
 
 
 def architecture(folder: Path) -> str:
@@ -147,15 +223,3 @@ def _normalised_config(folder: Path) -> dict[str, Any]:
 def first_line(error: Exception) -> str:
     """Return the first line of an error message, or the error's name if the message is empty."""
     return next(iter(str(error).splitlines()), type(error).__name__)
-
-
-def _eos_ids(folder: Path, config: ModelConfig, tokenizer: Any) -> list[int]:
-    """Return the tokens that end a response (often two in chat models).
-
-    They are the tokenizer's, and those of the generation config, or of config.json if there is no generation config.
-    """
-    declared: int | list[int] | None = config.eos_token_ids
-    if (folder / GENERATION_CONFIG_NAME).exists():
-        declared = GenerationConfig.from_pretrained(folder, local_files_only=True).eos_token_id
-    declared_ids = declared if isinstance(declared, list) else [declared]
-    return sorted({i for i in [*declared_ids, tokenizer.eos_token_id] if i is not None})

@@ -7,6 +7,7 @@ the same bytes.
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ import torch
 from transformers import AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
-from stages.engines.base import AnyBatch, Completion, Progress, Responses, cut_at_stop, find_stop
+from stages.chat.options import PLAIN, ChatOptions
+from stages.engines.base import AnyBatch, Completion, Progress, Responses, find_stop
 from stages.engines.decode import Row, Sampled, plan_batches, sample_batch
 from stages.engines.feeding import PartialBatch
 from stages.engines.tokenizer import PolicyTokenizer, TokenizingEngine, first_line
@@ -48,12 +50,13 @@ class TransformersEngine(TokenizingEngine):
     def max_model_tokens(self) -> int:
         return int(self._held_model().config.get_text_config().max_position_embeddings)
 
-    def load(self, folder: Path, key: str) -> None:
+    def load(self, folder: Path, key: str, chat: ChatOptions = PLAIN) -> None:
         if key == self._key:
+            self.tokenizer.ask_as(chat)
             return
         self.sleep()
         started = time.perf_counter()
-        self._tokenizer = PolicyTokenizer(folder)
+        self._tokenizer = PolicyTokenizer(folder, chat)
         self._model = load_model(folder, self._device)
         self._key = key
         seconds = time.perf_counter() - started
@@ -99,24 +102,21 @@ class TransformersEngine(TokenizingEngine):
             for j, seed in enumerate(batch.seeds[i])
         ]
         stopped = partial(self._stopped, params.stop) if params.stop else None
+        ending = tokenizer.stop_ids(params.stop)
         for group in plan_batches([len(p) for p in prompts], rows, self._max_batch_tokens):
-            sampled = sample_batch(model, prompts, group, params, tokenizer.eos_ids, stopped, report)
-            yield from zip(group, self._completions(sampled, params.stop), strict=True)
+            sampled = sample_batch(model, prompts, group, params, ending, stopped, report)
+            for row, completion in zip(group, self._completions(sampled, set(ending)), strict=True):
+                yield row, tokenizer.complete(completion, prompts[row.prompt], params.stop)
 
     def _stopped(self, stop: Sequence[str], token_ids: list[int]) -> bool:
         return find_stop(self.decode(token_ids), stop) is not None
 
-    def _completions(self, sampled: Sampled, stop: Sequence[str]) -> list[Completion]:
+    def _completions(self, sampled: Sampled, ending: AbstractSet[int]) -> Iterator[Completion]:
         lengths = sampled.lengths_R.tolist()
         ids = [row[:n] for row, n in zip(sampled.tokens_RT.tolist(), lengths, strict=True)]
         logprobs = [row[:n] for row, n in zip(sampled.logprobs_RT.tolist(), lengths, strict=True)]
-        texts = self.tokenizer.decode_all(ids)
-        eos = set(self.tokenizer.eos_ids)
-        uncut = (
-            Completion(token_ids=t, logprobs=p, finish_reason="stop" if t[-1] in eos else "length", text=text)
-            for t, p, text in zip(ids, logprobs, texts, strict=True)
-        )
-        return [cut_at_stop(completion, stop, self.decode) for completion in uncut]
+        for t, p, text in zip(ids, logprobs, self.tokenizer.decode_all(ids), strict=True):
+            yield Completion(token_ids=t, logprobs=p, finish_reason="stop" if t[-1] in ending else "length", text=text)
 
     def _held_model(self) -> Any:
         if self._model is None:

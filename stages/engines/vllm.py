@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from stages.engines.base import AnyBatch, Completion, Progress, Responses, cut_at_stop
+from stages.chat.options import PLAIN, ChatOptions
+from stages.engines.base import AnyBatch, Completion, Progress, Responses
 from stages.engines.feeding import Request, feed
 from stages.engines.tokenizer import PolicyTokenizer, TokenizingEngine, architecture
 from stages.hub.environment import forbid_network
@@ -114,12 +115,13 @@ class VllmEngine(TokenizingEngine):
     def max_model_tokens(self) -> int:
         return int(self._llm.llm_engine.model_config.max_model_len)
 
-    def load(self, folder: Path, key: str) -> None:
+    def load(self, folder: Path, key: str, chat: ChatOptions = PLAIN) -> None:
         if key == self._key:
+            self.tokenizer.ask_as(chat)
             return
         self._key = None
         started = time.perf_counter()
-        self._tokenizer = PolicyTokenizer(folder)
+        self._tokenizer = PolicyTokenizer(folder, chat)
         new_architecture = architecture(folder)
         if self._llm is not None and new_architecture != self._architecture:
             self._stop()
@@ -206,7 +208,7 @@ class VllmEngine(TokenizingEngine):
             max_tokens=min(params.max_tokens, self.max_model_tokens - len(request.prompt)),
             seed=request.seed,
             stop=list(params.stop),
-            stop_token_ids=self.tokenizer.eos_ids,
+            stop_token_ids=self.tokenizer.stop_ids(params.stop),
             # `_completed` decodes the text; vLLM's own text is needed only to end a response at a stop string.
             detokenize=bool(params.stop),
             logprobs=0,
@@ -226,7 +228,7 @@ class VllmEngine(TokenizingEngine):
             finish_reason=output.finish_reason,
             text=self.decode(ids),
         )
-        return request, cut_at_stop(uncut, request.params.stop, self.decode)
+        return request, self.tokenizer.complete(uncut, request.prompt, request.params.stop)
 
     def _start(self, folder: Path) -> None:
         self._vllm = _import_vllm()

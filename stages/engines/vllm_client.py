@@ -13,6 +13,7 @@ from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from stages.chat.options import PLAIN, ChatOptions
 from stages.engines.base import AnyBatch, Completion, Progress, Responses
 from stages.engines.feeding import Request, feed
 from stages.engines.tokenizer import PolicyTokenizer, TokenizingEngine, architecture
@@ -47,12 +48,13 @@ class ServerEngine(TokenizingEngine):
     def max_model_tokens(self) -> int:
         return self._pool.max_model_tokens
 
-    def load(self, folder: Path, key: str) -> None:
+    def load(self, folder: Path, key: str, chat: ChatOptions = PLAIN) -> None:
         if key == self._key:
+            self.tokenizer.ask_as(chat)
             return
         self._key = None
         started = time.perf_counter()
-        self._tokenizer = PolicyTokenizer(folder)
+        self._tokenizer = PolicyTokenizer(folder, chat)
         policy = Policy(
             folder=folder.resolve(),
             key=key,

@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 
-from stages.engines.base import Completion, cut_at_stop
+from stages.engines.base import Completion
 from stages.engines.feeding import Request
 from stages.engines.tokenizer import PolicyTokenizer
 from stages.engines.vllm_server import MODEL, POLICY_HEADER, POLICY_PATH, headers
@@ -115,7 +115,7 @@ class ServerConnection:
             "presence_penalty": params.presence_penalty,
             "max_tokens": min(params.max_tokens, max_model_tokens - len(request.prompt)),
             "stop": list(params.stop),
-            "stop_token_ids": policy.tokenizer.eos_ids,
+            "stop_token_ids": policy.tokenizer.stop_ids(params.stop),
             "logprobs": 0,
             "return_token_ids": True,
             "return_tokens_as_token_ids": True,
@@ -181,7 +181,7 @@ def _parse_completion(text: str, request: Request[Any], tokenizer: PolicyTokeniz
             ]
         } if ids and len(ids) == len(logprobs):
             whole = Completion(token_ids=ids, logprobs=logprobs, finish_reason=reason, text=tokenizer.decode(ids))
-            return cut_at_stop(whole, request.params.stop, tokenizer.decode)
+            return tokenizer.complete(whole, request.prompt, request.params.stop)
     raise ServerRefused(f"expected one response as token ids with log-probabilities, found {text[:300]}")
 
 

@@ -5,13 +5,16 @@ models--OWNER--NAME/snapshots/COMMIT/…      files, as links into blobs/
 models--OWNER--NAME/trees/COMMIT.json       the list of all files of a commit
 """
 
+import hashlib
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from stages.hub.environment import cache_folder
 from stages.hub.names import Repository, is_commit
+from storage.fingerprint import digest_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,22 @@ def missing_files(repository: Repository, commit: str, files: Iterable[RemoteFil
     """Return the files that the cache does not have, or has with another size."""
     folder = snapshot_folder(repository, commit)
     return [file for file in files if _size(folder / file.path) != file.size]
+
+
+def is_digest(blob: str) -> bool:
+    """Return whether the name of a content is its digest: 40 digits by git, 64 digits (sha256) by git-lfs."""
+    return re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", blob) is not None
+
+
+def has_content(path: Path, blob: str) -> bool:
+    """Return whether a file has the content with the name `blob`, which is a digest."""
+    if len(blob) == 64:
+        return digest_file(path) == blob
+    digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size)
+    with path.open("rb") as content:
+        while chunk := content.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest() == blob
 
 
 def received_bytes(repository: Repository, files: Iterable[RemoteFile]) -> int:

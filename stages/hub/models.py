@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from stages.hub.cache import is_snapshot, snapshot_folder
+from stages.hub.cache import cached_listing, has_content, is_digest, is_snapshot, snapshot_folder
 from stages.hub.client import HubError, download, find_commit, list_files
 from stages.hub.environment import endpoint
 from stages.hub.names import Repository, hub_repository
@@ -64,6 +64,25 @@ def local_model(name: str, commits: Mapping[str, str]) -> LocalModel:
 def local_adapter(name: str, commits: Mapping[str, str]) -> LocalModel:
     """Return the folder of an adapter in peft's format, as `local_model` does for models."""
     return _local(name, commits, _check_adapter_files, adapter_files, is_whole_adapter)
+
+
+def check_content(name: str, commit: str, folder: Path, files: Iterable[str]) -> None:
+    """Raise InputError if a file of the hub in the cache differs from what the hub listed at the download.
+
+    Args:
+        name: OWNER/NAME.
+        commit: the commit.
+        folder: the folder of the commit.
+        files: relative paths of the files to check.
+    """
+    repository, names = Repository(name), set(files)
+    for file in cached_listing(repository, commit) or ():
+        path = folder / file.path
+        if file.path in names and is_digest(file.blob) and not has_content(path, file.blob):
+            raise InputError(
+                f"{path} has been changed: its content is not that of {repository.label}, commit {commit}; delete "
+                f"{path.resolve()} and run again, or copy the folder and name the copy"
+            )
 
 
 def model_files(paths: Iterable[str]) -> list[str]:

@@ -7,10 +7,8 @@ huggingface_hub, as if huggingface_hub had downloaded them.
 
 import fcntl
 import glob
-import hashlib
 import json
 import os
-import re
 import sys
 import threading
 import time
@@ -19,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from stages.hub.cache import repository_folder, snapshot_folder
+from stages.hub.cache import has_content, is_digest, repository_folder, snapshot_folder
 from stages.hub.faults import CutConnection, fault_of, is_transient, wait_time
 from stages.hub.names import Repository, is_commit
 
@@ -27,7 +25,6 @@ _SMALL_BYTES = 1 << 20
 """Files of at most this size are downloaded without parts."""
 _FILES_AT_ONCE = 4
 _SECONDS_TO_CONNECT = 20
-_CHUNK_BYTES = 1 << 20
 _LONGEST_WAIT = 300.0
 """Most seconds that the hub can make this process wait before the next attempt (Retry-After)."""
 
@@ -122,7 +119,7 @@ def _download_file(repository: Repository, commit: str, path: str, waits: list[f
     url = hf_hub_url(repository.name, path, repo_type=repository.kind, revision=commit)
     metadata = patiently(waits, lambda: get_hf_file_metadata(url, timeout=_SECONDS_TO_CONNECT))
     blob = metadata.etag or ""
-    if metadata.size and metadata.xet_file_data is None and re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", blob):
+    if metadata.size and metadata.xet_file_data is None and is_digest(blob):
         target = repository_folder(repository) / "blobs" / blob
         target.parent.mkdir(parents=True, exist_ok=True)
         _fetch_blob(url, target, metadata.size, waits)
@@ -148,7 +145,7 @@ def _fetch_blob(url: str, target: Path, size: int, waits: list[float]) -> None:
             return
         for attempt in (1, 2):
             patiently(waits, lambda: _receive(url, file, size), lambda: partial.stat().st_size)
-            if _digest(partial, len(target.name)) == target.name:
+            if has_content(partial, target.name):
                 break
             file.truncate(0)  # another process wrote to the file, where locks have no effect
             if attempt == 2:
@@ -180,15 +177,6 @@ def _receive(url: str, file: BinaryIO, size: int) -> None:
     have = os.fstat(file.fileno()).st_size
     if have < size:
         raise CutConnection(f"after {have:,} of {size:,} bytes")
-
-
-def _digest(file: Path, digits: int) -> str:
-    """Return the name that git (40 digits) or git-lfs (64 digits) gives to the content of a file."""
-    digest = hashlib.sha256() if digits == 64 else hashlib.sha1(b"blob %d\0" % file.stat().st_size)
-    with file.open("rb") as content:
-        while chunk := content.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _drop_damaged(path: Path, size: int) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
-from stages.hub.cache import RemoteFile, snapshot_folder
+from stages.hub.cache import RemoteFile, has_content, is_digest, snapshot_folder
 from stages.hub.client import HubError, download, find_commit, list_files
 from stages.hub.names import Repository, hub_repository, parse_name
 from stages.question_files.hub_layout import (
@@ -84,8 +84,8 @@ def find_split(name: str, config: str | None, split: str | None, commits: Mappin
         split: None if there is only one.
         commits: as `data_set_commits` returns them.
 
-    Raises InputError if there is no such configuration or split, or if no file can be read, and HubError if a file is
-    missing and the hub does not give it.
+    Raises InputError if there is no such configuration or split, if no file can be read, or if a file in the cache was
+    changed, and HubError if a file is missing and the hub does not give it.
     """
     repository = data_set(name)
     commit = commits.get(commit_key(name))
@@ -95,6 +95,8 @@ def find_split(name: str, config: str | None, split: str | None, commits: Mappin
     selection = _layout(repository, commit).choose(config, split, repository.label)
     by_path = {file.path: file for file in _files(repository, commit)}
     folder = download(repository, commit, [by_path[path] for path in selection.files])
+    for path in selection.files:
+        _check_content(repository, commit, folder / path, by_path[path].blob)
     return HubSplit(
         repository=repository.name,
         config=selection.config,
@@ -103,6 +105,15 @@ def find_split(name: str, config: str | None, split: str | None, commits: Mappin
         folder=str(folder),
         files=selection.files,
     )
+
+
+def _check_content(repository: Repository, commit: str, path: Path, blob: str) -> None:
+    """Raise InputError if a file differs from what the hub listed: its rows would have the identity of others."""
+    if is_digest(blob) and not has_content(path, blob):
+        raise InputError(
+            f"{path} has been changed: its content is not that of {repository.label}, commit {commit}; delete "
+            f"{path.resolve()} and run again, or set a copy of the file as `path`"
+        )
 
 
 def _conversion_of(repository: Repository) -> Repository:

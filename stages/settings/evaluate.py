@@ -5,6 +5,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from stages.settings.answers import AnswerConfig
 from stages.settings.base import Settings, StopStrings
 from stages.settings.benchmarks import Shots
+from stages.settings.chat import ChatDate, TemplateArguments, ThinkingMarks
 from stages.settings.sample import AnswerPrompt
 
 
@@ -26,6 +27,8 @@ class EvaluateSettings(Settings):
     """Longest prompt with worked examples; the last examples are left out until the prompt fits."""
     stop: StopStrings = ()
     """A response ends where its text first contains one of these."""
+    template_arguments: TemplateArguments = Field(default_factory=dict)
+    """Arguments of the policy's chat template, such as {enable_thinking: false}; used with prompts in a chat only."""
 
 
 class BenchmarkProtocol(Settings):
@@ -51,6 +54,10 @@ class EvaluateConfig(EvaluateSettings):
 
     benchmarks: dict[str, BenchmarkProtocol]
     """Every benchmark's protocol, its prompt included, by name."""
+    chat_date: ChatDate = None
+    """Date that the policy's chat template writes into the prompts; null if it writes none."""
+    thinking_marks: ThinkingMarks = ()
+    """As in the run's settings."""
 
     def samples_of(self, benchmark: str) -> int:
         """Return the number of sampled responses per problem of a benchmark."""

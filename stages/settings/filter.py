@@ -49,7 +49,7 @@ class QualityRules(Settings):
     empty: no text; too_short, too_long: outside min_words, max_words and max_chars; banned_word, banned_phrase and
     banned_opening: see there; leading_punctuation: starts with ASCII punctuation, which includes the `$` and backslash
     of LaTeX; leading_non_ascii: starts with a character outside ASCII; control_text: contains text that tokenizers read
-    as a control token, such as <|im_end|>, </s> or [INST], which would end the user's turn in a prompt.
+    as a control token, such as <|im_end|>, </s> or [INST], or a control token of the policy or of a voter's model.
     """
     min_words: int = Field(4, ge=1, le=10_000)
     """Fewest white-space words; a Chinese or Japanese character counts as a word."""
@@ -96,3 +96,7 @@ class FilterConfig(FilterSettings):
     """Built-in domain whose held-out problems are kept apart."""
     seed_sets: tuple[str, ...] = ()
     """Benchmarks that are the seeds themselves: they neither reject candidates nor count as overlap."""
+    # Left out of dumps when empty: the fake engine has no control tokens.
+    control_tokens: tuple[str, ...] = Field((), exclude_if=lambda tokens: not tokens)
+    """Control tokens of the models that are asked, which the rule `control_text` rejects in addition to those that it
+    knows by their look."""

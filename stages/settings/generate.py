@@ -5,6 +5,7 @@ import math
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from stages.settings.base import Settings, StopStrings
+from stages.settings.chat import ChatDate, TemplateArguments, ThinkingMarks
 
 PAPER_SYSTEM = (
     "You are a professional math teacher. You write new, clear and self-contained mathematics questions for your "
@@ -12,7 +13,7 @@ PAPER_SYSTEM = (
 )
 
 
-class GenerateConfig(Settings):
+class GenerateSettings(Settings):
     """Settings of the few-shot prompts and their sampling. Defaults are the published ones."""
 
     questions: PositiveInt = 2_000
@@ -41,11 +42,22 @@ class GenerateConfig(Settings):
     """New tokens per continuation, at most."""
     stop: StopStrings = ()
     """A response ends where its text first contains one of these."""
+    template_arguments: TemplateArguments = Field(default_factory=dict)
+    """Arguments of the policy's chat template, such as {enable_thinking: false}; `serl check` lists its switches."""
 
     @property
     def prompts(self) -> int:
         """Prompts per iteration."""
         return math.ceil(self.questions * self.over_generation / self.questions_per_prompt)
+
+
+class GenerateConfig(GenerateSettings):
+    """`GenerateSettings` with the values that other settings of the run decide."""
+
+    chat_date: ChatDate = None
+    """Date that the policy's chat template writes into the prompts; null if it writes none."""
+    thinking_marks: ThinkingMarks = ()
+    """As in the run's settings."""
 
 
 class DrawConfig(Settings):

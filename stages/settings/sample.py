@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from stages.settings.base import Settings, StopStrings
+from stages.settings.chat import ChatDate, TemplateArguments, ThinkingMarks
 
 BOXED = "Please reason step by step, and put your final answer within \\boxed{}."
 """The instruction that most mathematics models are trained with."""
@@ -46,7 +47,7 @@ class AnswerPrompt(Settings):
         return "own, chat" if self.chat else "own"
 
 
-class SampleConfig(Settings):
+class SampleSettings(Settings):
     """Settings of the sampled responses. Defaults are the published ones."""
 
     responses: PositiveInt = 16
@@ -63,6 +64,17 @@ class SampleConfig(Settings):
     """New tokens per response, at most."""
     stop: StopStrings = ()
     """A response ends where its text first contains one of these."""
+    template_arguments: TemplateArguments = Field(default_factory=dict)
+    """Arguments of the policy's chat template, such as {enable_thinking: false}; used with a prompt in a chat only."""
+
+
+class SampleConfig(SampleSettings):
+    """`SampleSettings` with the values that other settings of the run decide."""
+
+    chat_date: ChatDate = None
+    """Date that the policy's chat template writes into the prompts; null if it writes none."""
+    thinking_marks: ThinkingMarks = ()
+    """As in the run's settings."""
 
 
 class VoterSampling(Settings):
@@ -74,10 +86,15 @@ class VoterSampling(Settings):
     """Responses per question."""
     prompt: AnswerPrompt
     """How the voter is asked."""
+    template_arguments: TemplateArguments = Field(default_factory=dict)
+    """Arguments of the voter's chat template."""
+    chat_date: ChatDate = None
+    """Date that the voter's chat template writes into the prompts; null if it writes none."""
 
 
 class SampleVotersConfig(SampleConfig):
-    """`SampleConfig` with the voters; `responses` and `prompt` are the policy's and not used here."""
+    """`SampleConfig` with the voters. What the voters have themselves (`responses`, `prompt`, `template_arguments`,
+    `chat_date`) is the policy's here, and not used."""
 
     voters: tuple[VoterSampling, ...]
     """The voters, in the order in which they answer."""

@@ -7,19 +7,19 @@ cuts the prompt after 1024 tokens, which removes half a question and the number 
 import random
 from collections.abc import Callable, Sequence
 
+from stages.chat.template import Message, chat_messages
 from storage.errors import InputError
 
 
-def question_list_messages(questions: Sequence[str], *, system: str, user: str) -> list[dict[str, str]]:
+def question_list_messages(questions: Sequence[str], *, system: str, user: str) -> list[Message]:
     """Return chat messages: the text `user`, then the questions numbered from 1, then the next number alone.
 
     The policy continues after that number. White space inside a question is collapsed, so that a question is one line.
-    An empty `system` gives no system message, because some chat templates refuse one.
+    An empty `system` gives no system message.
     """
     lines = [f"{number}. {' '.join(question.split())}" for number, question in enumerate(questions, start=1)]
     content = "\n".join([user, *lines, f"{len(questions) + 1}."])
-    messages = [{"role": "user", "content": content}]
-    return [{"role": "system", "content": system}, *messages] if system else messages
+    return chat_messages(system, content)
 
 
 def choose_examples(

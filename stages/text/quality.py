@@ -2,7 +2,8 @@
 
 Departs from the authors' release in four points. The rules have names, and every rejection records the name of its
 rule. The number of characters is limited too, because text without white space is a single word of any length.
-A character of a script without spaces counts as a word. Text that a tokenizer reads as a control token is refused.
+A character of a script without spaces counts as a word. Text that a tokenizer reads as a control token is refused:
+text that looks like the control token of any known family, and the control tokens of the models that are asked.
 """
 
 import re
@@ -10,20 +11,22 @@ import string
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
+from stages.chat.control_tokens import TokenFinder
 from stages.settings.filter import QualityRules
 from stages.text.similarity import SPACELESS
 
+CONTROL_TEXT = "control_text"
 _WORD = re.compile(rf"[{SPACELESS}]|[^\s{SPACELESS}]+")
 _PUNCTUATION = frozenset(string.punctuation)
 # Every repetition is bounded, so that a hostile text takes linear time. Names between bars have at least three
 # characters and no operator (a<|b-c|>d is mathematics). In square brackets only known names count: [ABC] is an area.
-_CONTROL_TEXT = re.compile(
+_CONTROL_PATTERN = re.compile(
     "|".join(
         (
             r"<[|｜][\w▁]{3,64}[|｜]?>|<[\w▁]{3,64}[|｜]>",  # <|im_end|>, <｜end▁of▁sentence｜>, <|turn>, <turn|>
             r"</?s>|<</?SYS>>",
             r"\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\]",
-            r"<(?:start|end)_of_\w{1,32}>",
+            r"<(?:start|end)_of_\w{1,32}>|<unused\d{1,6}>",
             r"</?(?:think|tool_call|tool_response)>",
             r"<(?:bos|eos|eod|eot|pad|unk|mask)>|<(?:BOS|EOS|PAD|UNK)_TOKEN>",
         )
@@ -62,7 +65,7 @@ RULES: Mapping[str, Callable[[str, QualityRules], bool]] = {
     "banned_opening": _banned_opening,
     "leading_punctuation": lambda question, rules: question[:1] in _PUNCTUATION,
     "leading_non_ascii": lambda question, rules: not question[:1].isascii(),
-    "control_text": lambda question, rules: _CONTROL_TEXT.search(question) is not None,
+    CONTROL_TEXT: lambda question, rules: _CONTROL_PATTERN.search(question) is not None,
 }
 """Rule name -> function (question, settings) -> whether the rule rejects the question.
 
@@ -71,7 +74,20 @@ rules come first, and `control_text` is ours.
 """
 
 
-def reject_reason(question: str, rules: QualityRules) -> str | None:
-    """Return the name of the first rule in `rules.use` that rejects the question, None if all rules accept it."""
+def is_known_control_token(token: str) -> bool:
+    """Return whether the rule `control_text` rejects a control token already by its look."""
+    return _CONTROL_PATTERN.search(token) is not None
+
+
+def reject_reason(question: str, rules: QualityRules, control_tokens: TokenFinder | None = None) -> str | None:
+    """Return the name of the first rule in `rules.use` that rejects the question, None if all rules accept it.
+
+    `control_tokens`: tokens that `control_text` rejects in addition to its pattern.
+    """
     stripped = question.strip()
-    return next((name for name in rules.use if RULES[name](stripped, rules)), None)
+    for name in rules.use:
+        if RULES[name](stripped, rules):
+            return name
+        if name == CONTROL_TEXT and control_tokens and control_tokens.first_in(stripped) is not None:
+            return name
+    return None

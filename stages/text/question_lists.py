@@ -1,11 +1,13 @@
 """Parsing of the numbered list of questions that the policy wrote after a prompt that ends in a number ("9.").
 
-Departs from the authors' release in three points. The first question, whose number the prompt holds, is kept. The last
+Departs from the authors' release in four points. The first question, whose number the prompt holds, is kept. The last
 question is dropped if the token limit cut it. The text is left as written; the release calls Python's `capitalize`,
-which turns \\Delta ABC into \\delta abc.
+which turns \\Delta ABC into \\delta abc. Lists in a model's thinking are plans, so no question is read from it.
 """
 
 import re
+
+from stages.answers.response.thinking import without_thinking
 
 MAX_ITEMS = 64
 MAX_CHARS = 65_536
@@ -21,11 +23,15 @@ _RESTART = re.compile(r"\s*(?P<number>\d{1,4})\.(?!\d)")
 def parse_questions(continuation: str, *, finished: bool, first_number: int) -> list[str]:
     """Return the questions in the text that follows "...\\n{first_number}.", with white space collapsed.
 
-    Numbers of items must increase, so that a smaller number inside a question does not split it. `finished` is False if
-    the token limit ended the text; its last item is then incomplete and is dropped. Hostile input is bounded: at most
-    65,536 characters are read and at most 64 questions returned, in linear time.
+    Thinking is left out; if it never ends, there are no questions. Numbers of items must increase, so that a smaller
+    number inside a question does not split it. `finished` is False if the token limit ended the text; its last item is
+    then incomplete and is dropped. Hostile input is bounded: at most 65,536 characters behind the thinking are read and
+    at most 64 questions returned, in linear time.
     """
-    text, complete = continuation[:MAX_CHARS], finished and len(continuation) <= MAX_CHARS
+    written = without_thinking(continuation)
+    if written is None:
+        return []
+    text, complete = written[:MAX_CHARS], finished and len(written) <= MAX_CHARS
     start, number = _first_item(text, first_number)
     items: list[str] = []
     for match in _NUMBER.finditer(text, start):

@@ -27,6 +27,8 @@ class TokenModel(nn.Module):
         super().__init__()
         self.model = model
         self.dtype = dtype
+        self.vocabulary = int(model.config.get_text_config().vocab_size)
+        """Number of tokens; of the language model, if it is part of a multimodal one."""
 
     def _hidden(self, packing: Packing) -> Tensor:
         """Return the hidden states that predict the response tokens, [N, H]."""
@@ -62,7 +64,7 @@ class TokenLogprobs(TokenModel):
                 self.model.get_output_embeddings(),
                 torch.tensor(packing.targets, device=self.model.device),
                 temperature=temperature,
-                vocabulary=self.model.config.vocab_size,
+                vocabulary=self.vocabulary,
                 entropy=entropy,
             )
 
@@ -122,9 +124,10 @@ def _load(auto_class: Any, folder: Path, device: torch.device, **settings: Any) 
     if not has_model_config(folder):
         raise InputError(f"{folder}: not a Hugging Face model folder, config.json is missing")
     config = AutoConfig.from_pretrained(folder, local_files_only=True, **settings)
-    for name, value in vars(config).items():
-        if ("dropout" in name or name.endswith("pdrop")) and isinstance(value, float):
-            setattr(config, name, 0.0)
+    for part in (config, config.get_text_config()):  # the same one, unless the model is multimodal
+        for name, value in vars(part).items():
+            if ("dropout" in name or name.endswith("pdrop")) and isinstance(value, float):
+                setattr(part, name, 0.0)
     try:
         model: PreTrainedModel = auto_class.from_pretrained(
             folder,
@@ -182,7 +185,7 @@ def check_model(policy: TokenLogprobs, folder: Path) -> None:
     Some architectures would be silently wrong: they scale or cap logits after the head (Gemma 2, Cohere, Granite), mix
     tokens outside of attention, or have attention that packed attention does not know (sinks).
     """
-    model, vocabulary = policy.model, policy.model.config.vocab_size
+    model, vocabulary = policy.model, policy.vocabulary
     prompt, first, second = ([(7 * i + k) % vocabulary for i in range(n)] for k, n in ((1, 5), (2, 4), (3, 6)))
     size = len(prompt) + len(first)
     packing = Packing(

@@ -17,7 +17,7 @@ class Meter:
     def __init__(self, model: PreTrainedModel, device: torch.device, world_size: int) -> None:
         self.rows: list[dict[str, float | None]] = []
         self._device, self._world_size = device, world_size
-        config = model.config
+        config = model.config.get_text_config()
         self._vocabulary_weights = config.vocab_size * config.hidden_size
         shapes = [getattr(parameter, "ds_shape", parameter.shape) for parameter in model.parameters()]
         embeddings = 1 if config.tie_word_embeddings else 2

@@ -40,7 +40,7 @@ def run_update(trainer: Trainer, job: Job, progress: Progress) -> JobResult:
     rollout, scores_B = _read(job)
     checkpoint = None if job.checkpoint is None else _newest_checkpoint(trainer, job.checkpoint)
     trainer.prepare(job, checkpoint)
-    _check_tokens(rollout, trainer.policy.module.model.config.vocab_size, job)
+    _check_tokens(rollout, trainer.policy.module.vocabulary, job)
     clock.lap("load")
     if checkpoint is None:
         targets = _token_targets(trainer, rollout, scores_B, job, progress)

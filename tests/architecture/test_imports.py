@@ -16,11 +16,12 @@ ROOT = Path(__file__).parents[2]
 LAYERS = ("flows", "stages", "storage")
 FILES = sorted(path for layer in LAYERS for path in (ROOT / layer).rglob("*.py"))
 HEAVY = {"torch", "vllm", "deepspeed", "transformers"}
-MAY_BE_HEAVY = ("stages/engines/", "stages/trainer/", "stages/rl/", "stages/warm_start.py")
+MAY_BE_HEAVY = ("stages/engines/", "stages/trainer/", "stages/rl/", "stages/warm_start.py", "stages/model_folder.py")
 LIGHT_ALTHOUGH_THERE = {
     "stages.engines.base",
     "stages.engines.fake",
     "stages.engines.loader",
+    "stages.model_folder",
     "stages.trainer.deepspeed_config",
     "stages.trainer.fake",
     "stages.trainer.job",
@@ -78,7 +79,7 @@ def test_nothing_imports_tests() -> None:
 
 ROOMS_OF_FLOWS = (
     ("flows.config", "settings as pure data: everything may read them, they read nothing"),
-    ("flows.pinned", "what a run keeps from its first start; asks the hub for commits"),
+    ("flows.models", "the models of a run: folders, prompts, what the run's start fixes"),
     ("flows.stage_settings", "settings of every stage, resolved from a config"),
     ("flows.watchdog", "judges metrics; knows bounds, no iteration"),
     ("flows.iteration", "the stages of one iteration; no runner of its own"),

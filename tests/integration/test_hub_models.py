@@ -15,7 +15,8 @@ from flows.run_progress import RunProgress, find_finished
 from stages.hub.cache import snapshot_folder
 from stages.hub.names import Repository
 from stages.shared_resources import Resources
-from storage.errors import InputError
+from storage.errors import InputError, MissingArtifact
+from storage.repair import find_damage, set_aside
 from storage.run import newest_revision, open_run
 from storage.store import Store
 from tests.commands import serl
@@ -175,6 +176,32 @@ def test_on_s3_a_copy_is_stored(hub: Hub, folders: Path, tmp_path: Path) -> None
     folder = open_run(config.uri).policy(0)
     assert (folder / "model.safetensors").read_bytes() == (folders / "first" / "model.safetensors").read_bytes()
     assert not any(path.is_symlink() for path in folder.iterdir())
+
+
+def test_an_edited_file_of_the_cache_is_an_error(hub: Hub, folders: Path, tmp_path: Path) -> None:
+    push(hub, folders / "first")
+    config = config_of(tmp_path, iterations=0)
+    find_finished(config, Store(config.uri))
+    (weights,) = tmp_path.glob("hf-home/hub/*/snapshots/*/model.safetensors")
+    weights.resolve().write_bytes(weights.read_bytes()[:-1] + b"x")
+    with pytest.raises(InputError, match=r"model.safetensors has been changed: its content is not that of model lab/"):
+        run(config)
+
+
+def test_a_cache_that_has_moved(hub: Hub, folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit = push(hub, folders / "first")
+    config = config_of(tmp_path, iterations=0)
+    run(config)
+    before = keys(config)
+    push(hub, folders / "second")
+    (tmp_path / "hf-home").rename(tmp_path / "moved")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "moved"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    store = Store(config.uri)
+    with pytest.raises(MissingArtifact, match="serl repair"):
+        run(config)
+    set_aside(store, list(find_damage(store, lambda *_: None)))
+    assert run(config).config.hub_commits == {NAME: commit} and keys(config) == before
 
 
 def test_a_commit_of_the_config_wins(hub: Hub, folders: Path, tmp_path: Path) -> None:

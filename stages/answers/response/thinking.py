@@ -1,6 +1,7 @@
 """Thinking that a response shows before its answer. No answer is read from it."""
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 
@@ -80,6 +81,11 @@ def without_thinking(text: str) -> str | None:
             return None
         start = max(start, end)
     return text[start:]
+
+
+def count_unfinished(responses: Iterable[str]) -> int:
+    """Return the number of responses whose thinking never ends."""
+    return sum(without_thinking(response) is None for response in responses)
 
 
 def _last_end(pattern: re.Pattern[str], text: str) -> int:

@@ -161,6 +161,18 @@ def test_program_gives_way_to_the_conversion(hub: Hub) -> None:
     assert not any(path.endswith(".py") for path in hub.paths())
 
 
+def test_changed_file_in_the_cache_is_refused(hub: Hub) -> None:
+    hub.push("a/b", {"test.jsonl": lines(rows(1))}, kind="dataset")
+    path = Path(find("a/b").folder, "test.jsonl")
+    path.write_text(lines(rows(5)))
+    with pytest.raises(
+        InputError, match=r"test.jsonl has been changed: .* not that of data set a/b, commit"
+    ):
+        find("a/b")
+    path.resolve().unlink()
+    assert read(find("a/b")).questions[0].answer == "2"
+
+
 def test_conversion_is_found_offline(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     hub.push("a/b", {"b.py": "raise SystemExit"}, kind="dataset")
     hub.push("a/b", {"default/train/0000.parquet": parquet(rows(0))}, kind="dataset", branch="refs/convert/parquet")

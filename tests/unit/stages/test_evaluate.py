@@ -12,6 +12,7 @@ from stages.answers.kinds import Ambiguous, AnswerKind
 from stages.answers.math import MathAnswer
 from stages.answers.voting import AnswerToGrade, Ballot, grade, vote
 from stages.benchmarks.metrics import reliability, summarise
+from stages.chat.options import PLAIN as PLAIN_CHAT
 from stages.contract import Context, stage_key
 from stages.evaluate import EVALUATE
 from stages.settings.answers import AnswerConfig
@@ -92,6 +93,16 @@ def test_every_response_is_graded_and_kept(context: Context) -> None:
     half = sampled.filter(problem_id="2")
     assert half["answer"].to_list() == ["0.5", "2", None, r"\dfrac12"]
     assert half["answer_class"].to_list() == [0, 1, None, 0]
+
+
+def test_responses_whose_thinking_never_ends_are_counted(context: Context) -> None:
+    script = {**SCRIPT, "Half?\n": ["<think>0.5…", r"<think>2</think>\boxed{0.5}", "<think>…", r"\boxed{\dfrac12}"]}
+    tables, metrics = evaluate(context, ScriptedEngine(script))
+    # The first response is the greedy one as well.
+    assert metrics["eval/b/thinking_unfinished"] == 3
+    assert "thinking_unfinished" not in values(tables)
+    again = evaluate(replace(context, store=memory_store()))[1]
+    assert again["eval/b/thinking_unfinished"] == 0
 
 
 def test_greedy_only(context: Context) -> None:
@@ -447,9 +458,9 @@ def test_all_benchmarks_reach_the_engine_as_one_stream(context: Context) -> None
             type(self).generated += 1
             yield from super().generate(batches, progress)
 
-        def load(self, folder, key):  # type: ignore[no-untyped-def]
+        def load(self, folder, key, chat=PLAIN_CHAT):  # type: ignore[no-untyped-def]
             type(self).loaded += 1
-            super().load(folder, key)
+            super().load(folder, key, chat)
 
     engine = Counting({f"{name}?\n": [r"\boxed{7}"] * 2 for name in ("a", "b", "c")})
     with fake_resources(engine, shard_rows=1) as resources:

@@ -52,6 +52,18 @@ def run_filter(
     return do(FILTER, inputs, FilterConfig(questions=limit, **config), context)
 
 
+def test_control_tokens_of_the_models_are_rejected(context: Context) -> None:
+    questions = [f"{FRESH} [gMASK]", FRESH, f"{OTHER} [MASK]"]
+    tables, metrics = run_filter(context, questions, control_tokens=("<sop>", "[gMASK]"))
+    assert reasons(tables) == {"c0": "control_text"} and metrics["filter/rejected/control_text"] == 1
+    assert tables["accepted"]["question"].to_list() == questions[1:]
+
+
+def test_settings_without_control_tokens_are_dumped_as_before() -> None:
+    assert "control_tokens" not in FilterConfig(questions=1).model_dump(mode="json")
+    assert FilterConfig(questions=1, control_tokens=("<sop>",)).model_dump()["control_tokens"] == ("<sop>",)
+
+
 def reasons(tables: Tables) -> dict[str, str]:
     return dict(tables["rejected"].select("candidate_id", "reason").iter_rows())
 

@@ -105,6 +105,21 @@ def test_all_questions_of_a_generation_become_candidates(context: Context) -> No
         assert metrics["generate/truncated"] == bool(ending)
 
 
+def test_lists_whose_thinking_never_ends_give_no_candidates(context: Context) -> None:
+    prompt = "user\nMore:\n1. What is the tenth odd number?\n2.\nassistant\n"
+    config = GenerateConfig(questions=2, questions_per_prompt=2, over_generation=1, examples=1, system="", user="More:")
+    for response, expected in (
+        ("<think>\n2. A plan?\n3. Another?</think>\n\nWhat is 1+1?\n3. What is 2+2?", ["What is 1+1?", "What is 2+2?"]),
+        ("<think>\n2. A plan?\n3. Another?\n4. And…", []),
+    ):
+        with fake_resources(ScriptedEngine({prompt: [response]})) as resources:
+            fresh = replace(context, store=memory_store(), resources=resources)
+            tables, metrics = do(GENERATE, inputs(fresh, pool=False, seeds=POOL[1:]), config, fresh)
+        assert tables["candidates"]["question"].to_list() == expected
+        assert metrics["generate/candidates"] == len(expected)
+        assert metrics["generate/thinking_unfinished"] == (not expected)
+
+
 def test_the_engine_is_asked_with_the_settings_of_the_stage(context: Context) -> None:
     prompt = "user\nMore:\n1. What is the tenth odd number?\n2.\nassistant\n"
     engine = ScriptedEngine({prompt: ["What is 1+1?"]})

@@ -12,7 +12,17 @@ from stages.engines.base import encode_question
 from stages.engines.fake import FakeEngine
 from stages.sample_responses import SAMPLE
 from stages.settings.sample import AnswerPrompt, SampleConfig
-from tests.helpers import SEED_QUESTIONS, Numbers, Tables, do, fake_resources, memory_store, put_policy, put_table
+from tests.helpers import (
+    SEED_QUESTIONS,
+    Numbers,
+    ScriptedEngine,
+    Tables,
+    do,
+    fake_resources,
+    memory_store,
+    put_policy,
+    put_table,
+)
 
 
 def sample(context: Context, questions: tuple[str, ...] = SEED_QUESTIONS, **config: Any) -> tuple[Tables, Numbers]:
@@ -68,6 +78,15 @@ def test_a_prompt_that_is_too_long_gets_no_responses(context: Context) -> None:
     assert schemas.question_id(longest) not in tables["responses"]["question_id"]
     assert tables["responses"]["question_id"].n_unique() == 5
     assert metrics["sample/prompts_too_long"] == 1
+
+
+def test_responses_whose_thinking_never_ends_are_counted(context: Context) -> None:
+    script = {f"{text}": ["<think>5…", "<think>5</think>6", "6"] for text in SEED_QUESTIONS}
+    prompt = AnswerPrompt(template="{question}")
+    with fake_resources(ScriptedEngine(script)) as resources:
+        tables, metrics = sample(replace(context, resources=resources), prompt=prompt)
+    assert tables["responses"].height == 18 and metrics["sample/thinking_unfinished"] == 6
+    assert sample(replace(context, store=memory_store()))[1]["sample/thinking_unfinished"] == 0
 
 
 def test_no_questions_give_no_responses(context: Context) -> None:

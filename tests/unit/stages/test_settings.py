@@ -120,7 +120,7 @@ def test_a_form_shows_the_new_name_with_its_description(old: str, new: str, valu
 
 def test_every_field_of_a_form_has_a_description() -> None:
     definitions = RunConfig.model_json_schema()["$defs"]
-    stages = {"UpdateConfig", "GenerateConfig", "SampleConfig", "VoteSettings", "TrainerPlacement", "VllmPlacement"}
+    stages = {"UpdateConfig", "GenerateSettings", "SampleSettings", "VoteSettings", "TrainerPlacement", "VllmPlacement"}
     assert stages < set(definitions)
     missing = [
         f"{d}.{name}" for d in stages for name, f in definitions[d]["properties"].items() if not f.get("description")

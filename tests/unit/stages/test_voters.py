@@ -29,7 +29,16 @@ from stages.vote_rewards import VOTE
 from storage.errors import ConfigError, InputError
 from storage.reader import read_table
 from storage.run import Run
-from tests.helpers import SEED_QUESTIONS, do, fake_resources, fake_values, memory_store, put_policy, put_table
+from tests.helpers import (
+    SEED_QUESTIONS,
+    ScriptedEngine,
+    do,
+    fake_resources,
+    fake_values,
+    memory_store,
+    put_policy,
+    put_table,
+)
 from tests.tiny_models import make_tiny_policy
 
 VOTERS = (
@@ -76,6 +85,17 @@ def test_every_voter_answers_every_question_whatever_the_parts(context: Context,
     ]
     assert rows["seed"].n_unique() == rows.height == metrics["voters/responses"] == 30
     assert engine.prompts == [*SEED_QUESTIONS, *(f"{text} Answer in a box." for text in SEED_QUESTIONS)]
+
+
+def test_responses_of_voters_whose_thinking_never_ends_are_counted(context: Context) -> None:
+    script = {question: ["<think>5…", "<think>5</think>6"] for question in SEED_QUESTIONS}
+    with fake_resources(ScriptedEngine(script)) as resources:
+        context = replace(context, resources=resources)
+        inputs = {
+            "accepted": put_table(context, "accepted", schemas.ACCEPTED, accepted()), "voter_older": put_policy(context)
+        }  # fmt: skip
+        _, metrics = do(SAMPLE_VOTERS, inputs, SampleVotersConfig(voters=VOTERS[:1]), context)
+    assert (metrics["voters/responses"], metrics["voters/thinking_unfinished"]) == (12, 6)
 
 
 def run(values: dict[str, Any]) -> tuple[RunConfig, RunProgress, Run]:
@@ -148,9 +168,9 @@ def test_missing_chat_template_is_found_before_the_run(tmp_path: Path) -> None:
     for config in (with_voter, plain, parse_config(values, "test.yaml")):
         check_inputs(resolve(config))
     (folder / "chat_template.jinja").unlink()
-    with pytest.raises(InputError, match=r"voter a: .*model has no chat template"):
+    with pytest.raises(InputError, match=r"voter a, votes: .*model has no chat template"):
         check_inputs(resolve(with_voter))
-    with pytest.raises(InputError, match=r"policy: .*model has no chat template"):
+    with pytest.raises(InputError, match=r"policy, new questions: .*model has no chat template"):
         check_inputs(resolve(parse_config(values, "test.yaml")))
     check_inputs(resolve(plain))
     check_inputs(resolve(parse_config({**values, "iterations": 0}, "test.yaml")))

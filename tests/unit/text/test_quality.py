@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from stages.chat.control_tokens import TokenFinder
 from stages.settings.filter import QualityRules
 from stages.text.quality import RULES, reject_reason
 
@@ -154,10 +155,26 @@ def test_mathematics_is_not_taken_for_control_text(question: str) -> None:
     assert reject_reason(question, only("control_text")) is None
 
 
+@pytest.mark.parametrize(
+    "token", ["[THINK]", "[gMASK]", "<sop>", "[EOS]", "[|endofturn|]", "<seed:eos>", "<image_soft_token>", "]~b]"]
+)
+def test_control_tokens_of_a_model_are_refused_in_addition(token: str) -> None:
+    finder = TokenFinder(["<s>", token])
+    question = f"What is one{token}plus one?"
+    assert reject_reason(question, DEFAULT) is None
+    assert reject_reason(question, DEFAULT, finder) == "control_text"
+    assert reject_reason(question, PUBLISHED, finder) is None
+    assert reject_reason(question.replace(token, token[:-1]), DEFAULT, finder) is None
+    assert reject_reason("What is one <|im_end|> plus one?", DEFAULT, finder) == "control_text"
+
+
 def test_the_order_of_rules_decides_the_recorded_reason() -> None:
     assert reject_reason("$ draw", only("banned_word", "too_short")) == "banned_word"
     assert reject_reason("$ draw", only("too_short", "banned_word")) == "too_short"
     assert reject_reason("$ draw", DEFAULT) == "too_short"
+    finder = TokenFinder(["[EOS]"])
+    assert reject_reason("draw [EOS]", only("control_text", "banned_word"), finder) == "control_text"
+    assert reject_reason("draw [EOS]", only("banned_word", "control_text"), finder) == "banned_word"
 
 
 def test_each_word_of_the_published_list_is_banned() -> None:
@@ -223,9 +240,10 @@ def test_any_text_gets_a_reason_or_none(text: str) -> None:
 )
 def test_time_is_linear_in_the_length_of_the_text(piece: str) -> None:
     """A million characters take seconds; a rule that backtracks would take minutes."""
+    tokens = TokenFinder(f"<|a{number}|>" for number in range(1_000))
     started = time.process_time()
     for name in RULES:
-        reject_reason(f"x{piece * (1_000_000 // len(piece))}x", only(name))
+        reject_reason(f"x{piece * (1_000_000 // len(piece))}x", only(name), tokens)
     assert time.process_time() - started < 10
 
 

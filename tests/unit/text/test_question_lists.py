@@ -61,6 +61,35 @@ def test_items_may_share_a_line_and_skip_a_number() -> None:
     assert parse_questions(text, finished=True, first_number=9) == expected
 
 
+PLAN = "Plan.\n9. Algebra with two unknowns?\n10. Geometry about a circle's area, maybe radius 7.\n"
+LIST = "\n\nA farmer sells 12 cows. How many are left?\n10. What is 2^10 mod 7?"
+QUESTIONS = ["A farmer sells 12 cows. How many are left?", "What is 2^10 mod 7?"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"<think>\n{PLAN}</think>{LIST}",
+        f"{PLAN}</think>{LIST}",  # the prompt opened the thinking
+        f"[THINK]{PLAN}[/THINK]{LIST}",
+        f"◁think▷{PLAN}◁/think▷{LIST}",
+        f"<think></think>{LIST}",
+        f"<think>{PLAN * 2000}</think>{LIST}",  # longer than what is read
+        f"<think>{PLAN}</think>\n\n9.{LIST}",
+    ],
+    ids=["block", "end alone", "Magistral", "Kimi", "empty", "long", "repeated number"],
+)
+def test_questions_are_read_behind_the_thinking(text: str) -> None:
+    assert parse_questions(text, finished=True, first_number=9) == QUESTIONS
+    assert parse_questions(text, finished=False, first_number=9) == QUESTIONS[:1]
+
+
+@pytest.mark.parametrize("text", [f"<think>\n{PLAN}", f"<think>{PLAN}</think>{LIST}<think>\n11. Maybe?", "<think>"])
+def test_thinking_that_never_ends_gives_no_question(text: str) -> None:
+    for finished in (True, False):
+        assert parse_questions(text, finished=finished, first_number=9) == []
+
+
 def test_empty_items_are_dropped() -> None:
     assert parse_questions("\n10. What is 2+2?\n11.\n12.", finished=True, first_number=9) == ["What is 2+2?"]
     assert parse_questions("", finished=True, first_number=9) == []

@@ -14,6 +14,7 @@ from stages.settings.update import LoraConfig
 from stages.trainer import adapters, packed_attention
 from stages.trainer.batches import Packing
 from stages.trainer.models import check_model, load_critic, load_policy, save_model
+from stages.trainer.speed import Meter
 from stages.trainer.state import load_counters, open_tensors, save_counters, save_tensors
 from storage.errors import InputError
 from tests.tiny_models import make_tiny_policy, saved_adapter
@@ -123,6 +124,31 @@ def test_a_model_that_would_be_silently_wrong_is_refused(tmp_path: Path, arch: s
 def test_a_supported_model_is_accepted(tmp_path: Path) -> None:
     folder = make_tiny_policy(tmp_path / "policy")
     check_model(_load(folder), folder)
+
+
+def test_a_multimodal_model_is_read_as_its_language_model(tmp_path: Path) -> None:
+    from transformers import Gemma3Config, Gemma3ForConditionalGeneration
+
+    text: dict[str, Any] = {
+        "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2,
+        "num_key_value_heads": 1, "head_dim": 16, "vocab_size": 300, "attention_dropout": 0.5,
+        "pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 2,
+    }  # fmt: skip
+    vision: dict[str, Any] = {
+        "hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2,
+        "image_size": 28, "patch_size": 14,
+    }  # fmt: skip
+    config = Gemma3Config(
+        text_config=text, vision_config=vision, mm_tokens_per_image=4,
+        boi_token_index=290, eoi_token_index=291, image_token_index=292,
+    )  # fmt: skip
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        Gemma3ForConditionalGeneration(config).save_pretrained(tmp_path)
+    policy = _load(tmp_path)
+    assert policy.vocabulary == 300 and policy.model.config.get_text_config().attention_dropout == 0.0
+    check_model(policy, tmp_path)
+    assert Meter(policy.model, CPU, world_size=1).rows == []
 
 
 def test_a_new_critic_has_the_policys_body_and_values_of_0(tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ import flows.cli.run
 import flows.iteration
 from flows.cli import main
 from flows.config.load import load_config
+from flows.models.folders import newest_policy_folder
 from flows.reporting.results import CURVE_PATH
 from flows.run_loop import run_all, run_locally
-from flows.stage_settings import newest_policy_folder
 from stages.vote_rewards import VOTE
 from storage.errors import MissingArtifact
 from storage.lease import hold_lease

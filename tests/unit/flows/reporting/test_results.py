@@ -21,8 +21,9 @@ from flows.reporting.results import (
     iteration_results,
     run_results,
     slice_rows,
+    unfinished_thinking,
 )
-from flows.reporting.terminal_tables import engine_line, evaluation_table
+from flows.reporting.terminal_tables import engine_line, evaluation_table, unfinished_line
 from flows.run_loop import run_all
 from stages.benchmarks.metrics import reliability
 from stages.benchmarks.statistics import wilson_interval
@@ -80,6 +81,34 @@ def test_funnel_is_in_the_order_of_the_pipeline() -> None:
         ("candidates", 10), ("empty", -2), ("too_long", -1), ("similar", -2),
         ("accepted", 5), ("too_easy", -1), ("tie", -1), ("kept", 3),
     ]  # fmt: skip
+
+
+def test_unfinished_thinking_is_shown_only_if_there_is_some(run: Run) -> None:
+    rows = run_results(run)["iterations"]
+    assert unfinished_thinking(rows) == [] and unfinished_line(rows) == ""
+    assert "Thinking" not in _markdown(run, rows) and "thinking unfinished" not in evaluation_rows(rows[-1])[0]
+    counts = {"generate/thinking_unfinished": 2, "sample/thinking_unfinished": 1_000, "sample/responses": 2_000}
+    thinking = [*rows[:-1], {**rows[-1], "metrics": {**rows[-1]["metrics"], **counts}}]
+    prompts = sum(run.metrics(number)["generate/prompts"] or 0 for number in (1, 2))
+    responses = run.metrics(1)["sample/responses"] + 2_000
+    assert unfinished_thinking(thinking) == [
+        ("lists of new questions", 2, prompts), ("responses", 1_000, responses)
+    ]  # fmt: skip
+    lists = rows[-1]["metrics"]["generate/prompts"]
+    line = f"Thinking never ended in 2 of {lists} lists of new questions, 1,000 of 2,000 responses; no question or "
+    assert line in _markdown(run, thinking)
+
+
+def test_unfinished_thinking_of_benchmarks_is_shown(run: Run) -> None:
+    results = iteration_results(run, 2)
+    ((name, _),) = results["benchmarks"].items()
+    thinking = {**results, "metrics": {**results["metrics"], f"eval/{name}/thinking_unfinished": 3}}
+    assert [row["thinking unfinished"] for row in evaluation_rows(thinking)] == ["3"]
+    for values, shown in ((results, False), (thinking, True)):
+        console = Console(width=80, record=True, file=io.StringIO())
+        console.print(evaluation_table(values))
+        printed = " ".join(console.export_text().split())
+        assert ("3 responses whose thinking never ends" in printed) == shown
 
 
 def test_reliability_equals_the_tables(run: Run) -> None:

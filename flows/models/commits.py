@@ -1,4 +1,4 @@
-"""What a run keeps from its first start, although the config does not say it: the commits of its hub names."""
+"""The commits of the Hugging Face hub that a run starts with and keeps."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -12,7 +12,7 @@ from storage.run import newest_revision
 from storage.store import Store
 
 
-def pinned(config: RunConfig, store: Store) -> RunConfig:
+def with_commits(config: RunConfig, store: Store) -> RunConfig:
     """Return the config with the commit of each model, adapter and data set of the Hugging Face hub.
 
     A commit is that which the config sets, or else that of the run's newest revision, or else the one that the hub has

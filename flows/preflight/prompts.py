@@ -1,0 +1,95 @@
+"""One prompt of every kind, rendered before a run starts: a run that cannot ask its models does not start."""
+
+from collections.abc import Iterator, Sequence
+
+from flows.config.run import RunConfig
+from flows.models.asking import Prompt, prompts, tokenizer_of
+from flows.models.folders import model_folders
+from flows.preflight.estimates import count_folder_parameters
+from flows.reporting.number_format import size_text
+from stages.chat.template import ChatTemplate
+from stages.model_folder import read_model_config
+from storage.errors import InputError
+
+_SHOWN_CHARACTERS = 3_000
+_SETTINGS = {
+    "generate": "generate.system, generate.template_arguments, or instructions: seeds",
+    "sample": "sample.prompt (plain or boxed need no chat template) or sample.template_arguments",
+    "evaluate": "the `prompt` of evaluate.protocol or of the benchmark, or evaluate.protocol.template_arguments",
+}
+"""Stage -> the settings that decide about its prompts."""
+
+
+def check_prompts(config: RunConfig) -> None:
+    """Raise InputError if a prompt of the run cannot be made: no chat template, a broken one, or one that refuses."""
+    for prompt in prompts(config, model_folders(config)):
+        if prompt.folder is not None:
+            _encode(prompt)
+
+
+def describe_models(config: RunConfig, questions: Sequence[str]) -> dict[str, list[str]]:
+    """Return lines about each model that has a folder: its size, tokens and template, and its prompts as rendered.
+
+    `questions`: those that the prompts show. The keys are "policy" and "voter NAME". Raises InputError if a prompt
+    cannot be made.
+    """
+    of_models: dict[str, list[Prompt]] = {}
+    for prompt in prompts(config, model_folders(config), questions):
+        if prompt.folder is not None:
+            of_models.setdefault(prompt.model, []).append(prompt)
+    return {model: [*_model_lines(kinds[0]), *_prompt_lines(kinds)] for model, kinds in of_models.items()}
+
+
+def _model_lines(prompt: Prompt) -> Iterator[str]:
+    """Yield lines about the model of a prompt."""
+    assert prompt.folder is not None
+    config, parameters, tokenizer = (
+        read_model_config(prompt.folder),
+        count_folder_parameters(prompt.folder),
+        tokenizer_of(prompt),
+    )
+    architectures = config.values.get("architectures") or ["?"]
+    yield (
+        f"{config.values.get('model_type', '?')} ({architectures[0]}), {parameters / 1e6:,.1f} M parameters, "
+        f"{size_text(parameters * config.bytes_per_weight)} of weights"
+    )
+    endings = ", ".join(tokenizer.show([token]) for token in tokenizer.eos_ids) or "nothing"
+    yield f"a prompt begins with {tokenizer.beginning or 'no BOS token'}; a response ends with {endings}"
+    marks = ", ".join(tokenizer.thinking_tokens)
+    yield f"thinking is marked with {marks}" if marks else "no control token marks thinking"
+
+
+def _prompt_lines(kinds: Sequence[Prompt]) -> Iterator[str]:
+    """Yield the prompts of one model, equal ones once, each with what its chat template takes."""
+    labels: dict[tuple[int, ...], list[str]] = {}
+    for prompt in kinds:
+        labels.setdefault(tuple(_encode(prompt)), []).append(prompt.label)
+    described = ""
+    for prompt in kinds:
+        ids = tuple(_encode(prompt))
+        if ids not in labels:
+            continue
+        tokenizer = tokenizer_of(prompt)
+        if prompt.messages and (description := _template(tokenizer.template)) != described:
+            described = description
+            yield description
+        yield f"{', '.join(labels.pop(ids))}, asked{' in a chat' if prompt.messages else ''} as:"
+        text = tokenizer.show(ids)
+        if len(text) > _SHOWN_CHARACTERS:
+            text = f"{text[:_SHOWN_CHARACTERS]} … ({len(text):,} characters)"
+        yield from (f"  {line}" for line in text.splitlines())
+
+
+def _template(template: ChatTemplate) -> str:
+    if template.traits.takes_system:
+        return "the chat template takes a system turn"
+    return "the chat template takes no system turn: the system text is put in front of the question"
+
+
+def _encode(prompt: Prompt) -> list[int]:
+    """Return the token ids of a prompt. Raises InputError, with the settings that help, if there are none."""
+    try:
+        return prompt.encode(tokenizer_of(prompt))
+    except InputError as error:
+        settings = _SETTINGS.get(prompt.stage, f"`prompt` or `template_arguments` of {prompt.stage}")
+        raise InputError(f"{prompt.model}, {prompt.label}: {error}; or change {settings}") from None
