@@ -7,6 +7,7 @@ from flows.models.asking import Prompt, prompts, tokenizer_of
 from flows.models.folders import model_folders
 from flows.preflight.estimates import count_folder_parameters
 from flows.reporting.number_format import size_text
+from stages.chat.switches import switches
 from stages.chat.template import ChatTemplate
 from stages.model_folder import read_model_config
 from storage.errors import InputError
@@ -81,9 +82,11 @@ def _prompt_lines(kinds: Sequence[Prompt]) -> Iterator[str]:
 
 
 def _template(template: ChatTemplate) -> str:
+    names = ", ".join(switches(template))
+    known = f"switches (template_arguments): {names}" if names else "it has no switches"
     if template.traits.takes_system:
-        return "the chat template takes a system turn"
-    return "the chat template takes no system turn: the system text is put in front of the question"
+        return f"the chat template takes a system turn; {known}"
+    return f"the chat template takes no system turn: the system text is put in front of the question; {known}"
 
 
 def _encode(prompt: Prompt) -> list[int]:

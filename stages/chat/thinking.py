@@ -118,11 +118,14 @@ class Thinking:
 
         If the tokenizer has a control token for a mark, a template would write it, and the text is a content's.
         """
-        end = len(text.rstrip())
+        text = text.rstrip()
+        last_line = text[text.rfind("\n") + 1 :]
         for pair in self._pairs:
-            for match in pair.opening.finditer(text):
-                if match.end() >= end and not any(token in match[0] for token in self._control.values() if token):
-                    return match[0]
+            matches = [match[0] for match in pair.opening.finditer(text) if match.end() == len(text)]
+            matches += [last_line] if pair.opening.fullmatch(last_line) else []  # a mark that begins a text
+            for mark in matches:
+                if not any(token in mark for token in self._control.values() if token):
+                    return mark
         return ""
 
     def _edits(self, shown: _Shown) -> Iterator[_Edit]:

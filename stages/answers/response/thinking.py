@@ -58,11 +58,21 @@ MARKS = (
     # gpt-oss, decoded without its special tokens
     _marks("analysis", r"\Aanalysis(?=[A-Z])|assistant(?:analysis|commentary)(?=[A-Z])", r"assistantfinal",
            "analysisIs it 5? No.assistantfinal6", re.NOFLAG),
+    # Apriel; its template writes the opening into the prompt.
+    *(
+        _marks(
+            clue, r"\A\s{0,9}Here are my reasoning steps:", r"\[BEGIN FINAL RESPONSE\]|</think>",
+            "Here are my reasoning steps:\n5?\n[BEGIN FINAL RESPONSE]6\n[END FINAL RESPONSE]", re.NOFLAG,
+        )
+        for clue in ("reasoning steps", "final response]")
+    ),
     # Granite
     _marks("my thought process", r"\A\s{0,9}Here(?:'s| is) my thought process\s?:", r"Here(?:'s| is) my response\s?:",
            "Here is my thought process: 5? Here is my response: 6"),
 )  # fmt: skip
 """The marks that models put around their thinking, by family of models."""
+_END_OF_RESPONSE = "[END FINAL RESPONSE]"
+"""What Apriel writes behind its answer."""
 
 
 def without_thinking(text: str) -> str | None:
@@ -80,7 +90,7 @@ def without_thinking(text: str) -> str | None:
         if marks.opening.search(text, end):
             return None
         start = max(start, end)
-    return text[start:]
+    return text[start:].rstrip().removesuffix(_END_OF_RESPONSE) if _END_OF_RESPONSE in text else text[start:]
 
 
 def count_unfinished(responses: Iterable[str]) -> int:

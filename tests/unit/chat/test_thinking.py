@@ -49,6 +49,14 @@ FAMILIES = {
         ["<|channel|>", "<|message|>", "<|start|>", "<|return|>"], [], "",
         "<|channel|>analysis<|message|>Need 2.<|end|><|start|>assistant<|channel|>final<|message|>Four.<|return|>",
     ),
+    "Apriel": (
+        [], ["[BEGIN FINAL RESPONSE]", "[END FINAL RESPONSE]"], "Here are my reasoning steps:\n",
+        "Need 2.\n[BEGIN FINAL RESPONSE]\nFour.\n[END FINAL RESPONSE]\n<|end|>",
+    ),
+    "Apriel, special tokens": (
+        ["[BEGIN FINAL RESPONSE]", "[END FINAL RESPONSE]"], [], "Here are my reasoning steps:\n",
+        "Need 2.\n[BEGIN FINAL RESPONSE]\nFour.\n[END FINAL RESPONSE]\n<|end|>",
+    ),
     "Gemma 4": (["<|channel>", "<channel|>"], [], "", "<|channel>thought\nNeed 2.<channel|>Four."),
 }  # fmt: skip
 
@@ -58,7 +66,7 @@ def test_thinking_is_known_whatever_marks_it(family: str) -> None:
     special, plain, start, response = FAMILIES[family]
     tokenizer = byte_level([*TURNS, *special], plain)
     text = text_of(tokenizer, response, ASKED + start)
-    assert text.startswith(("<think>", "<reasoning>")) and "Need 2." in text
+    assert text.startswith(("<think>", "<reasoning>", "Here are my reasoning steps:")) and "Need 2." in text
     assert (without_thinking(text) or "").strip() == "Four."
     cut = text_of(tokenizer, response.partition(" 2.")[0], ASKED + start)
     assert without_thinking(cut) is None and cut.endswith("Need")
