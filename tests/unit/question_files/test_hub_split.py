@@ -165,9 +165,7 @@ def test_changed_file_in_the_cache_is_refused(hub: Hub) -> None:
     hub.push("a/b", {"test.jsonl": lines(rows(1))}, kind="dataset")
     path = Path(find("a/b").folder, "test.jsonl")
     path.write_text(lines(rows(5)))
-    with pytest.raises(
-        InputError, match=r"test.jsonl has been changed: .* not that of data set a/b, commit"
-    ):
+    with pytest.raises(InputError, match=r"test.jsonl has been changed: .* not that of data set a/b, commit"):
         find("a/b")
     path.resolve().unlink()
     assert read(find("a/b")).questions[0].answer == "2"
