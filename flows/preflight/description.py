@@ -114,7 +114,7 @@ def _domain_seeds(config: RunConfig) -> list[str]:
 
 def _questions(resolved: StageSettings) -> list[str]:
     """Return questions for the prompts that are shown: the first seeds of a file, else a made-up one."""
-    if not resolved.config.seeds.path:
+    if not resolved.import_seeds.source:
         return [QUESTION]
     return [row.question for row in seed_file(resolved.import_seeds, SEED_FILE).questions[:100]]
 

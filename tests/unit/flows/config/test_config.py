@@ -48,7 +48,7 @@ def test_every_config_loads(path: Path) -> None:
     assert config.name == path.stem
     assert vote_settings(config).rewards == config.rewards
     assert update_settings(config).temperature == config.sample.temperature
-    without_model = config.model_copy(update={"policy": None})  # models of presets are the hub's
+    without_model = config.model_copy(update={"policy": None})  # the hub is not asked for it
     assert filter_settings(without_model).questions == config.generate.questions
 
 
