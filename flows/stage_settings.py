@@ -4,14 +4,14 @@ What comes from outside enters a stage's settings by content, so files are hashe
 policy of another run is looked up.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from flows.config.evaluation import Benchmark, Evaluation
+from flows.config.evaluation import Benchmark
 from flows.config.inputs import Seeds
 from flows.config.run import RunConfig
+from flows.config.sources import HubSource, examples_source, problems_source, seeds_source
 from flows.models.asking import benchmark_prompt, dated_stages, known_control_tokens, voter_arguments
 from flows.models.folders import model_folders, policy_folder
 from stages.answers.kinds import answer_config
@@ -25,6 +25,7 @@ from stages.import_inputs import (
     seed_file,
 )
 from stages.import_problems import problem_file
+from stages.question_files.hub_split import data_set_commits, find_split, is_data_set
 from stages.question_files.rows import content_of
 from stages.question_files.shapes import with_preset
 from stages.settings import Settings
@@ -32,7 +33,7 @@ from stages.settings.answers import AnswerSettings
 from stages.settings.evaluate import BenchmarkProtocol, EvaluateConfig
 from stages.settings.filter import FilterConfig
 from stages.settings.generate import DrawConfig, GenerateConfig
-from stages.settings.inputs import ImportProblems, ImportSeeds, ImportVoters, ProblemSet
+from stages.settings.inputs import HubSplit, ImportProblems, ImportSeeds, ImportVoters, ProblemSet
 from stages.settings.questions import QuestionFormat
 from stages.settings.sample import SampleConfig, SampleVotersConfig, VoterSampling
 from stages.settings.update import PpoUpdateConfig
@@ -71,10 +72,10 @@ def resolve(config: RunConfig) -> StageSettings:
     dated = dated_stages(config, model_folders(config)) if config.chat_date else set()
     return StageSettings(
         config=config,
-        import_seeds=_import_seeds(config.seeds, SEED_FILE),
+        import_seeds=_import_seeds(config, config.seeds, "seeds", SEED_FILE),
         import_problems=problem_settings(config),
         import_policy=_import_policy(config),
-        import_dataset=_import_seeds(config.dataset, DATA_SET) if config.dataset else None,
+        import_dataset=_import_seeds(config, config.dataset, "dataset", DATA_SET) if config.dataset else None,
         import_voters=_import_voters(config),
         generate=GenerateConfig(**config.generate.model_dump(), **_chat(config, dated, "generate")),
         filter=filter_settings(config),
@@ -162,7 +163,7 @@ def problem_settings(config: RunConfig) -> ImportProblems:
     sets, missing = [], []
     for benchmark in config.evaluate.benchmarks:
         try:
-            sets.append(problem_set(config.evaluate, benchmark))
+            sets.append(problem_set(config, benchmark))
         except InputError as error:
             missing.append(str(error))
     if missing:
@@ -170,28 +171,46 @@ def problem_settings(config: RunConfig) -> ImportProblems:
     return ImportProblems(sets=tuple(sets), overlap_words=config.filter.overlap_words)
 
 
-def problem_set(evaluation: Evaluation, benchmark: Benchmark) -> ProblemSet:
-    """Return where a benchmark's problems come from. Raises InputError if a file is missing."""
-    label, record, shots = f"benchmark {benchmark.name}", benchmark.record, benchmark.worked_examples
-    download = record.download if record else None
-    path = benchmark.path or (_file(evaluation.data, benchmark.name, download, None) if record else None)
-    examples = benchmark.examples
-    if shots and not examples:
-        split = record.shots_split if record else None
-        examples = _file(evaluation.data, f"{benchmark.name}_examples", download, split)
+def problem_set(config: RunConfig, benchmark: Benchmark) -> ProblemSet:
+    """Return where a benchmark's problems come from. Raises InputError if a file or data set is missing."""
+    label, record = f"benchmark {benchmark.name}", benchmark.record
+    problems = problems_source(config.evaluate, benchmark)
+    examples = examples_source(config.evaluate, benchmark)
+    path, sha256, hub = _located(problems, label, config)
+    shots_path, shots_sha256, shots_hub = _located(examples, f"examples of {label}", config)
     settings = ProblemSet(
         **benchmark.model_dump(include={"name", "domain", "count", "seed"}),
         seeds=bool(benchmark.seeds),
         path=path,
-        sha256=content_of(path, label) if path else None,
+        sha256=sha256,
+        hub=hub,
         format=with_preset(benchmark.format or (record.format if record else QuestionFormat())),
         on_bad_row=benchmark.on_bad_row,
-        shots_path=examples,
-        shots_sha256=content_of(examples, f"examples of {label}") if examples else None,
+        shots_path=shots_path,
+        shots_sha256=shots_sha256,
+        shots_hub=shots_hub,
     )
-    if path is None or benchmark.on_bad_row == "error":
+    if settings.source is None or benchmark.on_bad_row == "error":
         return settings
     return settings.model_copy(update={"skipped_rows": len(problem_file(settings).bad_rows)})
+
+
+def _located(
+    source: str | HubSource | None, label: str, config: RunConfig
+) -> tuple[str | None, str | None, HubSplit | None]:
+    """Return (path, digest, None) of a file, (None, None, split) of a data set of the hub, and None for no source."""
+    if isinstance(source, HubSource):
+        data = source.data
+        try:
+            commits = data_set_commits(data.hub, config.hub_commits)
+            return None, None, find_split(data.hub, data.config, data.split, commits)
+        except InputError as error:
+            raise source.error(str(error)) from None
+    try:
+        return source, content_of(source, label) if source else None, None
+    except InputError as error:
+        advice = f"; a data set of the Hugging Face hub is set as `hub: {source}`" if is_data_set(source or "") else ""
+        raise InputError(f"{error}{advice}") from None
 
 
 def evaluation_settings(config: RunConfig, dated: Collection[str] = ()) -> EvaluateConfig:
@@ -227,16 +246,19 @@ def _answers_of(benchmark: Benchmark, config: RunConfig) -> AnswerSettings:
     return benchmark.record.answers.model_copy(update={"count_truncated": config.answers.count_truncated})
 
 
-def _import_seeds(seeds: Seeds, label: str) -> ImportSeeds:
+def _import_seeds(config: RunConfig, seeds: Seeds, name: str, label: str) -> ImportSeeds:
+    """Return where seeds or a data set come from; `name` is the setting, `label` says in errors what a file is."""
+    path, sha256, hub = _located(seeds_source(seeds, name), label, config)
     settings = ImportSeeds(
-        path=seeds.path,
-        sha256=content_of(seeds.path, label) if seeds.path else None,
+        path=path,
+        sha256=sha256,
+        hub=hub,
         domain=seeds.domain,
         count=seeds.count,
         format=with_preset(seeds.format or QuestionFormat()),
         on_bad_row=seeds.on_bad_row,
     )
-    if seeds.path is None or seeds.on_bad_row == "error":
+    if settings.source is None or seeds.on_bad_row == "error":
         return settings
     return settings.model_copy(update={"skipped_rows": len(seed_file(settings, label).bad_rows)})
 
@@ -257,14 +279,3 @@ def _import_voters(config: RunConfig) -> tuple[Stage, ImportVoters] | None:
         if voter.model
     }
     return (import_voters_stage(models), ImportVoters(models=models)) if models else None
-
-
-def _file(folder: str, name: str, download: Callable[[str, str | None], str] | None, split: str | None) -> str:
-    """Return the path of NAME.jsonl or NAME.parquet. Raises InputError with the command that downloads the file."""
-    for suffix in (".jsonl", ".parquet"):
-        if (path := Path(folder, name + suffix)).is_file():
-            return str(path)
-    missing = f"{folder}/{name}.jsonl (or .parquet) does not exist"
-    if download is None:
-        raise InputError(f"{missing}; expected the worked examples there, or set `examples`")
-    raise InputError(f"{missing}; set its `path`, or: {download(f'{folder}/{name}', split)}")

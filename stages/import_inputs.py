@@ -152,7 +152,7 @@ def seed_file(config: ImportSeeds, label: str) -> QuestionFile:
     Raises InputError for a file that cannot be read, and for rows that cannot be used.
     """
     return read_questions(
-        config.path or "",
+        config.source or "",
         label,
         config.format,
         sha256=config.sha256,

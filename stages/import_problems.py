@@ -53,7 +53,7 @@ def problems_of(problem_set: ProblemSet, seeds: Sequence[Mapping[str, Any]] = ()
 
 def shots_of(problem_set: ProblemSet) -> list[dict[str, Any]]:
     """Return the rows of `shots`. Raises InputError for a file or row that cannot be used."""
-    if not problem_set.shots_path:
+    if not problem_set.shots_source:
         return []
     return [
         {
@@ -67,12 +67,12 @@ def shots_of(problem_set: ProblemSet) -> list[dict[str, Any]]:
 
 
 def problem_file(problem_set: ProblemSet) -> QuestionFile:
-    """Return the problems of a set that comes from a file.
+    """Return the problems of a set that comes from a file or from the hub.
 
     Doubles stay, since published results count them. Raises InputError for a file or row that cannot be used.
     """
     return read_questions(
-        problem_set.path or "",
+        problem_set.source or "",
         f"benchmark {problem_set.name}",
         problem_set.format,
         sha256=problem_set.sha256,
@@ -84,7 +84,7 @@ def problem_file(problem_set: ProblemSet) -> QuestionFile:
 
 def _examples(problem_set: ProblemSet) -> tuple[Question, ...]:
     return read_questions(
-        problem_set.shots_path or "",
+        problem_set.shots_source or "",
         f"examples of benchmark {problem_set.name}",
         problem_set.format,
         sha256=problem_set.shots_sha256,

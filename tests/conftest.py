@@ -1,6 +1,5 @@
 """Fixtures that several test folders share."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -78,10 +77,12 @@ settings.load_profile("serl")
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Cache weights from S3 and from memory in a folder of the tests, not in the user's."""
-    os.environ["SERL_CACHE"] = str(tmp_path_factory.mktemp("cache"))
-    yield
-    del os.environ["SERL_CACHE"]
+    """Cache weights from S3 and from memory in a folder of the tests, not in the user's. Forbid calls to the hub."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("SERL_CACHE", str(tmp_path_factory.mktemp("cache")))
+        environment.setenv("HF_HOME", str(tmp_path_factory.mktemp("hf-home")))
+        environment.setenv("HF_HUB_OFFLINE", "1")
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,11 @@
 """What a run evaluates its policies on, when, and how."""
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Discriminator, Field, NonNegativeInt, PositiveInt, Tag, model_validator
 
 from flows.config.exactly_one import require_exactly_one
-from flows.config.inputs import Domain
+from flows.config.inputs import DataSetName, Domain, HubData, check_goes_with_hub, left_out_if_none
 from stages.benchmarks.catalogue import CATALOGUE
 from stages.settings import Settings
 from stages.settings.answers import AnswerSettings
@@ -14,15 +14,30 @@ from stages.settings.evaluate import EvaluateSettings
 from stages.settings.questions import OnBadRow, QuestionFormat
 from stages.settings.sample import AnswerPrompt
 
+Examples = Annotated[
+    # An error is about the form that was meant. It contains the tag, which is empty for that reason.
+    Annotated[str, Tag("path")] | Annotated[HubData, Tag("")],
+    Discriminator(lambda value: "path" if isinstance(value, str) else ""),
+]
+"""Worked examples: a file, or a split of a data set of the hub."""
+
 
 class Benchmark(Settings):
-    """An evaluation set: a named set (`serl benchmarks` lists them), a file of your own, held-out
-    problems of a built-in domain, or the seeds that have an answer."""
+    """An evaluation set: a named set (`serl benchmarks` lists them), a file of your own, a data set of the Hugging Face
+    hub, held-out problems of a built-in domain, or the seeds that have an answer."""
 
     name: str = Field(pattern=r"^[a-z0-9_]+$")
     """Name of a known set, or a name of your own."""
     path: str | None = None
-    """File of questions, or a folder of such files; by default NAME.jsonl or NAME.parquet under evaluate.data."""
+    """File of questions, or a folder of such files; for a named set by default NAME.jsonl or NAME.parquet under
+    evaluate.data. A named set without such a file comes from the hub."""
+    hub: DataSetName | None = left_out_if_none()
+    """Data set of the Hugging Face hub: OWNER/NAME, such as openai/gsm8k, or OWNER/NAME@REVISION. Without a revision,
+    a run takes the newest commit when it starts, and stays with it."""
+    config: str | None = left_out_if_none()
+    """Configuration of the data set; not needed if there is only one, or if one is the default."""
+    split: str | None = left_out_if_none()
+    """Split of the data set, such as test; not needed if there is only one. A named set knows its own."""
     domain: Domain | None = None
     """Built-in domain that held-out problems are drawn from."""
     count: PositiveInt | None = Field(None, le=10_000)
@@ -42,8 +57,9 @@ class Benchmark(Settings):
     """error: rows that cannot be used stop the run before it starts; skip: they are left out and counted."""
     shots: Shots | None = None
     """Worked examples before each question."""
-    examples: str | None = None
-    """File of the worked examples; by default NAME_examples.* under evaluate.data."""
+    examples: Examples | None = None
+    """File of the worked examples, or `{hub: …, config: …, split: …}`. By default NAME_examples.* under evaluate.data;
+    without such a file, those of a named set come from the hub."""
     samples: NonNegativeInt | None = None
     """Sampled responses per problem; the protocol's number if not set."""
     validation: bool = False
@@ -56,12 +72,13 @@ class Benchmark(Settings):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        sources = {"path": self.path, "domain": self.domain, "seeds": self.seeds}
+        sources = {"path": self.path, "hub": self.hub, "domain": self.domain, "seeds": self.seeds}
         if self.record is None or any(value is not None for value in sources.values()):
             unknown = "" if self.record else ", no named one,"
             require_exactly_one(f"benchmark {self.name}{unknown}", **sources)
         if (self.domain is None) != (self.count is None):
             raise ValueError("`count` goes with `domain`; a file is read whole")
+        check_goes_with_hub(self.hub, self.config, self.split)
         return self
 
     @property

@@ -1,10 +1,11 @@
 """What a run starts from: seed questions, a data set, the starting policy, voters."""
 
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
 
 from flows.config.exactly_one import require_exactly_one
+from stages.hub.names import parse_name
 from stages.settings import Settings
 from stages.settings.chat import TemplateArguments
 from stages.settings.questions import OnBadRow, QuestionFormat
@@ -15,12 +16,55 @@ from stages.settings.warm_start import WarmStartConfig
 Domain = Literal["arithmetic"]
 
 
+def _checked_name(name: str) -> str:
+    if parse_name(name, "dataset") is None:
+        raise ValueError(
+            f"found {name[:200]!r}, expected OWNER/NAME of a data set of the Hugging Face hub, such as openai/gsm8k, "
+            "or OWNER/NAME@REVISION; a file of this machine is set as `path`"
+        )
+    return name
+
+
+DataSetName = Annotated[str, AfterValidator(_checked_name)]
+"""A data set of the Hugging Face hub: OWNER/NAME or OWNER/NAME@REVISION."""
+
+
+def left_out_if_none() -> Any:
+    """A setting that dumps leave out while it is not set, so that the records of runs without it stay the same."""
+    return Field(None, exclude_if=lambda value: value is None)
+
+
+def check_goes_with_hub(hub: str | None, config: str | None, split: str | None) -> None:
+    """Raise ValueError if a configuration or a split is set without a data set of the hub."""
+    if hub is None and (config is not None or split is not None):
+        raise ValueError(f"`{'split' if config is None else 'config'}` goes with `hub`")
+
+
+class HubData(Settings):
+    """A split of a data set of the Hugging Face hub."""
+
+    hub: DataSetName
+    """OWNER/NAME, such as openai/gsm8k, or OWNER/NAME@REVISION. Without a revision, a run takes the newest commit when
+    it starts, and stays with it."""
+    config: str | None = None
+    """Configuration of the data set; not needed if there is only one, or if one is the default."""
+    split: str | None = None
+    """Split of the data set, such as train; not needed if there is only one."""
+
+
 class Seeds(Settings):
-    """Seed questions: a file of questions (JSON, JSON lines, CSV, TSV, Parquet or Arrow), or questions drawn from a
-    built-in domain."""
+    """Seed questions: a file of questions (JSON, JSON lines, CSV, TSV, Parquet or Arrow), a data set of the Hugging
+    Face hub, or questions drawn from a built-in domain."""
 
     path: str | None = None
     """File of questions, or a folder of such files."""
+    hub: DataSetName | None = left_out_if_none()
+    """Data set of the Hugging Face hub: OWNER/NAME, such as openai/gsm8k, or OWNER/NAME@REVISION. Without a revision,
+    a run takes the newest commit when it starts, and stays with it."""
+    config: str | None = left_out_if_none()
+    """Configuration of the data set; not needed if there is only one, or if one is the default."""
+    split: str | None = left_out_if_none()
+    """Split of the data set, such as train; not needed if there is only one."""
     format: QuestionFormat | None = None
     """Meaning of each field of a row. If not set, the shape of the rows is recognised."""
     on_bad_row: OnBadRow = "error"
@@ -32,16 +76,18 @@ class Seeds(Settings):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        require_exactly_one(type(self).__name__.lower(), path=self.path, domain=self.domain)
+        require_exactly_one(type(self).__name__.lower(), path=self.path, hub=self.hub, domain=self.domain)
         if (self.domain is None) != (self.count is None):
             raise ValueError("`count` goes with `domain`; a file is read whole")
-        if self.format is not None and self.path is None:
-            raise ValueError("`format` goes with `path`")
+        if self.format is not None and self.domain is not None:
+            raise ValueError("`format` goes with `path` or `hub`")
+        check_goes_with_hub(self.hub, self.config, self.split)
         return self
 
 
 class Dataset(Seeds):
-    """Questions for `instructions: dataset`: a file as for seeds, or questions drawn from a built-in domain."""
+    """Questions for `instructions: dataset`: a file or a data set of the hub as for seeds, or questions drawn from a
+    built-in domain."""
 
 
 class Policy(Settings):

@@ -103,7 +103,7 @@ def _apply_override(values: dict[str, Any], override: str, note: Callable[[str],
 def _explain(error: ValidationError, source: str) -> str:
     """Return one line about the first problem; pydantic's own report has several and links to web pages."""
     problem, *other_problems = error.errors()
-    setting = ".".join(str(part) for part in problem["loc"])
+    setting = ".".join(str(part) for part in problem["loc"] if part != "")
     others_text = f" (and {len(other_problems)} more)" if other_problems else ""
     if problem["type"] == "extra_forbidden":
         return f"{source}: {setting}: unknown setting{_did_you_mean(problem['loc'])}{others_text}"
@@ -123,6 +123,8 @@ def _did_you_mean(location: tuple[int | str, ...]) -> str:
 
 
 def _settings_in(annotation: Any) -> Any:
-    """Return the settings class in `X | None` or `tuple[X, ...]`."""
-    choices = [annotation, *getattr(annotation, "__args__", ())]
-    return next(choice for choice in choices if isinstance(choice, type) and issubclass(choice, Settings))
+    """Return the settings class in `X | None`, `tuple[X, ...]` or `Annotated[str, …] | Annotated[X, …]`."""
+    if isinstance(annotation, type) and issubclass(annotation, Settings):
+        return annotation
+    inner = (_settings_in(choice) for choice in getattr(annotation, "__args__", ()))
+    return next((settings for settings in inner if settings), None)

@@ -82,8 +82,8 @@ class RunConfig(Settings):
     hub_commits: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]] = Field(
         {}, exclude_if=lambda commits: not commits
     )
-    """Name of the Hugging Face hub, as written in `policy` or `voters` -> commit (40 hex digits). A run fills this in
-    when it starts and keeps it, so set it only to repeat another run."""
+    """Name of the Hugging Face hub, as written in `policy` or `voters`, or datasets/NAME of a data set -> commit (40
+    hex digits). A run fills this in when it starts and keeps it, so set it only to repeat another run."""
     refresh_reference: PositiveInt | None = None
     """The current policy becomes the reference every so many iterations; null: always the starting policy."""
     evaluate: Evaluation

@@ -17,8 +17,8 @@ from storage.errors import InputError
 def check_inputs(resolved: StageSettings) -> None:
     """Raise InputError if an engine, package or file that a run needs is missing or cannot be used."""
     config = resolved.config
-    seeds = seed_rows(seed_file(resolved.import_seeds, SEED_FILE)) if config.seeds.path else []
-    if resolved.import_dataset and resolved.import_dataset.path:
+    seeds = seed_rows(seed_file(resolved.import_seeds, SEED_FILE)) if resolved.import_seeds.source else []
+    if resolved.import_dataset and resolved.import_dataset.source:
         seed_file(resolved.import_dataset, DATA_SET)
     for problem_set in resolved.import_problems.sets:
         problems_of(problem_set, seeds)

@@ -35,14 +35,14 @@ def control_text_lines(resolved: StageSettings) -> list[str]:
 
 def _texts(resolved: StageSettings) -> Iterator[tuple[str, str, Sequence[str]]]:
     """Yield (plural, singular, texts) of each file of questions."""
-    if resolved.import_seeds.path:
+    if resolved.import_seeds.source:
         yield "seeds", "seed", [row.question for row in seed_file(resolved.import_seeds, SEED_FILE).questions]
-    if resolved.import_dataset and resolved.import_dataset.path:
+    if resolved.import_dataset and resolved.import_dataset.source:
         questions = seed_file(resolved.import_dataset, DATA_SET).questions
         yield "questions of the data set", "question", [row.question for row in questions]
     for problem_set in resolved.import_problems.sets:
         name = problem_set.name
-        if problem_set.path:
+        if problem_set.source:
             yield f"problems of {name}", "problem", [row.question for row in problem_file(problem_set).questions]
         if shots := shots_of(problem_set):
             yield f"worked examples of {name}", "example", [f"{row['question']} {row['reasoning']}" for row in shots]

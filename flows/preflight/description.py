@@ -28,6 +28,7 @@ from stages.import_inputs import DATA_SET, SEED_FILE, seed_file
 from stages.import_problems import problem_file, problems_of
 from stages.question_files.read import QuestionFile
 from stages.settings.answers import AnswerConfig
+from stages.settings.inputs import HubSplit
 from stages.settings.sample import AnswerPrompt
 from stages.settings.trainer import TrainerPlacement
 from stages.text.contamination import EvaluationOverlap
@@ -106,14 +107,14 @@ def _indented(lines: Sequence[str]) -> list[str]:
 
 def _domain_seeds(config: RunConfig) -> list[str]:
     """Return a line about seeds of a built-in domain; a file has lines of its own."""
-    if config.seeds.path:
+    if config.seeds.domain is None:
         return []
     return [f"seeds        {config.seeds.count} of the built-in domain {config.seeds.domain}"]
 
 
 def _questions(resolved: StageSettings) -> list[str]:
     """Return questions for the prompts that are shown: the first seeds of a file, else a made-up one."""
-    if not resolved.config.seeds.path:
+    if not resolved.import_seeds.source:
         return [QUESTION]
     return [row.question for row in seed_file(resolved.import_seeds, SEED_FILE).questions[:100]]
 
@@ -121,7 +122,7 @@ def _questions(resolved: StageSettings) -> list[str]:
 def _overlap(resolved: StageSettings) -> list[str]:
     """Return a line about seeds that share text with an evaluation set; none if there are no such seeds."""
     config = resolved.config
-    if config.seeds.path is None:
+    if config.seeds.domain:
         return []
     words = config.filter.overlap_words
     sets = [problem_set for problem_set in resolved.import_problems.sets if not problem_set.seeds]
@@ -145,7 +146,7 @@ def _instructions(config: RunConfig) -> str:
             f"{generated_tokens(config):,} tokens{writer}"
         )
     source = config.seeds if config.dataset is None else config.dataset
-    name = source.path or f"{source.count} of the built-in domain {source.domain}"
+    name = source.path or source.hub or f"{source.count} of the built-in domain {source.domain}"
     return f"nothing: {config.generate.questions:,} questions are drawn from the {config.instructions} ({name})"
 
 
@@ -184,13 +185,20 @@ def _processes(placement: TrainerPlacement) -> str:
 def _benchmarks(resolved: StageSettings) -> list[str]:
     """Return each benchmark with its source and its prompt."""
     texts = []
-    paths = {problem_set.name: problem_set.path for problem_set in resolved.import_problems.sets}
-    for benchmark in resolved.config.evaluate.benchmarks:
-        source = "labelled seeds" if benchmark.seeds else paths[benchmark.name] or f"{benchmark.count} problems"
+    sets = resolved.import_problems.sets
+    for benchmark, problem_set in zip(resolved.config.evaluate.benchmarks, sets, strict=True):
+        source = _source_name(problem_set.source) or f"{benchmark.count} problems"
+        source = "labelled seeds" if benchmark.seeds else source
         validation = ", validation" if benchmark.validation else ""
         prompt = resolved.evaluate.benchmarks[benchmark.name].label
-        texts.append(f"{benchmark.name} ({source}, prompt: {prompt}{validation})")
+        examples = f" from {problem_set.shots_hub.name} of the hub" if problem_set.shots_hub else ""
+        texts.append(f"{benchmark.name} ({source}, prompt: {prompt}{examples}{validation})")
     return texts
+
+
+def _source_name(source: str | HubSplit | None) -> str | None:
+    """Return a path, or the name of a data set of the hub, whose commit the lines about its rows have."""
+    return f"{source.name} of the hub" if isinstance(source, HubSplit) else source
 
 
 def _watchdog(config: RunConfig) -> str:
@@ -207,12 +215,12 @@ def _files(resolved: StageSettings) -> list[str]:
     config = resolved.config
     blocks: list[tuple[str, QuestionFile, AnswerConfig, AnswerPrompt]] = []
     own = answer_config(config.answers)
-    if config.seeds.path:
+    if resolved.import_seeds.source:
         blocks.append(("seeds", seed_file(resolved.import_seeds, SEED_FILE), own, config.sample.prompt))
-    if resolved.import_dataset and resolved.import_dataset.path:
+    if resolved.import_dataset and resolved.import_dataset.source:
         blocks.append(("dataset", seed_file(resolved.import_dataset, DATA_SET), own, config.sample.prompt))
     for problem_set in resolved.import_problems.sets:
-        if problem_set.path:
+        if problem_set.source:
             protocol = resolved.evaluate.benchmarks[problem_set.name]
             prompt = protocol.prompt
             blocks.append((problem_set.name, problem_file(problem_set), protocol.answers, prompt))

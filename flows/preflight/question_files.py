@@ -58,7 +58,8 @@ def _form(file: QuestionFile) -> str:
         f"; {name} is the text of an option" if base == "text" else f"; {name} counts options from {base}"
         for name, base in file.bases.items()
     )
-    return f"{file.path} ({file.form}{shape}{counted})"
+    commit = f" of the hub at commit {file.commit}" if file.commit else ""
+    return f"{file.path}{commit} ({file.form}{shape}{counted})"
 
 
 def _rows(file: QuestionFile) -> str:

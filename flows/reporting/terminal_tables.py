@@ -116,7 +116,7 @@ def unfinished_line(iterations: Sequence[dict[str, Any]]) -> str:
 
 def benchmarks_table() -> Table:
     """Return a table of the evaluation sets that can be named in the settings."""
-    table = plain_table("Evaluation sets by name (evaluate.benchmarks: [NAME, …], files under evaluate.data)")
+    table = plain_table("Evaluation sets by name (evaluate.benchmarks: [NAME, …]; from evaluate.data, or else the hub)")
     for name in ("name", "problems", "answers", "asked", "from the Hugging Face hub, or a file"):
         table.add_column(name, justify="right" if name == "problems" else "left", overflow="fold")
     for name, record in CATALOGUE.items():

@@ -25,6 +25,7 @@ from stages.question_files.rows import File, open_file
 from stages.question_files.shapes import with_preset
 from stages.question_files.sources import Row, no_garbage_collection
 from stages.question_files.values import RowError, first_filled
+from stages.settings.inputs import HubSplit
 from stages.settings.questions import Fields, OnBadRow, QuestionFormat
 from storage.errors import InputError
 
@@ -44,6 +45,9 @@ class QuestionFile:
     """A file of questions that has been read."""
 
     path: str
+    """Path of the file or folder, or the name of a data set of the hub."""
+    commit: str
+    """Commit of the data set; "" for a file."""
     form: str
     """Form of the file, such as "JSON lines"."""
     shape: str
@@ -72,16 +76,22 @@ class QuestionFile:
 
 @lru_cache(maxsize=8)
 def _read_unchanged(
-    path: str, label: str, sha256: str, row_format: str, on_bad_row: OnBadRow, needs_answer: bool, drop_doubles: bool
+    source: str | HubSplit,
+    label: str,
+    sha256: str | None,
+    row_format: str,
+    on_bad_row: OnBadRow,
+    needs_answer: bool,
+    drop_doubles: bool,
 ) -> QuestionFile:
     """As `read_questions`, once for a content: checks, descriptions and stages read the same files."""
-    reading = _Reading(path, label, QuestionFormat.model_validate_json(row_format), needs_answer, drop_doubles)
+    reading = _Reading(source, label, QuestionFormat.model_validate_json(row_format), needs_answer, drop_doubles)
     with no_garbage_collection():
         return reading.read(on_bad_row)
 
 
 def read_questions(
-    path: str,
+    source: str | HubSplit,
     label: str,
     row_format: QuestionFormat | None = None,
     *,
@@ -93,7 +103,7 @@ def read_questions(
     """Read a file of questions.
 
     Args:
-        path: a file or a folder of files.
+        source: a file, a folder of files, or a split of a data set of the hub.
         label: what the file is, for errors.
         row_format: how rows are read. If it has neither a preset nor fields, the shape of the rows is recognised.
         sha256: digest of the content if known; a content is then read once by a process.
@@ -105,16 +115,16 @@ def read_questions(
     the rows can be used.
     """
     row_format = row_format or QuestionFormat()
-    if sha256 is not None:
+    if sha256 is not None or isinstance(source, HubSplit):
         as_json = row_format.model_dump_json(exclude_unset=True)
-        return _read_unchanged(path, label, sha256, as_json, on_bad_row, needs_answer, drop_doubles)
+        return _read_unchanged(source, label, sha256, as_json, on_bad_row, needs_answer, drop_doubles)
     with no_garbage_collection():
-        return _Reading(path, label, row_format, needs_answer, drop_doubles).read(on_bad_row)
+        return _Reading(source, label, row_format, needs_answer, drop_doubles).read(on_bad_row)
 
 
 @dataclass
 class _Reading:
-    path: str
+    source: str | HubSplit
     label: str
     requested: QuestionFormat
     needs_answer: bool
@@ -125,6 +135,10 @@ class _Reading:
     """The first rows, which proposals are made from."""
     shape: str = ""
     """Name of the shape that was recognised."""
+
+    @property
+    def path(self) -> str:
+        return self.source.name if isinstance(self.source, HubSplit) else self.source
 
     def read(self, on_bad_row: OnBadRow) -> QuestionFile:
         rows, row_format, shape, form = self._rows()
@@ -144,6 +158,7 @@ class _Reading:
         stems_seen = Counter(question.stem for question in kept)
         return QuestionFile(
             path=self.path,
+            commit=self.source.commit if isinstance(self.source, HubSplit) else "",
             form=form,
             shape=shape,
             questions=tuple(kept),
@@ -162,7 +177,7 @@ class _Reading:
         """Return the rows, how they are read, the name of their shape, and the form of the file."""
         requested = with_preset(self.requested)
         is_stated = self.requested.preset is not None or self.requested.fields != Fields()
-        file = open_file(self.path, self.label, requested)
+        file = open_file(self.source, self.label, requested)
         if not file.has_header and not is_stated:
             file, requested = self._with_columns(file, requested)
         if is_stated:
@@ -173,7 +188,7 @@ class _Reading:
         self.shape = shape = recognised(good)
         row_format = with_preset(self.requested.model_copy(update={"preset": shape}))
         if row_format.rows is not None and self.requested.rows is None:  # the rows lie inside these rows
-            file = open_file(self.path, self.label, row_format)
+            file = open_file(self.source, self.label, row_format)
             return file.rows, row_format, shape, file.form
         if any(first_filled(row, row_format.fields.question) for row in good):
             check_left_out(SeenRows(self._name, self.requested, shape, good), row_format)
@@ -189,7 +204,7 @@ class _Reading:
                 f"`format: {{columns: [{columns}]}}`, with the right name for each column"
             )
         named = row_format.model_copy(update={"columns": known[1]})
-        return open_file(self.path, self.label, named), named
+        return open_file(self.source, self.label, named), named
 
     def _stems(
         self, rows: Iterable[Row], row_format: QuestionFormat

@@ -5,7 +5,7 @@ read is a `Row` with a fault, so that the caller sees all faults of a file at on
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from stages.question_files.encodings import detected_encoding
 from stages.question_files.json_rows import json_file
 from stages.question_files.sources import EXPECTED, Row, Source
 from stages.question_files.table_rows import table_file
+from stages.settings.inputs import HubSplit
 from stages.settings.questions import QuestionFormat
 from storage.errors import InputError
 from storage.fingerprint import digest_file, digest_files
@@ -54,12 +55,14 @@ class File:
     """False for a CSV or TSV file whose columns have numbers ("0", "1", ...) as names."""
 
 
-def open_file(name: str, label: str, row_format: QuestionFormat) -> File:
-    """Return the rows of a file or of a folder of files.
+def open_file(name: str | HubSplit, label: str, row_format: QuestionFormat) -> File:
+    """Return the rows of a file, of a folder of files, or of a split of a data set of the hub.
 
     `label` says in errors what the file is. Raises InputError, also while rows are read, if the file is missing, or is
     none of the known forms.
     """
+    if isinstance(name, HubSplit):
+        return _open_split(name, label, row_format)
     path = _existing(name, label)
     if path.is_dir():
         return _open_folder(path, label, row_format)
@@ -110,10 +113,22 @@ def _open_folder(path: Path, label: str, row_format: QuestionFormat) -> File:
             f"{label} {path} is a folder with files of {', '.join(sorted(splits))}; name one file, or a folder with "
             "the files of one part"
         )
-    files = [(part.name, _open_file(part, f"{label} {part}", row_format)) for part in parts]
-    rows = (Row(f"{part}, {row.location}", row.values, row.fault) for part, file in files for row in file.rows)
+    return _joined([(part.name, _open_file(part, f"{label} {part}", row_format)) for part in parts])
+
+
+def _open_split(split: HubSplit, label: str, row_format: QuestionFormat) -> File:
+    files = []
+    for name in split.files:
+        path = _existing(str(Path(split.folder, name)), label)
+        files.append((name, _open_file(path, f"{label} {split.repository} {name}", row_format)))
+    return files[0][1] if len(files) == 1 else _joined(files)
+
+
+def _joined(files: Sequence[tuple[str, File]]) -> File:
+    """Return files, each with its name, as one file."""
+    rows = (Row(f"{name}, {row.location}", row.values, row.fault) for name, file in files for row in file.rows)
     forms = list(dict.fromkeys(file.form for _, file in files))
-    count = f"{len(parts)} files" if len(parts) > 1 else "1 file"
+    count = f"{len(files)} files" if len(files) > 1 else "1 file"
     return File(f"{count}, {', '.join(forms)}", rows, all(file.has_header for _, file in files))
 
 

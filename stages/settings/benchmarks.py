@@ -44,6 +44,16 @@ class Record(Settings):
         """Whether the source is the address of a file."""
         return self.source.startswith("https://")
 
+    @property
+    def repository(self) -> str:
+        """The dataset on the hub, without its configuration."""
+        return self.source.partition(":")[0]
+
+    @property
+    def configuration(self) -> str | None:
+        """The configuration of the dataset on the hub; None if the source names none."""
+        return self.source.partition(":")[2] or None
+
     def download(self, name: str, split: str | None = None) -> str:
         """Return a command that writes the set to NAME.jsonl (a file) or NAME.parquet (a dataset on the hub).
 
@@ -51,7 +61,6 @@ class Record(Settings):
         """
         if self.is_file:
             return f"curl -fL --create-dirs -o {name}.jsonl {self.source}"
-        repository, _, configuration = self.source.partition(":")
-        dataset = f"'{repository}', '{configuration}'" if configuration else f"'{repository}'"
+        dataset = f"'{self.repository}', '{self.configuration}'" if self.configuration else f"'{self.repository}'"
         loaded = f"load_dataset({dataset}, split='{split or self.split}')"
         return f"python -c \"from datasets import load_dataset; {loaded}.to_parquet('{name}.parquet')\""

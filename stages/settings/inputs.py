@@ -1,6 +1,7 @@
 """Settings of the stages that import a run's inputs: questions, evaluation sets and models.
 
-Inputs are identified by content: dumps hold the sha256 of a file or folder and leave out its path.
+Inputs are identified by content: dumps hold the sha256 of a file or folder and leave out its path. A data set of the
+Hugging Face hub is identified by its commit.
 """
 
 from typing import Any, Literal, Self
@@ -16,13 +17,43 @@ def _left_out_if_0() -> Any:
     return Field(0, exclude_if=lambda count: count == 0)
 
 
+def _left_out_if_none() -> Any:
+    """A setting that dumps leave out while it is not set, so that the keys of older runs stay the same."""
+    return Field(None, exclude_if=lambda value: value is None)
+
+
+class HubSplit(Settings):
+    """A split of a data set of the Hugging Face hub, at one commit."""
+
+    repository: str
+    """OWNER/NAME."""
+    config: str
+    """Configuration, such as main."""
+    split: str
+    """Split, such as train."""
+    commit: str
+    """Commit of the repository's files, or of the hub's conversion of them to Parquet."""
+    folder: str = Field("", exclude=True)
+    """Folder of this machine that holds the files."""
+    files: tuple[str, ...] = Field((), exclude=True)
+    """Files with the rows, in this order, relative to `folder`."""
+
+    @property
+    def name(self) -> str:
+        """The split in messages, such as `openai/gsm8k (main, train)`."""
+        return f"{self.repository} ({self.config}, {self.split})"
+
+
 class ImportSeeds(Settings):
-    """Questions from a file (`path` and `sha256`) or from a built-in domain (`domain` and `count`)."""
+    """Questions from a file (`path` and `sha256`), from a data set of the hub (`hub`), or from a built-in domain
+    (`domain` and `count`)."""
 
     path: str | None = Field(None, exclude=True)
     """File of questions, or a folder of files."""
     sha256: str | None = None
     """Digest of the file or folder."""
+    hub: HubSplit | None = _left_out_if_none()
+    """Data set of the hub."""
     domain: Literal["arithmetic"] | None = None
     """Built-in domain that questions are drawn from."""
     count: PositiveInt | None = None
@@ -34,9 +65,10 @@ class ImportSeeds(Settings):
     skipped_rows: NonNegativeInt = _left_out_if_0()
     """Number of rows that are left out because they cannot be used."""
 
-
-def _left_out_if_none() -> Any:
-    return Field(None, exclude_if=lambda value: value is None)
+    @property
+    def source(self) -> str | HubSplit | None:
+        """The file, folder or data set of the hub; None for a built-in domain."""
+        return self.hub or self.path
 
 
 class ImportPolicy(Settings):
@@ -79,7 +111,8 @@ class ImportVoters(Settings):
 
 
 class ProblemSet(Settings):
-    """One evaluation set: from a file, the held-out split of a built-in domain, or the seeds that have an answer."""
+    """One evaluation set: from a file, from a data set of the hub, from the held-out split of a built-in domain, or the
+    seeds that have an answer."""
 
     name: str
     """The benchmark's name."""
@@ -89,6 +122,8 @@ class ProblemSet(Settings):
     """File of questions, or a folder of files."""
     sha256: str | None = None
     """Digest of the file or folder."""
+    hub: HubSplit | None = _left_out_if_none()
+    """Data set of the hub."""
     domain: Literal["arithmetic"] | None = None
     """Built-in domain that held-out problems are drawn from."""
     count: PositiveInt | None = None
@@ -105,6 +140,18 @@ class ProblemSet(Settings):
     """File of the worked examples."""
     shots_sha256: str | None = None
     """Digest of the file of worked examples."""
+    shots_hub: HubSplit | None = _left_out_if_none()
+    """Data set of the hub with the worked examples."""
+
+    @property
+    def source(self) -> str | HubSplit | None:
+        """The file, folder or data set of the hub; None for a built-in domain and for seeds."""
+        return self.hub or self.path
+
+    @property
+    def shots_source(self) -> str | HubSplit | None:
+        """The file, folder or data set of the hub with the worked examples; None if there are none."""
+        return self.shots_hub or self.shots_path
 
 
 class ImportProblems(Settings):

@@ -85,4 +85,5 @@ def test_presets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "presets"]) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(SHAPES)
     assert main(["data", "show"]) == 2
-    assert capsys.readouterr().err == "serl: expected a file: serl data show FILE\n"
+    expected = "expected a file or a data set of the hub: serl data show FILE, or serl data show OWNER/NAME"
+    assert capsys.readouterr().err == f"serl: {expected}\n"

@@ -111,11 +111,23 @@ BENCHMARK = {"name": "b", "path": "b.jsonl"}
         ("name", "../elsewhere", "name: .*pattern"),
         ("name", "", "name: .*pattern"),
         ("vote.min_reward", 0.9, r"vote: min_reward 0\.9 is above max_reward 0\.8"),
-        ("seeds", {}, "seeds needs exactly one of path, domain; found none"),
+        ("seeds", {}, "seeds needs exactly one of path, hub, domain; found none"),
         (
             "seeds",
             {"path": "a", "domain": "arithmetic", "count": 3},
-            "exactly one of path, domain; found path and domain",
+            "exactly one of path, hub, domain; found path and domain",
+        ),
+        ("seeds", {"hub": "gsm8k"}, r"seeds\.hub: found 'gsm8k', expected OWNER/NAME of a data set .* set as `path`"),
+        ("seeds", {"hub": "a/b", "path": "a"}, "exactly one of path, hub, domain; found path and hub"),
+        ("seeds", {"path": "a", "config": "main"}, "`config` goes with `hub`"),
+        ("seeds", {"path": "a", "split": "train"}, "`split` goes with `hub`"),
+        ("seeds", {"domain": "arithmetic", "count": 3, "format": {}}, "`format` goes with `path` or `hub`"),
+        ("evaluate.benchmarks", [{"name": "gsm8k", "split": "train"}], "`split` goes with `hub`"),
+        ("evaluate.benchmarks", [{"name": "a", "hub": "a/b", "examples": {"hub": "b"}}], r"examples\.hub: found 'b'"),
+        (
+            "evaluate.benchmarks",
+            [{"name": "a", "hub": "a/b", "examples": {"hub": "a/b", "splt": "dev"}}],
+            r"benchmarks\.0\.examples\.splt: unknown setting; did you mean split\?",
         ),
         ("seeds", {"domain": "arithmetic"}, "`count` goes with `domain`"),
         ("seeds", {"path": "a", "count": 3}, "`count` goes with `domain`"),
@@ -149,7 +161,7 @@ BENCHMARK = {"name": "b", "path": "b.jsonl"}
         (
             "evaluate.benchmarks",
             [{"name": "a"}],
-            "benchmark a, no named one, needs exactly one of path, domain, seeds; found none",
+            "benchmark a, no named one, needs exactly one of path, hub, domain, seeds; found none",
         ),
         ("evaluate.benchmarks", [BENCHMARK | {"answers": {"kind": "?"}}], r"benchmarks\.0\.answers: unknown kind"),
         ("sample.prompt", {"template": "no place"}, r"sample\.prompt\.template: .*pattern"),
@@ -357,10 +369,18 @@ def test_named_benchmark_needs_only_its_file(tmp_path: Path) -> None:
 
 
 def test_missing_named_benchmark_names_its_source(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"math_500.jsonl \(or .parquet\) does not exist; set its `path`, or: python"):
+    """The tests forbid calls to the hub, as a cluster without a connection does."""
+    offline = (
+        "benchmark math_500: data set HuggingFaceH4/MATH-500: HF_HUB_OFFLINE=1 forbids a download, .* hf download "
+        "HuggingFaceH4/MATH-500 --repo-type dataset. Without the hub: "
+    )
+    file = r".*/math_500.jsonl \(or .parquet\) does not exist; set its `path`, or: python"
+    with pytest.raises(InputError, match=offline + file):
         problem_settings(with_benchmarks(tmp_path, "math_500"))
     with pytest.raises(InputError, match=r"math_500.jsonl .*; and .*gsm8k.jsonl .*'openai/gsm8k', 'main'"):
         problem_settings(with_benchmarks(tmp_path, "math_500", "gsm8k"))
+    with pytest.raises(InputError, match=r"^.*/asdiv.jsonl \(or .parquet\) does not exist; set its `path`, or: curl"):
+        problem_settings(with_benchmarks(tmp_path, "asdiv"))
 
 
 def test_benchmark_with_examples_needs_both_files(tmp_path: Path) -> None:
@@ -423,7 +443,7 @@ def test_a_format_of_seeds_is_in_the_key(tmp_path: Path) -> None:
 
 def test_unknown_name_or_prompt_lists_the_known(tmp_path: Path) -> None:
     with pytest.raises(
-        ConfigError, match=r"benchmark gsm9k, no named one, needs exactly one of path, domain, seeds; found none"
+        ConfigError, match=r"benchmark gsm9k, no named one, needs exactly one of path, hub, domain, seeds; found none"
     ):
         with_benchmarks(tmp_path, "gsm9k")
     with pytest.raises(ConfigError, match=r"unknown prompt 'few'; expected plain, boxed, chat, chat_boxed"):
@@ -477,7 +497,7 @@ def test_failed_extension_names_the_reason(tmp_path: Path) -> None:
         ({"dataset": {"path": "x.jsonl"}}, "`dataset` goes with `instructions: dataset`"),
         ({"instructions": "seeds", "generator": "initial"}, "generator: initial goes with instructions: self"),
         ({"rewards": "verified"}, "with instructions: seeds or dataset the answers given"),
-        ({"instructions": "dataset", "dataset": {}}, "dataset needs exactly one of path, domain; found none"),
+        ({"instructions": "dataset", "dataset": {}}, "dataset needs exactly one of path, hub, domain; found none"),
     ],
 )
 def test_inconsistent_arm_switches_are_refused(changes: dict[str, Any], message: str) -> None:
