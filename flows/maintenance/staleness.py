@@ -10,6 +10,7 @@ from typing import Any
 from flows.config.diff import differences, flatten
 from flows.run_progress import RunProgress
 from flows.runners import PendingStage
+from stages.settings import is_left_out_by_default
 from storage.artifact import Manifest, parse_manifest
 from storage.code_version import code_version
 from storage.errors import IncompatibleCode
@@ -54,11 +55,13 @@ def _code_changes(before: Manifest, pending: PendingStage) -> list[str]:
             reasons.append(f"writes another table {name}")
     settings_now = flatten(pending.settings.model_dump(mode="json"))
     settings_before = flatten(before.config)
-    # Names also change if a user sets a group that was null, or the reverse. That is a change of settings, not of code.
+    # Names also change if a user sets a group that was null, or the reverse, or a setting that dumps leave out while it
+    # has its default. Those are changes of settings, not of code.
     names_in_one_only = [
         name
         for name in sorted(settings_now.keys() ^ settings_before.keys())
         if not any(name.startswith(f"{group}.") for group in {**settings_now, **settings_before})
+        and not is_left_out_by_default(type(pending.settings), name)
     ]
     if names_in_one_only:
         reasons.append(f"knows other settings ({', '.join(names_in_one_only)})")

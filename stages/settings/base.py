@@ -71,6 +71,29 @@ def with_new_names(values: Mapping[str, Any], model: type[Settings]) -> dict[str
     return translated
 
 
+def is_left_out_by_default(model: type[Settings], name: str) -> bool:
+    """Return whether dumps leave out a setting of `model`, given by its dotted name, while it has its default."""
+    annotation: Any = model
+    for part in name.split("."):
+        if get_origin(annotation) is dict:
+            annotation = get_args(annotation)[1]
+            continue
+        group = _group_in(annotation)
+        field = group.model_fields.get(_new_name(group, part)) if group else None
+        if field is None:
+            return False
+        if field.exclude_if is not None:
+            return True
+        annotation = field.annotation
+    return False
+
+
+def _group_in(annotation: Any) -> type[Settings] | None:
+    """Return the group of settings that a type is, or may be besides None."""
+    choices = (annotation, *get_args(annotation))
+    return next((choice for choice in choices if isinstance(choice, type) and issubclass(choice, Settings)), None)
+
+
 def _translate(values: Any, annotation: Any, old_path: str, new_path: str, pairs: list[tuple[str, str]]) -> Any:
     """Return `values` of a field of type `annotation` under new names; add (old, new) of every old name to `pairs`."""
 

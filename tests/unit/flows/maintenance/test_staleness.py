@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -61,6 +62,22 @@ def test_changed_setting_is_named_with_its_consequence(config: RunConfig, store:
         "was there is kept"
     ]
     assert "since responses was 8 and is 9" in notes(changed(config, "sample", responses=9), store)[0]
+
+
+@pytest.mark.parametrize(
+    ("group", "change", "reason"),
+    [
+        ("sample", {"stop": ("\n",)}, "sample_responses and what depends on it is computed again, since stop was"),
+        ("sample", {"template_arguments": {"enable_thinking": False}}, "since template_arguments.enable_thinking was"),
+        ("generate", {"template_arguments": {"a": {"b": 1}}}, "since template_arguments.a.b was"),
+        ("answers", {"count_truncated": True}, "answers.count_truncated was"),
+    ],
+)
+def test_a_setting_that_dumps_leave_out_is_a_change_of_settings(
+    config: RunConfig, store: Store, group: str, change: dict[str, Any], reason: str
+) -> None:
+    (note,) = notes(changed(config, group, **change), store)
+    assert reason in note
 
 
 def test_changed_input_is_named(config: RunConfig, store: Store, tmp_path: Path) -> None:
