@@ -113,6 +113,7 @@ def _no_lists_of_files_in_memory() -> None:
     hub_split._listed.cache_clear()
 
 
+@pytest.mark.slow
 def test_a_run_on_data_sets_of_the_hub_keeps_their_commits(
     hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -172,6 +173,7 @@ def test_a_run_on_data_sets_of_the_hub_keeps_their_commits(
     assert not set(other.config.hub_commits.values()) & set(commits.values())
 
 
+@pytest.mark.slow
 def test_a_file_of_a_named_set_wins(hub: Hub, tmp_path: Path) -> None:
     push(hub)
     (tmp_path / "data").mkdir()
@@ -185,6 +187,7 @@ def test_a_file_of_a_named_set_wins(hub: Hub, tmp_path: Path) -> None:
     assert mirror.hub is not None and mirror.hub.name == "openai/gsm8k (main, test)"
 
 
+@pytest.mark.slow
 def test_worked_examples_of_a_named_set_come_with_it(hub: Hub, tmp_path: Path) -> None:
     reasoning = "A: Let's think step by step. It is 2."
     row = {"options": ["1", "2"], "answer": "B", "category": "law", "cot_content": reasoning}

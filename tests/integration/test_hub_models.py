@@ -131,6 +131,7 @@ def test_a_run_by_a_hub_name_keeps_its_commit(
     assert find_finished(other, Store(other.uri)).config.hub_commits == {NAME: hub.refs["model", NAME, "main"]}
 
 
+@pytest.mark.slow
 def test_files_that_were_deleted_come_again(hub: Hub, folders: Path, tmp_path: Path) -> None:
     commit = push(hub, folders / "first")
     config = config_of(tmp_path, iterations=0)
@@ -143,6 +144,7 @@ def test_files_that_were_deleted_come_again(hub: Hub, folders: Path, tmp_path: P
     assert weights.read_bytes() == (folders / "first" / "model.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 def test_voters_and_adapters_of_the_hub(hub: Hub, folders: Path, tmp_path: Path) -> None:
     first, second = push(hub, folders / "first"), push(hub, folders / "second", "lab/other")
     adapter = hub.push("lab/adapter", folders / "adapter")
@@ -169,6 +171,7 @@ def test_voters_and_adapters_of_the_hub(hub: Hub, folders: Path, tmp_path: Path)
     assert "model.safetensors" in files and "adapter_config.json" not in files
 
 
+@pytest.mark.slow
 def test_on_s3_a_copy_is_stored(hub: Hub, folders: Path, tmp_path: Path) -> None:
     push(hub, folders / "first")
     config = config_of(tmp_path, iterations=0, root="memory://hub-models")
@@ -178,6 +181,7 @@ def test_on_s3_a_copy_is_stored(hub: Hub, folders: Path, tmp_path: Path) -> None
     assert not any(path.is_symlink() for path in folder.iterdir())
 
 
+@pytest.mark.slow
 def test_an_edited_file_of_the_cache_is_an_error(hub: Hub, folders: Path, tmp_path: Path) -> None:
     push(hub, folders / "first")
     config = config_of(tmp_path, iterations=0)
@@ -188,6 +192,7 @@ def test_an_edited_file_of_the_cache_is_an_error(hub: Hub, folders: Path, tmp_pa
         run(config)
 
 
+@pytest.mark.slow
 def test_a_cache_that_has_moved(hub: Hub, folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     commit = push(hub, folders / "first")
     config = config_of(tmp_path, iterations=0)
@@ -204,6 +209,7 @@ def test_a_cache_that_has_moved(hub: Hub, folders: Path, tmp_path: Path, monkeyp
     assert run(config).config.hub_commits == {NAME: commit} and keys(config) == before
 
 
+@pytest.mark.slow
 def test_a_commit_of_the_config_wins(hub: Hub, folders: Path, tmp_path: Path) -> None:
     commit = push(hub, folders / "first")
     push(hub, folders / "second")
@@ -225,6 +231,7 @@ def test_a_folder_wins(hub: Hub, folders: Path, tmp_path: Path, monkeypatch: pyt
     assert hub.requests == []
 
 
+@pytest.mark.slow
 def test_the_command_line_says_what_is_wrong_in_one_line(hub: Hub, folders: Path, tmp_path: Path) -> None:
     push(hub, folders / "first")
     hub.gated = {NAME}

@@ -59,6 +59,7 @@ def test_files_land_in_the_cache_and_come_once(hub: Hub, capfd: pytest.CaptureFi
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.slow
 def test_a_data_set(hub: Hub) -> None:
     hub.push("lab/questions", {"data/train.jsonl": "{}\n", "train.jsonl": "1"}, kind="dataset")
     commit = find_commit(DATA)
@@ -67,6 +68,7 @@ def test_a_data_set(hub: Hub) -> None:
     assert folder.parent.parent.name == "datasets--lab--questions"
 
 
+@pytest.mark.slow
 def test_a_branch_and_a_commit(hub: Hub) -> None:
     first = push(hub)
     second = hub.push("lab/tiny", {"config.json": "{}"}, branch="v2")
@@ -79,6 +81,7 @@ def test_a_branch_and_a_commit(hub: Hub) -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reset", [False, True])
 def test_a_cut_connection_goes_on_from_the_bytes_that_are_there(hub: Hub, reset: bool) -> None:
     push(hub)
@@ -88,6 +91,7 @@ def test_a_cut_connection_goes_on_from_the_bytes_that_are_there(hub: Hub, reset:
     assert len(starts) == 2 and 0 < starts[0] < starts[1] <= 2 << 20
 
 
+@pytest.mark.slow
 def test_after_giving_up_the_next_command_goes_on_from_there(hub: Hub) -> None:
     push(hub)
     hub.fail("/cdn/", cut_after=1 << 20, times=1)
@@ -99,12 +103,14 @@ def test_after_giving_up_the_next_command_goes_on_from_there(hub: Hub) -> None:
     assert [request.range for request in hub.requests if request.path.startswith("/cdn/")] == ["bytes=1048576-"]
 
 
+@pytest.mark.slow
 def test_a_connection_that_is_always_cut(hub: Hub) -> None:
     push(hub)
     hub.fail("/cdn/", cut_after=0)
     assert "connection" in message() and "run the same command again" in message()
 
 
+@pytest.mark.slow
 def test_bytes_of_another_file_are_noticed(hub: Hub) -> None:
     commit = push(hub)
     blob = next(file.blob for file in list_files(MODEL, commit) if file.path == "model.safetensors")
@@ -117,6 +123,7 @@ def test_bytes_of_another_file_are_noticed(hub: Hub) -> None:
     assert list(blobs.glob("*incomplete")) == []
 
 
+@pytest.mark.slow
 def test_a_busy_hub_is_asked_again(hub: Hub) -> None:
     push(hub)
     hub.fail("/api/", 429, headers={"Retry-After": "0"}, times=1)
@@ -127,6 +134,7 @@ def test_a_busy_hub_is_asked_again(hub: Hub) -> None:
     assert "too many requests to the hub (429)" in message(DATA)
 
 
+@pytest.mark.slow
 def test_unknown_names(hub: Hub) -> None:
     push(hub)
     hub.push("lab/questions", {"a.jsonl": "1"}, kind="dataset")
@@ -156,6 +164,7 @@ def test_gated_and_private(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "for a private model set HF_TOKEN" in message(Repository("lab/secret"))
 
 
+@pytest.mark.slow
 def test_without_a_connection_the_cache_answers(
     hub: Hub, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -168,6 +177,7 @@ def test_without_a_connection_the_cache_answers(
     assert "no connection to http://127.0.0.1:9" in message(Repository("lab/other"))
 
 
+@pytest.mark.slow
 def test_offline_means_the_cache_alone(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     commit = push(hub)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
@@ -234,6 +244,7 @@ def test_a_slow_answer_is_announced(
     assert capfd.readouterr().err == f"model lab/tiny: waiting for {hub.url}\n"
 
 
+@pytest.mark.slow
 def test_two_processes_at_once(hub: Hub) -> None:
     push(hub)
     with ThreadPoolExecutor(2) as pool:
@@ -242,6 +253,7 @@ def test_two_processes_at_once(hub: Hub) -> None:
     assert len([path for path in hub.paths() if path.startswith("/cdn/")]) == 1
 
 
+@pytest.mark.slow
 def test_a_worker_that_hangs_is_given_up(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     push(hub)
     hub.bytes_per_second = 1e4
@@ -274,6 +286,7 @@ def test_a_full_disk() -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_download_ends_with_the_process_that_asked_for_it(hub: Hub, tmp_path: Path) -> None:
     push(hub)
     hub.bytes_per_second = 2e5
@@ -296,6 +309,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_the_part_of_a_process_that_may_be_alive_is_left_alone(hub: Hub) -> None:
     commit = push(hub)
     blob = next(file.blob for file in list_files(MODEL, commit) if file.path == "model.safetensors")

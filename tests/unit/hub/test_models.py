@@ -70,6 +70,7 @@ def test_a_repository_without_tokenizer(hub: Hub) -> None:
     assert "has no tokenizer (tokenizer.json" in message(hub, ["config.json", "model.safetensors"])
 
 
+@pytest.mark.slow
 def test_an_adapter_in_place_of_a_model_and_the_reverse(hub: Hub) -> None:
     assert "is an adapter, not a model" in message(hub, ["adapter_config.json", "adapter_model.safetensors"])
     text = message(hub, ["config.json", "model.safetensors", "tokenizer.json"], adapter=True)
@@ -79,6 +80,7 @@ def test_an_adapter_in_place_of_a_model_and_the_reverse(hub: Hub) -> None:
 FILES = {"config.json": "{}", "model.safetensors": "w", "tokenizer.json": "{}"}
 
 
+@pytest.mark.slow
 def test_offline_a_whole_model_without_a_list_of_its_files_is_taken(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another program may have filled the cache, without a list of the repository's files."""
     commit = hub.push("lab/tiny", FILES)
@@ -94,6 +96,7 @@ def test_offline_a_whole_model_without_a_list_of_its_files_is_taken(hub: Hub, mo
     assert local_model("lab/tiny", {}) == model and (model.folder / "tokenizer.json").exists()
 
 
+@pytest.mark.slow
 def test_a_file_that_another_program_left_incomplete_is_replaced(hub: Hub) -> None:
     hub.push("lab/tiny", FILES)
     weights = local_model("lab/tiny", {}).folder / "model.safetensors"

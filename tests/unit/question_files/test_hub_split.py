@@ -71,6 +71,7 @@ def _no_lists_of_files_in_memory() -> None:
     hub_split._listed.cache_clear()
 
 
+@pytest.mark.slow
 def test_parts_of_a_split_are_read_in_order(hub: Hub) -> None:
     commit = push_gsm8k(hub)
     split = find("openai/gsm8k", "main", "train")
@@ -94,6 +95,7 @@ def test_one_file_is_named_as_the_form_says(hub: Hub) -> None:
     assert (file.form, file.questions[1].location) == ("JSON lines", "line 2")
 
 
+@pytest.mark.slow
 def test_rows_stay_those_of_the_commit(hub: Hub) -> None:
     push_gsm8k(hub)
     commits = data_set_commits("openai/gsm8k", {})
@@ -105,6 +107,7 @@ def test_rows_stay_those_of_the_commit(hub: Hub) -> None:
     assert read(find_split("openai/gsm8k", "socratic", None, newest)).questions[0].answer == "121"
 
 
+@pytest.mark.slow
 def test_revision_is_part_of_the_name(hub: Hub) -> None:
     hub.push("a/b", {"test.jsonl": lines(rows(5))}, kind="dataset", branch="v1")
     hub.push("a/b", {"test.jsonl": lines(rows(6))}, kind="dataset")
@@ -113,6 +116,7 @@ def test_revision_is_part_of_the_name(hub: Hub) -> None:
     assert read(find("a/b")).questions[0].answer == "7"
 
 
+@pytest.mark.slow
 def test_downloaded_split_is_found_offline(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     push_gsm8k(hub)
     split = find("openai/gsm8k", "main", "train")
@@ -127,6 +131,7 @@ def test_downloaded_split_is_found_offline(hub: Hub, monkeypatch: pytest.MonkeyP
     assert len(hub.requests) == before
 
 
+@pytest.mark.slow
 def test_cache_of_another_tool_has_to_hold_every_part(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     commit = push_gsm8k(hub)
     split = find("openai/gsm8k", "main", "train")
@@ -143,6 +148,7 @@ def test_cache_of_another_tool_has_to_hold_every_part(hub: Hub, monkeypatch: pyt
         find(name, "main", "train")
 
 
+@pytest.mark.slow
 def test_program_gives_way_to_the_conversion(hub: Hub) -> None:
     hub.push("nguha/legalbench", {"legalbench.py": "raise SystemExit", "data.tar.gz": "x"}, kind="dataset")
     converted = {
@@ -161,6 +167,7 @@ def test_program_gives_way_to_the_conversion(hub: Hub) -> None:
     assert not any(path.endswith(".py") for path in hub.paths())
 
 
+@pytest.mark.slow
 def test_changed_file_in_the_cache_is_refused(hub: Hub) -> None:
     hub.push("a/b", {"test.jsonl": lines(rows(1))}, kind="dataset")
     path = Path(find("a/b").folder, "test.jsonl")
@@ -171,6 +178,7 @@ def test_changed_file_in_the_cache_is_refused(hub: Hub) -> None:
     assert read(find("a/b")).questions[0].answer == "2"
 
 
+@pytest.mark.slow
 def test_conversion_is_found_offline(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     hub.push("a/b", {"b.py": "raise SystemExit"}, kind="dataset")
     hub.push("a/b", {"default/train/0000.parquet": parquet(rows(0))}, kind="dataset", branch="refs/convert/parquet")
@@ -181,11 +189,13 @@ def test_conversion_is_found_offline(hub: Hub, monkeypatch: pytest.MonkeyPatch) 
     assert find("a/b@refs/convert/parquet") == split
 
 
+@pytest.mark.slow
 def test_program_without_a_conversion_leaves_files_that_can_be_read(hub: Hub) -> None:
     hub.push("a/b", {"b.py": "raise SystemExit", "test.jsonl": lines(rows(0))}, kind="dataset")
     assert read(find("a/b")).rows == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("files", "message"),
     [
@@ -207,6 +217,7 @@ def test_data_set_without_rows_is_an_error(hub: Hub, files: dict[str, str], mess
         find("a/b")
 
 
+@pytest.mark.slow
 def test_faults_of_the_hub_are_one_line(hub: Hub) -> None:
     hub.push("a/model", {"config.json": "{}"})
     hub.push("a/gated", {"README.md": README, "test.jsonl": lines(rows(0))}, kind="dataset")
@@ -222,6 +233,7 @@ def test_faults_of_the_hub_are_one_line(hub: Hub) -> None:
         assert "\n" not in str(raised.value)
 
 
+@pytest.mark.slow
 def test_broken_file_is_named(hub: Hub) -> None:
     hub.push("a/b", {"train.parquet": b"PAR1 and nothing more"}, kind="dataset")
     with pytest.raises(InputError, match=r"seed file a/b train.parquet cannot be read as Parquet or Arrow"):
