@@ -49,11 +49,19 @@ def print_results(run: Run, iterations: Sequence[dict[str, Any]], console: Conso
     console.print(
         f"learning curve    {uri}/{CURVE_PATH}\n"
         f"look into it      {prefix}serl show {uri} votes, or open notebooks/inspect_run.ipynb\n"
-        f"go on with it     {prefix}serl resume {uri}\n"
+        f"go on with it     {prefix}{next_command(run)}\n"
         f"see runs in a UI  {prefix}prefect server start, then set PREFECT_API_URL=http://127.0.0.1:4200/api and run",
         highlight=False,
         soft_wrap=True,
     )
+
+
+def next_command(run: Run) -> str:
+    """Return the command that continues a run; `serl resume` does nothing if all iterations are finished."""
+    iterations: int = run.config["iterations"]
+    if not run.iterations or max(run.iterations) < iterations:
+        return f"serl resume {run.store.uri}"
+    return f"serl run CONFIG --set iterations={iterations + 1} (all {iterations} iterations are finished)"
 
 
 def _show(options: argparse.Namespace) -> None:

@@ -17,6 +17,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from flows.reporting.terminal_tables import unfinished_counts
 from stages.contract import Progress as StageProgress
 
 
@@ -93,4 +94,6 @@ def iteration_line(results: dict[str, Any]) -> str:
         line += f"   pass@1 {results['pass1_sampled']:.3f} [{low:.3f}, {high:.3f}]"
     if results["accepted"] is not None:
         line += f"   accepted {results['accepted']}   kept {results['kept']}"
+    if counts := unfinished_counts([results]):
+        line += f"   thinking never ended in {counts}"
     return f"{line}   {results['seconds']:.1f} s"

@@ -74,10 +74,10 @@ class Benchmark(Settings):
     def _one_source(self) -> Self:
         sources = {"path": self.path, "hub": self.hub, "domain": self.domain, "seeds": self.seeds}
         if self.record is None or any(value is not None for value in sources.values()):
-            unknown = "" if self.record else ", no named one,"
+            unknown = "" if self.record else " is not in the catalogue (`serl benchmarks` lists it), so it"
             require_exactly_one(f"benchmark {self.name}{unknown}", **sources)
         if (self.domain is None) != (self.count is None):
-            raise ValueError("`count` goes with `domain`; a file is read whole")
+            raise ValueError("`count` goes with `domain`; a file or data set is read whole")
         check_goes_with_hub(self.hub, self.config, self.split)
         return self
 

@@ -78,7 +78,7 @@ class Seeds(Settings):
     def _one_source(self) -> Self:
         require_exactly_one(type(self).__name__.lower(), path=self.path, hub=self.hub, domain=self.domain)
         if (self.domain is None) != (self.count is None):
-            raise ValueError("`count` goes with `domain`; a file is read whole")
+            raise ValueError("`count` goes with `domain`; a file or data set is read whole")
         if self.format is not None and self.domain is not None:
             raise ValueError("`format` goes with `path` or `hub`")
         check_goes_with_hub(self.hub, self.config, self.split)

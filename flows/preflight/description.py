@@ -23,15 +23,19 @@ from flows.run_progress import find_finished
 from flows.stage_settings import StageSettings
 from stages.answers.algebra.verifier import Verifier
 from stages.answers.kinds import answer_config, load_kind
+from stages.engines.loader import check_installed
 from stages.hub.models import LocalModel, local_adapter, local_model
 from stages.import_inputs import DATA_SET, SEED_FILE, seed_file
 from stages.import_problems import problem_file, problems_of
 from stages.question_files.read import QuestionFile
 from stages.settings.answers import AnswerConfig
+from stages.settings.generate import GenerateSettings
 from stages.settings.inputs import HubSplit
 from stages.settings.sample import AnswerPrompt
 from stages.settings.trainer import TrainerPlacement
 from stages.text.contamination import EvaluationOverlap
+from stages.text.quality import reject_reason
+from storage.errors import InputError
 from storage.store import Store
 
 
@@ -46,6 +50,7 @@ def describe(config: RunConfig) -> str:
     models = describe_models(config, _questions(resolved))
     lines = [
         f"run          {config.uri} (seed {config.seed}, rewards: {config.rewards}, engine: {config.engine})",
+        *_missing_engine(config),
         f"policy       {_policy(config)}" + ("" if "policy" in models else f", {parameters / 1e6:,.1f} M parameters"),
         *_indented(models.get("policy", [])),
         *_domain_seeds(config),
@@ -53,6 +58,7 @@ def describe(config: RunConfig) -> str:
         "finished",
         *([f"stopped      {progress.stopped}"] if progress.stopped else []),
         f"generate     {_instructions(config)}",
+        *_default_teacher(config),
         f"sample       {responses_per_question(config)} responses each, at most {sampled_tokens(config):,} tokens",
         *(
             line
@@ -68,6 +74,7 @@ def describe(config: RunConfig) -> str:
         f"evaluate     every {config.evaluate.every}: {', '.join(_benchmarks(resolved))}",
         *_files(resolved),
         *control_text_lines(resolved),
+        *_unfit_seeds(resolved),
         *_overlap(resolved),
         f"watchdog     {_watchdog(config)}",
         f"disk         {disk_line(config, parameters)}",
@@ -119,6 +126,49 @@ def _questions(resolved: StageSettings) -> list[str]:
     return [row.question for row in seed_file(resolved.import_seeds, SEED_FILE).questions[:100]]
 
 
+def _missing_engine(config: RunConfig) -> list[str]:
+    """Return a line if the engine has to run here and is not installed; a config may be checked elsewhere."""
+    if config.gpu != "inline":
+        return []
+    try:
+        check_installed(config.engine)
+    except InputError as error:
+        return [f"engine       {str(error).removeprefix('engine: ')}"]
+    return []
+
+
+def _default_teacher(config: RunConfig) -> list[str]:
+    """Return a line if a teacher of mathematics writes the questions of another field."""
+    default = GenerateSettings.model_fields["system"].default
+    if config.instructions != "self" or config.answers.kind == "math" or config.generate.system != default:
+        return []
+    return _indented(
+        [
+            f"the system prompt asks for mathematics, and answers are of kind {config.answers.kind}: set "
+            "generate.system to what kind of questions to write"
+        ]
+    )
+
+
+def _unfit_seeds(resolved: StageSettings) -> list[str]:
+    """Return a line about seeds that the rules of the filter would reject; none if there are no such seeds.
+
+    Seeds are not filtered, but new questions are written after their example.
+    """
+    config = resolved.config
+    if config.seeds.domain or config.instructions != "self":
+        return []
+    seeds = [row.question for row in seed_file(resolved.import_seeds, SEED_FILE).questions]
+    counts = Counter(reason for seed in seeds if (reason := reject_reason(seed, config.filter.rules)))
+    if not counts:
+        return []
+    by_rule = ", ".join(f"{rule}: {count:,}" for rule, count in counts.most_common())
+    return [
+        f"filter       {counts.total():,} of {len(seeds):,} seeds break filter.rules ({by_rule}); seeds stay, but new "
+        "questions like them are rejected"
+    ]
+
+
 def _overlap(resolved: StageSettings) -> list[str]:
     """Return a line about seeds that share text with an evaluation set; none if there are no such seeds."""
     config = resolved.config
@@ -135,7 +185,9 @@ def _overlap(resolved: StageSettings) -> list[str]:
     counts = Counter(name for names in overlapping for name in names)
     by_set = ", ".join(f"{name}: {count}" for name, count in counts.most_common())
     shared = f"{words} words in a row, or all," if words else "all words"
-    return [f"overlap      {len(overlapping)} of {len(seeds)} seeds share {shared} with an evaluation set ({by_set})"]
+    line = f"overlap      {len(overlapping)} of {len(seeds)} seeds share {shared} with an evaluation set ({by_set})"
+    rejected = "; new questions that do are rejected (filter.overlap_words)"
+    return [line + (rejected if config.instructions == "self" else "")]
 
 
 def _instructions(config: RunConfig) -> str:

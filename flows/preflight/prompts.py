@@ -1,5 +1,6 @@
 """One prompt of every kind, rendered before a run starts: a run that cannot ask its models does not start."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 from flows.config.run import RunConfig
@@ -14,11 +15,13 @@ from storage.errors import InputError
 
 _SHOWN_CHARACTERS = 3_000
 _SETTINGS = {
-    "generate": "generate.system, generate.template_arguments, or instructions: seeds",
+    "generate": "instructions (seeds or dataset need no chat template), generate.system or generate.template_arguments",
     "sample": "sample.prompt (plain or boxed need no chat template) or sample.template_arguments",
     "evaluate": "the `prompt` of evaluate.protocol or of the benchmark, or evaluate.protocol.template_arguments",
 }
 """Stage -> the settings that decide about its prompts."""
+_PLAIN = {True: "without the model's chat template as:", False: "as:"}
+"""Whether the model has a chat template -> how a plain prompt is announced."""
 
 
 def check_prompts(config: RunConfig) -> None:
@@ -38,11 +41,12 @@ def describe_models(config: RunConfig, questions: Sequence[str]) -> dict[str, li
     for prompt in prompts(config, model_folders(config), questions):
         if prompt.folder is not None:
             of_models.setdefault(prompt.model, []).append(prompt)
-    return {model: [*_model_lines(kinds[0]), *_prompt_lines(kinds)] for model, kinds in of_models.items()}
+    return {model: [*_model_lines(kinds, config), *_prompt_lines(kinds)] for model, kinds in of_models.items()}
 
 
-def _model_lines(prompt: Prompt) -> Iterator[str]:
-    """Yield lines about the model of a prompt."""
+def _model_lines(kinds: Sequence[Prompt], run_config: RunConfig) -> Iterator[str]:
+    """Yield lines about the model of the prompts."""
+    prompt = kinds[0]
     assert prompt.folder is not None
     config, parameters, tokenizer = (
         read_model_config(prompt.folder),
@@ -57,7 +61,20 @@ def _model_lines(prompt: Prompt) -> Iterator[str]:
     endings = ", ".join(tokenizer.show([token]) for token in tokenizer.eos_ids) or "nothing"
     yield f"a prompt begins with {tokenizer.beginning or 'no BOS token'}; a response ends with {endings}"
     marks = ", ".join(tokenizer.thinking_tokens)
-    yield f"thinking is marked with {marks}" if marks else "no control token marks thinking"
+    if marks:
+        limits = dict.fromkeys(_max_tokens(kind, run_config) for kind in kinds)
+        yield f"thinking is marked with {marks} and counts in max_tokens ({', '.join(limits)})"
+    else:
+        yield "no control token marks thinking"
+
+
+def _max_tokens(prompt: Prompt, config: RunConfig) -> str:
+    """Return how long a response to a prompt may be, with the group of settings that says so."""
+    if prompt.stage == "generate":
+        return f"generate {config.generate.max_tokens:,}"
+    if prompt.stage == "evaluate":
+        return f"evaluate.protocol {config.evaluate.protocol.max_tokens:,}"
+    return f"sample {config.sample.max_tokens:,}"
 
 
 def _prompt_lines(kinds: Sequence[Prompt]) -> Iterator[str]:
@@ -74,11 +91,21 @@ def _prompt_lines(kinds: Sequence[Prompt]) -> Iterator[str]:
         if prompt.messages and (description := _template(tokenizer.template)) != described:
             described = description
             yield description
-        yield f"{', '.join(labels.pop(ids))}, asked{' in a chat' if prompt.messages else ''} as:"
+        label = ", ".join(labels.pop(ids))
+        if prompt.messages and (unread := _unread_arguments(prompt, tokenizer.template)):
+            yield f"{label}: the chat template reads no {', '.join(unread)} (template_arguments)"
+        yield f"{label}, asked {'in a chat as:' if prompt.messages else _PLAIN[tokenizer.has_template]}"
         text = tokenizer.show(ids)
         if len(text) > _SHOWN_CHARACTERS:
             text = f"{text[:_SHOWN_CHARACTERS]} … ({len(text):,} characters)"
+        elif not prompt.messages and text.endswith("\n"):
+            text = f"{text[:-1]} ⏎"  # else two prompts that differ would look alike
         yield from (f"  {line}" for line in text.splitlines())
+
+
+def _unread_arguments(prompt: Prompt, template: ChatTemplate) -> list[str]:
+    """Return the names in a prompt's template_arguments that its chat template does not contain: perhaps mistyped."""
+    return [name for name in prompt.options.arguments if not re.search(rf"\b{re.escape(name)}\b", template.text)]
 
 
 def _template(template: ChatTemplate) -> str:

@@ -115,6 +115,17 @@ def excerpt(text: str, limit: int) -> str:
     return _UNSAFE_CHARACTERS.sub("\N{REPLACEMENT CHARACTER}", line) + rest
 
 
+def excerpt_of_ends(text: str, limit: int) -> str:
+    """Return a model's text on one line, as `excerpt` does; of a text above the limit, its beginning and its end.
+
+    An answer stands at the end of a response, often behind long thinking.
+    """
+    if len(text) <= limit:
+        return excerpt(text, limit)
+    half = limit // 2
+    return f"{excerpt(text[:half], half)} … ({len(text):,} characters) … {excerpt(text[-half:], half)}"
+
+
 def _settings_line(run: Run, iteration: int) -> str:
     config = run.config
     versions = " and ".join(sorted({manifest.code for manifest in run.manifests(iteration).values()}))
@@ -211,7 +222,7 @@ def _vote_text(row: dict[str, Any], has_majority: bool) -> str:
 
 def _response(row: dict[str, Any]) -> str:
     truncated = " (cut off at the token limit)" if row["finish_reason"] == "length" else ""
-    return excerpt(row["response"], _RESPONSE_LENGTH) + truncated
+    return excerpt_of_ends(row["response"], _RESPONSE_LENGTH) + truncated
 
 
 def _costs(iterations: Sequence[dict[str, Any]]) -> Iterator[Part]:

@@ -132,7 +132,12 @@ def unfinished_thinking(iterations: Sequence[Mapping[str, Any]]) -> list[tuple[s
     def total(name: str) -> int:
         return sum(int(row["metrics"].get(name) or 0) for row in iterations)
 
-    return [(texts, count, total(whole)) for texts, part, whole in kinds if (count := total(part))]
+    counts = [(texts, count, total(whole)) for texts, part, whole in kinds if (count := total(part))]
+    graded = sum(_unfinished(row, name) for row in iterations for name in row.get("benchmarks", ()))
+    if graded:
+        responses = sum(sum(_responses(metrics)) for row in iterations for metrics in row["benchmarks"].values())
+        counts.append(("responses to evaluation sets", graded, responses))
+    return counts
 
 
 def stage_seconds(timings: pl.DataFrame) -> dict[str, float]:
@@ -159,8 +164,22 @@ def stage_costs(results: Mapping[str, Any]) -> list[tuple[str, float, int | None
 
 def _evaluation_tokens(benchmarks: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> int | None:
     """Return the number of response tokens, from mean lengths; None if no lengths were measured."""
-    lengths = [row for metrics in benchmarks.values() for name, row in metrics.items() if name.startswith("length_")]
+    lengths = [row for metrics in benchmarks.values() for row in _lengths(metrics)]
     return round(sum(row["value"] * row["problems"] * row["samples"] for row in lengths)) if lengths else None
+
+
+def _responses(metrics: Mapping[str, Mapping[str, Any]]) -> list[int]:
+    """Return the numbers of greedy and of sampled responses to a benchmark."""
+    return [row["problems"] * row["samples"] for row in _lengths(metrics)]
+
+
+def _lengths(metrics: Mapping[str, Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [row for name, row in metrics.items() if name.startswith("length_")]
+
+
+def _unfinished(results: Mapping[str, Any], benchmark: str) -> int:
+    """Return how many responses to a benchmark have thinking that never ends; 0 in results of older versions."""
+    return int(results["metrics"].get(f"eval/{benchmark}/thinking_unfinished") or 0)
 
 
 def _benchmarks(run: Run, iteration: int) -> dict[str, dict[str, dict[str, Any]]]:
@@ -190,9 +209,7 @@ def evaluation_rows(results: Mapping[str, Any]) -> list[dict[str, str]]:
 
     The column "thinking unfinished" counts responses; it is there only if some benchmark has such responses.
     """
-    unfinished = {
-        name: int(results["metrics"].get(f"eval/{name}/thinking_unfinished") or 0) for name in results["benchmarks"]
-    }
+    unfinished = {name: _unfinished(results, name) for name in results["benchmarks"]}
     rows = []
     for name, metrics in results["benchmarks"].items():
         greedy = metrics["pass1_greedy"]

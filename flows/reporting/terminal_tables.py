@@ -108,10 +108,21 @@ def funnel_table(iterations: Sequence[dict[str, Any]]) -> Table:
     return table
 
 
+def unfinished_counts(iterations: Sequence[dict[str, Any]]) -> str:
+    """Return the numbers of texts whose thinking never ends, as words; "" if there are none."""
+    kinds = unfinished_thinking(iterations)
+    return ", ".join(f"{unfinished:,d} of {total:,d} {texts}" for texts, unfinished, total in kinds)
+
+
 def unfinished_line(iterations: Sequence[dict[str, Any]]) -> str:
     """Return a line that counts the texts whose thinking never ends; "" if there are none."""
-    counts = [f"{unfinished:,d} of {total:,d} {texts}" for texts, unfinished, total in unfinished_thinking(iterations)]
-    return f"Thinking never ended in {', '.join(counts)}; no question or answer is read from these." if counts else ""
+    counts = unfinished_counts(iterations)
+    if not counts:
+        return ""
+    return (
+        f"Thinking never ended in {counts}; no question or answer is read from these. Raise max_tokens, or "
+        "switch thinking off (docs/how-to/chat-models.md)."
+    )
 
 
 def benchmarks_table() -> Table:

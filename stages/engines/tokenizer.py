@@ -80,6 +80,11 @@ class PolicyTokenizer:
         return self._template
 
     @property
+    def has_template(self) -> bool:
+        """Whether the model has a chat template that can be used."""
+        return not isinstance(self._template, InputError)
+
+    @property
     def beginning(self) -> str:
         """What every prompt begins with, as text; most often a BOS token, empty for many models."""
         return self.show(self._beginning)

@@ -126,13 +126,14 @@ def download(repository: Repository, commit: str, files: Sequence[RemoteFile]) -
 def _not_in_cache(repository: Repository, commit: str | None = None, missing: Sequence[str] = ()) -> Fault:
     """Return the fault of a repository that is asked for offline and is not, or not completely, in the cache."""
     of_commit = f" of commit {commit}" if commit else ""
+    nothing = f"does not have its commit {commit}" if commit else "does not have it"
     lacks = f"lacks {', '.join(missing[:3])}{' and more' if missing[3:] else ''}{of_commit}" if missing else ""
     revision = commit or repository.revision
     kind = " --repo-type dataset" if repository.kind == "dataset" else ""
     return Fault(
         "no connection",
         f"{repository.label}: HF_HUB_OFFLINE=1 forbids a download, and the cache {cache_folder()} "
-        f"{lacks or f'does not have it{of_commit}'}; on a machine with a connection and the same HF_HOME: hf download "
+        f"{lacks or nothing}; on a machine with a connection and the same HF_HOME: hf download "
         f"{repository.name}{kind}{'' if revision == 'main' else f' --revision {revision}'}",
     )
 

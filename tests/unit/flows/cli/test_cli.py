@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ import flows.cli
 import flows.cli.run
 import flows.iteration
 from flows.cli import main
+from flows.cli.inspect import next_command
 from flows.config.load import load_config
 from flows.models.folders import newest_policy_folder
 from flows.reporting.results import CURVE_PATH
@@ -166,7 +168,8 @@ def test_show_names_the_existing_tables(tmp_path: Path, capsys: pytest.CaptureFi
 def test_show_prints_results_and_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = load_config(finished_run(tmp_path)).uri
     assert main(["show", run]) == 0
-    assert "pass@1" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "pass@1" in printed and "serl run CONFIG --set iterations=2 (all 1 iterations are finished)" in printed
     assert main(["show", run, "--json"]) == 0
     assert [row["iteration"] for row in json.loads(capsys.readouterr().out)["iterations"]] == [0, 1]
     assert main(["show", run, "tables"]) == 0
@@ -176,6 +179,12 @@ def test_show_prints_results_and_tables(tmp_path: Path, capsys: pytest.CaptureFi
     assert votes == open_run(run).table("votes", iteration=1).head(2).to_dicts()
     assert main(["show", run, "votes"]) == 0
     assert votes[0]["question"][:40] in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("finished", [[], [0, 1]])
+def test_an_unfinished_run_is_resumed_by_its_folder(finished: list[int]) -> None:
+    run: Any = SimpleNamespace(config={"iterations": 2}, iterations=finished, store=SimpleNamespace(uri="runs/a"))
+    assert next_command(run) == "serl resume runs/a"
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,8 @@ BENCHMARK = {"name": "b", "path": "b.jsonl"}
         (
             "evaluate.benchmarks",
             [{"name": "a"}],
-            "benchmark a, no named one, needs exactly one of path, hub, domain, seeds; found none",
+            r"benchmark a is not in the catalogue \(`serl benchmarks` lists it\), so it needs exactly one of "
+            "path, hub, domain, seeds; found none",
         ),
         ("evaluate.benchmarks", [BENCHMARK | {"answers": {"kind": "?"}}], r"benchmarks\.0\.answers: unknown kind"),
         ("sample.prompt", {"template": "no place"}, r"sample\.prompt\.template: .*pattern"),
@@ -443,7 +444,7 @@ def test_a_format_of_seeds_is_in_the_key(tmp_path: Path) -> None:
 
 def test_unknown_name_or_prompt_lists_the_known(tmp_path: Path) -> None:
     with pytest.raises(
-        ConfigError, match=r"benchmark gsm9k, no named one, needs exactly one of path, hub, domain, seeds; found none"
+        ConfigError, match=r"benchmark gsm9k is not in the catalogue .* needs exactly one of path, hub, domain, seeds"
     ):
         with_benchmarks(tmp_path, "gsm9k")
     with pytest.raises(ConfigError, match=r"unknown prompt 'few'; expected plain, boxed, chat, chat_boxed"):

@@ -30,14 +30,66 @@ def test_seeds_that_overlap_evaluation_sets_are_counted(tmp_path: Path) -> None:
     lines = describe(with_benchmarks(tmp_path)).splitlines()
     (index,) = (number for number, line in enumerate(lines) if line.startswith("overlap"))
     assert lines[index] == (
-        "overlap      2 of 6 seeds share 13 words in a row, or all, with an evaluation set (first: 2, second: 1)"
+        "overlap      2 of 6 seeds share 13 words in a row, or all, with an evaluation set (first: 2, second: 1); new "
+        "questions that do are rejected (filter.overlap_words)"
     )
 
 
 def test_only_equal_questions_count_without_overlap_words(tmp_path: Path) -> None:
     assert overlaps(with_benchmarks(tmp_path, filter={"overlap_words": 0})) == [
-        "overlap      2 of 6 seeds share all words with an evaluation set (second: 1, first: 1)"
+        "overlap      2 of 6 seeds share all words with an evaluation set (second: 1, first: 1); new questions that do "
+        "are rejected (filter.overlap_words)"
     ]
+
+
+def test_questions_that_are_drawn_pass_no_filter(tmp_path: Path) -> None:
+    config = with_benchmarks(tmp_path, instructions="seeds", filter={"rules": {"max_words": 20}})
+    assert overlaps(config) == [
+        "overlap      2 of 6 seeds share 13 words in a row, or all, with an evaluation set (first: 2, second: 1)"
+    ]
+    assert "break filter.rules" not in describe(config)
+
+
+def test_seeds_that_break_rules_of_the_filter_are_counted(tmp_path: Path) -> None:
+    assert "break filter.rules" not in describe(fake_config(tmp_path))
+    texts = [
+        "Does it?",
+        "- Which one of these is right?",
+        "Which picture shows it?",
+        "Which map is it?",
+        "Is it right?",
+    ]
+    seeds = write_jsonl(tmp_path / "quiz.jsonl", [{"question": text} for text in texts])
+    config = fake_config(tmp_path, seeds={"path": str(seeds)}, filter={"rules": {"min_words": 3}})
+    (line,) = (line for line in describe(config).splitlines() if line.startswith("filter"))
+    assert line == (
+        "filter       4 of 5 seeds break filter.rules (banned_word: 2, too_short: 1, leading_punctuation: 1); seeds "
+        "stay, but new questions like them are rejected"
+    )
+
+
+def test_a_teacher_of_mathematics_in_another_field_is_noticed(tmp_path: Path) -> None:
+    def is_noticed(**changes: object) -> bool:
+        return "the system prompt asks for mathematics, and" in describe(fake_config(tmp_path, **changes))
+
+    assert is_noticed(answers={"kind": "choice"})
+    assert not is_noticed()
+    assert not is_noticed(answers={"kind": "choice"}, instructions="seeds")
+    assert not is_noticed(answers={"kind": "choice"}, generate={"system": "You are a professor of medicine."})
+
+
+def test_a_missing_engine_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A config may be checked on another machine than the one that runs it."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    model = str(make_tiny_policy(tmp_path / "policy"))
+
+    def lines(**changes: object) -> list[str]:
+        config = fake_config(tmp_path, policy={"model": model}, **changes)
+        return [line for line in describe(config).splitlines() if line.startswith("engine")]
+
+    (line,) = lines(engine="vllm")
+    assert line.startswith("engine       vllm needs vLLM, which is not installed here")
+    assert lines(engine="vllm", gpu="deployment") == lines(engine="transformers") == []
 
 
 def test_no_line_without_overlap(tmp_path: Path) -> None:

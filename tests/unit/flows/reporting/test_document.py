@@ -12,7 +12,7 @@ import pytest
 import flows.orchestration.artifacts
 from flows.cli import main
 from flows.orchestration.artifacts import Report
-from flows.reporting.document import Code, Heading, Image, Part, Table, Text, excerpt, report
+from flows.reporting.document import Code, Heading, Image, Part, Table, Text, excerpt, excerpt_of_ends, report
 from flows.reporting.plots import learning_curve
 from flows.reporting.render import as_html, as_markdown
 from flows.reporting.results import REPORT_PATH, iteration_results, run_results, stage_costs
@@ -247,6 +247,13 @@ def test_code_block_fence_is_long_enough() -> None:
     text = "a\n````\n[x](javascript:alert(1))\n```"
     fence, *lines = as_markdown([Code(text)]).split("\n")
     assert fence == "`````" and lines == [*text.split("\n"), fence]
+
+
+def test_a_long_response_is_shown_with_its_end() -> None:
+    assert excerpt_of_ends("one\ntwo", 10) == "one ⏎ two"
+    response = f"<think>{'hmm ' * 1_000}</think>\nThe answer is\x1b (B)."
+    shown = excerpt_of_ends(response, 60)
+    assert shown == "<think>hmm hmm hmm hmm hmm hmm … (4,035 characters) … m </think> ⏎ The answer is� (B)."
 
 
 def test_excerpt_shortens_and_replaces_control_characters() -> None:

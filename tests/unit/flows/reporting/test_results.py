@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from flows.cli.progress_bar import iteration_line
 from flows.reporting.document import report
 from flows.reporting.plots import learning_curve
 from flows.reporting.render import as_markdown
@@ -104,6 +105,10 @@ def test_unfinished_thinking_of_benchmarks_is_shown(run: Run) -> None:
     ((name, _),) = results["benchmarks"].items()
     thinking = {**results, "metrics": {**results["metrics"], f"eval/{name}/thinking_unfinished": 3}}
     assert [row["thinking unfinished"] for row in evaluation_rows(thinking)] == ["3"]
+    responses = run.table("grades", 2).height
+    assert unfinished_thinking([thinking]) == [("responses to evaluation sets", 3, responses)]
+    assert f"   thinking never ended in 3 of {responses} responses to evaluation sets   " in iteration_line(thinking)
+    assert "thinking" not in iteration_line(results)
     for values, shown in ((results, False), (thinking, True)):
         console = Console(width=80, record=True, file=io.StringIO())
         console.print(evaluation_table(values))
