@@ -1,5 +1,6 @@
 """The description of a config that `serl check` prints."""
 
+import importlib.util
 from pathlib import Path
 
 import pytest
@@ -80,7 +81,8 @@ def test_a_teacher_of_mathematics_in_another_field_is_noticed(tmp_path: Path) ->
 
 def test_a_missing_engine_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A config may be checked on another machine than the one that runs it."""
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    find = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name, *more: None if name == "vllm" else find(name, *more))
     model = str(make_tiny_policy(tmp_path / "policy"))
 
     def lines(**changes: object) -> list[str]:
