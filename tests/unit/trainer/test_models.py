@@ -31,12 +31,17 @@ def test_saving_a_loaded_model_keeps_weights_and_other_files(tmp_path: Path, tie
     source = make_tiny_policy(tmp_path / "source", tied=tied)
     (source / "chat_template.jinja").write_text("template")
     (source / "LICENSE").write_text("licence")
+    more = "additional_chat_templates"
+    (source / more).mkdir()
+    (source / more / "tool_use.jinja").write_text("template with tools")
+    (source / more / "notes.txt").write_text("no template")
     model = _load(source).model
     save_model(model, dict(model.named_parameters()), source, tmp_path / "target")
     assert (tmp_path / "target/model.safetensors").read_bytes() == (source / "model.safetensors").read_bytes()
     for path in source.iterdir():
-        if path.name not in ("config.json", "model.safetensors"):
+        if path.is_file() and path.name not in ("config.json", "model.safetensors"):
             assert (tmp_path / "target" / path.name).read_bytes() == path.read_bytes()
+    assert [path.name for path in (tmp_path / "target" / more).iterdir()] == ["tool_use.jinja"]
     assert packed_attention.NAME not in (tmp_path / "target/config.json").read_text()
 
 
