@@ -7,7 +7,7 @@ from flows.models.asking import Prompt, prompts, tokenizer_of
 from flows.models.folders import model_folders
 from flows.preflight.estimates import count_folder_parameters
 from flows.reporting.number_format import size_text
-from stages.chat.switches import switches
+from stages.chat.switches import switches, unread
 from stages.chat.template import ChatTemplate
 from stages.model_folder import read_model_config
 from storage.errors import InputError
@@ -49,9 +49,10 @@ def _model_lines(prompt: Prompt) -> Iterator[str]:
         count_folder_parameters(prompt.folder),
         tokenizer_of(prompt),
     )
-    architectures = config.values.get("architectures") or ["?"]
+    architectures = config.values.get("architectures")
+    name = architectures[0] if isinstance(architectures, list) and architectures else architectures or "?"
     yield (
-        f"{config.values.get('model_type', '?')} ({architectures[0]}), {parameters / 1e6:,.1f} M parameters, "
+        f"{config.values.get('model_type', '?')} ({name}), {parameters / 1e6:,.1f} M parameters, "
         f"{size_text(parameters * config.bytes_per_weight)} of weights"
     )
     endings = ", ".join(tokenizer.show([token]) for token in tokenizer.eos_ids) or "nothing"
@@ -67,10 +68,11 @@ def _prompt_lines(kinds: Sequence[Prompt]) -> Iterator[str]:
         labels.setdefault(tuple(_encode(prompt)), []).append(prompt.label)
     described = ""
     for prompt in kinds:
-        ids = tuple(_encode(prompt))
+        ids, tokenizer = tuple(_encode(prompt)), tokenizer_of(prompt)
+        if prompt.messages and (names := unread(tokenizer.template, prompt.options.arguments)):
+            yield f"the chat template does not read {', '.join(names)}, which template_arguments set for {prompt.label}"
         if ids not in labels:
             continue
-        tokenizer = tokenizer_of(prompt)
         if prompt.messages and (description := _template(tokenizer.template)) != described:
             described = description
             yield description
@@ -90,9 +92,15 @@ def _template(template: ChatTemplate) -> str:
 
 
 def _encode(prompt: Prompt) -> list[int]:
-    """Return the token ids of a prompt. Raises InputError, with the settings that help, if there are none."""
+    """Return the token ids of a prompt.
+
+    Raises InputError, with the settings that help, if there are none, or if the model does not know one of them.
+    """
+    tokenizer = tokenizer_of(prompt)
     try:
-        return prompt.encode(tokenizer_of(prompt))
+        ids = prompt.encode(tokenizer)
     except InputError as error:
         settings = _SETTINGS.get(prompt.stage, f"`prompt` or `template_arguments` of {prompt.stage}")
         raise InputError(f"{prompt.model}, {prompt.label}: {error}; or change {settings}") from None
+    tokenizer.check_tokens(ids, f"{prompt.model}, {prompt.label}: the prompt")
+    return ids

@@ -113,11 +113,15 @@ class PolicyTokenizer:
         """Raise InputError if a prompt cannot be answered (see `check_request`), or holds an unknown token."""
         check_request(batch, max_model_tokens)
         for row, prompt in enumerate(batch.prompts):
-            if max(prompt) >= self.vocabulary:
-                raise InputError(
-                    f"prompt {row} holds token {max(prompt)}, but the policy knows only {self.vocabulary} tokens: "
-                    "its tokenizer and its weights do not belong together"
-                )
+            self.check_tokens(prompt, f"prompt {row}")
+
+    def check_tokens(self, token_ids: Sequence[int], name: str) -> None:
+        """Raise InputError if token ids hold one that the model does not know. `name`: what they are, in the error."""
+        if token_ids and max(token_ids) >= self.vocabulary:
+            raise InputError(
+                f"{name} holds token {max(token_ids)}, but the policy knows only {self.vocabulary} tokens: "
+                "its tokenizer and its weights do not belong together"
+            )
 
 
 class TokenizingEngine:
