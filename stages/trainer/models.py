@@ -7,8 +7,15 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForTokenClassification, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForTokenClassification,
+    GenerationConfig,
+    PreTrainedModel,
+)
 
+from stages.chat.stop_tokens import GENERATION_CONFIG
 from stages.hub.models import files_of_folder
 from stages.model_folder import MORE_TEMPLATES, has_model_config, remove_from_model_config
 from stages.rl.logprobs import chosen_logprobs
@@ -153,6 +160,10 @@ def save_model(model: PreTrainedModel, weights: Mapping[str, Tensor], source: Pa
     if model.config.tie_word_embeddings:
         # The output layer is the embedding; write it once, under the name of the embedding.
         weights = {name: value for name, value in weights.items() if not name.endswith("lm_head.weight")}
+    if source is not None and (source / GENERATION_CONFIG).exists():
+        # It is copied below. transformers refuses to write many that are published, such as a temperature without
+        # do_sample.
+        model.generation_config = GenerationConfig()
     model.save_pretrained(target, state_dict=dict(weights))
     # Other software does not know the name of our attention.
     remove_from_model_config(target, "_attn_implementation")

@@ -45,6 +45,16 @@ def test_saving_a_loaded_model_keeps_weights_and_other_files(tmp_path: Path, tie
     assert packed_attention.NAME not in (tmp_path / "target/config.json").read_text()
 
 
+def test_a_generation_config_that_transformers_does_not_write_is_kept(tmp_path: Path) -> None:
+    """Many published models have a temperature without do_sample; the update ended in an error."""
+    source = make_tiny_policy(tmp_path / "source")
+    (source / "generation_config.json").write_text('{"temperature": 0.9, "top_p": 0.6, "eos_token_id": [2]}')
+    model = _load(source).model
+    save_model(model, dict(model.named_parameters()), source, tmp_path / "target")
+    copies = [(folder / "generation_config.json").read_bytes() for folder in (source, tmp_path / "target")]
+    assert copies[0] == copies[1]
+
+
 @pytest.mark.parametrize(("longest", "heads", "key_heads"), [(1, 2, 2), (64, 2, 2), (130, 4, 2)])
 def test_attention_in_blocks_is_attention(longest: int, heads: int, key_heads: int) -> None:
     """Outputs and gradients are those of torch: part of a block, one whole block, several blocks with a remainder."""
