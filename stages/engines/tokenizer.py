@@ -201,16 +201,21 @@ def architecture(folder: Path) -> str:
 
     Two folders have the same digest if a running engine can load the weights of either in place of the other's.
     """
-    config = {
-        name: value
-        for name, value in _normalised_config(folder).items()
-        if name not in _IGNORED and not ("dropout" in name or name.endswith("pdrop"))
-    }
+    config = _shape(_normalised_config(folder))
     digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
     tokens = folder / "tokenizer.json"
     if tokens.exists():
         digest.update(tokens.read_bytes())
     return digest.hexdigest()
+
+
+def _shape(config: dict[Any, Any]) -> dict[Any, Any]:
+    """Return the entries of a config, and of its groups (such as text_config), in which two models may not differ."""
+    return {
+        name: _shape(value) if isinstance(value, dict) else value
+        for name, value in config.items()
+        if name not in _IGNORED and not ("dropout" in str(name) or str(name).endswith("pdrop"))
+    }
 
 
 def _normalised_config(folder: Path) -> dict[str, Any]:

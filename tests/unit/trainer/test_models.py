@@ -164,6 +164,13 @@ def test_a_multimodal_model_is_read_as_its_language_model(tmp_path: Path) -> Non
     assert policy.vocabulary == 300 and policy.model.config.get_text_config().attention_dropout == 0.0
     check_model(policy, tmp_path)
     assert Meter(policy.model, CPU, world_size=1).rows == []
+    # A server, or vLLM, goes on with the updated policy: only what a folder says of its files differs.
+    save_model(policy.model, dict(policy.model.named_parameters()), tmp_path, target := tmp_path / "target")
+    assert architecture(target) == architecture(tmp_path)
+    config = json.loads((target / "config.json").read_text())
+    config["text_config"]["num_key_value_heads"] = 2
+    (target / "config.json").write_text(json.dumps(config))
+    assert architecture(target) != architecture(tmp_path)
 
 
 def test_a_new_critic_has_the_policys_body_and_values_of_0(tmp_path: Path) -> None:
