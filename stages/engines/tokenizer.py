@@ -107,7 +107,11 @@ class PolicyTokenizer:
         if not self._thinking.is_in(cut.token_ids, prompt):
             return cut
         text = self._thinking.text(cut.token_ids, prompt)
-        return replace(cut, text=text[: find_stop(text, stop)])
+        # The stop string is looked for in the decoded text: what is shown has marks that the model did not write.
+        from_stop = "" if cut is completion else self.decode(cut.token_ids)[len(cut.text) :]
+        if from_stop:
+            text = text[: -len(from_stop)] if text.endswith(from_stop) else text[: find_stop(text, stop)]
+        return replace(cut, text=text)
 
     def check(self, batch: Batch, max_model_tokens: int) -> None:
         """Raise InputError if a prompt cannot be answered (see `check_request`), or holds an unknown token."""
