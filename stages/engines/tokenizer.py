@@ -35,10 +35,14 @@ class PolicyTokenizer:
         self._beginning = beginning_of(self._tokenizer)
         self.vocabulary = read_model_config(folder).vocabulary
         """Number of tokens that the model's embeddings have."""
+        self._chat: ChatOptions | None = None
         self.ask_as(chat)
 
     def ask_as(self, chat: ChatOptions) -> None:
         """From now on, treat prompts and responses as `chat` says."""
+        if chat == self._chat:
+            return  # a tokenizer with thousands of control tokens takes half a second
+        self._chat = None
         self._thinking = Thinking(self._tokenizer, chat.thinking_marks)
         end: int | None = None
         self._template: ChatTemplate | InputError
@@ -51,6 +55,7 @@ class PolicyTokenizer:
             self._template = error
         self.eos_ids = stop_ids(self._folder, self._tokenizer, end)
         """Tokens that end a response, ascending."""
+        self._chat = chat
 
     def stop_ids(self, stop: Sequence[str]) -> list[int]:
         """Return the tokens that end a response with these stop strings, ascending.
