@@ -68,8 +68,6 @@ def prompts(
         folders: the folder of the policy and of each voter, by `Prompt.model`.
         questions: stand for the run's own.
     """
-    if config.engine == "fake":  # asks no model
-        folders = dict.fromkeys(folders)
     folder = folders["policy"]
     kinds: list[Prompt] = []
     if config.iterations and config.instructions == "self":

@@ -22,13 +22,14 @@ def stop_ids(folder: Path, tokenizer: Any, end_of_turn: int | None) -> list[int]
     Raises InputError, naming the file, if a file is malformed or names a token that the model does not have.
     """
     config = read_model_config(folder)
+    vocabulary = config.vocabulary
     declared = [
-        *_token_ids(folder / GENERATION_CONFIG, _generation_config(folder), config.vocabulary),
-        *_token_ids(folder / "config.json", config.values, config.vocabulary),
-        *_token_ids(folder / "config.json", config.text, config.vocabulary),
+        *_token_ids(folder / GENERATION_CONFIG, _generation_config(folder), vocabulary),
+        *_token_ids(folder / "config.json", config.values, vocabulary),
+        *_token_ids(folder / "config.json", config.text, vocabulary),
     ]
     of_tokenizer = [token for token in (tokenizer.eos_token_id, end_of_turn) if token is not None]
-    return sorted({*declared, *(token for token in of_tokenizer if token < config.vocabulary)})
+    return sorted({*declared, *(token for token in of_tokenizer if token < vocabulary)})
 
 
 def _generation_config(folder: Path) -> dict[str, Any]:

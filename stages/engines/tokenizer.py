@@ -181,7 +181,10 @@ def load_tokenizer(folder: Path) -> Any:
         tokenizer = loader.from_pretrained(folder, local_files_only=True)
         usable = bool(tokenizer.encode("1 and 2", add_special_tokens=False))
     except Exception as error:  # libraries that read files, some in Rust, raise anything, Exception itself included
-        raise InputError(f"model folder {folder}: its tokenizer cannot be read ({first_line(error)})") from error
+        raise InputError(
+            f"model folder {folder}: its tokenizer cannot be read ({first_line(error)}); copy the model's own "
+            "tokenizer.json and tokenizer_config.json there"
+        ) from error
     if not tokenizer.chat_template:
         tokenizer.chat_template = _template_of_processor(folder)
     if not usable:

@@ -58,14 +58,6 @@ def test_a_prompt_with_tokens_that_the_model_does_not_have_is_refused(tmp_path: 
         check_prompts(config_of(tmp_path, policy))
 
 
-def test_the_fake_engine_asks_no_voter(tmp_path: Path) -> None:
-    voters = [{"name": "base", "model": str(tiny(tmp_path / "base", None))}]
-    sample = {"prompt": "chat"}
-    check_prompts(parse_config(fake_values(tmp_path, voters=voters, sample=sample), "test"))
-    with pytest.raises(InputError, match=r"voter base, votes: .* has no chat template"):
-        check_prompts(config_of(tmp_path, tiny(tmp_path / "policy"), voters=voters, sample=sample))
-
-
 @pytest.mark.parametrize("architectures", [None, [], {}, {"a": 1}, 3, [3], "Tiny"])
 def test_odd_names_of_architectures_are_shown(architectures: Any, tmp_path: Path) -> None:
     policy = tiny(tmp_path / "policy")
