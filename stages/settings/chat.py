@@ -56,13 +56,15 @@ def _without_dates(arguments: Any) -> Any:
 
 
 def _values_in(value: Any) -> Iterator[Any]:
-    """Yield the keys and values in a value of lists and dictionaries."""
-    parts = [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else None
-    if parts is None:
-        yield value
-    else:
-        for part in parts:
-            yield from _values_in(part)
+    """Yield the keys and values in a value of lists and dictionaries, of which some may hold themselves (YAML's *)."""
+    waiting, entered = [value], set[int]()
+    while waiting:
+        value = waiting.pop()
+        if not isinstance(value, dict | list):
+            yield value
+        elif id(value) not in entered:
+            entered.add(id(value))
+            waiting += [*value, *value.values()] if isinstance(value, dict) else value
 
 
 TemplateArguments = Annotated[

@@ -79,6 +79,11 @@ def changed(path: str, value: Any) -> dict[str, Any]:
 BENCHMARK = {"name": "b", "path": "b.jsonl"}
 
 
+HOLDS_ITSELF: list[Any] = []
+"""As YAML reads `&a [*a]`."""
+HOLDS_ITSELF.append(HOLDS_ITSELF)
+
+
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
@@ -168,6 +173,7 @@ BENCHMARK = {"name": "b", "path": "b.jsonl"}
             for value in (date(2026, 1, 31), datetime(2026, 1, 31), [{"b": date(2026, 1, 31)}])
         ),
         ("generate.template_arguments", {"a": "\ud800"}, r"generate\.template_arguments: .* half of a surrogate pair"),
+        ("sample.template_arguments", {"a": HOLDS_ITSELF}, r"sample\.template_arguments\.a.*: Recursion error"),
         ("sample.template_arguments", {"self": 1}, "'self' is no argument of a chat template"),
     ],
 )
