@@ -180,6 +180,7 @@ def load_tokenizer(folder: Path) -> Any:
     try:
         tokenizer = loader.from_pretrained(folder, local_files_only=True)
         usable = bool(tokenizer.encode("1 and 2", add_special_tokens=False))
+        _ = tokenizer.unk_token_id  # an empty name of this token sends transformers into an endless recursion
     except Exception as error:  # libraries that read files, some in Rust, raise anything, Exception itself included
         raise InputError(
             f"model folder {folder}: its tokenizer cannot be read ({first_line(error)}); copy the model's own "

@@ -69,6 +69,18 @@ def test_stop_tokens_of_every_place_count(tmp_path: Path) -> None:
     assert policy.stop_ids(("<|im_start|>", "no token")) == sorted([*policy.eos_ids, start])
 
 
+@pytest.mark.parametrize("changes", [{"unk_token": ""}, {"padding_side": "x"}, {"added_tokens_decoder": []}])
+def test_a_tokenizer_that_cannot_be_read_is_one_line(changes: dict[str, Any], tmp_path: Path) -> None:
+    folder = folder_of(make_tiny_tokenizer(), tmp_path)
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    with pytest.raises(
+        InputError, match=r"its tokenizer cannot be read .*; copy the model's own tokenizer\.json"
+    ) as error:
+        PolicyTokenizer(folder)
+    assert "\n" not in str(error.value)
+
+
 def test_an_end_of_text_that_the_model_does_not_have_ends_nothing(tmp_path: Path) -> None:
     tokenizer = make_tiny_tokenizer()
     tokenizer.eos_token = "<|new|>"
