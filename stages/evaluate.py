@@ -173,8 +173,8 @@ class _Examples:
             return []
         rows = [row for row in self._rows if row["benchmark"] == benchmark and row["subject"] == subject]
         rows = rows[: protocol.shots.count]
-        header = protocol.shots.header.replace("{subject}", subject or "")
         as_text = self._engine.as_text
+        header = protocol.shots.header.replace("{subject}", as_text(subject or ""))
         questions = [protocol.prompt.template.replace("{question}", as_text(row["question"])).rstrip() for row in rows]
         examples = [
             f"{question} {as_text(row['reasoning'])}\n\n" for question, row in zip(questions, rows, strict=True)

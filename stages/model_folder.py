@@ -13,7 +13,8 @@ from storage.errors import InputError
 
 CHAT_TEMPLATE_FILES = ("tokenizer_config.json", "chat_template.jinja", "chat_template.json")
 """Files of a model folder that may hold its chat template."""
-
+MORE_TEMPLATES = "additional_chat_templates"
+"""Folder in a model folder that may hold chat templates with a name (NAME.jinja)."""
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -82,7 +83,7 @@ def read_model_config(folder: Path) -> ModelConfig:
     """Read config.json of a model folder. Raises InputError with the folder's name if it cannot be read."""
     try:
         values = json.loads((folder / "config.json").read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"model folder {folder}: its config.json cannot be read ({error})") from error
     if not isinstance(values, dict):
         raise InputError(

@@ -53,7 +53,7 @@ def _read_yaml(path: Path, extended_by: tuple[Path, ...], note: Callable[[str], 
         raise ConfigError(f"{path} cannot be read: {error}") from None
     try:
         values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: no day of the calendar, such as 2026-02-30
         raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         state = "is empty" if values is None else f"holds {type(values).__name__}"
@@ -88,6 +88,8 @@ def _apply_override(values: dict[str, Any], override: str, note: Callable[[str],
         value = yaml.safe_load(text)
     except yaml.YAMLError:
         raise ConfigError(f"--set {override}: {text!r} is not a YAML value") from None
+    except ValueError as error:  # no day of the calendar, such as 2026-02-30
+        raise ConfigError(f"--set {override}: {text!r} is not a YAML value ({error})") from None
     nested = value
     for key in reversed(name.split(".")):
         nested = {key: nested}

@@ -5,7 +5,7 @@ into one of them gets the date of the run's start.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,8 @@ from flows.config.run import RunConfig
 from stages.chat.control_tokens import control_tokens
 from stages.chat.options import ChatOptions
 from stages.chat.template import Message, chat_messages
-from stages.model_folder import CHAT_TEMPLATE_FILES
+from stages.engines.base import encode_question
+from stages.model_folder import CHAT_TEMPLATE_FILES, MORE_TEMPLATES
 from stages.settings.sample import AnswerPrompt
 from stages.text.prompts import question_list_messages
 from stages.warm_start import SPECIAL_TOKENS
@@ -45,12 +46,16 @@ class Prompt:
     """How the model is asked as in a chat."""
     messages: Sequence[Message] = ()
     """The chat; empty for a plain prompt."""
-    text: str = ""
-    """The plain prompt; empty for a chat."""
+    plain: AnswerPrompt | None = None
+    """How `question` is asked; None for a chat."""
+    question: str = ""
+    """The question of a plain prompt."""
 
     def encode(self, tokenizer: "PolicyTokenizer") -> list[int]:
         """Return the token ids. Raises InputError if the model has no usable chat template."""
-        return tokenizer.encode_chat(self.messages) if self.messages else tokenizer.encode(self.text)
+        if self.plain is not None:
+            return encode_question(tokenizer, self.plain, self.question)
+        return tokenizer.encode_chat(self.messages)
 
 
 def prompts(
@@ -148,11 +153,10 @@ def _options(config: RunConfig, arguments: dict[str, Any]) -> ChatOptions:
 def _answer(
     stage: str, label: str, model: str, folder: Path | None, options: ChatOptions, prompt: AnswerPrompt, question: str
 ) -> Prompt:
-    text = prompt.template.replace("{question}", question)
-    if prompt.chat:
-        messages = chat_messages(prompt.system, text)
-        return Prompt(stage=stage, label=label, model=model, folder=folder, options=options, messages=messages)
-    return Prompt(stage=stage, label=label, model=model, folder=folder, options=options, text=text)
+    kind = Prompt(stage=stage, label=label, model=model, folder=folder, options=options)
+    if not prompt.chat:
+        return replace(kind, plain=prompt, question=question)
+    return replace(kind, messages=chat_messages(prompt.system, prompt.template.replace("{question}", question)))
 
 
 def _has_date(prompt: Prompt) -> bool:
@@ -167,5 +171,5 @@ def _has_date(prompt: Prompt) -> bool:
 
 def _knows_the_date(folder: Path) -> bool:
     """Return whether a model folder's chat template may read the clock, which only this function does."""
-    files = (*(folder / name for name in CHAT_TEMPLATE_FILES), *folder.glob("additional_chat_templates/*.jinja"))
+    files = (*(folder / name for name in CHAT_TEMPLATE_FILES), *folder.glob(f"{MORE_TEMPLATES}/*.jinja"))
     return any(file.is_file() and b"strftime_now" in file.read_bytes() for file in files)

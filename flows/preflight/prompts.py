@@ -1,6 +1,5 @@
 """One prompt of every kind, rendered before a run starts: a run that cannot ask its models does not start."""
 
-import re
 from collections.abc import Iterator, Sequence
 
 from flows.config.run import RunConfig
@@ -8,7 +7,7 @@ from flows.models.asking import Prompt, prompts, tokenizer_of
 from flows.models.folders import model_folders
 from flows.preflight.estimates import count_folder_parameters
 from flows.reporting.number_format import size_text
-from stages.chat.switches import switches
+from stages.chat.switches import switches, unread
 from stages.chat.template import ChatTemplate
 from stages.model_folder import read_model_config
 from storage.errors import InputError
@@ -53,9 +52,10 @@ def _model_lines(kinds: Sequence[Prompt], run_config: RunConfig) -> Iterator[str
         count_folder_parameters(prompt.folder),
         tokenizer_of(prompt),
     )
-    architectures = config.values.get("architectures") or ["?"]
+    architectures = config.values.get("architectures")
+    name = architectures[0] if isinstance(architectures, list) and architectures else architectures or "?"
     yield (
-        f"{config.values.get('model_type', '?')} ({architectures[0]}), {parameters / 1e6:,.1f} M parameters, "
+        f"{config.values.get('model_type', '?')} ({name}), {parameters / 1e6:,.1f} M parameters, "
         f"{size_text(parameters * config.bytes_per_weight)} of weights"
     )
     endings = ", ".join(tokenizer.show([token]) for token in tokenizer.eos_ids) or "nothing"
@@ -84,16 +84,15 @@ def _prompt_lines(kinds: Sequence[Prompt]) -> Iterator[str]:
         labels.setdefault(tuple(_encode(prompt)), []).append(prompt.label)
     described = ""
     for prompt in kinds:
-        ids = tuple(_encode(prompt))
+        ids, tokenizer = tuple(_encode(prompt)), tokenizer_of(prompt)
+        if prompt.messages and (names := unread(tokenizer.template, prompt.options.arguments)):
+            yield f"the chat template does not read {', '.join(names)}, which template_arguments set for {prompt.label}"
         if ids not in labels:
             continue
-        tokenizer = tokenizer_of(prompt)
         if prompt.messages and (description := _template(tokenizer.template)) != described:
             described = description
             yield description
         label = ", ".join(labels.pop(ids))
-        if prompt.messages and (unread := _unread_arguments(prompt, tokenizer.template)):
-            yield f"{label}: the chat template reads no {', '.join(unread)} (template_arguments)"
         yield f"{label}, asked {'in a chat as:' if prompt.messages else _PLAIN[tokenizer.has_template]}"
         text = tokenizer.show(ids)
         if len(text) > _SHOWN_CHARACTERS:
@@ -101,11 +100,6 @@ def _prompt_lines(kinds: Sequence[Prompt]) -> Iterator[str]:
         elif not prompt.messages and text.endswith("\n"):
             text = f"{text[:-1]} ⏎"  # else two prompts that differ would look alike
         yield from (f"  {line}" for line in text.splitlines())
-
-
-def _unread_arguments(prompt: Prompt, template: ChatTemplate) -> list[str]:
-    """Return the names in a prompt's template_arguments that its chat template does not contain: perhaps mistyped."""
-    return [name for name in prompt.options.arguments if not re.search(rf"\b{re.escape(name)}\b", template.text)]
 
 
 def _template(template: ChatTemplate) -> str:
@@ -117,9 +111,15 @@ def _template(template: ChatTemplate) -> str:
 
 
 def _encode(prompt: Prompt) -> list[int]:
-    """Return the token ids of a prompt. Raises InputError, with the settings that help, if there are none."""
+    """Return the token ids of a prompt.
+
+    Raises InputError, with the settings that help, if there are none, or if the model does not know one of them.
+    """
+    tokenizer = tokenizer_of(prompt)
     try:
-        return prompt.encode(tokenizer_of(prompt))
+        ids = prompt.encode(tokenizer)
     except InputError as error:
         settings = _SETTINGS.get(prompt.stage, f"`prompt` or `template_arguments` of {prompt.stage}")
         raise InputError(f"{prompt.model}, {prompt.label}: {error}; or change {settings}") from None
+    tokenizer.check_tokens(ids, f"{prompt.model}, {prompt.label}: the prompt")
+    return ids

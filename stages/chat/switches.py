@@ -1,6 +1,7 @@
 """The switches of a chat template: the variables that a run may set in its template_arguments."""
 
 import re
+from collections.abc import Iterable
 
 from jinja2 import Environment, meta, nodes
 
@@ -31,6 +32,12 @@ def switches(template: ChatTemplate) -> tuple[str, ...]:
     read = meta.find_undeclared_variables(tree) - environment.globals.keys() - _NO_SWITCHES
     names = read - (assigned - _with_default(tree))
     return tuple(sorted(name for name in names if not name.endswith("_token")))
+
+
+def unread(template: ChatTemplate, arguments: Iterable[str]) -> list[str]:
+    """Return the names of template_arguments that a template does not read, such as misspelt ones, in order."""
+    known = {*switches(template), "tools", "documents"}
+    return sorted(name for name in arguments if name not in known and not name.endswith("_token"))
 
 
 def _with_default(tree: nodes.Template) -> set[str]:

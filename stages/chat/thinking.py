@@ -59,9 +59,9 @@ class Thinking:
             _Pair("", re.compile(re.escape(start)), re.compile(re.escape(end)), True) for start, end in marks
         ]
         self._has_further_marks = bool(marks)
-        self._special = {index for index, token in tokenizer.added_tokens_decoder.items() if token.special}
-        self._control = {index: text for text, index in ControlText(tokenizer).tokens.items()}
-        self._control |= {index: str(tokenizer.added_tokens_decoder[index]) for index in self._special}
+        special = {index: str(token) for index, token in tokenizer.added_tokens_decoder.items() if token.special}
+        self._special = special.keys()
+        self._control = {index: text for text, index in ControlText(tokenizer).tokens.items()} | special
         clues = {known.clue for known in MARKS}
         self._mark_ids = {
             index

@@ -175,7 +175,17 @@ class Engine(Protocol):
         """
 
 
-def encode_question(engine: Engine, prompt: AnswerPrompt, question: str, before: str = "") -> list[int]:
+class Encoder(Protocol):
+    """The part of an engine, or of a tokenizer, that makes prompts; see `Engine`."""
+
+    def encode(self, text: str) -> list[int]: ...
+
+    def as_text(self, content: str) -> str: ...
+
+    def encode_chat(self, messages: Sequence[Message]) -> list[int]: ...
+
+
+def encode_question(engine: Encoder, prompt: AnswerPrompt, question: str, before: str = "") -> list[int]:
     """Return the token ids of a question's prompt, with the text `before` (worked examples) in front of it.
 
     Questions in `before` are as `Engine.as_text` returns them.

@@ -35,10 +35,14 @@ class PolicyTokenizer:
         self._beginning = beginning_of(self._tokenizer)
         self.vocabulary = read_model_config(folder).vocabulary
         """Number of tokens that the model's embeddings have."""
+        self._chat: ChatOptions | None = None
         self.ask_as(chat)
 
     def ask_as(self, chat: ChatOptions) -> None:
         """From now on, treat prompts and responses as `chat` says."""
+        if chat == self._chat:
+            return  # a tokenizer with thousands of control tokens takes half a second
+        self._chat = None
         self._thinking = Thinking(self._tokenizer, chat.thinking_marks)
         end: int | None = None
         self._template: ChatTemplate | InputError
@@ -51,6 +55,7 @@ class PolicyTokenizer:
             self._template = error
         self.eos_ids = stop_ids(self._folder, self._tokenizer, end)
         """Tokens that end a response, ascending."""
+        self._chat = chat
 
     def stop_ids(self, stop: Sequence[str]) -> list[int]:
         """Return the tokens that end a response with these stop strings, ascending.
@@ -112,17 +117,25 @@ class PolicyTokenizer:
         if not self._thinking.is_in(cut.token_ids, prompt):
             return cut
         text = self._thinking.text(cut.token_ids, prompt)
-        return replace(cut, text=text[: find_stop(text, stop)])
+        # The stop string is looked for in the decoded text: what is shown has marks that the model did not write.
+        from_stop = "" if cut is completion else self.decode(cut.token_ids)[len(cut.text) :]
+        if from_stop:
+            text = text[: -len(from_stop)] if text.endswith(from_stop) else text[: find_stop(text, stop)]
+        return replace(cut, text=text)
 
     def check(self, batch: Batch, max_model_tokens: int) -> None:
         """Raise InputError if a prompt cannot be answered (see `check_request`), or holds an unknown token."""
         check_request(batch, max_model_tokens)
         for row, prompt in enumerate(batch.prompts):
-            if max(prompt) >= self.vocabulary:
-                raise InputError(
-                    f"prompt {row} holds token {max(prompt)}, but the policy knows only {self.vocabulary} tokens: "
-                    "its tokenizer and its weights do not belong together"
-                )
+            self.check_tokens(prompt, f"prompt {row}")
+
+    def check_tokens(self, token_ids: Sequence[int], name: str) -> None:
+        """Raise InputError if token ids hold one that the model does not know. `name`: what they are, in the error."""
+        if token_ids and max(token_ids) >= self.vocabulary:
+            raise InputError(
+                f"{name} holds token {max(token_ids)}, but the policy knows only {self.vocabulary} tokens: "
+                "its tokenizer and its weights do not belong together"
+            )
 
 
 class TokenizingEngine:
@@ -172,8 +185,12 @@ def load_tokenizer(folder: Path) -> Any:
     try:
         tokenizer = loader.from_pretrained(folder, local_files_only=True)
         usable = bool(tokenizer.encode("1 and 2", add_special_tokens=False))
+        _ = tokenizer.unk_token_id  # an empty name of this token sends transformers into an endless recursion
     except Exception as error:  # libraries that read files, some in Rust, raise anything, Exception itself included
-        raise InputError(f"model folder {folder}: its tokenizer cannot be read ({first_line(error)})") from error
+        raise InputError(
+            f"model folder {folder}: its tokenizer cannot be read ({first_line(error)}); copy the model's own "
+            "tokenizer.json and tokenizer_config.json there"
+        ) from error
     if not tokenizer.chat_template:
         tokenizer.chat_template = _template_of_processor(folder)
     if not usable:
@@ -202,16 +219,21 @@ def architecture(folder: Path) -> str:
 
     Two folders have the same digest if a running engine can load the weights of either in place of the other's.
     """
-    config = {
-        name: value
-        for name, value in _normalised_config(folder).items()
-        if name not in _IGNORED and not ("dropout" in name or name.endswith("pdrop"))
-    }
+    config = _shape(_normalised_config(folder))
     digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
     tokens = folder / "tokenizer.json"
     if tokens.exists():
         digest.update(tokens.read_bytes())
     return digest.hexdigest()
+
+
+def _shape(config: dict[Any, Any]) -> dict[Any, Any]:
+    """Return the entries of a config, and of its groups (such as text_config), in which two models may not differ."""
+    return {
+        name: _shape(value) if isinstance(value, dict) else value
+        for name, value in config.items()
+        if name not in _IGNORED and not ("dropout" in str(name) or str(name).endswith("pdrop"))
+    }
 
 
 def _normalised_config(folder: Path) -> dict[str, Any]:

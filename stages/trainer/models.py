@@ -7,10 +7,17 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForTokenClassification, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForTokenClassification,
+    GenerationConfig,
+    PreTrainedModel,
+)
 
+from stages.chat.stop_tokens import GENERATION_CONFIG
 from stages.hub.models import files_of_folder
-from stages.model_folder import has_model_config, remove_from_model_config
+from stages.model_folder import MORE_TEMPLATES, has_model_config, remove_from_model_config
 from stages.rl.logprobs import chosen_logprobs
 from stages.trainer import packed_attention
 from stages.trainer.batches import Packing
@@ -153,12 +160,21 @@ def save_model(model: PreTrainedModel, weights: Mapping[str, Tensor], source: Pa
     if model.config.tie_word_embeddings:
         # The output layer is the embedding; write it once, under the name of the embedding.
         weights = {name: value for name, value in weights.items() if not name.endswith("lm_head.weight")}
+    if source is not None and (source / GENERATION_CONFIG).exists():
+        # It is copied below. transformers refuses to write many that are published, such as a temperature without
+        # do_sample.
+        model.generation_config = GenerationConfig()
     model.save_pretrained(target, state_dict=dict(weights))
     # Other software does not know the name of our attention.
     remove_from_model_config(target, "_attn_implementation")
-    for path in [] if source is None else [source / name for name in files_of_folder(source)]:
-        if path.parent == source and not path.name.endswith(_WEIGHTS) and path.name != "config.json":
-            shutil.copyfile(path, target / path.name)
+    if source is None:
+        return
+    for name in files_of_folder(source):
+        path, copy = source / name, target / name
+        of_model = "/" not in name and not name.endswith(_WEIGHTS) and name != "config.json"
+        if of_model or (path.parent == source / MORE_TEMPLATES and path.suffix == ".jinja"):
+            copy.parent.mkdir(exist_ok=True)
+            shutil.copyfile(path, copy)
 
 
 def full_shape(parameter: nn.Parameter) -> torch.Size:

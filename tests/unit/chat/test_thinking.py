@@ -198,3 +198,20 @@ def test_only_the_end_of_a_prompt_is_searched() -> None:
     long = ids_of(tokenizer, "What is 2+2? " * 1000)
     assert thinking.is_open([*long, *ids_of(tokenizer, ASKED + "<think>\n")])
     assert not thinking.is_open([*ids_of(tokenizer, ASKED + "<think>"), *long])
+
+
+def test_the_added_tokens_are_read_few_times() -> None:
+    """A tokenizer makes them anew whenever it is asked. Gemma has 6,000: once for each took many minutes."""
+
+    class Counting:
+        def __init__(self, tokenizer: Any) -> None:
+            self._tokenizer = tokenizer
+            self.reads = 0
+
+        def __getattr__(self, name: str) -> Any:
+            self.reads += name == "added_tokens_decoder"
+            return getattr(self._tokenizer, name)
+
+    tokenizer = Counting(byte_level([f"<unused{index}>" for index in range(40)]))
+    Thinking(tokenizer)
+    assert tokenizer.reads < 5

@@ -105,6 +105,11 @@ def test_stop_strings(respond: Callable[..., Completion], tokenizer: Any) -> Non
     assert shown(tokenizer, completion.token_ids) == f"{INNER}abc{OUTER}" and completion.finish_reason == "stop"
     completion = respond(THINKING, stop=("y",))
     assert (completion.text, completion.finish_reason) == ("<think>abc</think>x", "stop")
+    # Marks that the model did not write hold no stop string.
+    opened = ChatOptions(arguments={"think": True}, thinking_marks=THINKING.thinking_marks)
+    for chat in (THINKING, opened):
+        assert respond(chat, stop=("think", ">", "/")).text == "<think>abc</think>xyz"
+        assert respond(chat, stop=("<", "y")).text == "<think>abc</think>x"
 
 
 def test_prompts_begin_once(engine: Engine, tokenizer: Any) -> None:

@@ -42,7 +42,11 @@ def test_a_family_is_asked_and_stopped_from_its_folder(family: str, tmp_path: Pa
     assert plain.count(tokenizer.bos_token_id) == (1 if tokens["bos"] else 0)
 
 
-@pytest.mark.parametrize("generation", ["{", "[]", '"x"', "[[1]]", '{"eos_token_id": "x"}', '{"eos_token_id": [[1]]}'])
+@pytest.mark.parametrize(
+    "generation",
+    ["{", "[]", '"x"', "[[1]]", "[" * 100_000, '{"eos_token_id": "x"}', '{"eos_token_id": [[1]]}',
+     '{"eos_token_id": -1}', '{"eos_token_id": [2, 1000000]}', '{"eos_token_id": 100000000000000000000}'],
+)  # fmt: skip
 def test_a_malformed_generation_config_is_one_line(generation: str, tmp_path: Path) -> None:
     folder = folder_of(make_tiny_tokenizer(), tmp_path, generation)
     with pytest.raises(InputError, match=r"generation_config\.json") as error:
@@ -57,12 +61,31 @@ def test_stop_tokens_of_every_place_count(tmp_path: Path) -> None:
         tmp_path,
         {"eos_token_id": [11, 12]},
         eos_token_id=13,
-        text_config={"eos_token_id": [14], "vocab_size": 9},
+        text_config={"eos_token_id": [14], "vocab_size": len(tokenizer)},
     )
     policy = PolicyTokenizer(folder)
     assert policy.eos_ids == [tokenizer.eos_token_id, 11, 12, 13, 14]
     start = tokenizer.convert_tokens_to_ids("<|im_start|>")
     assert policy.stop_ids(("<|im_start|>", "no token")) == sorted([*policy.eos_ids, start])
+
+
+@pytest.mark.parametrize("changes", [{"unk_token": ""}, {"padding_side": "x"}, {"added_tokens_decoder": []}])
+def test_a_tokenizer_that_cannot_be_read_is_one_line(changes: dict[str, Any], tmp_path: Path) -> None:
+    folder = folder_of(make_tiny_tokenizer(), tmp_path)
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    with pytest.raises(
+        InputError, match=r"its tokenizer cannot be read .*; copy the model's own tokenizer\.json"
+    ) as error:
+        PolicyTokenizer(folder)
+    assert "\n" not in str(error.value)
+
+
+def test_an_end_of_text_that_the_model_does_not_have_ends_nothing(tmp_path: Path) -> None:
+    tokenizer = make_tiny_tokenizer()
+    tokenizer.eos_token = "<|new|>"
+    folder = folder_of(tokenizer, tmp_path, vocab_size=len(tokenizer) - 1)
+    assert PolicyTokenizer(folder).eos_ids == [tokenizer.convert_tokens_to_ids("<|im_end|>")]
 
 
 @pytest.mark.parametrize(

@@ -363,6 +363,28 @@ def test_worked_examples_precede_questions_of_their_subject(context: Context) ->
     assert set(tables["results"]["prompt"]) == {"own, 2 examples"}
 
 
+def test_all_that_a_file_says_is_text(context: Context) -> None:
+    class MarkingEngine(ScriptedEngine):
+        def as_text(self, content: str) -> str:
+            return f"<{content}>"
+
+    script = {"About <law>.\nQ: <One?>\nA: <(A).>\n\nQ: <Two?>\nA:": ["The answer is (B)."]}
+    shots = [{"benchmark": "exam", "subject": "law", "question": "One?", "reasoning": "(A)."}]
+    protocol = BenchmarkProtocol(
+        prompt=AnswerPrompt(template="Q: {question}\nA:"), shots=Shots(count=1, header="About {subject}.")
+    )
+    with fake_resources(MarkingEngine(script)) as resources:
+        context = replace(context, resources=resources)
+        rows = [problem_row("exam", "Two?", "B", subject="law")]
+        inputs = {
+            "policy": put_policy(context),
+            "problems": put_table(context, "problems", schemas.PROBLEMS, rows),
+            "shots": put_table(context, "shots", schemas.SHOTS, shots),
+        }
+        tables, _ = do(EVALUATE, inputs, EvaluateConfig(samples=0, benchmarks={"exam": protocol}), context)
+    assert tables["grades"].height == 1
+
+
 def test_results_name_the_prompt_and_the_key_holds_it(context: Context) -> None:
     script = {f"{question}\n{BOXED}\n": responses for question, responses in (("Seven?", [r"\boxed{7}"]),)}
     rows = [problem_row("b", "Seven?", "7")]

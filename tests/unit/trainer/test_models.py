@@ -31,13 +31,28 @@ def test_saving_a_loaded_model_keeps_weights_and_other_files(tmp_path: Path, tie
     source = make_tiny_policy(tmp_path / "source", tied=tied)
     (source / "chat_template.jinja").write_text("template")
     (source / "LICENSE").write_text("licence")
+    more = "additional_chat_templates"
+    (source / more).mkdir()
+    (source / more / "tool_use.jinja").write_text("template with tools")
+    (source / more / "notes.txt").write_text("no template")
     model = _load(source).model
     save_model(model, dict(model.named_parameters()), source, tmp_path / "target")
     assert (tmp_path / "target/model.safetensors").read_bytes() == (source / "model.safetensors").read_bytes()
     for path in source.iterdir():
-        if path.name not in ("config.json", "model.safetensors"):
+        if path.is_file() and path.name not in ("config.json", "model.safetensors"):
             assert (tmp_path / "target" / path.name).read_bytes() == path.read_bytes()
+    assert [path.name for path in (tmp_path / "target" / more).iterdir()] == ["tool_use.jinja"]
     assert packed_attention.NAME not in (tmp_path / "target/config.json").read_text()
+
+
+def test_a_generation_config_that_transformers_does_not_write_is_kept(tmp_path: Path) -> None:
+    """Many published models have a temperature without do_sample; the update ended in an error."""
+    source = make_tiny_policy(tmp_path / "source")
+    (source / "generation_config.json").write_text('{"temperature": 0.9, "top_p": 0.6, "eos_token_id": [2]}')
+    model = _load(source).model
+    save_model(model, dict(model.named_parameters()), source, tmp_path / "target")
+    copies = [(folder / "generation_config.json").read_bytes() for folder in (source, tmp_path / "target")]
+    assert copies[0] == copies[1]
 
 
 @pytest.mark.parametrize(("longest", "heads", "key_heads"), [(1, 2, 2), (64, 2, 2), (130, 4, 2)])
@@ -149,6 +164,13 @@ def test_a_multimodal_model_is_read_as_its_language_model(tmp_path: Path) -> Non
     assert policy.vocabulary == 300 and policy.model.config.get_text_config().attention_dropout == 0.0
     check_model(policy, tmp_path)
     assert Meter(policy.model, CPU, world_size=1).rows == []
+    # A server, or vLLM, goes on with the updated policy: only what a folder says of its files differs.
+    save_model(policy.model, dict(policy.model.named_parameters()), tmp_path, target := tmp_path / "target")
+    assert architecture(target) == architecture(tmp_path)
+    config = json.loads((target / "config.json").read_text())
+    config["text_config"]["num_key_value_heads"] = 2
+    (target / "config.json").write_text(json.dumps(config))
+    assert architecture(target) != architecture(tmp_path)
 
 
 def test_a_new_critic_has_the_policys_body_and_values_of_0(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Configs: those of the repository load, and a mistake is one line with file and setting."""
 
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,11 @@ def changed(path: str, value: Any) -> dict[str, Any]:
 
 
 BENCHMARK = {"name": "b", "path": "b.jsonl"}
+
+
+HOLDS_ITSELF: list[Any] = []
+"""As YAML reads `&a [*a]`."""
+HOLDS_ITSELF.append(HOLDS_ITSELF)
 
 
 @pytest.mark.parametrize(
@@ -166,6 +172,22 @@ BENCHMARK = {"name": "b", "path": "b.jsonl"}
         ),
         ("evaluate.benchmarks", [BENCHMARK | {"answers": {"kind": "?"}}], r"benchmarks\.0\.answers: unknown kind"),
         ("sample.prompt", {"template": "no place"}, r"sample\.prompt\.template: .*pattern"),
+        *(
+            ("chat_date", value, "chat_date: expected a date as YEAR-MONTH-DAY, such as 2026-01-31")
+            for value in ("2026-1-31", "today", "31.01.2026", 20260131, 0, True, datetime(2026, 1, 31), [2026])
+        ),
+        ("chat_date", "2026-02-30", "chat_date: .*day value is outside expected range"),
+        ("thinking_marks", [["<plan>", "<plan>"]], "thinking_marks: '<plan>' both begins and ends thinking"),
+        ("thinking_marks", [["<a>", "<b>"], ["<b>", "<c>"]], "thinking_marks: '<b>' both begins and ends thinking"),
+        ("thinking_marks", [["<plan>", "  "]], "thinking_marks: '  ' is white space"),
+        ("thinking_marks", [["", ""]], r"thinking_marks\.0\.0: .*at least 2 characters"),
+        *(
+            ("sample.template_arguments", {"a": value}, r"sample\.template_arguments: 2026-01-31.* put it in quotes")
+            for value in (date(2026, 1, 31), datetime(2026, 1, 31), [{"b": date(2026, 1, 31)}])
+        ),
+        ("generate.template_arguments", {"a": "\ud800"}, r"generate\.template_arguments: .* half of a surrogate pair"),
+        ("sample.template_arguments", {"a": HOLDS_ITSELF}, r"sample\.template_arguments\.a.*: Recursion error"),
+        ("sample.template_arguments", {"self": 1}, "'self' is no argument of a chat template"),
     ],
 )
 def test_wrong_setting_is_one_line_with_its_name(path: str, value: Any, message: str) -> None:
@@ -200,6 +222,7 @@ def test_missing_setting_is_named() -> None:
     [
         (b"name: [", "is not YAML: while parsing"),
         (b"- a\n- b\n", "holds list; expected settings such as `name: my-run`"),
+        (b"chat_date: 2026-02-30", "is not YAML: day is out of range for month"),
         (b"", "is empty; expected settings such as `name: my-run`"),
         (b"\xff\xfe\x00", "cannot be read"),
         (b"name: !!python/object/apply:os.system ['true']", "is not YAML: could not determine a constructor"),
@@ -245,6 +268,7 @@ def test_overrides_are_yaml_values_by_dotted_name() -> None:
         ("=3", "--set =3: expected key=value"),
         ("name.first=x", "--set name.first=x: name is not a group of settings"),
         ("iterations=[", r"--set iterations=\[: '\[' is not a YAML value"),
+        ("chat_date=2026-02-30", r"'2026-02-30' is not a YAML value \(day is out of range for month\)"),
         ("iteration=3", r"iteration: unknown setting; did you mean iterations\?"),
         ("iterations=-3", "iterations: .*greater than or equal to 0"),
     ],

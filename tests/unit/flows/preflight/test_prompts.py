@@ -12,7 +12,6 @@ from tests.helpers import fake_config
 from tests.tiny_models import make_tiny_policy, make_tiny_tokenizer
 
 QUESTION = "What is 1+1?"
-THINKING = "{% if enable_thinking is defined %}<think></think>{% endif %}"
 CHAT = "asked in a chat as:"
 
 
@@ -58,15 +57,6 @@ def test_prompts_without_the_template_of_a_chat_model_are_marked(tmp_path: Path)
     (tmp_path / "base").mkdir()
     lines = lines_about_policy(config_of(tmp_path / "base", template=None, instructions="seeds"))
     assert "answers, asked as:" in lines
-
-
-def test_arguments_that_the_template_does_not_read_are_named(tmp_path: Path) -> None:
-    chat = {"prompt": "chat", "template_arguments": {"enable_thinkng": False, "enable_thinking": False}}
-    lines = lines_about_policy(config_of(tmp_path, template=THINKING, sample=chat))
-    assert "answers: the chat template reads no enable_thinkng (template_arguments)" in lines
-    chat["template_arguments"] = {"enable_thinking": False}
-    lines = lines_about_policy(config_of(tmp_path, template=THINKING, sample=chat))
-    assert not [line for line in lines if "reads no" in line]
 
 
 def test_a_model_without_a_template_names_the_settings_that_help(tmp_path: Path) -> None:
