@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Discriminator, Field, NonNegativeInt, PositiveInt, Tag, model_validator
 
 from flows.config.exactly_one import require_exactly_one
-from flows.config.inputs import DataSetName, Domain, HubData, check_goes_with_hub, left_out_if_none
+from flows.config.inputs import DataSetName, Domain, HubData, check_goes_with_hub
 from stages.benchmarks.catalogue import CATALOGUE
-from stages.settings import Settings
+from stages.settings import Settings, left_out
 from stages.settings.answers import AnswerSettings
 from stages.settings.benchmarks import Record, Shots
 from stages.settings.evaluate import EvaluateSettings
@@ -31,12 +31,12 @@ class Benchmark(Settings):
     path: str | None = None
     """File of questions, or a folder of such files; for a named set by default NAME.jsonl or NAME.parquet under
     evaluate.data. A named set without such a file comes from the hub."""
-    hub: DataSetName | None = left_out_if_none()
+    hub: DataSetName | None = left_out(None)
     """Data set of the Hugging Face hub: OWNER/NAME, such as openai/gsm8k, or OWNER/NAME@REVISION. Without a revision,
     a run takes the newest commit when it starts, and stays with it."""
-    config: str | None = left_out_if_none()
+    config: str | None = left_out(None)
     """Configuration of the data set; not needed if there is only one, or if one is the default."""
-    split: str | None = left_out_if_none()
+    split: str | None = left_out(None)
     """Split of the data set, such as test; not needed if there is only one. A named set knows its own."""
     domain: Domain | None = None
     """Built-in domain that held-out problems are drawn from."""

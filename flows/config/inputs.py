@@ -1,12 +1,12 @@
 """What a run starts from: seed questions, a data set, the starting policy, voters."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
 
 from flows.config.exactly_one import require_exactly_one
 from stages.hub.names import parse_name
-from stages.settings import Settings
+from stages.settings import Settings, left_out
 from stages.settings.chat import TemplateArguments
 from stages.settings.questions import OnBadRow, QuestionFormat
 from stages.settings.sample import AnswerPrompt
@@ -27,11 +27,6 @@ def _checked_name(name: str) -> str:
 
 DataSetName = Annotated[str, AfterValidator(_checked_name)]
 """A data set of the Hugging Face hub: OWNER/NAME or OWNER/NAME@REVISION."""
-
-
-def left_out_if_none() -> Any:
-    """A setting that dumps leave out while it is not set, so that the records of runs without it stay the same."""
-    return Field(None, exclude_if=lambda value: value is None)
 
 
 def check_goes_with_hub(hub: str | None, config: str | None, split: str | None) -> None:
@@ -58,12 +53,12 @@ class Seeds(Settings):
 
     path: str | None = None
     """File of questions, or a folder of such files."""
-    hub: DataSetName | None = left_out_if_none()
+    hub: DataSetName | None = left_out(None)
     """Data set of the Hugging Face hub: OWNER/NAME, such as openai/gsm8k, or OWNER/NAME@REVISION. Without a revision,
     a run takes the newest commit when it starts, and stays with it."""
-    config: str | None = left_out_if_none()
+    config: str | None = left_out(None)
     """Configuration of the data set; not needed if there is only one, or if one is the default."""
-    split: str | None = left_out_if_none()
+    split: str | None = left_out(None)
     """Split of the data set, such as train; not needed if there is only one."""
     format: QuestionFormat | None = None
     """Meaning of each field of a row. If not set, the shape of the rows is recognised."""
@@ -135,7 +130,7 @@ class Voter(Settings):
     """Responses per question."""
     prompt: AnswerPrompt | None = None
     """Prompt for this voter; the policy's prompt if not set."""
-    template_arguments: TemplateArguments | None = Field(None, exclude_if=lambda arguments: arguments is None)
+    template_arguments: TemplateArguments | None = left_out(None)
     """Arguments of this voter's chat template; the policy's arguments (`sample.template_arguments`) if not set."""
 
     @model_validator(mode="after")

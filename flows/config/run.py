@@ -13,7 +13,7 @@ from flows.config.inputs import Dataset, Domain, Policy, Seeds, Voter
 from flows.config.retention import Keep
 from flows.config.tracking import TrackerSettings
 from flows.config.watchdog import Watchdog
-from stages.settings import Settings
+from stages.settings import Settings, left_out
 from stages.settings.answers import AnswerSettings
 from stages.settings.chat import ChatDate, ThinkingMarks
 from stages.settings.compute import Compute
@@ -79,9 +79,7 @@ class RunConfig(Settings):
     """How votes become rewards, and which questions are kept."""
     update: UpdateConfig = UpdateConfig()
     """The policy update."""
-    hub_commits: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]] = Field(
-        {}, exclude_if=lambda commits: not commits
-    )
+    hub_commits: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]] = left_out({})
     """Name of the Hugging Face hub, as written in `policy` or `voters`, or datasets/NAME of a data set -> commit (40
     hex digits). A run fills this in when it starts and keeps it, so set it only to repeat another run."""
     refresh_reference: PositiveInt | None = None

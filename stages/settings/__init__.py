@@ -4,6 +4,6 @@ Importing these modules loads pydantic and nothing that reads, writes or compute
 (hash a file, import a kind of answers, read DeepSpeed's file) are in the package of the stage that needs them.
 """
 
-from stages.settings.base import Settings, StopStrings, is_left_out_by_default, old_names, with_new_names
+from stages.settings.base import Settings, StopStrings, is_left_out_by_default, left_out, old_names, with_new_names
 
-__all__ = ["Settings", "StopStrings", "is_left_out_by_default", "old_names", "with_new_names"]
+__all__ = ["Settings", "StopStrings", "is_left_out_by_default", "left_out", "old_names", "with_new_names"]

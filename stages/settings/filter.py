@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, PositiveInt, model_validator
 
-from stages.settings.base import Settings
+from stages.settings.base import Settings, left_out
 
 RULE_NAMES = (
     "empty",
@@ -97,6 +97,6 @@ class FilterConfig(FilterSettings):
     seed_sets: tuple[str, ...] = ()
     """Benchmarks that are the seeds themselves: they neither reject candidates nor count as overlap."""
     # Left out of dumps when empty: the fake engine has no control tokens.
-    control_tokens: tuple[str, ...] = Field((), exclude_if=lambda tokens: not tokens)
+    control_tokens: tuple[str, ...] = left_out(())
     """Control tokens of the models that are asked, which the rule `control_text` rejects in addition to those that it
     knows by their look."""

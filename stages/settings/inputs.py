@@ -4,22 +4,12 @@ Inputs are identified by content: dumps hold the sha256 of a file or folder and 
 Hugging Face hub is identified by its commit.
 """
 
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from stages.settings.base import Settings
+from stages.settings.base import Settings, left_out
 from stages.settings.questions import OnBadRow, QuestionFormat
-
-
-def _left_out_if_0() -> Any:
-    """A number that dumps leave out while it is 0: a file without bad rows has one key, whatever is done with them."""
-    return Field(0, exclude_if=lambda count: count == 0)
-
-
-def _left_out_if_none() -> Any:
-    """A setting that dumps leave out while it is not set, so that the keys of older runs stay the same."""
-    return Field(None, exclude_if=lambda value: value is None)
 
 
 class HubSplit(Settings):
@@ -52,17 +42,17 @@ class ImportSeeds(Settings):
     """File of questions, or a folder of files."""
     sha256: str | None = None
     """Digest of the file or folder."""
-    hub: HubSplit | None = _left_out_if_none()
+    hub: HubSplit | None = left_out(None)
     """Data set of the hub."""
     domain: Literal["arithmetic"] | None = None
     """Built-in domain that questions are drawn from."""
     count: PositiveInt | None = None
     """Questions drawn from the domain."""
-    format: QuestionFormat = Field(QuestionFormat(), exclude_if=lambda value: value == QuestionFormat())
+    format: QuestionFormat = left_out(QuestionFormat())
     """How rows of the file are read."""
     on_bad_row: OnBadRow = Field("error", exclude=True)
     """Whether rows that cannot be used are an error."""
-    skipped_rows: NonNegativeInt = _left_out_if_0()
+    skipped_rows: NonNegativeInt = left_out(0)
     """Number of rows that are left out because they cannot be used."""
 
     @property
@@ -81,19 +71,19 @@ class ImportPolicy(Settings):
 
     path: str = Field(exclude=True)
     """The model folder."""
-    sha256: str | None = _left_out_if_none()
+    sha256: str | None = left_out(None)
     """Digest of the model folder; None for a model of the hub."""
-    repository: str | None = _left_out_if_none()
+    repository: str | None = left_out(None)
     """OWNER/NAME of a model of the hub."""
-    commit: str | None = _left_out_if_none()
+    commit: str | None = left_out(None)
     """Commit of that repository."""
     adapter: str | None = Field(None, exclude=True)
     """The adapter's folder."""
-    adapter_sha256: str | None = _left_out_if_none()
+    adapter_sha256: str | None = left_out(None)
     """Digest of the adapter; None for an adapter of the hub."""
-    adapter_repository: str | None = _left_out_if_none()
+    adapter_repository: str | None = left_out(None)
     """OWNER/NAME of an adapter of the hub."""
-    adapter_commit: str | None = _left_out_if_none()
+    adapter_commit: str | None = left_out(None)
     """Commit of that repository."""
 
     @model_validator(mode="after")
@@ -122,7 +112,7 @@ class ProblemSet(Settings):
     """File of questions, or a folder of files."""
     sha256: str | None = None
     """Digest of the file or folder."""
-    hub: HubSplit | None = _left_out_if_none()
+    hub: HubSplit | None = left_out(None)
     """Data set of the hub."""
     domain: Literal["arithmetic"] | None = None
     """Built-in domain that held-out problems are drawn from."""
@@ -134,13 +124,13 @@ class ProblemSet(Settings):
     """How rows of the file are read."""
     on_bad_row: OnBadRow = Field("error", exclude=True)
     """Whether rows that cannot be used are an error."""
-    skipped_rows: NonNegativeInt = _left_out_if_0()
+    skipped_rows: NonNegativeInt = left_out(0)
     """Number of rows that are left out because they cannot be used."""
     shots_path: str | None = Field(None, exclude=True)
     """File of the worked examples."""
     shots_sha256: str | None = None
     """Digest of the file of worked examples."""
-    shots_hub: HubSplit | None = _left_out_if_none()
+    shots_hub: HubSplit | None = left_out(None)
     """Data set of the hub with the worked examples."""
 
     @property

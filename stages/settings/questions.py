@@ -2,19 +2,14 @@
 
 import codecs
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from stages.settings.base import Settings
+from stages.settings.base import Settings, left_out
 
 Names = Annotated[tuple[str, ...], BeforeValidator(lambda names: (names,) if isinstance(names, str) else names)]
 """Names of fields; a single name needs no list. A dot leads into a field: `question.stem`, `prompt.0.content`."""
-
-
-def _left_out(default: Any) -> Any:
-    """A field that dumps leave out while it has its default, so that the keys of older runs stay the same."""
-    return Field(default, exclude_if=lambda value: value == default)
 
 
 class Fields(Settings):
@@ -25,7 +20,7 @@ class Fields(Settings):
     """The question: a text, or the messages of a conversation, whose last turn of the user is the question."""
     context: Names = ()
     """Texts that belong before the question, in this order; a text that the question already contains is left out."""
-    input: Names = _left_out(())
+    input: Names = left_out(())
     """Texts that belong after the question and before its options."""
     options: Names = ()
     """Options to choose from: one field with a list, an object (`{"A": "argon", …}`, `{"text": […], "label": […]}`) or
@@ -33,10 +28,10 @@ class Fields(Settings):
     answer: Names = ("answer",)
     """The reference answer. With options: a letter, the number of an option (see `answer_base`), an option's text, or
     several of these. With options, all fields that name a right option must name the same."""
-    correct: Names = _left_out(())
+    correct: Names = left_out(())
     """The text of the right option, in rows that have right and wrong options in different fields. The options then
     come in an order that depends on their texts alone."""
-    incorrect: Names = _left_out(())
+    incorrect: Names = left_out(())
     """The texts of the wrong options: one field with a list, or one field for each."""
     reasoning: Names = ()
     """The reasoning of a worked example."""
@@ -58,15 +53,15 @@ class QuestionFormat(Settings):
     """How the rows of a file become questions and answers. Without `preset` and `fields`, a file whose rows have a
     known shape is read in that shape; `serl check` names it."""
 
-    preset: str | None = _left_out(None)
+    preset: str | None = left_out(None)
     """Name of a known shape (`serl data presets` lists them). Other settings given here replace those of the shape."""
-    encoding: str | None = _left_out(None)
+    encoding: str | None = left_out(None)
     """Encoding of a text file, such as cp1252 or gb18030. If not set: UTF-8, what a byte-order mark says, or for CSV
     and TSV what the bytes look like."""
-    rows: str | None = _left_out(None)
+    rows: str | None = left_out(None)
     """Field of a JSON file that holds the rows, such as `data`, or `passages.questions` for rows that lie inside other
     objects. A row also has the other fields of the objects around it."""
-    columns: tuple[str, ...] = _left_out(())
+    columns: tuple[str, ...] = left_out(())
     """Names of the columns of a CSV or TSV file without a header."""
     fields: Fields = Fields()
     """Which fields of a row hold the question, the answer and so on."""
@@ -74,7 +69,7 @@ class QuestionFormat(Settings):
     """Regular expression; if it matches the question, its first group is the question."""
     answer_pattern: str | None = None
     """Regular expression; if it matches the reference, its first group is the answer."""
-    answer_base: Literal[0, 1, "text"] | None = _left_out(None)
+    answer_base: Literal[0, 1, "text"] | None = left_out(None)
     """Number of the first option, if answers are numbers of options; "text" if such numbers are the options' texts. If
     not set, the numbers of the whole file decide."""
     options_style: Literal["inline", "lines", "unlettered"] = "inline"
