@@ -11,6 +11,8 @@ import pyarrow as pa
 
 from flows.config.load import parse_config
 from flows.config.run import RunConfig
+from flows.run_loop import run_all
+from flows.run_progress import RunProgress
 from stages.contract import Context, Inputs, Metrics, Stage, Work, run_stage
 from stages.engines.base import Batch, Completion, Engine, Progress, Responses, SamplingParams
 from stages.engines.fake import FakeEngine
@@ -21,6 +23,7 @@ from stages.trainer.fake import FAKE_POLICY
 from storage.artifact import ArtifactRef
 from storage.fingerprint import fingerprint
 from storage.reader import read_table
+from storage.run import open_run
 from storage.store import Store
 
 Tables = dict[str, pl.DataFrame]
@@ -144,6 +147,22 @@ def fake_values(folder: Path, **changes: Any) -> dict[str, Any]:
 
 def fake_config(folder: Path, **changes: Any) -> RunConfig:
     return parse_config(fake_values(folder, **changes), "test")
+
+
+def run_here(config: RunConfig) -> RunProgress:
+    """Run every missing iteration in this process, without Prefect and without a lease."""
+    with Resources(config.compute, config.engine) as resources:
+        return run_all(config, Store(config.uri), resources)
+
+
+def keys_of(config: RunConfig) -> dict[str, str]:
+    """Iteration and stage -> key of the stage's manifest, for all that a run holds."""
+    run = open_run(config.uri)
+    return {
+        f"{iteration} {stage}": manifest.key
+        for iteration in run.iterations
+        for stage, manifest in run.manifests(iteration).items()
+    }
 
 
 def tree(folder: Path) -> dict[str, int]:

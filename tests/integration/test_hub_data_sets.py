@@ -14,14 +14,12 @@ from flows.config.load import parse_config
 from flows.config.run import RunConfig
 from flows.preflight.checks import check_inputs
 from flows.preflight.description import describe
-from flows.run_loop import run_all
-from flows.run_progress import RunProgress, find_finished
+from flows.run_progress import find_finished
 from stages.question_files import hub_split
-from stages.shared_resources import Resources
 from storage.errors import InputError
 from storage.run import newest_revision, open_run
 from storage.store import Store
-from tests.helpers import fake_values, write_jsonl
+from tests.helpers import fake_values, keys_of, run_here, write_jsonl
 from tests.hub import Hub
 
 README = """\
@@ -94,20 +92,6 @@ def config_of(folder: Path, **changes: Any) -> RunConfig:
     return parse_config(fake_values(folder, **values), "test")
 
 
-def run(config: RunConfig) -> RunProgress:
-    with Resources(config.compute, config.engine) as resources:
-        return run_all(config, Store(config.uri), resources)
-
-
-def keys(config: RunConfig) -> dict[str, str]:
-    store_run = open_run(config.uri)
-    return {
-        f"{iteration} {stage}": manifest.key
-        for iteration in store_run.iterations
-        for stage, manifest in store_run.manifests(iteration).items()
-    }
-
-
 @pytest.fixture(autouse=True)
 def _no_lists_of_files_in_memory() -> None:
     hub_split._listed.cache_clear()
@@ -131,7 +115,7 @@ def test_a_run_on_data_sets_of_the_hub_keeps_their_commits(
     assert "questions are drawn from the dataset (lab/questions)" in text
     check_inputs(find_finished(config, Store(config.uri)).resolved)
 
-    progress = run(config)
+    progress = run_here(config)
     assert progress.complete and progress.config.hub_commits == commits
     revision = newest_revision(Store(config.uri))
     assert revision is not None and revision.config["hub_commits"] == commits
@@ -148,15 +132,15 @@ def test_a_run_on_data_sets_of_the_hub_keeps_their_commits(
     assert run_of.table("dataset", 0)["question"].to_list() == [row["question"] for row in rows(200)]
     assert problems["question"].to_list() == [row["question"] for row in (*rows(100, 4), *rows(300, 4))]
     assert run_of.table("shots", 0)["question"].to_list() == [row["question"] for row in rows(400, 2)]
-    before = keys(config)
+    before = keys_of(config)
 
     # The hub goes on, and the run stays with its commits.
     assert push(hub, start=1000).keys() == commits.keys()
     hub.requests.clear()
     longer = config_of(tmp_path, iterations=2)
-    assert run(longer).config.hub_commits == commits
+    assert run_here(longer).config.hub_commits == commits
     assert hub.requests == [], "everything needed is here"
-    assert {name: key for name, key in keys(longer).items() if name in before} == before
+    assert {name: key for name, key in keys_of(longer).items() if name in before} == before
 
     # Without a connection, and when the user forbids connections.
     hub_split._listed.cache_clear()
@@ -204,7 +188,7 @@ def test_worked_examples_of_a_named_set_come_with_it(hub: Hub, tmp_path: Path) -
     (problem_set,) = find_finished(config, Store(config.uri)).resolved.import_problems.sets
     assert problem_set.shots_hub is not None
     assert problem_set.shots_hub.files == ("data/validation-00000-of-00001.parquet",)
-    assert run(config).complete
+    assert run_here(config).complete
 
 
 def test_every_missing_data_set_is_named_at_once(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,16 +10,15 @@ from flows.config.run import RunConfig
 from flows.preflight.checks import check_inputs
 from flows.preflight.description import describe
 from flows.reporting.hub_export import export
-from flows.run_loop import run_all
-from flows.run_progress import RunProgress, find_finished
+from flows.run_progress import find_finished
 from stages.hub.cache import snapshot_folder
 from stages.hub.names import Repository
-from stages.shared_resources import Resources
 from storage.errors import InputError, MissingArtifact
 from storage.repair import find_damage, set_aside
 from storage.run import newest_revision, open_run
 from storage.store import Store
 from tests.commands import serl
+from tests.helpers import keys_of, run_here
 from tests.hub import Hub
 from tests.tiny_models import make_tiny_policy, saved_adapter
 
@@ -63,20 +62,6 @@ def config_of(folder: Path, model: str = NAME, **more: Any) -> RunConfig:
     return parse_config(values, "test")
 
 
-def run(config: RunConfig) -> RunProgress:
-    with Resources(config.compute, config.engine) as resources:
-        return run_all(config, Store(config.uri), resources)
-
-
-def keys(config: RunConfig) -> dict[str, str]:
-    store_run = open_run(config.uri)
-    return {
-        f"{iteration} {stage}": manifest.key
-        for iteration in store_run.iterations
-        for stage, manifest in store_run.manifests(iteration).items()
-    }
-
-
 def test_a_run_by_a_hub_name_keeps_its_commit(
     hub: Hub, folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -91,7 +76,7 @@ def test_a_run_by_a_hub_name_keeps_its_commit(
     assert not any(name in path for path in hub.paths() for name in NEVER)
     check_inputs(find_finished(config, Store(config.uri)).resolved)
 
-    progress = run(config)
+    progress = run_here(config)
     assert progress.complete and progress.config.hub_commits == {NAME: commit}
     revision = newest_revision(Store(config.uri))
     assert revision is not None and revision.config["hub_commits"] == {NAME: commit}
@@ -99,7 +84,7 @@ def test_a_run_by_a_hub_name_keeps_its_commit(
     assert manifest.config == {"repository": NAME, "commit": commit}
     recorded = {Path(file.path).name for file in manifest.outputs["policy"].files}
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= recorded and not recorded & NEVER.keys()
-    before = keys(config)
+    before = keys_of(config)
 
     # Weights that were trained come with the files of the model, and with no others.
     trained = {path.name for path in open_run(config.uri).policy(1).iterdir()}
@@ -110,9 +95,9 @@ def test_a_run_by_a_hub_name_keeps_its_commit(
     assert push(hub, folders / "second") != commit
     hub.requests.clear()
     longer = config_of(tmp_path, iterations=2)
-    assert run(longer).config.hub_commits == {NAME: commit}
+    assert run_here(longer).config.hub_commits == {NAME: commit}
     assert hub.requests == [], "everything needed is here"
-    assert {name: key for name, key in keys(longer).items() if name in before} == before
+    assert {name: key for name, key in keys_of(longer).items() if name in before} == before
 
     # Without a connection, and when the user forbids connections.
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
@@ -135,7 +120,7 @@ def test_a_run_by_a_hub_name_keeps_its_commit(
 def test_files_that_were_deleted_come_again(hub: Hub, folders: Path, tmp_path: Path) -> None:
     commit = push(hub, folders / "first")
     config = config_of(tmp_path, iterations=0)
-    assert run(config).complete
+    assert run_here(config).complete
     push(hub, folders / "second")
     weights = snapshot_folder(Repository(NAME), commit) / "model.safetensors"
     weights.resolve().unlink()
@@ -162,7 +147,7 @@ def test_voters_and_adapters_of_the_hub(hub: Hub, folders: Path, tmp_path: Path)
         and f"with adapter lab/adapter of the hub (commit {adapter}" in text
     )
     assert f"other: lab/other@{second} of the hub (commit {second}" in text
-    assert run(config).complete
+    assert run_here(config).complete
     manifest = open_run(config.uri).manifests(0)["import_policy"]
     assert manifest.config == {
         "repository": NAME, "commit": first, "adapter_repository": "lab/adapter", "adapter_commit": adapter
@@ -175,7 +160,7 @@ def test_voters_and_adapters_of_the_hub(hub: Hub, folders: Path, tmp_path: Path)
 def test_on_s3_a_copy_is_stored(hub: Hub, folders: Path, tmp_path: Path) -> None:
     push(hub, folders / "first")
     config = config_of(tmp_path, iterations=0, root="memory://hub-models")
-    assert run(config).complete
+    assert run_here(config).complete
     folder = open_run(config.uri).policy(0)
     assert (folder / "model.safetensors").read_bytes() == (folders / "first" / "model.safetensors").read_bytes()
     assert not any(path.is_symlink() for path in folder.iterdir())
@@ -189,24 +174,24 @@ def test_an_edited_file_of_the_cache_is_an_error(hub: Hub, folders: Path, tmp_pa
     (weights,) = tmp_path.glob("hf-home/hub/*/snapshots/*/model.safetensors")
     weights.resolve().write_bytes(weights.read_bytes()[:-1] + b"x")
     with pytest.raises(InputError, match=r"model.safetensors has been changed: its content is not that of model lab/"):
-        run(config)
+        run_here(config)
 
 
 @pytest.mark.slow
 def test_a_cache_that_has_moved(hub: Hub, folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     commit = push(hub, folders / "first")
     config = config_of(tmp_path, iterations=0)
-    run(config)
-    before = keys(config)
+    run_here(config)
+    before = keys_of(config)
     push(hub, folders / "second")
     (tmp_path / "hf-home").rename(tmp_path / "moved")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "moved"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     store = Store(config.uri)
     with pytest.raises(MissingArtifact, match="serl repair"):
-        run(config)
+        run_here(config)
     set_aside(store, list(find_damage(store, lambda *_: None)))
-    assert run(config).config.hub_commits == {NAME: commit} and keys(config) == before
+    assert run_here(config).config.hub_commits == {NAME: commit} and keys_of(config) == before
 
 
 @pytest.mark.slow

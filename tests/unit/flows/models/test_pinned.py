@@ -10,13 +10,11 @@ from flows.config.load import parse_config
 from flows.config.run import RunConfig
 from flows.models import pinned as pinned_module
 from flows.reporting.comparison import compare
-from flows.run_loop import run_all
 from flows.run_progress import find_finished
 from stages.engines.tokenizer import load_tokenizer
-from stages.shared_resources import Resources
 from storage.run import Run, newest_revision, open_run
 from storage.store import Store
-from tests.helpers import fake_values
+from tests.helpers import fake_values, run_here
 from tests.tiny_models import DATED_TEMPLATE, make_tiny_policy, make_tiny_tokenizer
 
 
@@ -49,8 +47,7 @@ def run_on(day: date, config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> Run
             return day
 
     monkeypatch.setattr(pinned_module, "date", Clock)
-    with Resources(config.compute, config.engine) as resources:
-        run_all(config, Store(config.uri), resources)
+    run_here(config)
     return open_run(config.uri)
 
 
