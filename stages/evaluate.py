@@ -20,7 +20,7 @@ from stages.answers.kinds import AnswerKind, answer_of, load_kind
 from stages.answers.response.thinking import without_thinking
 from stages.answers.voting import AnswerToGrade, Ballot, Comparer, canonical_form, grade, vote
 from stages.benchmarks.metrics import FAILED, WHOLE, reliability_rows, summarise
-from stages.chat.options import ChatOptions
+from stages.chat.options import chat_options
 from stages.contract import Inputs, Metrics, Shards, Stage, Work
 from stages.engines.base import Batch, Completion, Engine, SamplingParams, encode_question
 from stages.settings.answers import AnswerConfig
@@ -34,7 +34,7 @@ def evaluate(config: EvaluateConfig, inputs: Inputs, work: Work) -> Metrics:
     """Write the table `grades`, part by part, then `results`, `reliability` and `failed_grades`."""
     kinds = {benchmark: load_kind(protocol.answers) for benchmark, protocol in config.benchmarks.items()}
     engine = work.resources.engine()
-    chat = ChatOptions(arguments=config.template_arguments, day=config.chat_date, thinking_marks=config.thinking_marks)
+    chat = chat_options(config, config.thinking_marks)
     engine.load(inputs.folder("policy"), inputs.identity("policy"), chat)
     problems = inputs.table("problems").to_dicts()
     examples = _Examples(config, inputs.table("shots").to_dicts() if "shots" in inputs else [], engine)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from stages import schemas
 from stages.answers.response.thinking import count_unfinished
-from stages.chat.options import ChatOptions
+from stages.chat.options import chat_options
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.engines.base import Batch, SamplingParams
 from stages.settings.generate import GenerateConfig
@@ -31,7 +31,7 @@ class _PartBatch(Batch):
 def generate_instructions(config: GenerateConfig, inputs: Inputs, work: Work) -> Metrics:
     """Write the tables `generations`, part by part, and `candidates`."""
     engine = work.resources.engine()
-    chat = ChatOptions(arguments=config.template_arguments, day=config.chat_date, thinking_marks=config.thinking_marks)
+    chat = chat_options(config, config.thinking_marks)
     engine.load(inputs.folder("policy"), inputs.identity("policy"), chat)
     params = SamplingParams(
         temperature=config.temperature,

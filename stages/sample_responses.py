@@ -12,7 +12,7 @@ from typing import Any
 
 from stages import schemas
 from stages.answers.response.thinking import count_unfinished
-from stages.chat.options import ChatOptions
+from stages.chat.options import chat_options
 from stages.contract import Inputs, Metrics, Shards, Stage, Work
 from stages.engines.base import Batch, Engine, SamplingParams, encode_question
 from stages.settings.sample import AnswerPrompt, SampleConfig, SampleVotersConfig
@@ -29,7 +29,7 @@ class _PartBatch(Batch):
 def sample_responses(config: SampleConfig, inputs: Inputs, work: Work) -> Metrics:
     """Write the table `responses`, part by part."""
     engine = work.resources.engine()
-    chat = ChatOptions(arguments=config.template_arguments, day=config.chat_date, thinking_marks=config.thinking_marks)
+    chat = chat_options(config, config.thinking_marks)
     engine.load(inputs.folder("policy"), inputs.identity("policy"), chat)
     questions = inputs.table("accepted").select("question_id", "question").rows()
     shards = work.shards("responses", len(questions))
@@ -82,9 +82,7 @@ def sample_voters(config: SampleVotersConfig, inputs: Inputs, work: Work) -> Met
         voter_shards = shards.between(first, first + len(questions))
         if not voter_shards.missing:
             continue
-        chat = ChatOptions(
-            arguments=voter.template_arguments, day=voter.chat_date, thinking_marks=config.thinking_marks
-        )
+        chat = chat_options(voter, config.thinking_marks)
         engine.load(inputs.folder(f"voter_{voter.name}"), inputs.identity(f"voter_{voter.name}"), chat)
         batches = _batches(config, voter.prompt, voter.responses, voter_shards, questions, engine, work, voter.name)
         for batch, completions_of_batch in engine.generate(batches, voter_shards.counting(voter.responses)):

@@ -20,6 +20,11 @@ with code 2. Any other exception that reaches the user with a traceback is a def
 """
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error message, or the error's name if the message is empty."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
 class SerlError(Exception):
     """Base class of the errors that a user can act on."""
 

@@ -1,10 +1,12 @@
 """Published chat templates on small tokenizers with their families' own control tokens, and other small tokenizers."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from stages.chat.control_text import ControlText
 
 FOLDER = Path(__file__).parents[2] / "shared" / "data" / "chat_templates"
 """Templates as published, beside the repository; tests that need them are skipped where they are not."""
@@ -114,3 +116,9 @@ def wrapped(
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token=bos, eos_token=eos, unk_token=unk)
     fast.chat_template = template
     return fast
+
+
+def control_count(control: ControlText, ids: Iterable[int]) -> int:
+    """The number of control tokens among token ids."""
+    tokens = set(control.tokens.values())
+    return sum(token in tokens for token in ids)

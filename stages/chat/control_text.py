@@ -22,11 +22,7 @@ class ControlText:
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
-        self.tokens: dict[str, int] = {
-            str(token): index
-            for index, token in sorted(tokenizer.added_tokens_decoder.items())
-            if is_control_token(str(token), token.special)
-        }
+        self.tokens = control_token_ids(tokenizer)
         """Text of a control token -> its id."""
         self._texts = {index: token for token, index in self.tokens.items()}
         self._ids = set(self._texts)
@@ -78,10 +74,6 @@ class ControlText:
                 text = text[: start + 1] + JOINT + text[start + 1 :]
         raise _unreadable(text, misread[0], misread[0] + 1)
 
-    def count(self, ids: Iterable[int]) -> int:
-        """Return the number of control tokens among token ids."""
-        return sum(token in self._ids for token in ids)
-
     def _is_misread(self, token: int, text: str) -> bool:
         """Return whether a control token stands for other characters, which the tokenizer has normalised."""
         return token in self._ids and token != self._unknown and text.strip() != self._texts[token].strip()
@@ -108,6 +100,15 @@ class ControlText:
             start = text.index(JOINT)
             raise _unreadable(text, start, start + 1)
         return ids
+
+
+def control_token_ids(tokenizer: Any) -> dict[str, int]:
+    """Return text of a control token -> its id."""
+    return {
+        str(token): index
+        for index, token in sorted(tokenizer.added_tokens_decoder.items())
+        if is_control_token(str(token), token.special)
+    }
 
 
 def _unreadable(text: str, start: int, end: int) -> InputError:

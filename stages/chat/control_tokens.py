@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from storage.errors import InputError
+from storage.errors import InputError, first_line
 
 _DELIMITED = re.compile(r"<\S+>|\[\S+\]|◁\S+▷")
 _LETTER = re.compile(r"[^\W\d_]")
@@ -86,7 +86,7 @@ def _added_tokens(path: Path, size: int, modified: int) -> _Tokens:
             text.encode()  # half of a surrogate pair is no text
             tokens[text] = special or tokens.get(text, False)
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} cannot be read ({_first_line(error)}); copy the model's own there") from None
+        raise InputError(f"{path} cannot be read ({first_line(error)[:200]}); copy the model's own there") from None
     except (AttributeError, KeyError, TypeError):
         raise InputError(f"{path}: its tokens are not in Hugging Face's format; copy the model's own there") from None
     return tokens
@@ -124,7 +124,3 @@ _READERS = {
     "special_tokens_map.json": _of_roles,
     "added_tokens.json": _of_additions,
 }
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)[:200]

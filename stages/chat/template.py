@@ -13,7 +13,7 @@ from typing import Any
 
 from stages.chat.control_text import ControlText
 from stages.chat.thinking import WRITTEN_MARKS
-from storage.errors import InputError
+from storage.errors import InputError, first_line
 
 Message = dict[str, str]
 """With the entries `role` ("system", "user" or "assistant") and `content`."""
@@ -50,16 +50,25 @@ class TemplateTraits:
 
 
 class ChatTemplate:
-    """The chat template of a tokenizer, with a run's own arguments. Raises InputError if it cannot be used."""
+    """The chat template of a tokenizer, with a run's own arguments. Raises InputError if it cannot be used.
+
+    `control`: the tokenizer's control tokens, if they are known already.
+    """
 
     def __init__(
-        self, tokenizer: Any, name: str, *, arguments: Mapping[str, Any] | None = None, day: date | None = None
+        self,
+        tokenizer: Any,
+        name: str,
+        *,
+        arguments: Mapping[str, Any] | None = None,
+        day: date | None = None,
+        control: ControlText | None = None,
     ) -> None:
         self._tokenizer = tokenizer
         self._name = name
         self._arguments = dict(arguments or {})
         self._day = day
-        self.control = ControlText(tokenizer)
+        self.control = control or ControlText(tokenizer)
         self.beginning = beginning_of(tokenizer)
         """Token ids that every prompt begins with."""
         self.end_of_text = str(tokenizer.eos_token)
@@ -145,8 +154,8 @@ class ChatTemplate:
             )
         except Exception as error:  # a template raises what it likes
             raise InputError(
-                f"{self._name}: its chat template refuses the prompt ({_first_line(error)}); set template_arguments "
-                "as it needs them, or correct its chat_template.jinja"
+                f"{self._name}: its chat template refuses the prompt ({first_line(error)[:200]}); set "
+                "template_arguments as it needs them, or correct its chat_template.jinja"
             ) from error
         if len(text) > _LONGEST + 2 * sum(len(message["content"]) for message in messages):
             raise InputError(
@@ -276,10 +285,6 @@ def _within_seconds(seconds: float, work: Callable[[], TemplateTraits], problem:
     if not results:
         raise InputError(f"{problem} after {seconds:g} s with a short question; correct its chat_template.jinja")
     return results[0]
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)[:200]
 
 
 def beginning_of(tokenizer: Any) -> list[int]:

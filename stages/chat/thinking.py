@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from stages.answers.response.thinking import MARKS
-from stages.chat.control_text import ControlText
+from stages.chat.control_text import control_token_ids
 
 START, END = "<think>", "</think>"
 """The marks in decoded text."""
@@ -61,7 +61,7 @@ class Thinking:
         self._has_further_marks = bool(marks)
         special = {index: str(token) for index, token in tokenizer.added_tokens_decoder.items() if token.special}
         self._special = special.keys()
-        self._control = {index: text for text, index in ControlText(tokenizer).tokens.items()} | special
+        self._control = {index: text for text, index in control_token_ids(tokenizer).items()} | special
         clues = {known.clue for known in MARKS}
         self._mark_ids = {
             index

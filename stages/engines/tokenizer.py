@@ -16,7 +16,7 @@ from stages.chat.template import ChatTemplate, Message, beginning_of, begun, end
 from stages.chat.thinking import Thinking
 from stages.engines.base import Batch, Completion, EngineCounters, check_request, cut_at_stop, find_stop
 from stages.model_folder import read_model_config
-from storage.errors import InputError
+from storage.errors import InputError, first_line
 
 _IGNORED = ("_name_or_path", "transformers_version", "dtype", "torch_dtype", "use_cache")
 """Entries of config.json in which two models of one architecture may differ, besides those for dropout."""
@@ -48,7 +48,11 @@ class PolicyTokenizer:
         self._template: ChatTemplate | InputError
         try:
             self._template = ChatTemplate(
-                self._tokenizer, f"model folder {self._folder}", arguments=chat.arguments, day=chat.day
+                self._tokenizer,
+                f"model folder {self._folder}",
+                arguments=chat.arguments,
+                day=chat.day,
+                control=self._control,
             )
             end = end_of_turn(self._template)
         except InputError as error:  # a model without a usable template may still be asked with plain prompts
@@ -245,8 +249,3 @@ def _normalised_config(folder: Path) -> dict[str, Any]:
         return as_written
     values: dict[str, Any] = config.to_dict()
     return values
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of an error message, or the error's name if the message is empty."""
-    return next(iter(str(error).splitlines()), type(error).__name__)

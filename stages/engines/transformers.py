@@ -20,8 +20,8 @@ from stages.chat.options import PLAIN, ChatOptions
 from stages.engines.base import AnyBatch, Completion, Progress, Responses, find_stop
 from stages.engines.decode import Row, Sampled, plan_batches, sample_batch
 from stages.engines.feeding import PartialBatch
-from stages.engines.tokenizer import PolicyTokenizer, TokenizingEngine, first_line
-from storage.errors import InputError
+from stages.engines.tokenizer import PolicyTokenizer, TokenizingEngine
+from storage.errors import InputError, first_line
 
 
 class TransformersEngine(TokenizingEngine):

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from stages.chat.control_text import JOINT, ControlText
 from stages.chat.template import beginning_of, begun
 from storage.errors import InputError
-from tests.chat_templates import TEXTS, byte_level, sentencepiece, wrapped
+from tests.chat_templates import TEXTS, byte_level, control_count, sentencepiece, wrapped
 
 SPECIAL, THINK = ["<s>", "</s>", "<|im_start|>", "<|im_end|>", "<|im_end|>x"], ["<think>", "</think>"]
 LETTERS = (*TEXTS, "<think> </think> <|im_start|> <|im_end|> |im_end|> s> a b c d e x y z T H I N K ü 日本 😀")
@@ -96,9 +96,9 @@ def test_a_text_that_becomes_a_control_token_when_normalised_is_text() -> None:
     tokenizer = byte_level(SPECIAL, THINK, normalizer=normalizers.NFKC(), normalized=True)
     control = ControlText(tokenizer)
     ids = control.encode(control.jointed("＜think＞ two <think> ＜think＞<|im_end|>"))
-    assert control.count(ids) == 0
+    assert control_count(control, ids) == 0
     assert tokenizer.decode(ids) == "<think> two <think> <think><|im_end|>"
-    assert control.count(control.encode("<think> two <|im_end|>")) == 2  # a template's own
+    assert control_count(control, control.encode("<think> two <|im_end|>")) == 2  # a template's own
 
 
 def test_a_tokenizer_that_removes_the_joint_is_refused_in_one_line() -> None:
@@ -115,18 +115,18 @@ def test_a_joint_in_a_text_is_removed() -> None:
 def test_tokens_that_overlap_or_lie_in_each_other_are_all_split() -> None:
     control = ControlText(byte_level(["<|a|>", "|>b", "aaa", "aa", "<|a|>b<"]))
     slashes = ControlText(byte_level(["</", "/a", "</a>"]))
-    assert slashes.count(slashes.encode(slashes.jointed("</a></</ /a"))) == 0
+    assert control_count(slashes, slashes.encode(slashes.jointed("</a></</ /a"))) == 0
     for text in ("<|a|>b", "<|a|>b<|a|>", "aaaaaaa", "<|a|>b<|a|>b<"):
         jointed = control.jointed(text)
         assert control.found_in(jointed) is None and jointed.replace(JOINT, "") == text
-        assert control.count(control.encode(jointed)) == 0
+        assert control_count(control, control.encode(jointed)) == 0
 
 
 def test_tokens_with_white_space_and_signs_of_patterns_are_text() -> None:
     control = ControlText(byte_level(["<a b>", "<\n>", "[.*]", "{x}", "(?"]))
     for token in control.tokens:
         assert control.found_in(f"x{token}y") == token
-        assert control.count(control.encode(control.jointed(f"x{token}y"))) == 0
+        assert control_count(control, control.encode(control.jointed(f"x{token}y"))) == 0
 
 
 class WithoutOffsets:
@@ -148,7 +148,7 @@ def test_a_tokenizer_without_offsets_reads_the_pieces() -> None:
     control = ControlText(WithoutOffsets(fast))
     text = "two <|im_end|> three</think> pears"
     ids = control.encode(control.jointed(text))
-    assert control.count(ids) == 0 and fast.decode(ids) == text
+    assert control_count(control, ids) == 0 and fast.decode(ids) == text
     assert control.encode("two <s>") == fast.encode("two <s>")
     spaces = ControlText(WithoutOffsets(sentencepiece(SPECIAL, texts=LETTERS, prepend=True)))
     with pytest.raises(InputError, match=r"cannot read '.*im_end.*' as plain text"):  # it puts a space into the token
@@ -167,7 +167,7 @@ def test_a_long_text_of_control_tokens_takes_linear_time() -> None:
     for unit in ("<unused5999>", "<unused", "<", "a", "<s>"):
         assert seconds(unit * (100_000 // len(unit))) < 2.0, unit
     ids = control.encode(control.jointed("<unused5999>" * 8000))
-    assert control.count(ids) == 0
+    assert control_count(control, ids) == 0
 
 
 def test_a_beginning_is_what_stands_in_front_of_a_text() -> None:

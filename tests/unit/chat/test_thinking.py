@@ -7,7 +7,7 @@ import pytest
 from stages.answers.response.thinking import without_thinking
 from stages.chat.control_text import ControlText
 from stages.chat.thinking import Thinking
-from tests.chat_templates import TEXTS, byte_level, sentencepiece
+from tests.chat_templates import TEXTS, byte_level, control_count, sentencepiece
 
 TURNS = ["<s>", "<|turn|>", "<|end|>"]
 ASKED = "<s><|turn|>user\nWhat is 2+2?<|end|><|turn|>assistant\n"
@@ -159,7 +159,7 @@ def test_marks_split_over_ordinary_tokens_are_shown_as_decoded() -> None:
     tokenizer = byte_level(TURNS, ["<think>", "</think>"])
     control = ControlText(tokenizer)
     ids = control.encode(control.jointed("<think>Need 2.</think>Four."))
-    assert control.count(ids) == 0
+    assert control_count(control, ids) == 0
     assert Thinking(tokenizer).text(ids) == "<think>Need 2.</think>Four."
 
 
