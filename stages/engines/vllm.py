@@ -20,6 +20,7 @@ from stages.chat.options import PLAIN, ChatOptions
 from stages.engines.base import AnyBatch, Completion, Progress, Responses
 from stages.engines.feeding import Request, feed
 from stages.engines.tokenizer import PolicyTokenizer, TokenizingEngine, architecture
+from stages.gpu import has_gpu
 from stages.hub.environment import forbid_network
 from stages.model_folder import read_model_config
 from stages.settings.engines import VllmPlacement
@@ -39,9 +40,11 @@ def set_environment(more: Mapping[str, str]) -> None:
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
         "VLLM_LOGGING_LEVEL": "ERROR",
+        # A fork of a process that has asked CUDA anything cannot use CUDA, and vLLM does not notice every question.
+        "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
         # stages.engines.vllm_extension hooks into model runner 1.
         "VLLM_USE_V2_MODEL_RUNNER": "0",
-    } | ({} if _on_gpu() else {"VLLM_CPU_OMP_THREADS_BIND": "nobind"})
+    } | ({} if has_gpu() else {"VLLM_CPU_OMP_THREADS_BIND": "nobind"})
     for name, value in {**defaults, **more}.items():
         os.environ.setdefault(name, value)
     forbid_network()
@@ -51,7 +54,7 @@ def set_environment(more: Mapping[str, str]) -> None:
 def arguments(placement: VllmPlacement, folder: Path) -> dict[str, Any]:
     """Return the arguments of `vllm.LLM` for the model in `folder`; a server gets the same arguments as flags."""
     common: dict[str, Any] = {
-        "dtype": placement.dtype if placement.dtype != "auto" else "bfloat16" if _on_gpu() else "float32",
+        "dtype": placement.dtype if placement.dtype != "auto" else "bfloat16" if has_gpu() else "float32",
         "quantization": placement.quantization,
         "tensor_parallel_size": placement.tensor_parallel,
         "max_model_len": min(placement.max_model_tokens, read_model_config(folder).context),
@@ -64,7 +67,7 @@ def arguments(placement: VllmPlacement, folder: Path) -> dict[str, Any]:
         "disable_log_stats": True,
         "use_tqdm_on_load": False,
     }
-    if _on_gpu():
+    if has_gpu():
         return common | {"gpu_memory_utilization": placement.memory_share, "enable_sleep_mode": _can_sleep()}
     return common | {
         "kv_cache_memory_bytes": int(placement.cache_gib * 2**30),
@@ -87,7 +90,7 @@ def check_models(placement: VllmPlacement, models: Mapping[str, Path]) -> None:
 
 def _import_vllm() -> Any:
     """Import vLLM, after setting the environment variables that it reads when it is imported."""
-    set_environment({} if _on_gpu() else _IN_PROCESS_ON_CPU)
+    set_environment({} if has_gpu() else _IN_PROCESS_ON_CPU)
     return importlib.import_module("vllm")
 
 
@@ -109,7 +112,7 @@ class VllmEngine(TokenizingEngine):
 
     @property
     def on_gpu(self) -> bool:
-        return self._llm is not None and _on_gpu()
+        return self._llm is not None and has_gpu()
 
     @property
     def max_model_tokens(self) -> int:
@@ -232,7 +235,7 @@ class VllmEngine(TokenizingEngine):
 
     def _start(self, folder: Path) -> None:
         self._vllm = _import_vllm()
-        if not _on_gpu():
+        if not has_gpu():
             import torch
 
             torch.set_num_threads(self._threads)
@@ -246,14 +249,8 @@ class VllmEngine(TokenizingEngine):
         gc.collect()
 
 
-def _on_gpu() -> bool:
-    import torch
-
-    return torch.cuda.is_available()
-
-
 def _can_sleep() -> bool:
-    return bool(_on_gpu() and importlib.import_module("vllm.platforms").current_platform.is_sleep_mode_available())
+    return bool(has_gpu() and importlib.import_module("vllm.platforms").current_platform.is_sleep_mode_available())
 
 
 @contextmanager

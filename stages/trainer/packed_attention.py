@@ -48,6 +48,11 @@ class Rows:
     """Tokens of the longest row, S."""
 
 
+def has_kernel(device: torch.device, dtype: torch.dtype) -> bool:
+    """Return whether torch has a kernel for rows that lie end to end (`varlen_attn`): on CUDA, in 16 bits."""
+    return device.type == "cuda" and dtype != torch.float32
+
+
 def lay_out(packing: Packing, device: torch.device, dtype: torch.dtype, *, end_to_end: bool | None = None) -> Rows:
     """Lay out the rows of a micro-batch: end to end for the variable-length kernel (CUDA, 16 bits), else padded.
 
@@ -62,7 +67,7 @@ def lay_out(packing: Packing, device: torch.device, dtype: torch.dtype, *, end_t
     lengths_R = torch.tensor([len(row) for row in packing.rows])
     longest = int(lengths_R.max())
     if end_to_end is None:
-        end_to_end = device.type == "cuda" and dtype != torch.float32
+        end_to_end = has_kernel(device, dtype)
     starts_R = torch.cumsum(lengths_R, 0) - lengths_R if end_to_end else torch.arange(len(lengths_R)) * longest
     offsets = torch.cat([torch.arange(start, start + n) for start, n in zip(starts_R, lengths_R, strict=True)])
     tokens = torch.tensor([token for row in packing.rows for token in row])
@@ -98,6 +103,11 @@ def packed_attention(
     Query is [1, heads, M, D], key and value are [1, key heads, M, D]; the output is [1, M, heads, D].
     """
     heads, key_heads = query.shape[1], key.shape[1]
+    if packed_rows.boundaries is not None:
+        # Under autocast, rotary embeddings make query and key float32, which the kernel does not take.
+        device = query.device.type
+        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else value.dtype
+        query, key, value = query.to(dtype), key.to(dtype), value.to(dtype)
     packed = torch.cat((query, key, value), dim=1)[0].transpose(0, 1)
     # Gather by an embedding: its backward pass is deterministic and the fastest of all ways to gather.
     gathered = functional.embedding(packed_rows.gather_F, packed.flatten(1)).view(-1, *packed.shape[1:])
