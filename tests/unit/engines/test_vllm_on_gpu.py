@@ -1,0 +1,77 @@
+"""What vLLM gets on a machine with a GPU, with a stub in its place: CUDA is never asked in this process."""
+
+import os
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stages.engines.vllm import VllmEngine
+from stages.settings.engines import VllmPlacement
+from tests.cuda import Driver, machine_with
+from tests.tiny_models import make_tiny_policy
+
+ENVIRONMENT = "VLLM_WORKER_MULTIPROC_METHOD", "VLLM_ENABLE_V1_MULTIPROCESSING", "VLLM_CPU_OMP_THREADS_BIND"
+
+
+class StubLLM:
+    """`vllm.LLM`, which records how it was started and what it was told."""
+
+    started: list["StubLLM"] = []  # noqa: RUF012 - one list for all
+
+    def __init__(self, model: str, **arguments: Any) -> None:
+        self.arguments = arguments
+        self.environment = {name: os.environ.get(name) for name in ENVIRONMENT}
+        self.calls: list[tuple[Any, ...]] = []
+        self.started.append(self)
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *values, **named: self.calls.append((name, *values, named))
+
+
+@pytest.fixture
+def stub(monkeypatch: pytest.MonkeyPatch) -> type[StubLLM]:
+    vllm, platforms = types.ModuleType("vllm"), types.ModuleType("vllm.platforms")
+    vllm.LLM = StubLLM  # type: ignore[attr-defined]
+    platforms.current_platform = types.SimpleNamespace(is_sleep_mode_available=lambda: True)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "vllm", vllm)
+    monkeypatch.setitem(sys.modules, "vllm.platforms", platforms)
+    monkeypatch.setattr(os, "environ", {name: value for name, value in os.environ.items() if "VLLM" not in name})
+    StubLLM.started.clear()
+    return StubLLM
+
+
+def test_its_processes_are_spawned(stub: type[StubLLM], tmp_path: Path) -> None:
+    """A fork of a process that has asked CUDA cannot use CUDA, and nothing in this process asks."""
+    folders = [make_tiny_policy(tmp_path / name) for name in ("a", "b")]
+    with machine_with(Driver(1)):
+        engine = VllmEngine(VllmPlacement())
+        engine.load(folders[0], "a")
+        assert engine.on_gpu
+        engine.sleep()
+        engine.load(folders[1], "b")
+        engine.close()
+    (llm,) = stub.started
+    assert llm.environment == {
+        "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
+        "VLLM_ENABLE_V1_MULTIPROCESSING": None,
+        "VLLM_CPU_OMP_THREADS_BIND": None,
+    }
+    assert llm.arguments["dtype"] == "bfloat16" and llm.arguments["enable_sleep_mode"] is True
+    assert [call[0] for call in llm.calls] == [
+        "collective_rpc", "sleep", "wake_up", "collective_rpc", "wake_up", "reset_prefix_cache",
+    ]  # fmt: skip
+
+
+def test_a_machine_that_hides_its_cards_takes_the_cpu(stub: type[StubLLM], tmp_path: Path) -> None:
+    folder = make_tiny_policy(tmp_path)
+    with machine_with(Driver(1)) as patch:
+        patch.setenv("CUDA_VISIBLE_DEVICES", "")
+        engine = VllmEngine(VllmPlacement())
+        engine.load(folder, "a")
+        assert not engine.on_gpu
+        engine.close()
+    (llm,) = stub.started
+    assert llm.environment["VLLM_ENABLE_V1_MULTIPROCESSING"] == "0" and llm.arguments["dtype"] == "float32"
