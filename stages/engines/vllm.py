@@ -9,6 +9,7 @@ import gc
 import importlib
 import logging
 import os
+import re
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,6 +19,7 @@ from typing import Any
 
 from stages.chat.options import PLAIN, ChatOptions
 from stages.engines.base import AnyBatch, Completion, Progress, Responses
+from stages.engines.child_errors import Stderr
 from stages.engines.feeding import Request, feed
 from stages.engines.tokenizer import PolicyTokenizer, TokenizingEngine, architecture
 from stages.gpu import has_gpu
@@ -253,14 +255,26 @@ def _can_sleep() -> bool:
     return bool(has_gpu() and importlib.import_module("vllm.platforms").current_platform.is_sleep_mode_available())
 
 
+_OF_MEMORY = re.compile(r"memory|KV cache|max_model_len|num_gpu_blocks|cache blocks", re.IGNORECASE)
+_MEMORY_ADVICE = (
+    "; lower compute.vllm.max_model_tokens or max_sequences, or raise memory_share (cache_gib on a CPU), or give the "
+    "card to this run alone"
+)
+
+
 @contextmanager
 def _as_input_error(folder: Path, purpose: str = "policy") -> Iterator[None]:
-    """Turn the errors that vLLM raises for a model that it cannot run into an InputError of one line."""
+    """Turn the errors that vLLM raises for a model that it cannot run into an InputError of one line.
+
+    The message has the cause, even if another process had the error; settings of memory are named only if memory is
+    short.
+    """
+    stderr = Stderr()
     try:
-        yield
+        with stderr.of_children():
+            yield
     except (ValueError, RuntimeError, OSError, KeyError, AssertionError) as error:
-        message = " ".join(str(error).split())[:600]
-        raise InputError(
-            f"vLLM cannot run the model of {purpose}, {folder}: {message or type(error).__name__}. If memory is short, "
-            "lower compute.vllm.max_model_tokens or max_sequences, or raise memory_share (cache_gib on a CPU)"
-        ) from error
+        own = " ".join(str(error).split()) or type(error).__name__
+        message = ((stderr.last_error() if "root cause" in own else None) or own)[:600]
+        advice = _MEMORY_ADVICE if _OF_MEMORY.search(message) else ""
+        raise InputError(f"vLLM cannot run the model of {purpose}, {folder}: {message}{advice}") from error

@@ -10,6 +10,7 @@ import pytest
 
 from stages.engines.vllm import VllmEngine
 from stages.settings.engines import VllmPlacement
+from storage.errors import InputError
 from tests.cuda import Driver, machine_with
 from tests.tiny_models import make_tiny_policy
 
@@ -75,3 +76,33 @@ def test_a_machine_that_hides_its_cards_takes_the_cpu(stub: type[StubLLM], tmp_p
         engine.close()
     (llm,) = stub.started
     assert llm.environment["VLLM_ENABLE_V1_MULTIPROCESSING"] == "0" and llm.arguments["dtype"] == "float32"
+
+
+def test_an_error_says_the_cause_that_the_engines_process_wrote(
+    stub: type[StubLLM], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(self: StubLLM, model: str, **arguments: Any) -> None:
+        os.write(2, b"(EngineCore pid=9) ValueError: Free memory on device (2.1/139.8 GiB) is less than desired.\n")
+        raise RuntimeError("Engine core initialization failed. See root cause above. Failed core proc(s): {}")
+
+    folder = make_tiny_policy(tmp_path)
+    monkeypatch.setattr(stub, "__init__", start)
+    with (
+        machine_with(Driver(1)),
+        pytest.raises(InputError, match=r"ValueError: Free memory on device .* raise memory_share") as error,
+    ):
+        VllmEngine(VllmPlacement()).load(folder, "a")
+    assert "\n" not in str(error.value) and "root cause" not in str(error.value)
+
+
+def test_memory_is_blamed_only_if_it_is_short(
+    stub: type[StubLLM], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(self: StubLLM, model: str, **arguments: Any) -> None:
+        raise ValueError("Unknown quantization method: no_such.")
+
+    folder = make_tiny_policy(tmp_path)
+    monkeypatch.setattr(stub, "__init__", start)
+    with machine_with(Driver(1)), pytest.raises(InputError) as error:
+        VllmEngine(VllmPlacement()).load(folder, "a")
+    assert str(error.value).endswith("Unknown quantization method: no_such.")
