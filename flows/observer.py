@@ -1,5 +1,6 @@
-"""Who is informed of a run's progress: nobody by default, the terminal when the command line starts the run."""
+"""Who is informed of a run's progress: the log by default, the terminal when the command line starts the run."""
 
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, Protocol
 
@@ -18,9 +19,15 @@ class Observer(Protocol):
     def alarm(self, text: str) -> None:
         """Show a warning of the watchdog or of a tracker."""
 
+    @property
+    def line(self) -> Callable[[str], None] | None:
+        """Takes a line about the running stage (see `flows.stage_lines`); None for the log of the flow run."""
+
 
 class NoObserver:
-    """Shows nothing."""
+    """Shows nothing but what goes into the log of the flow run."""
+
+    line = None
 
     def stage_progress(self, iteration: int) -> Progress:
         """Return a callback that does nothing."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from stages import gpu
+from stages.engines import gpu
 
 
 class Driver:

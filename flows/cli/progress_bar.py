@@ -1,4 +1,4 @@
-"""Terminal output during a run: a progress bar, and a line per finished iteration."""
+"""Terminal output during a run: a progress bar, and a line per finished iteration. Without a terminal, lines only."""
 
 from typing import Any
 
@@ -31,7 +31,10 @@ class _Rate(ProgressColumn):
 
 
 class TerminalObserver:
-    """An observer that draws a bar for the running stage and prints a line per finished iteration."""
+    """An observer that draws a bar for the running stage and prints a line per finished iteration.
+
+    Without a terminal there is no bar; lines say how each stage goes.
+    """
 
     def __init__(self, console: Console, iterations: int) -> None:
         self._console = console
@@ -52,8 +55,15 @@ class TerminalObserver:
         self._task: TaskID | None = None
         self._shown: tuple[int, str, int] | None = None
 
+    def line(self, text: str) -> None:
+        """Print a line about the running stage, unless a bar shows the stage."""
+        if not self._console.is_terminal:
+            self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
     def __enter__(self) -> "TerminalObserver":
-        self._bar.start()
+        self.line("starting Prefect (10-40 s unless a Prefect server is running)")
+        if self._console.is_terminal:
+            self._bar.start()
         self._task = self._bar.add_task(
             "starting Prefect (10-40 s unless a Prefect server is running)", total=None, note=""
         )

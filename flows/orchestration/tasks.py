@@ -19,8 +19,11 @@ from prefect.logging import get_run_logger
 from prefect.states import Completed
 
 from flows.iteration import Inputs, existing_inputs
+from flows.observer import OBSERVER
 from flows.orchestration.gpu_runs import GpuRuns
+from flows.reporting.number_format import duration_text
 from flows.runners import LocalRunner
+from flows.stage_lines import Pace, StageLines
 from stages.contract import Context, Progress, Result, Stage, run_stage
 from stages.settings import Settings
 from storage.lease import Lease
@@ -58,6 +61,7 @@ def run_as_task(
     """Call `execute` in a Prefect task whose name gives the iteration, the stage and its size."""
     results: list[Result] = []
     size = stage_size(stage, inputs, settings)
+    say = OBSERVER.get().line
 
     # The task takes no parameters: Prefect would search them for futures, and they hold live models.
     @task(
@@ -67,14 +71,16 @@ def run_as_task(
         persist_result=False,
     )
     def stage_task() -> PrefectState[None]:
-        progress = _ProgressInUi(context.progress)
-        result = execute(replace(context, progress=progress))
-        progress.finish()
+        label = f"iteration {context.iteration}: {stage.name}"
+        with StageLines(say or get_run_logger().info, label, size, context.progress) as lines:
+            progress = _ProgressInUi(lines.progress)
+            result = execute(replace(context, progress=progress))
+            progress.finish()
+            headline = _headline(result)
+            lines.done(result, headline)
         results.append(result)
         if result.skipped:
             return Completed(name="Skipped", message="its outputs were there already")
-        headline = _headline(result)
-        get_run_logger().info("%s: %s", stage.name, headline or "done")
         return Completed(message=headline)
 
     stage_task()
@@ -100,27 +106,23 @@ class _ProgressInUi:
 
     def __init__(self, next_progress: Progress) -> None:
         self._next = next_progress
-        self._started = self._shown = time.monotonic()
-        self._done_before: int | None = None
+        self._pace = Pace()
+        self._shown = time.monotonic()
         self._artifact: UUID | None = None
 
     def __call__(self, stage: str, done: int, total: int, note: str) -> None:
         self._next(stage, done, total, note)
-        if self._done_before is None:
-            self._done_before = done  # the work of an earlier attempt says nothing about the speed of this one
+        self._pace.update(done, total, note)
         now = time.monotonic()
         # An update delays the work by some 40 ms, which is less than a hundredth of the time between updates.
-        if now < self._shown + max(_SECONDS_BETWEEN_UPDATES, (now - self._started) / 60):
-            return
-        self._shown = now
-        done_here = done - self._done_before
-        left = f"{_time_text((now - self._started) / done_here * (total - done))} left" if done_here else ""
-        self._show(100 * done / max(1, total), " · ".join(filter(None, (f"{done:,} of {total:,}", note, left))))
+        if now >= self._shown + max(_SECONDS_BETWEEN_UPDATES, self._pace.seconds / 60):
+            self._shown = now
+            self._show(self._pace.percent, self._pace.text())
 
     def finish(self) -> None:
         """Show that the stage is done, if progress was shown at all."""
         if self._artifact is not None:
-            self._show(100.0, f"done in {_time_text(time.monotonic() - self._started)}")
+            self._show(100.0, f"done in {duration_text(self._pace.seconds)}")
 
     def _show(self, percent: float, text: str) -> None:
         try:
@@ -132,11 +134,6 @@ class _ProgressInUi:
                 update_progress_artifact(self._artifact, progress=percent, description=text)
         except (httpx.HTTPError, PrefectException):
             self._shown = time.monotonic() + _SECONDS_WITHOUT_SERVER  # the client has retried for a while itself
-
-
-def _time_text(seconds: float) -> str:
-    minutes, hours = seconds / 60, seconds / 3600
-    return f"{seconds:.0f} s" if minutes < 2 else f"{minutes:.0f} min" if hours < 2 else f"{hours:.1f} h"
 
 
 def _headline(result: Result) -> str:

@@ -21,8 +21,8 @@ from stages.chat.options import PLAIN, ChatOptions
 from stages.engines.base import AnyBatch, Completion, Progress, Responses
 from stages.engines.child_errors import Stderr
 from stages.engines.feeding import Request, feed
+from stages.engines.gpu import has_gpu
 from stages.engines.tokenizer import PolicyTokenizer, TokenizingEngine, architecture
-from stages.gpu import has_gpu
 from stages.hub.environment import forbid_network
 from stages.model_folder import read_model_config
 from stages.settings.engines import VllmPlacement

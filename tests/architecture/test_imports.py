@@ -90,6 +90,7 @@ ROOMS_OF_FLOWS = (
     ("flows.run_loop", "one loop for runs with and without Prefect"),
     ("flows.preflight", "checks and describes a config before anything runs"),
     ("flows.observer", "whom a run informs"),
+    ("flows.stage_lines", "how a stage goes, in lines"),
     ("flows.shutdown", "signals"),
     ("flows.orchestration", "all of Prefect but the two flows"),
     ("flows.gpu_stages", "entry point of a deployment"),

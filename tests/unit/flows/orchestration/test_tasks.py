@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 import flows.orchestration.tasks
+import flows.stage_lines
 from flows.orchestration.tasks import _ProgressInUi
 from stages.contract import no_progress
 
@@ -21,7 +22,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(flows.orchestration.tasks, "time", clock)
+    for module in (flows.orchestration.tasks, flows.stage_lines):
+        monkeypatch.setattr(module, "time", clock)
     return clock
 
 

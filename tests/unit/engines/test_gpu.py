@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from stages import gpu
+from stages.engines import gpu
 from tests.cuda import Driver, machine_with
 
 
