@@ -7,7 +7,7 @@ def set_prefect_defaults() -> None:
     """Set defaults that suit a terminal; variables that are set already stay as they are."""
     # The command line prints one line for a failed stage. Without this, Prefect would print the traceback first.
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
-    # One signal ends this process and the temporary server. Prefect would print each event that finds no server any more.
+    # One signal ends this process and the temporary server; Prefect would print each event that finds no server.
     os.environ.setdefault("PREFECT_INTERNAL_LOGGING_LEVEL", "CRITICAL")
     os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "")  # prints warnings of stages without Prefect's log format
     os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "ERROR")
