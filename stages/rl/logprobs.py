@@ -2,17 +2,22 @@
 
 With a vocabulary of 150,000, a micro-batch of 8,192 tokens has 5 GB of float32 logits, and their softmax takes as much
 again. So tokens are processed in chunks. One chunk is in memory at a time, and the backward pass computes it again.
+
+On a GPU, `_Fused` writes the gradient of the logits directly. torch's own backward pass of `gather` and `log_softmax`
+goes over [tokens, vocabulary] several times more, and memory bandwidth is what limits it there.
 """
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-CHUNK_LOGITS = 2**25
-"""Logits per chunk, 128 MiB in float32. A micro-batch of a single chunk is kept and not computed again."""
+CHUNK_LOGITS = {"cpu": 2**25, "cuda": 2**29}
+"""Type of device -> logits per chunk: 128 MiB in float32 on a CPU, whose caches are small, and 2 GiB on a GPU, where
+few large products are faster than many small ones. On a CPU, a micro-batch of a single chunk is kept and not computed
+again."""
 
 
 def chosen_logprobs(
@@ -23,7 +28,7 @@ def chosen_logprobs(
     temperature: float,
     vocabulary: int,
     entropy: Literal["none", "measured", "trained"] = "measured",
-    chunk_logits: int = CHUNK_LOGITS,
+    chunk_logits: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return the log-probability of each target under softmax(logits / temperature), and the entropy in nats.
 
@@ -34,7 +39,7 @@ def chosen_logprobs(
         temperature: divisor of the logits; the sampling temperature.
         vocabulary: V.
         entropy: "none" returns 0, "measured" the entropy without gradient, "trained" the entropy with gradient.
-        chunk_logits: logits per chunk.
+        chunk_logits: logits per chunk; None for the number that suits the device.
 
     Returns:
         Two float32 tensors [N].
@@ -49,7 +54,11 @@ def chosen_logprobs(
             entropy_N = -(all_logprobs_NV.exp() * all_logprobs_NV).sum(-1)
         return logprobs_N, entropy_N
 
-    chunk_tokens = max(1, chunk_logits // vocabulary)
+    device = hidden_NH.device.type
+    chunk_tokens = max(1, (chunk_logits or CHUNK_LOGITS.get(device, CHUNK_LOGITS["cpu"])) // vocabulary)
+    if fuses(device, head, entropy):
+        assert isinstance(head, nn.Linear)
+        return fused_logprobs(hidden_NH, head.weight, targets_N, temperature, entropy == "measured", chunk_tokens)
     if len(targets_N) <= chunk_tokens:
         return chunk_logprobs(hidden_NH, targets_N)
     hidden_chunks, target_chunks = torch.split(hidden_NH, chunk_tokens), torch.split(targets_N, chunk_tokens)
@@ -58,3 +67,92 @@ def chosen_logprobs(
         for hidden_CH, targets_C in zip(hidden_chunks, target_chunks, strict=True)
     ]
     return torch.cat([logprobs for logprobs, _ in results]), torch.cat([entropy for _, entropy in results])
+
+
+def fuses(device: str, head: object, entropy: str) -> bool:
+    """Return whether log-probabilities come from `fused_logprobs`.
+
+    They do on a GPU, for a plain output layer whose weight this process holds whole (ZeRO stage 3 partitions it),
+    unless the entropy has a gradient.
+    """
+    if device != "cuda" or entropy == "trained" or type(head) is not nn.Linear:
+        return False
+    return getattr(head, "bias", None) is None and not hasattr(head.weight, "ds_id")
+
+
+def fused_logprobs(
+    hidden_NH: Tensor, weight_VH: Tensor, targets_N: Tensor, temperature: float, entropy: bool, chunk_tokens: int
+) -> tuple[Tensor, Tensor]:
+    """Return what `chosen_logprobs` does for a linear head without bias.
+
+    Products have autocast's type, sums over the vocabulary are in float32 (or the type of `hidden_NH`, if wider).
+
+    Args:
+        hidden_NH: hidden states before each target.
+        weight_VH: the head's weight.
+        targets_N: ids of the chosen tokens.
+        temperature: divisor of the logits.
+        entropy: whether to compute the entropy, which has no gradient; else it is 0.
+        chunk_tokens: tokens per chunk.
+    """
+    device = hidden_NH.device.type
+    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden_NH.dtype
+    with torch.autocast(device, enabled=False):
+        logprobs_N, entropy_N = _Fused.apply(  # type: ignore[no-untyped-call]
+            hidden_NH.to(dtype), weight_VH, targets_N, temperature, entropy, chunk_tokens
+        )
+    return logprobs_N, entropy_N
+
+
+class _Fused(torch.autograd.Function):
+    """Output layer and log-softmax in one, over chunks of tokens.
+
+    With z = h W' / temperature and p = softmax(z), the gradient of log p[target] by z is onehot(target) - p.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, hidden_NH: Tensor, weight_VH: Tensor, targets_N: Tensor, temperature: float, entropy: bool, size: int
+    ) -> tuple[Tensor, Tensor]:
+        weight = weight_VH.to(hidden_NH.dtype)
+        logprobs, entropies, sums = [], [], []
+        for hidden_CH, targets_C in zip(torch.split(hidden_NH, size), torch.split(targets_N, size), strict=True):
+            logits_CV = _logits(hidden_CH, weight, temperature)
+            sum_C = logits_CV.logsumexp(-1)
+            logprobs.append(logits_CV.gather(1, targets_C[:, None])[:, 0] - sum_C)
+            if entropy:
+                # H = log sum exp z - sum p z; p takes no memory of its own.
+                expected_C = torch.linalg.vecdot((logits_CV - sum_C[:, None]).exp_(), logits_CV)
+                entropies.append(sum_C - expected_C)
+            sums.append(sum_C)
+        logprobs_N = torch.cat(logprobs)
+        entropy_N = torch.cat(entropies) if entropy else torch.zeros_like(logprobs_N)
+        ctx.save_for_backward(hidden_NH, weight_VH, targets_N, torch.cat(sums))
+        ctx.temperature, ctx.size = temperature, size
+        ctx.mark_non_differentiable(entropy_N)
+        return logprobs_N, entropy_N
+
+    @staticmethod
+    def backward(ctx: Any, gradient_N: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        hidden_NH, weight_VH, targets_N, sums_N = ctx.saved_tensors
+        weight = weight_VH.to(hidden_NH.dtype)
+        hidden_gradient = torch.empty_like(hidden_NH)
+        wide = torch.promote_types(hidden_NH.dtype, torch.float32)
+        weight_gradient = torch.zeros(weight_VH.shape, dtype=wide, device=weight_VH.device)
+        for start in range(0, len(hidden_NH), ctx.size):
+            chunk = slice(start, start + ctx.size)
+            hidden_CH, scale_C = hidden_NH[chunk], gradient_N[chunk] / ctx.temperature
+            d_logits = (
+                _logits(hidden_CH, weight, ctx.temperature).sub_(sums_N[chunk, None]).exp_().mul_(-scale_C[:, None])
+            )
+            d_logits.scatter_add_(1, targets_N[chunk, None], scale_C[:, None])
+            narrow = d_logits.to(hidden_NH.dtype)
+            torch.mm(narrow, weight, out=hidden_gradient[chunk])
+            weight_gradient += narrow.mT @ hidden_CH
+        return hidden_gradient, weight_gradient.to(weight_VH.dtype), None, None, None, None
+
+
+def _logits(hidden_CH: Tensor, weight: Tensor, temperature: float) -> Tensor:
+    """Return the logits of a chunk, divided by the temperature, in float32 or wider."""
+    logits_CV = hidden_CH @ weight.mT
+    return logits_CV.to(torch.promote_types(logits_CV.dtype, torch.float32)).div_(temperature)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from stages.rl.logprobs import chosen_logprobs
+from stages.rl.logprobs import chosen_logprobs, fused_logprobs, fuses
 
 
 def test_by_hand() -> None:
@@ -56,3 +56,59 @@ def test_trained_entropy_has_a_gradient(chunk_logits: int) -> None:
         strict=True,
     ):
         torch.testing.assert_close(actual, expected)
+
+
+@pytest.mark.parametrize("chunk_tokens", [1, 3, 10, 100])
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+def test_the_fused_way_is_the_same(chunk_tokens: int, temperature: float) -> None:
+    """As on a GPU; in float64, so that nothing but the formula is compared."""
+    generator = torch.Generator().manual_seed(1)
+    head = torch.nn.Linear(5, 7, bias=False).double()
+    hidden = torch.randn(10, 5, generator=generator, dtype=torch.float64, requires_grad=True)
+    targets = torch.randint(7, (10,), generator=generator)
+    weights = torch.randn(10, generator=generator, dtype=torch.float64)
+    full = torch.distributions.Categorical(logits=head(hidden) / temperature)
+    logprobs, entropy = fused_logprobs(hidden, head.weight, targets, temperature, True, chunk_tokens)
+    torch.testing.assert_close(logprobs, full.log_prob(targets))
+    torch.testing.assert_close(entropy, full.entropy())
+    assert not entropy.requires_grad
+    for actual, expected in zip(
+        torch.autograd.grad((logprobs * weights).sum(), (hidden, head.weight)),
+        torch.autograd.grad((full.log_prob(targets) * weights).sum(), (hidden, head.weight)),
+        strict=True,
+    ):
+        torch.testing.assert_close(actual, expected)
+    assert torch.autograd.gradcheck(
+        lambda h, w: fused_logprobs(h, w, targets, temperature, False, chunk_tokens)[0], (hidden, head.weight)
+    )
+
+
+def test_the_fused_way_under_autocast_is_as_exact_as_torchs() -> None:
+    """Products in bfloat16, sums in float32: no further from float32 than torch's own way is, nearly."""
+    generator = torch.Generator().manual_seed(2)
+    head = torch.nn.Linear(64, 500, bias=False)
+    hidden = torch.randn(40, 64, generator=generator, requires_grad=True)
+    targets = torch.randint(500, (40,), generator=generator)
+
+    def errors(logprobs: torch.Tensor) -> list[float]:
+        results = [logprobs, *torch.autograd.grad(logprobs.sum(), (hidden, head.weight))]
+        pairs = [(actual.detach(), exact.detach()) for actual, exact in zip(results, expected, strict=True)]
+        return [float((actual - exact).norm() / exact.norm()) for actual, exact in pairs]
+
+    exact, _ = chosen_logprobs(hidden, head, targets, temperature=0.7, vocabulary=500)
+    expected = [exact, *torch.autograd.grad(exact.sum(), (hidden, head.weight))]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        ours, _ = fused_logprobs(hidden, head.weight, targets, 0.7, False, 7)
+        theirs, _ = chosen_logprobs(hidden, head, targets, temperature=0.7, vocabulary=500)
+    assert ours.dtype == torch.float32 and head.weight.dtype == torch.float32
+    for our_error, their_error in zip(errors(ours), errors(theirs), strict=True):
+        assert our_error <= 1.2 * their_error + 1e-4
+
+
+def test_the_fused_way_is_taken_on_a_gpu_where_it_can_be() -> None:
+    head, with_bias = torch.nn.Linear(2, 3, bias=False), torch.nn.Linear(2, 3)
+    partitioned = torch.nn.Linear(2, 3, bias=False)
+    partitioned.weight.ds_id = 0  # type: ignore[attr-defined]
+    assert fuses("cuda", head, "none") and fuses("cuda", head, "measured")
+    assert not fuses("cpu", head, "none") and not fuses("cuda", head, "trained")
+    assert not any(fuses("cuda", other, "none") for other in (with_bias, partitioned, torch.nn.Identity()))
