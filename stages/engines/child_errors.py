@@ -7,6 +7,7 @@ another process.
 import os
 import re
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -38,9 +39,18 @@ class Stderr:
             os.dup2(own, 2)
             pump.join(timeout=0.5)  # at once if no child lives on
 
-    def last_error(self) -> str | None:
-        """Return the last error that says a cause, as "ValueError: message" in one line; None without one."""
-        for line in reversed(self._lines):
+    def last_error(self, patience_seconds: float = 0.0) -> str | None:
+        """Return the last error that says a cause, as "ValueError: message" in one line; None without one.
+
+        `patience_seconds`: how long to wait for one, since output of other processes arrives a little later.
+        """
+        deadline = time.monotonic() + patience_seconds
+        while (error := self._last_error()) is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return error
+
+    def _last_error(self) -> str | None:
+        for line in reversed(tuple(self._lines)):
             match = _ERROR.search(line)
             if match and not _NO_CAUSE.search(line):
                 return f"{match['name']}: {' '.join(match['message'].split())}"

@@ -26,11 +26,13 @@ from stages.engines.tokenizer import PolicyTokenizer, TokenizingEngine, architec
 from stages.hub.environment import forbid_network
 from stages.model_folder import read_model_config
 from stages.settings.engines import VllmPlacement
-from storage.errors import InputError
+from storage.errors import InputError, StageFailed
 
 OWNER = "SERL_VLLM_OWNER"
 """Environment variable of vLLM's processes: the process id of the run or server that started them."""
 
+_SECONDS_FOR_A_CAUSE = 2.0
+"""What a process of vLLM writes before it dies arrives so much later, at most."""
 # A separate process takes 10 s more to start, and without a GPU there is no GPU memory to keep apart.
 _IN_PROCESS_ON_CPU = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
 
@@ -111,6 +113,8 @@ class VllmEngine(TokenizingEngine):
         self._under_way: dict[str, Any] = {}
         """vLLM's id of a request -> the request."""
         self._request_count = 0
+        self._stderr = Stderr()
+        """What vLLM's processes have written."""
 
     @property
     def on_gpu(self) -> bool:
@@ -132,7 +136,7 @@ class VllmEngine(TokenizingEngine):
             self._stop()
         self._architecture = new_architecture
         self.counters.loads += 1
-        with _as_input_error(folder):
+        with _as_input_error(folder, stderr=self._stderr):
             if self._llm is None:
                 self._start(folder)
                 self.counters.starts += 1
@@ -156,7 +160,11 @@ class VllmEngine(TokenizingEngine):
 
         def wait() -> list[tuple[Request[AnyBatch], Completion]]:
             while True:
-                if ended := [output for output in engine.step() if output.finished]:
+                try:
+                    outputs = engine.step()
+                except Exception as error:  # whatever it is, vLLM goes on with nothing after it
+                    raise self._died(error) from error
+                if ended := [output for output in outputs if output.finished]:
                     return [self._completed(output) for output in ended]
 
         return feed(
@@ -166,6 +174,17 @@ class VllmEngine(TokenizingEngine):
             submit=submit,
             wait=wait,
             progress=progress,
+        )
+
+    def _died(self, error: Exception) -> StageFailed:
+        """Return the error of a stage whose vLLM has died; the next `load` starts another."""
+        self._key = self._llm = None
+        self._under_way = {}
+        cause = self._stderr.last_error(_SECONDS_FOR_A_CAUSE) or " ".join(f"{type(error).__name__}: {error}".split())
+        advice = _MEMORY_ADVICE if _OF_MEMORY.search(cause) else ""
+        return StageFailed(
+            f"vLLM died while it answered ({cause[:600]}){advice}; run the same command again, which goes on from the "
+            "parts that are finished"
         )
 
     def sleep(self) -> None:
@@ -263,13 +282,13 @@ _MEMORY_ADVICE = (
 
 
 @contextmanager
-def _as_input_error(folder: Path, purpose: str = "policy") -> Iterator[None]:
+def _as_input_error(folder: Path, purpose: str = "policy", stderr: Stderr | None = None) -> Iterator[None]:
     """Turn the errors that vLLM raises for a model that it cannot run into an InputError of one line.
 
     The message has the cause, even if another process had the error; settings of memory are named only if memory is
-    short.
+    short. `stderr` keeps what processes that vLLM starts write for as long as they live.
     """
-    stderr = Stderr()
+    stderr = stderr or Stderr()
     try:
         with stderr.of_children():
             yield

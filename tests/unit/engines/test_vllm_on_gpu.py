@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from stages.engines.base import SamplingParams
 from stages.engines.vllm import VllmEngine
 from stages.settings.engines import VllmPlacement
-from storage.errors import InputError
+from storage.errors import InputError, StageFailed
 from tests.cuda import Driver, machine_with
+from tests.helpers import generate
 from tests.tiny_models import make_tiny_policy
 
 ENVIRONMENT = "VLLM_WORKER_MULTIPROC_METHOD", "VLLM_ENABLE_V1_MULTIPROCESSING", "VLLM_CPU_OMP_THREADS_BIND"
@@ -106,3 +108,32 @@ def test_memory_is_blamed_only_if_it_is_short(
     with machine_with(Driver(1)), pytest.raises(InputError) as error:
         VllmEngine(VllmPlacement()).load(folder, "a")
     assert str(error.value).endswith("Unknown quantization method: no_such.")
+
+
+def test_an_engine_that_dies_while_it_answers_is_started_anew(
+    stub: type[StubLLM], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Dying:
+        model_config = types.SimpleNamespace(max_model_len=512)
+
+        def add_request(self, *_: Any) -> None:
+            pass
+
+        def step(self) -> list[Any]:
+            os.write(2, b"(EngineCore pid=9) torch.AcceleratorError: CUDA error: device-side assert triggered\n")
+            raise RuntimeError("EngineCore encountered an issue. See stack trace (above) for the root cause.")
+
+    folder = make_tiny_policy(tmp_path)
+    monkeypatch.setattr(stub, "llm_engine", Dying(), raising=False)
+    monkeypatch.setattr(VllmEngine, "_params", lambda *_: None)
+    with machine_with(Driver(1)):
+        engine = VllmEngine(VllmPlacement())
+        engine.load(folder, "a")
+        with engine._stderr.of_children(), pytest.raises(StageFailed) as error:  # as a process that it has started
+            generate(engine, [[1, 2]], SamplingParams(temperature=1.0, max_tokens=2), [[1]])
+        assert engine.policy_key is None
+        engine.load(folder, "a")
+    assert str(error.value).startswith(
+        "vLLM died while it answered (AcceleratorError: CUDA error: device-side assert triggered); run the same command"
+    )
+    assert len(stub.started) == 2
