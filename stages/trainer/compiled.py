@@ -1,4 +1,4 @@
-"""Decoder layers compiled by `torch.compile`: fewer and larger kernels, and fewer activations kept for the backward pass.
+"""Decoder layers compiled by `torch.compile`: fewer and larger kernels, and fewer activations kept for the gradient.
 
 Layers of one kind share their code, so a model is compiled once for training and once for passes without gradients.
 Lengths are dynamic, so other lengths compile nothing again. A model that cannot be compiled runs as it is.
@@ -33,7 +33,9 @@ def compiles(setting: Literal["auto"] | bool, device: torch.device, zero_stage: 
     return wanted and zero_stage < 3
 
 
-def compile_layers(module: nn.Module, compute: Callable[[Packing], Tensor], *, end_to_end: bool) -> None:
+def compile_layers(
+    module: nn.Module, compute: Callable[[Packing], Tensor], *, end_to_end: bool, trains: bool = True
+) -> None:
     """Compile the decoder layers of a model in place, and try them once.
 
     If the trial fails, for whatever reason, the layers stay as they were, and one warning says so. So does a later call
@@ -43,6 +45,7 @@ def compile_layers(module: nn.Module, compute: Callable[[Packing], Tensor], *, e
         module: the model; its weights and their gradients do not change.
         compute: returns the model's outputs for a micro-batch.
         end_to_end: whether micro-batches are packed end to end.
+        trains: whether gradients are computed, which the trial then does too.
     """
     layers = [layer for layer in module.modules() if isinstance(layer, GradientCheckpointingLayer)]
     torch._dynamo.config.recompile_limit = max(_RECOMPILATIONS, torch._dynamo.config.recompile_limit)
@@ -51,7 +54,7 @@ def compile_layers(module: nn.Module, compute: Callable[[Packing], Tensor], *, e
     for layer in layers:
         layer.forward = _CompiledForward(layer.forward, switch)
     try:
-        _try(module, compute, end_to_end)
+        _try(module if trains else None, compute, end_to_end)
     except Exception as error:  # whatever a compiler, its tools or a kernel may raise
         switch.turn_off(error)
 
@@ -96,11 +99,13 @@ class _CompiledForward:
             return self._forward(*args, **settings)
 
 
-def _try(module: nn.Module, compute: Callable[[Packing], Tensor], end_to_end: bool) -> None:
-    """Compute a small micro-batch with and without gradients; leave no gradient behind."""
+def _try(module: nn.Module | None, compute: Callable[[Packing], Tensor], end_to_end: bool) -> None:
+    """Compute a small micro-batch without gradients and, if there is a module, with them; leave no gradient behind."""
     sequences = [(row, [1] * prompt, [1] * response) for row, (prompt, response) in enumerate(_ROWS)]
     packing = pack_sequences(sequences, end_to_end=end_to_end)
     with torch.no_grad():
         compute(packing)
+    if module is None:
+        return
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     torch.autograd.grad(compute(packing).sum(), trained, allow_unused=True)

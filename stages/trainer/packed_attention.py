@@ -139,7 +139,7 @@ def packed_attention(
     return _gather_and_attend(query, key, value, packed_rows, scaling, window), None
 
 
-@torch.compiler.disable
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def _gather_and_attend(
     query: Tensor, key: Tensor, value: Tensor, rows: Rows, scaling: float | None, window: int | None
 ) -> Tensor:
@@ -153,7 +153,7 @@ def _gather_and_attend(
     gathered = functional.embedding(rows.gather_F, packed.flatten(1)).view(-1, *packed.shape[1:])
     q, k, v = torch.split(gathered, [heads, key_heads, key_heads], dim=1)
     out = _padded(q, k, v, rows, scaling, window)
-    return functional.embedding(rows.scatter_M, out.flatten(1)).view(1, -1, *out.shape[1:])
+    return functional.embedding(rows.scatter_M, out.flatten(1)).view(1, -1, *out.shape[1:]).to(value.dtype)
 
 
 def _padded(q: Tensor, k: Tensor, v: Tensor, rows: Rows, scaling: float | None, window: int | None) -> Tensor:

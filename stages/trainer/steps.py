@@ -174,7 +174,7 @@ def local_micro_batches(
     batches = micro_batches(
         rollout,
         rows,
-        tokens=job.placement.micro_batch_tokens,
+        tokens=trainer.micro_batch_tokens,
         world_size=trainer.world_size,
         end_to_end=trainer.end_to_end,
     )

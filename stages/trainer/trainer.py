@@ -1,31 +1,41 @@
 """The state of a worker between two jobs: policy and critic with their optimisers, the reference, counters."""
 
 import gc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from stages.settings.trainer import TrainerPlacement
 from stages.settings.update import LoraConfig
 from stages.trainer import adapters
+from stages.trainer.batches import Packing
+from stages.trainer.compiled import compile_layers, compiles
 from stages.trainer.deepspeed_config import read_deepspeed_settings, zero_stage
+from stages.trainer.gpu_memory import fitting_tokens, memory_text, shape_of, usable_memory
 from stages.trainer.job import Job
 from stages.trainer.learner import MOMENTS, Learner
+from stages.trainer.memory import CPU_TOKENS, UpdateForm
 from stages.trainer.models import (
     TokenLogprobs,
     TokenValues,
     check_model,
+    full_shape,
     load_critic,
     load_policy,
     save_model,
+    set_weight,
 )
 from stages.trainer.packed_attention import has_kernel
-from stages.trainer.state import load_counters, open_tensors, save_counters, save_tensors
+from stages.trainer.state import has_masters, load_counters, open_tensors, save_counters, save_tensors
 from storage.errors import InputError
+
+_MASTERS = {"optimizer": "master", "critic_optimizer": "critic_master"}
+"""Name of a learner's moments in files of the state -> name of its masters there."""
 
 
 class Trainer:
@@ -45,6 +55,8 @@ class Trainer:
         """Optimiser steps over all updates, skipped steps included: the position in the learning-rate schedule."""
         self.kl_coef = 0.0
         """Weight of the KL to the reference in this update."""
+        self.micro_batch_tokens = CPU_TOKENS
+        """Most tokens that this process computes at a time in this update."""
         self._placement = placement
         self._deepspeed = read_deepspeed_settings(placement)
         self._dtype: torch.dtype = getattr(torch, placement.dtype)
@@ -68,6 +80,7 @@ class Trainer:
             self.kl_coef = job.config.kl_coef
         for learner in self._learners().values():
             learner.configure(job.config)
+        self.micro_batch_tokens = self._micro_batch_tokens(job)
         # From here on the weights are neither the old nor the new policy, until `hold` sets their keys.
         self._loaded_keys = None
 
@@ -78,6 +91,7 @@ class Trainer:
         if job.reference_key != self._reference_key:
             self._reference = load_policy(job.reference, dtype=self._dtype, device=self.device)
             self._reference_key = job.reference_key
+            self._compile_layers(self._reference, trains=False)
         assert self._reference is not None
         result = use(self._reference)
         if self.device.type == "cuda":
@@ -85,6 +99,13 @@ class Trainer:
             self._reference = self._reference_key = None
             torch.cuda.empty_cache()
         return result
+
+    def memory_text(self, job: Job) -> str:
+        """Return what holds how much of the GPU's memory, on one line; "" on a CPU, or if nothing is loaded."""
+        if not hasattr(self, "policy"):
+            return ""
+        shape = shape_of(self.policy.module.model)
+        return memory_text(shape, self._form(job), self.micro_batch_tokens, self.device)
 
     @property
     def end_to_end(self) -> bool:
@@ -100,22 +121,27 @@ class Trainer:
 
     def save(self, job: Job, folder: Path) -> None:
         """Write policy and trainer state to `folder`/policy and `folder`/trainer_state."""
-        weights, state = self.policy.weights(), folder / "trainer_state"
+        state = folder / "trainer_state"
+        weights = {name: learner.weights() for name, learner in self._learners().items()}
         if self.rank == 0:
             state.mkdir(parents=True)
-            merged = weights if job.config.lora is None else adapters.merge(weights, job.config.lora)
-            save_model(self.policy.module.model, merged, job.policy, folder / "policy")
-            if job.config.lora is not None:
-                adapters.save(weights, job.config.lora, folder / "policy" / adapters.FOLDER)
-        if self.critic is not None:
-            critic_weights = self.critic.weights()
-            if self.rank == 0:
-                save_model(self.critic.module.model, critic_weights, None, state / "critic")
+            policy, lora = weights["optimizer"], job.config.lora
+            merged = policy if lora is None else adapters.merge(policy, lora)
+            save_model(self.policy.module.model, self._rounded(merged), job.policy, folder / "policy")
+            if lora is not None:
+                adapters.save(policy, lora, folder / "policy" / adapters.FOLDER)
+            if self.critic is not None:
+                critic = self._rounded(weights["critic_optimizer"])
+                save_model(self.critic.module.model, critic, None, state / "critic")
         for name, learner in self._learners().items():
             save_tensors(state, name, learner.moments(), write=self.rank == 0)
+            if self._has_masters and self.rank == 0:
+                masters = ((key, weights[name][key]) for key in learner.shapes())
+                save_tensors(state, _MASTERS[name], masters, write=True)
         if self.rank == 0:
             applied = {name: learner.applied_steps for name, learner in self._learners().items()}
-            save_counters(state, {"optimiser_steps": self.steps, "applied_steps": applied, "kl_coef": self.kl_coef})
+            counters = {"optimiser_steps": self.steps, "applied_steps": applied, "kl_coef": self.kl_coef}
+            save_counters(state, counters, masters=self._has_masters)
 
     def hold(self, policy_key: str, state_key: str) -> None:
         """Set the keys of the loaded weights and state, or release their memory if the placement says so."""
@@ -148,6 +174,39 @@ class Trainer:
         """Return policy and critic, by the name of the file that holds their moments."""
         return {"optimizer": self.policy} | ({"critic_optimizer": self.critic} if self.critic is not None else {})
 
+    @property
+    def _has_masters(self) -> bool:
+        return self._dtype != torch.float32
+
+    def _rounded(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return weights in the type of the placement."""
+        return {name: weight.to(self._dtype) for name, weight in weights.items()}
+
+    def _compile_layers(self, module: TokenLogprobs | TokenValues, *, trains: bool = True) -> None:
+        """Compile a model's layers if the placement says so."""
+        if not compiles(self._placement.compile, self.device, zero_stage(self._deepspeed)):
+            return
+
+        def compute(packing: Packing) -> Tensor:
+            output: Tensor = module(packing, 1.0)[0] if isinstance(module, TokenLogprobs) else module(packing)
+            return output
+
+        compile_layers(module.model, compute, end_to_end=self.end_to_end, trains=trains)
+
+    def _form(self, job: Job) -> UpdateForm:
+        """Return the form of the update, on which its memory depends."""
+        compiled = compiles(self._placement.compile, self.device, zero_stage(self._deepspeed))
+        return UpdateForm.of(self._placement, job.config, self._deepspeed, compiled=compiled)
+
+    def _micro_batch_tokens(self, job: Job) -> int:
+        """Return the most tokens that this process computes at a time, the same number for every process."""
+        tokens = self._placement.micro_batch_tokens
+        if tokens == "auto":
+            shape = shape_of(self.policy.module.model)
+            fitting = fitting_tokens(shape, self._form(job), usable_memory(self.device))
+            tokens = -int(self.max_over_processes(torch.tensor([-float(fitting)])))
+        return tokens
+
     def _drop(self) -> None:
         """Release the memory of weights, gradients and moments."""
         if hasattr(self, "policy"):
@@ -166,13 +225,15 @@ class Trainer:
         counters: dict[str, Any] = {"optimiser_steps": 0} if state is None else load_counters(state)
         with _PartitionedLoading(self._deepspeed):
             if lora is None:
-                module = load_policy(policy, dtype=self._dtype, device=self.device)
+                module = load_policy(policy, dtype=torch.float32, device=self.device)
             else:
                 if job.base is None:
                     raise InputError("update.lora: the job names no base policy that adapters are trained on")
-                module = load_policy(job.base, dtype=self._dtype, device=self.device)
+                module = load_policy(job.base, dtype=torch.float32, device=self.device)
                 adapters.add(module.model, lora, policy / adapters.FOLDER, job.seed)
-        self.policy = Learner(module, self._deepspeed)
+        if state is not None and has_masters(counters):
+            _set_masters(module.model, state, _MASTERS["optimizer"])
+        self.policy = Learner(module, self._deepspeed, self._dtype)
         if self.policy.stage < 3:
             check_model(module, policy)
         self.critic = None
@@ -182,13 +243,17 @@ class Trainer:
                 raise InputError(f"{state}: the trainer state has no critic; it was not left by algorithm: ppo")
             with _PartitionedLoading(self._deepspeed):
                 critic = load_critic(
-                    policy if saved is None else saved, new=saved is None, dtype=self._dtype, device=self.device
+                    policy if saved is None else saved, new=saved is None, dtype=torch.float32, device=self.device
                 )
-            self.critic = Learner(critic, self._deepspeed)
+            if state is not None and has_masters(counters):
+                _set_masters(critic.model, state, _MASTERS["critic_optimizer"])
+            self.critic = Learner(critic, self._deepspeed, self._dtype)
         if self._placement.gradient_checkpointing:
             for learner in self._learners().values():
                 learner.module.model.gradient_checkpointing_enable({"use_reentrant": False})
                 learner.module.train()  # transformers checkpoints only in training mode; dropout is off in any case
+        for learner in self._learners().values():
+            self._compile_layers(learner.module)
         self.steps = counters["optimiser_steps"]
         self.kl_coef = counters.get("kl_coef", job.config.kl_coef)
         if state is not None:
@@ -206,6 +271,14 @@ class Trainer:
 def _parts(job: Job) -> tuple[bool, LoraConfig | None]:
     """Return whether there is a critic, and the settings of adapters; a change of either requires loading again."""
     return job.config.algorithm == "ppo", job.config.lora
+
+
+def _set_masters(model: PreTrainedModel, state: Path, name: str) -> None:
+    """Replace the trained weights, which the model's folder has rounded, by their masters in the state."""
+    trained = {key: parameter for key, parameter in model.named_parameters() if parameter.requires_grad}
+    masters = open_tensors(state, name, {key: full_shape(parameter) for key, parameter in trained.items()})
+    for key, parameter in trained.items():
+        set_weight(parameter, masters(key))
 
 
 class _PartitionedLoading:
