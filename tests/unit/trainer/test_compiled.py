@@ -16,13 +16,15 @@ from tests import varlen
 from tests.tiny_models import make_tiny_policy
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
-SIZES = (3, 17, 9, 40, 1, 70)
+SIZES = (3, 17, 40, 1, 70)
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # torch reads `.grad` of tensors that are no leaves
 
 
 @pytest.fixture(autouse=True)
 def aot_eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything of `torch.compile` but the writing of kernels, which takes half a minute on a CPU."""
     torch._dynamo.reset()
+    counters.clear()
     monkeypatch.setattr(compiled, "_BACKEND", "aot_eager")
 
 
@@ -53,13 +55,11 @@ def _results(policy: TokenLogprobs, packing: Packing) -> tuple[Tensor, dict[str,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("checkpointing", [False, True])
-def test_padded_rows(tmp_path: Path, checkpointing: bool) -> None:
+def test_padded_rows_with_gradient_checkpointing(tmp_path: Path) -> None:
     """In float32 on a CPU, where attention itself is not compiled."""
     plain, policy = _policies(make_tiny_policy(tmp_path), torch.float32)
-    if checkpointing:
-        policy.model.gradient_checkpointing_enable({"use_reentrant": False})
-        policy.train()
+    policy.model.gradient_checkpointing_enable({"use_reentrant": False})
+    policy.train()
     _compile(policy, end_to_end=False)
     assert all(parameter.grad is None for parameter in policy.parameters())
     graphs = counters["stats"]["unique_graphs"]
