@@ -5,6 +5,7 @@ do parts of a stage that other workers have begun. It may end at any moment with
 """
 
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Annotated
 
@@ -126,8 +127,12 @@ class _GpuWorkerRunner(LocalRunner):
             # Lower ranks try first: rank 0 has its trainer ready, and after an update it has less to load than others.
             if stage.uses_gpu and time.monotonic() > started + 5 * self.shard.rank:
                 try:
-                    with hold_lease(self.context.store, f"{RUN_LEASE}-{stage.name}"):
-                        return self._run_in_task(stage, inputs, settings, WorkerShard())
+                    with ExitStack() as lease:
+                        lease.enter_context(hold_lease(self.context.store, f"{RUN_LEASE}-{stage.name}"))
+                        result = self._run_in_task(stage, inputs, settings, WorkerShard())
+                        # As soon as the lease is free, another worker begins the stage if it finds no manifest.
+                        self.context.resources.commits.then(lease.pop_all().close)
+                        return result
                 except RunBusy:
                     pass
             time.sleep(_SECONDS_BETWEEN_LOOKS)

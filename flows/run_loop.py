@@ -50,6 +50,7 @@ def run_iterations(
             resources.trainer().start(progress.config.compute.trainer)  # the trainer loads while the other stages run
         iteration = progress.finished
         progress.advance(make_runner(next_context(progress, store, resources, stage_progress(iteration))))
+        resources.commits.wait()  # a revision lists committed outputs only
         after_iteration(record(progress, store), progress.finished > iteration)
 
 

@@ -167,7 +167,7 @@ def find_finished(config: RunConfig, store: Store) -> RunProgress:
 def next_context(
     progress: RunProgress, store: Store, resources: Resources, stage_progress: Progress = no_progress
 ) -> Context:
-    """Return the context of the next iteration's stages."""
+    """Return the context of the next iteration's stages, which may be committed in the background."""
     return Context(
         store=store,
         seed=progress.config.seed,
@@ -175,6 +175,7 @@ def next_context(
         branch=progress.branch,
         resources=resources,
         progress=stage_progress,
+        background=True,
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from stages.commits import LAST_SECONDS, Commits
 from stages.settings.compute import Compute
 from stages.settings.engines import EngineKind
 from storage.errors import NotWritable
@@ -35,6 +36,8 @@ class Resources:
             self.scratch, self._scratch_lock = _make_scratch(Path(settings.scratch or tempfile.gettempdir()))
         except OSError as error:
             raise NotWritable(f"compute.scratch {settings.scratch} cannot be used: {error.strerror}") from None
+        self.commits = Commits()
+        """The commit of a stage while later stages compute."""
         self._engine: Engine | None = None
         self._trainer: TrainerProcess | FakeTrainer | None = None
         self._verifier: Verifier | None = None
@@ -88,8 +91,28 @@ class Resources:
             self._verifier = Verifier()
         return self._verifier
 
-    def close(self) -> None:
-        """Stop engine, trainer and verifier, and remove the scratch folder."""
+    @property
+    def on_gpu(self) -> bool:
+        """Whether stages that need a model use a GPU of this machine."""
+        if self.engine_kind == "fake":
+            return False
+        from stages.engines.gpu import has_gpu
+
+        return has_gpu()
+
+    def uncommitted_folder(self, key: str, kind: str) -> Path | None:
+        """Return the local folder of an output whose commit is under way; None if there is none, or it is of no use.
+
+        vLLM servers may run on other machines: they read folders of the run alone.
+        """
+        return None if self.engine_kind == "server" else self.commits.folder(key, kind)
+
+    def close(self, *, patient: bool = True) -> None:
+        """Stop engine, trainer and verifier, and remove the scratch folder.
+
+        A commit under way, perhaps of hours of work, ends first; unless `patient`, it has a few seconds.
+        """
+        self.commits.close(None if patient else LAST_SECONDS)
         for resource in (self._engine, self._trainer, self._verifier):
             if resource is not None:
                 resource.close()
@@ -100,8 +123,8 @@ class Resources:
     def __enter__(self) -> "Resources":
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.close(patient=kind is None or issubclass(kind, Exception))  # else a signal ends this process
 
 
 _PREFIX, _LOCK = "serl-", "owner.lock"

@@ -45,6 +45,9 @@ class FakeTrainer:
             optimiser_steps=1, schedule_step=steps + 1, responses=len(rewards), tokens=0, metrics=metrics, seconds={}
         )
 
+    def wait_saved(self) -> None:
+        """Do nothing: `run` has written everything."""
+
     def close(self) -> None:
         """Do nothing: there is no process to end."""
 

