@@ -44,7 +44,9 @@ def ppo_update(config: PpoUpdateConfig, inputs: Inputs, work: Work) -> Metrics:
         seed=work.seed(),
     )
     work.resources.free_gpu()
-    result = work.resources.trainer().run(job, work.progress)
+    trainer = work.resources.trainer()
+    result = trainer.run(job, work.progress)
+    trainer.wait_saved()
     work.write_folder("policy", output / "policy")
     work.write_folder("trainer_state", output / "trainer_state")
     work.write("train_metrics", pq.read_table(output / "metrics.parquet"))
