@@ -54,7 +54,7 @@ def ppo_update(config: PpoUpdateConfig, inputs: Inputs, work: Work) -> Metrics:
 
     def finish() -> None:
         work.write_folder("policy", output / "policy")
-        trainer.wait_saved()  # the trainer may still write its state
+        trainer.wait_saved()
         work.write_folder("trainer_state", output / "trainer_state")
 
     work.commit_later({"policy": output / "policy"}, finish)

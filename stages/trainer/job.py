@@ -98,7 +98,7 @@ class Job(Settings):
     checkpoint: Path | None = None
     """Folder for checkpoints of this update, which resumes from the newest; None: no checkpoints."""
     output: Path
-    """Folder to fill: policy/, trainer_state/, metrics.parquet, speed.parquet and, last, done.json."""
+    """Folder to fill: policy/, metrics.parquet, speed.parquet, then trainer_state/ and, last, done.json."""
     output_policy_key: str
     """Key that output/policy will have."""
     output_state_key: str

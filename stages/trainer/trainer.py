@@ -92,15 +92,20 @@ class Trainer:
         """
         return list(micro_batches[self.rank :: self.world_size])
 
-    def save(self, job: Job, folder: Path) -> None:
-        """Write policy and trainer state to `folder`/policy and `folder`/trainer_state."""
-        weights, state = self.policy.weights(), folder / "trainer_state"
+    def save_policy(self, job: Job, folder: Path) -> None:
+        """Write the policy to `folder`/policy."""
+        weights = self.policy.weights()
         if self.rank == 0:
-            state.mkdir(parents=True)
             merged = weights if job.config.lora is None else adapters.merge(weights, job.config.lora)
             save_model(self.policy.module.model, merged, job.policy, folder / "policy")
             if job.config.lora is not None:
                 adapters.save(weights, job.config.lora, folder / "policy" / adapters.FOLDER)
+
+    def save_state(self, folder: Path) -> None:
+        """Write critic, moments and counters to `folder`/trainer_state."""
+        state = folder / "trainer_state"
+        if self.rank == 0:
+            state.mkdir(parents=True)
         if self.critic is not None:
             critic_weights = self.critic.weights()
             if self.rank == 0:

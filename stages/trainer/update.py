@@ -28,7 +28,7 @@ from storage.errors import InputError, TrainerError
 
 
 def run_update(trainer: Trainer, job: Job, progress: Progress) -> JobResult:
-    """Do one job and fill its output folder; done.json is written last.
+    """Do one job and write everything but the trainer state to its output folder; `save_state` is to follow.
 
     The update resumes from the newest checkpoint of the job if there is one.
 
@@ -64,7 +64,7 @@ def run_update(trainer: Trainer, job: Job, progress: Progress) -> JobResult:
     clock.lap("steps")
     summary = _summary(metrics)
     _adapt_kl_coefficient(trainer, job.config, rollout, targets)
-    trainer.save(job, job.output)
+    trainer.save_policy(job, job.output)
     clock.lap("save")
     result = JobResult(
         optimiser_steps=len(batches),
@@ -77,9 +77,19 @@ def run_update(trainer: Trainer, job: Job, progress: Progress) -> JobResult:
     if trainer.rank == 0:
         _write_table(metrics, METRIC_COLUMNS, job.output / "metrics.parquet")
         _write_table(meter.rows, SPEED_COLUMNS, job.output / "speed.parquet")
-        (job.output / "done.json").write_text(result.model_dump_json(indent=1) + "\n")
     progress(len(batches), len(batches), "done")
     return result
+
+
+def save_state(trainer: Trainer, job: Job, result: JobResult) -> dict[str, float]:
+    """Write the trainer state after the job's update and, last, done.json; return the seconds of each part."""
+    clock = _Clock()
+    trainer.save_state(job.output)
+    clock.lap("save_state")
+    if trainer.rank == 0:
+        whole = result.model_copy(update={"seconds": result.seconds | clock.seconds})
+        (job.output / "done.json").write_text(whole.model_dump_json(indent=1) + "\n")
+    return clock.seconds
 
 
 def token_values(trainer: Trainer, rollout: Rollout, job: Job, module: Callable[[Packing], Tensor]) -> Tensor:
@@ -241,7 +251,8 @@ def _save_checkpoint(
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
     trainer.wait_for_all()
-    trainer.save(job, partial)
+    trainer.save_policy(job, partial)
+    trainer.save_state(partial)
     if trainer.rank == 0:
         save_file({f.name: getattr(targets, f.name) for f in fields(targets)}, partial / "columns.safetensors")
         (partial / "metrics.json").write_text(json.dumps(metrics))
