@@ -12,8 +12,8 @@ from pathlib import Path
 
 from storage.errors import StageFailed
 
-LAST_SECONDS = 3.0
-"""Seconds that writes under way get when a signal ends the process (see `flows.shutdown`)."""
+LAST_SECONDS = 2.0
+"""Seconds that finished parts get when a signal ends the process, and then a commit (see `flows.shutdown`)."""
 MOST_WAITING_BYTES = 512 * 2**20
 """Most bytes of parts that wait to be written."""
 

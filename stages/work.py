@@ -138,8 +138,10 @@ class Work:
         `rows`: number of rows of the table, or of the input by whose rows the parts are cut. The first attempt fixes
         the ranges by its shard size, in a create-only plan that later attempts follow.
         """
-        shard_rows, commits = self.resources.settings.shard_rows, self.resources.commits
-        plan = self.committer.plan(table, rows, shard_rows, write_now=not commits.pending)
+        may_write = not self.resources.commits.pending
+        if may_write:
+            self.wait_for_earlier_stage()  # raises the error of a commit that has just failed
+        plan = self.committer.plan(table, rows, self.resources.settings.shard_rows, write_now=may_write)
         order = self.context.shard.order(len(plan))
         return Shards(self, table, {part: range(*plan[part]) for part in order})
 
@@ -152,6 +154,8 @@ class Work:
         size, store = self.committer.encode_part(table, index, rows)
         with self.measure("commit_wait"):
             self._parts.put(size, store)
+        if self.context.shard.world_size > 1:  # other processes do the parts that they do not see
+            self.store_parts()
 
     def parts(self, table: str) -> pl.DataFrame:
         """Return all parts of a table as one, in order."""
