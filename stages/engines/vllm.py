@@ -49,7 +49,7 @@ def set_environment(more: Mapping[str, str]) -> None:
         "VLLM_LOGGING_LEVEL": "ERROR",
         # A fork of a process that has asked CUDA anything cannot use CUDA, and vLLM does not notice every question.
         "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
-        # vLLM uses it for rows without seeds only, and all of ours have one; its kernels would be compiled at the start.
+        # vLLM uses it for rows without seeds only, and all of ours have one. Its kernels are compiled at the start.
         "VLLM_USE_FLASHINFER_SAMPLER": "0",
     } | ({} if has_gpu() else {"VLLM_CPU_OMP_THREADS_BIND": "nobind"})
     # On a GPU vLLM decides: it takes runner 2 unless that runner lacks something that the model needs.
@@ -236,8 +236,8 @@ class VllmEngine(TokenizingEngine):
         self._under_way = {}
         cause = self._stderr.last_error(_SECONDS_FOR_A_CAUSE) or " ".join(f"{type(error).__name__}: {error}".split())
         return StageFailed(
-            f"vLLM died while it answered ({cause[:600]}){memory_advice(cause)}; run the same command again, which goes on from the "
-            "parts that are finished"
+            f"vLLM died while it answered ({cause[:600]}){memory_advice(cause)}; run the same command again, which "
+            "goes on from the parts that are finished"
         )
 
     def sleep(self) -> None:
