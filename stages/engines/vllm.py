@@ -35,7 +35,6 @@ _SECONDS_FOR_A_CAUSE = 2.0
 """What a process of vLLM writes before it dies arrives so much later, at most."""
 _RUNNER_2 = "VLLM_USE_V2_MODEL_RUNNER"
 """vLLM's environment variable: 1 for model runner 2, 0 for runner 1; unset: vLLM decides."""
-_SEQUENCES, _SEQUENCES_ON_CPU = 1_024, 256
 # A separate process takes 10 s more to start, and without a GPU there is no GPU memory to keep apart.
 _IN_PROCESS_ON_CPU = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
 
@@ -74,11 +73,6 @@ def model_runner() -> Literal[1, 2]:
     return 2 if has_gpu() else 1
 
 
-def max_sequences(placement: VllmPlacement) -> int:
-    """Return how many responses vLLM computes at a time: the setting, or else 1,024 on a GPU and 256 on a CPU."""
-    return placement.max_sequences or (_SEQUENCES if has_gpu() else _SEQUENCES_ON_CPU)
-
-
 def arguments(placement: VllmPlacement, folder: Path) -> dict[str, Any]:
     """Return the arguments of `vllm.LLM` for the model in `folder`; a server gets the same arguments as flags.
 
@@ -94,7 +88,7 @@ def arguments(placement: VllmPlacement, folder: Path) -> dict[str, Any]:
         "quantization": placement.quantization,
         "tensor_parallel_size": placement.tensor_parallel,
         "max_model_len": min(placement.max_model_tokens, read_model_config(folder).context),
-        "max_num_seqs": max_sequences(placement),
+        "max_num_seqs": placement.sequences(on_gpu=has_gpu()),
         "load_format": "safetensors",
         "enable_prefix_caching": True,
         "generation_config": "vllm",
@@ -215,7 +209,7 @@ class VllmEngine(TokenizingEngine):
 
         return feed(
             batches,
-            max_requests=2 * max_sequences(self._placement),
+            max_requests=2 * self._placement.sequences(on_gpu=has_gpu()),
             check=lambda batch: tokenizer.check(batch, max_model_tokens),
             submit=submit,
             wait=wait,
@@ -328,9 +322,14 @@ def _can_sleep() -> bool:
     return bool(has_gpu() and importlib.import_module("vllm.platforms").current_platform.is_sleep_mode_available())
 
 
+_OF_MODEL = (ValueError, RuntimeError, OSError, KeyError, AssertionError)
+
+
 @contextmanager
 def _as_input_error(folder: Path, purpose: str = "policy", stderr: Stderr | None = None) -> Iterator[None]:
     """Turn the errors that vLLM raises for a model that it cannot run into an InputError of one line.
+
+    If vLLM's process has ended, the error is a StageFailed instead.
 
     The message has the cause, even if another process had the error; settings of memory are named only if memory is
     short. `stderr` keeps what processes that vLLM starts write for as long as they live.
@@ -339,7 +338,15 @@ def _as_input_error(folder: Path, purpose: str = "policy", stderr: Stderr | None
     try:
         with stderr.of_children():
             yield
-    except (ValueError, RuntimeError, OSError, KeyError, AssertionError) as error:
+    except Exception as error:
+        if type(error).__name__ == "EngineDeadError":
+            cause = stderr.last_error(_SECONDS_FOR_A_CAUSE) or "it says nothing"
+            raise StageFailed(
+                f"vLLM's process has ended ({cause[:600]}){memory_advice(cause)}; run the same command again"
+            ) from error
+        # What fails in vLLM's own process while it runs arrives as a plain Exception.
+        if type(error) is not Exception and not isinstance(error, _OF_MODEL):
+            raise
         own = " ".join(str(error).split()) or type(error).__name__
         message = ((stderr.last_error() if "root cause" in own else None) or own)[:600]
         raise InputError(

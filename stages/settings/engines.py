@@ -34,6 +34,10 @@ class VllmPlacement(Settings):
     """Further arguments of vLLM for speed and memory, by their names in its EngineArgs, such as
     {max_num_batched_tokens: 16384}. What changes results, loads code or has a setting here is refused."""
 
+    def sequences(self, *, on_gpu: bool) -> int:
+        """Return how many responses are computed at the same time at most: `max_sequences`, or its default."""
+        return self.max_sequences or (1_024 if on_gpu else 256)
+
 
 class ServerPlacement(Settings):
     """The vLLM servers that answer (`engine: server`). If $VLLM_API_KEY is set on both sides, requests carry it."""

@@ -12,7 +12,7 @@ import pytest
 from stages.engines.base import SamplingParams
 from stages.engines.loader import check_installed
 from stages.engines.memory_advice import memory_advice
-from stages.engines.vllm import VllmEngine, arguments, max_sequences, model_runner, set_environment
+from stages.engines.vllm import VllmEngine, arguments, model_runner, set_environment
 from stages.settings.engines import VllmPlacement
 from storage.errors import InputError, StageFailed
 from tests.cuda import Driver, machine_with
@@ -170,7 +170,7 @@ def test_a_gpu_computes_more_responses_at_a_time_than_a_cpu(stub: type[StubLLM],
     folder = make_tiny_policy(tmp_path)
     for cards, sequences in ((1, 1024), (0, 256)):
         with machine_with(Driver(cards)):
-            assert arguments(VllmPlacement(), folder)["max_num_seqs"] == max_sequences(VllmPlacement()) == sequences
+            assert arguments(VllmPlacement(), folder)["max_num_seqs"] == sequences
             assert arguments(VllmPlacement(max_sequences=7), folder)["max_num_seqs"] == 7
 
 
@@ -273,3 +273,31 @@ def test_vllm_that_dies_before_it_takes_a_request_ends_the_stage(
         with pytest.raises(ValueError, match="presence_penalty"):
             generate(engine, [[1, 2]], SamplingParams(temperature=1.0, max_tokens=2), [[1]])
     assert len(stub.started) == 2
+
+
+def test_errors_of_vllms_own_process_while_weights_are_loaded_are_one_line(
+    stub: type[StubLLM], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There they arrive as plain Exceptions, and a process that has ended as EngineDeadError."""
+
+    class EngineDeadError(Exception):
+        pass
+
+    folders = [make_tiny_policy(tmp_path / name) for name in ("a", "b")]
+    errors = [Exception("Call to collective_rpc method failed: size mismatch\n for lm_head"), EngineDeadError("dead")]
+
+    def rpc(self: StubLLM, method: str, args: tuple[str, ...] = ()) -> None:
+        if method == "serl_reload" and errors:
+            raise errors.pop(0)
+
+    monkeypatch.setattr(stub, "collective_rpc", rpc, raising=False)
+    monkeypatch.setattr("stages.engines.vllm._SECONDS_FOR_A_CAUSE", 0.0)
+    with machine_with(Driver(1)):
+        engine = VllmEngine(VllmPlacement())
+        engine.load(folders[0], "a")
+        with pytest.raises(InputError, match=r"method failed: size mismatch for lm_head$"):
+            engine.load(folders[1], "b")
+        with pytest.raises(StageFailed, match=r"vLLM's process has ended \(.*\); run the same command again"):
+            engine.load(folders[1], "b")
+        engine.load(folders[1], "b")
+        assert engine.policy_key == "b"
