@@ -175,7 +175,7 @@ def _too_small(config: RunConfig, cards: Sequence[Card]) -> str | None:
         return None
     return (
         f"the update holds {gib(held)} GiB of weights and optimiser alone, and has {gib(room)} of the {gib(total)} GiB "
-        f"of {cards[0].name}; {smaller_update(config, shape, room)}"
+        f"of {cards[0].name}; {smaller_update(config, shape, total)}"
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from flows.config.run import RunConfig
 from flows.preflight import measured
-from flows.preflight.memory import engine_memory
+from flows.preflight.memory import engine_memory, micro_batch_tokens, sequences_of
 from flows.stage_settings import StageSettings
 from stages.engines.card_speeds import CARDS, CardSpeed, card_speed
 from stages.engines.gpu import Card
@@ -21,6 +21,9 @@ from stages.ppo_update import PPO_UPDATE
 from stages.sample_responses import SAMPLE
 from stages.trainer.memory import ModelShape
 from stages.vote_rewards import VOTE
+
+_SMALL_CARD = 24 * 2**30
+"""Memory of a card whose memory is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ def run_times(resolved: StageSettings, shape: ModelShape, card: Card | None) -> 
         stage: engine_seconds(config, shape, speed, total, requests) for stage, requests in asked.items() if requests
     }
     stages[VOTE.name] = 1 + questions * sum(counts) * measured.SECONDS_PER_RESPONSE
-    stages[PPO_UPDATE.name] = update_seconds(config, shape, speed)
+    stages[PPO_UPDATE.name] = update_seconds(config, shape, speed, total)
     evaluated = _evaluated(resolved)
     stages[EVALUATE.name] = engine_seconds(
         config, shape, speed, total, evaluated
@@ -145,7 +148,7 @@ def _seconds(
     vllm = config.compute.vllm
     copies, cards = vllm.data_parallel, vllm.tensor_parallel
     count = -(-requests.count // copies)
-    at_once = min(vllm.max_sequences, count)
+    at_once = min(sequences_of(vllm), count)
     if total_bytes is not None:
         fit = engine_memory(config, shape, total_bytes).cache_tokens // length
         at_once = max(min(at_once, fit), 1)
@@ -164,7 +167,7 @@ def _hardware(shape: ModelShape, speed: CardSpeed, rows: int, length: int) -> fl
     )
 
 
-def update_seconds(config: RunConfig, shape: ModelShape, speed: CardSpeed) -> float:
+def update_seconds(config: RunConfig, shape: ModelShape, speed: CardSpeed, total_bytes: int | None) -> float:
     """Return the seconds of one policy update: its optimiser steps, and the time around them."""
     placement, update = config.compute.trainer, config.update
     responses = config.generate.questions * (config.vote.train_responses or config.sample.responses)
@@ -174,7 +177,7 @@ def update_seconds(config: RunConfig, shape: ModelShape, speed: CardSpeed) -> fl
     models = 2 if update.algorithm == "ppo" else 1
     operations = models * (6 * update.epochs + 2) + 2
     attention = 6 * shape.layers * shape.hidden * (config.sample.max_prompt_tokens + config.sample.max_tokens)
-    share = measured.utilisation(shape.parameters, placement.micro_batch_tokens)
+    share = measured.utilisation(shape.parameters, micro_batch_tokens(config, shape, total_bytes or _SMALL_CARD))
     if placement.dtype == "float32":
         peak, share = speed.flops_float32, measured.LOWEST_UTILISATION
     else:

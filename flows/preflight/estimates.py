@@ -25,9 +25,9 @@ from storage.store import Store
 
 CPU_FLOPS_PER_THREAD = 1.5e10
 """Assumed floating-point operations per second on one thread of a recent server, for small matrices."""
-STATE_BYTES = {"float32": (4, 8), "bfloat16": (4, 8)}
-"""Type of the matrix products -> bytes per parameter of a policy's folder, and of the trainer state (AdamW's two
-float32 moments)."""
+STATE_BYTES = {"float32": (4, 8), "bfloat16": (2, 12)}
+"""Type of the matrix products -> bytes per parameter of a policy's folder, and of the trainer state: AdamW's two
+float32 moments, with bfloat16 the float32 master weights too."""
 TABLE_BYTES_PER_TOKEN = 9
 """Assumed bytes per generated token: its id, log-probability and text, in compressed Parquet."""
 
@@ -117,7 +117,8 @@ def _gpu_times(resolved: StageSettings, shape: ModelShape, device: Device) -> It
             f", every {config.evaluate.every} iterations" if stage == "evaluate" and config.evaluate.every > 1 else ""
         )
         yield f"{stage} about {duration_text(seconds)}{every}"
-    yield f"estimated from {measured.SOURCE}"
+    unmeasured = "; the speed of engine: transformers is assumed" if config.engine == "transformers" else ""
+    yield f"estimated from what was measured on {measured.SOURCE}{unmeasured}"
 
 
 def _cpu_time(config: RunConfig, parameters: int) -> str:

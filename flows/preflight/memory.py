@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from flows.config.run import RunConfig
+from stages.settings.engines import VllmPlacement
 from stages.trainer.deepspeed_config import read_deepspeed_settings
-from stages.trainer.memory import ModelShape, UpdateForm, UpdateMemory, update_memory
+from stages.trainer.memory import ModelShape, UpdateForm, UpdateMemory, largest_micro_batch, update_memory
 
 GIB = 2**30
 CONTEXT_BYTES = int(0.7 * GIB)
@@ -20,6 +21,8 @@ _GRAPHS_BYTES = GIB
 _STEP_TOKENS, _LARGE_CARD = (8_192, 16_384), 70 * GIB
 """Most prompt tokens of a step by vLLM's default (EngineArgs.get_batch_defaults), on cards that are smaller than the
 size and on larger ones."""
+SEQUENCES = 1_024
+"""Responses that vLLM computes at a time on a GPU, unless `compute.vllm.max_sequences` says otherwise."""
 _COPIES_OF_LOGITS = 4
 """float32 copies of a step's logits: processed, softmax, noise."""
 _FEWEST_TOKENS = 512
@@ -53,13 +56,18 @@ def engine_memory(config: RunConfig, shape: ModelShape, total: int) -> EngineMem
     cards, bytes_per_value = placement.tensor_parallel, 4 if placement.dtype == "float32" else 2
     step = _STEP_TOKENS[total >= _LARGE_CARD]
     activations = 2 * bytes_per_value * step * (2 * shape.hidden + 2 * shape.intermediate)
-    logits = _COPIES_OF_LOGITS * 4 * placement.max_sequences * shape.vocabulary
+    logits = _COPIES_OF_LOGITS * 4 * sequences_of(placement) * shape.vocabulary
     return EngineMemory(
         requested=int(total * placement.memory_share),
         weights=shape.parameters * (1 if placement.quantization == "fp8" else bytes_per_value) // cards,
         working=CONTEXT_BYTES + _GRAPHS_BYTES + activations // cards + logits,
         cache_per_token=2 * shape.layers * shape.key * bytes_per_value // cards,
     )
+
+
+def sequences_of(placement: VllmPlacement) -> int:
+    """Return how many responses vLLM computes at a time on a GPU, at most."""
+    return placement.max_sequences or SEQUENCES
 
 
 def memory_lines(config: RunConfig, shape: ModelShape, total: int) -> Iterator[str]:
@@ -84,7 +92,7 @@ def _engine_line(config: RunConfig, memory: EngineMemory) -> str:
             f"raise memory_share, or set tensor_parallel: {2 * vllm.tensor_parallel}"
         )
     fit = memory.cache_tokens // config.longest_sequence
-    sequences = vllm.max_sequences
+    sequences = sequences_of(vllm)
     at_once = f"{min(fit, sequences):,} sequences of {config.longest_sequence:,} tokens at a time"
     return f"{line}about {gib(memory.cache)} for {at_once}" + (
         f" (compute.vllm.max_sequences {sequences:,})" if fit >= sequences else f", of max_sequences {sequences:,}"
@@ -100,6 +108,14 @@ def update_form(config: RunConfig) -> UpdateForm:
     return UpdateForm.of(placement, config.update, read_deepspeed_settings(placement), compiled=False)
 
 
+def micro_batch_tokens(config: RunConfig, shape: ModelShape, total: int) -> int:
+    """Return the tokens of a micro-batch on a card with `total` bytes: the setting, or what fits if it is `auto`."""
+    tokens = config.compute.trainer.micro_batch_tokens
+    if str(tokens) == "auto":
+        return largest_micro_batch(shape, update_form(config), room_of_update(config, total))
+    return int(tokens)
+
+
 def room_of_update(config: RunConfig, total: int) -> int:
     """Return the bytes of a card with `total` bytes that the update may use."""
     if config.engine != "vllm":
@@ -110,8 +126,8 @@ def room_of_update(config: RunConfig, total: int) -> int:
 
 
 def _update_line(config: RunConfig, shape: ModelShape, total: int) -> str:
-    form, tokens = update_form(config), config.compute.trainer.micro_batch_tokens
-    memory, room = update_memory(shape, form, tokens), room_of_update(config, total)
+    form, room = update_form(config), room_of_update(config, total)
+    memory = update_memory(shape, form, micro_batch_tokens(config, shape, total))
     turns = ""
     if config.engine == "vllm":
         both = config.compute.trainer.free_memory is False
@@ -119,12 +135,12 @@ def _update_line(config: RunConfig, shape: ModelShape, total: int) -> str:
     line = f"the update takes about {gib(memory.total)} GiB ({memory.text()}) of {gib(room)}{turns}"
     if memory.total <= room:
         return line
-    return f"{line}: NOT ENOUGH, by about {gib(memory.total - room)} GiB: {smaller_update(config, shape, room)}"
+    return f"{line}: NOT ENOUGH, by about {gib(memory.total - room)} GiB: {smaller_update(config, shape, total)}"
 
 
-def smaller_update(config: RunConfig, shape: ModelShape, room: int) -> str:
-    """Return the settings with which the update fits into `room` bytes."""
-    form, tokens = update_form(config), config.compute.trainer.micro_batch_tokens
+def smaller_update(config: RunConfig, shape: ModelShape, total: int) -> str:
+    """Return the settings with which the update fits into a card with `total` bytes."""
+    form, tokens, room = update_form(config), micro_batch_tokens(config, shape, total), room_of_update(config, total)
     if fit := _largest(shape, form, tokens, room):
         return f"lower compute.trainer.micro_batch_tokens to {fit:,}"
     checkpointing = replace(form, gradient_checkpointing=True)

@@ -200,7 +200,7 @@ def test_a_model_too_large_for_a_gpu(make: Callable[..., RunConfig]) -> None:
     small = Card("NVIDIA L4", total=12 * GIB, free=12 * GIB, capability=(8, 9))
     assert reason(make("seven"), Driver([small, small])) == (
         "vLLM needs 14.2 GiB for the weights, and compute.vllm.memory_share 0.9 of NVIDIA L4 is 10.8 GiB; use a larger "
-        "GPU, or set compute.vllm.quantization: fp8, or compute.vllm.tensor_parallel: 4"
+        "GPU, or set compute.vllm.quantization: fp8, or compute.vllm.tensor_parallel: 2"
     )
     text = reason(make("seven", compute=BFLOAT16), Driver([L4]))
     assert text is not None and text.startswith("the update holds 99.3 GiB of weights and optimiser alone")
@@ -266,13 +266,13 @@ def test_what_to_lower_for_the_update(make: Callable[..., RunConfig]) -> None:
         return on(card, make(model, compute=compute))[2]
 
     assert "NOT ENOUGH" not in update(H200)
-    assert ": lower compute.trainer.micro_batch_tokens to 4,096" in update(L4, micro_batch_tokens=16_384)
+    assert ": lower compute.trainer.micro_batch_tokens to 2,048" in update(L4, micro_batch_tokens=16_384)
     awake = update(H200, micro_batch_tokens=65_536, free_memory=False)
     assert (
         " beside vLLM: NOT ENOUGH, by about " in awake and "lower compute.trainer.micro_batch_tokens to 32,768" in awake
     )
     assert "set compute.trainer.gradient_checkpointing: true" in update(
-        Card("NVIDIA L4", total=16 * GIB, free=16 * GIB, capability=(8, 9)), micro_batch_tokens=1_024
+        Card("NVIDIA L4", total=16 * GIB, free=16 * GIB, capability=(8, 9)), micro_batch_tokens=1_000
     )
     offload = update(replace(H200, total=80 * GIB, free=79 * GIB), "seven")
     assert (
@@ -301,7 +301,7 @@ def test_time_on_a_gpu_is_by_stage(make: Callable[..., RunConfig]) -> None:
     assert [line.split(" about ")[0] for line in lines[2:-1]] == [
         "generate_instructions", "sample_responses", "vote_rewards", "ppo_update", "evaluate",
     ]  # fmt: skip
-    assert lines[-1] == "estimated from one H200 on 2026-11-27 with vLLM 0.32.0 and torch 2.13.0"
+    assert lines[-1] == "estimated from what was measured on one H200 on 2026-11-27 with vLLM 0.32.0 and torch 2.13.0"
 
 
 def test_time_on_cards_that_are_slower_or_unknown(make: Callable[..., RunConfig]) -> None:
