@@ -20,7 +20,7 @@ from flows.preflight.memory import (
     update_form,
 )
 from flows.preflight.shapes import policy_shape
-from stages.engines.gpu import BFLOAT16_SINCE, Card, Holder, has_gpu, visible_cards
+from stages.engines.gpu import BFLOAT16_SINCE, Card, Holder, cuda_version, has_gpu, visible_cards
 from stages.engines.loader import vllm_needs_gpu
 from stages.trainer.memory import update_memory
 from storage.errors import InputError
@@ -99,9 +99,9 @@ def _too_old(config: RunConfig, cards: Sequence[Card]) -> str | None:
     card = min(known, key=lambda card: card.capability or ())
     assert card.capability is not None
     has = f"{card.name} has {card.capability[0]}.{card.capability[1]}"
-    if card.capability < _OLDEST_OF_CUDA_13 and _cuda_version() >= 13:
+    if card.capability < _OLDEST_OF_CUDA_13 and cuda_version() >= 13:
         return (
-            f"torch for CUDA {_cuda_version()} needs a GPU of compute capability 7.5 or higher, and {has}; hide it "
+            f"torch for CUDA {cuda_version()} needs a GPU of compute capability 7.5 or higher, and {has}; hide it "
             "(CUDA_VISIBLE_DEVICES=) to compute on the CPU, or install torch for CUDA 12"
         )
     if card.capability >= BFLOAT16_SINCE:
@@ -114,13 +114,6 @@ def _too_old(config: RunConfig, cards: Sequence[Card]) -> str | None:
     if not settings:
         return None
     return f"bfloat16 needs a GPU of compute capability 8.0 or higher, and {has}; set {' and '.join(settings)}"
-
-
-def _cuda_version() -> int:
-    """Return the main version of CUDA that torch is built for; 0 if it is built for none."""
-    import torch
-
-    return int((torch.version.cuda or "0").split(".")[0])
 
 
 def _too_few(config: RunConfig, cards: Sequence[Card]) -> str | None:

@@ -77,6 +77,13 @@ def has_gpu() -> bool:
     return torch.version.cuda is not None
 
 
+def cuda_version() -> int:
+    """Return the main version of CUDA that torch is built for; 0 if it is built for none."""
+    import torch
+
+    return int((torch.version.cuda or "0").split(".")[0])
+
+
 def visible_cards() -> tuple[Card, ...]:
     """Return the cards that CUDA would find, in the order of `CUDA_VISIBLE_DEVICES`; none without a driver.
 
