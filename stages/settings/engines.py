@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 
 from stages.settings.base import Settings
+from stages.settings.vllm_extra import VllmExtra
 
 EngineKind = Literal["fake", "transformers", "vllm", "server"]
 
@@ -23,12 +24,19 @@ class VllmPlacement(Settings):
     """A name that vLLM knows, such as fp8; null: none."""
     max_model_tokens: PositiveInt = 4_096
     """Longest prompt and response together, in tokens."""
-    max_sequences: PositiveInt = 256
-    """Most responses computed at the same time."""
+    max_sequences: PositiveInt | None = None
+    """Most responses computed at the same time; null: 1,024 on a GPU, 256 on a CPU."""
     memory_share: PositiveFloat = Field(0.9, le=1)
     """Share of a GPU's memory for weights and cache."""
     cache_gib: PositiveFloat = 1.0
     """GiB of main memory for the cache, if there is no GPU."""
+    extra: VllmExtra = Field(default_factory=dict)
+    """Further arguments of vLLM for speed and memory, by their names in its EngineArgs, such as
+    {max_num_batched_tokens: 16384}. What changes results, loads code or has a setting here is refused."""
+
+    def sequences(self, *, on_gpu: bool) -> int:
+        """Return how many responses are computed at the same time at most: `max_sequences`, or its default."""
+        return self.max_sequences or (1_024 if on_gpu else 256)
 
 
 class ServerPlacement(Settings):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from stages.engines import gpu
-from stages.engines.gpu import Card, Holder, visible_cards
+from stages.engines.gpu import Card, Holder, card_facts
 from tests.commands import python
 from tests.cuda import T4, Driver, machine_with
 
@@ -39,7 +39,7 @@ def seen(driver: Driver | None, visible: str | None = None) -> list[Card]:
     with machine_with(driver) as patch:
         if visible is not None:
             patch.setenv("CUDA_VISIBLE_DEVICES", visible)
-        return list(visible_cards())
+        return list(card_facts())
 
 
 def test_facts_about_a_card() -> None:
@@ -96,8 +96,8 @@ def test_many_processes_on_a_card() -> None:
 def test_without_a_card_torch_is_not_imported() -> None:
     """It takes seconds, and `serl check` needs nothing else of it."""
     code = (
-        "import sys\nfrom stages.engines.gpu import has_gpu, visible_cards\nimport stages.engines.gpu as gpu\n"
-        "gpu._LIBRARY = 'libno-such.so'\nassert not has_gpu() and not visible_cards()\n"
+        "import sys\nfrom stages.engines.gpu import has_gpu, card_facts\nimport stages.engines.gpu as gpu\n"
+        "gpu._LIBRARY = 'libno-such.so'\nassert not has_gpu() and not card_facts()\n"
         "assert 'torch' not in sys.modules"
     )
     python("-c", code)

@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -65,6 +67,17 @@ def test_reloaded_weights_are_those_of_the_folder(engine: Engine, policies: list
                     if settings["temperature"] == 0:
                         assert ids == expected.argmax(-1).tolist()
     assert engine.counters.starts == isinstance(engine, VllmEngine) and engine.counters.loads == 4
+
+
+@pytest.mark.vllm
+@pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="needs `pip install --no-deps triton`")
+def test_model_runner_2_of_gpus_samples_as_the_other_engines(policies: list[Path]) -> None:
+    """Its kernels in Triton's interpreter: noise from the seed, log-probabilities before penalty and cut."""
+    command = [sys.executable, "-m", "tests.vllm_runner_2", str(policies[0])]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert max(result["worst"].values()) < 1e-4 and all(result["alone"].values())
 
 
 @pytest.mark.vllm
