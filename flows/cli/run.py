@@ -82,9 +82,12 @@ def _check(options: argparse.Namespace) -> None:
 
         Console(highlight=False).print(against_paper(config))
         return
-    from flows.preflight.description import describe
+    from flows.preflight.description import describe_and_judge
 
-    print(describe(config))
+    text, refusal = describe_and_judge(config)
+    print(text, flush=True)
+    if refusal:
+        raise InputError(refusal)
 
 
 def _submit(options: argparse.Namespace) -> None:

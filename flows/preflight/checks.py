@@ -5,6 +5,7 @@ import importlib.util
 from flows.config.run import RunConfig
 from flows.config.tracking import TrackerSettings
 from flows.models.folders import policy_folder, voter_folders
+from flows.preflight.cards import check_cards
 from flows.preflight.prompts import check_prompts
 from flows.stage_settings import StageSettings
 from stages.engines.loader import check_installed
@@ -31,8 +32,10 @@ def check_inputs(resolved: StageSettings) -> None:
 
 
 def check_engine(config: RunConfig) -> None:
-    """Raise InputError if the engine is missing, or is known not to run the model of the policy or of a voter."""
+    """Raise InputError if the engine is missing, or is known not to run the model of the policy or of a voter, or if
+    this machine's GPUs cannot do what the config asks of them."""
     check_installed(config.engine)
+    check_cards(config)
     models = {f"voter {name}": folder for name, folder in voter_folders(config).items()}
     if folder := policy_folder(config):
         models["policy"] = folder  # later policies have the same architecture

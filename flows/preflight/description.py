@@ -2,28 +2,29 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from flows.config.inputs import Voter
 from flows.config.run import RunConfig
 from flows.models.asking import QUESTION
 from flows.models.folders import policy_folder, voter_folders
+from flows.preflight.cards import device_of, gpu_lines, refusal
 from flows.preflight.control_text import control_text_lines
 from flows.preflight.estimates import (
-    count_parameters,
     disk_line,
     generated_tokens,
     responses_per_question,
     sampled_tokens,
-    time_line,
+    time_lines,
 )
 from flows.preflight.prompts import describe_models
 from flows.preflight.question_files import describe_file
+from flows.preflight.shapes import count_parameters
 from flows.run_progress import find_finished
 from flows.stage_settings import StageSettings
 from stages.answers.algebra.verifier import Verifier
 from stages.answers.kinds import answer_config, load_kind
-from stages.engines.loader import check_installed
+from stages.engines.loader import NO_GPU, check_installed
 from stages.hub.models import LocalModel, local_adapter, local_model
 from stages.import_inputs import DATA_SET, SEED_FILE, seed_file
 from stages.import_problems import problem_file, problems_of
@@ -41,6 +42,14 @@ from storage.store import Store
 
 def describe(config: RunConfig) -> str:
     """Return the description as text. Raises InputError if an input file or model folder is missing or unusable."""
+    return describe_and_judge(config)[0]
+
+
+def describe_and_judge(config: RunConfig) -> tuple[str, str | None]:
+    """Return the description, and why this machine's GPUs cannot do what it asks of them (None if they can).
+
+    Raises InputError if an input file or model folder is missing or unusable.
+    """
     store = Store(config.uri)
     store.check_reachable()
     progress = find_finished(config, store)
@@ -48,6 +57,7 @@ def describe(config: RunConfig) -> str:
     parameters = count_parameters(config)
     trained = config.generate.questions * (config.vote.train_responses or config.sample.responses)
     models = describe_models(config, _questions(resolved))
+    device = device_of(config)
     lines = [
         f"run          {config.uri} (seed {config.seed}, rewards: {config.rewards}, engine: {config.engine})",
         *_missing_engine(config),
@@ -78,9 +88,10 @@ def describe(config: RunConfig) -> str:
         *_overlap(resolved),
         f"watchdog     {_watchdog(config)}",
         f"disk         {disk_line(config, parameters)}",
-        f"time         {time_line(config, store, parameters)}",
+        *gpu_lines(config, device),
+        *_labelled("time", time_lines(resolved, store, parameters, device)),
     ]
-    return "\n".join(lines)
+    return "\n".join(lines), refusal(config, alone=True) if config.gpu == "inline" else None
 
 
 def _policy(config: RunConfig) -> str:
@@ -108,6 +119,10 @@ def _source(name: str, model: LocalModel) -> str:
     return name if model.repository is None else f"{name} of the hub (commit {model.commit}, in {model.folder})"
 
 
+def _labelled(label: str, lines: Iterable[str]) -> list[str]:
+    return [f"{'' if i else label:<12} {line}" for i, line in enumerate(lines)]
+
+
 def _indented(lines: Sequence[str]) -> list[str]:
     return [f"{'':13}{line}" for line in lines]
 
@@ -133,6 +148,8 @@ def _missing_engine(config: RunConfig) -> list[str]:
     try:
         check_installed(config.engine)
     except InputError as error:
+        if str(error) == NO_GPU:  # which is refused
+            return []
         return [f"engine       {str(error).removeprefix('engine: ')}"]
     return []
 

