@@ -20,10 +20,13 @@ def problems(count: int, seed: int) -> list[dict[str, Any]]:
     return [{"question": question, "answer": answer} for question, answer in found.items()]
 
 
-def write_seeds(folder: Path, count: int = 100) -> Path:
-    """Write the seed questions to `folder`, MATH's seeds if they are on this machine; return the file."""
+def write_seeds(folder: Path, count: int = 100, *, coded: bool = False) -> Path:
+    """Write the seed questions to `folder`, MATH's seeds if they are on this machine; return the file.
+
+    `coded`: the problems written by code in any case.
+    """
     path = folder / "seeds.jsonl"
-    if MATH_SEEDS.exists():
+    if MATH_SEEDS.exists() and not coded:
         rows = [json.loads(line) for line in MATH_SEEDS.read_text().splitlines() if line.strip()]
         questions = [{"question": row["problem"]} for row in rows]
     else:

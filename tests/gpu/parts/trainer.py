@@ -92,7 +92,9 @@ def check_ratio(record: Record, name: str, job: Job) -> None:
     first = metrics_of(job)[0]
     seen = {part: first[f"ratio_{part}"] for part in ("mean", "min", "max")}
     record.figure(name, {part: f"{value:.4f}" if value is not None else None for part, value in seen.items()})
-    close = all(value is not None and abs(value - 1) < 5e-5 for value in seen.values())
+    # In bfloat16 single tokens differ in the last digits between two ways of packing the same rows.
+    tolerances = {"mean": 5e-5, "min": 5e-5 if record.small else 0.1, "max": 5e-5 if record.small else 0.1}
+    close = all(value is not None and abs(value - 1) < tolerances[part] for part, value in seen.items())
     record.check(name, close, seen, "1.0000")
 
 
@@ -106,7 +108,7 @@ def _real_update(record: Record) -> None:
         record.figure("first_update_s", {"whole": seconds, **result.seconds})
         check_ratio(record, "first_step_ratio", job)
         first = metrics_of(job)[0]
-        record.at_most("gap_to_vllm_mean", first["behaviour_gap"] or 0.0, 1e-4 if record.small else 0.01)
+        record.at_most("gap_to_vllm_mean", _number(first["behaviour_gap"]), 1e-4 if record.small else 0.01)
         record.figure("gap_to_vllm_max", first["behaviour_gap_max"])
         record.figure("kl_after", [step["kl"] for step in metrics_of(job)])
         second = following(job, "second")
@@ -128,6 +130,10 @@ def _real_update(record: Record) -> None:
     ended = _memory_now(record)
     if ended is not None:
         record.figure("card_memory_after_close_gib", ended - before)
+
+
+def _number(value: float | None) -> float:
+    return math.inf if value is None else value
 
 
 def _memory_now(record: Record) -> float | None:
