@@ -22,10 +22,12 @@ LIGHT_ALTHOUGH_THERE = {
     "stages.engines.fake",
     "stages.engines.loader",
     "stages.model_folder",
+    "stages.rl.chunks",
     "stages.trainer.deepspeed_config",
     "stages.trainer.fake",
     "stages.trainer.job",
     "stages.trainer.launcher",
+    "stages.trainer.memory",
     "stages.trainer.schedule",
     "stages.warm_start",
 }
