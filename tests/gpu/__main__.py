@@ -29,7 +29,9 @@ from tests.gpu.watch import Watch, versions
 
 def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.gpu", description=str(__doc__).splitlines()[0])
-    parser.add_argument("--model", type=Path, help="Hugging Face folder; with --small a tiny policy is made if left out")
+    parser.add_argument(
+        "--model", type=Path, help="Hugging Face folder; with --small a tiny policy is made if left out"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder of the results; the next call goes on there")
     parser.add_argument("--minutes", type=float, default=9.0, help="the call is over after this time (default 9)")
     parser.add_argument("--small", action="store_true", help="run all code on a CPU with a tiny policy")
@@ -121,7 +123,8 @@ def main(words: list[str] | None = None) -> int:
     out = prepared.out
     found = versions()
     (out / "versions.json").write_text(json.dumps(found, indent=1) + "\n")
-    say(f"{', '.join(part.name for part in parts)}: {options.minutes:g} minutes, {found.get('cards') or 'no card'}, {out}")
+    names = ", ".join(part.name for part in parts)
+    say(f"{names}: {options.minutes:g} minutes, {found.get('cards') or 'no card'}, {out}")
     interrupted = False
     try:
         with Watch(out, say):

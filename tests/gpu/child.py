@@ -1,7 +1,7 @@
 """The process of one part, or of one step of a part. The runner starts it; a crash in it hurts nothing else.
 
-    python -m tests.gpu.child part MODULE:FUNCTION FOLDER
-    python -m tests.gpu.child step MODULE:FUNCTION ARGUMENTS.json RESULT.json
+python -m tests.gpu.child part MODULE:FUNCTION FOLDER
+python -m tests.gpu.child step MODULE:FUNCTION ARGUMENTS.json RESULT.json
 """
 
 import importlib

@@ -57,7 +57,9 @@ def _shopping(rng: random.Random) -> tuple[str, int]:
 
 def _speed(rng: random.Random) -> tuple[str, int]:
     hours, speed, more = rng.randint(2, 9), rng.randint(20, 90), rng.randint(2, 6)
-    text = f"A train travels {speed} miles each hour for {hours} hours, then {speed // 2} miles each hour for {more} more "
+    text = (
+        f"A train travels {speed} miles each hour for {hours} hours, then {speed // 2} miles each hour for {more} more "
+    )
     return text + "hours. How many miles does it travel in all?", speed * hours + speed // 2 * more
 
 

@@ -102,7 +102,7 @@ class Record:
 
     @contextlib.contextmanager
     def measuring(self, what: str) -> Iterator[None]:
-        """One of several measurements: an error in it is a failed check, and the next measurement is made all the same."""
+        """One of several measurements: an error in it is a failed check, and the next one is made all the same."""
         self.note(what)
         try:
             yield

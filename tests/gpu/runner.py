@@ -72,7 +72,9 @@ class Runner:
             if part.name in done:
                 self.say(f"{part.name}: its result is there already ({_verdict(done[part.name])})")
             elif left < part.seconds:
-                self.say(f"{part.name}: not begun, it takes about {part.seconds:.0f} s and {max(0, left):.0f} s are left")
+                self.say(
+                    f"{part.name}: not begun, it takes about {part.seconds:.0f} s and {max(0, left):.0f} s are left"
+                )
             else:
                 self._run(part, min(part.limit, left))
                 self.after_each()
@@ -103,7 +105,7 @@ class Runner:
             error = f"died of {_signal_name(-code)} while: {values.get('note') or 'starting'}"
         elif code != 0 and error is None:
             error = f"ended with exit code {code} while: {values.get('note') or 'starting'}; end of its log: "
-            error += " ".join(_end_of((folder / "log.txt")).split())
+            error += " ".join(_end_of(folder / "log.txt").split())
         checks = values.get("checks", [])
         traceback = folder / TRACEBACK
         return {

@@ -1,4 +1,4 @@
-"""OUT/summary.md: what passed, what did not and why, and the figures next to what is wanted and what was seen before."""
+"""OUT/summary.md: what passed, what did not and why; each figure next to what is wanted and what was seen before."""
 
 import json
 import os

@@ -2,7 +2,9 @@
 
 import csv
 import importlib.metadata
+import importlib.util
 import platform
+import re
 import shutil
 import subprocess
 import threading
@@ -102,6 +104,16 @@ def memory_gib(out: Path, start: float, end: float) -> float | None:
     return max((sample.memory_mib / 1024 for sample in samples(out, start, end)), default=None)
 
 
+def _cuda_of_torch() -> str | None:
+    """Return the version of CUDA that torch is built for, without importing torch, which takes long."""
+    spec = importlib.util.find_spec("torch")
+    if spec is None or spec.origin is None:
+        return None
+    path = Path(spec.origin).with_name("version.py")
+    match = re.search(r"^cuda\b[^=]*= *'([^']*)'", path.read_text(), re.MULTILINE) if path.exists() else None
+    return match[1] if match else None
+
+
 def versions() -> dict[str, Any]:
     """Return the versions of Python, of packages, of driver and card, and of this code. CUDA is not asked anything."""
     found: dict[str, Any] = {"python": platform.python_version(), "machine": platform.platform()}
@@ -110,12 +122,7 @@ def versions() -> dict[str, Any]:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    try:
-        import torch
-
-        found |= {"torch": torch.__version__, "cuda": torch.version.cuda}
-    except ImportError as error:
-        found["torch"] = f"not importable: {error}"
+    found["cuda"] = _cuda_of_torch()
     try:
         from storage.code_version import code_version
 

@@ -163,13 +163,10 @@ def _bare_speed(llm: Any, batch: Batch, *, seeds: bool, together: bool = False) 
     for prompt, row in zip(batch.prompts, batch.seeds, strict=True):
         for seed in row[:1] if together else row:
             prompts.append({"prompt_token_ids": list(prompt)})
-            more = {"seed": seed, "logprobs": 0} if seeds else {}
-            params.append(
-                VllmParams(
-                    temperature=batch.params.temperature, max_tokens=batch.params.max_tokens, n=len(row) if together else 1,
-                    **more,
-                )
-            )  # fmt: skip
+            more: dict[str, Any] = {"seed": seed, "logprobs": 0} if seeds else {}
+            more |= {"n": len(row)} if together else {}
+            wanted = batch.params
+            params.append(VllmParams(temperature=wanted.temperature, max_tokens=wanted.max_tokens, **more))
     speeds = []
     for _ in range(2):
         before = time.perf_counter()

@@ -128,7 +128,9 @@ def _killed_run(record: Record, config: Path, run_folder: Path) -> dict[str, tup
         code = process.wait()
     record.check("killed_in_the_second_iteration", code == -signal.SIGKILL, f"exit code {code}", "killed by SIGKILL")
     deadline = time.monotonic() + ORPHAN_SECONDS
-    while (alive := [child for child in children if _lives(child) and not _is_prefect(child)]) and time.monotonic() < deadline:
+    while (
+        alive := [child for child in children if _lives(child) and not _is_prefect(child)]
+    ) and time.monotonic() < deadline:
         time.sleep(0.2)
     names = [_name(child) for child in alive]
     record.check("no_process_outlives_the_kill", not names, names, f"none after {ORPHAN_SECONDS:.0f} s")
@@ -194,7 +196,9 @@ def _check_resumed(record: Record, run_folder: Path, before: dict[str, tuple[int
     after = committed(run_folder)
     # Weights of the trainer that `keep` lets go may be gone; nothing may be written again.
     rewritten = [path for path, state in before.items() if path in after and after[path] != state]
-    record.check("committed_files_stay", bool(before) and not rewritten, rewritten[:3] or len(before), "as before the kill")
+    record.check(
+        "committed_files_stay", bool(before) and not rewritten, rewritten[:3] or len(before), "as before the kill"
+    )
     wrong = faults(run_folder)
     # What a kill leaves of a part that was being written belongs to no manifest and is removed by the next run.
     record.check("every_digest_is_as_promised", not wrong, wrong[:3], "no fault")

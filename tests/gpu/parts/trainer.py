@@ -162,7 +162,9 @@ def rows_of_table(small: bool) -> list[Row]:
     if small:
         return [
             Row(name="toy 512 tokens", form=Form(shape="toy", tokens=512, small=True)),
-            Row(name="toy 512 tokens, checkpointing", form=Form(shape="toy", tokens=512, small=True, checkpointing=True)),
+            Row(
+                name="toy 512 tokens, checkpointing", form=Form(shape="toy", tokens=512, small=True, checkpointing=True)
+            ),
         ]
     k = 1_024
     return [

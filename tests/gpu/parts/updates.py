@@ -40,8 +40,8 @@ class Form:
 
     @property
     def step_tokens(self) -> int:
-        """Tokens of an optimiser step: one micro-batch, so that its size is what is measured."""
-        return 16 * 1_024 if isinstance(self.tokens, str) else self.tokens
+        """Tokens of an optimiser step: one micro-batch, so that its size is what is measured; many for "auto"."""
+        return 64 * 1_024 if isinstance(self.tokens, str) else self.tokens
 
 
 def measure(record: Record, form: Form) -> dict[str, Any]:
