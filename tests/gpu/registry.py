@@ -23,9 +23,9 @@ def _part(name: str, what: str, seconds: float, limit: float) -> Part:
 
 
 PARTS = (
-    _part("engine", "vLLM starts, follows the rules of engines, is as fast as bare vLLM", 240, 420),
+    _part("engine", "vLLM starts, follows the rules of engines, is as fast as bare vLLM", 240, 400),
     _part(
-        "trainer", "the bfloat16 update: ratio, gap to vLLM, utilisation, memory, seconds around the steps", 150, 330
+        "trainer", "the bfloat16 update: ratio, gap to vLLM, utilisation, memory, seconds around the steps", 120, 270
     ),
     _part("iteration", "two iterations by `serl run`, killed and resumed; the GPU is busy", 150, 300),
     _part("ppo", "an update with a critic, with KL in the loss, with adapters", 60, 150),

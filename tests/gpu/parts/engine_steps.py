@@ -1,5 +1,7 @@
 """Steps of part `engine`; each is a process of its own and returns a dictionary (see child.py)."""
 
+import contextlib
+import importlib
 import inspect
 import itertools
 import os
@@ -188,14 +190,15 @@ def answer_bare(*, started: float, model: str, kind: str, small: bool) -> dict[s
             "kv_cache_memory_bytes": 2**27, "enforce_eager": True, "enable_chunked_prefill": False,
             "max_num_batched_tokens": 8_192, "dtype": "float32",
         }  # fmt: skip
-    _share_compiled()
     from vllm import LLM
     from vllm import SamplingParams as VllmParams
 
     from stages.engines.tokenizer import PolicyTokenizer
 
     batch = requests(_TokenizerOnly(PolicyTokenizer(Path(model))), small)  # type: ignore[arg-type]
-    llm = LLM(model, **{"dtype": "bfloat16", "max_model_len": 1_024 if small else 4_096, **on_cpu})
+    arguments = {"dtype": "bfloat16", "max_model_len": 1_024 if small else 4_096, **on_cpu}
+    with _compiled_by_engine(Path(model)) as path:
+        llm = LLM(str(path), **arguments)
     llm.generate([{"prompt_token_ids": list(batch.prompts[0])}], VllmParams(max_tokens=1), use_tqdm=False)
     first_token_s = time.time() - started
     return {
@@ -206,12 +209,18 @@ def answer_bare(*, started: float, model: str, kind: str, small: bool) -> dict[s
     }
 
 
-def _share_compiled() -> None:
-    """Keep what vLLM compiles in the cache of this check, unless the machine's owner says where."""
-    root = os.environ.get("SERL_CACHE")
-    for name, folder in (("VLLM_CACHE_ROOT", "vllm"), ("TRITON_CACHE_DIR", "triton")):
-        if root:
-            os.environ.setdefault(name, f"{root}/bare/{folder}")
+@contextlib.contextmanager
+def _compiled_by_engine(model: Path) -> Iterator[Path]:
+    """Provide the model's path with which vLLM finds what the engine has compiled, if this version keeps that."""
+    try:
+        compiled = importlib.import_module("storage.compiled")
+    except ImportError:
+        yield model
+        return
+    for name, value in compiled.variables().items():
+        os.environ.setdefault(name, value)
+    with compiled.stable_path(model) as path:
+        yield path
 
 
 class _TokenizerOnly:
@@ -282,8 +291,8 @@ def follow_rules(*, started: float, model: str, kind: str, small: bool, tiny: st
     except ImportError as error:
         return found | {"why_no_rules": f"the suite cannot be imported here: {error}"}
     if not small:
-        # Sums of a GPU's kernels depend on the batch in more digits than those of a CPU.
-        conformance.LOGPROB_TOLERANCE = 1e-3
+        # Triton's attention multiplies float32 with 10 bits of mantissa (TF32).
+        conformance.LOGPROB_TOLERANCE = 5e-3
         time.sleep(2.0)  # until the card has its memory back
     engine = _engine(kind, small, dtype="float32")
     engine.load(Path(tiny), "k1")

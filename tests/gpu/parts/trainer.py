@@ -87,6 +87,14 @@ def do(record: Record, process: TrainerProcess, job: Job) -> tuple[JobResult, fl
     return result, time.perf_counter() - started
 
 
+def wait_saved(process: TrainerProcess) -> float:
+    """Wait until the trainer state is written, if that goes on after the update; return the seconds."""
+    started = time.perf_counter()
+    if hasattr(process, "wait_saved"):
+        process.wait_saved()
+    return time.perf_counter() - started
+
+
 def check_ratio(record: Record, name: str, job: Job) -> None:
     """Check that the first step of an update begins at the policy that sampled: all ratios are 1."""
     first = metrics_of(job)[0]
@@ -106,6 +114,7 @@ def _real_update(record: Record) -> None:
         started = time.time()
         result, seconds = do(record, process, job)
         record.figure("first_update_s", {"whole": seconds, **result.seconds})
+        record.figure("state_written_after_s", wait_saved(process))
         check_ratio(record, "first_step_ratio", job)
         first = metrics_of(job)[0]
         record.at_most("gap_to_vllm_mean", _number(first["behaviour_gap"]), 1e-4 if record.small else 0.01)
@@ -118,6 +127,7 @@ def _real_update(record: Record) -> None:
         record.figure("second_update_s", {"whole": seconds, **result.seconds})
         record.at_most("around_the_steps_s", seconds - busy, SECONDS_AROUND, decides=not record.small)
         check_ratio(record, "second_update_first_step_ratio", second)
+        wait_saved(process)
         if record.small or before is None:
             record.leave_out("memory of the card before, in and after an update", "it needs a GPU and nvidia-smi")
             return

@@ -20,6 +20,8 @@ from tests.unit.trainer.rollouts import write_rollout
 
 PROMPT_TOKENS, RESPONSE_TOKENS = (64, 256), (256, 1024)
 """Shortest and longest; a sixteenth of these in the small form."""
+FILLED = 0.95
+"""Share of a micro-batch that a step fills on average, so that few steps need two of them."""
 STEPS, WARM_UP = 5, 2
 """Optimiser steps, and those of them that are not counted: kernels are compiled in them."""
 
@@ -49,7 +51,8 @@ def measure(record: Record, form: Form) -> dict[str, Any]:
     folder = record.folder / "random" / form.shape
     policy = random_policy(record, folder, form)
     divisor = 16 if form.small else 1
-    per_step = max(2, form.step_tokens * divisor // ((sum(PROMPT_TOKENS) + sum(RESPONSE_TOKENS)) // 2))
+    mean_tokens = (sum(PROMPT_TOKENS) + sum(RESPONSE_TOKENS)) / 2 / divisor
+    per_step = max(2, int(FILLED * form.step_tokens / mean_tokens))
     per_step = min(per_step, 8) if form.small else per_step
     rollout = write_rollout(folder / "rollout.parquet", _rows(form, per_step * form.steps, divisor))
     output = folder / "output"
