@@ -49,7 +49,11 @@ class Rollout:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Packing:
-    """One micro-batch as the model reads it: each prompt once, followed by the responses to it."""
+    """One micro-batch as the model reads it, without padding.
+
+    Either each prompt is there once, followed by the responses to it, or each row has its own copy of its prompt, and
+    the rows lie end to end.
+    """
 
     tokens: list[int]
     """All token ids, end to end."""
@@ -61,6 +65,8 @@ class Packing:
     """For each response token the index in `tokens` whose output predicts it; responses in the order of `rows`."""
     targets: list[int]
     """Ids of the response tokens, in the order of `predictors`."""
+    end_to_end: bool = False
+    """Whether each row has its own copy of its prompt."""
 
 
 def read_rollout(path: Path) -> Rollout:
@@ -126,15 +132,17 @@ def minibatches(rows: int, batch_responses: int, epochs: int, seed: int) -> list
     return batches
 
 
-def micro_batches(rollout: Rollout, rows: Sequence[int], *, tokens: int, world_size: int) -> list[list[int]]:
+def micro_batches(
+    rollout: Rollout, rows: Sequence[int], *, tokens: int, world_size: int, end_to_end: bool = False
+) -> list[list[int]]:
     """Cut `rows` into micro-batches of at most `tokens` packed tokens; a single response may exceed the limit.
 
-    Responses to one question stay together, because their prompt is then computed once. Neighbouring responses have
-    similar lengths. The number of micro-batches is a multiple of `world_size`, and all have nearly the same number of
-    tokens. If there are too few rows, some micro-batches are empty.
+    Unless rows are packed `end_to_end`, responses to one question stay together, because their prompt is then computed
+    once. Neighbouring responses have similar lengths. The number of micro-batches is a multiple of `world_size`, and
+    all have nearly the same number of tokens. If there are too few rows, some micro-batches are empty.
     """
     unit_tokens = tokens if world_size == 1 else _small_unit_tokens(rollout, rows, tokens, world_size)
-    units = _units(rollout, rows, unit_tokens)
+    units = _units(rollout, rows, unit_tokens, share_prompts=not end_to_end)
     costs = np.array([_cost(rollout, unit) for unit in units])
     count = world_size * -(-int(costs.sum()) // (tokens * world_size))
     while not all(len(part) == 1 or costs[part].sum() <= tokens for part in _even_cuts(costs, count)):
@@ -143,17 +151,26 @@ def micro_batches(rollout: Rollout, rows: Sequence[int], *, tokens: int, world_s
     return parts + [[] for _ in range(-len(parts) % world_size)]
 
 
-def pack(rollout: Rollout, rows: Sequence[int]) -> Packing:
-    """Lay the tokens of `rows` end to end; neighbouring rows of one question share one copy of their prompt."""
-    packing = Packing(tokens=[], positions=[], rows=[], predictors=[], targets=[])
-    group: int | None = None
+def pack(rollout: Rollout, rows: Sequence[int], *, end_to_end: bool = False) -> Packing:
+    """Pack rows of a rollout; see `pack_sequences`."""
+    sequences = [(int(rollout.group_B[row]), rollout.prompts[row], rollout.responses[row]) for row in rows]
+    return pack_sequences(sequences, end_to_end=end_to_end)
+
+
+def pack_sequences(sequences: Sequence[tuple[int, list[int], list[int]]], *, end_to_end: bool) -> Packing:
+    """Lay the tokens of (question, prompt, response) end to end.
+
+    Neighbours of one question share one copy of their prompt, unless `end_to_end` gives a copy to each.
+    """
+    packing = Packing(tokens=[], positions=[], rows=[], predictors=[], targets=[], end_to_end=end_to_end)
+    last_question: int | None = None
     prompt_indices: list[int] = []
-    for row in rows:
-        prompt, response = rollout.prompts[row], rollout.responses[row]
-        if group != (group := int(rollout.group_B[row])):
+    for question, prompt, response in sequences:
+        if end_to_end or question != last_question:
             prompt_indices = list(range(len(packing.tokens), len(packing.tokens) + len(prompt)))
             packing.tokens.extend(prompt)
             packing.positions.extend(range(len(prompt)))
+        last_question = question
         start = len(packing.tokens)
         response_indices = list(range(start, start + len(response)))
         packing.tokens.extend(response)
@@ -164,12 +181,14 @@ def pack(rollout: Rollout, rows: Sequence[int]) -> Packing:
     return packing
 
 
-def _units(rollout: Rollout, rows: Sequence[int], tokens: int) -> list[list[int]]:
-    """Return groups of rows that share a prompt, each of at most `tokens` packed tokens.
+def _units(rollout: Rollout, rows: Sequence[int], tokens: int, *, share_prompts: bool) -> list[list[int]]:
+    """Return groups of rows that share a prompt, each of at most `tokens` packed tokens; or each row alone.
 
     Within a group the longest response is first; the group with the longest sequence is first.
     """
     lengths = {row: len(rollout.responses[row]) for row in rows}
+    if not share_prompts:
+        return [[row] for row in sorted(rows, key=lambda row: (-len(rollout.prompts[row]) - lengths[row], row))]
     groups: dict[int, list[int]] = {}
     for row in sorted(rows, key=lambda row: (-lengths[row], row)):
         groups.setdefault(int(rollout.group_B[row]), []).append(row)

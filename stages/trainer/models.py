@@ -20,7 +20,8 @@ from stages.hub.models import files_of_folder
 from stages.model_folder import MORE_TEMPLATES, has_model_config, remove_from_model_config
 from stages.rl.logprobs import chosen_logprobs
 from stages.trainer import packed_attention
-from stages.trainer.batches import Packing
+from stages.trainer.batches import Packing, pack_sequences
+from stages.trainer.transfer import to_device
 from storage.errors import InputError
 
 _WEIGHTS = (".safetensors", ".safetensors.index.json", ".bin", ".bin.index.json", ".pt", ".pth", ".gguf")
@@ -41,12 +42,12 @@ class TokenModel(nn.Module):
         """Return the hidden states that predict the response tokens, [N, H]."""
         device = self.model.device
         hidden_1MH = self.model.base_model(
-            input_ids=torch.tensor([packing.tokens], device=device),
-            position_ids=torch.tensor([packing.positions], device=device),
+            input_ids=to_device(torch.tensor([packing.tokens]), device),
+            position_ids=to_device(torch.tensor([packing.positions]), device),
             use_cache=False,
             packed_rows=packed_attention.lay_out(packing, device, self.dtype),
         ).last_hidden_state
-        return nn.functional.embedding(torch.tensor(packing.predictors, device=device), hidden_1MH[0])
+        return nn.functional.embedding(to_device(torch.tensor(packing.predictors), device), hidden_1MH[0])
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.model.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32)
@@ -69,7 +70,7 @@ class TokenLogprobs(TokenModel):
             return chosen_logprobs(
                 self._hidden(packing),
                 self.model.get_output_embeddings(),
-                torch.tensor(packing.targets, device=self.model.device),
+                to_device(torch.tensor(packing.targets), self.model.device),
                 temperature=temperature,
                 vocabulary=self.vocabulary,
                 entropy=entropy,
@@ -203,13 +204,9 @@ def check_model(policy: TokenLogprobs, folder: Path) -> None:
     """
     model, vocabulary = policy.model, policy.vocabulary
     prompt, first, second = ([(7 * i + k) % vocabulary for i in range(n)] for k, n in ((1, 5), (2, 4), (3, 6)))
-    size = len(prompt) + len(first)
-    packing = Packing(
-        tokens=prompt + first + second,
-        positions=[*range(size), *range(len(prompt), len(prompt) + len(second))],
-        rows=[list(range(size)), [*range(len(prompt)), *range(size, size + len(second))]],
-        predictors=[*range(len(prompt) - 1, size - 1), len(prompt) - 1, *range(size, size + len(second) - 1)],
-        targets=first + second,
+    packing = pack_sequences(
+        [(0, prompt, first), (0, prompt, second)],
+        end_to_end=packed_attention.has_kernel(model.device, policy.dtype),
     )
     packed_N, _ = policy(packing, 1.0)
     model.set_attn_implementation("eager")

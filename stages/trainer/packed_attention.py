@@ -1,8 +1,13 @@
 """Attention over packed sequences, for transformers' attention interface.
 
-A micro-batch is one sequence of packed tokens: each prompt once, followed by the responses to it. Every layer but
-attention treats tokens one by one, so those layers compute no padding and no prompt twice. Attention gathers the rows
-(a prompt and one response) from the packed tokens, and scatters the outputs back.
+A micro-batch is one sequence of packed tokens. Every layer but attention treats tokens one by one, so those layers
+compute no padding. `has_kernel` decides between two forms:
+
+- On a GPU in 16 bits, each row (a prompt and one response) has its own copy of its prompt, the rows lie end to end, and
+  a kernel for rows of different lengths reads query, key and value where they are. Computing a prompt again costs less
+  there than gathering rows: on an H200 the copies and the backward pass of gathering took more time than attention.
+- Otherwise each prompt is there once, followed by the responses to it, so no prompt is computed twice. Attention
+  gathers padded rows from the packed tokens, and scatters the outputs back.
 
 The names of tensors end in their shapes, as in `stages.rl`, with these letters in addition:
 
@@ -14,14 +19,17 @@ The names of tensors end in their shapes, as in `stages.rl`, with these letters 
 """
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.attention import varlen
 from transformers import AttentionInterface, AttentionMaskInterface
 
 from stages.trainer.batches import Packing
+from stages.trainer.transfer import to_device
 
 NAME = "serl_packed"
 _BLOCK = 64
@@ -35,26 +43,46 @@ class Rows:
     """How attention finds its rows: computed once for a micro-batch, used by every layer."""
 
     gather_F: Tensor
-    """For each token of the rows its index among the packed tokens. The rows lie end to end, or are padded to [R, S]
-    with index 0."""
+    """For each token of the padded rows, [R * S], its index among the packed tokens; 0 on padding."""
     scatter_M: Tensor
     """For each packed token its index among the gathered tokens; for a token of a prompt, in the first row with
     that prompt."""
     boundaries: Tensor | None
-    """Start of each row and end of the last row among the gathered tokens, [R + 1], int32; None if rows are padded."""
+    """Start of each row and end of the last row among the packed tokens, [R + 1], int32, for the kernel; None if it is
+    not used."""
     rows: int
     """Number of rows, R."""
     longest: int
     """Tokens of the longest row, S."""
+    largest_head: int
+    """Largest size of a head that the kernel takes."""
 
 
 def has_kernel(device: torch.device, dtype: torch.dtype) -> bool:
-    """Return whether torch has a kernel for rows that lie end to end (`varlen_attn`): on CUDA, in 16 bits."""
-    return device.type == "cuda" and dtype != torch.float32
+    """Return whether torch has a kernel for rows that lie end to end (`varlen_attn`).
+
+    It is FlashAttention's: on NVIDIA GPUs since Ampere, in 16 bits.
+    """
+    return device.type == "cuda" and dtype != torch.float32 and _capability(device) >= (8, 0)
 
 
-def lay_out(packing: Packing, device: torch.device, dtype: torch.dtype, *, end_to_end: bool | None = None) -> Rows:
-    """Lay out the rows of a micro-batch: end to end for the variable-length kernel (CUDA, 16 bits), else padded.
+def kernel_takes(query: Tensor, key: Tensor, value: Tensor, rows: Rows) -> bool:
+    """Return whether the kernel computes attention of this layer: type and heads have to suit it.
+
+    Tensors are [1, heads, M, D]. Layers that it does not take are gathered and padded.
+    """
+    size = query.shape[-1]
+    return (
+        rows.boundaries is not None
+        and value.dtype in (torch.float16, torch.bfloat16)
+        and size == key.shape[-1] == value.shape[-1]
+        and size % 8 == 0
+        and size <= rows.largest_head
+    )
+
+
+def lay_out(packing: Packing, device: torch.device, dtype: torch.dtype) -> Rows:
+    """Return how attention finds the rows of a micro-batch.
 
     Padding is on the right and attention is causal, so no real token sees padding.
 
@@ -62,27 +90,28 @@ def lay_out(packing: Packing, device: torch.device, dtype: torch.dtype, *, end_t
         packing: the micro-batch.
         device: device of the model and of the returned tensors.
         dtype: type of the matrix products.
-        end_to_end: True or False to choose the layout; None to let `device` and `dtype` decide.
     """
     lengths_R = torch.tensor([len(row) for row in packing.rows])
     longest = int(lengths_R.max())
-    if end_to_end is None:
-        end_to_end = has_kernel(device, dtype)
-    starts_R = torch.cumsum(lengths_R, 0) - lengths_R if end_to_end else torch.arange(len(lengths_R)) * longest
-    offsets = torch.cat([torch.arange(start, start + n) for start, n in zip(starts_R, lengths_R, strict=True)])
     tokens = torch.tensor([token for row in packing.rows for token in row])
-    gather_F = torch.zeros(int(lengths_R.sum()) if end_to_end else len(lengths_R) * longest, dtype=torch.long)
+    starts_R = lengths_R.cumsum(0) - lengths_R
+    # Within padded rows, the n-th token of a row stands n places after the row's start.
+    shift_R = torch.arange(len(lengths_R)) * longest - starts_R
+    offsets = torch.arange(len(tokens)) + shift_R.repeat_interleave(lengths_R)
+    gather_F = torch.zeros(len(lengths_R) * longest, dtype=torch.long)
     gather_F[offsets] = tokens
     scatter_M = torch.empty(len(packing.tokens), dtype=torch.long)
     # Assign from the last row to the first: if rows share a prompt, the index in the first row stays.
     scatter_M[tokens.flip(0)] = offsets.flip(0)
-    boundaries = functional.pad(lengths_R.cumsum(0), (1, 0)).int() if end_to_end else None
+    kernel = packing.end_to_end and has_kernel(device, dtype)
+    boundaries = functional.pad(lengths_R.cumsum(0), (1, 0)).int() if kernel else None
     return Rows(
-        gather_F=gather_F.to(device),
-        scatter_M=scatter_M.to(device),
-        boundaries=None if boundaries is None else boundaries.to(device),
+        gather_F=to_device(gather_F, device),
+        scatter_M=to_device(scatter_M, device),
+        boundaries=None if boundaries is None else to_device(boundaries, device),
         rows=len(lengths_R),
         longest=longest,
+        largest_head=_largest_head(device) if kernel else 0,
     )
 
 
@@ -102,19 +131,17 @@ def packed_attention(
 
     Query is [1, heads, M, D], key and value are [1, key heads, M, D]; the output is [1, M, heads, D].
     """
+    window = None if sliding_window is None or sliding_window >= packed_rows.longest else sliding_window
+    if kernel_takes(query, key, value, packed_rows):
+        # Some models' rotary embeddings or norms make query and key float32, which the kernel does not take.
+        q, k, v = (x[0].transpose(0, 1).to(value.dtype).contiguous() for x in (query, key, value))
+        return _end_to_end(q, k, v, packed_rows, scaling, window)[None], None
     heads, key_heads = query.shape[1], key.shape[1]
-    if packed_rows.boundaries is not None:
-        # Under autocast, rotary embeddings make query and key float32, which the kernel does not take.
-        device = query.device.type
-        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else value.dtype
-        query, key, value = query.to(dtype), key.to(dtype), value.to(dtype)
     packed = torch.cat((query, key, value), dim=1)[0].transpose(0, 1)
     # Gather by an embedding: its backward pass is deterministic and the fastest of all ways to gather.
     gathered = functional.embedding(packed_rows.gather_F, packed.flatten(1)).view(-1, *packed.shape[1:])
     q, k, v = torch.split(gathered, [heads, key_heads, key_heads], dim=1)
-    attend = _padded if packed_rows.boundaries is None else _end_to_end
-    window = None if sliding_window is None or sliding_window >= packed_rows.longest else sliding_window
-    out = attend(q, k, v, packed_rows, scaling, window)
+    out = _padded(q, k, v, packed_rows, scaling, window)
     return functional.embedding(packed_rows.scatter_M, out.flatten(1)).view(1, -1, *out.shape[1:]), None
 
 
@@ -189,14 +216,13 @@ class _Blocks(torch.autograd.Function):
 
 
 def _end_to_end(q: Tensor, k: Tensor, v: Tensor, rows: Rows, scaling: float | None, window: int | None) -> Tensor:
-    from torch.nn.attention.varlen import varlen_attn
-
+    """Compute attention with the kernel; query is [M, heads, D], key and value are [M, key heads, D]."""
     left = -1 if window is None else window - 1
     assert rows.boundaries is not None
-    out = varlen_attn(
-        q.contiguous(),
-        k.contiguous(),
-        v.contiguous(),
+    out = varlen.varlen_attn(
+        q,
+        k,
+        v,
         rows.boundaries,
         rows.boundaries,
         rows.longest,
@@ -207,6 +233,17 @@ def _end_to_end(q: Tensor, k: Tensor, v: Tensor, rows: Rows, scaling: float | No
     )
     assert isinstance(out, Tensor)
     return out
+
+
+@cache
+def _capability(device: torch.device) -> tuple[int, int]:
+    """Return the compute capability of a GPU; (0, 0) for a GPU that is not NVIDIA's."""
+    return torch.cuda.get_device_capability(device) if torch.version.cuda else (0, 0)
+
+
+def _largest_head(device: torch.device) -> int:
+    """Return the largest size of a head that the kernel takes: 256 takes the caches of a large GPU."""
+    return 256 if _capability(device) in ((8, 0), (9, 0)) else 192
 
 
 def _no_mask(*_: Any, **__: Any) -> None:

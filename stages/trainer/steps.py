@@ -21,6 +21,7 @@ from stages.trainer.learner import Learner
 from stages.trainer.models import TokenValues
 from stages.trainer.schedule import learning_rate_at
 from stages.trainer.trainer import Trainer
+from stages.trainer.transfer import to_device
 
 Metrics = dict[str, float | None]
 
@@ -50,7 +51,7 @@ class TokenTargets:
 
     def cut(self, rows: list[int], width: int, device: torch.device) -> "TokenTargets":
         """Return the first `width` tokens of some rows, in float32 on `device`."""
-        values = {f.name: getattr(self, f.name)[rows, :width].to(device, torch.float32) for f in fields(self)}
+        values = {f.name: to_device(getattr(self, f.name)[rows, :width].float(), device) for f in fields(self)}
         return TokenTargets(**values)
 
 
@@ -98,7 +99,7 @@ def policy_step(trainer: Trainer, step: Step) -> Metrics:
     entropy = "trained" if config.entropy_coef else "measured"
 
     def loss_of(rows: list[int], real: bool) -> Tensor:
-        packing = pack(step.rollout, rows)
+        packing = pack(step.rollout, rows, end_to_end=trainer.end_to_end)
         logprobs_N, entropy_N = trainer.policy.engine(packing, job.temperature, entropy)
         mask_BT, targets = _cut(step, rows, logprobs_N.device)
         loss, policy_loss, sums, ratio_BT = _policy_loss(
@@ -136,7 +137,7 @@ def critic_step(trainer: Trainer, critic: Learner[TokenValues], step: Step) -> M
     loss_sum = torch.zeros(1, dtype=torch.float64)
 
     def loss_of(rows: list[int], real: bool) -> Tensor:
-        values_N = critic.engine(pack(step.rollout, rows))
+        values_N = critic.engine(pack(step.rollout, rows, end_to_end=trainer.end_to_end))
         mask_BT, targets = _cut(step, rows, values_N.device)
         loss_BT = losses.value_loss(
             unpack(mask_BT, values_N), targets.values_BT, targets.returns_BT, settings.value_clip
@@ -170,8 +171,14 @@ def local_micro_batches(
     For an empty micro-batch the process computes the first row and its result does not count, because every process
     has to take part in every collective operation.
     """
-    tokens = job.placement.micro_batch_tokens
-    for micro_batch in trainer.share(micro_batches(rollout, rows, tokens=tokens, world_size=trainer.world_size)):
+    batches = micro_batches(
+        rollout,
+        rows,
+        tokens=job.placement.micro_batch_tokens,
+        world_size=trainer.world_size,
+        end_to_end=trainer.end_to_end,
+    )
+    for micro_batch in trainer.share(batches):
         yield micro_batch or rows[:1], bool(micro_batch)
 
 
@@ -243,7 +250,7 @@ def _policy_loss(
 def _cut(step: Step, rows: list[int], device: torch.device) -> tuple[Tensor, TokenTargets]:
     """Return mask and targets of a micro-batch, [B, T] with the length of its longest response as T."""
     width = max(len(step.rollout.responses[row]) for row in rows)
-    return step.rollout.response_mask_BT[rows, :width].to(device), step.targets.cut(rows, width, device)
+    return to_device(step.rollout.response_mask_BT[rows, :width], device), step.targets.cut(rows, width, device)
 
 
 def _data_metrics(step: Step) -> Metrics:

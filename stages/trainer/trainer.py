@@ -23,6 +23,7 @@ from stages.trainer.models import (
     load_policy,
     save_model,
 )
+from stages.trainer.packed_attention import has_kernel
 from stages.trainer.state import load_counters, open_tensors, save_counters, save_tensors
 from storage.errors import InputError
 
@@ -84,6 +85,11 @@ class Trainer:
             self._reference = self._reference_key = None
             torch.cuda.empty_cache()
         return result
+
+    @property
+    def end_to_end(self) -> bool:
+        """Whether rows are packed end to end (see `stages.trainer.packed_attention`)."""
+        return has_kernel(self.device, self._dtype)
 
     def share(self, micro_batches: Sequence[list[int]]) -> list[list[int]]:
         """Return the micro-batches of this process.

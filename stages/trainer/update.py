@@ -100,7 +100,7 @@ def token_values(trainer: Trainer, rollout: Rollout, job: Job, module: Callable[
     values_BT = torch.zeros(rollout.response_mask_BT.shape)
     for rows, real in local_micro_batches(trainer, rollout, list(range(len(rollout.prompts))), job):
         with torch.no_grad():
-            values_N = module(pack(rollout, rows))
+            values_N = module(pack(rollout, rows, end_to_end=trainer.end_to_end))
         if real:
             values_BT[rows] = unpack(rollout.response_mask_BT[rows], values_N.cpu())
     return trainer.sum_over_processes(values_BT)

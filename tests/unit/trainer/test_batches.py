@@ -41,6 +41,16 @@ def test_packing_by_hand(tmp_path: Path) -> None:
     assert packing.targets == [7, 3, 4, 5, 8, 9]
 
 
+def test_rows_end_to_end_by_hand(tmp_path: Path) -> None:
+    """Each row has its own copy of its prompt."""
+    packing = pack(read_rollout(write_rollout(tmp_path / "r.parquet", ROWS)), [1, 0, 2], end_to_end=True)
+    assert packing.tokens == [6, 7, 1, 2, 3, 4, 5, 1, 2, 8, 9] and packing.end_to_end
+    assert packing.positions == [0, 1, 0, 1, 2, 3, 4, 0, 1, 2, 3]
+    assert packing.rows == [[0, 1], [2, 3, 4, 5, 6], [7, 8, 9, 10]]
+    assert packing.predictors == [0, 3, 4, 5, 8, 9]
+    assert packing.targets == [7, 3, 4, 5, 8, 9]
+
+
 def test_only_some_rows(tmp_path: Path) -> None:
     rollout = read_rollout(write_rollout(tmp_path / "r.parquet", ROWS)).only([1, 2])
     assert (rollout.prompts, rollout.responses) == ([[6], [1, 2]], [[7], [8, 9]])
@@ -141,6 +151,18 @@ def test_every_row_is_in_one_micro_batch_and_the_load_is_even(tmp_path: Path, wo
     if tokens == 10_000:
         process_sizes = [sum(sizes[rank::world_size]) for rank in range(world_size)]
         assert max(process_sizes) <= 1.3 * sum(sizes) / world_size
+
+
+@pytest.mark.parametrize(("tokens", "world_size"), [(40, 1), (64, 1), (64, 3)])
+def test_micro_batches_end_to_end_count_every_prompt(tmp_path: Path, tokens: int, world_size: int) -> None:
+    lengths = [[1 + (7 * group + 5 * i) % 20 for i in range(6)] for group in range(8)]
+    rollout = _rollout(tmp_path, {f"q{group}": (4 + group, lengths[group]) for group in range(8)})
+    batches = micro_batches(rollout, range(48), tokens=tokens, world_size=world_size, end_to_end=True)
+    assert sorted(row for batch in batches for row in batch) == list(range(48)) and len(batches) % world_size == 0
+    sizes = [len(pack(rollout, batch, end_to_end=True).tokens) for batch in batches]
+    assert max(sizes) <= tokens
+    longest = [max(len(rollout.prompts[row]) + len(rollout.responses[row]) for row in batch) for batch in batches]
+    assert longest == sorted(longest, reverse=True)
 
 
 def test_processes_without_rows_get_empty_micro_batches(tmp_path: Path) -> None:
