@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from stages.settings.compute import Compute
+from storage.errors import InputError
+
 BFLOAT16_SINCE = (8, 0)
 """Lowest compute capability with bfloat16 and with the variable-length attention kernel. vLLM refuses bfloat16 below it
 (vllm.platforms.cuda)."""
-
-from stages.settings.compute import Compute
-from storage.errors import InputError
 
 _LIBRARY = "libnvidia-ml.so.1"
 _TEXT = 96
