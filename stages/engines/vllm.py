@@ -52,10 +52,9 @@ def set_environment(more: Mapping[str, str]) -> None:
         "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
         # vLLM uses it for rows without seeds only, and all of ours have one. Its kernels are compiled at the start.
         "VLLM_USE_FLASHINFER_SAMPLER": "0",
+        # Unset on a GPU: vLLM takes runner 2 unless that runner lacks something that the model needs.
+        **({_RUNNER_2: "0"} if model_runner() == 1 else {}),
     } | ({} if has_gpu() else {"VLLM_CPU_OMP_THREADS_BIND": "nobind"})
-    # On a GPU vLLM decides: it takes runner 2 unless that runner lacks something that the model needs.
-    if model_runner() == 1:
-        defaults[_RUNNER_2] = "0"
     for name, value in {**defaults, **compiled.variables(), **more}.items():
         os.environ.setdefault(name, value)
     forbid_network()
@@ -123,7 +122,7 @@ def check_models(placement: VllmPlacement, models: Mapping[str, Path]) -> None:
     `models` are folders, by what each model is for ("policy", "voter NAME"), which error messages mention.
     """
     for purpose, folder in models.items():
-        with _as_input_error(folder, purpose):
+        with as_input_error(folder, purpose):
             _import_vllm().EngineArgs(str(folder), **arguments(placement, folder)).create_model_config()
 
 
@@ -184,7 +183,7 @@ class VllmEngine(TokenizingEngine):
             self._stop()
         self._architecture = new_architecture
         self.counters.loads += 1
-        with _as_input_error(folder, stderr=self._stderr):
+        with as_input_error(folder, stderr=self._stderr):
             if self._llm is None:
                 starts = True
                 self._start(folder)
@@ -205,7 +204,7 @@ class VllmEngine(TokenizingEngine):
 
         def start() -> None:
             self._architecture = architecture(folder)
-            with _as_input_error(folder, stderr=self._stderr):
+            with as_input_error(folder, stderr=self._stderr):
                 self._start(folder)
 
         self._early = EarlyStart(start, kill_engine_cores)
@@ -268,11 +267,7 @@ class VllmEngine(TokenizingEngine):
         """Return the error of a stage whose vLLM has died; the next `load` starts another."""
         self._key = self._llm = None
         self._under_way = {}
-        cause = self._stderr.last_error(_SECONDS_FOR_A_CAUSE) or " ".join(f"{type(error).__name__}: {error}".split())
-        return StageFailed(
-            f"vLLM died while it answered ({cause[:600]}){memory_advice(cause)}; run the same command again, which "
-            "goes on from the parts that are finished"
-        )
+        return died_while_answering(self._stderr, " ".join(f"{type(error).__name__}: {error}".split()))
 
     def sleep(self) -> None:
         """Give the memory back. If the platform cannot do that, vLLM is closed, and the next `load` starts it again."""
@@ -372,11 +367,20 @@ def _can_sleep() -> bool:
     return bool(has_gpu() and importlib.import_module("vllm.platforms").current_platform.is_sleep_mode_available())
 
 
+def died_while_answering(stderr: Stderr, error: str) -> StageFailed:
+    """Return the error of a stage whose vLLM has died, with the cause that its processes wrote, or else `error`."""
+    cause = stderr.last_error(_SECONDS_FOR_A_CAUSE) or error
+    return StageFailed(
+        f"vLLM died while it answered ({cause[:600]}){memory_advice(cause)}; run the same command again, which goes on "
+        "from the parts that are finished"
+    )
+
+
 _OF_MODEL = (ValueError, RuntimeError, OSError, KeyError, AssertionError)
 
 
 @contextmanager
-def _as_input_error(folder: Path, purpose: str = "policy", stderr: Stderr | None = None) -> Iterator[None]:
+def as_input_error(folder: Path, purpose: str = "policy", stderr: Stderr | None = None) -> Iterator[None]:
     """Turn the errors that vLLM raises for a model that it cannot run into an InputError of one line.
 
     If vLLM's process has ended, the error is a StageFailed instead.
