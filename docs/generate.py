@@ -507,7 +507,7 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
     },
     "timings": {
         "stage": "Name of the stage.",
-        "seconds": "Wall-clock seconds of the execution.",
+        "seconds": "Wall-clock seconds of the execution, without `background_seconds`.",
         "started": "Start of the execution (UTC).",
         "peak_memory_mib": "Peak resident memory of the process so far, in MiB.",
         "host": "Name of the machine.",

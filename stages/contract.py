@@ -205,8 +205,8 @@ class _Execution:
 
     def compute(self) -> None:
         """Run the body. Raises StageFailed if a metric is not finite."""
-        stage, context = self._stage, self._context
-        if stage.uses_gpu and stage.shardable and (note := context.resources.engine_starting()):
+        stage, starting = self._stage, self._context.resources.engine_starting
+        if stage.uses_gpu and stage.shardable and (note := starting()):
             self.work.progress(0, 0, note)
         metrics = dict(self._stage.body(self._config, Inputs(self._inputs, self.work), self.work))
         if infinite := {name: value for name, value in metrics.items() if value is not None and not isfinite(value)}:
