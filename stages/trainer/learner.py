@@ -57,6 +57,8 @@ class Learner(Generic[M]):
         self.applied_steps = 0
         """Optimiser steps that changed the weights; Adam's bias correction uses this number."""
         self.module = module
+        self.to_cpu: Callable[[Tensor], Tensor] = lambda tensor: tensor.detach().cpu()
+        """Returns the values of a tensor on the CPU; they are not to be changed."""
         trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
         optimizer_class = torch.optim.AdamW if self.stage else _ClippedAdamW
         self._world_size = dist.get_world_size()
@@ -115,8 +117,29 @@ class Learner(Generic[M]):
         for name, parameter in self.module.model.named_parameters():
             with deepspeed.zero.GatheredParameters([parameter], enabled=hasattr(parameter, "ds_id")):
                 if dist.get_rank() == 0:
-                    weights[name] = parameter.detach().cpu().clone()
+                    value = self.to_cpu(parameter)
+                    # A part of a larger tensor, or one that is whole only for now, is copied.
+                    part = hasattr(parameter, "ds_id") or value.untyped_storage().nbytes() != value.nbytes
+                    weights[name] = value.clone() if part else value
         return weights
+
+    def tensors(self) -> Iterator[Tensor]:
+        """Yield all tensors that last from one update to the next: weights, buffers, masters and moments."""
+        yield from self.module.parameters()
+        yield from self.module.buffers()
+        for group in self.optimizer.param_groups:
+            yield from group["params"]
+        for state in self.optimizer.state.values():
+            yield from (value for value in state.values() if isinstance(value, Tensor))
+
+    def scratch(self) -> Iterator[Tensor]:
+        """Yield tensors that are zero from one update to the next."""
+        yield from ()
+
+    def drop_gradients(self) -> None:
+        """Release gradients that are left from the latest step."""
+        for parameter in self.module.parameters():
+            parameter.grad = None
 
     def moments(self) -> Iterator[tuple[str, Tensor]]:
         """Yield AdamW's moments, whole, as (`<moment>.<parameter>`, tensor); none before the first step."""
@@ -162,9 +185,10 @@ class Learner(Generic[M]):
         return [(name, p) for name, p in self.module.model.named_parameters() if p.requires_grad]
 
     def _moment(self, parameter: nn.Parameter, moment: str) -> Tensor:
-        read_whole = safe_get_full_optimizer_state if self.stage else lambda p, name: self.optimizer.state[p][name]
-        value: Tensor = read_whole(parameter, moment)
-        return value.cpu()
+        if self.stage:
+            value: Tensor = safe_get_full_optimizer_state(parameter, moment)
+            return value.cpu()
+        return self.to_cpu(self.optimizer.state[parameter][moment])
 
     def _set_moment(self, parameter: nn.Parameter, moment: str, value: Tensor) -> None:
         if self.stage == 0:

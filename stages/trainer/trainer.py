@@ -1,18 +1,29 @@
 """The state of a worker between two jobs: policy and critic with their optimisers, the reference, counters."""
 
-import gc
+import json
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
+import transformers
 from torch import Tensor
 
 from stages.settings.trainer import TrainerPlacement
 from stages.settings.update import LoraConfig
 from stages.trainer import adapters
 from stages.trainer.deepspeed_config import read_deepspeed_settings, zero_stage
+from stages.trainer.holding import (
+    Holding,
+    HostMemory,
+    available_host_memory,
+    choose_holding,
+    holds_too_much,
+    release_cached_memory,
+    reserved_memory,
+)
 from stages.trainer.job import Job
 from stages.trainer.learner import MOMENTS, Learner
 from stages.trainer.models import (
@@ -53,6 +64,25 @@ class Trainer:
         """See `_parts`."""
         self._reference: TokenLogprobs | None = None
         self._reference_key: str | None = None
+        self._checked: set[str] = set()
+        """Digests of the architectures that `check_model` has accepted."""
+        self._host, self._reference_host = HostMemory(device), HostMemory(device)
+        """Host memory of policy and critic, and of the reference."""
+        self.holding: Holding = "device"
+        """Where policy and critic are from the latest `hold` on."""
+        self.ends = False
+        """Whether this process is to end after the job, because it keeps GPU memory that the engine needs."""
+        self.reference_seconds = 0.0
+        """Seconds that it took to bring the reference to the device in this job."""
+        self._reference_changed = True
+        """Whether the reference in host memory, if any, is another one."""
+
+    def recall(self, job: Job, checkpoint: Path | None) -> bool:
+        """Bring policy and critic back from host memory if the job names them; return whether they were there."""
+        if not self._host.away or checkpoint is not None or not self._has(job):
+            return False
+        self._host.give_back()
+        return True
 
     def prepare(self, job: Job, checkpoint: Path | None) -> None:
         """Load the policy and state of the job, or those of a checkpoint, unless they are loaded; apply its settings.
@@ -61,7 +91,7 @@ class Trainer:
         """
         if checkpoint is not None:
             self._load(job, checkpoint / "policy", checkpoint / "trainer_state")
-        elif self._loaded_keys != (job.policy_key, job.state_key) or self._loaded_parts != _parts(job):
+        elif not self._has(job):
             self._load(job, job.policy, job.state)
         if job.config.kl_target is None:
             self.kl_coef = job.config.kl_coef
@@ -72,17 +102,19 @@ class Trainer:
 
     def with_reference(self, job: Job, use: Callable[[TokenLogprobs], Tensor]) -> Tensor | None:
         """Return the result of `use` on the reference policy; None if the reference is the policy itself."""
+        self.reference_seconds = 0.0
         if job.reference_key == job.policy_key:
             return None
+        begin = time.perf_counter()
         if job.reference_key != self._reference_key:
+            self._drop_reference()
             self._reference = load_policy(job.reference, dtype=self._dtype, device=self.device)
             self._reference_key = job.reference_key
+        self._reference_host.give_back()
+        self.reference_seconds = time.perf_counter() - begin
         assert self._reference is not None
         result = use(self._reference)
-        if self.device.type == "cuda":
-            # Weights that are used once per update would take up GPU memory.
-            self._reference = self._reference_key = None
-            torch.cuda.empty_cache()
+        self._put_reference_away()
         return result
 
     def share(self, micro_batches: Sequence[list[int]]) -> list[list[int]]:
@@ -116,15 +148,47 @@ class Trainer:
             applied = {name: learner.applied_steps for name, learner in self._learners().items()}
             save_counters(state, {"optimiser_steps": self.steps, "applied_steps": applied, "kl_coef": self.kl_coef})
 
+    def choose_holding(self) -> Holding:
+        """Decide where policy and critic are after this job, the same for all processes; allocate host memory."""
+        tensors = [tensor for learner in self._learners().values() for tensor in learner.tensors()]
+        processes = self._placement.processes_per_node
+        missing = self._host.missing_bytes(tensors)
+        holding = choose_holding(
+            self.device,
+            self._placement.free_memory,
+            zero_stage=self.policy.stage,
+            needed=missing * processes,
+            available=available_host_memory(),
+        )
+        fails = holding == "nowhere" or (holding == "host" and not self._host.reserve(tensors))
+        if self.max_over_processes(torch.tensor([float(fails)])).item():
+            holding = "nowhere"
+        self.holding = holding
+        return holding
+
     def hold(self, policy_key: str, state_key: str) -> None:
-        """Set the keys of the loaded weights and state, or release their memory if the placement says so."""
+        """Set the keys of the loaded weights and state, and move them to the place that `choose_holding` has decided.
+
+        Saving needs them: if they are nowhere, it has to come first. In host memory they can be saved without ZeRO.
+        """
         self._loaded_keys = (policy_key, state_key)
-        on_gpu = self.device.type == "cuda"
-        if on_gpu if self._placement.free_memory is None else self._placement.free_memory:
+        if self.holding == "device":
+            return
+        if self.holding == "host":
+            learners = self._learners().values()
+            for learner in learners:
+                learner.drop_gradients()
+            self._host.take(
+                [tensor for learner in learners for tensor in learner.tensors()],
+                scratch=[tensor for learner in learners for tensor in learner.scratch()],
+            )
+        else:
             self._drop()
-            self._reference = self._reference_key = None
-            if on_gpu:
-                torch.cuda.empty_cache()
+            if self.device.type != "cuda":  # on a GPU the reference is in host memory already
+                self._drop_reference()
+        release_cached_memory(self.device)
+        keeps = float(holds_too_much(self.holding, reserved_memory(self.device)))
+        self.ends = bool(self.max_over_processes(torch.tensor([keeps])).item())
 
     def sum_over_processes(self, values: Tensor) -> Tensor:
         """Return the sum of a CPU tensor over all processes; the tensor itself may be overwritten."""
@@ -147,6 +211,38 @@ class Trainer:
         """Return policy and critic, by the name of the file that holds their moments."""
         return {"optimizer": self.policy} | ({"critic_optimizer": self.critic} if self.critic is not None else {})
 
+    def _has(self, job: Job) -> bool:
+        """Return whether policy, critic and optimisers are those that the job starts from."""
+        return self._loaded_keys == (job.policy_key, job.state_key) and self._loaded_parts == _parts(job)
+
+    def _put_reference_away(self) -> None:
+        """Move the reference to host memory on a GPU: weights that are used once per update would take its memory."""
+        assert self._reference is not None
+        tensors = [*self._reference.parameters(), *self._reference.buffers()]
+        missing = self._reference_host.missing_bytes(tensors) * self._placement.processes_per_node
+        holding = choose_holding(self.device, None, zero_stage=0, needed=missing, available=available_host_memory())
+        if holding == "host" and self._reference_host.reserve(tensors):
+            self._reference_host.take(tensors, changed=self._reference_changed)
+            self._reference_changed = False
+        elif holding != "device":
+            self._drop_reference()
+        if holding != "device":
+            release_cached_memory(self.device)
+
+    def _drop_reference(self) -> None:
+        self._reference = self._reference_key = None
+        self._reference_host.clear()
+        self._reference_changed = True
+
+    def _check(self, module: TokenLogprobs, folder: Path) -> None:
+        """Check that the policy can be trained here, once for each architecture."""
+        config = json.loads(module.model.config.to_json_string(use_diff=False))
+        config.pop("_name_or_path", None)
+        digest = json.dumps([config, str(module.dtype), transformers.__version__], sort_keys=True)
+        if digest not in self._checked:
+            check_model(module, folder)
+            self._checked.add(digest)
+
     def _drop(self) -> None:
         """Release the memory of weights, gradients and moments."""
         if hasattr(self, "policy"):
@@ -155,7 +251,8 @@ class Trainer:
             del self.policy
             self.critic = None
         self._loaded_keys = None
-        gc.collect()
+        self._host.clear()
+        release_cached_memory(self.device)
 
     def _load(self, job: Job, policy: Path, state: Path | None) -> None:
         """Load policy, critic, moments and counters from folders, under the settings of the job."""
@@ -173,7 +270,7 @@ class Trainer:
                 adapters.add(module.model, lora, policy / adapters.FOLDER, job.seed)
         self.policy = Learner(module, self._deepspeed)
         if self.policy.stage < 3:
-            check_model(module, policy)
+            self._check(module, policy)
         self.critic = None
         if job.config.algorithm == "ppo":
             saved = None if state is None else state / "critic"
@@ -200,6 +297,8 @@ class Trainer:
                     if applied
                 }
                 learner.restore(open_tensors(state, name, shapes), applied)
+        for learner in self._learners().values():
+            learner.to_cpu = self._host.read
 
 
 def _parts(job: Job) -> tuple[bool, LoraConfig | None]:

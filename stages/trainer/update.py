@@ -21,6 +21,7 @@ from stages.rl import advantages, kl, losses
 from stages.settings.update import UpdateConfig
 from stages.trainer import speed
 from stages.trainer.batches import Packing, Rollout, check_groups, minibatches, pack, read_rollout
+from stages.trainer.holding import reserved_memory
 from stages.trainer.job import METRIC_COLUMNS, SPEED_COLUMNS, Job, JobResult, Progress
 from stages.trainer.steps import Metrics, Step, TokenTargets, critic_step, local_micro_batches, policy_step, unpack
 from stages.trainer.trainer import Trainer
@@ -39,12 +40,16 @@ def run_update(trainer: Trainer, job: Job, progress: Progress) -> JobResult:
     _check_paths(trainer, job)
     rollout, scores_B = _read(job)
     checkpoint = None if job.checkpoint is None else _newest_checkpoint(trainer, job.checkpoint)
+    clock.lap("read")
+    if trainer.recall(job, checkpoint):
+        clock.lap("to_device")
     trainer.prepare(job, checkpoint)
     _check_tokens(rollout, trainer.policy.module.vocabulary, job)
     clock.lap("load")
     if checkpoint is None:
         targets = _token_targets(trainer, rollout, scores_B, job, progress)
         metrics: list[Metrics] = []
+        clock.part("reference", trainer.reference_seconds)
     else:
         targets = TokenTargets(**load_file(checkpoint / "columns.safetensors"))
         metrics = json.loads((checkpoint / "metrics.json").read_text())
@@ -64,8 +69,18 @@ def run_update(trainer: Trainer, job: Job, progress: Progress) -> JobResult:
     clock.lap("steps")
     summary = _summary(metrics)
     _adapt_kl_coefficient(trainer, job.config, rollout, targets)
+    holding = trainer.choose_holding()
+    saves_first = holding == "nowhere" or (holding == "host" and trainer.policy.stage > 0)
+    if not saves_first:
+        trainer.hold(job.output_policy_key, job.output_state_key)
+        clock.lap("to_host")
     trainer.save_policy(job, job.output)
     clock.lap("save")
+    if saves_first:
+        trainer.save_state(job.output)
+        clock.lap("save_state")
+        trainer.hold(job.output_policy_key, job.output_state_key)
+        clock.lap("to_host")
     result = JobResult(
         optimiser_steps=len(batches),
         schedule_step=trainer.steps,
@@ -73,6 +88,8 @@ def run_update(trainer: Trainer, job: Job, progress: Progress) -> JobResult:
         tokens=int(rollout.response_mask_BT.sum()),
         metrics=summary,
         seconds=clock.seconds,
+        held=holding,
+        reserved_memory_mib=reserved_memory(trainer.device) / 2**20,
     )
     if trainer.rank == 0:
         _write_table(metrics, METRIC_COLUMNS, job.output / "metrics.parquet")
@@ -82,10 +99,14 @@ def run_update(trainer: Trainer, job: Job, progress: Progress) -> JobResult:
 
 
 def save_state(trainer: Trainer, job: Job, result: JobResult) -> dict[str, float]:
-    """Write the trainer state after the job's update and, last, done.json; return the seconds of each part."""
+    """Write the trainer state after the job's update, unless it is written, and, last, done.json.
+
+    Returns the seconds of each part.
+    """
     clock = _Clock()
-    trainer.save_state(job.output)
-    clock.lap("save_state")
+    if "save_state" not in result.seconds:
+        trainer.save_state(job.output)
+        clock.lap("save_state")
     if trainer.rank == 0:
         whole = result.model_copy(update={"seconds": result.seconds | clock.seconds})
         (job.output / "done.json").write_text(whole.model_dump_json(indent=1) + "\n")
@@ -344,8 +365,15 @@ class _Clock:
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self._last = time.perf_counter()
+        self._separate = 0.0
 
     def lap(self, name: str) -> None:
         """End the part `name`, which began at the end of the part before it."""
         now = time.perf_counter()
-        self.seconds[name], self._last = round(now - self._last, 3), now
+        self.seconds[name], self._last = round(now - self._last - self._separate, 3), now
+        self._separate = 0.0
+
+    def part(self, name: str, seconds: float) -> None:
+        """Count seconds of the part that has not ended yet under a name of their own."""
+        self.seconds[name] = round(seconds, 3)
+        self._separate += seconds
