@@ -33,8 +33,9 @@ class TrainerPlacement(Settings):
     checkpoints: Path | None = None
     """Folder for checkpoints, on a disk that outlives the process; null: one in the system's temporary folder."""
     free_memory: bool | None = None
-    """Release the memory of weights and optimiser between updates; null: only on a GPU, whose memory the engine needs
-    too."""
+    """Whether weights and optimiser leave their device between updates. null: only on a GPU, because the engine needs
+    it; they wait in main memory or, if that is too short, are loaded again. true: on a CPU, each update loads them
+    again."""
 
     @model_validator(mode="after")
     def _nodes_can_meet(self) -> Self:

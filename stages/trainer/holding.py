@@ -14,6 +14,8 @@ import psutil
 import torch
 from torch import Tensor, UntypedStorage
 
+from stages.trainer.learner import read_on_cpu
+
 Holding = Literal["device", "host", "nowhere"]
 """Where tensors are between two updates."""
 
@@ -174,16 +176,18 @@ class HostMemory:
         self._empty = []
         self.away = False
 
-    def read(self, tensor: Tensor) -> Tensor:
-        """Return the values of a tensor on the CPU, wherever they are. They are not to be changed."""
+    def read(self, tensor: Tensor, start: int = 0, size: int | None = None) -> Tensor:
+        """Do what `learner.read_on_cpu` does, wherever the values of the tensor are."""
         if not self.away or (key := tensor.untyped_storage()._cdata) not in self._places:
-            return tensor.detach().cpu()
-        _, start, size = self._places[key]
-        if tensor.is_contiguous():
-            start, size = start + int(tensor.storage_offset()) * tensor.element_size(), tensor.nbytes
-            return self._range(start, size).view(tensor.dtype).view(tensor.shape)
-        whole = self._range(start, size).view(tensor.dtype)
-        return whole.as_strided(tensor.shape, tensor.stride(), tensor.storage_offset())
+            return read_on_cpu(tensor, start, size)
+        _, first, nbytes = self._places[key]
+        if not tensor.is_contiguous():
+            whole = self._range(first, nbytes).view(tensor.dtype)
+            return read_on_cpu(whole.as_strided(tensor.shape, tensor.stride(), tensor.storage_offset()), start, size)
+        first += (int(tensor.storage_offset()) + start) * tensor.element_size()
+        count = tensor.numel() if size is None else size
+        values = self._range(first, count * tensor.element_size()).view(tensor.dtype)
+        return values.view(tensor.shape) if size is None else values
 
     def clear(self) -> None:
         """Forget all values and release the host memory. Tensors whose values are away stay empty."""

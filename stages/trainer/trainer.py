@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 import torch.distributed as dist
 import transformers
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from stages.settings.trainer import TrainerPlacement
 from stages.settings.update import LoraConfig
@@ -30,12 +31,17 @@ from stages.trainer.models import (
     TokenLogprobs,
     TokenValues,
     check_model,
+    full_shape,
     load_critic,
     load_policy,
     save_model,
+    set_weight,
 )
-from stages.trainer.state import load_counters, open_tensors, save_counters, save_tensors
+from stages.trainer.state import has_masters, load_counters, open_tensors, save_counters, save_tensors
 from storage.errors import InputError
+
+_MASTERS = {"optimizer": "master", "critic_optimizer": "critic_master"}
+"""Name of a learner's moments in files of the state -> name of its masters there."""
 
 
 class Trainer:
@@ -126,15 +132,16 @@ class Trainer:
 
     def save_policy(self, job: Job, folder: Path) -> None:
         """Write the policy to `folder`/policy."""
-        weights = self.policy.weights()
+        lora = job.config.lora
+        weights = self.policy.weights(masters=lora is not None)
         if self.rank == 0:
-            merged = weights if job.config.lora is None else adapters.merge(weights, job.config.lora)
-            save_model(self.policy.module.model, merged, job.policy, folder / "policy")
-            if job.config.lora is not None:
-                adapters.save(weights, job.config.lora, folder / "policy" / adapters.FOLDER)
+            merged = weights if lora is None else adapters.merge(weights, lora)
+            save_model(self.policy.module.model, self._rounded(merged), job.policy, folder / "policy")
+            if lora is not None:
+                adapters.save(weights, lora, folder / "policy" / adapters.FOLDER)
 
     def save_state(self, folder: Path) -> None:
-        """Write critic, moments and counters to `folder`/trainer_state."""
+        """Write critic, masters, moments and counters to `folder`/trainer_state."""
         state = folder / "trainer_state"
         if self.rank == 0:
             state.mkdir(parents=True)
@@ -144,9 +151,12 @@ class Trainer:
                 save_model(self.critic.module.model, critic_weights, None, state / "critic")
         for name, learner in self._learners().items():
             save_tensors(state, name, learner.moments(), write=self.rank == 0)
+            if self._has_masters:
+                save_tensors(state, _MASTERS[name], learner.masters(), write=self.rank == 0)
         if self.rank == 0:
             applied = {name: learner.applied_steps for name, learner in self._learners().items()}
-            save_counters(state, {"optimiser_steps": self.steps, "applied_steps": applied, "kl_coef": self.kl_coef})
+            counters = {"optimiser_steps": self.steps, "applied_steps": applied, "kl_coef": self.kl_coef}
+            save_counters(state, counters, masters=self._has_masters)
 
     def choose_holding(self) -> Holding:
         """Decide where policy and critic are after this job, the same for all processes; allocate host memory."""
@@ -225,6 +235,7 @@ class Trainer:
             self._reference_host.take(tensors, changed=self._reference_changed)
             self._reference_changed = False
         elif holding != "device":
+            del tensors  # they would keep the memory in use
             self._drop_reference()
         if holding != "device":
             release_cached_memory(self.device)
@@ -243,16 +254,31 @@ class Trainer:
             check_model(module, folder)
             self._checked.add(digest)
 
+    @property
+    def _has_masters(self) -> bool:
+        return self._dtype != torch.float32
+
+    def _rounded(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return weights in the type of the placement."""
+        return {name: weight.to(self._dtype) for name, weight in weights.items()}
+
     def _drop(self) -> None:
         """Release the memory of weights, gradients and moments."""
         if hasattr(self, "policy"):
-            for learner in self._learners().values():
-                learner.engine.destroy()
+            self._destroy_engines()
             del self.policy
             self.critic = None
         self._loaded_keys = None
         self._host.clear()
         release_cached_memory(self.device)
+
+    def _destroy_engines(self) -> None:
+        """Remove the hooks and buffers of the engines.
+
+        A function of its own, because a learner that a variable still names cannot be collected as garbage.
+        """
+        for learner in self._learners().values():
+            learner.engine.destroy()
 
     def _load(self, job: Job, policy: Path, state: Path | None) -> None:
         """Load policy, critic, moments and counters from folders, under the settings of the job."""
@@ -262,13 +288,15 @@ class Trainer:
         counters: dict[str, Any] = {"optimiser_steps": 0} if state is None else load_counters(state)
         with _PartitionedLoading(self._deepspeed):
             if lora is None:
-                module = load_policy(policy, dtype=self._dtype, device=self.device)
+                module = load_policy(policy, dtype=torch.float32, device=self.device)
             else:
                 if job.base is None:
                     raise InputError("update.lora: the job names no base policy that adapters are trained on")
-                module = load_policy(job.base, dtype=self._dtype, device=self.device)
+                module = load_policy(job.base, dtype=torch.float32, device=self.device)
                 adapters.add(module.model, lora, policy / adapters.FOLDER, job.seed)
-        self.policy = Learner(module, self._deepspeed)
+        if state is not None and has_masters(counters):
+            _set_masters(module.model, state, _MASTERS["optimizer"])
+        self.policy = Learner(module, self._deepspeed, self._dtype)
         if self.policy.stage < 3:
             self._check(module, policy)
         self.critic = None
@@ -278,9 +306,11 @@ class Trainer:
                 raise InputError(f"{state}: the trainer state has no critic; it was not left by algorithm: ppo")
             with _PartitionedLoading(self._deepspeed):
                 critic = load_critic(
-                    policy if saved is None else saved, new=saved is None, dtype=self._dtype, device=self.device
+                    policy if saved is None else saved, new=saved is None, dtype=torch.float32, device=self.device
                 )
-            self.critic = Learner(critic, self._deepspeed)
+            if state is not None and has_masters(counters):
+                _set_masters(critic.model, state, _MASTERS["critic_optimizer"])
+            self.critic = Learner(critic, self._deepspeed, self._dtype)
         if self._placement.gradient_checkpointing:
             for learner in self._learners().values():
                 learner.module.model.gradient_checkpointing_enable({"use_reentrant": False})
@@ -298,12 +328,20 @@ class Trainer:
                 }
                 learner.restore(open_tensors(state, name, shapes), applied)
         for learner in self._learners().values():
-            learner.to_cpu = self._host.read
+            learner.read = self._host.read
 
 
 def _parts(job: Job) -> tuple[bool, LoraConfig | None]:
     """Return whether there is a critic, and the settings of adapters; a change of either requires loading again."""
     return job.config.algorithm == "ppo", job.config.lora
+
+
+def _set_masters(model: PreTrainedModel, state: Path, name: str) -> None:
+    """Replace the trained weights, which the model's folder has rounded, by their masters in the state."""
+    trained = {key: parameter for key, parameter in model.named_parameters() if parameter.requires_grad}
+    masters = open_tensors(state, name, {key: full_shape(parameter) for key, parameter in trained.items()})
+    for key, parameter in trained.items():
+        set_weight(parameter, masters(key))
 
 
 class _PartitionedLoading:

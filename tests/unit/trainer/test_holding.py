@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import psutil
 import pytest
@@ -138,8 +138,10 @@ def _digests(job: Job) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", [0, 2])
-def test_updates_are_the_same_wherever_tensors_are_between_them(tmp_path: Path, stage: int) -> None:
+@pytest.mark.parametrize(("dtype", "stage"), [("float32", 0), ("bfloat16", 0), ("float32", 2)])
+def test_updates_are_the_same_wherever_tensors_are_between_them(
+    tmp_path: Path, dtype: Literal["float32", "bfloat16"], stage: int
+) -> None:
     make_tiny_policy(tmp_path / "policy", seed=1)
     vocabulary = json.loads((tmp_path / "policy/config.json").read_text())["vocab_size"]
     write_rollout(tmp_path / "rollout.parquet", make_rows(6, 4, vocabulary=vocabulary))
@@ -147,11 +149,11 @@ def test_updates_are_the_same_wherever_tensors_are_between_them(tmp_path: Path, 
         algorithm="ppo", learning_rate=1e-3, batch_responses=16, critic=CriticConfig(learning_rate=1e-3)
     )
     placement = TrainerPlacement(
-        threads=1, micro_batch_tokens=64, deepspeed=ROOT / f"configs/deepspeed/zero{stage}.json"
+        threads=1, micro_batch_tokens=64, dtype=dtype, deepspeed=ROOT / f"configs/deepspeed/zero{stage}.json"
     )
     jobs = {held: _jobs(tmp_path, held, placement, config) for held in ("device", "host", "nowhere")}
     reports = _run(tmp_path, jobs)
-    print(json.dumps(reports, indent=1))
+    print(json.dumps(reports))
     for held in ("host", "nowhere"):
         for job, expected in zip(jobs[held], jobs["device"], strict=True):
             assert _digests(job) == _digests(expected), held
