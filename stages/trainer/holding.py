@@ -39,7 +39,7 @@ def choose_holding(
     Args:
         device: device of the update.
         free_memory: `compute.trainer.free_memory`.
-        zero_stage: stage of ZeRO; the partitioned parameters of stage 3 cannot be moved.
+        zero_stage: stage of ZeRO, whose engine has buffers that only it knows.
         needed: bytes of host memory that the tensors of all processes of this machine take in addition.
         available: bytes of host memory that are available.
     """
@@ -47,7 +47,7 @@ def choose_holding(
         return "nowhere" if free_memory else "device"
     if free_memory is False:
         return "device"
-    if zero_stage == 3:
+    if zero_stage > 0:
         return "nowhere"
     if available < needed + _MARGIN_BYTES:
         _log.warning(

@@ -179,7 +179,7 @@ class Trainer:
     def hold(self, policy_key: str, state_key: str) -> None:
         """Set the keys of the loaded weights and state, and move them to the place that `choose_holding` has decided.
 
-        Saving needs them: if they are nowhere, it has to come first. In host memory they can be saved without ZeRO.
+        Saving has to come first if they are nowhere after this.
         """
         self._loaded_keys = (policy_key, state_key)
         if self.holding == "device":

@@ -70,13 +70,12 @@ def run_update(trainer: Trainer, job: Job, progress: Progress) -> JobResult:
     summary = _summary(metrics)
     _adapt_kl_coefficient(trainer, job.config, rollout, targets)
     holding = trainer.choose_holding()
-    saves_first = holding == "nowhere" or (holding == "host" and trainer.policy.stage > 0)
-    if not saves_first:
+    if holding != "nowhere":
         trainer.hold(job.output_policy_key, job.output_state_key)
         clock.lap("to_host")
     trainer.save_policy(job, job.output)
     clock.lap("save")
-    if saves_first:
+    if holding == "nowhere":
         trainer.save_state(job.output)
         clock.lap("save_state")
         trainer.hold(job.output_policy_key, job.output_state_key)
