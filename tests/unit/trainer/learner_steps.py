@@ -121,7 +121,8 @@ def main(folder: Path, out: Path, stages: list[str]) -> None:
     results = {}
     for name in stages:
         stage = int(name[0])
-        offload = {"offload_optimizer": {"device": "cpu"}} if name.endswith("offload") else {}
+        parts = ("offload_optimizer", "offload_param") if name.endswith("offload") else ()
+        offload = {part: {"device": "cpu", "pin_memory": True} for part in parts}
         masters, weights, norms = train(folder, {"zero_optimization": {"stage": stage, **offload}})
         if rank == 0:
             results |= {f"stage-{name}": (masters, norms), f"loop-{name}": loop(folder)}
