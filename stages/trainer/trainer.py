@@ -99,6 +99,7 @@ class Trainer:
             self._load(job, checkpoint / "policy", checkpoint / "trainer_state")
         elif not self._has(job):
             self._load(job, job.policy, job.state)
+        self.reference_seconds = 0.0
         if job.config.kl_target is None:
             self.kl_coef = job.config.kl_coef
         for learner in self._learners().values():
@@ -108,7 +109,6 @@ class Trainer:
 
     def with_reference(self, job: Job, use: Callable[[TokenLogprobs], Tensor]) -> Tensor | None:
         """Return the result of `use` on the reference policy; None if the reference is the policy itself."""
-        self.reference_seconds = 0.0
         if job.reference_key == job.policy_key:
             return None
         begin = time.perf_counter()

@@ -20,13 +20,12 @@ from stages.settings.update import CriticConfig, LoraConfig, UpdateConfig
 from stages.trainer import master_weights, packed_attention
 from stages.trainer.deepspeed_config import offloads_optimizer, read_deepspeed_settings, zero_stage
 from stages.trainer.job import Job
-from stages.trainer.launcher import TrainerProcess
 from stages.trainer.learner import has_fused_step
 from stages.trainer.models import load_policy
 from stages.trainer.state import load_counters
 from storage.errors import InputError, TrainerError
 from tests.tiny_models import make_tiny_policy
-from tests.unit.trainer.rollouts import make_job, make_rows, write_rollout
+from tests.unit.trainer.rollouts import SavingTrainer, make_job, make_rows, write_rollout
 from tests.unit.trainer.test_packed_attention import PACKING
 from tests.unit.trainer.test_update import CONFIGS, _digests, _second
 from tests.varlen import varlen_attn
@@ -46,15 +45,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def trainer(folder: Path) -> Iterator[TrainerProcess]:
-    with TrainerProcess(folder / "scratch") as process:
+def trainer(folder: Path) -> Iterator[SavingTrainer]:
+    with SavingTrainer(folder / "scratch") as process:
         yield process
 
 
 @pytest.fixture(scope="module")
-def fresh(folder: Path) -> Iterator[TrainerProcess]:
+def fresh(folder: Path) -> Iterator[SavingTrainer]:
     """A process that has not done the previous update, so it loads weights and state from files."""
-    with TrainerProcess(folder / "scratch") as process:
+    with SavingTrainer(folder / "scratch") as process:
         yield process
 
 
@@ -83,7 +82,7 @@ def _weights_of(job: Job) -> dict[str, torch.Tensor]:
     return {name.removeprefix("model."): weight for name, weight in (_masters if in_bfloat16 else _policy)(job).items()}
 
 
-def test_the_policy_is_rounded_and_the_state_has_masters(folder: Path, trainer: TrainerProcess) -> None:
+def test_the_policy_is_rounded_and_the_state_has_masters(folder: Path, trainer: SavingTrainer) -> None:
     job = _job(folder, "rounded")
     result = trainer.run(job)
     policy, masters = _policy(job), _masters(job)
@@ -97,11 +96,11 @@ def test_the_policy_is_rounded_and_the_state_has_masters(folder: Path, trainer: 
     assert result.metrics["behaviour_gap"] is not None
 
 
-def test_the_first_ratio_is_exactly_1(folder: Path, trainer: TrainerProcess) -> None:
+def test_the_first_ratio_is_exactly_1(folder: Path, trainer: SavingTrainer) -> None:
     """One micro-batch holds all responses, so log-probabilities before the update and in its step are the same sums."""
     placement = BFLOAT16.model_copy(update={"micro_batch_tokens": 100_000})
     config = UpdateConfig(learning_rate=1e-3, batch_responses=24)
-    with TrainerProcess(folder / "scratch") as process:
+    with SavingTrainer(folder / "scratch") as process:
         metrics = process.run(_job(folder, "ratio", placement=placement, config=config)).metrics
     assert metrics["ratio_min"] == metrics["ratio_max"] == 1.0 and metrics["approx_kl"] == 0.0
 
@@ -121,7 +120,7 @@ def test_the_first_ratio_is_exactly_1(folder: Path, trainer: TrainerProcess) -> 
     ids=["policy", "critic", "adapters"],
 )
 def test_a_restored_state_continues_to_the_same_bytes(
-    folder: Path, trainer: TrainerProcess, fresh: TrainerProcess, config: UpdateConfig, request: pytest.FixtureRequest
+    folder: Path, trainer: SavingTrainer, fresh: SavingTrainer, config: UpdateConfig, request: pytest.FixtureRequest
 ) -> None:
     name = request.node.callspec.id
     first = _job(folder, f"{name}-first", config=config)
@@ -146,13 +145,13 @@ def test_a_restored_state_continues_to_the_same_bytes(
 
 
 @pytest.mark.slow
-def test_a_killed_update_resumes_from_its_checkpoint(folder: Path, trainer: TrainerProcess) -> None:
+def test_a_killed_update_resumes_from_its_checkpoint(folder: Path, trainer: SavingTrainer) -> None:
     config = UpdateConfig(learning_rate=1e-4, batch_responses=6, epochs=8)
     undisturbed = _job(folder, "undisturbed", config=config)
     trainer.run(undisturbed)
     placement = BFLOAT16.model_copy(update={"save_every_steps": 7})
     killed = _job(folder, "killed", config=config, placement=placement, checkpoint=folder / "checkpoints")
-    with TrainerProcess(folder / "scratch") as process:
+    with SavingTrainer(folder / "scratch") as process:
 
         def kill(done: int, total: int, note: str) -> None:
             if done >= 15 and process.pid is not None:
@@ -166,11 +165,11 @@ def test_a_killed_update_resumes_from_its_checkpoint(folder: Path, trainer: Trai
 
 
 @pytest.mark.slow
-def test_the_type_may_change_between_updates(folder: Path, trainer: TrainerProcess) -> None:
+def test_the_type_may_change_between_updates(folder: Path, trainer: SavingTrainer) -> None:
     """A step of size 0 leaves the weights that an update continues from as they are, in their full precision."""
     moving, resting = (UpdateConfig(learning_rate=rate, weight_decay=0.0) for rate in (1e-3, 1e-30))
     placements = {"float32": BFLOAT16.model_copy(update={"dtype": "float32"}), "bfloat16": BFLOAT16}
-    with TrainerProcess(folder / "scratch") as other:
+    with SavingTrainer(folder / "scratch") as other:
         processes = {"float32": other, "bfloat16": trainer}
         for before, after in (("float32", "bfloat16"), ("bfloat16", "float32")):
             first = _job(folder, f"from-{before}", config=moving, placement=placements[before])
@@ -193,7 +192,7 @@ def test_a_state_of_a_later_version_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_masters_that_do_not_fit_are_refused(folder: Path, trainer: TrainerProcess, fresh: TrainerProcess) -> None:
+def test_masters_that_do_not_fit_are_refused(folder: Path, trainer: SavingTrainer, fresh: SavingTrainer) -> None:
     first = _job(folder, "unfit-first")
     trainer.run(first)
     path = first.output / "trainer_state/master-00001.safetensors"
