@@ -23,7 +23,8 @@ class TrainerPlacement(Settings):
     micro_batch_tokens: int = Field(default=8192, ge=1)
     """Most tokens that one process computes at a time (none is padding); a single response may exceed it."""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """Type of the matrix products (autocast); weights and optimiser stay in float32."""
+    """Type of the weights that the update computes with, and of the policies that it writes. With bfloat16 the
+    optimiser keeps float32 master weights, which go into the trainer state; the type may change between updates."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, a third more time."""
     deepspeed: Path | None = None
@@ -33,8 +34,9 @@ class TrainerPlacement(Settings):
     checkpoints: Path | None = None
     """Folder for checkpoints, on a disk that outlives the process; null: one in the system's temporary folder."""
     free_memory: bool | None = None
-    """Release the memory of weights and optimiser between updates; null: only on a GPU, whose memory the engine needs
-    too."""
+    """Whether weights and optimiser leave their device between updates. null: only on a GPU, because the engine needs
+    it; they wait in main memory or, if that is too short, are loaded again. true: on a CPU, each update loads them
+    again."""
 
     @model_validator(mode="after")
     def _nodes_can_meet(self) -> Self:

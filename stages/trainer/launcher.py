@@ -107,6 +107,10 @@ class TrainerProcess:
             self.close()
             raise
         self._unsaved = workers, self._jobs
+        if answer["ends"]:
+            # The process keeps GPU memory that the engine needs. The next job starts another one.
+            self.wait_saved()
+            self.close()
         return result
 
     def wait_saved(self) -> dict[str, float]:

@@ -3,9 +3,10 @@
     python -m stages.trainer.worker FOLDER      (started by `stages.trainer.launcher`)
 
 FOLDER holds placement.json from the start. The parent writes job-000001.json, job-000002.json, ... and reads
-progress.json, result-000001.json, ... and saved-000001.json, ... A job's result says that policy and metrics are in its
-output folder. Its `saved` file follows when the trainer state is there too; meanwhile the parent may go on, and the
-next job waits.
+progress.json, result-000001.json, ... and saved-000001.json, ...
+
+A job's result says that policy and metrics are in its output folder, and whether this process ends after the job. Its
+`saved` file follows when the trainer state is there too. Meanwhile the parent may go on; the next job waits.
 
 Of several processes, on one node or more, the first reads jobs and writes results; the other processes receive each
 job through torch.distributed's store. After a failed job the process ends, because its weights are neither the old
@@ -42,6 +43,8 @@ def main(folder: Path) -> int:
         while True:
             number += 1
             _serve(trainer, store, folder, number)
+            if trainer.ends:
+                return 0
     except Exception as error:
         _fail(folder, max(number, 1), error, store)
         return 1
@@ -124,9 +127,9 @@ def _serve(trainer: Any, store: Any, folder: Path, number: int) -> None:
             _write(folder / "progress.json", {"job": number, "done": done, "total": total, "note": note})
 
     result = run_update(trainer, job, progress)
-    trainer.hold(job.output_policy_key, job.output_state_key)
     if trainer.rank == 0:
-        _write(folder / f"result-{number:06d}.json", {"result": result.model_dump(mode="json")})
+        answer = {"result": result.model_dump(mode="json"), "ends": trainer.ends}
+        _write(folder / f"result-{number:06d}.json", answer)
     seconds = save_state(trainer, job, result)
     if trainer.rank == 0:
         _write(folder / f"saved-{number:06d}.json", {"seconds": seconds})
