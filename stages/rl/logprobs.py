@@ -115,13 +115,17 @@ class _Fused(torch.autograd.Function):
         logprobs, entropies, sums = [], [], []
         for hidden_CH, targets_C in zip(torch.split(hidden_NH, size), torch.split(targets_N, size), strict=True):
             logits_CV = _logits(hidden_CH, weight, temperature)
-            sum_C = logits_CV.logsumexp(-1)
-            logprobs.append(logits_CV.gather(1, targets_C[:, None])[:, 0] - sum_C)
+            chosen_C, largest_C1 = logits_CV.gather(1, targets_C[:, None])[:, 0], logits_CV.amax(-1, keepdim=True)
+            # exp z, but for a factor that is the same for a whole row; in place of z if z is not needed any more.
+            shares_CV = (logits_CV - largest_C1 if entropy else logits_CV.sub_(largest_C1)).exp_()
+            total_C = shares_CV.sum(-1)
+            sum_C = total_C.log() + largest_C1[:, 0]
+            logprobs.append(chosen_C - sum_C)
             if entropy:
-                # H = log sum exp z - sum p z; p takes no memory of its own.
-                expected_C = torch.linalg.vecdot((logits_CV - sum_C[:, None]).exp_(), logits_CV)
-                entropies.append(sum_C - expected_C)
+                # H = log sum exp z - sum p z
+                entropies.append(sum_C - torch.linalg.vecdot(shares_CV, logits_CV) / total_C)
             sums.append(sum_C)
+            del logits_CV, shares_CV  # before the next chunk needs the memory
         logprobs_N = torch.cat(logprobs)
         entropy_N = torch.cat(entropies) if entropy else torch.zeros_like(logprobs_N)
         ctx.save_for_backward(hidden_NH, weight_VH, targets_N, torch.cat(sums))
@@ -152,4 +156,5 @@ class _Fused(torch.autograd.Function):
 def _logits(hidden_CH: Tensor, weight: Tensor, temperature: float) -> Tensor:
     """Return the logits of a chunk, divided by the temperature, in float32 or wider."""
     logits_CV = hidden_CH @ weight.mT
-    return logits_CV.to(torch.promote_types(logits_CV.dtype, torch.float32)).div_(temperature)
+    logits_CV = logits_CV.to(torch.promote_types(logits_CV.dtype, torch.float32))
+    return logits_CV if temperature == 1.0 else logits_CV.div_(temperature)

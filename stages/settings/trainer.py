@@ -1,7 +1,7 @@
 """Settings of where and how the policy update runs."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -20,11 +20,15 @@ class TrainerPlacement(Settings):
     """host:port of this machine where the other nodes find it; set it if there are several nodes."""
     threads: int = Field(default=1, ge=1, le=256)
     """CPU threads of each process. Their number changes the last bits, so the default is the same on every machine."""
-    micro_batch_tokens: int = Field(default=8192, ge=1)
-    """Most tokens that one process computes at a time (none is padding); a single response may exceed it."""
+    micro_batch_tokens: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """Most tokens that one process computes at a time (none is padding); a single response may exceed it. "auto": 8192
+    on a CPU; on a GPU as many as fit into its free memory by calculation, from 4096 to 65536."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Type of the weights that the update computes with, and of the policies that it writes. With bfloat16 the
     optimiser keeps float32 master weights, which go into the trainer state; the type may change between updates."""
+    compile: Literal["auto"] | bool = "auto"
+    """Compile the model's layers (`torch.compile`): faster, and less memory for activations. "auto": on a GPU only. A
+    model that cannot be compiled, or that ZeRO stage 3 partitions, runs as it is."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, a third more time."""
     deepspeed: Path | None = None

@@ -14,10 +14,22 @@ from stages.settings.trainer import TrainerPlacement
 from stages.settings.update import UpdateConfig
 
 GIB = 2**30
+CPU_TOKENS = 8192
+"""Tokens of a micro-batch on a CPU, unless a setting says otherwise."""
 FEWEST_TOKENS, MOST_TOKENS = 4096, 65536
 """Limits of a micro-batch whose size follows from the memory. Above the upper limit nothing becomes faster."""
 TOKENS_UNIT = 1024
 """The size is a multiple of this number."""
+_LOWERED_BY = {
+    "weights": "ZeRO stage 3, offload_param",
+    "masters": "ZeRO stage 1, offload_optimizer, update.lora",
+    "moments": "ZeRO stage 1, offload_optimizer, update.lora",
+    "gradients": "ZeRO stage 2, update.lora",
+    "reference": "update.kl_coef: 0",
+    "activations": "micro_batch_tokens, gradient_checkpointing, compile",
+    "logits": "micro_batch_tokens",
+}
+"""Part of the memory -> the settings that lower it."""
 _SAFETY = 1.1
 """Activations and logits are multiplied by this number: the allocator cannot use every gap between two tensors."""
 _LIBRARIES = GIB
@@ -159,10 +171,16 @@ class UpdateMemory:
         """Return the sum of all parts."""
         return sum(getattr(self, field.name) for field in fields(self))
 
-    def text(self) -> str:
-        """Return the parts that hold memory in GiB, the largest first, on one line."""
+    def text(self, *, advice: bool = False) -> str:
+        """Return the parts in GiB, the largest first, on one line; `advice` adds the settings that lower each."""
         parts = sorted(((getattr(self, field.name), field.name) for field in fields(self)), reverse=True)
-        return ", ".join(f"{name} {held / GIB:.1f}" for held, name in parts if held) + " GiB"
+        lowered_by = _LOWERED_BY if advice else {}
+        texts = (
+            f"{name} {held / GIB:.1f}" + (f" ({lowered_by[name]})" if name in lowered_by else "")
+            for held, name in parts
+            if held
+        )
+        return ", ".join(texts) + " GiB"
 
 
 def update_memory(shape: ModelShape, form: UpdateForm, tokens: int) -> UpdateMemory:

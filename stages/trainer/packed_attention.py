@@ -136,13 +136,24 @@ def packed_attention(
         # Some models' rotary embeddings or norms make query and key float32, which the kernel does not take.
         q, k, v = (x[0].transpose(0, 1).to(value.dtype).contiguous() for x in (query, key, value))
         return _end_to_end(q, k, v, packed_rows, scaling, window)[None], None
+    return _gather_and_attend(query, key, value, packed_rows, scaling, window), None
+
+
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def _gather_and_attend(
+    query: Tensor, key: Tensor, value: Tensor, rows: Rows, scaling: float | None, window: int | None
+) -> Tensor:
+    """Gather padded rows, compute attention and scatter the outputs.
+
+    Not compiled: the number of blocks depends on the longest row, so each length would be compiled anew.
+    """
     heads, key_heads = query.shape[1], key.shape[1]
     packed = torch.cat((query, key, value), dim=1)[0].transpose(0, 1)
     # Gather by an embedding: its backward pass is deterministic and the fastest of all ways to gather.
-    gathered = functional.embedding(packed_rows.gather_F, packed.flatten(1)).view(-1, *packed.shape[1:])
+    gathered = functional.embedding(rows.gather_F, packed.flatten(1)).view(-1, *packed.shape[1:])
     q, k, v = torch.split(gathered, [heads, key_heads, key_heads], dim=1)
-    out = _padded(q, k, v, packed_rows, scaling, window)
-    return functional.embedding(packed_rows.scatter_M, out.flatten(1)).view(1, -1, *out.shape[1:]), None
+    out = _padded(q, k, v, rows, scaling, window)
+    return functional.embedding(rows.scatter_M, out.flatten(1)).view(1, -1, *out.shape[1:]).to(value.dtype)
 
 
 def _padded(q: Tensor, k: Tensor, v: Tensor, rows: Rows, scaling: float | None, window: int | None) -> Tensor:

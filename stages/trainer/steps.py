@@ -92,9 +92,12 @@ def unpack(mask_BT: Tensor, values_N: Tensor) -> Tensor:
 def policy_step(trainer: Trainer, step: Step) -> Metrics:
     """Take one optimiser step of the policy; return its metrics."""
     job, config = step.job, step.job.config
-    token_sums, losses_sum = torch.zeros(len(_TOKEN_MEANS), dtype=torch.float64), torch.zeros(2, dtype=torch.float64)
+    # Sums stay on the device until the step is taken: to read one is to wait for all that the GPU was asked to do.
+    token_sums, losses_sum = (
+        torch.zeros(n, dtype=torch.float64, device=trainer.device) for n in (len(_TOKEN_MEANS), 2)
+    )
     # The largest ratio and the negative of the smallest, so that both are maxima over processes.
-    extremes = torch.full((2,), -math.inf)
+    extremes = torch.full((2,), -math.inf, device=trainer.device)
 
     entropy = "trained" if config.entropy_coef else "measured"
 
@@ -106,17 +109,18 @@ def policy_step(trainer: Trainer, step: Step) -> Metrics:
             config, targets, mask_BT, unpack(mask_BT, logprobs_N), unpack(mask_BT, entropy_N), step, trainer.kl_coef
         )
         if real:
-            ratios = ratio_BT[mask_BT]
-            token_sums.add_(sums.double().cpu())
-            losses_sum.add_(torch.stack([loss.detach(), policy_loss]).double().cpu())
-            torch.maximum(extremes, torch.stack([ratios.max(), -ratios.min()]).cpu(), out=extremes)
+            token_sums.add_(sums.double())
+            losses_sum.add_(torch.stack([loss.detach(), policy_loss]).double())
+            ratios_2BT = torch.stack([ratio_BT, -ratio_BT]).masked_fill(~mask_BT, -math.inf)
+            torch.maximum(extremes, ratios_2BT.amax((1, 2)), out=extremes)
         return loss
 
     learning_rate = learning_rate_at(config, trainer.steps)
     grad_norm = _accumulate_and_step(trainer, trainer.policy, step, loss_of, learning_rate)
-    loss, policy_loss = trainer.sum_over_processes(losses_sum).tolist()
-    ratio_max, negative_ratio_min = trainer.max_over_processes(extremes).tolist()
-    means = dict(zip(_TOKEN_MEANS, (trainer.sum_over_processes(token_sums) / step.tokens).tolist(), strict=True))
+    loss, policy_loss = trainer.sum_over_processes(losses_sum.cpu()).tolist()
+    ratio_max, negative_ratio_min = trainer.max_over_processes(extremes.cpu()).tolist()
+    sums = trainer.sum_over_processes(token_sums.cpu())
+    means = dict(zip(_TOKEN_MEANS, (sums / step.tokens).tolist(), strict=True))
     if not config.uses_reference:
         del means["kl"]
     return {
@@ -136,7 +140,7 @@ def policy_step(trainer: Trainer, step: Step) -> Metrics:
 def critic_step(trainer: Trainer, critic: Learner[TokenValues], step: Step) -> Metrics:
     """Take one optimiser step of the critic; return its metrics."""
     job, settings = step.job, step.job.config.critic
-    loss_sum = torch.zeros(1, dtype=torch.float64)
+    loss_sum = torch.zeros(1, dtype=torch.float64, device=trainer.device)
 
     def loss_of(rows: list[int], real: bool) -> Tensor:
         values_N = critic.engine(pack(step.rollout, rows, end_to_end=trainer.end_to_end))
@@ -146,7 +150,7 @@ def critic_step(trainer: Trainer, critic: Learner[TokenValues], step: Step) -> M
         )
         loss = (loss_BT * step.weights(mask_BT)).sum()
         if real:
-            loss_sum.add_(loss.detach().double().cpu())
+            loss_sum.add_(loss.detach().double())
         return loss
 
     share_of_highest_rate = learning_rate_at(job.config, trainer.steps) / job.config.learning_rate
@@ -156,7 +160,7 @@ def critic_step(trainer: Trainer, critic: Learner[TokenValues], step: Step) -> M
     values_N = step.targets.values_BT[step.rows][mask_BT].double()
     variance = returns_N.var(correction=0)
     return {
-        "value_loss": trainer.sum_over_processes(loss_sum).item(),
+        "value_loss": trainer.sum_over_processes(loss_sum.cpu()).item(),
         "value_mean": values_N.mean().item(),
         "return_mean": returns_N.mean().item(),
         "explained_variance": (1 - (returns_N - values_N).var(correction=0) / variance).item() if variance > 0 else 0.0,
@@ -176,7 +180,7 @@ def local_micro_batches(
     batches = micro_batches(
         rollout,
         rows,
-        tokens=job.placement.micro_batch_tokens,
+        tokens=trainer.micro_batch_tokens,
         world_size=trainer.world_size,
         end_to_end=trainer.end_to_end,
     )
@@ -196,16 +200,18 @@ def _accumulate_and_step(
     Returns the gradient's norm before clipping. The step was skipped if the norm is infinite or no number.
     """
     batches = list(local_micro_batches(trainer, step.rollout, step.rows, step.job))
-    total_loss = torch.zeros(1, dtype=torch.float64)
+    total_loss = torch.zeros(1, dtype=torch.float64, device=trainer.device)
     for number, (rows, real) in enumerate(batches, 1):
         loss = loss_of(rows, real)
         if real:
-            total_loss += loss.detach().double().cpu()
+            total_loss += loss.detach().double()
         is_last = number == len(batches)
-        if is_last and not abs(trainer.sum_over_processes(total_loss).item()) <= step.job.config.max_loss:
+        if is_last and not abs(trainer.sum_over_processes(total_loss.cpu()).item()) <= step.job.config.max_loss:
             # Drops the gradient at every stage of ZeRO: a gradient that is no number is not applied.
             loss = loss * math.nan
-        learner.backward(loss * float(real) if not loss.isnan() else loss)
+        if not real:
+            loss = torch.where(loss.isnan(), loss, loss * 0.0)
+        learner.backward(loss)
     return learner.step(learning_rate)
 
 

@@ -15,7 +15,10 @@ from transformers import PreTrainedModel
 from stages.settings.trainer import TrainerPlacement
 from stages.settings.update import LoraConfig
 from stages.trainer import adapters
+from stages.trainer.batches import Packing
+from stages.trainer.compiled import compile_layers, compiles
 from stages.trainer.deepspeed_config import read_deepspeed_settings, zero_stage
+from stages.trainer.gpu_memory import fitting_tokens, memory_text, shape_of, usable_memory
 from stages.trainer.holding import (
     Holding,
     HostMemory,
@@ -27,6 +30,7 @@ from stages.trainer.holding import (
 )
 from stages.trainer.job import Job
 from stages.trainer.learner import MOMENTS, Learner
+from stages.trainer.memory import CPU_TOKENS, UpdateForm
 from stages.trainer.models import (
     TokenLogprobs,
     TokenValues,
@@ -62,6 +66,8 @@ class Trainer:
         """Optimiser steps over all updates, skipped steps included: the position in the learning-rate schedule."""
         self.kl_coef = 0.0
         """Weight of the KL to the reference in this update."""
+        self.micro_batch_tokens = CPU_TOKENS
+        """Most tokens that this process computes at a time in this update."""
         self._placement = placement
         self._deepspeed = read_deepspeed_settings(placement)
         self._dtype: torch.dtype = getattr(torch, placement.dtype)
@@ -105,6 +111,7 @@ class Trainer:
             self.kl_coef = job.config.kl_coef
         for learner in self._learners().values():
             learner.configure(job.config)
+        self.micro_batch_tokens = self._micro_batch_tokens(job)
         # From here on the weights are neither the old nor the new policy, until `hold` sets their keys.
         self._loaded_keys = None
 
@@ -117,12 +124,20 @@ class Trainer:
             self._drop_reference()
             self._reference = load_policy(job.reference, dtype=self._dtype, device=self.device)
             self._reference_key = job.reference_key
+            self._compile_layers(self._reference, trains=False)
         self._reference_host.give_back()
         self.reference_seconds = time.perf_counter() - begin
         assert self._reference is not None
         result = use(self._reference)
         self._put_reference_away()
         return result
+
+    def memory_text(self, job: Job) -> str:
+        """Return what holds how much of the GPU's memory, on one line; "" on a CPU, or if nothing is loaded."""
+        if not hasattr(self, "policy"):
+            return ""
+        shape = shape_of(self.policy.module.model)
+        return memory_text(shape, self._form(job), self.micro_batch_tokens, self.device)
 
     @property
     def end_to_end(self) -> bool:
@@ -268,6 +283,31 @@ class Trainer:
         """Return weights in the type of the placement."""
         return {name: weight.to(self._dtype) for name, weight in weights.items()}
 
+    def _compile_layers(self, module: TokenLogprobs | TokenValues, *, trains: bool = True) -> None:
+        """Compile a model's layers if the placement says so."""
+        if not compiles(self._placement.compile, self.device, zero_stage(self._deepspeed)):
+            return
+
+        def compute(packing: Packing) -> Tensor:
+            output: Tensor = module(packing, 1.0)[0] if isinstance(module, TokenLogprobs) else module(packing)
+            return output
+
+        compile_layers(module.model, compute, end_to_end=self.end_to_end, trains=trains)
+
+    def _form(self, job: Job) -> UpdateForm:
+        """Return the form of the update, on which its memory depends."""
+        compiled = compiles(self._placement.compile, self.device, zero_stage(self._deepspeed))
+        return UpdateForm.of(self._placement, job.config, self._deepspeed, compiled=compiled)
+
+    def _micro_batch_tokens(self, job: Job) -> int:
+        """Return the most tokens that this process computes at a time, the same number for every process."""
+        tokens = self._placement.micro_batch_tokens
+        if tokens == "auto":
+            shape = shape_of(self.policy.module.model)
+            fitting = fitting_tokens(shape, self._form(job), usable_memory(self.device))
+            tokens = -int(self.max_over_processes(torch.tensor([-float(fitting)])))
+        return tokens
+
     def _drop(self) -> None:
         """Release the memory of weights, gradients and moments."""
         if hasattr(self, "policy"):
@@ -321,6 +361,8 @@ class Trainer:
             for learner in self._learners().values():
                 learner.module.model.gradient_checkpointing_enable({"use_reentrant": False})
                 learner.module.train()  # transformers checkpoints only in training mode; dropout is off in any case
+        for learner in self._learners().values():
+            self._compile_layers(learner.module)
         self.steps = counters["optimiser_steps"]
         self.kl_coef = counters.get("kl_coef", job.config.kl_coef)
         if state is not None:

@@ -126,7 +126,13 @@ def _serve(trainer: Any, store: Any, folder: Path, number: int) -> None:
         if trainer.rank == 0:
             _write(folder / "progress.json", {"job": number, "done": done, "total": total, "note": note})
 
-    result = run_update(trainer, job, progress)
+    try:
+        result = run_update(trainer, job, progress)
+    except Exception as error:
+        if is_out_of_memory(error):
+            with contextlib.suppress(Exception):  # a GPU that has failed answers no question
+                error.add_note(trainer.memory_text(job))
+        raise
     if trainer.rank == 0:
         answer = {"result": result.model_dump(mode="json"), "ends": trainer.ends}
         _write(folder / f"result-{number:06d}.json", answer)
@@ -157,13 +163,14 @@ def _fail(folder: Path, number: int, error: Exception, store: Any) -> None:
 def _reason(error: Exception) -> str:
     """Return the error on one line, after an explanation if memory ran out or a process was lost.
 
-    Running out of memory raises a MemoryError or one of several RuntimeErrors.
+    A note of an error that is about memory says what held how much.
     """
-    reason = " ".join(f"{type(error).__name__}: {error}".split())[:2000]
-    if any(words in reason for words in ("MemoryError", "out of memory", "not enough memory", "can't allocate memory")):
+    reason = _one_line(error)
+    if is_out_of_memory(error):
+        held = "".join(f"; {note}" for note in getattr(error, "__notes__", ()) if note)
         return (
             "out of memory: lower compute.trainer.micro_batch_tokens, or set compute.trainer.gradient_checkpointing, "
-            f"or a higher ZeRO stage or offload in compute.trainer.deepspeed ({reason[:300]})"
+            f"or a higher ZeRO stage or offload in compute.trainer.deepspeed{held} ({reason[:300]})"
         )
     if "DistNetworkError" in reason:
         return f"the trainer's first process has ended, as it does when a run is done, or was lost ({reason[:300]})"
@@ -171,7 +178,22 @@ def _reason(error: Exception) -> str:
         return (
             f"a process of the trainer was lost, perhaps killed for memory; the others' logs say more ({reason[:300]})"
         )
+    if any(words in reason for words in ("CUDA error", "CUDA driver error", "CUBLAS_STATUS", "AcceleratorError")):
+        return (
+            "the GPU or its driver failed, and the trainer's process has ended; the next start goes on with a new one. "
+            f"If that fails too, see `nvidia-smi` and the system's log ({reason[:300]})"
+        )
     return reason
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Return whether memory ran out, which raises a MemoryError or one of several RuntimeErrors."""
+    words = ("MemoryError", "out of memory", "not enough memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
+    return any(word in _one_line(error) for word in words)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:2000]
 
 
 def _end_with_parent() -> None:

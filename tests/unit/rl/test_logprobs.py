@@ -103,7 +103,7 @@ def test_the_fused_way_in_bfloat16_is_as_exact_as_torchs() -> None:
     ours, _ = fused_logprobs(hidden, head.weight, targets, 0.7, False, 7)
     theirs, _ = chosen_logprobs(hidden, head, targets, temperature=0.7, vocabulary=500)
     for our_error, their_error in zip(errors(ours), errors(theirs), strict=True):
-        assert our_error <= 1.2 * their_error + 1e-4
+        assert our_error <= 1.3 * their_error + 1e-4  # each chunk of the gradient is rounded once
 
 
 def test_the_fused_way_is_taken_on_a_gpu_where_it_can_be() -> None:

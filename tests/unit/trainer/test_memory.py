@@ -3,9 +3,12 @@
 from pathlib import Path
 
 import pytest
+import torch
+from transformers import PreTrainedConfig
 
 from stages.settings.trainer import TrainerPlacement
 from stages.settings.update import LoraConfig, UpdateConfig
+from stages.trainer import gpu_memory, worker
 from stages.trainer.memory import (
     FEWEST_TOKENS,
     GIB,
@@ -113,6 +116,63 @@ def test_configs_of_other_architectures() -> None:
     assert (shape.intermediate, shape.query) == (200, 128)
     with pytest.raises(KeyError, match="hidden_size"):
         ModelShape.of({"vocab_size": 9}, 1)
+
+
+class _Model(torch.nn.Linear):
+    def __init__(self, **config: int) -> None:
+        super().__init__(3, 5, bias=False)
+        text = PreTrainedConfig(vocab_size=9, num_attention_heads=2, num_hidden_layers=2, **config)
+        self.config = PreTrainedConfig(text_config=text)
+        self.config.get_text_config = lambda: text  # type: ignore[method-assign, assignment]
+
+
+def test_size_of_micro_batches_by_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    known, unknown = (gpu_memory.shape_of(_Model(**config)) for config in ({"hidden_size": 32}, {}))  # type: ignore[arg-type]
+    assert known is not None and (known.parameters, known.hidden, unknown) == (15, 32, None)
+    assert gpu_memory.usable_memory(torch.device("cpu")) is None
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (50 * GIB, 80 * GIB))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 20 * GIB)
+    memory = gpu_memory.usable_memory(torch.device("cuda"))
+    assert memory == 70 * GIB
+    form = UpdateForm()
+    expected = largest_micro_batch(QWEN2_1_5B, form, 70 * GIB)
+    assert gpu_memory.fitting_tokens(QWEN2_1_5B, form, memory) == expected
+    assert gpu_memory.fitting_tokens(unknown, form, memory) == gpu_memory.fitting_tokens(QWEN2_1_5B, form, None) == 8192
+
+
+def test_what_holds_memory_is_said_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (2 * GIB, 80 * GIB))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 71 * GIB)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 70 * GIB)
+    text = gpu_memory.memory_text(QWEN2_1_5B, UpdateForm(), 32_768, torch.device("cuda"))
+    assert "holds 71.0 GiB of the GPU's 80.0 GiB, at most 70.0 in tensors, and 2.0 are free; " in text
+    assert "32,768 tokens takes, by calculation: activations " in text
+    for part in (
+        "(micro_batch_tokens, gradient_checkpointing, compile)",
+        "logits 7.4 (micro_batch_tokens)",
+        "reference 2.9 (update.kl_coef: 0)",
+        "moments 11.5 (ZeRO stage 1, offload_optimizer, update.lora)",
+    ):
+        assert part in text
+    assert gpu_memory.memory_text(QWEN2_1_5B, UpdateForm(), 1, torch.device("cpu")) == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "starts", "contains"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), "out of memory: lower", "held much"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling"), "out of memory: lower", "held much"),
+        (MemoryError(), "out of memory: lower", "gradient_checkpointing"),
+        (RuntimeError("CUDA error: device-side assert\n triggered"), "the GPU or its driver failed", "the next start"),
+        (RuntimeError("CUDA driver error: unknown error"), "the GPU or its driver failed", "unknown error"),
+        (RuntimeError("NCCL error: unhandled CUDA error"), "a process of the trainer was lost", "NCCL"),
+        (ValueError("plain"), "ValueError: plain", ""),
+    ],
+)
+def test_reasons_in_one_line(error: Exception, starts: str, contains: str) -> None:
+    error.add_note("held much")
+    reason = worker._reason(error)
+    assert reason.startswith(starts) and contains in reason and "\n" not in reason
 
 
 def test_parts_are_named_largest_first() -> None:
