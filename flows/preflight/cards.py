@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ from stages.trainer.memory import update_memory
 from storage.errors import InputError
 
 _OLDEST_OF_CUDA_13 = (7, 5)
+
+PATIENCE_SECONDS = 30.0
+"""How long a run waits for a GPU that others hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,13 @@ def device_of(config: RunConfig) -> Device:
 
 
 def check_cards(config: RunConfig) -> None:
-    """Raise InputError if a GPU is missing, too old, too small or taken, with the settings that help."""
+    """Raise InputError if a GPU is missing, too old, too small or taken, with the settings that help.
+
+    A GPU that is taken is looked at again for a while: processes of a run that was killed take seconds to end.
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while has_gpu() and _taken(config, card_facts(), alone=False) and time.monotonic() < deadline:
+        time.sleep(1)
     if reason := refusal(config, alone=False):
         raise InputError(reason)
 
@@ -79,7 +89,10 @@ def refusal(config: RunConfig, *, alone: bool) -> str | None:
         listed = os.environ.get("CUDA_VISIBLE_DEVICES")
         return f"CUDA_VISIBLE_DEVICES is {listed!r}, which names no GPU of this machine (`nvidia-smi -L` lists them)"
     return (
-        _too_old(config, cards) or _too_few(config, cards) or _taken(config, cards, alone) or _too_small(config, cards)
+        _too_old(config, cards)
+        or _too_few(config, cards)
+        or _taken(config, cards, alone=alone)
+        or _too_small(config, cards)
     )
 
 
@@ -118,7 +131,7 @@ def _too_few(config: RunConfig, cards: Sequence[Card]) -> str | None:
     return None
 
 
-def _taken(config: RunConfig, cards: Sequence[Card], alone: bool) -> str | None:
+def _taken(config: RunConfig, cards: Sequence[Card], *, alone: bool) -> str | None:
     """Return why vLLM will not start on a card of which others hold too much: it refuses unless its share is free."""
     if config.engine != "vllm":
         return None

@@ -3,6 +3,8 @@
 import importlib.util
 import json
 import os
+import sys
+import types
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +15,7 @@ import yaml
 
 from flows.cli import main
 from flows.config.run import RunConfig
-from flows.preflight import measured
+from flows.preflight import cards, measured
 from flows.preflight.cards import check_cards, device_of, gpu_lines, is_ours, refusal
 from flows.preflight.description import describe
 from stages.engines import loader
@@ -184,6 +186,24 @@ def test_memory_of_the_runs_own_processes_is_no_hindrance(make: Callable[..., Ru
     assert reason(make(), Driver([unnamed]), alone=False) is None  # they may be this run's, in a container
 
 
+def test_a_run_waits_for_processes_that_are_ending(
+    make: Callable[..., RunConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert H200.total is not None
+    busy = replace(H200, free=20 * GIB, holders=(Holder(2_000_000_000, H200.total - 20 * GIB),))
+    states = [busy, busy, H200]
+    slept: list[float] = []
+    monkeypatch.setattr(cards, "card_facts", lambda: (states[min(len(slept), 2)],))
+    monkeypatch.setattr(cards.time, "sleep", slept.append)
+    with machine_with(Driver(1)):
+        check_cards(make())
+        assert len(slept) == 2
+        states[2] = busy
+        monkeypatch.setattr(cards, "PATIENCE_SECONDS", 0.0)
+        with pytest.raises(InputError, match="process 2000000000 holds 120 GiB: end it"):
+            check_cards(make())
+
+
 def test_a_model_too_large_for_a_gpu(make: Callable[..., RunConfig]) -> None:
     small = Card("NVIDIA L4", total=12 * GIB, free=12 * GIB, capability=(8, 9))
     assert reason(make("seven"), Driver([small, small])) == (
@@ -213,6 +233,29 @@ def test_check_describes_and_then_refuses_and_a_run_writes_nothing(
     assert not (tmp_path / "runs").exists()
     with machine_with(Driver(1)):
         assert main(["check", str(path)]) == 0
+
+
+@pytest.mark.usefixtures("vllm_for_gpus")
+def test_a_model_that_vllm_refuses_is_one_error_before_anything_is_written(
+    tmp_path: Path, models: dict[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ValueError("Model architectures ['OddForCausalLM'] are not supported for now.\nSupported: many")
+
+    vllm = types.ModuleType("vllm")
+    vllm.EngineArgs = refuse  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "vllm", vllm)
+    monkeypatch.setattr("stages.engines.vllm._can_sleep", lambda: True)
+    monkeypatch.setattr(os, "environ", {name: value for name, value in os.environ.items() if "VLLM" not in name})
+    path = tmp_path / "run.yaml"
+    path.write_text(yaml.safe_dump(fake_values(tmp_path, engine="vllm", policy={"model": models["small"]})))
+    with machine_with(Driver(1)):
+        assert main(["run", str(path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert (
+        line.startswith("serl: vLLM cannot run the model of policy") and "['OddForCausalLM'] are not supported" in line
+    )
+    assert not (tmp_path / "runs").exists()
 
 
 def test_workers_check_their_own_gpus(make: Callable[..., RunConfig]) -> None:
@@ -297,12 +340,11 @@ def test_time_on_cards_that_are_slower_or_unknown(make: Callable[..., RunConfig]
         first = described(make("small", iterations=100, compute=BFLOAT16), Driver([card]), "time")[0]
         return float(first.split()[1]), first
 
-    cards = [
-        replace(L4, name=name, capability=(9, 0)) for name in ("NVIDIA H200", "NVIDIA A100-SXM4-80GB", "NVIDIA L4")
-    ]
-    assert sorted(cards, key=lambda card: hours(card)[0]) == cards
+    names = ("NVIDIA H200", "NVIDIA A100-SXM4-80GB", "NVIDIA L4")
+    by_speed = [replace(L4, name=name) for name in names]
+    assert sorted(by_speed, key=lambda card: hours(card)[0]) == by_speed
     unknown = hours(replace(L4, name="NVIDIA Z9000"))
-    assert unknown[0] >= hours(cards[-1])[0]
+    assert unknown[0] >= hours(by_speed[-1])[0]
     assert "on NVIDIA Z9000 (an unknown card, taken for a T4)" in unknown[1]
 
 
