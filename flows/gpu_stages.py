@@ -15,6 +15,7 @@ from pydantic import Field
 
 from flows.config.run import RunConfig
 from flows.iteration import Inputs, existing_inputs
+from flows.models.early_start import start_engine
 from flows.orchestration.tasks import run_as_task
 from flows.preflight.checks import check_engine
 from flows.run_progress import find_finished, next_context
@@ -69,9 +70,11 @@ def serl_gpu(
     with end_in_time(), Resources(config.compute, config.engine) as resources:
         owner = _RunOwner(store)
         if rank == 0:
-            resources.trainer().start(config.compute.trainer)  # the trainer loads while the other stages run
+            resources.trainer().start(resources.trainer_placement)  # the trainer loads while the other stages run
         try:
             progress = find_finished(config, store)
+            if not progress.stopped:
+                start_engine(resources, progress.config, progress.first_missing, progress.newest_policy)
             while not progress.complete and not progress.stopped:
                 owner.check()
                 context = next_context(progress, store, resources, owner.check_in_stage)

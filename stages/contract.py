@@ -337,6 +337,8 @@ def run_stage(stage: Stage, inputs: Mapping[str, ArtifactRef], config: Settings,
     work = Work(stage, key, context)
     started, counters_before = time.time(), context.resources.engine_counters()
     try:
+        if stage.uses_gpu and stage.shardable and (note := context.resources.engine_starting()):
+            work.progress(0, 0, note)
         metrics = dict(stage.body(config, Inputs(inputs), work))
         if infinite := {name: value for name, value in metrics.items() if value is not None and not isfinite(value)}:
             raise StageFailed(f"{stage.name} reports {infinite}: expected finite numbers; lower the learning rate")

@@ -38,7 +38,7 @@ def ppo_update(config: PpoUpdateConfig, inputs: Inputs, work: Work) -> Metrics:
         output_policy_key=work.identity("policy"),
         output_state_key=work.identity("trainer_state"),
         config=config.update,
-        placement=work.resources.settings.trainer,
+        placement=work.resources.trainer_placement,
         temperature=config.temperature,
         max_tokens=config.max_tokens,
         seed=work.seed(),

@@ -8,11 +8,13 @@ import fcntl
 import shutil
 import tempfile
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from stages.settings.compute import Compute
 from stages.settings.engines import EngineKind
+from stages.settings.trainer import TrainerPlacement
 from storage.errors import NotWritable
 
 if TYPE_CHECKING:
@@ -39,6 +41,18 @@ class Resources:
         self._trainer: TrainerProcess | FakeTrainer | None = None
         self._verifier: Verifier | None = None
 
+    @cached_property
+    def on_this_machine(self) -> Compute:
+        """The settings, with `gpus: all` replaced by the numbers of this machine. Raises InputError without a GPU."""
+        from stages.engines.gpu import on_all_gpus
+
+        return on_all_gpus(self.settings)
+
+    @property
+    def trainer_placement(self) -> TrainerPlacement:
+        """Where and how the update runs on this machine."""
+        return self.on_this_machine.trainer
+
     def engine(self) -> "Engine":
         """Return the engine that generates text."""
         if self._engine is None:
@@ -48,10 +62,21 @@ class Resources:
                 self.engine_kind,
                 threads=self.settings.threads,
                 max_batch_tokens=self.settings.max_batch_tokens,
-                vllm=self.settings.vllm,
+                vllm=self.on_this_machine.vllm,
                 server=self.settings.server,
             )
         return self._engine
+
+    def start_engine(self, folder: Path) -> None:
+        """Begin to start the engine, and return at once; the next stage that loads a policy waits for it.
+
+        `folder` is a model folder of the policy's architecture. An error is raised when the policy is loaded.
+        """
+        self.engine().start(folder)
+
+    def engine_starting(self) -> str:
+        """Return what a stage that loads a policy has to wait for, such as "starting vLLM"; empty if nothing."""
+        return self.engine().starting
 
     def engine_counters(self) -> dict[str, float]:
         """Return how often the engine was started and loaded a policy so far, and the seconds it took.
@@ -63,7 +88,12 @@ class Resources:
         return asdict(self._engine.counters if self._engine else EngineCounters())
 
     def free_gpu(self) -> None:
-        """Release the engine's GPU memory for the trainer, until the engine loads the next policy."""
+        """Release the engine's GPU memory for the trainer, until the engine loads the next policy.
+
+        Does nothing with `free_memory: false`, which says that engine and trainer have room for both.
+        """
+        if self.settings.trainer.free_memory is False:
+            return
         if self._engine is not None and self._engine.on_gpu:
             self._engine.sleep()
 

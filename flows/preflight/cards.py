@@ -21,7 +21,7 @@ from flows.preflight.memory import (
     update_form,
 )
 from flows.preflight.shapes import policy_shape
-from stages.engines.gpu import BFLOAT16_SINCE, Card, Holder, card_facts, cuda_version, has_gpu
+from stages.engines.gpu import BFLOAT16_SINCE, Card, Holder, card_facts, cuda_version, has_gpu, on_all_gpus
 from stages.engines.loader import NO_GPU, vllm_needs_gpu
 from stages.trainer.memory import update_memory
 from storage.errors import InputError
@@ -62,6 +62,14 @@ def device_of(config: RunConfig) -> Device:
     return Device((), on_gpu=elsewhere)
 
 
+def on_this_machine(config: RunConfig) -> RunConfig:
+    """Return the config with the numbers that `compute.gpus: all` stands for here, if there are GPUs here."""
+    try:
+        return config.model_copy(update={"compute": on_all_gpus(config.compute)})
+    except InputError:
+        return config
+
+
 def check_cards(config: RunConfig) -> None:
     """Raise InputError if a GPU is missing, too old, too small or taken, with the settings that help.
 
@@ -82,8 +90,15 @@ def refusal(config: RunConfig, *, alone: bool) -> str | None:
     """
     if config.engine == "fake":
         return None
-    if not has_gpu():
-        return NO_GPU if config.engine == "vllm" and vllm_needs_gpu() else None
+    is_here = has_gpu()
+    if not is_here and config.engine == "vllm" and vllm_needs_gpu():
+        return NO_GPU
+    try:
+        config = config.model_copy(update={"compute": on_all_gpus(config.compute)})
+    except InputError as error:
+        return str(error)
+    if not is_here:
+        return None
     cards = card_facts()
     if not cards:
         listed = os.environ.get("CUDA_VISIBLE_DEVICES")

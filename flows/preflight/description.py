@@ -3,12 +3,13 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from flows.config.inputs import Voter
 from flows.config.run import RunConfig
 from flows.models.asking import QUESTION
 from flows.models.folders import policy_folder, voter_folders
-from flows.preflight.cards import device_of, gpu_lines, refusal
+from flows.preflight.cards import device_of, gpu_lines, on_this_machine, refusal
 from flows.preflight.control_text import control_text_lines
 from flows.preflight.estimates import (
     disk_line,
@@ -57,7 +58,7 @@ def describe_and_judge(config: RunConfig) -> tuple[str, str | None]:
     parameters = count_parameters(config)
     trained = config.generate.questions * (config.vote.train_responses or config.sample.responses)
     models = describe_models(config, _questions(resolved))
-    device = device_of(config)
+    device, placed = device_of(config), on_this_machine(config)
     lines = [
         f"run          {config.uri} (seed {config.seed}, rewards: {config.rewards}, engine: {config.engine})",
         *_missing_engine(config),
@@ -88,8 +89,8 @@ def describe_and_judge(config: RunConfig) -> tuple[str, str | None]:
         *_overlap(resolved),
         f"watchdog     {_watchdog(config)}",
         f"disk         {disk_line(config, parameters)}",
-        *gpu_lines(config, device),
-        *_labelled("time", time_lines(resolved, store, parameters, device)),
+        *gpu_lines(placed, device),
+        *_labelled("time", time_lines(replace(resolved, config=placed), store, parameters, device)),
     ]
     return "\n".join(lines), refusal(config, alone=True) if config.gpu == "inline" else None
 

@@ -123,6 +123,17 @@ class Engine(Protocol):
     def policy_key(self) -> str | None:
         """Key of the policy that the engine holds; None before `load` and after `sleep`."""
 
+    @property
+    def starting(self) -> str:
+        """What the next `load` has to wait for, such as "starting vLLM"; empty if it is nothing worth saying."""
+
+    def start(self, folder: Path) -> None:
+        """Begin to start the engine and return at once, so that it starts while something else works.
+
+        `folder` is a model folder of the architecture that the next `load` will name. That `load` raises the error of
+        the start, if there is one. Does nothing if the engine runs already, or starts fast.
+        """
+
     def load(self, folder: Path, key: str, chat: ChatOptions = PLAIN) -> None:
         """Load a policy, unless the engine already holds the policy of this key; from now on, ask as `chat` says.
 

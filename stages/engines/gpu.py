@@ -6,11 +6,15 @@ the error comes from that process, minutes later. The driver's own library (NVML
 
 import ctypes
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
+
+from stages.settings.compute import Compute
+from storage.errors import InputError
 
 BFLOAT16_SINCE = (8, 0)
 """Lowest compute capability with bfloat16 and with the variable-length attention kernel. vLLM refuses bfloat16 below it
@@ -132,6 +136,40 @@ def _driver() -> Iterator[Any]:
         yield library
     finally:
         library.nvmlShutdown()
+
+
+def visible_cards() -> list[str]:
+    """Return the cards that this process may use, as CUDA_VISIBLE_DEVICES names them; none without a GPU."""
+    if not has_gpu():
+        return []
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return [str(number) for number in range(_cards())]
+    cards = []
+    for name in visible.split(","):
+        # CUDA ignores all from the first name on that names no card. A name is a number or begins with GPU- or MIG-.
+        if not re.match(r"\s*(\d+|GPU-|MIG-)", name) or (name.strip().isdigit() and int(name) >= _cards()):
+            break
+        cards.append(name.strip())
+    return cards
+
+
+def on_all_gpus(compute: Compute) -> Compute:
+    """Return the settings with `gpus: all` replaced by this machine's numbers of copies and trainer processes.
+
+    Raises InputError if there are too few GPUs for one copy of the model.
+    """
+    if compute.gpus is None:
+        return compute
+    cards, each = len(visible_cards()), compute.vllm.tensor_parallel
+    if cards < each:
+        raise InputError(
+            f"compute.gpus is {compute.gpus}, and this process sees {cards} GPU(s), expected at least {each} "
+            "(compute.vllm.tensor_parallel); remove compute.gpus to compute on a CPU"
+        )
+    vllm = compute.vllm.model_copy(update={"data_parallel": cards // each})
+    trainer = compute.trainer.model_copy(update={"processes_per_node": cards})
+    return compute.model_copy(update={"gpus": None, "vllm": vllm, "trainer": trainer})
 
 
 @cache

@@ -23,9 +23,11 @@ from stages.engines.feeding import Request, feed
 from stages.engines.gpu import has_gpu
 from stages.engines.memory_advice import memory_advice
 from stages.engines.tokenizer import PolicyTokenizer, TokenizingEngine, architecture
+from stages.engines.vllm_process import EarlyStart, end_at_once, kill_engine_cores
 from stages.hub.environment import forbid_network
 from stages.model_folder import read_model_config
 from stages.settings.engines import VllmPlacement
+from storage import compiled
 from storage.errors import InputError, StageFailed
 
 OWNER = "SERL_VLLM_OWNER"
@@ -54,7 +56,7 @@ def set_environment(more: Mapping[str, str]) -> None:
     # On a GPU vLLM decides: it takes runner 2 unless that runner lacks something that the model needs.
     if model_runner() == 1:
         defaults[_RUNNER_2] = "0"
-    for name, value in {**defaults, **more}.items():
+    for name, value in {**defaults, **compiled.variables(), **more}.items():
         os.environ.setdefault(name, value)
     forbid_network()
     os.environ[OWNER] = str(os.getpid())
@@ -142,6 +144,10 @@ class VllmEngine(TokenizingEngine):
         self._llm: Any = None
         """A `vllm.LLM`; None while vLLM is not running."""
         self._architecture = ""
+        self._early: EarlyStart | None = None
+        """The start that `start` has begun, until `load` takes it over."""
+        self._started_with: Path | None = None
+        """The folder whose weights vLLM held when it was started."""
         self._asleep = False
         self._under_way: dict[str, Any] = {}
         """vLLM's id of a request -> the request."""
@@ -151,7 +157,11 @@ class VllmEngine(TokenizingEngine):
 
     @property
     def on_gpu(self) -> bool:
-        return self._llm is not None and has_gpu()
+        return (self._llm is not None or self._early is not None) and has_gpu()
+
+    @property
+    def starting(self) -> str:
+        return "starting vLLM" if self._llm is None or self._early is not None else ""
 
     @property
     def max_model_tokens(self) -> int:
@@ -164,21 +174,51 @@ class VllmEngine(TokenizingEngine):
             return
         self._key = None
         started = time.perf_counter()
+        starts = self._early is not None
+        error = self._take_over()
         self._tokenizer = PolicyTokenizer(folder, chat)
         new_architecture = architecture(folder)
+        if error is not None and new_architecture == self._architecture:
+            raise error
         if self._llm is not None and new_architecture != self._architecture:
             self._stop()
         self._architecture = new_architecture
         self.counters.loads += 1
         with _as_input_error(folder, stderr=self._stderr):
             if self._llm is None:
+                starts = True
                 self._start(folder)
-                self.counters.starts += 1
-                self.counters.start_seconds += time.perf_counter() - started
-            else:
+            elif not starts or self._started_with != folder.resolve():
                 self._reload(folder)
-                self.counters.load_seconds += time.perf_counter() - started
+        if starts:
+            self.counters.starts += 1
+            self.counters.start_seconds += time.perf_counter() - started
+        else:
+            self.counters.load_seconds += time.perf_counter() - started
         self._key = key
+
+    def start(self, folder: Path) -> None:
+        if self._llm is not None or self._early is not None:
+            return
+        # Another thread must not change the environment while this one copies it for a new process.
+        set_environment({} if has_gpu() else _IN_PROCESS_ON_CPU)
+
+        def start() -> None:
+            self._architecture = architecture(folder)
+            with _as_input_error(folder, stderr=self._stderr):
+                self._start(folder)
+
+        self._early = EarlyStart(start, kill_engine_cores)
+
+    def _take_over(self) -> Exception | None:
+        """Wait for the start that `start` has begun, if there is one; return its error."""
+        if self._early is None:
+            return None
+        error = self._early.wait()
+        self._early = None
+        if not has_gpu():
+            self._limit_threads()  # torch counts threads for each thread that computes
+        return error
 
     def generate(
         self, batches: Iterable[AnyBatch], progress: Progress | None = None
@@ -237,6 +277,7 @@ class VllmEngine(TokenizingEngine):
     def sleep(self) -> None:
         """Give the memory back. If the platform cannot do that, vLLM is closed, and the next `load` starts it again."""
         self._key = None
+        self._take_over()
         if self._llm is None or self._asleep:
             return
         self._drop_requests()
@@ -252,6 +293,9 @@ class VllmEngine(TokenizingEngine):
 
     def close(self) -> None:
         self._key = None
+        if self._early is not None:
+            self._early.cancel()
+            self._early = None
         self._stop()
 
     def _reload(self, folder: Path) -> None:
@@ -305,15 +349,21 @@ class VllmEngine(TokenizingEngine):
     def _start(self, folder: Path) -> None:
         self._vllm = _import_vllm()
         if not has_gpu():
-            import torch
-
-            torch.set_num_threads(self._threads)
-        with warnings.catch_warnings():
+            self._limit_threads()
+        with warnings.catch_warnings(), compiled.stable_path(folder) as path:
             warnings.simplefilter("ignore", FutureWarning)  # from vLLM's use of torch
-            self._llm = self._vllm.LLM(str(folder), **arguments(self._placement, folder))
-        self._llm.collective_rpc("serl_prepare")
+            llm = self._vllm.LLM(str(path), **arguments(self._placement, folder))
+        llm.collective_rpc("serl_prepare")
+        self._llm, self._started_with = llm, folder.resolve()
+
+    def _limit_threads(self) -> None:
+        import torch
+
+        torch.set_num_threads(self._threads)
 
     def _stop(self) -> None:
+        if self._llm is not None and self._asleep:
+            end_at_once(self._llm)
         self._llm, self._asleep, self._under_way = None, False, {}
         gc.collect()
 

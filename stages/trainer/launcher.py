@@ -20,6 +20,7 @@ from typing import Any
 
 from stages.settings.trainer import TrainerPlacement
 from stages.trainer.job import Job, JobResult, Progress
+from storage import compiled
 from storage.errors import TrainerError
 
 _POLL_SECONDS = 0.02
@@ -202,6 +203,7 @@ def _environment(placement: TrainerPlacement) -> dict[str, str]:
     loopback = {"GLOO_SOCKET_IFNAME": os.environ.get("GLOO_SOCKET_IFNAME", "lo")} if placement.nodes == 1 else {}
     return {
         **os.environ,
+        **compiled.variables(),
         **loopback,
         "PYTHONPATH": f"{root}{os.pathsep}{path}" if path else root,
         "OMP_NUM_THREADS": str(placement.threads),

@@ -158,6 +158,17 @@ def test_more_processes_than_gpus(make: Callable[..., RunConfig]) -> None:
     assert engine is not None and engine.startswith("compute.vllm.tensor_parallel x data_parallel is 4")
 
 
+def test_all_gpus_of_a_machine(make: Callable[..., RunConfig]) -> None:
+    config = make("small", iterations=100, compute={"gpus": "all", **BFLOAT16})
+    assert reason(config, Driver(4)) is None
+    assert "on 4 x NVIDIA H200" in described(config, Driver(4), "time")[0]
+    wide = make(compute={"gpus": "all", "vllm": {"tensor_parallel": 4}})
+    text = reason(wide, Driver(2))
+    assert text is not None and "this process sees 2 GPU(s), expected at least 4" in text
+    text = reason(make(engine="transformers", compute={"gpus": "all"}), None)
+    assert text is not None and "this process sees 0 GPU(s)" in text
+
+
 def test_a_gpu_that_another_process_holds(make: Callable[..., RunConfig]) -> None:
     assert H200.total is not None
     holders = (Holder(1, 20 * GIB), Holder(2_000_000_000, 30 * GIB))
