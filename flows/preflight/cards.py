@@ -147,8 +147,11 @@ def _too_few(config: RunConfig, cards: Sequence[Card]) -> str | None:
 
 
 def _taken(config: RunConfig, cards: Sequence[Card], *, alone: bool) -> str | None:
-    """Return why vLLM will not start on a card of which others hold too much: it refuses unless its share is free."""
-    if config.engine != "vllm":
+    """Return why vLLM will not start on a card of which others hold too much: it refuses unless its share is free.
+
+    Workers that share a card may hold it in turn, which vLLM itself has to judge.
+    """
+    if config.engine != "vllm" or config.gpu != "inline":
         return None
     vllm = config.compute.vllm
     for number, card in enumerate(cards[: vllm.tensor_parallel * vllm.data_parallel]):

@@ -181,6 +181,7 @@ def test_a_gpu_that_another_process_holds(make: Callable[..., RunConfig]) -> Non
     )
     assert reason(make(compute={"vllm": {"memory_share": 0.63}}), Driver([busy])) is None
     assert reason(make(engine="transformers"), Driver([busy])) is None
+    assert reason(make(gpu="deployment"), Driver([busy])) is None
     assert on(busy, make())[:2] == [
         "1 x NVIDIA H200, 140 GiB each, 90.4 free",
         "on GPU 0, process 2000000000 holds 30.0 GiB, process 1 holds 20.0 GiB",
