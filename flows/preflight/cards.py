@@ -213,7 +213,7 @@ def smallest(cards: Sequence[Card]) -> int | None:
 
 def is_ours(pid: int) -> bool:
     """Return whether a process is this one or was started by it, directly or not. Linux only; elsewhere False."""
-    while pid > 1:
+    while pid:
         if pid == os.getpid():
             return True
         try:
