@@ -90,7 +90,7 @@ def check_models(placement: VllmPlacement, models: Mapping[str, Path]) -> None:
     `models` are folders, by what each model is for ("policy", "voter NAME"), which error messages mention.
     """
     for purpose, folder in models.items():
-        with _as_input_error(folder, purpose):
+        with as_input_error(folder, purpose):
             _import_vllm().EngineArgs(str(folder), **arguments(placement, folder)).create_model_config()
 
 
@@ -150,7 +150,7 @@ class VllmEngine(TokenizingEngine):
             self._stop()
         self._architecture = new_architecture
         self.counters.loads += 1
-        with _as_input_error(folder, stderr=self._stderr):
+        with as_input_error(folder, stderr=self._stderr):
             if self._llm is None:
                 starts = True
                 self._start(folder)
@@ -171,7 +171,7 @@ class VllmEngine(TokenizingEngine):
 
         def start() -> None:
             self._architecture = architecture(folder)
-            with _as_input_error(folder, stderr=self._stderr):
+            with as_input_error(folder, stderr=self._stderr):
                 self._start(folder)
 
         self._early = EarlyStart(start, kill_engine_cores)
@@ -220,12 +220,7 @@ class VllmEngine(TokenizingEngine):
         """Return the error of a stage whose vLLM has died; the next `load` starts another."""
         self._key = self._llm = None
         self._under_way = {}
-        cause = self._stderr.last_error(_SECONDS_FOR_A_CAUSE) or " ".join(f"{type(error).__name__}: {error}".split())
-        advice = _MEMORY_ADVICE if _OF_MEMORY.search(cause) else ""
-        return StageFailed(
-            f"vLLM died while it answered ({cause[:600]}){advice}; run the same command again, which goes on from the "
-            "parts that are finished"
-        )
+        return died_while_answering(self._stderr, " ".join(f"{type(error).__name__}: {error}".split()))
 
     def sleep(self) -> None:
         """Give the memory back. If the platform cannot do that, vLLM is closed, and the next `load` starts it again."""
@@ -324,6 +319,16 @@ def _can_sleep() -> bool:
     return bool(has_gpu() and importlib.import_module("vllm.platforms").current_platform.is_sleep_mode_available())
 
 
+def died_while_answering(stderr: Stderr, error: str) -> StageFailed:
+    """Return the error of a stage whose vLLM has died, with the cause that its processes wrote, or else `error`."""
+    cause = stderr.last_error(_SECONDS_FOR_A_CAUSE) or error
+    advice = _MEMORY_ADVICE if _OF_MEMORY.search(cause) else ""
+    return StageFailed(
+        f"vLLM died while it answered ({cause[:600]}){advice}; run the same command again, which goes on from the "
+        "parts that are finished"
+    )
+
+
 _OF_MEMORY = re.compile(r"memory|KV cache|max_model_len|num_gpu_blocks|cache blocks", re.IGNORECASE)
 _MEMORY_ADVICE = (
     "; lower compute.vllm.max_model_tokens or max_sequences, or raise memory_share (cache_gib on a CPU), or give the "
@@ -332,7 +337,7 @@ _MEMORY_ADVICE = (
 
 
 @contextmanager
-def _as_input_error(folder: Path, purpose: str = "policy", stderr: Stderr | None = None) -> Iterator[None]:
+def as_input_error(folder: Path, purpose: str = "policy", stderr: Stderr | None = None) -> Iterator[None]:
     """Turn the errors that vLLM raises for a model that it cannot run into an InputError of one line.
 
     The message has the cause, even if another process had the error; settings of memory are named only if memory is
