@@ -31,10 +31,10 @@ from stages.import_inputs import DATA_SET, SEED_FILE, seed_file
 from stages.import_problems import problem_file, problems_of
 from stages.question_files.read import QuestionFile
 from stages.settings.answers import AnswerConfig
+from stages.settings.compute import Compute
 from stages.settings.generate import GenerateSettings
 from stages.settings.inputs import HubSplit
 from stages.settings.sample import AnswerPrompt
-from stages.settings.trainer import TrainerPlacement
 from stages.text.contamination import EvaluationOverlap
 from stages.text.quality import reject_reason
 from storage.errors import InputError
@@ -81,7 +81,7 @@ def describe_and_judge(config: RunConfig) -> tuple[str, str | None]:
         f"{', in a box only' if config.answers.boxed_only else ''}",
         f"update       {config.update.algorithm}, at most "
         f"{math.ceil(trained / config.update.batch_responses):,} optimiser steps of "
-        f"{config.update.batch_responses} responses, {_processes(config.compute.trainer)}",
+        f"{config.update.batch_responses} responses, {_processes(config.compute)}",
         f"evaluate     every {config.evaluate.every}: {', '.join(_benchmarks(resolved))}",
         *_files(resolved),
         *control_text_lines(resolved),
@@ -247,8 +247,9 @@ def _vllm_restarts(config: RunConfig) -> list[str]:
     ]
 
 
-def _processes(placement: TrainerPlacement) -> str:
-    text = f"{placement.processes_per_node} process(es)"
+def _processes(compute: Compute) -> str:
+    placement = compute.trainer
+    text = "a process for each GPU" if compute.gpus else f"{placement.processes_per_node} process(es)"
     return text if placement.nodes == 1 else f"{text} on each of {placement.nodes} machines"
 
 
