@@ -34,7 +34,7 @@ class TrainerPlacement(Settings):
     """Folder for checkpoints, on a disk that outlives the process; null: one in the system's temporary folder."""
     free_memory: bool | None = None
     """Release the memory of weights and optimiser between updates; null: only on a GPU, whose memory the engine needs
-    too."""
+    too. false: the engine keeps its memory during an update, too; vLLM does not sleep."""
 
     @model_validator(mode="after")
     def _nodes_can_meet(self) -> Self:
