@@ -450,7 +450,7 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
     "train_metrics": {
         "loss": "The whole loss: policy loss, KL term if it is in the loss, entropy bonus.",
         "policy_loss": "The policy's part of the loss.",
-        "kl": "KL (k3, nats per token) against the reference policy.",
+        "kl": "KL (k3, nats per token) against the reference policy; null if `update.kl_coef` is 0.",
         "kl_coef": "Weight of the KL.",
         "approx_kl": "KL (k3, nats per token) against the policy before the update.",
         "entropy": "Entropy (nats per token) of the policy's distribution.",

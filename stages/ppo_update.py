@@ -85,7 +85,7 @@ def _rollout(inputs: Inputs) -> pl.DataFrame:
 
 PPO_UPDATE = Stage(
     name="ppo_update",
-    version=2,
+    version=3,
     body=ppo_update,
     tables={"train_metrics": schemas.TRAIN_METRICS},
     folders=("policy", "trainer_state"),

@@ -82,6 +82,7 @@ def describe_and_judge(config: RunConfig) -> tuple[str, str | None]:
         f"update       {config.update.algorithm}, at most "
         f"{math.ceil(trained / config.update.batch_responses):,} optimiser steps of "
         f"{config.update.batch_responses} responses, {_processes(config.compute)}",
+        *_without_reference(config),
         f"evaluate     every {config.evaluate.every}: {', '.join(_benchmarks(resolved))}",
         *_files(resolved),
         *control_text_lines(resolved),
@@ -245,6 +246,15 @@ def _vllm_restarts(config: RunConfig) -> list[str]:
         f"restarts     vLLM is started anew for {', '.join(names)} (another model or tokenizer than the policy's) and "
         "again for the policy, in every iteration; with engine: server each model keeps servers of its own"
     ]
+
+
+def _without_reference(config: RunConfig) -> list[str]:
+    """Return a line if the update does not use the reference; none if it does."""
+    if config.update.uses_reference:
+        return []
+    return _indented(
+        ["update.kl_coef is 0: the reference is not loaded, train/kl is null and watchdog.kl has nothing to watch"]
+    )
 
 
 def _processes(compute: Compute) -> str:

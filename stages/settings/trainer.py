@@ -23,7 +23,8 @@ class TrainerPlacement(Settings):
     micro_batch_tokens: int = Field(default=8192, ge=1)
     """Most tokens that one process computes at a time (none is padding); a single response may exceed it."""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """Type of the matrix products (autocast); weights and optimiser stay in float32."""
+    """Type of the weights that the update computes with, and of the policies that it writes. With bfloat16 the
+    optimiser keeps float32 master weights, which go into the trainer state; the type may change between updates."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, a third more time."""
     deepspeed: Path | None = None

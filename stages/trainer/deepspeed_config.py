@@ -25,6 +25,8 @@ _DECIDED_BY_THE_RUN = {
 def read_deepspeed_settings(placement: TrainerPlacement) -> dict[str, Any]:
     """Return the settings in the placement's DeepSpeed file, {} without a file.
 
+    In bfloat16, stage 1 or 2 with an offloaded optimiser becomes stage 3.
+
     Raises InputError if the file cannot be read, and ConfigError naming a setting that the run's config decides or a
     ZeRO stage that does not exist.
     """
@@ -43,9 +45,18 @@ def read_deepspeed_settings(placement: TrainerPlacement) -> dict[str, Any]:
     stage = settings.get("zero_optimization", {}).get("stage", 0)
     if stage not in (0, 1, 2, 3):
         raise ConfigError(f"{path}: zero_optimization.stage is {stage!r}, expected 0, 1, 2 or 3")
+    if placement.dtype != "float32" and stage in (1, 2) and offloads_optimizer(settings):
+        # These stages add up gradients in the type of the weights if the optimiser is offloaded; stage 3 does not.
+        settings["zero_optimization"]["stage"] = 3
     return settings
 
 
 def zero_stage(settings: dict[str, Any]) -> int:
     """Return the ZeRO stage of DeepSpeed settings."""
     return int(settings.get("zero_optimization", {}).get("stage", 0))
+
+
+def offloads_optimizer(settings: dict[str, Any]) -> bool:
+    """Return whether DeepSpeed settings keep masters and moments in main memory or on a disk."""
+    offload = settings.get("zero_optimization", {}).get("offload_optimizer") or {}
+    return str(offload.get("device", "none")) != "none"

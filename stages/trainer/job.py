@@ -57,7 +57,8 @@ METRIC_COLUMNS = (
 
 Means are over the response tokens of the optimiser step.
 
-- `kl`: estimator k3 against the reference; `approx_kl`: k3 against the policy before the update.
+- `kl`: estimator k3 against the reference, null if `kl_coef` is 0.
+- `approx_kl`: k3 against the policy before the update.
 - `tis_capped`: share of tokens whose importance weight was capped.
 - `behaviour_gap`: mean |trainer's - engine's log-probability| of the sampled tokens (nats).
 - `truncated`: share of responses cut off at the token limit.

@@ -5,6 +5,9 @@ step, because the number of micro-batches of an optimiser step depends on the le
 
 Weights and moments have the same form at every ZeRO stage and number of processes, so an update with another placement
 can continue from them.
+
+In bfloat16 the model computes with 16-bit weights, and the optimiser keeps float32 masters of them: DeepSpeed does so
+with ZeRO, and `MasterEngine` without. Gradients of micro-batches are added up in float32 at every stage.
 """
 
 import math
@@ -15,14 +18,18 @@ import deepspeed
 import torch
 import torch.distributed as dist
 from deepspeed.utils import (
+    safe_get_full_fp32_param,
     safe_get_full_optimizer_state,
+    safe_set_full_fp32_param,
     safe_set_full_optimizer_state,
+    safe_set_local_fp32_param,
     safe_set_local_optimizer_state,
 )
 from torch import Tensor, nn
 
 from stages.settings.update import UpdateConfig
-from stages.trainer.deepspeed_config import zero_stage
+from stages.trainer.deepspeed_config import offloads_optimizer, zero_stage
+from stages.trainer.master_weights import MasterEngine
 from stages.trainer.models import TokenModel, full_shape
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -51,16 +58,31 @@ class _ClippedAdamW(torch.optim.AdamW):
 class Learner(Generic[M]):
     """A model, its gradient and its optimiser. Every process of the group has to make the same calls."""
 
-    def __init__(self, module: M, deepspeed_settings: dict[str, Any]) -> None:
+    engine: Any
+    """Called with the module's arguments, it returns the module's outputs: a DeepSpeed engine or a `MasterEngine`."""
+    optimizer: Any
+    """torch's AdamW, of which a DeepSpeed engine may hold a wrapper."""
+
+    def __init__(self, module: M, deepspeed_settings: dict[str, Any], dtype: torch.dtype = torch.float32) -> None:
+        """Prepare a module for training in `dtype`. Its weights have to be in float32, also those of masters."""
         self.stage = zero_stage(deepspeed_settings)
         """ZeRO stage."""
         self.applied_steps = 0
         """Optimiser steps that changed the weights; Adam's bias correction uses this number."""
         self.module = module
-        trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
-        optimizer_class = torch.optim.AdamW if self.stage else _ClippedAdamW
+        module.dtype = dtype
+        self.has_masters = dtype != torch.float32
+        """Whether the optimiser has float32 masters of 16-bit weights."""
         self._world_size = dist.get_world_size()
-        self.optimizer: Any = optimizer_class(trained, lr=0.0)
+        trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+        fused = self._fused = has_fused_step(trained[0].device, deepspeed_settings)
+        if self.has_masters and not self.stage:
+            self.engine = MasterEngine(module, trained, dtype, fused=fused)
+            self.optimizer = self.engine.optimizer
+            return
+        optimizer_class = torch.optim.AdamW if self.stage else _ClippedAdamW
+        self.optimizer = optimizer_class(trained, lr=0.0, fused=fused or None)
+        masters = self._round(dtype) if self.has_masters else {}
         self.engine, *_ = deepspeed.initialize(
             model=module,
             optimizer=self.optimizer,
@@ -68,12 +90,17 @@ class Learner(Generic[M]):
                 # Without this setting, offloading requires DeepSpeed's own Adam, which is compiled on first use.
                 "zero_force_ds_cpu_optimizer": False,
                 **deepspeed_settings,
+                **(_bfloat16_settings(deepspeed_settings) if self.has_masters else {}),
                 "train_micro_batch_size_per_gpu": 1,
                 "gradient_accumulation_steps": 1,
                 "managed_gradient_accumulation": False,
                 "gradient_clipping": 1.0 if self.stage else 0.0,
             },
         )
+        for parameter, master in masters.items():
+            # DeepSpeed made its masters from the rounded weights.
+            set_master = safe_set_full_fp32_param if self.stage < 3 else safe_set_local_fp32_param
+            set_master(parameter, master)
 
     def configure(self, config: UpdateConfig) -> None:
         """Apply the settings that may differ between two updates."""
@@ -81,6 +108,8 @@ class Learner(Generic[M]):
             group |= {"betas": config.betas, "weight_decay": config.weight_decay}
         if self.stage:
             self.engine.optimizer.clip_grad = config.max_grad_norm
+        elif self.has_masters:
+            self.engine.max_norm = config.max_grad_norm
         else:
             self.optimizer.max_norm = config.max_grad_norm
 
@@ -89,6 +118,9 @@ class Learner(Generic[M]):
 
         The gradient of all processes is the sum of the shares. DeepSpeed averages, so the loss is scaled up.
         """
+        if isinstance(self.engine, MasterEngine):
+            self.engine.backward(loss)
+            return
         self.engine.backward(loss * self._world_size, scale_wrt_gas=False)
 
     def step(self, learning_rate: float) -> float:
@@ -99,7 +131,10 @@ class Learner(Generic[M]):
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
         self.engine.step()
-        norm = float(self.engine.get_global_grad_norm()) if self.stage else self.optimizer.norm
+        if self.stage:
+            norm = float(self.engine.get_global_grad_norm())
+        else:
+            norm = self.engine.norm if self.has_masters else self.optimizer.norm
         if self.stage and self.engine.optimizer.overflow:
             norm = math.inf
         self.applied_steps += math.isfinite(norm)
@@ -107,12 +142,17 @@ class Learner(Generic[M]):
 
     @torch.no_grad()
     def weights(self) -> dict[str, Tensor]:
-        """Return all weights, whole and on the CPU, by their name in the Hugging Face model.
+        """Return all weights, whole and on the CPU, by their name in the Hugging Face model: masters, if there are any.
 
         Only the first process returns them; the other processes return {}.
         """
         weights: dict[str, Tensor] = {}
         for name, parameter in self.module.model.named_parameters():
+            if self.has_masters and parameter.requires_grad:
+                master = self._master(parameter)
+                if dist.get_rank() == 0:
+                    weights[name] = master.cpu().clone()
+                continue
             with deepspeed.zero.GatheredParameters([parameter], enabled=hasattr(parameter, "ds_id")):
                 if dist.get_rank() == 0:
                     weights[name] = parameter.detach().cpu().clone()
@@ -143,8 +183,8 @@ class Learner(Generic[M]):
         )
         for flat in (parameter for group in groups for parameter in group["params"]):
             self.optimizer.state[flat] = {
-                # A float32 scalar on the CPU, as in AdamW itself.
-                "step": torch.tensor(float(applied_steps)),
+                # A float32 scalar where AdamW itself has it.
+                "step": torch.tensor(float(applied_steps), device=flat.device if self._fused else "cpu"),
                 **{moment: torch.zeros_like(flat) for moment in MOMENTS},
             }
         if self.stage in (1, 2):
@@ -162,12 +202,36 @@ class Learner(Generic[M]):
         return [(name, p) for name, p in self.module.model.named_parameters() if p.requires_grad]
 
     def _moment(self, parameter: nn.Parameter, moment: str) -> Tensor:
-        read_whole = safe_get_full_optimizer_state if self.stage else lambda p, name: self.optimizer.state[p][name]
-        value: Tensor = read_whole(parameter, moment)
+        if self.stage:
+            value: Tensor = safe_get_full_optimizer_state(parameter, moment)
+        elif self.has_masters:
+            value = self.engine.part(self.optimizer.state[self.engine.master][moment], parameter)
+        else:
+            value = self.optimizer.state[parameter][moment]
         return value.cpu()
 
+    def _master(self, parameter: nn.Parameter) -> Tensor:
+        value: Tensor = (
+            safe_get_full_fp32_param(parameter) if self.stage else self.engine.part(self.engine.master, parameter)
+        )
+        return value
+
+    @torch.no_grad()
+    def _round(self, dtype: torch.dtype) -> dict[nn.Parameter, Tensor]:
+        """Round all weights to `dtype`; return what the trained ones were, each whole, or the part of this process."""
+        masters: dict[nn.Parameter, Tensor] = {}
+        for parameter in self.module.parameters():
+            stored: Tensor = getattr(parameter, "ds_tensor", parameter)
+            if parameter.requires_grad:
+                masters[parameter] = stored.detach().clone()
+            stored.data = stored.data.to(dtype)
+            parameter.data = parameter.data.to(dtype)
+        return masters
+
     def _set_moment(self, parameter: nn.Parameter, moment: str, value: Tensor) -> None:
-        if self.stage == 0:
+        if self.stage == 0 and self.has_masters:
+            self.engine.part(self.optimizer.state[self.engine.master][moment], parameter).copy_(value)
+        elif self.stage == 0:
             self.optimizer.state[parameter][moment].copy_(value)
         elif self.stage < 3:
             safe_set_full_optimizer_state(parameter, value, moment)
@@ -176,3 +240,17 @@ class Learner(Generic[M]):
             size = -(-value.numel() // self._world_size)
             padded = nn.functional.pad(value.flatten(), (0, size * self._world_size - value.numel()))
             safe_set_local_optimizer_state(parameter, padded[dist.get_rank() * size :][:size], moment)
+
+
+def has_fused_step(device: torch.device, deepspeed_settings: dict[str, Any]) -> bool:
+    """Return whether AdamW's step is one kernel: on a GPU, unless masters and moments are in main memory."""
+    return device.type == "cuda" and not offloads_optimizer(deepspeed_settings)
+
+
+def _bfloat16_settings(deepspeed_settings: dict[str, Any]) -> dict[str, Any]:
+    """Return DeepSpeed's settings for 16-bit weights with float32 masters and gradients that are summed in float32."""
+    return {
+        "bf16": {"enabled": True, "check_grad_overflow": True},
+        "data_types": {**deepspeed_settings.get("data_types", {}), "grad_accum_dtype": "fp32"},
+        "communication_data_type": deepspeed_settings.get("communication_data_type", "fp32"),
+    }

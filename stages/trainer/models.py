@@ -34,6 +34,7 @@ class TokenModel(nn.Module):
         super().__init__()
         self.model = model
         self.dtype = dtype
+        """Type of weights and matrix products."""
         self.vocabulary = int(model.config.get_text_config().vocab_size)
         """Number of tokens; of the language model, if it is part of a multimodal one."""
 
@@ -47,9 +48,6 @@ class TokenModel(nn.Module):
             packed_rows=packed_attention.lay_out(packing, device, self.dtype),
         ).last_hidden_state
         return nn.functional.embedding(torch.tensor(packing.predictors, device=device), hidden_1MH[0])
-
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.model.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32)
 
 
 class TokenLogprobs(TokenModel):
@@ -65,26 +63,25 @@ class TokenLogprobs(TokenModel):
             temperature: divides the logits.
             entropy: see `stages.rl.logprobs.chosen_logprobs`.
         """
-        with self._autocast():
-            return chosen_logprobs(
-                self._hidden(packing),
-                self.model.get_output_embeddings(),
-                torch.tensor(packing.targets, device=self.model.device),
-                temperature=temperature,
-                vocabulary=self.vocabulary,
-                entropy=entropy,
-            )
+        return chosen_logprobs(
+            self._hidden(packing),
+            self.model.get_output_embeddings(),
+            torch.tensor(packing.targets, device=self.model.device),
+            temperature=temperature,
+            vocabulary=self.vocabulary,
+            entropy=entropy,
+        )
 
 
 class _ValueHead(nn.Linear):
-    """A linear layer with one output, whose sums do not depend on the memory address of its weight.
+    """A linear layer with one output in float32, whose sums do not depend on the memory address of its weight.
 
     The sums of BLAS's matrix-vector product do depend on that address, so a restored critic would differ from a
     live critic in the last bits.
     """
 
     def forward(self, hidden: Tensor) -> Tensor:
-        return (hidden * self.weight[0]).sum(-1, keepdim=True) + self.bias
+        return (hidden.float() * self.weight[0].float()).sum(-1, keepdim=True) + self.bias.float()
 
 
 class TokenValues(TokenModel):
@@ -92,19 +89,18 @@ class TokenValues(TokenModel):
 
     def forward(self, packing: Packing) -> Tensor:
         """Return the values, float32 [N]."""
-        with self._autocast():
-            values_N1: Tensor = self.model.score(self._hidden(packing))
-        return values_N1[:, 0].float()
+        values_N1: Tensor = self.model.score(self._hidden(packing))
+        return values_N1[:, 0]
 
 
 def load_policy(folder: Path, *, dtype: torch.dtype, device: torch.device) -> TokenLogprobs:
-    """Load a policy: weights in float32, matrix products in `dtype`, dropout off.
+    """Load a policy with weights in `dtype`, dropout off.
 
     Dropout is off because the ratio of new to old probabilities has to start at 1.
 
     Raises InputError naming the folder if it holds no causal language model.
     """
-    return TokenLogprobs(_load(AutoModelForCausalLM, folder, device), dtype)
+    return TokenLogprobs(_load(AutoModelForCausalLM, folder, dtype, device), dtype)
 
 
 def load_critic(folder: Path, *, new: bool, dtype: torch.dtype, device: torch.device) -> TokenValues:
@@ -112,7 +108,7 @@ def load_critic(folder: Path, *, new: bool, dtype: torch.dtype, device: torch.de
 
     Raises InputError if the architecture has no token classifier with a linear `score` and a bias.
     """
-    model = _load(AutoModelForTokenClassification, folder, device, num_labels=1)
+    model = _load(AutoModelForTokenClassification, folder, dtype, device, num_labels=1)
     if not isinstance(getattr(model, "score", None), nn.Linear):
         raise InputError(
             f"{folder}: transformers has no token classifier of {type(model).__name__}'s kind with a linear `score`"
@@ -126,7 +122,7 @@ def load_critic(folder: Path, *, new: bool, dtype: torch.dtype, device: torch.de
     return TokenValues(model, dtype)
 
 
-def _load(auto_class: Any, folder: Path, device: torch.device, **settings: Any) -> PreTrainedModel:
+def _load(auto_class: Any, folder: Path, dtype: torch.dtype, device: torch.device, **settings: Any) -> PreTrainedModel:
     """Load a model with one of transformers' Auto classes; `settings` replace fields of its config."""
     if not has_model_config(folder):
         raise InputError(f"{folder}: not a Hugging Face model folder, config.json is missing")
@@ -139,7 +135,7 @@ def _load(auto_class: Any, folder: Path, device: torch.device, **settings: Any) 
         model: PreTrainedModel = auto_class.from_pretrained(
             folder,
             config=config,
-            dtype=torch.float32,
+            dtype=dtype,
             attn_implementation=packed_attention.NAME,
             local_files_only=True,
             use_safetensors=True,
@@ -216,8 +212,7 @@ def check_model(policy: TokenLogprobs, folder: Path) -> None:
     plain_logprobs = []
     for response in (first, second):
         tokens = torch.tensor([prompt + response], device=model.device)
-        with policy._autocast():
-            logprobs_SV = model(tokens, use_cache=False).logits[0].float().log_softmax(-1)
+        logprobs_SV = model(tokens, use_cache=False).logits[0].float().log_softmax(-1)
         plain_logprobs.append(logprobs_SV[len(prompt) - 1 : -1].gather(1, tokens[0, len(prompt) :, None])[:, 0])
     model.set_attn_implementation(packed_attention.NAME)
     tolerance = 1e-3 if policy.dtype == torch.float32 else 0.1

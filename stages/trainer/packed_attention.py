@@ -104,7 +104,7 @@ def packed_attention(
     """
     heads, key_heads = query.shape[1], key.shape[1]
     if packed_rows.boundaries is not None:
-        # Under autocast, rotary embeddings make query and key float32, which the kernel does not take.
+        # Some models' rotary embeddings or norms make query and key float32, which the kernel does not take.
         device = query.device.type
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else value.dtype
         query, key, value = query.to(dtype), key.to(dtype), value.to(dtype)

@@ -1,7 +1,8 @@
 """Files of the trainer state between two updates: AdamW's moments as safetensors, counters as JSON.
 
-The folder also holds the critic as a model. The policy's weights are in the policy folder, in float32, so that policy
-and state together restore the trainer bit for bit (on a CPU).
+The folder also holds the critic as a model. The policy's weights are in the policy folder. After an update in bfloat16
+the weights in both folders are rounded, and the state holds the float32 masters of trained weights too. So policy and
+state together restore the trainer bit for bit (on a CPU).
 """
 
 import json
@@ -16,25 +17,40 @@ from torch import Tensor
 
 from storage.errors import InputError
 
+_VERSION = 2
+"""Version of a state with masters. A state without masters has no version and is that of every release."""
 _FILE_BYTES = 2**32
 """A file of tensors is written when it holds this many bytes."""
 
 
-def save_counters(folder: Path, counters: dict[str, Any]) -> None:
-    """Write counters and other small values to state.json."""
+def save_counters(folder: Path, counters: dict[str, Any], *, masters: bool = False) -> None:
+    """Write counters and other small values to state.json, and the version if the state has `masters`."""
+    counters = {"version": _VERSION, **counters} if masters else counters
     (folder / "state.json").write_text(json.dumps(counters, indent=1) + "\n")
 
 
 def load_counters(folder: Path) -> dict[str, Any]:
     """Return the counters of state.json.
 
-    Raises InputError if the folder holds no trainer state.
+    Raises InputError if the folder holds no trainer state, or one of a later version.
     """
     try:
         counters: dict[str, Any] = json.loads((folder / "state.json").read_text())
-        return {"optimiser_steps": int(counters["optimiser_steps"]), **counters}
+        counters = {"optimiser_steps": int(counters["optimiser_steps"]), **counters}
+        version = int(counters.get("version", 1))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder}: not a trainer state ({error})") from error
+    if version > _VERSION:
+        raise InputError(
+            f"{folder}: a trainer state of version {version}, and this software reads versions up to {_VERSION}; "
+            "continue with the later SeRL that wrote it"
+        )
+    return counters
+
+
+def has_masters(counters: dict[str, Any]) -> bool:
+    """Return whether the state with these counters holds masters."""
+    return int(counters.get("version", 1)) >= _VERSION
 
 
 def save_tensors(folder: Path, name: str, tensors: Iterable[tuple[str, Tensor]], write: bool) -> None:

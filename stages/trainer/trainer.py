@@ -1,13 +1,14 @@
 """The state of a worker between two jobs: policy and critic with their optimisers, the reference, counters."""
 
 import gc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from stages.settings.trainer import TrainerPlacement
 from stages.settings.update import LoraConfig
@@ -19,12 +20,17 @@ from stages.trainer.models import (
     TokenLogprobs,
     TokenValues,
     check_model,
+    full_shape,
     load_critic,
     load_policy,
     save_model,
+    set_weight,
 )
-from stages.trainer.state import load_counters, open_tensors, save_counters, save_tensors
+from stages.trainer.state import has_masters, load_counters, open_tensors, save_counters, save_tensors
 from storage.errors import InputError
+
+_MASTERS = {"optimizer": "master", "critic_optimizer": "critic_master"}
+"""Name of a learner's moments in files of the state -> name of its masters there."""
 
 
 class Trainer:
@@ -94,22 +100,27 @@ class Trainer:
 
     def save(self, job: Job, folder: Path) -> None:
         """Write policy and trainer state to `folder`/policy and `folder`/trainer_state."""
-        weights, state = self.policy.weights(), folder / "trainer_state"
+        state = folder / "trainer_state"
+        weights = {name: learner.weights() for name, learner in self._learners().items()}
         if self.rank == 0:
             state.mkdir(parents=True)
-            merged = weights if job.config.lora is None else adapters.merge(weights, job.config.lora)
-            save_model(self.policy.module.model, merged, job.policy, folder / "policy")
-            if job.config.lora is not None:
-                adapters.save(weights, job.config.lora, folder / "policy" / adapters.FOLDER)
-        if self.critic is not None:
-            critic_weights = self.critic.weights()
-            if self.rank == 0:
-                save_model(self.critic.module.model, critic_weights, None, state / "critic")
+            policy, lora = weights["optimizer"], job.config.lora
+            merged = policy if lora is None else adapters.merge(policy, lora)
+            save_model(self.policy.module.model, self._rounded(merged), job.policy, folder / "policy")
+            if lora is not None:
+                adapters.save(policy, lora, folder / "policy" / adapters.FOLDER)
+            if self.critic is not None:
+                critic = self._rounded(weights["critic_optimizer"])
+                save_model(self.critic.module.model, critic, None, state / "critic")
         for name, learner in self._learners().items():
             save_tensors(state, name, learner.moments(), write=self.rank == 0)
+            if self._has_masters and self.rank == 0:
+                masters = ((key, weights[name][key]) for key in learner.shapes())
+                save_tensors(state, _MASTERS[name], masters, write=True)
         if self.rank == 0:
             applied = {name: learner.applied_steps for name, learner in self._learners().items()}
-            save_counters(state, {"optimiser_steps": self.steps, "applied_steps": applied, "kl_coef": self.kl_coef})
+            counters = {"optimiser_steps": self.steps, "applied_steps": applied, "kl_coef": self.kl_coef}
+            save_counters(state, counters, masters=self._has_masters)
 
     def hold(self, policy_key: str, state_key: str) -> None:
         """Set the keys of the loaded weights and state, or release their memory if the placement says so."""
@@ -142,6 +153,14 @@ class Trainer:
         """Return policy and critic, by the name of the file that holds their moments."""
         return {"optimizer": self.policy} | ({"critic_optimizer": self.critic} if self.critic is not None else {})
 
+    @property
+    def _has_masters(self) -> bool:
+        return self._dtype != torch.float32
+
+    def _rounded(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return weights in the type of the placement."""
+        return {name: weight.to(self._dtype) for name, weight in weights.items()}
+
     def _drop(self) -> None:
         """Release the memory of weights, gradients and moments."""
         if hasattr(self, "policy"):
@@ -160,13 +179,15 @@ class Trainer:
         counters: dict[str, Any] = {"optimiser_steps": 0} if state is None else load_counters(state)
         with _PartitionedLoading(self._deepspeed):
             if lora is None:
-                module = load_policy(policy, dtype=self._dtype, device=self.device)
+                module = load_policy(policy, dtype=torch.float32, device=self.device)
             else:
                 if job.base is None:
                     raise InputError("update.lora: the job names no base policy that adapters are trained on")
-                module = load_policy(job.base, dtype=self._dtype, device=self.device)
+                module = load_policy(job.base, dtype=torch.float32, device=self.device)
                 adapters.add(module.model, lora, policy / adapters.FOLDER, job.seed)
-        self.policy = Learner(module, self._deepspeed)
+        if state is not None and has_masters(counters):
+            _set_masters(module.model, state, _MASTERS["optimizer"])
+        self.policy = Learner(module, self._deepspeed, self._dtype)
         if self.policy.stage < 3:
             check_model(module, policy)
         self.critic = None
@@ -176,9 +197,11 @@ class Trainer:
                 raise InputError(f"{state}: the trainer state has no critic; it was not left by algorithm: ppo")
             with _PartitionedLoading(self._deepspeed):
                 critic = load_critic(
-                    policy if saved is None else saved, new=saved is None, dtype=self._dtype, device=self.device
+                    policy if saved is None else saved, new=saved is None, dtype=torch.float32, device=self.device
                 )
-            self.critic = Learner(critic, self._deepspeed)
+            if state is not None and has_masters(counters):
+                _set_masters(critic.model, state, _MASTERS["critic_optimizer"])
+            self.critic = Learner(critic, self._deepspeed, self._dtype)
         if self._placement.gradient_checkpointing:
             for learner in self._learners().values():
                 learner.module.model.gradient_checkpointing_enable({"use_reentrant": False})
@@ -200,6 +223,14 @@ class Trainer:
 def _parts(job: Job) -> tuple[bool, LoraConfig | None]:
     """Return whether there is a critic, and the settings of adapters; a change of either requires loading again."""
     return job.config.algorithm == "ppo", job.config.lora
+
+
+def _set_masters(model: PreTrainedModel, state: Path, name: str) -> None:
+    """Replace the trained weights, which the model's folder has rounded, by their masters in the state."""
+    trained = {key: parameter for key, parameter in model.named_parameters() if parameter.requires_grad}
+    masters = open_tensors(state, name, {key: full_shape(parameter) for key, parameter in trained.items()})
+    for key, parameter in trained.items():
+        set_weight(parameter, masters(key))
 
 
 class _PartitionedLoading:

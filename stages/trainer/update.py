@@ -165,14 +165,14 @@ def _token_targets(trainer: Trainer, rollout: Rollout, scores_B: Tensor, job: Jo
         return token_values(trainer, rollout, job, lambda packing: model(packing, job.temperature, "none")[0])
 
     old_logprobs_BT = logprobs(trainer.policy.engine)
-    reference_logprobs_BT = trainer.with_reference(job, logprobs)
+    reference_logprobs_BT = trainer.with_reference(job, logprobs) if config.uses_reference else None
     if reference_logprobs_BT is None:
         reference_logprobs_BT = old_logprobs_BT
     values_BT = torch.zeros_like(old_logprobs_BT)
     if trainer.critic is not None:
         values_BT = token_values(trainer, rollout, job, trainer.critic.engine)
     penalty_BT = torch.zeros_like(old_logprobs_BT)
-    if config.kl_in == "reward":
+    if config.kl_in == "reward" and config.uses_reference:
         penalty_BT = trainer.kl_coef * kl.ESTIMATORS[config.kl_estimator](old_logprobs_BT, reference_logprobs_BT)
     advantages_BT, returns_BT = compute_advantages(config, scores_B, mask_BT, penalty_BT, values_BT)
     weights_BT = torch.ones_like(old_logprobs_BT)
@@ -272,7 +272,8 @@ def _note(metrics: Sequence[Metrics]) -> str:
     """Return progress's note on the latest step."""
     if not metrics or metrics[-1]["loss"] is None:
         return "optimiser step"
-    return f"optimiser step (loss {metrics[-1]['loss']:.4g}, KL {metrics[-1]['kl']:.4g})"
+    kl_text = "" if metrics[-1]["kl"] is None else f", KL {metrics[-1]['kl']:.4g}"
+    return f"optimiser step (loss {metrics[-1]['loss']:.4g}{kl_text})"
 
 
 def _summary(metrics: Sequence[Metrics]) -> Metrics:

@@ -205,6 +205,23 @@ def test_gradient_is_that_of_the_formula(
     _assert_close(_gradient(job), _expected_gradient(job))
 
 
+def test_without_a_weight_of_the_kl_there_is_no_reference(folder: Path, trainer: TrainerProcess) -> None:
+    """The gradient is that of a KL of weight 0; the folder of the reference does not even exist."""
+    for algorithm in ("grpo", "reinforce_pp"):  # the KL is in the loss or in the reward
+        job = _one_step(folder, f"no-kl-{algorithm}", algorithm, {"kl_coef": 0.0, "batch_responses": 12})
+        notes: list[str] = []
+        result = trainer.run(
+            job.model_copy(update={"reference": folder / "nowhere", "reference_key": "nowhere"}),
+            lambda done, total, note: notes.append(note),  # noqa: B023
+        )
+        assert result.metrics["kl"] is None and result.metrics["kl_coef"] == 0.0
+        assert pq.read_table(job.output / "metrics.parquet")["kl"].to_pylist() == [None, None]
+        assert any("loss" in note for note in notes) and not any("KL" in note or "nan" in note for note in notes)
+        whole = _one_step(folder, f"no-kl-{algorithm}-whole", algorithm, {"kl_coef": 0.0})
+        trainer.run(whole)
+        _assert_close(_gradient(whole), _expected_gradient(whole))
+
+
 def _placed(**changes: Any) -> TrainerPlacement:
     return TrainerPlacement(**({"threads": 1, "micro_batch_tokens": 64} | changes))
 
