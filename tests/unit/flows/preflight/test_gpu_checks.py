@@ -312,7 +312,8 @@ def test_what_to_lower_for_the_update(make: Callable[..., RunConfig]) -> None:
     assert ": lower compute.trainer.micro_batch_tokens to 2,048" in update(L4, micro_batch_tokens=16_384)
     awake = update(H200, micro_batch_tokens=65_536, free_memory=False)
     assert (
-        " beside vLLM: NOT ENOUGH, by about " in awake and "lower compute.trainer.micro_batch_tokens to 32,768" in awake
+        " of 70.2 beside vLLM, with 65,536 tokens a micro-batch (" in awake
+        and "lower compute.trainer.micro_batch_tokens to 32,768" in awake
     )
     assert "set compute.trainer.gradient_checkpointing: true" in update(
         Card("NVIDIA L4", total=16 * GIB, free=16 * GIB, capability=(8, 9)), micro_batch_tokens=1_000
