@@ -75,18 +75,17 @@ def check_cards(config: RunConfig) -> None:
 
     A GPU that is taken is looked at again for a while: processes of a run that was killed take seconds to end.
     """
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    config, deadline = on_this_machine(config), time.monotonic() + PATIENCE_SECONDS
     while has_gpu() and _taken(config, card_facts(), alone=False) and time.monotonic() < deadline:
         time.sleep(1)
-    if reason := refusal(config, alone=False):
+    if reason := refusal(config) or (_taken(config, card_facts(), alone=False) if has_gpu() else None):
         raise InputError(reason)
 
 
-def refusal(config: RunConfig, *, alone: bool) -> str | None:
+def refusal(config: RunConfig) -> str | None:
     """Return why this machine's GPUs cannot do what the config asks of them; None if nothing speaks against it.
 
-    Only what is certain counts: memory is compared with weights and optimiser alone. `alone`: whether no process of
-    this run has started yet, so that all memory that is taken is taken by others.
+    Only what is certain counts: memory is compared with weights and optimiser alone, whoever holds some of it now.
     """
     if config.engine == "fake":
         return None
@@ -103,12 +102,7 @@ def refusal(config: RunConfig, *, alone: bool) -> str | None:
     if not cards:
         listed = os.environ.get("CUDA_VISIBLE_DEVICES")
         return f"CUDA_VISIBLE_DEVICES is {listed!r}, which names no GPU of this machine (`nvidia-smi -L` lists them)"
-    return (
-        _too_old(config, cards)
-        or _too_few(config, cards)
-        or _taken(config, cards, alone=alone)
-        or _too_small(config, cards)
-    )
+    return _too_old(config, cards) or _too_few(config, cards) or _too_small(config, cards)
 
 
 def _too_old(config: RunConfig, cards: Sequence[Card]) -> str | None:
@@ -149,7 +143,8 @@ def _too_few(config: RunConfig, cards: Sequence[Card]) -> str | None:
 def _taken(config: RunConfig, cards: Sequence[Card], *, alone: bool) -> str | None:
     """Return why vLLM will not start on a card of which others hold too much: it refuses unless its share is free.
 
-    Workers that share a card may hold it in turn, which vLLM itself has to judge.
+    Workers that share a card may hold it in turn, which vLLM itself has to judge. `alone`: whether no process of this
+    run has started yet, so that memory is held by others even if the driver does not name them.
     """
     if config.engine != "vllm" or config.gpu != "inline":
         return None
@@ -253,6 +248,8 @@ def gpu_lines(config: RunConfig, device: Device) -> list[str]:
     for number, card in enumerate(cards):
         if others := [holder for holder in card.holders if not is_ours(holder.pid)]:
             lines.append(f"on GPU {number}, {holders_text(others)}")
+    if taken := _taken(config, cards, alone=True):
+        lines.append(f"TAKEN NOW: {taken}")
     if (shape := policy_shape(config)) is None:
         lines.append("how much memory a run takes cannot be calculated from the config.json of the policy")
     else:

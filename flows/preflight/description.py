@@ -93,7 +93,7 @@ def describe_and_judge(config: RunConfig) -> tuple[str, str | None]:
         *gpu_lines(placed, device),
         *_labelled("time", time_lines(replace(resolved, config=placed), store, parameters, device)),
     ]
-    return "\n".join(lines), refusal(config, alone=True) if config.gpu == "inline" else None
+    return "\n".join(lines), refusal(config) if config.gpu == "inline" else None
 
 
 def _policy(config: RunConfig) -> str:

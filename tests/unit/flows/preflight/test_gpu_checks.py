@@ -71,11 +71,28 @@ def make(tmp_path: Path, models: dict[str, str]) -> Callable[..., RunConfig]:
     return config
 
 
-def reason(config: RunConfig, driver: Driver | None, *, alone: bool = True, **environment: str) -> str | None:
+def reason(config: RunConfig, driver: Driver | None, **environment: str) -> str | None:
     with machine_with(driver) as patch:
         for name, value in environment.items():
             patch.setenv(name, value)
-        return refusal(config, alone=alone)
+        return refusal(config)
+
+
+def taken(card: Card, config: RunConfig) -> str | None:
+    """Return what `serl check` says about a card that others hold."""
+    (line,) = [line for line in on(card, config) if line.startswith("TAKEN NOW: ")] or [None]
+    return line and line.removeprefix("TAKEN NOW: ")
+
+
+def refused_at_start(card: Card, config: RunConfig) -> bool:
+    with machine_with(Driver([card])) as patch:
+        patch.setattr(cards, "PATIENCE_SECONDS", 0.0)
+        try:
+            check_cards(config)
+        except InputError as error:
+            assert str(error) == taken(card, config)
+            return True
+    return False
 
 
 def section(text: str, label: str) -> list[str]:
@@ -173,15 +190,18 @@ def test_a_gpu_that_another_process_holds(make: Callable[..., RunConfig]) -> Non
     assert H200.total is not None
     holders = (Holder(1, 20 * GIB), Holder(2_000_000_000, 30 * GIB))
     busy = replace(H200, free=H200.total - 50 * GIB, holders=holders)
-    text = reason(make(), Driver([busy]))
-    assert text == (
+    assert taken(busy, make()) == (
         "90.4 of the 140 GiB of GPU 0 (NVIDIA H200) are free, and vLLM takes 126 (compute.vllm.memory_share 0.9); "
         "process 2000000000 holds 30.0 GiB, process 1 holds 20.0 GiB: end it, or choose another GPU "
         "(CUDA_VISIBLE_DEVICES), or set compute.vllm.memory_share to at most 0.63"
     )
-    assert reason(make(compute={"vllm": {"memory_share": 0.63}}), Driver([busy])) is None
-    assert reason(make(engine="transformers"), Driver([busy])) is None
-    assert reason(make(gpu="deployment"), Driver([busy])) is None
+    assert refused_at_start(busy, make()) and reason(make(), Driver([busy])) is None
+    for config in (
+        make(compute={"vllm": {"memory_share": 0.63}}),
+        make(engine="transformers"),
+        make(gpu="deployment"),
+    ):
+        assert taken(busy, config) is None and not refused_at_start(busy, config)
     assert on(busy, make())[:2] == [
         "1 x NVIDIA H200, 140 GiB each, 90.4 free",
         "on GPU 0, process 2000000000 holds 30.0 GiB, process 1 holds 20.0 GiB",
@@ -191,11 +211,11 @@ def test_a_gpu_that_another_process_holds(make: Callable[..., RunConfig]) -> Non
 def test_memory_of_the_runs_own_processes_is_no_hindrance(make: Callable[..., RunConfig]) -> None:
     assert H200.total is not None and is_ours(os.getpid()) and not is_ours(os.getppid())
     ours = replace(H200, free=10 * GIB, holders=(Holder(os.getpid(), H200.total - 11 * GIB),))
-    assert reason(make(), Driver([ours])) is None
+    assert taken(ours, make()) is None and not refused_at_start(ours, make())
     unnamed = replace(H200, free=10 * GIB)
-    text = reason(make(), Driver([unnamed]))
+    text = taken(unnamed, make())
     assert text is not None and "which the driver does not name" in text
-    assert reason(make(), Driver([unnamed]), alone=False) is None  # they may be this run's, in a container
+    assert not refused_at_start(unnamed, make())  # they may be this run's, in a container
 
 
 def test_a_run_waits_for_processes_that_are_ending(
