@@ -85,6 +85,10 @@ class Driver:
         part._obj.value = _PART + index
         return 0
 
+    def nvmlDeviceIsMigDeviceHandle(self, handle: Any, is_part: Any) -> int:
+        is_part._obj.value = int(handle.value >= _PART)
+        return 0
+
     def nvmlDeviceGetDeviceHandleFromMigDeviceHandle(self, part: Any, handle: Any) -> int:
         if part.value < _PART:
             return 2

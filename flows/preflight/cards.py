@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,12 +21,15 @@ from flows.preflight.memory import (
     update_form,
 )
 from flows.preflight.shapes import policy_shape
-from stages.engines.gpu import BFLOAT16_SINCE, Card, Holder, card_facts, cuda_version, has_gpu
+from stages.engines.gpu import BFLOAT16_SINCE, Card, Holder, card_facts, cuda_version, has_gpu, on_all_gpus
 from stages.engines.loader import NO_GPU, vllm_needs_gpu
 from stages.trainer.memory import update_memory
 from storage.errors import InputError
 
 _OLDEST_OF_CUDA_13 = (7, 5)
+
+PATIENCE_SECONDS = 30.0
+"""How long a run waits for a GPU that others hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,29 +62,47 @@ def device_of(config: RunConfig) -> Device:
     return Device((), on_gpu=elsewhere)
 
 
+def on_this_machine(config: RunConfig) -> RunConfig:
+    """Return the config with the numbers that `compute.gpus: all` stands for here, if there are GPUs here."""
+    try:
+        return config.model_copy(update={"compute": on_all_gpus(config.compute)})
+    except InputError:
+        return config
+
+
 def check_cards(config: RunConfig) -> None:
-    """Raise InputError if a GPU is missing, too old, too small or taken, with the settings that help."""
-    if reason := refusal(config, alone=False):
+    """Raise InputError if a GPU is missing, too old, too small or taken, with the settings that help.
+
+    A GPU that is taken is looked at again for a while: processes of a run that was killed take seconds to end.
+    """
+    config, deadline = on_this_machine(config), time.monotonic() + PATIENCE_SECONDS
+    while has_gpu() and _taken(config, card_facts(), alone=False) and time.monotonic() < deadline:
+        time.sleep(1)
+    if reason := refusal(config) or (_taken(config, card_facts(), alone=False) if has_gpu() else None):
         raise InputError(reason)
 
 
-def refusal(config: RunConfig, *, alone: bool) -> str | None:
+def refusal(config: RunConfig) -> str | None:
     """Return why this machine's GPUs cannot do what the config asks of them; None if nothing speaks against it.
 
-    Only what is certain counts: memory is compared with weights and optimiser alone. `alone`: whether no process of
-    this run has started yet, so that all memory that is taken is taken by others.
+    Only what is certain counts: memory is compared with weights and optimiser alone, whoever holds some of it now.
     """
     if config.engine == "fake":
         return None
-    if not has_gpu():
-        return NO_GPU if config.engine == "vllm" and vllm_needs_gpu() else None
+    is_here = has_gpu()
+    if not is_here and config.engine == "vllm" and vllm_needs_gpu():
+        return NO_GPU
+    try:
+        config = config.model_copy(update={"compute": on_all_gpus(config.compute)})
+    except InputError as error:
+        return str(error)
+    if not is_here:
+        return None
     cards = card_facts()
     if not cards:
         listed = os.environ.get("CUDA_VISIBLE_DEVICES")
         return f"CUDA_VISIBLE_DEVICES is {listed!r}, which names no GPU of this machine (`nvidia-smi -L` lists them)"
-    return (
-        _too_old(config, cards) or _too_few(config, cards) or _taken(config, cards, alone) or _too_small(config, cards)
-    )
+    return _too_old(config, cards) or _too_few(config, cards) or _too_small(config, cards)
 
 
 def _too_old(config: RunConfig, cards: Sequence[Card]) -> str | None:
@@ -118,9 +140,13 @@ def _too_few(config: RunConfig, cards: Sequence[Card]) -> str | None:
     return None
 
 
-def _taken(config: RunConfig, cards: Sequence[Card], alone: bool) -> str | None:
-    """Return why vLLM will not start on a card of which others hold too much: it refuses unless its share is free."""
-    if config.engine != "vllm":
+def _taken(config: RunConfig, cards: Sequence[Card], *, alone: bool) -> str | None:
+    """Return why vLLM will not start on a card of which others hold too much: it refuses unless its share is free.
+
+    Workers that share a card may hold it in turn, which vLLM itself has to judge. `alone`: whether no process of this
+    run has started yet, so that memory is held by others even if the driver does not name them.
+    """
+    if config.engine != "vllm" or config.gpu != "inline":
         return None
     vllm = config.compute.vllm
     for number, card in enumerate(cards[: vllm.tensor_parallel * vllm.data_parallel]):
@@ -182,7 +208,7 @@ def smallest(cards: Sequence[Card]) -> int | None:
 
 def is_ours(pid: int) -> bool:
     """Return whether a process is this one or was started by it, directly or not. Linux only; elsewhere False."""
-    while pid > 1:
+    while pid:
         if pid == os.getpid():
             return True
         try:
@@ -222,6 +248,8 @@ def gpu_lines(config: RunConfig, device: Device) -> list[str]:
     for number, card in enumerate(cards):
         if others := [holder for holder in card.holders if not is_ours(holder.pid)]:
             lines.append(f"on GPU {number}, {holders_text(others)}")
+    if taken := _taken(config, cards, alone=True):
+        lines.append(f"TAKEN NOW: {taken}")
     if (shape := policy_shape(config)) is None:
         lines.append("how much memory a run takes cannot be calculated from the config.json of the policy")
     else:

@@ -3,12 +3,13 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from flows.config.inputs import Voter
 from flows.config.run import RunConfig
 from flows.models.asking import QUESTION
 from flows.models.folders import policy_folder, voter_folders
-from flows.preflight.cards import device_of, gpu_lines, refusal
+from flows.preflight.cards import device_of, gpu_lines, on_this_machine, refusal
 from flows.preflight.control_text import control_text_lines
 from flows.preflight.estimates import (
     disk_line,
@@ -30,10 +31,10 @@ from stages.import_inputs import DATA_SET, SEED_FILE, seed_file
 from stages.import_problems import problem_file, problems_of
 from stages.question_files.read import QuestionFile
 from stages.settings.answers import AnswerConfig
+from stages.settings.compute import Compute
 from stages.settings.generate import GenerateSettings
 from stages.settings.inputs import HubSplit
 from stages.settings.sample import AnswerPrompt
-from stages.settings.trainer import TrainerPlacement
 from stages.text.contamination import EvaluationOverlap
 from stages.text.quality import reject_reason
 from storage.errors import InputError
@@ -57,7 +58,7 @@ def describe_and_judge(config: RunConfig) -> tuple[str, str | None]:
     parameters = count_parameters(config)
     trained = config.generate.questions * (config.vote.train_responses or config.sample.responses)
     models = describe_models(config, _questions(resolved))
-    device = device_of(config)
+    device, placed = device_of(config), on_this_machine(config)
     lines = [
         f"run          {config.uri} (seed {config.seed}, rewards: {config.rewards}, engine: {config.engine})",
         *_missing_engine(config),
@@ -80,7 +81,7 @@ def describe_and_judge(config: RunConfig) -> tuple[str, str | None]:
         f"{', in a box only' if config.answers.boxed_only else ''}",
         f"update       {config.update.algorithm}, at most "
         f"{math.ceil(trained / config.update.batch_responses):,} optimiser steps of "
-        f"{config.update.batch_responses} responses, {_processes(config.compute.trainer)}",
+        f"{config.update.batch_responses} responses, {_processes(config.compute)}",
         *_without_reference(config),
         f"evaluate     every {config.evaluate.every}: {', '.join(_benchmarks(resolved))}",
         *_files(resolved),
@@ -89,10 +90,10 @@ def describe_and_judge(config: RunConfig) -> tuple[str, str | None]:
         *_overlap(resolved),
         f"watchdog     {_watchdog(config)}",
         f"disk         {disk_line(config, parameters)}",
-        *gpu_lines(config, device),
-        *_labelled("time", time_lines(resolved, store, parameters, device)),
+        *gpu_lines(placed, device),
+        *_labelled("time", time_lines(replace(resolved, config=placed), store, parameters, device)),
     ]
-    return "\n".join(lines), refusal(config, alone=True) if config.gpu == "inline" else None
+    return "\n".join(lines), refusal(config) if config.gpu == "inline" else None
 
 
 def _policy(config: RunConfig) -> str:
@@ -256,8 +257,9 @@ def _without_reference(config: RunConfig) -> list[str]:
     )
 
 
-def _processes(placement: TrainerPlacement) -> str:
-    text = f"{placement.processes_per_node} process(es)"
+def _processes(compute: Compute) -> str:
+    placement = compute.trainer
+    text = "a process for each GPU" if compute.gpus else f"{placement.processes_per_node} process(es)"
     return text if placement.nodes == 1 else f"{text} on each of {placement.nodes} machines"
 
 

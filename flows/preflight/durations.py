@@ -173,9 +173,9 @@ def update_seconds(config: RunConfig, shape: ModelShape, speed: CardSpeed, total
     responses = config.generate.questions * (config.vote.train_responses or config.sample.responses)
     tokens = responses * (min(config.sample.max_prompt_tokens, measured.PROMPT_TOKENS) + config.sample.max_tokens)
     # Operations per weight and token: 6 for a forward and backward pass, 2 for a forward pass alone. Log-probabilities
-    # are computed before the first step, of the policy and of the reference.
+    # are computed before the first step, of the policy and of the reference if there is a KL.
     models = 2 if update.algorithm == "ppo" else 1
-    operations = models * (6 * update.epochs + 2) + 2
+    operations = models * (6 * update.epochs + 2) + (2 if update.uses_reference else 0)
     attention = 6 * shape.layers * shape.hidden * (config.sample.max_prompt_tokens + config.sample.max_tokens)
     share = measured.utilisation(shape.parameters, micro_batch_tokens(config, shape, total_bytes or _SMALL_CARD))
     if placement.dtype == "float32":

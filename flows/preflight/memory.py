@@ -120,12 +120,16 @@ def room_of_update(config: RunConfig, total: int) -> int:
 
 def _update_line(config: RunConfig, shape: ModelShape, total: int) -> str:
     form, room = update_form(config), room_of_update(config, total)
-    memory = update_memory(shape, form, micro_batch_tokens(config, shape, total))
+    tokens = micro_batch_tokens(config, shape, total)
+    memory = update_memory(shape, form, tokens)
     turns = ""
     if config.engine == "vllm":
         both = config.compute.trainer.free_memory is False
         turns = " beside vLLM" if both else " while vLLM sleeps"
-    line = f"the update takes about {gib(memory.total)} GiB ({memory.text()}) of {gib(room)}{turns}"
+    line = (
+        f"the update takes about {gib(memory.total)} GiB of {gib(room)}{turns}, with {tokens:,} tokens a micro-batch "
+        f"({memory.text()})"
+    )
     if memory.total <= room:
         return line
     return f"{line}: NOT ENOUGH, by about {gib(memory.total - room)} GiB: {smaller_update(config, shape, total)}"

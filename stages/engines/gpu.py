@@ -229,8 +229,12 @@ def _facts(library: Any, handle: ctypes.c_void_p | None) -> Card:
     if handle is None:
         return Card("a GPU")
     # Of a part of a GPU the driver tells the memory; name and compute capability are those of the GPU.
-    whole = ctypes.c_void_p()
-    is_part = _ask(library, "nvmlDeviceGetDeviceHandleFromMigDeviceHandle", handle, ctypes.byref(whole)) == 0
+    whole, flag = ctypes.c_void_p(), ctypes.c_uint()
+    is_part = (
+        _ask(library, "nvmlDeviceIsMigDeviceHandle", handle, ctypes.byref(flag)) == 0
+        and flag.value == 1
+        and _ask(library, "nvmlDeviceGetDeviceHandleFromMigDeviceHandle", handle, ctypes.byref(whole)) == 0
+    )
     gpu = whole if is_part else handle
     name = _text(library, "nvmlDeviceGetName", gpu) or "a GPU"
     memory = _Memory()

@@ -57,7 +57,7 @@ def make_engine(
         device: "auto" or a torch device, for the transformers engine.
         threads: torch's threads for the whole process.
         max_batch_tokens: bound on rows x (prompt + response) of a batch of the transformers engine, in tokens.
-        vllm: how vLLM runs in this process.
+        vllm: how vLLM runs, in this process or, if there are several copies, in processes of its own.
         server: addresses of vLLM servers.
     """
     if kind == "fake":
@@ -65,6 +65,10 @@ def make_engine(
 
         return FakeEngine()
     check_installed(kind)
+    if kind == "vllm" and vllm is not None and vllm.data_parallel > 1:
+        from stages.engines.vllm_copies import VllmCopies
+
+        return VllmCopies(vllm, threads=threads or 1)
     if kind == "vllm":
         from stages.engines.vllm import VllmEngine
 

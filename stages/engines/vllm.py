@@ -12,7 +12,6 @@ import os
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,8 +20,8 @@ from stages.engines.base import AnyBatch, Completion, Progress, Responses
 from stages.engines.child_errors import Stderr
 from stages.engines.feeding import Request, feed
 from stages.engines.gpu import has_gpu
-from stages.engines.memory_advice import memory_advice
 from stages.engines.tokenizer import PolicyTokenizer, TokenizingEngine, architecture
+from stages.engines.vllm_errors import as_input_error, died_while_answering
 from stages.engines.vllm_process import EarlyStart, end_at_once, kill_engine_cores
 from stages.hub.environment import forbid_network
 from stages.model_folder import read_model_config
@@ -33,8 +32,6 @@ from storage.errors import InputError, StageFailed
 OWNER = "SERL_VLLM_OWNER"
 """Environment variable of vLLM's processes: the process id of the run or server that started them."""
 
-_SECONDS_FOR_A_CAUSE = 2.0
-"""What a process of vLLM writes before it dies arrives so much later, at most."""
 _RUNNER_2 = "VLLM_USE_V2_MODEL_RUNNER"
 """vLLM's environment variable: 1 for model runner 2, 0 for runner 1; unset: vLLM decides."""
 # A separate process takes 10 s more to start, and without a GPU there is no GPU memory to keep apart.
@@ -365,44 +362,3 @@ class VllmEngine(TokenizingEngine):
 
 def _can_sleep() -> bool:
     return bool(has_gpu() and importlib.import_module("vllm.platforms").current_platform.is_sleep_mode_available())
-
-
-def died_while_answering(stderr: Stderr, error: str) -> StageFailed:
-    """Return the error of a stage whose vLLM has died, with the cause that its processes wrote, or else `error`."""
-    cause = stderr.last_error(_SECONDS_FOR_A_CAUSE) or error
-    return StageFailed(
-        f"vLLM died while it answered ({cause[:600]}){memory_advice(cause)}; run the same command again, which goes on "
-        "from the parts that are finished"
-    )
-
-
-_OF_MODEL = (ValueError, RuntimeError, OSError, KeyError, AssertionError)
-
-
-@contextmanager
-def as_input_error(folder: Path, purpose: str = "policy", stderr: Stderr | None = None) -> Iterator[None]:
-    """Turn the errors that vLLM raises for a model that it cannot run into an InputError of one line.
-
-    If vLLM's process has ended, the error is a StageFailed instead.
-
-    The message has the cause, even if another process had the error; settings of memory are named only if memory is
-    short. `stderr` keeps what processes that vLLM starts write for as long as they live.
-    """
-    stderr = stderr or Stderr()
-    try:
-        with stderr.of_children():
-            yield
-    except Exception as error:
-        if type(error).__name__ == "EngineDeadError":
-            cause = stderr.last_error(_SECONDS_FOR_A_CAUSE) or "it says nothing"
-            raise StageFailed(
-                f"vLLM's process has ended ({cause[:600]}){memory_advice(cause)}; run the same command again"
-            ) from error
-        # What fails in vLLM's own process while it runs arrives as a plain Exception.
-        if type(error) is not Exception and not isinstance(error, _OF_MODEL):
-            raise
-        own = " ".join(str(error).split()) or type(error).__name__
-        message = ((stderr.last_error() if "root cause" in own else None) or own)[:600]
-        raise InputError(
-            f"vLLM cannot run the model of {purpose}, {folder}: {message}{memory_advice(message)}"
-        ) from error

@@ -2,6 +2,7 @@
 
 import ctypes
 import multiprocessing
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -38,6 +39,14 @@ def end_at_once(llm: Any) -> None:
 def kill_engine_cores() -> None:
     """Kill every process of vLLM that this process has started, also one that is still starting."""
     _kill([child.pid for child in multiprocessing.active_children() if child.name.startswith("EngineCore")])
+
+
+def kill_group(group_id: int) -> None:
+    """Kill every process of a process group, but not the one that then removes the group's shared memory."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, ProcessLookupError):
+            if os.getpgid(process.pid) == group_id and "resource_tracker" not in " ".join(process.cmdline()):
+                process.kill()
 
 
 class EarlyStart:

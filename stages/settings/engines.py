@@ -17,7 +17,7 @@ class VllmPlacement(Settings):
     tensor_parallel: PositiveInt = 1
     """GPUs that share one copy of the model."""
     data_parallel: PositiveInt = 1
-    """Copies of the model in one server."""
+    """Copies of the model: as servers of the run's own, each on its own GPUs, or in one server of `serl serve`."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """auto: bfloat16 on a GPU, float32 on a CPU."""
     quantization: str | None = None

@@ -40,7 +40,7 @@ class TrainerPlacement(Settings):
     free_memory: bool | None = None
     """Whether weights and optimiser leave their device between updates. null: only on a GPU, because the engine needs
     it; they wait in main memory or, if that is too short, are loaded again. true: on a CPU, each update loads them
-    again."""
+    again. false: the engine keeps its memory during an update, too; vLLM does not sleep."""
 
     @model_validator(mode="after")
     def _nodes_can_meet(self) -> Self:

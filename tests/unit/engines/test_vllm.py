@@ -94,6 +94,21 @@ def test_another_architecture_starts_vllm_anew(tmp_path: Path) -> None:
 
 
 @pytest.mark.vllm
+def test_an_early_start_changes_no_response(tmp_path: Path) -> None:
+    """vLLM was started in a thread, with other weights of the same architecture."""
+    folders = [make_tiny_policy(tmp_path / str(seed), seed=seed) for seed in range(2)]
+    responses = []
+    for start in (False, True):
+        engine = VllmEngine(SMALL)
+        if start:
+            engine.start(folders[0])
+        engine.load(folders[1], "b")
+        responses.append(generate(engine, PROMPTS, SamplingParams(temperature=1.0, max_tokens=8), SEEDS))
+        engine.close()
+    assert responses[0] == responses[1]
+
+
+@pytest.mark.vllm
 @pytest.mark.parametrize(
     ("placement", "message"),
     [

@@ -262,7 +262,7 @@ def test_vllm_that_dies_before_it_takes_a_request_ends_the_stage(
     folder = make_tiny_policy(tmp_path)
     monkeypatch.setattr(stub, "llm_engine", Refusing(), raising=False)
     monkeypatch.setattr(VllmEngine, "_params", lambda *_: None)
-    monkeypatch.setattr("stages.engines.vllm._SECONDS_FOR_A_CAUSE", 0.0)
+    monkeypatch.setattr("stages.engines.vllm_errors._SECONDS_FOR_A_CAUSE", 0.0)
     with machine_with(Driver(1)):
         engine = VllmEngine(VllmPlacement())
         engine.load(folder, "a")
@@ -291,7 +291,7 @@ def test_errors_of_vllms_own_process_while_weights_are_loaded_are_one_line(
             raise errors.pop(0)
 
     monkeypatch.setattr(stub, "collective_rpc", rpc, raising=False)
-    monkeypatch.setattr("stages.engines.vllm._SECONDS_FOR_A_CAUSE", 0.0)
+    monkeypatch.setattr("stages.engines.vllm_errors._SECONDS_FOR_A_CAUSE", 0.0)
     with machine_with(Driver(1)):
         engine = VllmEngine(VllmPlacement())
         engine.load(folders[0], "a")

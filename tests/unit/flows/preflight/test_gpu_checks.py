@@ -3,6 +3,8 @@
 import importlib.util
 import json
 import os
+import sys
+import types
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +15,7 @@ import yaml
 
 from flows.cli import main
 from flows.config.run import RunConfig
-from flows.preflight import measured
+from flows.preflight import cards, measured
 from flows.preflight.cards import check_cards, device_of, gpu_lines, is_ours, refusal
 from flows.preflight.description import describe
 from stages.engines import loader
@@ -69,11 +71,28 @@ def make(tmp_path: Path, models: dict[str, str]) -> Callable[..., RunConfig]:
     return config
 
 
-def reason(config: RunConfig, driver: Driver | None, *, alone: bool = True, **environment: str) -> str | None:
+def reason(config: RunConfig, driver: Driver | None, **environment: str) -> str | None:
     with machine_with(driver) as patch:
         for name, value in environment.items():
             patch.setenv(name, value)
-        return refusal(config, alone=alone)
+        return refusal(config)
+
+
+def taken(card: Card, config: RunConfig) -> str | None:
+    """Return what `serl check` says about a card that others hold."""
+    (line,) = [line for line in on(card, config) if line.startswith("TAKEN NOW: ")] or [None]
+    return line and line.removeprefix("TAKEN NOW: ")
+
+
+def refused_at_start(card: Card, config: RunConfig) -> bool:
+    with machine_with(Driver([card])) as patch:
+        patch.setattr(cards, "PATIENCE_SECONDS", 0.0)
+        try:
+            check_cards(config)
+        except InputError as error:
+            assert str(error) == taken(card, config)
+            return True
+    return False
 
 
 def section(text: str, label: str) -> list[str]:
@@ -156,18 +175,33 @@ def test_more_processes_than_gpus(make: Callable[..., RunConfig]) -> None:
     assert engine is not None and engine.startswith("compute.vllm.tensor_parallel x data_parallel is 4")
 
 
+def test_all_gpus_of_a_machine(make: Callable[..., RunConfig]) -> None:
+    config = make("small", iterations=100, compute={"gpus": "all", **BFLOAT16})
+    assert reason(config, Driver(4)) is None
+    assert "on 4 x NVIDIA H200" in described(config, Driver(4), "time")[0]
+    wide = make(compute={"gpus": "all", "vllm": {"tensor_parallel": 4}})
+    text = reason(wide, Driver(2))
+    assert text is not None and "this process sees 2 GPU(s), expected at least 4" in text
+    text = reason(make(engine="transformers", compute={"gpus": "all"}), None)
+    assert text is not None and "this process sees 0 GPU(s)" in text
+
+
 def test_a_gpu_that_another_process_holds(make: Callable[..., RunConfig]) -> None:
     assert H200.total is not None
     holders = (Holder(1, 20 * GIB), Holder(2_000_000_000, 30 * GIB))
     busy = replace(H200, free=H200.total - 50 * GIB, holders=holders)
-    text = reason(make(), Driver([busy]))
-    assert text == (
+    assert taken(busy, make()) == (
         "90.4 of the 140 GiB of GPU 0 (NVIDIA H200) are free, and vLLM takes 126 (compute.vllm.memory_share 0.9); "
         "process 2000000000 holds 30.0 GiB, process 1 holds 20.0 GiB: end it, or choose another GPU "
         "(CUDA_VISIBLE_DEVICES), or set compute.vllm.memory_share to at most 0.63"
     )
-    assert reason(make(compute={"vllm": {"memory_share": 0.63}}), Driver([busy])) is None
-    assert reason(make(engine="transformers"), Driver([busy])) is None
+    assert refused_at_start(busy, make()) and reason(make(), Driver([busy])) is None
+    for config in (
+        make(compute={"vllm": {"memory_share": 0.63}}),
+        make(engine="transformers"),
+        make(gpu="deployment"),
+    ):
+        assert taken(busy, config) is None and not refused_at_start(busy, config)
     assert on(busy, make())[:2] == [
         "1 x NVIDIA H200, 140 GiB each, 90.4 free",
         "on GPU 0, process 2000000000 holds 30.0 GiB, process 1 holds 20.0 GiB",
@@ -177,11 +211,29 @@ def test_a_gpu_that_another_process_holds(make: Callable[..., RunConfig]) -> Non
 def test_memory_of_the_runs_own_processes_is_no_hindrance(make: Callable[..., RunConfig]) -> None:
     assert H200.total is not None and is_ours(os.getpid()) and not is_ours(os.getppid())
     ours = replace(H200, free=10 * GIB, holders=(Holder(os.getpid(), H200.total - 11 * GIB),))
-    assert reason(make(), Driver([ours])) is None
+    assert taken(ours, make()) is None and not refused_at_start(ours, make())
     unnamed = replace(H200, free=10 * GIB)
-    text = reason(make(), Driver([unnamed]))
+    text = taken(unnamed, make())
     assert text is not None and "which the driver does not name" in text
-    assert reason(make(), Driver([unnamed]), alone=False) is None  # they may be this run's, in a container
+    assert not refused_at_start(unnamed, make())  # they may be this run's, in a container
+
+
+def test_a_run_waits_for_processes_that_are_ending(
+    make: Callable[..., RunConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert H200.total is not None
+    busy = replace(H200, free=20 * GIB, holders=(Holder(2_000_000_000, H200.total - 20 * GIB),))
+    states = [busy, busy, H200]
+    slept: list[float] = []
+    monkeypatch.setattr(cards, "card_facts", lambda: (states[min(len(slept), 2)],))
+    monkeypatch.setattr(cards.time, "sleep", slept.append)
+    with machine_with(Driver(1)):
+        check_cards(make())
+        assert len(slept) == 2
+        states[2] = busy
+        monkeypatch.setattr(cards, "PATIENCE_SECONDS", 0.0)
+        with pytest.raises(InputError, match="process 2000000000 holds 120 GiB: end it"):
+            check_cards(make())
 
 
 def test_a_model_too_large_for_a_gpu(make: Callable[..., RunConfig]) -> None:
@@ -213,6 +265,29 @@ def test_check_describes_and_then_refuses_and_a_run_writes_nothing(
     assert not (tmp_path / "runs").exists()
     with machine_with(Driver(1)):
         assert main(["check", str(path)]) == 0
+
+
+@pytest.mark.usefixtures("vllm_for_gpus")
+def test_a_model_that_vllm_refuses_is_one_error_before_anything_is_written(
+    tmp_path: Path, models: dict[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ValueError("Model architectures ['OddForCausalLM'] are not supported for now.\nSupported: many")
+
+    vllm = types.ModuleType("vllm")
+    vllm.EngineArgs = refuse  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "vllm", vllm)
+    monkeypatch.setattr("stages.engines.vllm._can_sleep", lambda: True)
+    monkeypatch.setattr(os, "environ", {name: value for name, value in os.environ.items() if "VLLM" not in name})
+    path = tmp_path / "run.yaml"
+    path.write_text(yaml.safe_dump(fake_values(tmp_path, engine="vllm", policy={"model": models["small"]})))
+    with machine_with(Driver(1)):
+        assert main(["run", str(path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert (
+        line.startswith("serl: vLLM cannot run the model of policy") and "['OddForCausalLM'] are not supported" in line
+    )
+    assert not (tmp_path / "runs").exists()
 
 
 def test_workers_check_their_own_gpus(make: Callable[..., RunConfig]) -> None:
@@ -257,7 +332,8 @@ def test_what_to_lower_for_the_update(make: Callable[..., RunConfig]) -> None:
     assert ": lower compute.trainer.micro_batch_tokens to 2,048" in update(L4, micro_batch_tokens=16_384)
     awake = update(H200, micro_batch_tokens=65_536, free_memory=False)
     assert (
-        " beside vLLM: NOT ENOUGH, by about " in awake and "lower compute.trainer.micro_batch_tokens to 32,768" in awake
+        " of 70.2 beside vLLM, with 65,536 tokens a micro-batch (" in awake
+        and "lower compute.trainer.micro_batch_tokens to 32,768" in awake
     )
     assert "set compute.trainer.gradient_checkpointing: true" in update(
         Card("NVIDIA L4", total=16 * GIB, free=16 * GIB, capability=(8, 9)), micro_batch_tokens=1_000
@@ -297,12 +373,11 @@ def test_time_on_cards_that_are_slower_or_unknown(make: Callable[..., RunConfig]
         first = described(make("small", iterations=100, compute=BFLOAT16), Driver([card]), "time")[0]
         return float(first.split()[1]), first
 
-    cards = [
-        replace(L4, name=name, capability=(9, 0)) for name in ("NVIDIA H200", "NVIDIA A100-SXM4-80GB", "NVIDIA L4")
-    ]
-    assert sorted(cards, key=lambda card: hours(card)[0]) == cards
+    names = ("NVIDIA H200", "NVIDIA A100-SXM4-80GB", "NVIDIA L4")
+    by_speed = [replace(L4, name=name) for name in names]
+    assert sorted(by_speed, key=lambda card: hours(card)[0]) == by_speed
     unknown = hours(replace(L4, name="NVIDIA Z9000"))
-    assert unknown[0] >= hours(cards[-1])[0]
+    assert unknown[0] >= hours(by_speed[-1])[0]
     assert "on NVIDIA Z9000 (an unknown card, taken for a T4)" in unknown[1]
 
 
