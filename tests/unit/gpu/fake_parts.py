@@ -31,7 +31,14 @@ def bad(record: Record) -> None:
     record.at_least("share", 0.5, 0.95)
     with record.measuring("a step that fails"):
         raise ValueError("nothing\nworks")
+    with record.measuring("a step that hangs"):
+        run_step(record, sleeps, limit=0.3)
     record.figure("after", 1)
+
+
+def sleeps(*, started: float) -> dict[str, Any]:
+    time.sleep(600)
+    return {}
 
 
 def broken(record: Record) -> None:
