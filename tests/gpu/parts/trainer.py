@@ -199,6 +199,8 @@ def _row(record: Record, row: Row) -> None:
         record.figure(name, share)
         if row.wanted is not None:
             record.check(name, share >= row.wanted, share, f">= {row.wanted:g}")
+    elif not record.small:
+        record.leave_out(f"utilisation {row.name}", "the peak of this card is not known (stages/trainer/speed.py)")
     record.figure(f"peak_gib {row.name}", found["peak_memory_mib"] / 1024)
     record.figure(f"step_s {row.name}", found["step_seconds"])
     record.figure(f"tokens_per_second {row.name}", found["tokens_per_second"])
