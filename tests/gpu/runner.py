@@ -66,7 +66,12 @@ class Runner:
     def run(self) -> None:
         """Run all parts that there is time for."""
         _adopt_orphans()
-        done = read_results(self.options.out)
+        # What the small form has shown says nothing about a GPU.
+        done = {
+            name: result
+            for name, result in read_results(self.options.out).items()
+            if result.get("small") == self.options.small
+        }
         for part in self.parts:
             left = self.end - SECONDS_FOR_SUMMARY - time.time()
             if part.name in done:

@@ -16,6 +16,8 @@ from tests.gpu.record import Record
 ROLLOUT = "rollout.parquet"
 """In the folder of the results: responses of the starting policy with vLLM's log-probabilities."""
 _ERRORS = re.compile(r"CUDA Error|cumem_allocator|Traceback \(most recent call last\)|core dumped|EngineDeadError")
+LIMITS = {"first": 270.0, "float32": 90.0, "bare": 150.0, "second": 150.0}
+"""Seconds after which a step is killed, so that the next one has its turn."""
 _LEAST_SECONDS = {"bare": 60.0, "conformance": 40.0}
 """A step is left out if the part has less time left."""
 
@@ -49,7 +51,7 @@ def answer(record: Record, function: Any, **more: Any) -> dict[str, Any]:
 
 
 def _first(record: Record) -> None:
-    found = answer(record, steps.answer_all)
+    found = answer(record, steps.answer_all, limit=LIMITS["first"])
     record.figure("cold_first_token_s", found["first_token_s"])
     record.figure("tokens_per_second", found["tokens_per_second"])
     record.figure("responses", found["responses"])
@@ -79,7 +81,9 @@ def _check_output(record: Record, name: str, output: str) -> None:
 
 def _float32(record: Record) -> None:
     rollout = record.options.out / ROLLOUT
-    found = run_step(record, steps.compare_float32, model=str(record.options.model), rollout=str(rollout))
+    found = run_step(
+        record, steps.compare_float32, model=str(record.options.model), rollout=str(rollout), limit=LIMITS["float32"]
+    )
     record.at_most("gap_to_float32_mean", found["mean"], 1e-4 if record.small else 0.015)
     for name in ("max", "p99"):
         record.figure(f"gap_to_float32_{name}", found[name])
@@ -91,7 +95,7 @@ def _bare(record: Record) -> None:
         record.leave_out("bare vLLM", "no time was left")
         return
     ours = record.figures.get("tokens_per_second")
-    found = run_step(record, steps.answer_bare, **common(record))
+    found = run_step(record, steps.answer_bare, **common(record), limit=LIMITS["bare"])
     record.figure("bare_tokens_per_second", found["same"])
     record.figure("bare_without_seeds_tokens_per_second", found["plain"])
     record.figure("bare_n_tokens_per_second", found["n"])
@@ -105,7 +109,7 @@ def _second(record: Record) -> None:
         record.leave_out("conformance, warm start", "no time was left")
         return
     policy = tiny_policy(record.folder / "tiny")
-    found = run_step(record, steps.follow_rules, **common(record), tiny=str(policy))
+    found = run_step(record, steps.follow_rules, **common(record), tiny=str(policy), limit=LIMITS["second"])
     record.at_most("warm_first_token_s", found["first_token_s"], 25.0, decides=not record.small)
     if not found["rules"]:
         record.leave_out("conformance", found["why_no_rules"])

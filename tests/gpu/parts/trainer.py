@@ -23,6 +23,9 @@ SECONDS_AROUND = 5.0
 GIB_AFTER = 1.0
 """Wanted: memory of the card that an update leaves taken."""
 
+SECONDS_OF_SAMPLES = (1.0, 2.5)
+"""Seconds after which nvidia-smi's samples count, and for how long they are collected."""
+
 
 def run(record: Record) -> None:
     with record.measuring("an update of the starting policy"):
@@ -150,8 +153,10 @@ def _memory_now(record: Record) -> float | None:
     """Return the memory in use on the card, from nvidia-smi's samples of the next seconds; None if unknown."""
     if record.small:
         return None
-    start = time.time() + 0.5
-    time.sleep(3.0)
+    before, during = SECONDS_OF_SAMPLES
+    time.sleep(before)
+    start = time.time() - 1e-3
+    time.sleep(during)
     return watch.memory_gib(record.options.out, start, time.time())
 
 
@@ -194,6 +199,8 @@ def _row(record: Record, row: Row) -> None:
         record.figure(name, share)
         if row.wanted is not None:
             record.check(name, share >= row.wanted, share, f">= {row.wanted:g}")
+    elif not record.small:
+        record.leave_out(f"utilisation {row.name}", "the peak of this card is not known (stages/trainer/speed.py)")
     record.figure(f"peak_gib {row.name}", found["peak_memory_mib"] / 1024)
     record.figure(f"step_s {row.name}", found["step_seconds"])
     record.figure(f"tokens_per_second {row.name}", found["tokens_per_second"])

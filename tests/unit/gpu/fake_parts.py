@@ -31,7 +31,14 @@ def bad(record: Record) -> None:
     record.at_least("share", 0.5, 0.95)
     with record.measuring("a step that fails"):
         raise ValueError("nothing\nworks")
+    with record.measuring("a step that hangs"):
+        run_step(record, sleeps, limit=0.3)
     record.figure("after", 1)
+
+
+def sleeps(*, started: float) -> dict[str, Any]:
+    time.sleep(600)
+    return {}
 
 
 def broken(record: Record) -> None:
@@ -53,7 +60,8 @@ def segfaults(record: Record) -> None:
 def hangs(record: Record) -> None:
     record.figure("before", 3)
     # A child in a session of its own, whose parent ends, and a child of the group.
-    code = "import subprocess, sys; print(subprocess.Popen(['sleep', '600'], start_new_session=True, stdout=-3, stderr=-3).pid)"
+    silent = "stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True"
+    code = f"import subprocess; print(subprocess.Popen(['sleep', '600'], {silent}).pid)"
     orphan = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     child = subprocess.Popen(["sleep", "600"])
     (record.folder / "pids.txt").write_text(f"{orphan.strip()} {child.pid}")

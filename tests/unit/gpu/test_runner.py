@@ -72,8 +72,9 @@ def test_a_good_part_passes_with_its_figures(results: dict[str, dict[str, Any]])
 def test_a_failed_check_fails_the_part_and_the_rest_is_measured(results: dict[str, dict[str, Any]]) -> None:
     bad = results["bad"]
     assert not bad["passed"] and bad["error"] is None and bad["figures"]["after"] == 1
-    assert [check["passed"] for check in bad["checks"]] == [False, False]
+    assert [check["passed"] for check in bad["checks"]] == [False, False, False]
     assert bad["checks"][1]["seen"] == "ValueError: nothing works"
+    assert bad["checks"][2]["seen"].startswith("RuntimeError: sleeps was killed after 0 s")
     assert "ValueError: nothing" in Path(bad["traceback"]).read_text()
 
 
