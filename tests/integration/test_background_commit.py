@@ -65,7 +65,7 @@ def test_a_run_is_the_same_with_and_without_it(config: RunConfig, monkeypatch: p
     )
     run_locally(at_once)
     assert differences(Path(at_once.uri), Path(config.uri)) == []
-    assert timings.filter(stage="ppo_update")["background_seconds"].item() >= 0.1
+    assert timings.filter(stage="ppo_update")["background_seconds"].item() > 0
     assert timings.filter(stage="evaluate")["commit_wait_seconds"].item() > 0
     others = open_run(at_once.uri).table("timings", iteration=1)
     assert others["background_seconds"].sum() == 0
