@@ -10,7 +10,6 @@ import torch
 import torch.distributed as dist
 import transformers
 from torch import Tensor
-from transformers import PreTrainedModel
 
 from stages.settings.trainer import TrainerPlacement
 from stages.settings.update import LoraConfig
@@ -30,16 +29,15 @@ from stages.trainer.holding import (
 )
 from stages.trainer.job import Job
 from stages.trainer.learner import MOMENTS, Learner
+from stages.trainer.loading import PartitionedLoading, set_masters
 from stages.trainer.memory import CPU_TOKENS, UpdateForm
 from stages.trainer.models import (
     TokenLogprobs,
     TokenValues,
     check_model,
-    full_shape,
     load_critic,
     load_policy,
     save_model,
-    set_weight,
 )
 from stages.trainer.packed_attention import has_kernel
 from stages.trainer.state import has_masters, load_counters, open_tensors, save_counters, save_tensors
@@ -332,7 +330,7 @@ class Trainer:
         self._loaded_parts = _parts(job)
         lora = job.config.lora
         counters: dict[str, Any] = {"optimiser_steps": 0} if state is None else load_counters(state)
-        with _PartitionedLoading(self._deepspeed):
+        with PartitionedLoading(self._deepspeed):
             if lora is None:
                 module = load_policy(policy, dtype=torch.float32, device=self.device)
             else:
@@ -341,7 +339,7 @@ class Trainer:
                 module = load_policy(job.base, dtype=torch.float32, device=self.device)
                 adapters.add(module.model, lora, policy / adapters.FOLDER, job.seed)
         if state is not None and has_masters(counters):
-            _set_masters(module.model, state, _MASTERS["optimizer"])
+            set_masters(module.model, state, _MASTERS["optimizer"])
         self.policy = Learner(module, self._deepspeed, self._dtype)
         if self.policy.stage < 3:
             self._check(module, policy)
@@ -350,12 +348,12 @@ class Trainer:
             saved = None if state is None else state / "critic"
             if saved is not None and not saved.is_dir():
                 raise InputError(f"{state}: the trainer state has no critic; it was not left by algorithm: ppo")
-            with _PartitionedLoading(self._deepspeed):
+            with PartitionedLoading(self._deepspeed):
                 critic = load_critic(
                     policy if saved is None else saved, new=saved is None, dtype=torch.float32, device=self.device
                 )
             if state is not None and has_masters(counters):
-                _set_masters(critic.model, state, _MASTERS["critic_optimizer"])
+                set_masters(critic.model, state, _MASTERS["critic_optimizer"])
             self.critic = Learner(critic, self._deepspeed, self._dtype)
         if self._placement.gradient_checkpointing:
             for learner in self._learners().values():
@@ -382,29 +380,3 @@ class Trainer:
 def _parts(job: Job) -> tuple[bool, LoraConfig | None]:
     """Return whether there is a critic, and the settings of adapters; a change of either requires loading again."""
     return job.config.algorithm == "ppo", job.config.lora
-
-
-def _set_masters(model: PreTrainedModel, state: Path, name: str) -> None:
-    """Replace the trained weights, which the model's folder has rounded, by their masters in the state."""
-    trained = {key: parameter for key, parameter in model.named_parameters() if parameter.requires_grad}
-    masters = open_tensors(state, name, {key: full_shape(parameter) for key, parameter in trained.items()})
-    for key, parameter in trained.items():
-        set_weight(parameter, masters(key))
-
-
-class _PartitionedLoading:
-    """A context in which transformers loads a model already partitioned over the processes, for ZeRO stage 3."""
-
-    def __init__(self, deepspeed_settings: dict[str, Any]) -> None:
-        self._settings = deepspeed_settings
-        self._config: object = None
-
-    def __enter__(self) -> None:
-        if zero_stage(self._settings) == 3:
-            from transformers.integrations import HfDeepSpeedConfig
-
-            # In effect for as long as the object lives.
-            self._config = HfDeepSpeedConfig(self._settings | {"train_micro_batch_size_per_gpu": 1})
-
-    def __exit__(self, *_: object) -> None:
-        self._config = None
