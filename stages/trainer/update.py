@@ -197,7 +197,7 @@ def _token_targets(trainer: Trainer, rollout: Rollout, scores_B: Tensor, job: Jo
     old_logprobs_BT = logprobs(trainer.policy.engine)
     reference_logprobs_BT = trainer.with_reference(job, logprobs) if config.uses_reference else None
     if reference_logprobs_BT is None:
-        reference_logprobs_BT = old_logprobs_BT
+        reference_logprobs_BT = old_logprobs_BT.clone()  # a checkpoint cannot hold one tensor under two names
     values_BT = torch.zeros_like(old_logprobs_BT)
     if trainer.critic is not None:
         values_BT = token_values(trainer, rollout, job, trainer.critic.engine)
