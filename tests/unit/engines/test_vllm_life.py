@@ -157,6 +157,22 @@ def test_every_model_of_an_architecture_has_one_path(
     assert all(path.startswith(str(compiled.root())) for path in paths)
 
 
+def test_weights_that_another_machine_put_in_the_way_are_replaced(
+    engine: VllmEngine, stub: type[StubLLM], folders: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The link to the model is in a cache that machines may share, on a file system without locks."""
+    begin = stub.__init__
+
+    def replace(self: StubLLM, model: str, **arguments: Any) -> None:
+        Path(model).unlink()
+        Path(model).symlink_to(folders[1])
+        begin(self, model, **arguments)
+
+    monkeypatch.setattr(stub, "__init__", replace)
+    engine.load(folders[0], "a")
+    assert calls_of(stub.started[0]) == ["serl_prepare", "serl_reload", "reset_prefix_cache"]
+
+
 def failing(self: StubLLM, model: str, **_: Any) -> None:
     raise ValueError("Unknown quantization method: no_such.")
 
