@@ -14,7 +14,7 @@ from tests.gpu.runner import read_results
 
 def results_of(out: Path, *names: str) -> dict[str, dict[str, Any]]:
     """Run parts, all of which have to pass; return their results."""
-    python("-m", "tests.gpu", "--small", "--out", str(out), "--minutes", "9", *names, expect=0)
+    python("-m", "tests.gpu", "--small", "--out", str(out), "--minutes", "25", *names, expect=0)
     results = read_results(out)
     assert [name for name, result in results.items() if not result["passed"]] == []
     return results

@@ -36,7 +36,7 @@ class Trial:
 def trials(small: bool) -> list[Trial]:
     """Return the updates to try, the most telling first."""
     if small:
-        return [Trial(form=Form(shape="toy", tokens=512, small=True, steps=2), gib=0, seconds=0)]
+        return [Trial(form=Form(shape="toy", tokens=512, small=True, steps=2, checkpointing=True), gib=0, seconds=0)]
     fixed, automatic = 8_192, "auto"
     return [
         Trial(form=Form(shape="0.5B", tokens=fixed, steps=2), gib=30, seconds=35),

@@ -175,12 +175,7 @@ class Row:
 def rows_of_table(small: bool) -> list[Row]:
     """Return the measurements, the most telling first."""
     if small:
-        return [
-            Row(name="toy 512 tokens", form=Form(shape="toy", tokens=512, small=True)),
-            Row(
-                name="toy 512 tokens, checkpointing", form=Form(shape="toy", tokens=512, small=True, checkpointing=True)
-            ),
-        ]
+        return [Row(name="toy 512 tokens", form=Form(shape="toy", tokens=512, small=True))]
     k = 1_024
     return [
         Row(name="0.5B 32k tokens", form=Form(shape="0.5B", tokens=32 * k), wanted=0.33),

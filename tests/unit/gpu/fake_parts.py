@@ -74,7 +74,7 @@ def _part(name: str, *, seconds: float = 0.0, limit: float = 20.0) -> Part:
 
 
 PARTS = (
-    _part("good"), _part("bad"), _part("broken"), _part("leaves"), _part("segfaults"), _part("hangs", limit=0.9),
+    _part("good"), _part("bad"), _part("broken"), _part("leaves"), _part("segfaults"), _part("hangs", limit=0.3),
 )  # fmt: skip
 ENDLESS = (_part("hangs"),)
 
