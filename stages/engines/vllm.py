@@ -185,7 +185,7 @@ class VllmEngine(TokenizingEngine):
             if self._llm is None:
                 starts = True
                 self._start(folder)
-            elif not starts or self._started_with != folder.resolve():
+            if not starts or self._started_with != folder.resolve():
                 self._reload(folder)
         if starts:
             self.counters.starts += 1
@@ -346,8 +346,9 @@ class VllmEngine(TokenizingEngine):
         with warnings.catch_warnings(), compiled.stable_path(folder) as path:
             warnings.simplefilter("ignore", FutureWarning)  # from vLLM's use of torch
             llm = self._vllm.LLM(str(path), **arguments(self._placement, folder))
+            started_with = path.resolve()  # another folder if another machine uses this cache, and has no locks
         llm.collective_rpc("serl_prepare")
-        self._llm, self._started_with = llm, folder.resolve()
+        self._llm, self._started_with = llm, started_with
 
     def _limit_threads(self) -> None:
         import torch

@@ -166,6 +166,7 @@ class VllmCopies(ServerEngine):
             API_KEY: self._secret,
             "PYTHONPATH": os.pathsep.join(filter(None, (_ROOT, os.environ.get("PYTHONPATH")))),
         }
+        environment.pop("VLLM_ENABLE_V1_MULTIPROCESSING", None)  # for vLLM in this process
         return subprocess.Popen(
             [python, "-c", _PROGRAM.format(module=module), *flags],
             env=environment,

@@ -1,8 +1,8 @@
 """The processes of vLLM that this process cares for: started in the background, ended without leaving any behind."""
 
-import ctypes
 import multiprocessing
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -14,7 +14,6 @@ import psutil
 
 _SECONDS_TO_END = 10.0
 _SECONDS_TO_CANCEL = 60.0
-"""A thread in the middle of an import ends at the next line of Python."""
 
 
 def end_at_once(llm: Any) -> None:
@@ -58,6 +57,7 @@ class EarlyStart:
 
     def __init__(self, start: Callable[[], None], kill: Callable[[], None]) -> None:
         self._start, self._kill = start, kill
+        self._cancelled = False
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="serl-vllm-start", daemon=True)
         self._thread.start()
@@ -68,24 +68,30 @@ class EarlyStart:
         return self._error
 
     def cancel(self) -> None:
-        """End the start, wherever it is."""
+        """End the start, wherever it is. A thread that still ran when the interpreter ends could crash it."""
+        self._cancelled = True
         deadline = time.monotonic() + _SECONDS_TO_CANCEL
         while self._thread.is_alive() and time.monotonic() < deadline:
-            # A thread that still runs when the interpreter ends would crash it.
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                ctypes.c_ulong(self._thread.ident or 0), ctypes.py_object(_Cancelled)
-            )
             self._kill()
-            self._thread.join(0.5)
+            self._thread.join(0.2)
         self._kill()
 
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        """Find no module, but end a cancelled start: the imports of vLLM take up to half a minute."""
+        if self._cancelled and threading.current_thread() is self._thread:
+            raise _Cancelled
+
     def _run(self) -> None:
+        sys.meta_path.insert(0, self)
         try:
-            self._start()
+            if not self._cancelled:
+                self._start()
         except Exception as error:  # raised again by whoever needs what was started
             self._error = error
         except _Cancelled:
             pass
+        finally:
+            sys.meta_path.remove(self)
 
 
 class _Cancelled(BaseException):

@@ -91,8 +91,10 @@ class Gate:
         self._key: str | None = None
         self._prepared = False
         self._asleep = False
-        self._model: Path | None = None
-        """The folder of the model that the server was started with."""
+        self._started_with = ""
+        """Path of the model that the server was started with; it may be a link that another server uses later."""
+        self._model = Path()
+        """The folder that this path led to."""
         self._under_way = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -126,8 +128,9 @@ class Gate:
         if not _is_allowed(request):
             return _refuse(401, f"it asks for ${API_KEY}")
         engine = request.app.state.engine_client
-        if self._model is None:
-            self._model = Path(engine.vllm_config.model_config.model).resolve()
+        if engine.vllm_config.model_config.model != self._started_with:
+            self._started_with = engine.vllm_config.model_config.model
+            self._model = Path(self._started_with).resolve()
         if request.url.path == SLEEP_PATH:
             if request.method != "POST":
                 return _refuse(405, f"{SLEEP_PATH} takes POST only")
@@ -149,7 +152,7 @@ class Gate:
         return {
             "serl": code_version(),
             "policy": self._key,
-            "architecture": architecture(self._model) if self._model else None,
+            "architecture": architecture(self._model),
             "model": str(self._model),
             "max_model_tokens": config.model_config.max_model_len,
             "sequences": config.scheduler_config.max_num_seqs * config.parallel_config.data_parallel_size,
@@ -168,7 +171,7 @@ class Gate:
             return _refuse(400, f"on its machine: {error}; it has to see the run's folder under the same path")
         if requested != expected:
             return _refuse(400, f"{folder} is another model on its machine, or its transformers is of another version")
-        if self._model is None or requested != architecture(self._model):
+        if requested != architecture(self._model):
             return _refuse(400, f"it runs {self._model}, another architecture than {folder}")
         if (refusal := await self._drain()) is not None:
             return refusal

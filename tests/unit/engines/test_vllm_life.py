@@ -1,11 +1,13 @@
 """How vLLM is started early, put to sleep and ended, with a stub in its place."""
 
+import importlib
 import os
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import SimpleNamespace
@@ -155,6 +157,22 @@ def test_every_model_of_an_architecture_has_one_path(
     assert all(path.startswith(str(compiled.root())) for path in paths)
 
 
+def test_weights_that_another_machine_put_in_the_way_are_replaced(
+    engine: VllmEngine, stub: type[StubLLM], folders: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The link to the model is in a cache that machines may share, on a file system without locks."""
+    begin = stub.__init__
+
+    def replace(self: StubLLM, model: str, **arguments: Any) -> None:
+        Path(model).unlink()
+        Path(model).symlink_to(folders[1])
+        begin(self, model, **arguments)
+
+    monkeypatch.setattr(stub, "__init__", replace)
+    engine.load(folders[0], "a")
+    assert calls_of(stub.started[0]) == ["serl_prepare", "serl_reload", "reset_prefix_cache"]
+
+
 def failing(self: StubLLM, model: str, **_: Any) -> None:
     raise ValueError("Unknown quantization method: no_such.")
 
@@ -193,12 +211,14 @@ def test_a_start_is_awaited_before_vllm_sleeps(
 def test_closing_ends_a_start_wherever_it_is(
     stub: type[StubLLM], folders: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At its first line, in Python, and while it waits for a process that it has started."""
+    """Before its first line, while it imports, and while it waits for a process that it has started."""
     begun = threading.Event()
 
-    def endless(self: StubLLM, model: str, **_: Any) -> None:
+    def importing(self: StubLLM, model: str, **_: Any) -> None:
         begun.set()
         while True:
+            with suppress(ImportError):
+                importlib.import_module("no_such_module")
             time.sleep(0.01)
 
     def waiting(self: StubLLM, model: str, **_: Any) -> None:
@@ -210,7 +230,7 @@ def test_closing_ends_a_start_wherever_it_is(
     child = SimpleNamespace(pid=process.pid, name="EngineCore_DP0")
     monkeypatch.setattr(vllm_process.multiprocessing, "active_children", lambda: [child][: begun.is_set()])
     with machine_with(Driver(1)):
-        for number, start in enumerate((endless, endless, waiting)):
+        for number, start in enumerate((importing, importing, waiting)):
             monkeypatch.setattr(stub, "__init__", start)
             begun.clear()
             engine = VllmEngine(VllmPlacement())
