@@ -76,7 +76,7 @@ def prepare(options: argparse.Namespace) -> Options:
         if not has_vllm:
             raise InputError("vLLM is not installed here, and the parts on a GPU need it; --small does without")
         if options.model is None:
-            raise InputError("--model FOLDER is missing: a Hugging Face folder, such as unpack.sh leaves")
+            raise InputError("--model FOLDER is missing: a Hugging Face folder with a chat template")
     model = options.model.resolve() if options.model else _tiny_policy(out / "tiny-policy")
     if not (model / "config.json").is_file():
         raise InputError(f"--model {model} is no Hugging Face model folder: it has no config.json")
