@@ -450,7 +450,7 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
     "train_metrics": {
         "loss": "The whole loss: policy loss, KL term if it is in the loss, entropy bonus.",
         "policy_loss": "The policy's part of the loss.",
-        "kl": "KL (k3, nats per token) against the reference policy.",
+        "kl": "KL (k3, nats per token) against the reference policy; null if `update.kl_coef` is 0.",
         "kl_coef": "Weight of the KL.",
         "approx_kl": "KL (k3, nats per token) against the policy before the update.",
         "entropy": "Entropy (nats per token) of the policy's distribution.",
@@ -507,7 +507,7 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
     },
     "timings": {
         "stage": "Name of the stage.",
-        "seconds": "Wall-clock seconds of the execution.",
+        "seconds": "Wall-clock seconds of the execution, without `background_seconds`.",
         "started": "Start of the execution (UTC).",
         "peak_memory_mib": "Peak resident memory of the process so far, in MiB.",
         "host": "Name of the machine.",
@@ -516,6 +516,13 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
         "engine_start_seconds": "Seconds that these starts took.",
         "engine_loads": "Policies loaded into the engine, those of a start included.",
         "engine_load_seconds": "Seconds that loads took, those of a start not included.",
+        "on_gpu": "Whether the stage used a GPU of the machine.",
+        "gpu_seconds": "Seconds in which the engine answered, or the trainer computed; on a CPU too.",
+        "trainer_load_seconds": "Seconds of an update until it computed: start of the trainer, and loading.",
+        "trainer_save_seconds": "Seconds in which the trainer wrote the policy.",
+        "commit_wait_seconds": "Seconds in which the stage waited for its parts, or an earlier stage's outputs, to be "
+        "stored.",
+        "background_seconds": "Seconds after the end of the execution until its outputs were committed.",
     },
     "speed": {
         "seconds": "Wall-clock seconds of the step.",

@@ -5,6 +5,7 @@ do parts of a stage that other workers have begun. It may end at any moment with
 """
 
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from pydantic import Field
 
 from flows.config.run import RunConfig
 from flows.iteration import Inputs, existing_inputs
+from flows.models.early_start import start_engine
 from flows.orchestration.tasks import run_as_task
 from flows.preflight.checks import check_engine
 from flows.run_progress import find_finished, next_context
@@ -69,9 +71,11 @@ def serl_gpu(
     with end_in_time(), Resources(config.compute, config.engine) as resources:
         owner = _RunOwner(store)
         if rank == 0:
-            resources.trainer().start(config.compute.trainer)  # the trainer loads while the other stages run
+            resources.trainer().start(resources.trainer_placement)  # the trainer loads while the other stages run
         try:
             progress = find_finished(config, store)
+            if not progress.stopped:
+                start_engine(resources, progress.config, progress.first_missing, progress.newest_policy)
             while not progress.complete and not progress.stopped:
                 owner.check()
                 context = next_context(progress, store, resources, owner.check_in_stage)
@@ -126,8 +130,12 @@ class _GpuWorkerRunner(LocalRunner):
             # Lower ranks try first: rank 0 has its trainer ready, and after an update it has less to load than others.
             if stage.uses_gpu and time.monotonic() > started + 5 * self.shard.rank:
                 try:
-                    with hold_lease(self.context.store, f"{RUN_LEASE}-{stage.name}"):
-                        return self._run_in_task(stage, inputs, settings, WorkerShard())
+                    with ExitStack() as lease:
+                        lease.enter_context(hold_lease(self.context.store, f"{RUN_LEASE}-{stage.name}"))
+                        result = self._run_in_task(stage, inputs, settings, WorkerShard())
+                        # As soon as the lease is free, another worker begins the stage if it finds no manifest.
+                        self.context.resources.commits.then(lease.pop_all().close)
+                        return result
                 except RunBusy:
                     pass
             time.sleep(_SECONDS_BETWEEN_LOOKS)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from flows.config.run import RunConfig
 from flows.iteration import Runner
 from flows.maintenance.retention import prune_weights
+from flows.models.early_start import start_engine
 from flows.run_progress import RunProgress, find_finished, next_context
 from flows.runners import LocalRunner
 from stages.contract import Context, Progress, no_progress
@@ -38,18 +39,23 @@ def run_iterations(
         stage_progress: Returns the progress callback for the stages of one iteration.
         after_iteration: Called with a snapshot of the run and whether an iteration was finished (False after a
             rollback or stop).
-        trainer_is_here: Whether this process runs the policy update. If so, its trainer is started before each
-            iteration, to load while other stages run.
+        trainer_is_here: Whether this process runs the stages that use a GPU. If so, its trainer is started before each
+            iteration, to load while other stages run, and vLLM before the first one.
 
     Raises Collapsed if the watchdog has stopped the run.
     """
     record(progress, store)  # an earlier process may have been killed before it did this
+    is_first = True
     while progress.finished < finished_target:
         progress.check_not_stopped()
         if trainer_is_here:
-            resources.trainer().start(progress.config.compute.trainer)  # the trainer loads while the other stages run
+            resources.trainer().start(resources.trainer_placement)  # the trainer loads while the other stages run
+        if trainer_is_here and is_first:
+            start_engine(resources, progress.config, progress.first_missing, progress.newest_policy)
+        is_first = False
         iteration = progress.finished
         progress.advance(make_runner(next_context(progress, store, resources, stage_progress(iteration))))
+        resources.commits.wait()  # a revision lists committed outputs only
         after_iteration(record(progress, store), progress.finished > iteration)
 
 

@@ -17,6 +17,7 @@ from flows.watchdog import Breach, Breached, Collapsed
 from stages.contract import Context, Progress, Result, Stage, no_progress
 from stages.settings import Settings
 from stages.shared_resources import Resources
+from storage.artifact import ArtifactRef
 from storage.code_version import code_version
 from storage.errors import ConfigError, IncompatibleCode
 from storage.run import Revision, Run
@@ -69,6 +70,16 @@ class RunProgress:
     def config(self) -> RunConfig:
         """The run's config."""
         return self.resolved.config
+
+    @property
+    def first_missing(self) -> str | None:
+        """Name of the first stage that has to run, as `find_finished` saw it."""
+        return None if self.pending is None else self.pending.stage.name
+
+    @property
+    def newest_policy(self) -> ArtifactRef | None:
+        """The policy that the newest finished iteration ended with; None before the first."""
+        return self.states[-1].policy if self.states else None
 
     @property
     def finished(self) -> int:
@@ -167,7 +178,7 @@ def find_finished(config: RunConfig, store: Store) -> RunProgress:
 def next_context(
     progress: RunProgress, store: Store, resources: Resources, stage_progress: Progress = no_progress
 ) -> Context:
-    """Return the context of the next iteration's stages."""
+    """Return the context of the next iteration's stages, which may be committed in the background."""
     return Context(
         store=store,
         seed=progress.config.seed,
@@ -175,6 +186,7 @@ def next_context(
         branch=progress.branch,
         resources=resources,
         progress=stage_progress,
+        background=True,
     )
 
 

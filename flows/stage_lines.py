@@ -35,14 +35,14 @@ class Pace:
 
     def update(self, done: int, total: int, note: str) -> None:
         """Take a report of the stage: steps done, steps in total, and a short note such as a speed."""
-        if self._done_before is None:
+        if self._done_before is None and total:
             self._done_before = done  # the work of an earlier attempt says nothing about the speed of this one
         self.done, self.total, self.note = done, total, note
 
     def text(self) -> str:
         """Return the steps done, the note and the time left, as far as they are known."""
         if not self.total:
-            return f"no step finished yet, {duration_text(self.seconds)} so far"
+            return f"{self.note or 'no step finished yet'}, {duration_text(self.seconds)} so far"
         done_here = self.done - (self._done_before or 0)
         left = self.seconds / done_here * (self.total - self.done) if done_here else None
         return " · ".join(

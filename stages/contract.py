@@ -4,35 +4,35 @@
 runs; this rule resumes a run. Otherwise the body runs, its tables are checked against the declared schemas, and the
 manifest is written last. A killed stage also keeps the parts of a table that it had finished (`Work.shards`).
 
+The order of writes is that of the stages: nothing is written before the manifest of the stage before it is there. A
+stage may leave its last writes to a thread while later stages compute (`Work.commit_later`). Later stages then read the
+folders that are about to be committed, and their own writes wait.
+
 A key is a hash of all that determines an output: the stage's name, version and declared outputs, its settings, its
 inputs' keys, seed, branch and iteration. Where and how a stage runs (devices, shard size, paths) never enters a key.
 """
 
-import shutil
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
-from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pyarrow as pa
 
 from stages.settings import Settings
 from stages.shared_resources import Resources
+from stages.work import Inputs as Inputs
+from stages.work import Work as Work
+from stages.work import identity_of
 from storage.artifact import ArtifactRef, Manifest, manifest_path, read_manifest
 from storage.code_version import code_version
 from storage.errors import CorruptArtifact, StageFailed
-from storage.fingerprint import derive_seed, fingerprint
-from storage.reader import check_sizes, read_folder, read_table
+from storage.fingerprint import fingerprint
+from storage.reader import check_sizes
 from storage.store import Store
 from storage.tables import columns, version_of
-from storage.writer import Committer, Rows, record_speed, record_timing
-
-# Least time between two checks whether another process has committed the stage.
-_SECONDS_BETWEEN_CHECKS = 2.0
+from storage.writer import record_speed, record_timing
 
 Metrics = Mapping[str, float | int | None]
 Progress = Callable[[str, int, int, str], None]
@@ -53,7 +53,7 @@ class Stage:
     """Name of the step in keys, paths and the UI."""
     version: int
     """Increased when a change of the code gives another output for the same settings and inputs; part of every key."""
-    body: Callable[[Any, "Inputs", "Work"], Metrics]
+    body: Callable[[Any, Inputs, Work], Metrics]
     """(settings, inputs, work) -> metrics; writes its outputs through `work`."""
     tables: Mapping[str, pa.Schema] = field(default_factory=dict)
     """Output tables and their schemas; part of every key."""
@@ -109,6 +109,9 @@ class Context:
     """Callback that reports progress."""
     shard: WorkerShard = WorkerShard()
     """Position of this process among those that run the stage."""
+    background: bool = False
+    """Whether `run_stage` may return before the outputs are committed. Stages of this process may use them at once;
+    whoever else reads them calls `resources.commits.wait` first."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,168 +126,6 @@ class Result:
     """Whether the outputs existed already."""
 
 
-class Inputs:
-    """A stage's inputs. Each is read and checked when it is used."""
-
-    def __init__(self, refs: Mapping[str, ArtifactRef]) -> None:
-        self.refs = dict(refs)
-
-    def __contains__(self, name: str) -> bool:
-        return name in self.refs
-
-    def table(self, name: str) -> pl.DataFrame:
-        """Return the rows of an input table."""
-        return read_table(self.refs[name])
-
-    def folder(self, name: str) -> Path:
-        """Return a local path of an input folder."""
-        return read_folder(self.refs[name])
-
-    def identity(self, name: str) -> str:
-        """Return the content identity of an input: equal strings mean equal artifacts."""
-        return _input_identity(self.refs[name])
-
-
-class Work:
-    """What a stage's body works with: its outputs, their parts, seeds, progress and scratch space."""
-
-    def __init__(self, stage: Stage, key: str, context: Context) -> None:
-        self.stage = stage
-        self.key = key
-        self.context = context
-        self.committer = Committer(context.store, stage.tables, stage.folders, context.iteration, key)
-        self.speed: pa.Table | None = None
-        self.actions_after_commit: list[Callable[[], None]] = []
-        self._last_check = time.monotonic()
-        self.scratch = Path(tempfile.mkdtemp(prefix=f"serl-{stage.name}-", dir=context.resources.scratch))
-
-    @property
-    def resources(self) -> Resources:
-        return self.context.resources
-
-    def write(self, table: str, rows: Rows) -> None:
-        """Write a whole table; readers see it only when the manifest is written."""
-        self.committer.write_table(table, rows)
-
-    def write_folder(self, name: str, folder: Path) -> None:
-        """Store a folder of files; readers see it only when the manifest is written."""
-        self.committer.write_folder(name, folder)
-
-    def import_folder(self, name: str, folder: Path, files: Sequence[str] | None = None) -> None:
-        """Record a folder where it lies, so that a large model is not copied. On S3 a copy is stored.
-
-        `files`: paths of the files to record, relative to the folder; None for all files.
-        """
-        self.committer.import_folder(name, folder, files)
-
-    def shards(self, table: str, rows: int) -> "Shards":
-        """Return the missing parts of a table, in the order in which this process does them.
-
-        `rows`: number of rows of the table, or of the input by whose rows the parts are cut. The first attempt fixes
-        the ranges by its shard size, in a create-only plan that later attempts follow.
-        """
-        plan = self.committer.plan(table, rows, self.resources.settings.shard_rows)
-        order = self.context.shard.order(len(plan))
-        return Shards(self, table, {part: range(*plan[part]) for part in order})
-
-    def write_part(self, table: str, index: int, rows: Rows) -> None:
-        """Commit one part, whole and create-only. A killed stage loses only the parts that it had not finished."""
-        self.committer.write_part(table, index, rows)
-
-    def parts(self, table: str) -> pl.DataFrame:
-        """Return all parts of a table as one, in order."""
-        return self.committer.read_parts(table)
-
-    def record_speed(self, rows: pa.Table) -> None:
-        """Record how fast parts of the work were. Speeds differ between equal runs, so no digest covers them."""
-        self.speed = rows
-
-    def after_commit(self, action: Callable[[], None]) -> None:
-        """Call `action` when the outputs are committed; it is not called if the stage fails or is killed."""
-        self.actions_after_commit.append(action)
-
-    def identity(self, kind: str) -> str:
-        """Return the content identity that output `kind` will have as another stage's input."""
-        return f"{kind}:{self.key}"
-
-    def seed(self, *names: str | int) -> int:
-        """Return a 63-bit seed for `names` within this run, branch, iteration and stage."""
-        return derive_seed(self.context.seed, self.context.branch, self.context.iteration, self.stage.name, *names)
-
-    def progress(self, done: int, total: int, note: str = "") -> None:
-        """Report progress.
-
-        Raises an exception that ends the body, and that `run_stage` catches, if another process has committed the
-        stage.
-        """
-        self.context.progress(self.stage.name, done, total, note)
-        if self.context.shard.world_size > 1 and (now := time.monotonic()) > self._last_check + _SECONDS_BETWEEN_CHECKS:
-            self._last_check = now
-            if self.context.store.exists(manifest_path(self.stage.name, self.context.iteration, self.key)):
-                raise _CommittedElsewhere
-
-
-class Shards:
-    """The missing parts of a table as (number, row range), in the order in which this process does them.
-
-    Iteration checks for each part when its turn comes, since other processes may have written it meanwhile.
-    """
-
-    def __init__(self, work: Work, table: str, ranges: Mapping[int, range]) -> None:
-        self.ranges = ranges
-        self._work, self._table = work, table
-        self._existing: set[int] = set()
-        for part in ranges:
-            self._exists(part)
-
-    def __iter__(self) -> Iterator[tuple[int, range]]:
-        for part, rows in self.ranges.items():
-            if not self._exists(part):
-                yield part, rows
-
-    @property
-    def missing(self) -> bool:
-        """Whether any part is missing."""
-        return any(not self._exists(part) for part in self.ranges)
-
-    def between(self, start: int, stop: int) -> "Shards":
-        """Return the shards of the rows from `start` to `stop`, with rows counted from `start`.
-
-        A part that extends beyond these rows is cut.
-        """
-        cut = {part: range(max(rows.start, start), min(rows.stop, stop)) for part, rows in self.ranges.items()}
-        inside = {part: range(rows.start - start, rows.stop - start) for part, rows in cut.items() if rows}
-        return Shards(self._work, self._table, inside)
-
-    def counting(self, each: int | Sequence[int]) -> Callable[[int, int], None]:
-        """Return a progress callback for an engine (see `stages.engines.base`) that answers the rows of these parts.
-
-        `each`: number of responses to every row, or one number for each row of the table.
-        """
-        responses = {
-            part: each * len(rows) if isinstance(each, int) else sum(each[rows.start : rows.stop])
-            for part, rows in self.ranges.items()
-        }
-        total = sum(responses.values())
-        started = time.monotonic()
-
-        def report(done: int, tokens: int) -> None:
-            speed = tokens / max(time.monotonic() - started, 1e-3)
-            in_existing_parts = sum(responses[part] for part in self._existing)
-            self._work.progress(min(in_existing_parts + done, total), total, f"{speed:,.0f} tokens/s")
-
-        return report
-
-    def _exists(self, part: int) -> bool:
-        if self._work.committer.has_part(self._table, part):
-            self._existing.add(part)
-        return part in self._existing
-
-
-class _CommittedElsewhere(Exception):
-    """Another process has committed the stage."""
-
-
 def stage_key(stage: Stage, inputs: Mapping[str, ArtifactRef], config: Settings, context: Context) -> str:
     """Return the identity of one execution: 64 hex digits."""
     return fingerprint(
@@ -294,17 +135,13 @@ def stage_key(stage: Stage, inputs: Mapping[str, ArtifactRef], config: Settings,
             "tables": {name: [version_of(schema), columns(schema)] for name, schema in stage.tables.items()},
             "folders": list(stage.folders),
             "config": config.model_dump(mode="json"),
-            "inputs": {name: _input_identity(ref) for name, ref in inputs.items()},
+            "inputs": {name: identity_of(ref) for name, ref in inputs.items()},
             "seed": context.seed,
             "branch": context.branch,
             # After a skipped update the next iteration has the same policy, but it must still write new questions.
             "iteration": context.iteration,
         }
     )
-
-
-def _input_identity(ref: ArtifactRef) -> str:
-    return f"{ref.kind}:{ref.key}"
 
 
 def find_stage(stage: Stage, inputs: Mapping[str, ArtifactRef], config: Settings, context: Context) -> Result | None:
@@ -327,51 +164,127 @@ def find_stage(stage: Stage, inputs: Mapping[str, ArtifactRef], config: Settings
 def run_stage(stage: Stage, inputs: Mapping[str, ArtifactRef], config: Settings, context: Context) -> Result:
     """Return the outputs of `stage`; compute and commit them only if they do not exist.
 
+    With `context.background`, a stage that calls `Work.commit_later` is committed while the caller goes on.
+
     Raises whatever the body raises. Raises StageFailed if a metric is not finite. No manifest refers to an output of a
     failed execution.
     """
     if committed := find_stage(stage, inputs, config, context):
         return committed
-    key = stage_key(stage, inputs, config, context)
-    path = manifest_path(stage.name, context.iteration, key)
-    work = Work(stage, key, context)
-    started, counters_before = time.time(), context.resources.engine_counters()
-    try:
-        metrics = dict(stage.body(config, Inputs(inputs), work))
+    execution = _Execution(stage, inputs, config, context)
+    with execution.work as work:
+        try:
+            execution.compute()
+            # Processes that share a stage race to commit it, and each has to know at once whose outputs count.
+            if work.finish is not None and context.background and context.shard.world_size == 1:
+                return execution.commit_in_background()
+            manifest = execution.commit()
+        except Exception:
+            # The failure of this process does not matter if another process has committed the stage.
+            if context.shard.world_size == 1 or not context.store.exists(execution.path):
+                raise
+            manifest = read_manifest(context.store, execution.path)
+    execution.record(manifest)
+    return Result(refs=manifest.refs(context.store), metrics=dict(manifest.metrics), skipped=False)
+
+
+class _Execution:
+    """One execution of a stage whose outputs do not exist yet."""
+
+    def __init__(self, stage: Stage, inputs: Mapping[str, ArtifactRef], config: Settings, context: Context) -> None:
+        self._stage, self._inputs, self._config, self._context = stage, inputs, config, context
+        self._commits = context.resources.commits
+        self._started = time.time()
+        self._counters_before = context.resources.engine_counters()
+        self._ended: tuple[float, dict[str, float]] | None = None
+        """When later stages may have begun, and what the engine had done until then; None while this stage runs."""
+        self._metrics: dict[str, float | int | None] = {}
+        self.key = stage_key(stage, inputs, config, context)
+        self.path = manifest_path(stage.name, context.iteration, self.key)
+        self.work = Work(stage, self.key, context)
+
+    def compute(self) -> None:
+        """Run the body. Raises StageFailed if a metric is not finite."""
+        stage, starting = self._stage, self._context.resources.engine_starting
+        if stage.uses_gpu and stage.shardable and (note := starting()):
+            self.work.progress(0, 0, note)
+        metrics = dict(self._stage.body(self._config, Inputs(self._inputs, self.work), self.work))
         if infinite := {name: value for name, value in metrics.items() if value is not None and not isfinite(value)}:
-            raise StageFailed(f"{stage.name} reports {infinite}: expected finite numbers; lower the learning rate")
+            raise StageFailed(
+                f"{self._stage.name} reports {infinite}: expected finite numbers; lower the learning rate"
+            )
+        self._metrics = metrics
+
+    def commit(self) -> Manifest:
+        """Write what is left of the outputs, then the manifest; return the manifest that counts."""
+        store, work = self._context.store, self.work
+        work.store_parts()
+        work.wait_for_earlier_stage()
+        if work.finish is not None:
+            work.finish()
         manifest = Manifest(
-            stage=stage.name,
-            version=stage.version,
-            key=key,
-            iteration=context.iteration,
-            config=config.model_dump(mode="json"),
-            inputs={name: _input_identity(ref) for name, ref in inputs.items()},
-            seed=context.seed,
-            branch=context.branch,
+            stage=self._stage.name,
+            version=self._stage.version,
+            key=self.key,
+            iteration=self._context.iteration,
+            config=self._config.model_dump(mode="json"),
+            inputs={name: identity_of(ref) for name, ref in self._inputs.items()},
+            seed=self._context.seed,
+            branch=self._context.branch,
             code=code_version(),
             outputs=work.committer.outputs(),
-            metrics=metrics,
+            metrics=self._metrics,
         )
-        if not context.store.create(path, manifest.to_bytes()):
-            manifest = read_manifest(context.store, path)  # another attempt was first; its outputs count
-    except Exception:
-        # The failure of this process does not matter if another process has committed the stage.
-        if context.shard.world_size == 1 or not context.store.exists(path):
-            raise
-        manifest = read_manifest(context.store, path)
-    finally:
-        shutil.rmtree(work.scratch, ignore_errors=True)
-    counters_after = context.resources.engine_counters()
-    record_timing(
-        context.store,
-        manifest,
-        seconds=time.time() - started,
-        started=started,
-        engine={name: value - counters_before[name] for name, value in counters_after.items()},
-    )
-    if work.speed is not None:
-        record_speed(context.store, manifest, work.speed)
-    for action in work.actions_after_commit:
-        action()
-    return Result(refs=manifest.refs(context.store), metrics=dict(manifest.metrics), skipped=False)
+        if self._commits.given_up:  # the process ends, and files that `finish` was to store may be gone
+            raise StageFailed(f"{self._stage.name} was stopped before its outputs were committed")
+        if store.create(self.path, manifest.to_bytes()):
+            return manifest
+        return read_manifest(store, self.path)  # another attempt was first; its outputs count
+
+    def commit_in_background(self) -> Result:
+        """Begin to commit the outputs in a thread, and return them."""
+
+        def commit() -> None:
+            committed = self.commit()
+            if committed.metrics != self._metrics or committed.outputs != self.work.committer.outputs():
+                # Later stages of this process have used other outputs than those that count.
+                raise StageFailed(
+                    f"another process has committed {self._stage.name} of iteration {self._context.iteration} with "
+                    "other outputs; run the same command again, which goes on from those"
+                )
+            self.record(committed)
+
+        self._ended = time.time(), self._engine_counters()
+        self._commits.begin(self.key, self.work.complete_folders, commit, self.work.scratch)
+        refs = {
+            kind: ArtifactRef(kind=kind, key=self.key, uri=self._context.store.uri, path=self.path)
+            for kind in (*self._stage.tables, *self._stage.folders)
+        }
+        return Result(refs=refs, metrics=dict(self._metrics), skipped=False)
+
+    def record(self, manifest: Manifest) -> None:
+        """Record how long the execution took, and do what was to be done after the commit."""
+        self._commits.wait()
+        now = time.time()
+        ended, engine_counters = self._ended or (now, self._engine_counters())
+        record_timing(
+            self._context.store,
+            manifest,
+            started=self._started,
+            seconds=ended - self._started,
+            purposes={
+                **engine_counters,
+                **{f"{purpose}_seconds": seconds for purpose, seconds in self.work.seconds.items()},
+                "background_seconds": now - ended,
+            },
+            on_gpu=self._stage.uses_gpu and self._context.resources.on_gpu,
+        )
+        if self.work.speed is not None:
+            record_speed(self._context.store, manifest, self.work.speed)
+        for action in self.work.actions_after_commit:
+            action()
+
+    def _engine_counters(self) -> dict[str, float]:
+        """Return what the engine has done since this execution began, by the names of the columns of `timings`."""
+        counters = self._context.resources.engine_counters()
+        return {f"engine_{name}": value - self._counters_before[name] for name, value in counters.items()}

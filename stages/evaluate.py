@@ -21,10 +21,11 @@ from stages.answers.response.thinking import without_thinking
 from stages.answers.voting import AnswerToGrade, Ballot, Comparer, canonical_form, grade, vote
 from stages.benchmarks.metrics import FAILED, WHOLE, reliability_rows, summarise
 from stages.chat.options import chat_options
-from stages.contract import Inputs, Metrics, Shards, Stage, Work
+from stages.contract import Inputs, Metrics, Stage, Work
 from stages.engines.base import Batch, Completion, Engine, SamplingParams, encode_question
 from stages.settings.answers import AnswerConfig
 from stages.settings.evaluate import EvaluateConfig
+from stages.shards import Shards
 from storage.fingerprint import derive_seed
 
 _WAITING_PARTS = 2  # parts that may wait to be graded while the engine generates more
@@ -44,7 +45,7 @@ def evaluate(config: EvaluateConfig, inputs: Inputs, work: Work) -> Metrics:
     progress = shards.counting([1 + count for count in samples])
     with _Grader(config, kinds, work) as grader:
         passes = _passes(config, problems, samples, shards, examples, work)
-        for batch, completions_of_batch in engine.generate(passes, progress):
+        for batch, completions_of_batch in work.responses(engine.generate(passes, progress)):
             completed_part = completed[batch.part]
             for row, completions, seeds in zip(batch.rows, completions_of_batch, batch.seeds, strict=True):
                 completed_part[row, batch.mode] = _Completed(

@@ -70,7 +70,7 @@ def generate_instructions(config: GenerateConfig, inputs: Inputs, work: Work) ->
                 params=params,
             )
 
-    for batch, completions in engine.generate(batches(), shards.counting(1)):
+    for batch, completions in work.responses(engine.generate(batches(), shards.counting(1))):
         work.write_part(
             "generations",
             batch.part,

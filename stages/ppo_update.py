@@ -1,13 +1,15 @@
 """Stage 5: the policy update on the kept questions (paper, section 3.3), in a separate trainer process.
 
 The stage writes the rollout to a file, gives a job to the trainer process (DeepSpeed) and commits the trainer's
-outputs. The update gets responses and rewards, never a label. Dropped questions are not in the rollout, so advantages
-are whitened over kept questions only.
+outputs while later stages use the new policy. The update gets responses and rewards, never a label. Dropped questions
+are not in the rollout, so advantages are whitened over kept questions only.
 """
 
 import os
 import shutil
 import tempfile
+import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
@@ -38,17 +40,24 @@ def ppo_update(config: PpoUpdateConfig, inputs: Inputs, work: Work) -> Metrics:
         output_policy_key=work.identity("policy"),
         output_state_key=work.identity("trainer_state"),
         config=config.update,
-        placement=work.resources.settings.trainer,
+        placement=work.resources.trainer_placement,
         temperature=config.temperature,
         max_tokens=config.max_tokens,
         seed=work.seed(),
     )
     work.resources.free_gpu()
-    result = work.resources.trainer().run(job, work.progress)
-    work.write_folder("policy", output / "policy")
-    work.write_folder("trainer_state", output / "trainer_state")
+    trainer, started = work.resources.trainer(), time.monotonic()
+    result = trainer.run(job, work.progress)
+    _record_seconds(work, time.monotonic() - started, result.seconds)
     work.write("train_metrics", pq.read_table(output / "metrics.parquet"))
     work.record_speed(pq.read_table(output / "speed.parquet"))
+
+    def finish() -> None:
+        work.write_folder("policy", output / "policy")
+        trainer.wait_saved()
+        work.write_folder("trainer_state", output / "trainer_state")
+
+    work.commit_later({"policy": output / "policy"}, finish)
     return {
         "train/optimiser_steps": result.optimiser_steps,
         "train/schedule_step": result.schedule_step,
@@ -56,6 +65,14 @@ def ppo_update(config: PpoUpdateConfig, inputs: Inputs, work: Work) -> Metrics:
         "train/tokens": result.tokens,
         **{f"train/{name}": value for name, value in result.metrics.items()},
     }
+
+
+def _record_seconds(work: Work, whole: float, seconds: Mapping[str, float]) -> None:
+    """Record what the time of the update went to. `seconds`: as in `JobResult`, a part of the time `whole`."""
+    working, saving = (sum(seconds.get(name, 0.0) for name in names) for names in (("logprobs", "steps"), ("save",)))
+    work.seconds["gpu"] += working
+    work.seconds["trainer_save"] += saving
+    work.seconds["trainer_load"] += max(0.0, whole - working - saving)  # with the start of the trainer, if it was late
 
 
 def _checkpoints(work: Work) -> Path | None:
@@ -85,7 +102,7 @@ def _rollout(inputs: Inputs) -> pl.DataFrame:
 
 PPO_UPDATE = Stage(
     name="ppo_update",
-    version=2,
+    version=3,
     body=ppo_update,
     tables={"train_metrics": schemas.TRAIN_METRICS},
     folders=("policy", "trainer_state"),

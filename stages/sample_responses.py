@@ -13,9 +13,10 @@ from typing import Any
 from stages import schemas
 from stages.answers.response.thinking import count_unfinished
 from stages.chat.options import chat_options
-from stages.contract import Inputs, Metrics, Shards, Stage, Work
+from stages.contract import Inputs, Metrics, Stage, Work
 from stages.engines.base import Batch, Engine, SamplingParams, encode_question
 from stages.settings.sample import AnswerPrompt, SampleConfig, SampleVotersConfig
+from stages.shards import Shards
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,7 +36,7 @@ def sample_responses(config: SampleConfig, inputs: Inputs, work: Work) -> Metric
     shards = work.shards("responses", len(questions))
 
     batches = _batches(config, config.prompt, config.responses, shards, questions, engine, work)
-    for batch, completions_of_batch in engine.generate(batches, shards.counting(config.responses)):
+    for batch, completions_of_batch in work.responses(engine.generate(batches, shards.counting(config.responses))):
         work.write_part(
             "responses",
             batch.part,
@@ -85,7 +86,8 @@ def sample_voters(config: SampleVotersConfig, inputs: Inputs, work: Work) -> Met
         chat = chat_options(voter, config.thinking_marks)
         engine.load(inputs.folder(f"voter_{voter.name}"), inputs.identity(f"voter_{voter.name}"), chat)
         batches = _batches(config, voter.prompt, voter.responses, voter_shards, questions, engine, work, voter.name)
-        for batch, completions_of_batch in engine.generate(batches, voter_shards.counting(voter.responses)):
+        progress = voter_shards.counting(voter.responses)
+        for batch, completions_of_batch in work.responses(engine.generate(batches, progress)):
             unwritten[batch.part] += [
                 {
                     "question_id": question_id,

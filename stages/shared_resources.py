@@ -8,11 +8,14 @@ import fcntl
 import shutil
 import tempfile
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from stages.commits import LAST_SECONDS, Commits
 from stages.settings.compute import Compute
 from stages.settings.engines import EngineKind
+from stages.settings.trainer import TrainerPlacement
 from storage.errors import NotWritable
 
 if TYPE_CHECKING:
@@ -35,9 +38,23 @@ class Resources:
             self.scratch, self._scratch_lock = _make_scratch(Path(settings.scratch or tempfile.gettempdir()))
         except OSError as error:
             raise NotWritable(f"compute.scratch {settings.scratch} cannot be used: {error.strerror}") from None
+        self.commits = Commits()
+        """The commit of a stage while later stages compute."""
         self._engine: Engine | None = None
         self._trainer: TrainerProcess | FakeTrainer | None = None
         self._verifier: Verifier | None = None
+
+    @cached_property
+    def on_this_machine(self) -> Compute:
+        """The settings, with `gpus: all` replaced by the numbers of this machine. Raises InputError without a GPU."""
+        from stages.engines.gpu import on_all_gpus
+
+        return on_all_gpus(self.settings)
+
+    @property
+    def trainer_placement(self) -> TrainerPlacement:
+        """Where and how the update runs on this machine."""
+        return self.on_this_machine.trainer
 
     def engine(self) -> "Engine":
         """Return the engine that generates text."""
@@ -48,10 +65,21 @@ class Resources:
                 self.engine_kind,
                 threads=self.settings.threads,
                 max_batch_tokens=self.settings.max_batch_tokens,
-                vllm=self.settings.vllm,
+                vllm=self.on_this_machine.vllm,
                 server=self.settings.server,
             )
         return self._engine
+
+    def start_engine(self, folder: Path) -> None:
+        """Begin to start the engine, and return at once; the next stage that loads a policy waits for it.
+
+        `folder` is a model folder of the policy's architecture. An error is raised when the policy is loaded.
+        """
+        self.engine().start(folder)
+
+    def engine_starting(self) -> str:
+        """Return what a stage that loads a policy has to wait for, such as "starting vLLM"; empty if nothing."""
+        return self.engine().starting
 
     def engine_counters(self) -> dict[str, float]:
         """Return how often the engine was started and loaded a policy so far, and the seconds it took.
@@ -63,7 +91,12 @@ class Resources:
         return asdict(self._engine.counters if self._engine else EngineCounters())
 
     def free_gpu(self) -> None:
-        """Release the engine's GPU memory for the trainer, until the engine loads the next policy."""
+        """Release the engine's GPU memory for the trainer, until the engine loads the next policy.
+
+        Does nothing with `free_memory: false`, which says that engine and trainer have room for both.
+        """
+        if self.settings.trainer.free_memory is False:
+            return
         if self._engine is not None and self._engine.on_gpu:
             self._engine.sleep()
 
@@ -88,8 +121,28 @@ class Resources:
             self._verifier = Verifier()
         return self._verifier
 
-    def close(self) -> None:
-        """Stop engine, trainer and verifier, and remove the scratch folder."""
+    @property
+    def on_gpu(self) -> bool:
+        """Whether stages that need a model use a GPU of this machine."""
+        if self.engine_kind == "fake":
+            return False
+        from stages.engines.gpu import has_gpu
+
+        return has_gpu()
+
+    def uncommitted_folder(self, key: str, kind: str) -> Path | None:
+        """Return the local folder of an output whose commit is under way; None if there is none, or it is of no use.
+
+        vLLM servers may run on other machines: they read folders of the run alone.
+        """
+        return None if self.engine_kind == "server" else self.commits.folder(key, kind)
+
+    def close(self, *, patient: bool = True) -> None:
+        """Stop engine, trainer and verifier, and remove the scratch folder.
+
+        A commit under way, perhaps of hours of work, ends first; unless `patient`, it has a few seconds.
+        """
+        self.commits.close(None if patient else LAST_SECONDS)
         for resource in (self._engine, self._trainer, self._verifier):
             if resource is not None:
                 resource.close()
@@ -100,8 +153,8 @@ class Resources:
     def __enter__(self) -> "Resources":
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.close(patient=kind is None or issubclass(kind, Exception))  # else a signal ends this process
 
 
 _PREFIX, _LOCK = "serl-", "owner.lock"

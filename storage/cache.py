@@ -4,6 +4,8 @@ The cache lies under `$SERL_CACHE` (`~/.cache/serl` if not set) and has at most 
 set). When it is full, the folders that were unused for longest are deleted. A folder that was used within the last hour
 is kept even then, since a process may be loading it. The name of a folder is the digest of its content, so a folder
 that one run downloaded serves every other run.
+
+The subfolder `compiled` (see `storage.compiled`) neither counts nor is deleted here.
 """
 
 import os
@@ -16,6 +18,8 @@ from pathlib import Path
 from storage.errors import ConfigError
 from storage.local import link_or_copy
 
+COMPILED = "compiled"
+"""Subfolder that is not part of this cache."""
 _IN_USE_SECONDS = 3_600
 
 
@@ -83,7 +87,8 @@ def drop(content_digest: str) -> None:
 def _make_room(size: int) -> None:
     """Delete the folders that were unused for longest until `size` more bytes fit, or only folders in use are left."""
     limit = _limit()
-    folders = sorted((path for path in root().glob("*") if path.is_dir()), key=lambda path: path.stat().st_mtime)
+    folders = [path for path in root().glob("*") if path.is_dir() and path.name != COMPILED]
+    folders.sort(key=lambda path: path.stat().st_mtime)
     sizes = {path: sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) for path in folders}
     used = sum(sizes.values())
     for path in folders:

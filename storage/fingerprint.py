@@ -3,12 +3,16 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 SHORT_DIGITS = 12
 """Number of hex digits of a key or digest in a path. The manifest holds all 64, so a collision is noticed."""
+LARGE_BYTES = 64 * 2**20
+"""Size from which the links of a file are known as one file."""
+_MOST_DIGESTS = 4_096
+_digests: dict[tuple[Path | tuple[int, int], int, int], str] = {}
+"""Digests of files by path, or by device and number of the file, then by size and time of modification."""
 
 
 def canonical_json(value: Any) -> bytes:
@@ -32,16 +36,21 @@ def digest(data: bytes) -> str:
 def digest_file(path: Path) -> str:
     """Return the sha256 of a file.
 
-    Reading weights takes long, so each process caches the result by path, size and time of modification.
+    Reading weights takes long, so each process keeps the result. A file that has not changed since (by size and time of
+    modification) is not read again, and no hard link to it if it is large: stored weights are links to those that the
+    trainer wrote.
     """
     stat = path.stat()
-    return _digest_file(path, stat.st_size, stat.st_mtime_ns)
-
-
-@lru_cache(maxsize=4_096)
-def _digest_file(path: Path, size: int, modified: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    # The system gives the number of a deleted file to a new one, but not while a large file is being digested.
+    name = (stat.st_dev, stat.st_ino) if stat.st_size >= LARGE_BYTES else path
+    key = name, stat.st_size, stat.st_mtime_ns
+    if key not in _digests:
+        with path.open("rb") as file:
+            result = hashlib.file_digest(file, "sha256").hexdigest()
+        if len(_digests) >= _MOST_DIGESTS:
+            _digests.clear()
+        _digests[key] = result
+    return _digests[key]
 
 
 def digest_files(digests: Sequence[tuple[str, str]]) -> str:

@@ -9,7 +9,7 @@ import os
 import platform
 import resource
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -38,6 +38,12 @@ TIMINGS = pa.schema(
         ("engine_start_seconds", pa.float64()),
         ("engine_loads", pa.int64()),
         ("engine_load_seconds", pa.float64()),
+        ("on_gpu", pa.bool_()),
+        ("gpu_seconds", pa.float64()),
+        ("trainer_load_seconds", pa.float64()),
+        ("trainer_save_seconds", pa.float64()),
+        ("commit_wait_seconds", pa.float64()),
+        ("background_seconds", pa.float64()),
     ]
 )
 
@@ -56,6 +62,7 @@ class Committer:
         self.folders = tuple(folders)
         self._output_folders = {kind: output_folder(kind, iteration, key) for kind in (*schemas, *folders)}
         self._plans: dict[str, list[tuple[int, int]]] = {}
+        self._unwritten_plans: dict[str, bytes] = {}
         self._parts: dict[str, StoredFile] = {}
         self._existing_parts: set[str] = set()
         self._whole_outputs: dict[str, Output] = {}
@@ -99,10 +106,11 @@ class Committer:
         )
         self._whole_outputs[name] = Output(files=stored, folder=str(folder))
 
-    def plan(self, table: str, rows: int, shard_rows: int) -> list[tuple[int, int]]:
+    def plan(self, table: str, rows: int, shard_rows: int, *, write_now: bool = True) -> list[tuple[int, int]]:
         """Return the (start, stop) rows of each part of `table`.
 
-        `rows`: number of rows of the table, or of the input that the parts are cut by.
+        `rows`: number of rows of the table, or of the input that the parts are cut by. `write_now`: whether a plan may
+        be written already; if not, it is written before the first part.
 
         The first attempt cuts parts of `shard_rows` rows and writes the plan. Later attempts read that plan, whatever
         their `shard_rows`, so that the parts of the first attempt fit. Raises CorruptArtifact when the plan is damaged
@@ -110,10 +118,24 @@ class Committer:
         """
         path = f"{self._output_folders[table]}/plan.json"
         ranges = [(start, min(start + shard_rows, rows)) for start in range(0, rows, shard_rows)] or [(0, 0)]
-        if not self.store.create(path, canonical_json({"rows": rows, "ranges": ranges})):
+        plan = canonical_json({"rows": rows, "ranges": ranges})
+        if not write_now and not self.store.exists(path):
+            self._unwritten_plans[table] = plan
+        elif not self.store.create(path, plan):
             ranges = self._read_plan(path, rows)
         self._plans[table] = ranges
         return ranges
+
+    def _write_plan(self, table: str) -> None:
+        """Write the plan of a table, unless it is there. Raises StorageError if another process wrote another plan."""
+        plan = self._unwritten_plans.get(table)
+        path = f"{self._output_folders[table]}/plan.json"
+        if plan is not None and not self.store.create(path, plan) and self.store.read(path) != plan:
+            raise StorageError(
+                f"{self.store.uri}/{path} was written by another process meanwhile, which cuts other parts; run the "
+                "same command again, which follows it"
+            )
+        self._unwritten_plans.pop(table, None)
 
     def _read_plan(self, path: str, rows: int) -> list[tuple[int, int]]:
         try:
@@ -135,10 +157,23 @@ class Committer:
 
     def write_part(self, table: str, index: int, rows: Rows) -> None:
         """Write one part of a planned table. A part that exists stays as it is."""
+        _, write = self.encode_part(table, index, rows)
+        write()
+
+    def encode_part(self, table: str, index: int, rows: Rows) -> tuple[int, Callable[[], None]]:
+        """Return the number of bytes of one part, and a function that writes it. From now on the part counts as there.
+
+        Raises SchemaMismatch when the rows do not fit the declared schema.
+        """
         path, data = self._part_path(table, index), self._encode(table, rows)
-        if self.store.create(path, data):
-            self._parts[path] = _stored(path, data)
+
+        def write() -> None:
+            self._write_plan(table)
+            if self.store.create(path, data):
+                self._parts[path] = _stored(path, data)
+
         self._existing_parts.add(path)
+        return len(data), write
 
     def read_parts(self, table: str) -> pl.DataFrame:
         """Return a planned table. All its parts have to exist."""
@@ -198,12 +233,12 @@ def files_under(folder: Path) -> list[str]:
 
 
 def record_timing(
-    store: Store, manifest: Manifest, *, seconds: float, started: float, engine: Mapping[str, float]
+    store: Store, manifest: Manifest, *, seconds: float, started: float, on_gpu: bool, purposes: Mapping[str, float]
 ) -> None:
     """Add a row to the table `timings`. No manifest lists it, because times differ between two equal runs.
 
-    `seconds`: duration of the execution. `started`: seconds since the epoch. `engine`: numbers and seconds of engine
-    starts and of loads of policies, under the names of the columns of `TIMINGS` without "engine_".
+    `seconds`: duration of the execution. `started`: seconds since the epoch. `on_gpu`: whether it used a GPU.
+    `purposes`: the rest of the columns of `TIMINGS`, numbers and seconds by what they were for.
     """
     row = {
         "stage": manifest.stage,
@@ -213,7 +248,8 @@ def record_timing(
         "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "host": platform.node(),
         "process": os.getpid(),
-        **{f"engine_{name}": value for name, value in engine.items()},
+        "on_gpu": on_gpu,
+        **purposes,
     }
     name = f"{manifest.stage}-{uuid.uuid4().hex[:SHORT_DIGITS]}"
     data = tables.encode(tables.make_table([row], TIMINGS))

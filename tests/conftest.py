@@ -30,6 +30,7 @@ LONGEST_FIRST = (
     "prefect",
     "tests/unit/trainer/test_update.py",
     "quickstart",
+    "tests/gpu/test_small.py",
     "tests/integration/test_gpu_deployment.py",
     "tests/integration/test_collapse.py",
     "tests/integration/test_kill.py",

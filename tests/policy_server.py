@@ -48,6 +48,8 @@ class PolicyServer:
         self.model, self.before = model, before
         self.loaded: list[str] = []
         """Folders of the policies it was given, by all its lives."""
+        self.memory: list[str] = []
+        """What was asked of its GPU memory."""
         self.linger = 0.0
         """Every response is held back for at most so many seconds."""
         self.answered: list[str] = []
@@ -135,6 +137,12 @@ class PolicyServer:
 
     async def reset_prefix_cache(self) -> None:
         """There is none."""
+
+    async def sleep(self, level: int) -> None:
+        self.memory.append(f"sleep {level}")
+
+    async def wake_up(self, tags: list[str]) -> None:
+        self.memory.append(f"wake {tags[0]}, {len(self.loaded)} loaded")
 
     # vLLM's protocol.
 

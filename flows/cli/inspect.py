@@ -27,6 +27,7 @@ def print_results(run: Run, iterations: Sequence[dict[str, Any]], console: Conso
         engine_line,
         evaluation_table,
         funnel_table,
+        gpu_line,
         results_table,
         seconds_table,
         unfinished_line,
@@ -44,6 +45,8 @@ def print_results(run: Run, iterations: Sequence[dict[str, Any]], console: Conso
         console.print(f"{unfinished}\n", highlight=False)
     console.print(seconds_table(iterations))
     console.print(engine_line(iterations), highlight=False)
+    if busy := gpu_line(iterations):
+        console.print(busy, highlight=False)
     # Without an activated environment the shell does not find a bare `serl`: print the path of this program.
     prefix = "" if shutil.which("serl") else f"{Path(sys.argv[0]).parent}/"
     console.print(

@@ -81,7 +81,7 @@ class TerminalObserver:
                 if self._task is not None:
                     self._bar.remove_task(self._task)
                 label = f"iteration {iteration}/{self._iterations} · {stage.replace('_', ' ')}"
-                self._task = self._bar.add_task(label, total=total, note=note)
+                self._task = self._bar.add_task(label, total=total or None, note=note)
             assert self._task is not None
             self._bar.update(self._task, completed=done, note=note)
 

@@ -82,9 +82,12 @@ def _check(options: argparse.Namespace) -> None:
 
         Console(highlight=False).print(against_paper(config))
         return
-    from flows.preflight.description import describe
+    from flows.preflight.description import describe_and_judge
 
-    print(describe(config))
+    text, refusal = describe_and_judge(config)
+    print(text, flush=True)
+    if refusal:
+        raise InputError(refusal)
 
 
 def _submit(options: argparse.Namespace) -> None:
@@ -95,9 +98,10 @@ def _submit(options: argparse.Namespace) -> None:
 
 
 def _join(options: argparse.Namespace) -> None:
+    from stages.engines.gpu import on_all_gpus
     from stages.trainer.launcher import join
 
-    placement = load(options).compute.trainer
+    placement = on_all_gpus(load(options).compute).trainer
     if not 0 < options.node < placement.nodes:
         raise InputError(
             f"--node {options.node}: expected a number from 1 to {placement.nodes - 1}, as "

@@ -12,6 +12,7 @@ from storage.store import Store
 def _serve(options: argparse.Namespace) -> None:
     from flows.models.commits import known_commits
     from flows.models.folders import newest_policy_folder
+    from stages.engines.gpu import on_all_gpus
     from stages.engines.loader import check_installed
     from stages.engines.vllm_server import serve
     from stages.hub.models import local_model
@@ -30,8 +31,9 @@ def _serve(options: argparse.Namespace) -> None:
             "(`serl run` with `--set iterations=0 --set engine=transformers`), or name a model folder with --model"
         )
     content_of_policy(str(folder))
+    compute = on_all_gpus(config.compute)
     print(f"vLLM server for {folder} at http://{options.host}:{options.port}", flush=True)
-    serve(folder, config.compute.vllm, host=options.host, port=options.port, threads=config.compute.threads)
+    serve(folder, compute.vllm, host=options.host, port=options.port, threads=compute.threads)
 
 
 def _setup_prefect(options: argparse.Namespace) -> None:

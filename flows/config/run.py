@@ -148,11 +148,6 @@ class RunConfig(Settings):
                 f"prompts and responses may have {self.longest_sequence} tokens together, "
                 f"compute.vllm.max_model_tokens is {vllm.max_model_tokens}; raise it"
             )
-        if vllm.data_parallel > 1:
-            raise ValueError(
-                f"compute.vllm.data_parallel is {vllm.data_parallel}, and a run's own process holds one "
-                "copy of the model; set engine: server and start the copies with `serl serve`"
-            )
 
     @property
     def validation(self) -> list[str]:

@@ -5,8 +5,10 @@ import importlib.util
 from flows.config.run import RunConfig
 from flows.config.tracking import TrackerSettings
 from flows.models.folders import policy_folder, voter_folders
+from flows.preflight.cards import check_cards
 from flows.preflight.prompts import check_prompts
 from flows.stage_settings import StageSettings
+from stages.engines.gpu import on_all_gpus
 from stages.engines.loader import check_installed
 from stages.import_inputs import DATA_SET, SEED_FILE, seed_file, seed_rows
 from stages.import_problems import problems_of, shots_of
@@ -31,15 +33,18 @@ def check_inputs(resolved: StageSettings) -> None:
 
 
 def check_engine(config: RunConfig) -> None:
-    """Raise InputError if the engine is missing, or is known not to run the model of the policy or of a voter."""
+    """Raise InputError if the engine is missing, or is known not to run the model of the policy or of a voter, or if
+    this machine's GPUs cannot do what the config asks of them."""
     check_installed(config.engine)
+    check_cards(config)
+    compute = on_all_gpus(config.compute)
     models = {f"voter {name}": folder for name, folder in voter_folders(config).items()}
     if folder := policy_folder(config):
         models["policy"] = folder  # later policies have the same architecture
     if config.engine == "vllm":
         from stages.engines.vllm import check_models
 
-        check_models(config.compute.vllm, models)
+        check_models(compute.vllm, models)
     if config.engine == "server":
         from stages.engines.vllm_client import ServerEngine
 

@@ -2,37 +2,39 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from flows.config.inputs import Voter
 from flows.config.run import RunConfig
 from flows.models.asking import QUESTION
 from flows.models.folders import policy_folder, voter_folders
+from flows.preflight.cards import device_of, gpu_lines, on_this_machine, refusal
 from flows.preflight.control_text import control_text_lines
 from flows.preflight.estimates import (
-    count_parameters,
     disk_line,
     generated_tokens,
     responses_per_question,
     sampled_tokens,
-    time_line,
+    time_lines,
 )
 from flows.preflight.prompts import describe_models
 from flows.preflight.question_files import describe_file
+from flows.preflight.shapes import count_parameters
 from flows.run_progress import find_finished
 from flows.stage_settings import StageSettings
 from stages.answers.algebra.verifier import Verifier
 from stages.answers.kinds import answer_config, load_kind
-from stages.engines.loader import check_installed
+from stages.engines.loader import NO_GPU, check_installed
 from stages.hub.models import LocalModel, local_adapter, local_model
 from stages.import_inputs import DATA_SET, SEED_FILE, seed_file
 from stages.import_problems import problem_file, problems_of
 from stages.question_files.read import QuestionFile
 from stages.settings.answers import AnswerConfig
+from stages.settings.compute import Compute
 from stages.settings.generate import GenerateSettings
 from stages.settings.inputs import HubSplit
 from stages.settings.sample import AnswerPrompt
-from stages.settings.trainer import TrainerPlacement
 from stages.text.contamination import EvaluationOverlap
 from stages.text.quality import reject_reason
 from storage.errors import InputError
@@ -41,6 +43,14 @@ from storage.store import Store
 
 def describe(config: RunConfig) -> str:
     """Return the description as text. Raises InputError if an input file or model folder is missing or unusable."""
+    return describe_and_judge(config)[0]
+
+
+def describe_and_judge(config: RunConfig) -> tuple[str, str | None]:
+    """Return the description, and why this machine's GPUs cannot do what it asks of them (None if they can).
+
+    Raises InputError if an input file or model folder is missing or unusable.
+    """
     store = Store(config.uri)
     store.check_reachable()
     progress = find_finished(config, store)
@@ -48,6 +58,7 @@ def describe(config: RunConfig) -> str:
     parameters = count_parameters(config)
     trained = config.generate.questions * (config.vote.train_responses or config.sample.responses)
     models = describe_models(config, _questions(resolved))
+    device, placed = device_of(config), on_this_machine(config)
     lines = [
         f"run          {config.uri} (seed {config.seed}, rewards: {config.rewards}, engine: {config.engine})",
         *_missing_engine(config),
@@ -70,7 +81,8 @@ def describe(config: RunConfig) -> str:
         f"{', in a box only' if config.answers.boxed_only else ''}",
         f"update       {config.update.algorithm}, at most "
         f"{math.ceil(trained / config.update.batch_responses):,} optimiser steps of "
-        f"{config.update.batch_responses} responses, {_processes(config.compute.trainer)}",
+        f"{config.update.batch_responses} responses, {_processes(config.compute)}",
+        *_without_reference(config),
         f"evaluate     every {config.evaluate.every}: {', '.join(_benchmarks(resolved))}",
         *_files(resolved),
         *control_text_lines(resolved),
@@ -78,9 +90,10 @@ def describe(config: RunConfig) -> str:
         *_overlap(resolved),
         f"watchdog     {_watchdog(config)}",
         f"disk         {disk_line(config, parameters)}",
-        f"time         {time_line(config, store, parameters)}",
+        *gpu_lines(placed, device),
+        *_labelled("time", time_lines(replace(resolved, config=placed), store, parameters, device)),
     ]
-    return "\n".join(lines)
+    return "\n".join(lines), refusal(config) if config.gpu == "inline" else None
 
 
 def _policy(config: RunConfig) -> str:
@@ -108,6 +121,10 @@ def _source(name: str, model: LocalModel) -> str:
     return name if model.repository is None else f"{name} of the hub (commit {model.commit}, in {model.folder})"
 
 
+def _labelled(label: str, lines: Iterable[str]) -> list[str]:
+    return [f"{'' if i else label:<12} {line}" for i, line in enumerate(lines)]
+
+
 def _indented(lines: Sequence[str]) -> list[str]:
     return [f"{'':13}{line}" for line in lines]
 
@@ -133,6 +150,8 @@ def _missing_engine(config: RunConfig) -> list[str]:
     try:
         check_installed(config.engine)
     except InputError as error:
+        if str(error) == NO_GPU:  # which is refused
+            return []
         return [f"engine       {str(error).removeprefix('engine: ')}"]
     return []
 
@@ -229,8 +248,18 @@ def _vllm_restarts(config: RunConfig) -> list[str]:
     ]
 
 
-def _processes(placement: TrainerPlacement) -> str:
-    text = f"{placement.processes_per_node} process(es)"
+def _without_reference(config: RunConfig) -> list[str]:
+    """Return a line if the update does not use the reference; none if it does."""
+    if config.update.uses_reference:
+        return []
+    return _indented(
+        ["update.kl_coef is 0: the reference is not loaded, train/kl is null and watchdog.kl has nothing to watch"]
+    )
+
+
+def _processes(compute: Compute) -> str:
+    placement = compute.trainer
+    text = "a process for each GPU" if compute.gpus else f"{placement.processes_per_node} process(es)"
     return text if placement.nodes == 1 else f"{text} on each of {placement.nodes} machines"
 
 

@@ -1,31 +1,33 @@
-"""Sizes and times of a run before it starts: parameters, disk, seconds per iteration.
+"""Disk space and time of a run before it starts.
 
 Sizes follow from the settings and assume that every response has its greatest length. They leave out all tables but
 those of questions and responses, and weights that are kept only as voters, as reference or for a rollback. Times are
-measured if the run has finished iterations. Otherwise they are estimated from floating-point operations, and may be
-wrong by a factor of three.
+measured if the run has finished iterations. Otherwise they are estimated: on GPUs from what was measured on one
+(`flows.preflight.durations`), on a CPU from floating-point operations, and may be wrong there by a factor of three.
 """
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from flows.config.run import RunConfig
-from flows.models.folders import policy_folder
+from flows.preflight import measured
+from flows.preflight.cards import Device
+from flows.preflight.durations import run_times, speed_of
+from flows.preflight.shapes import policy_shape
 from flows.reporting.number_format import duration_text, size_text
 from flows.reporting.results import stage_seconds
-from stages.hub.models import weight_files
-from stages.model_folder import read_model_config
+from flows.stage_settings import StageSettings
+from stages.engines.card_speeds import card_speed
+from stages.trainer.memory import ModelShape
 from storage.run import newest_revision, open_run
 from storage.store import Store
-from storage.writer import files_under
 
 CPU_FLOPS_PER_THREAD = 1.5e10
 """Assumed floating-point operations per second on one thread of a recent server, for small matrices."""
-GPU_FLOPS_DECODE, GPU_FLOPS_TRAIN = 2e13, 2e14
-"""Assumed floating-point operations per second of one H100. Decoding is far below the peak, because memory bandwidth
-limits it; training reaches about a fifth of the peak."""
-BYTES_OF_STATE = 8
-"""AdamW's two float32 moments, per parameter."""
+STATE_BYTES = {"float32": (4, 8), "bfloat16": (2, 12)}
+"""Type of the matrix products -> bytes per parameter of a policy's folder, and of the trainer state: AdamW's two
+float32 moments, with bfloat16 the float32 master weights too."""
 TABLE_BYTES_PER_TOKEN = 9
 """Assumed bytes per generated token: its id, log-probability and text, in compressed Parquet."""
 
@@ -48,31 +50,11 @@ def sampled_tokens(config: RunConfig) -> int:
     return config.generate.questions * responses_per_question(config) * config.sample.max_tokens
 
 
-def count_parameters(config: RunConfig) -> int:
-    """Return the number of the policy's parameters; 0 if the run has no model (fake engine).
-
-    The number follows from the file sizes of a folder, or from the settings of a warm start.
-    """
-    if config.policy is None:
-        return 0
-    if warm := config.policy.warm_start:
-        attention = 4 * warm.width * warm.heads * warm.head_size
-        return warm.vocabulary * warm.width + warm.layers * (attention + 3 * warm.width * warm.feed_forward)
-    folder = policy_folder(config)
-    assert folder is not None  # only a warm start has none
-    return count_folder_parameters(folder)
-
-
-def count_folder_parameters(folder: Path) -> int:
-    """Return the number of a model's parameters, which follows from the sizes of its files."""
-    weights = sum((folder / name).stat().st_size for name in weight_files(files_under(folder)))
-    return weights // read_model_config(folder).bytes_per_weight
-
-
 def disk_line(config: RunConfig, parameters: int) -> str:
     """Return the disk space of an iteration and of the whole run, and how much is free."""
     tokens = generated_tokens(config) + sampled_tokens(config)
-    policy, state, tables = 4 * parameters, BYTES_OF_STATE * parameters, tokens * TABLE_BYTES_PER_TOKEN
+    policy, state = (count * parameters for count in STATE_BYTES[config.compute.trainer.dtype])
+    tables = tokens * TABLE_BYTES_PER_TOKEN
     keep = config.keep.policies
     kept = keep.last + (config.iterations // keep.every if keep.every else 0) + (keep.best.count if keep.best else 0)
     policies = min(config.iterations, kept)
@@ -88,8 +70,12 @@ def disk_line(config: RunConfig, parameters: int) -> str:
     return f"{text}; {size_text(free)} free" + (": NOT ENOUGH" if free < whole else "")
 
 
-def time_line(config: RunConfig, store: Store, parameters: int) -> str:
-    """Return the time of an iteration: measured if the run has finished one, else a rough estimate."""
+def time_lines(resolved: StageSettings, store: Store, parameters: int, device: Device) -> Iterator[str]:
+    """Yield the time of the run in lines: measured if the run has finished an iteration, else estimated.
+
+    `device`: what the run computes on.
+    """
+    config = resolved.config
     if newest_revision(store) is not None:
         run = open_run(config.uri)
         seconds = [
@@ -100,17 +86,51 @@ def time_line(config: RunConfig, store: Store, parameters: int) -> str:
         if seconds:
             mean = sum(seconds) / len(seconds)
             whole = duration_text(mean * config.iterations)
-            return f"{duration_text(mean)} per iteration (measured over {len(seconds)}), {whole} in all"
+            yield f"{duration_text(mean)} per iteration (measured over {len(seconds)}), {whole} in all"
+            return
+    if device.on_gpu and (shape := policy_shape(config)) is not None:
+        yield from _gpu_times(resolved, shape, device)
+    elif device.on_gpu:
+        yield "not known: the config.json of the policy does not tell the model's sizes"
+    else:
+        yield _cpu_time(config, parameters)
+
+
+def _gpu_times(resolved: StageSettings, shape: ModelShape, device: Device) -> Iterator[str]:
+    config, card = resolved.config, device.cards[0] if device.here else None
+    times = run_times(resolved, shape, card)
+    if card is None:
+        where = f"one {measured.CARD.name} (this machine has no GPU for it)"
+    elif card_speed(card.name) is None:
+        where = f"{card.name} (an unknown card, taken for a {speed_of(card).name})"
+    else:
+        where = f"one {card.name}" if times.cards == 1 else f"{times.cards} x {card.name}"
+    yield (
+        f"about {duration_text(times.whole)} for {config.iterations} iterations on {where}, on the safe side: every "
+        "response has full length"
+    )
+    starts = "once" if times.starts == 1 else f"{times.starts:,} times"
+    if times.start:
+        yield f"start of vLLM about {duration_text(times.start)}, {starts}"
+    for stage, seconds in times.stages.items():
+        every = (
+            f", every {config.evaluate.every} iterations" if stage == "evaluate" and config.evaluate.every > 1 else ""
+        )
+        yield f"{stage} about {duration_text(seconds)}{every}"
+    unmeasured = "; the speed of engine: transformers is assumed" if config.engine == "transformers" else ""
+    yield f"estimated from what was measured on {measured.SOURCE}{unmeasured}"
+
+
+def _cpu_time(config: RunConfig, parameters: int) -> str:
     generated, sampled = generated_tokens(config), sampled_tokens(config)
-    on_gpu = config.compute.trainer.dtype == "bfloat16"
-    decode = GPU_FLOPS_DECODE if on_gpu else CPU_FLOPS_PER_THREAD * config.compute.threads
-    train = GPU_FLOPS_TRAIN if on_gpu else CPU_FLOPS_PER_THREAD * config.compute.trainer.threads
+    decode, train = (
+        CPU_FLOPS_PER_THREAD * threads for threads in (config.compute.threads, config.compute.trainer.threads)
+    )
     # A forward pass takes 2 operations per parameter and token. An update of one epoch takes 10: old log-probabilities
     # (2), reference log-probabilities (2), forward pass (2) and backward pass (4).
     estimate = 2 * parameters * (generated + sampled) / decode + 10 * parameters * sampled / train
-    device = "one H100" if on_gpu else "this CPU"
     return (
-        f"about {duration_text(estimate)} per iteration on {device} if every response has full length, without "
+        f"about {duration_text(estimate)} per iteration on this CPU if every response has full length, without "
         "evaluation and start-up (rough: may be wrong by a factor of three)"
     )
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from flows.config.run import RunConfig
 from flows.models.asking import Prompt, prompts, tokenizer_of
 from flows.models.folders import model_folders
-from flows.preflight.estimates import count_folder_parameters
+from flows.preflight.shapes import count_folder_parameters
 from flows.reporting.number_format import size_text
 from stages.chat.switches import switches, unread
 from stages.chat.template import ChatTemplate

@@ -22,7 +22,7 @@ from flows.reporting.results import (
     stage_costs,
 )
 from flows.reporting.sample_questions import sample_questions
-from flows.reporting.terminal_tables import engine_line, result_cells, unfinished_line
+from flows.reporting.terminal_tables import engine_line, gpu_line, result_cells, unfinished_line
 from storage.run import Run
 
 _QUESTION_LENGTH, _RESPONSE_LENGTH, _ANSWER_LENGTH = 600, 400, 60
@@ -233,6 +233,8 @@ def _costs(iterations: Sequence[dict[str, Any]]) -> Iterator[Part]:
         rows.append((stage, f"{seconds:,.2f}", number_text(tokens, ",d"), number_text(speed, ",.0f")))
     yield _table(("stage", "seconds", "tokens", "tokens/s"), rows, left=("stage",))
     yield Text(engine_line(iterations))
+    if busy := gpu_line(iterations[-1:]):
+        yield Text(busy)
 
 
 def _files(run: Run, iteration: int) -> Iterator[Part]:

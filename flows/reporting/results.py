@@ -1,5 +1,6 @@
 """A run's results as plain values, for `serl show`, tables, plots and reports."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,14 @@ AGREEMENT_PREFIX = "vote/agreement/"
 """Prefix of the metrics that say how often each voter's answers are the majority's."""
 SELF_WRITTEN = "self-written questions"
 """Name of the reliability curve of the questions that were voted on; other curves have the name of a benchmark."""
+_WAITS = {
+    "engine_start_seconds": "starts of the engine",
+    "engine_load_seconds": "loading weights",
+    "trainer_load_seconds": "the trainer's start and loading",
+    "trainer_save_seconds": "saving the policy",
+    "commit_wait_seconds": "outputs being stored",
+}
+"""Columns of `timings` that hold seconds in which engine and trainer wait, in words."""
 
 
 def iteration_results(run: Run, iteration: int) -> dict[str, Any]:
@@ -54,6 +63,7 @@ def iteration_results(run: Run, iteration: int) -> dict[str, Any]:
         "seconds": round(sum(seconds.values()), 3),
         "seconds_per_stage": seconds,
         "engine": _engine(timings),
+        "gpu": _gpu_time(timings),
         "alarms": [_alarm(breach) for breach in run.revision.breaches if breach["iteration"] == iteration],
         "benchmarks": benchmarks,
         "slices": _slices(run, iteration),
@@ -284,6 +294,36 @@ def _engine(timings: pl.DataFrame) -> dict[str, float]:
     """Return the numbers and seconds of engine starts and policy loads; empty if the run did not record them."""
     names = [name for name in timings.columns if name.startswith("engine_")]
     return {name.removeprefix("engine_"): float(timings[name].sum()) for name in names}
+
+
+def _gpu_time(timings: pl.DataFrame) -> dict[str, Any]:
+    """Return how many seconds engine and trainer worked in an iteration, and what they waited for.
+
+    Of a stage that was executed several times, the longest execution counts. Empty if the run did not record it.
+    """
+    if "gpu_seconds" not in timings.columns:
+        return {}
+    executions = timings.drop_nulls("gpu_seconds").sort("seconds").unique("stage", keep="last", maintain_order=True)
+    working, waits = 0.0, Counter[str]()
+    for row in executions.iter_rows(named=True):
+        rest = max(0.0, row["seconds"] - row["gpu_seconds"])
+        working += row["seconds"] - rest
+        if row["stage"] not in STAGES or not STAGES[row["stage"]].uses_gpu:
+            waits[row["stage"]] += rest
+            continue
+        for column, purpose in _WAITS.items():
+            waits[purpose] += min(rest, row[column])
+            rest -= min(rest, row[column])
+        waits["prompts, tables and grading"] += rest
+    if executions.select("host", "process").n_unique() == 1:
+        starts = executions["started"].dt.epoch("ms") / 1000
+        whole = max(starts + executions["seconds"]) - min(starts)
+        waits["steps between stages"] += max(0.0, whole - executions["seconds"].sum())
+    return {
+        "on_gpu": bool(executions["on_gpu"].any()),
+        "working": round(working, 3),
+        "waits": {purpose: round(seconds, 3) for purpose, seconds in waits.most_common()},
+    }
 
 
 def alarms(run: Run) -> list[str]:

@@ -1,5 +1,6 @@
 """Results as tables for a terminal, each at most 80 columns wide."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -93,6 +94,21 @@ def engine_line(iterations: Sequence[dict[str, Any]]) -> str:
         f"Engine: {starts} starts took {starting:.1f} s, {loads - starts} later policies {loading:.1f} s; together "
         f"{share:.1%} of the time."
     )
+
+
+def gpu_line(iterations: Sequence[dict[str, Any]]) -> str:
+    """Return a line that says how busy engine and trainer were, and what they waited for; "" if it was not noted."""
+    rows = [row["gpu"] for row in iterations if row.get("gpu")]
+    working = sum(row["working"] for row in rows)
+    waits = sum((Counter(row["waits"]) for row in rows), Counter[str]())
+    whole = working + sum(waits.values())
+    if not whole:
+        return ""
+    who = "GPU" if any(row["on_gpu"] for row in rows) else "Engine and trainer"
+    longest = [
+        f"{seconds:,.1f} s for {purpose}" for purpose, seconds in waits.most_common(6) if seconds >= 0.01 * whole
+    ]
+    return f"{who} busy {working / whole:.0%} of {whole:,.1f} s{': waited ' if longest else ''}{', '.join(longest)}."
 
 
 def funnel_table(iterations: Sequence[dict[str, Any]]) -> Table:

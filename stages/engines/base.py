@@ -9,7 +9,8 @@ Rules that every engine keeps (tests/unit/engines/test_conformance.py):
 - The same call to an engine that holds the same policy gives the same responses. From `fake` and `transformers`, whose
   batches follow from the call alone, every byte is the same. `vllm` and `server` group responses by
   arrival: log-probabilities agree within 1e-5 in float32, and token ids, text and finish reason are the same unless two
-  tokens are so close that the last bits decide between them.
+  tokens are so close that the last bits decide between them. With bfloat16, as on a GPU, last bits are coarser: a
+  response may differ from some token on.
 - `logprobs` are taken from softmax(logits / temperature) before the presence penalty and the top-p cut: the
   distribution the trainer recomputes. With temperature 0 (greedy) they are taken at temperature 1.
 - The presence penalty counts the tokens of the response, not those of the prompt.
@@ -121,6 +122,17 @@ class Engine(Protocol):
     @property
     def policy_key(self) -> str | None:
         """Key of the policy that the engine holds; None before `load` and after `sleep`."""
+
+    @property
+    def starting(self) -> str:
+        """What the next `load` has to wait for, such as "starting vLLM"; empty if it is nothing worth saying."""
+
+    def start(self, folder: Path) -> None:
+        """Begin to start the engine and return at once, so that it starts while something else works.
+
+        `folder` is a model folder of the architecture that the next `load` will name. That `load` raises the error of
+        the start, if there is one. Does nothing if the engine runs already, or starts fast.
+        """
 
     def load(self, folder: Path, key: str, chat: ChatOptions = PLAIN) -> None:
         """Load a policy, unless the engine already holds the policy of this key; from now on, ask as `chat` says.

@@ -42,10 +42,14 @@ class FakeEngine:
 
     max_model_tokens = 16_384
     on_gpu = False
+    starting = ""
 
     def __init__(self) -> None:
         self.counters = EngineCounters()
         self.policy_key: str | None = None
+
+    def start(self, folder: Path) -> None:
+        """Do nothing."""
 
     def load(self, folder: Path, key: str, chat: ChatOptions = PLAIN) -> None:
         self.counters.loads += key != self.policy_key

@@ -161,6 +161,13 @@ class TokenizingEngine:
             raise RuntimeError("the engine holds no policy: call load(folder, key) first")
         return self._tokenizer
 
+    @property
+    def starting(self) -> str:
+        return ""
+
+    def start(self, folder: Path) -> None:
+        """Do nothing, because `load` takes no time worth saving."""
+
     def encode(self, text: str) -> list[int]:
         return self.tokenizer.encode(text)
 

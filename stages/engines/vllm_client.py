@@ -9,7 +9,8 @@ import asyncio
 import queue
 import threading
 import time
-from collections.abc import Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,15 +24,20 @@ from stages.model_folder import read_model_config
 from stages.settings.engines import ServerPlacement
 from storage.errors import InputError
 
+_SECONDS_BETWEEN_CHECKS = 1.0
+
 Result = TypeVar("Result")
 
 
 class ServerEngine(TokenizingEngine):
-    """An `Engine` (see base) on vLLM servers. Sends no request to a server before `load`."""
+    """An `Engine` (see base) on vLLM servers. Sends no request to a server before `load`.
+
+    Requests carry `secret`; None: `$VLLM_API_KEY`, if it is set.
+    """
 
     on_gpu = False
 
-    def __init__(self, placement: ServerPlacement) -> None:
+    def __init__(self, placement: ServerPlacement, *, secret: str | None = None) -> None:
         super().__init__()
         self._loop = asyncio.new_event_loop()
         # The pool lives in this thread; the caller's thread waits at the queue of results.
@@ -40,7 +46,7 @@ class ServerEngine(TokenizingEngine):
         self._results: Results = queue.SimpleQueue()
 
         async def make_pool() -> ServerPool:
-            return ServerPool(placement.urls, placement.patience_seconds, lambda: self._key is not None)
+            return ServerPool(placement.urls, placement.patience_seconds, lambda: self._key is not None, secret)
 
         self._pool = self._run(make_pool())
 
@@ -62,7 +68,7 @@ class ServerEngine(TokenizingEngine):
             context=read_model_config(folder).context,
             tokenizer=self._tokenizer,
         )
-        self._run(self._pool.hold(policy))
+        self._run(self._pool.hold(policy), check=self._check_servers)
         self.counters.loads += 1
         self.counters.load_seconds += time.perf_counter() - started
         self._key = key
@@ -120,21 +126,29 @@ class ServerEngine(TokenizingEngine):
                     raise InputError(f"{server.url} takes {limit} tokens, and prompts and responses may have {longest} "
                                      "together; raise compute.vllm.max_model_tokens and start it again")  # fmt: skip
 
-    def _run(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """Run a coroutine in the pool's thread, and return its result."""
+    def _run(self, work: Coroutine[Any, Any, Result], check: Callable[[], None] = lambda: None) -> Result:
+        """Run a coroutine in the pool's thread, and return its result; call `check` every second meanwhile."""
         running = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
-            return running.result()
+            while True:
+                with suppress(TimeoutError):
+                    return running.result(_SECONDS_BETWEEN_CHECKS)
+                if running.done():
+                    return running.result()
+                check()
         except BaseException:
             running.cancel()
             raise
+
+    def _check_servers(self) -> None:
+        """Raise an error if it is of no use to wait for the servers, to load a policy or to answer."""
 
     def _wait(self) -> list[tuple[Request[Any], Completion]]:
         """Return the responses that have come, at least one.
 
         Raises StageFailed or InputError if a request cannot be answered.
         """
-        ended = [self._results.get()]
+        ended = [self._next_result()]
         while not self._results.empty():
             ended.append(self._results.get())
         completions = []
@@ -143,6 +157,12 @@ class ServerEngine(TokenizingEngine):
                 raise result
             completions.append((request, result))
         return completions
+
+    def _next_result(self) -> tuple[Request[Any], Completion | Exception]:
+        while True:
+            with suppress(queue.Empty):
+                return self._results.get(timeout=_SECONDS_BETWEEN_CHECKS)
+            self._check_servers()
 
     def _drop_requests(self) -> None:
         """Drop the requests of an earlier `generate` that was not read to its end."""

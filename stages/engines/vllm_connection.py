@@ -11,7 +11,7 @@ import aiohttp
 from stages.engines.base import Completion
 from stages.engines.feeding import Request
 from stages.engines.tokenizer import PolicyTokenizer
-from stages.engines.vllm_server import MODEL, POLICY_HEADER, POLICY_PATH, headers
+from stages.engines.vllm_server import API_KEY, MODEL, POLICY_HEADER, POLICY_PATH, headers
 from storage.errors import StageFailed
 
 _SECONDS_TO_DESCRIBE = 60.0
@@ -134,10 +134,13 @@ class ServerConnection:
         raise ServerRefused(f"{self.url} answers {response.status}: {text[:300]}")
 
 
-def open_session() -> aiohttp.ClientSession:
-    """Return a session for all servers. Call it in the event loop that is to use the session."""
+def open_session(secret: str | None = None) -> aiohttp.ClientSession:
+    """Return a session for all servers. Call it in the event loop that is to use the session.
+
+    Requests carry `secret`; None: `$VLLM_API_KEY`, if it is set.
+    """
     return aiohttp.ClientSession(
-        headers=headers(),
+        headers=headers() if secret is None else headers({API_KEY: secret}),
         # vLLM closes connections after 5 idle seconds. The session drops them after 3, so that no request is sent on a
         # connection that is being closed.
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=3),

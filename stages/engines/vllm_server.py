@@ -6,10 +6,12 @@ that was started again, or that another run has given other weights, never answe
 
     GET  /serl/policy                              describes the server and the policy that it holds
     POST /serl/policy {folder, key, architecture}  loads that policy, once no request is under way
+    POST /serl/sleep                               drops the policy and gives its GPU memory back, until the next one
     any other request with the header X-Serl-Policy: KEY   refused (409) unless the server holds the policy of that key
 """
 
 import asyncio
+import json
 import os
 import secrets
 import sys
@@ -27,6 +29,7 @@ from storage.code_version import code_version
 from storage.errors import InputError
 
 POLICY_PATH = "/serl/policy"
+SLEEP_PATH = "/serl/sleep"
 POLICY_HEADER = "x-serl-policy"
 API_KEY = "VLLM_API_KEY"
 """Environment variable with the secret that requests have to carry, for vLLM and for the gate."""
@@ -36,12 +39,15 @@ _SECONDS_TO_DRAIN = 30.0
 """A load waits so long for the requests under way to end. Then it is refused, and the client tries again."""
 
 
-def command(folder: Path, placement: VllmPlacement, *, host: str, port: int) -> list[str]:
-    """Return the command line of a vLLM server for the model in `folder`."""
+def command(folder: Path, placement: VllmPlacement, *, host: str, port: int, model: Path | None = None) -> list[str]:
+    """Return the command line of a vLLM server for the model in `folder`.
+
+    `model` is another path of the same folder, which leads there until the server answers; None: the folder's own.
+    """
     from stages.engines.vllm import arguments
 
     settings = arguments(placement, folder) | {
-        "model": str(folder.resolve()),
+        "model": str(model or folder.resolve()),
         "data_parallel_size": placement.data_parallel,
         "served_model_name": MODEL,
         "middleware": f"{__name__}.{Gate.__name__}",
@@ -60,7 +66,9 @@ def _flag(name: str, value: Any) -> list[str]:
         return []
     if isinstance(value, bool):
         return [f"--{name}" if value else f"--no-{name}"]
-    return [f"--{name}", str(value)]
+    if isinstance(value, list):
+        return [f"--{name}", *map(str, value)]
+    return [f"--{name}", json.dumps(value) if isinstance(value, dict) else str(value)]
 
 
 def serve(folder: Path, placement: VllmPlacement, *, host: str, port: int, threads: int) -> None:
@@ -82,6 +90,11 @@ class Gate:
         self._app = app
         self._key: str | None = None
         self._prepared = False
+        self._asleep = False
+        self._started_with = ""
+        """Path of the model that the server was started with; it may be a link that another server uses later."""
+        self._model = Path()
+        """The folder that this path led to."""
         self._under_way = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -92,7 +105,7 @@ class Gate:
             await self._app(scope, receive, send)
             return
         request = Request(scope, receive)
-        if request.url.path == POLICY_PATH:
+        if request.url.path in (POLICY_PATH, SLEEP_PATH):
             await (await self._answer(request))(scope, receive, send)
         elif (requested_key := request.headers.get(POLICY_HEADER)) is None:
             await self._app(scope, receive, send)
@@ -115,7 +128,16 @@ class Gate:
         if not _is_allowed(request):
             return _refuse(401, f"it asks for ${API_KEY}")
         engine = request.app.state.engine_client
-        if request.method == "POST":
+        if engine.vllm_config.model_config.model != self._started_with:
+            self._started_with = engine.vllm_config.model_config.model
+            self._model = Path(self._started_with).resolve()
+        if request.url.path == SLEEP_PATH:
+            if request.method != "POST":
+                return _refuse(405, f"{SLEEP_PATH} takes POST only")
+            async with self._loading:
+                if (refusal := await self._sleep(engine)) is not None:
+                    return refusal
+        elif request.method == "POST":
             try:
                 content = await request.json()
                 folder, key, expected = Path(content["folder"]), str(content["key"]), str(content["architecture"])
@@ -130,8 +152,8 @@ class Gate:
         return {
             "serl": code_version(),
             "policy": self._key,
-            "architecture": architecture(Path(config.model_config.model)),
-            "model": config.model_config.model,
+            "architecture": architecture(self._model),
+            "model": str(self._model),
             "max_model_tokens": config.model_config.max_model_len,
             "sequences": config.scheduler_config.max_num_seqs * config.parallel_config.data_parallel_size,
         }
@@ -149,23 +171,49 @@ class Gate:
             return _refuse(400, f"on its machine: {error}; it has to see the run's folder under the same path")
         if requested != expected:
             return _refuse(400, f"{folder} is another model on its machine, or its transformers is of another version")
-        if requested != architecture(Path(engine.vllm_config.model_config.model)):
-            return _refuse(400, f"it runs {engine.vllm_config.model_config.model}, another architecture than {folder}")
-        try:
-            async with asyncio.timeout(_SECONDS_TO_DRAIN):
-                await self._idle.wait()
-        except TimeoutError:
-            return _refuse(503, f"{self._under_way} requests for {self._key} are under way, of another run")
+        if requested != architecture(self._model):
+            return _refuse(400, f"it runs {self._model}, another architecture than {folder}")
+        if (refusal := await self._drain()) is not None:
+            return refusal
         self._key = None
         try:
             if not self._prepared:
                 await engine.collective_rpc("serl_prepare")
                 self._prepared = True
+            if self._asleep:
+                # The weights come back before the cache, because reading them takes memory that the cache would fill.
+                await engine.wake_up(["weights"])
             await engine.collective_rpc("serl_reload", args=(str(folder),))
+            if self._asleep:
+                await engine.wake_up(["kv_cache"])
+                self._asleep = False
             await engine.reset_prefix_cache()
         except Exception as error:  # the run that requested the policy gets whatever vLLM raises
             return _refuse(500, f"{folder} cannot be loaded: {' '.join(str(error).split())[:300]}")
         self._key = key
+        return None
+
+    async def _sleep(self, engine: Any) -> JSONResponse | None:
+        """Drop the policy and give its memory back; return the refusal if that is not possible."""
+        if self._asleep:
+            return None
+        if (refusal := await self._drain()) is not None:
+            return refusal
+        self._key = None
+        try:
+            await engine.sleep(2)
+        except Exception as error:  # whatever vLLM raises
+            return _refuse(500, f"it cannot sleep: {' '.join(str(error).split())[:300]}")
+        self._asleep = True
+        return None
+
+    async def _drain(self) -> JSONResponse | None:
+        """Wait for the requests under way; return the refusal if they take too long."""
+        try:
+            async with asyncio.timeout(_SECONDS_TO_DRAIN):
+                await self._idle.wait()
+        except TimeoutError:
+            return _refuse(503, f"{self._under_way} requests for {self._key} are under way, of another run")
         return None
 
 

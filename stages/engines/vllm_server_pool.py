@@ -45,10 +45,13 @@ class ServerPool:
     """Servers that are to hold one policy. Made in, and used from, one event loop only.
 
     `is_loaded` says whether the engine has a policy; before that, no message is logged when a server becomes ready.
+    `secret` is what requests carry (see `open_session`).
     """
 
-    def __init__(self, urls: Sequence[str], patience_seconds: float, is_loaded: Callable[[], bool]) -> None:
-        self.session = open_session()
+    def __init__(
+        self, urls: Sequence[str], patience_seconds: float, is_loaded: Callable[[], bool], secret: str | None = None
+    ) -> None:
+        self.session = open_session(secret)
         self.servers = [ServerConnection(url, self.session) for url in urls]
         self.max_model_tokens = 0
         """Longest prompt + response, in tokens, that the policy and every server allow."""

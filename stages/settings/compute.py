@@ -1,11 +1,11 @@
 """Settings that say where and how stages run."""
 
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import PositiveInt, model_validator
 
-from stages.settings.base import Settings
+from stages.settings.base import Settings, left_out
 from stages.settings.engines import ServerPlacement, VllmPlacement
 from stages.settings.trainer import TrainerPlacement
 
@@ -13,6 +13,9 @@ from stages.settings.trainer import TrainerPlacement
 class Compute(Settings):
     """Where and how stages run. Changing any of it recomputes nothing."""
 
+    gpus: Literal["all"] | None = left_out(None)
+    """all: every GPU that this process may use (CUDA_VISIBLE_DEVICES) holds a copy of the model for vLLM, and takes
+    part in the update. It sets `vllm.data_parallel` and `trainer.processes_per_node`. null: those two settings hold."""
     threads: PositiveInt = 1
     """CPU threads of the engine; one is fastest for a tiny policy."""
     max_batch_tokens: PositiveInt = 65_536
@@ -27,6 +30,17 @@ class Compute(Settings):
     """Servers that answer for `engine: server`."""
     trainer: TrainerPlacement = TrainerPlacement()
     """Where and how the policy update runs."""
+
+    @model_validator(mode="after")
+    def _counts_gpus_once(self) -> Self:
+        numbers = {
+            "vllm.data_parallel": self.vllm.data_parallel,
+            "trainer.processes_per_node": self.trainer.processes_per_node,
+        }
+        for name, number in numbers.items():
+            if self.gpus and number != 1:
+                raise ValueError(f"`gpus: all` sets {name}, which is also set to {number}; remove one of the two")
+        return self
 
     @model_validator(mode="after")
     def _nodes_share_files(self) -> Self:

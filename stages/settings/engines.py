@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 
 from stages.settings.base import Settings
+from stages.settings.vllm_extra import VllmExtra
 
 EngineKind = Literal["fake", "transformers", "vllm", "server"]
 
@@ -16,19 +17,26 @@ class VllmPlacement(Settings):
     tensor_parallel: PositiveInt = 1
     """GPUs that share one copy of the model."""
     data_parallel: PositiveInt = 1
-    """Copies of the model in one server."""
+    """Copies of the model: as servers of the run's own, each on its own GPUs, or in one server of `serl serve`."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """auto: bfloat16 on a GPU, float32 on a CPU."""
     quantization: str | None = None
     """A name that vLLM knows, such as fp8; null: none."""
     max_model_tokens: PositiveInt = 4_096
     """Longest prompt and response together, in tokens."""
-    max_sequences: PositiveInt = 256
-    """Most responses computed at the same time."""
+    max_sequences: PositiveInt | None = None
+    """Most responses computed at the same time; null: 1,024 on a GPU, 256 on a CPU."""
     memory_share: PositiveFloat = Field(0.9, le=1)
     """Share of a GPU's memory for weights and cache."""
     cache_gib: PositiveFloat = 1.0
     """GiB of main memory for the cache, if there is no GPU."""
+    extra: VllmExtra = Field(default_factory=dict)
+    """Further arguments of vLLM for speed and memory, by their names in its EngineArgs, such as
+    {max_num_batched_tokens: 16384}. What changes results, loads code or has a setting here is refused."""
+
+    def sequences(self, *, on_gpu: bool) -> int:
+        """Return how many responses are computed at the same time at most: `max_sequences`, or its default."""
+        return self.max_sequences or (1_024 if on_gpu else 256)
 
 
 class ServerPlacement(Settings):

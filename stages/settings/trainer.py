@@ -24,7 +24,8 @@ class TrainerPlacement(Settings):
     """Most tokens that one process computes at a time (none is padding); a single response may exceed it. "auto": 8192
     on a CPU; on a GPU as many as fit into its free memory by calculation, from 4096 to 65536."""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """Type of the matrix products (autocast); weights and optimiser stay in float32."""
+    """Type of the weights that the update computes with, and of the policies that it writes. With bfloat16 the
+    optimiser keeps float32 master weights, which go into the trainer state; the type may change between updates."""
     compile: Literal["auto"] | bool = "auto"
     """Compile the model's layers (`torch.compile`): faster, and less memory for activations. "auto": on a GPU only. A
     model that cannot be compiled, or that ZeRO stage 3 partitions, runs as it is."""
@@ -37,8 +38,9 @@ class TrainerPlacement(Settings):
     checkpoints: Path | None = None
     """Folder for checkpoints, on a disk that outlives the process; null: one in the system's temporary folder."""
     free_memory: bool | None = None
-    """Release the memory of weights and optimiser between updates; null: only on a GPU, whose memory the engine needs
-    too."""
+    """Whether weights and optimiser leave their device between updates. null: only on a GPU, because the engine needs
+    it; they wait in main memory or, if that is too short, are loaded again. true: on a CPU, each update loads them
+    again. false: the engine keeps its memory during an update, too; vLLM does not sleep."""
 
     @model_validator(mode="after")
     def _nodes_can_meet(self) -> Self:

@@ -78,7 +78,8 @@ class UpdateConfig(Settings):
     dual_clip: float | None = Field(default=None, gt=1)
     """Bound on the ratio if the advantage is negative; null: none. Not for cispo."""
     kl_coef: float = Field(default=1e-3, ge=0)
-    """Weight of the KL to the reference; with kl_target, its first value."""
+    """Weight of the KL to the reference; with kl_target, its first value. 0: the reference is not loaded, and the KL is
+    not measured."""
     kl_in: KlIn = renamed("kl_place", default=_BY_ALGORITHM)
     """reward: a penalty on every token's reward; loss: a term of the loss. null: reward for ppo, reinforce_pp and rloo,
     loss for the other algorithms."""
@@ -163,6 +164,11 @@ class UpdateConfig(Settings):
     def upper_clip(self) -> float:
         """Clip of the probability ratio upwards."""
         return self.clip if self.clip_high is None else self.clip_high
+
+    @property
+    def uses_reference(self) -> bool:
+        """Whether the KL to the reference has a weight. If not, nothing computes the KL or needs the reference."""
+        return self.kl_coef > 0  # kl_target adapts a positive weight, which stays positive
 
     @property
     def needs_groups(self) -> bool:

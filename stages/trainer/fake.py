@@ -19,17 +19,21 @@ from stages.trainer.job import METRIC_COLUMNS, SPEED_COLUMNS, Job, JobResult, Pr
 class FakeTrainer:
     """A stand-in for `TrainerProcess` with the same methods."""
 
+    _unsaved: tuple[Job, int] | None = None
+    """The job whose trainer state is not written yet, and its step."""
+
     def start(self, placement: TrainerPlacement) -> None:
         """Do nothing: there is no process to start."""
 
     def run(self, job: Job, progress: Progress) -> JobResult:
-        """Fill the job's output folder from a digest of policy, rewards and seed."""
+        """Write policy and metrics from a digest of policy, rewards and seed; `wait_saved` writes the trainer state."""
+        self.wait_saved()
         rewards = pq.read_table(job.rollout)["reward"].to_pylist()
         policy = json.loads((job.policy / "policy.json").read_text())
         steps = 0 if job.state is None else json.loads((job.state / "state.json").read_text())["steps"]
         content = hashlib.sha256(json.dumps([policy, rewards, job.seed]).encode()).hexdigest()
         _write(job.output / "policy" / "policy.json", {"content": content})
-        _write(job.output / "trainer_state" / "state.json", {"steps": steps + 1})
+        self._unsaved = job, steps + 1
         metrics: dict[str, float | None] = {
             **dict.fromkeys(METRIC_COLUMNS, 0.0),
             "reward_mean": sum(rewards) / len(rewards),
@@ -45,8 +49,17 @@ class FakeTrainer:
             optimiser_steps=1, schedule_step=steps + 1, responses=len(rewards), tokens=0, metrics=metrics, seconds={}
         )
 
+    def wait_saved(self) -> dict[str, float]:
+        """Write the trainer state of the latest job."""
+        if self._unsaved is not None:
+            job, steps = self._unsaved
+            _write(job.output / "trainer_state" / "state.json", {"steps": steps})
+            self._unsaved = None
+        return {}
+
     def close(self) -> None:
-        """Do nothing: there is no process to end."""
+        """Forget the trainer state that is not written: there is no process to end."""
+        self._unsaved = None
 
 
 def fake_policy(config: Settings, inputs: Inputs, work: Work) -> Metrics:

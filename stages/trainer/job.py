@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -57,7 +58,8 @@ METRIC_COLUMNS = (
 
 Means are over the response tokens of the optimiser step.
 
-- `kl`: estimator k3 against the reference; `approx_kl`: k3 against the policy before the update.
+- `kl`: estimator k3 against the reference, null if `kl_coef` is 0.
+- `approx_kl`: k3 against the policy before the update.
 - `tis_capped`: share of tokens whose importance weight was capped.
 - `behaviour_gap`: mean |trainer's - engine's log-probability| of the sampled tokens (nats).
 - `truncated`: share of responses cut off at the token limit.
@@ -98,7 +100,7 @@ class Job(Settings):
     checkpoint: Path | None = None
     """Folder for checkpoints of this update, which resumes from the newest; None: no checkpoints."""
     output: Path
-    """Folder to fill: policy/, trainer_state/, metrics.parquet, speed.parquet and, last, done.json."""
+    """Folder to fill: policy/, metrics.parquet, speed.parquet, then trainer_state/ and, last, done.json."""
     output_policy_key: str
     """Key that output/policy will have."""
     output_state_key: str
@@ -130,4 +132,13 @@ class JobResult(Settings):
     """`METRIC_COLUMNS` over the whole update: token-weighted means over the steps taken; extremes of the
     ratio and of `behaviour_gap_max`; totals of `tokens`, `responses` and `skipped`; the last `learning_rate`."""
     seconds: dict[str, float]
-    """Wall-clock time of each part of the update; no digest covers it."""
+    """Wall-clock time of each part of the update, in their order; no digest covers it.
+
+    `read` is of rollout and settings, `to_device` and `to_host` of the moves between host memory and GPU, `load` of
+    files and checks, `reference` of bringing the reference to the device, `logprobs` of all that precedes the
+    optimiser `steps`, `save` of policy, `save_state` of the trainer state if the result waited for it.
+    """
+    held: Literal["device", "host", "nowhere"] = "device"
+    """Where weights and optimiser are after the update."""
+    reserved_memory_mib: float = 0.0
+    """GPU memory that the first process keeps reserved for tensors after the update."""

@@ -14,20 +14,37 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from stages.settings.trainer import TrainerPlacement
 from stages.trainer.job import Job, JobResult, Progress
+from storage import compiled
 from storage.errors import TrainerError
 
 _POLL_SECONDS = 0.02
 _CLOSE_SECONDS = 5.0
+_FAILURES = {"result": "the policy update failed", "saved": "the trainer state of a policy update was not written"}
 _LOG_LINES = 15
 _SECONDS_BETWEEN_JOINS = 1.0
 _SECONDS_BETWEEN_REPORTS = 1.0
 """Progress is reported this often even if it has not changed, because the callback may want to stop the update."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Workers:
+    """The started processes of this node."""
+
+    process: subprocess.Popen[bytes]
+    placement: TrainerPlacement
+    folder: Path
+    """Folder of their messages and log."""
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
 
 
 class TrainerProcess:
@@ -39,52 +56,91 @@ class TrainerProcess:
     def __init__(self, scratch: Path) -> None:
         """Use the folder `scratch` for logs and messages; every start makes a new folder in it."""
         self._scratch = scratch
-        self._process: subprocess.Popen[bytes] | None = None
-        self._placement: TrainerPlacement | None = None
-        self._folder = scratch
+        self._workers: _Workers | None = None
         self._jobs = 0
+        """Jobs that the workers were given."""
+        self._unsaved: tuple[_Workers, int] | None = None
+        """The latest job with a result, as long as nobody has waited for its trainer state."""
 
     def start(self, placement: TrainerPlacement) -> None:
         """Start the process without waiting for it, so that it loads while something else runs.
 
-        Does nothing if a process with this placement is alive.
+        Does nothing if a process with this placement is alive. A process with another placement may first write the
+        trainer state of its latest job.
         """
-        if self._process is not None and self._process.poll() is None and placement == self._placement:
-            return
+        if self._workers is not None and self._workers.alive:
+            if placement == self._workers.placement:
+                return
+            self.wait_saved()
         self.close()
         self._scratch.mkdir(parents=True, exist_ok=True)
-        self._folder = Path(tempfile.mkdtemp(prefix="trainer-", dir=self._scratch)).resolve()
-        (self._folder / "placement.json").write_text(placement.model_dump_json())
-        self._process = _start(placement, self._folder, node_rank=0)
-        self._placement, self._jobs = placement, 0
+        folder = Path(tempfile.mkdtemp(prefix="trainer-", dir=self._scratch)).resolve()
+        (folder / "placement.json").write_text(placement.model_dump_json())
+        process = _start(placement, folder, node_rank=0)
+        self._workers, self._jobs = _Workers(process=process, placement=placement, folder=folder), 0
         atexit.register(self.close)
 
     @property
     def pid(self) -> int | None:
         """Id of the process; None if there is no process."""
-        return None if self._process is None else self._process.pid
+        return None if self._workers is None else self._workers.process.pid
 
     def run(self, job: Job, progress: Progress | None = None) -> JobResult:
-        """Do one update and wait for it.
+        """Do one update; return when policy and metrics are in the job's output folder.
 
-        Raises TrainerError if the update fails or the process dies.
+        The process goes on to write the trainer state: `wait_saved` returns when that is complete. This call first
+        waits for the trainer state of the job before this one.
+
+        Raises TrainerError if the update fails or the process dies, or if the previous trainer state was not written.
         """
+        self.wait_saved()
         self.start(job.placement)
+        workers = self._workers
+        assert workers is not None
         self._jobs += 1
         try:
-            _write(self._folder / f"job-{self._jobs:06d}.json", job.model_dump_json())
-            return JobResult.model_validate(self._wait(progress)["result"])
+            _write(workers.folder / f"job-{self._jobs:06d}.json", job.model_dump_json())
+            answer = _wait(workers, "result", self._jobs, progress)
+            result = JobResult.model_validate(answer["result"])
         except BaseException:
             # After any error the weights that the process holds are unknown.
             self.close()
             raise
+        self._unsaved = workers, self._jobs
+        if answer["ends"]:
+            # The process keeps GPU memory that the engine needs. The next job starts another one.
+            self.wait_saved()
+            self.close()
+        return result
+
+    def wait_saved(self) -> dict[str, float]:
+        """Wait until the trainer state of the latest job is written; return the seconds of each part of the writing.
+
+        Another thread than that of `run` may call this. Returns {} if there was no job since the last call.
+
+        Raises TrainerError if the trainer state was not written; the process is closed then.
+        """
+        unsaved = self._unsaved
+        if unsaved is None:
+            return {}
+        workers, number = unsaved
+        try:
+            seconds: dict[str, float] = _wait(workers, "saved", number)["seconds"]
+        except BaseException:
+            if self._workers is workers:
+                self.close()
+            raise
+        finally:
+            if self._unsaved is unsaved:
+                self._unsaved = None
+        return seconds
 
     def close(self) -> None:
         """End the process at once, even during an update. Does nothing if there is no process."""
-        process, self._process = self._process, None
+        workers, self._workers = self._workers, None
         atexit.unregister(self.close)
-        if process is not None:
-            _end(process)
+        if workers is not None:
+            _end(workers.process)
 
     def __enter__(self) -> "TrainerProcess":
         return self
@@ -94,38 +150,44 @@ class TrainerProcess:
     ) -> None:
         self.close()
 
-    def _wait(self, progress: Progress | None) -> dict[str, Any]:
-        """Poll for the result of the latest job and pass its progress on."""
-        last_state: dict[str, Any] = {}
-        last_report = 0.0
-        other_nodes = 0 if self._placement is None else self._placement.nodes - 1
-        if progress is not None and not (self._folder / "ready.json").exists():
-            waiting = f", waiting for {other_nodes} machine(s) to join" if other_nodes else ""
-            progress(0, 1, f"starting the trainer{waiting}")
-        while True:
-            alive = self._process is not None and self._process.poll() is None
-            # Read after `alive`: if the process wrote its result and then ended, the result counts.
-            result = _read(self._folder / f"result-{self._jobs:06d}.json")
-            # Read after the result: a job that has a result has written all its progress.
-            state = _read(self._folder / "progress.json")
-            report_due = state != last_state or time.monotonic() > last_report + _SECONDS_BETWEEN_REPORTS
-            if progress is not None and report_due and state.get("job") == self._jobs:
-                last_state, last_report = state, time.monotonic()
-                progress(state["done"], state["total"], state["note"])
-            if "error" in result:
-                raise TrainerError(f"the policy update failed: {result['error']} (traceback: {result['traceback']})")
-            if result:
-                return result
-            if not alive:
-                raise TrainerError(self._death_message())
-            time.sleep(_POLL_SECONDS)
 
-    def _death_message(self) -> str:
-        code = None if self._process is None else self._process.returncode
-        several = self._placement is not None and self._placement.world_size > 1
-        # The surviving processes usually report the loss themselves, unless they ended before they could.
-        death = "a process of the trainer was lost, and the others ended" if several else "the trainer process died"
-        return f"{death} with exit code {code} before it answered; end of {_end_of_log(self._folder)}"
+def _wait(workers: _Workers, kind: str, job: int, progress: Progress | None = None) -> dict[str, Any]:
+    """Poll for a job's answer of a kind, `result` or `saved`, and pass its progress on; return the answer.
+
+    Raises TrainerError if the answer is an error, or if the workers end without an answer.
+    """
+    folder = workers.folder
+    last_state: dict[str, Any] = {}
+    last_report = 0.0
+    other_nodes = workers.placement.nodes - 1
+    if progress is not None and not (folder / "ready.json").exists():
+        waiting = f", waiting for {other_nodes} machine(s) to join" if other_nodes else ""
+        progress(0, 1, f"starting the trainer{waiting}")
+    while True:
+        alive = workers.alive
+        # Read after `alive`: if the process wrote its answer and then ended, the answer counts.
+        answer = _read(folder / f"{kind}-{job:06d}.json")
+        # Read after the answer: a job that has a result has written all its progress.
+        state = _read(folder / "progress.json")
+        report_due = state != last_state or time.monotonic() > last_report + _SECONDS_BETWEEN_REPORTS
+        if progress is not None and report_due and state.get("job") == job:
+            last_state, last_report = state, time.monotonic()
+            progress(state["done"], state["total"], state["note"])
+        if "error" in answer:
+            raise TrainerError(f"{_FAILURES[kind]}: {answer['error']} (traceback: {answer['traceback']})")
+        if answer:
+            return answer
+        if not alive:
+            raise TrainerError(_death_message(workers, kind))
+        time.sleep(_POLL_SECONDS)
+
+
+def _death_message(workers: _Workers, kind: str) -> str:
+    several = workers.placement.world_size > 1
+    # The surviving processes usually report the loss themselves, unless they ended before they could.
+    death = "a process of the trainer was lost, and the others ended" if several else "the trainer process died"
+    missing = "it answered" if kind == "result" else "the trainer state of its update was written"
+    return f"{death} with exit code {workers.process.returncode} before {missing}; end of {_end_of_log(workers.folder)}"
 
 
 def join(placement: TrainerPlacement, node_rank: int, say: Callable[[str], None]) -> None:
@@ -202,6 +264,7 @@ def _environment(placement: TrainerPlacement) -> dict[str, str]:
     loopback = {"GLOO_SOCKET_IFNAME": os.environ.get("GLOO_SOCKET_IFNAME", "lo")} if placement.nodes == 1 else {}
     return {
         **os.environ,
+        **compiled.variables(),
         **loopback,
         "PYTHONPATH": f"{root}{os.pathsep}{path}" if path else root,
         "OMP_NUM_THREADS": str(placement.threads),

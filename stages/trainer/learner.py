@@ -73,6 +73,8 @@ class Learner(Generic[M]):
         module.dtype = dtype
         self.has_masters = dtype != torch.float32
         """Whether the optimiser has float32 masters of 16-bit weights."""
+        self.read: Callable[..., Tensor] = read_on_cpu
+        """Takes the arguments of `read_on_cpu`, and finds tensors that have left their device as well."""
         self._world_size = dist.get_world_size()
         trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
         fused = self._fused = has_fused_step(trained[0].device, deepspeed_settings)
@@ -141,22 +143,52 @@ class Learner(Generic[M]):
         return norm
 
     @torch.no_grad()
-    def weights(self) -> dict[str, Tensor]:
-        """Return all weights, whole and on the CPU, by their name in the Hugging Face model: masters, if there are any.
+    def weights(self, *, masters: bool = False) -> dict[str, Tensor]:
+        """Return all weights, whole and on the CPU, by their name in the Hugging Face model.
 
-        Only the first process returns them; the other processes return {}.
+        Only the first process returns them; the other processes return {}. They are not to be changed.
+
+        Args:
+            masters: return masters in place of the weights that they are rounded to.
         """
         weights: dict[str, Tensor] = {}
         for name, parameter in self.module.model.named_parameters():
-            if self.has_masters and parameter.requires_grad:
+            if masters and self.has_masters and parameter.requires_grad:
                 master = self._master(parameter)
                 if dist.get_rank() == 0:
-                    weights[name] = master.cpu().clone()
+                    weights[name] = master
                 continue
             with deepspeed.zero.GatheredParameters([parameter], enabled=hasattr(parameter, "ds_id")):
                 if dist.get_rank() == 0:
-                    weights[name] = parameter.detach().cpu().clone()
+                    value = self.read(parameter)
+                    # A part of a larger tensor, or one that is whole only for now, is copied.
+                    part = hasattr(parameter, "ds_id") or value.untyped_storage().nbytes() != value.nbytes
+                    weights[name] = value.clone() if part else value
         return weights
+
+    def tensors(self) -> Iterator[Tensor]:
+        """Yield all tensors that last from one update to the next: weights, buffers, masters and moments."""
+        yield from self.module.parameters()
+        yield from self.module.buffers()
+        for group in self.optimizer.param_groups:
+            yield from group["params"]
+        for state in self.optimizer.state.values():
+            yield from (value for value in state.values() if isinstance(value, Tensor))
+
+    def scratch(self) -> Iterator[Tensor]:
+        """Yield tensors that are zero from one update to the next."""
+        if isinstance(self.engine, MasterEngine):
+            yield self.engine.gradient
+
+    def drop_gradients(self) -> None:
+        """Release gradients that are left from the latest step."""
+        for parameter in self.module.parameters():
+            parameter.grad = None
+
+    def masters(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield the masters of trained weights, whole and on the CPU, as (parameter, tensor)."""
+        for name, parameter in self._trained():
+            yield name, self._master(parameter)
 
     def moments(self) -> Iterator[tuple[str, Tensor]]:
         """Yield AdamW's moments, whole, as (`<moment>.<parameter>`, tensor); none before the first step."""
@@ -204,17 +236,20 @@ class Learner(Generic[M]):
     def _moment(self, parameter: nn.Parameter, moment: str) -> Tensor:
         if self.stage:
             value: Tensor = safe_get_full_optimizer_state(parameter, moment)
-        elif self.has_masters:
-            value = self.engine.part(self.optimizer.state[self.engine.master][moment], parameter)
-        else:
-            value = self.optimizer.state[parameter][moment]
-        return value.cpu()
+            return value.cpu()
+        if self.has_masters:
+            return self._read_part(self.optimizer.state[self.engine.master][moment], parameter)
+        return self.read(self.optimizer.state[parameter][moment])
 
     def _master(self, parameter: nn.Parameter) -> Tensor:
-        value: Tensor = (
-            safe_get_full_fp32_param(parameter) if self.stage else self.engine.part(self.engine.master, parameter)
-        )
-        return value
+        if self.stage:
+            value: Tensor = safe_get_full_fp32_param(parameter)
+            return value.detach().cpu()
+        return self._read_part(self.engine.master, parameter)
+
+    def _read_part(self, flat: Tensor, parameter: nn.Parameter) -> Tensor:
+        """Return the part of a flat tensor of the engine that belongs to a parameter, on the CPU."""
+        return self.read(flat, self.engine.start(parameter), parameter.numel()).view(parameter.shape)
 
     @torch.no_grad()
     def _round(self, dtype: torch.dtype) -> dict[nn.Parameter, Tensor]:
@@ -254,3 +289,11 @@ def _bfloat16_settings(deepspeed_settings: dict[str, Any]) -> dict[str, Any]:
         "data_types": {**deepspeed_settings.get("data_types", {}), "grad_accum_dtype": "fp32"},
         "communication_data_type": deepspeed_settings.get("communication_data_type", "fp32"),
     }
+
+
+def read_on_cpu(tensor: Tensor, start: int = 0, size: int | None = None) -> Tensor:
+    """Return the values of a tensor on the CPU, or `size` values of a flat tensor from `start` on.
+
+    They are not to be changed.
+    """
+    return (tensor if size is None else tensor[start : start + size]).detach().cpu()

@@ -80,8 +80,12 @@ class MasterEngine:
 
     def part(self, flat: Tensor, parameter: nn.Parameter) -> Tensor:
         """Return the part of a flat tensor that belongs to a parameter, in its shape."""
-        start = self._starts[id(parameter)]
+        start = self.start(parameter)
         return flat[start : start + parameter.numel()].view(parameter.shape)
+
+    def start(self, parameter: nn.Parameter) -> int:
+        """Return the index of a parameter's first value in a flat tensor."""
+        return self._starts[id(parameter)]
 
     def destroy(self) -> None:
         """Remove the hooks, and let go of masters, gradients and moments."""

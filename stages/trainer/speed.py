@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import torch
 from transformers import PreTrainedModel
 
-_PEAK_FLOPS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "L4": 121e12}
-"""Dense 16-bit floating-point operations per second, by a part of the device's name (vendors' data sheets)."""
+from stages.engines.card_speeds import card_speed
 
 
 class Meter:
@@ -56,9 +55,8 @@ class Meter:
         """
         if self._device.type != "cuda":
             return None
-        name = torch.cuda.get_device_name(self._device)
-        peak = next((flops for part, flops in _PEAK_FLOPS.items() if part in name), None)
-        if peak is None:
+        card = card_speed(torch.cuda.get_device_name(self._device))
+        if card is None:
             return None
         flops: int = sum(
             6 * self._body_weights * (prompt + response)
@@ -66,7 +64,7 @@ class Meter:
             + 6 * self._layer_widths * (prompt + response) ** 2
             for prompt, response in lengths
         )
-        return float(flops / (seconds * peak * self._world_size))
+        return float(flops / (seconds * card.flops * self._world_size))
 
     def _peak_memory(self) -> int:
         """Return the peak memory of this process in bytes."""

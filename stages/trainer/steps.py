@@ -39,7 +39,7 @@ class TokenTargets:
     old_logprobs_BT: Tensor
     """Log-probabilities (nats) under the policy before the update."""
     reference_logprobs_BT: Tensor
-    """Log-probabilities (nats) under the reference policy."""
+    """Log-probabilities (nats) under the reference policy; `old_logprobs_BT` if nothing uses the reference."""
     advantages_BT: Tensor
     """Advantages, computed over the whole rollout."""
     weights_BT: Tensor
@@ -119,11 +119,14 @@ def policy_step(trainer: Trainer, step: Step) -> Metrics:
     grad_norm = _accumulate_and_step(trainer, trainer.policy, step, loss_of, learning_rate)
     loss, policy_loss = trainer.sum_over_processes(losses_sum.cpu()).tolist()
     ratio_max, negative_ratio_min = trainer.max_over_processes(extremes.cpu()).tolist()
-    means = (trainer.sum_over_processes(token_sums.cpu()) / step.tokens).tolist()
+    sums = trainer.sum_over_processes(token_sums.cpu())
+    means = dict(zip(_TOKEN_MEANS, (sums / step.tokens).tolist(), strict=True))
+    if not config.uses_reference:
+        del means["kl"]
     return {
         "loss": loss,
         "policy_loss": policy_loss,
-        **dict(zip(_TOKEN_MEANS, means, strict=True)),
+        **means,
         "kl_coef": trainer.kl_coef,
         "ratio_min": -negative_ratio_min,
         "ratio_max": ratio_max,
@@ -235,7 +238,7 @@ def _policy_loss(
     weights_BT = step.weights(mask_BT)
     policy_loss = (loss_BT * targets.weights_BT * weights_BT).sum()
     loss = policy_loss
-    if config.kl_in == "loss":
+    if config.kl_in == "loss" and config.uses_reference:
         penalty_BT = kl.ESTIMATORS[config.kl_estimator](logprobs_BT, targets.reference_logprobs_BT)
         loss = loss + kl_coef * (penalty_BT * weights_BT).sum()
     if config.entropy_coef:

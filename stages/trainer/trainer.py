@@ -1,14 +1,15 @@
 """The state of a worker between two jobs: policy and critic with their optimisers, the reference, counters."""
 
-import gc
+import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
+import transformers
 from torch import Tensor
-from transformers import PreTrainedModel
 
 from stages.settings.trainer import TrainerPlacement
 from stages.settings.update import LoraConfig
@@ -17,18 +18,26 @@ from stages.trainer.batches import Packing
 from stages.trainer.compiled import compile_layers, compiles
 from stages.trainer.deepspeed_config import read_deepspeed_settings, zero_stage
 from stages.trainer.gpu_memory import fitting_tokens, memory_text, shape_of, usable_memory
+from stages.trainer.holding import (
+    Holding,
+    HostMemory,
+    available_host_memory,
+    choose_holding,
+    holds_too_much,
+    release_cached_memory,
+    reserved_memory,
+)
 from stages.trainer.job import Job
 from stages.trainer.learner import MOMENTS, Learner
+from stages.trainer.loading import PartitionedLoading, set_masters
 from stages.trainer.memory import CPU_TOKENS, UpdateForm
 from stages.trainer.models import (
     TokenLogprobs,
     TokenValues,
     check_model,
-    full_shape,
     load_critic,
     load_policy,
     save_model,
-    set_weight,
 )
 from stages.trainer.packed_attention import has_kernel
 from stages.trainer.state import has_masters, load_counters, open_tensors, save_counters, save_tensors
@@ -66,6 +75,25 @@ class Trainer:
         """See `_parts`."""
         self._reference: TokenLogprobs | None = None
         self._reference_key: str | None = None
+        self._checked: set[str] = set()
+        """Digests of the architectures that `check_model` has accepted."""
+        self._host, self._reference_host = HostMemory(device), HostMemory(device)
+        """Host memory of policy and critic, and of the reference."""
+        self.holding: Holding = "device"
+        """Where policy and critic are from the latest `hold` on."""
+        self.ends = False
+        """Whether this process is to end after the job, because it keeps GPU memory that the engine needs."""
+        self.reference_seconds = 0.0
+        """Seconds that it took to bring the reference to the device in this job."""
+        self._reference_changed = True
+        """Whether the reference in host memory, if any, is another one."""
+
+    def recall(self, job: Job, checkpoint: Path | None) -> bool:
+        """Bring policy and critic back from host memory if the job names them; return whether they were there."""
+        if not self._host.away or checkpoint is not None or not self._has(job):
+            return False
+        self._host.give_back()
+        return True
 
     def prepare(self, job: Job, checkpoint: Path | None) -> None:
         """Load the policy and state of the job, or those of a checkpoint, unless they are loaded; apply its settings.
@@ -74,8 +102,9 @@ class Trainer:
         """
         if checkpoint is not None:
             self._load(job, checkpoint / "policy", checkpoint / "trainer_state")
-        elif self._loaded_keys != (job.policy_key, job.state_key) or self._loaded_parts != _parts(job):
+        elif not self._has(job):
             self._load(job, job.policy, job.state)
+        self.reference_seconds = 0.0
         if job.config.kl_target is None:
             self.kl_coef = job.config.kl_coef
         for learner in self._learners().values():
@@ -88,16 +117,17 @@ class Trainer:
         """Return the result of `use` on the reference policy; None if the reference is the policy itself."""
         if job.reference_key == job.policy_key:
             return None
+        begin = time.perf_counter()
         if job.reference_key != self._reference_key:
+            self._drop_reference()
             self._reference = load_policy(job.reference, dtype=self._dtype, device=self.device)
             self._reference_key = job.reference_key
             self._compile_layers(self._reference, trains=False)
+        self._reference_host.give_back()
+        self.reference_seconds = time.perf_counter() - begin
         assert self._reference is not None
         result = use(self._reference)
-        if self.device.type == "cuda":
-            # Weights that are used once per update would take up GPU memory.
-            self._reference = self._reference_key = None
-            torch.cuda.empty_cache()
+        self._put_reference_away()
         return result
 
     def memory_text(self, job: Job) -> str:
@@ -119,39 +149,75 @@ class Trainer:
         """
         return list(micro_batches[self.rank :: self.world_size])
 
-    def save(self, job: Job, folder: Path) -> None:
-        """Write policy and trainer state to `folder`/policy and `folder`/trainer_state."""
-        state = folder / "trainer_state"
-        weights = {name: learner.weights() for name, learner in self._learners().items()}
+    def save_policy(self, job: Job, folder: Path) -> None:
+        """Write the policy to `folder`/policy."""
+        lora = job.config.lora
+        weights = self.policy.weights(masters=lora is not None)
         if self.rank == 0:
-            state.mkdir(parents=True)
-            policy, lora = weights["optimizer"], job.config.lora
-            merged = policy if lora is None else adapters.merge(policy, lora)
+            merged = weights if lora is None else adapters.merge(weights, lora)
             save_model(self.policy.module.model, self._rounded(merged), job.policy, folder / "policy")
             if lora is not None:
-                adapters.save(policy, lora, folder / "policy" / adapters.FOLDER)
-            if self.critic is not None:
-                critic = self._rounded(weights["critic_optimizer"])
-                save_model(self.critic.module.model, critic, None, state / "critic")
+                adapters.save(weights, lora, folder / "policy" / adapters.FOLDER)
+
+    def save_state(self, folder: Path) -> None:
+        """Write critic, masters, moments and counters to `folder`/trainer_state."""
+        state = folder / "trainer_state"
+        if self.rank == 0:
+            state.mkdir(parents=True)
+        if self.critic is not None:
+            critic_weights = self.critic.weights()
+            if self.rank == 0:
+                save_model(self.critic.module.model, critic_weights, None, state / "critic")
         for name, learner in self._learners().items():
             save_tensors(state, name, learner.moments(), write=self.rank == 0)
-            if self._has_masters and self.rank == 0:
-                masters = ((key, weights[name][key]) for key in learner.shapes())
-                save_tensors(state, _MASTERS[name], masters, write=True)
+            if self._has_masters:
+                save_tensors(state, _MASTERS[name], learner.masters(), write=self.rank == 0)
         if self.rank == 0:
             applied = {name: learner.applied_steps for name, learner in self._learners().items()}
             counters = {"optimiser_steps": self.steps, "applied_steps": applied, "kl_coef": self.kl_coef}
             save_counters(state, counters, masters=self._has_masters)
 
+    def choose_holding(self) -> Holding:
+        """Decide where policy and critic are after this job, the same for all processes; allocate host memory."""
+        tensors = [tensor for learner in self._learners().values() for tensor in learner.tensors()]
+        processes = self._placement.processes_per_node
+        missing = self._host.missing_bytes(tensors)
+        holding = choose_holding(
+            self.device,
+            self._placement.free_memory,
+            zero_stage=self.policy.stage,
+            needed=missing * processes,
+            available=available_host_memory(),
+        )
+        fails = holding == "nowhere" or (holding == "host" and not self._host.reserve(tensors))
+        if self.max_over_processes(torch.tensor([float(fails)])).item():
+            holding = "nowhere"
+        self.holding = holding
+        return holding
+
     def hold(self, policy_key: str, state_key: str) -> None:
-        """Set the keys of the loaded weights and state, or release their memory if the placement says so."""
+        """Set the keys of the loaded weights and state, and move them to the place that `choose_holding` has decided.
+
+        Saving has to come first if they are nowhere after this.
+        """
         self._loaded_keys = (policy_key, state_key)
-        on_gpu = self.device.type == "cuda"
-        if on_gpu if self._placement.free_memory is None else self._placement.free_memory:
+        if self.holding == "device":
+            return
+        if self.holding == "host":
+            learners = self._learners().values()
+            for learner in learners:
+                learner.drop_gradients()
+            self._host.take(
+                [tensor for learner in learners for tensor in learner.tensors()],
+                scratch=[tensor for learner in learners for tensor in learner.scratch()],
+            )
+        else:
             self._drop()
-            self._reference = self._reference_key = None
-            if on_gpu:
-                torch.cuda.empty_cache()
+            if self.device.type != "cuda":  # on a GPU the reference is in host memory already
+                self._drop_reference()
+        release_cached_memory(self.device)
+        keeps = float(holds_too_much(self.holding, reserved_memory(self.device)))
+        self.ends = bool(self.max_over_processes(torch.tensor([keeps])).item())
 
     def sum_over_processes(self, values: Tensor) -> Tensor:
         """Return the sum of a CPU tensor over all processes; the tensor itself may be overwritten."""
@@ -173,6 +239,39 @@ class Trainer:
     def _learners(self) -> dict[str, Learner[Any]]:
         """Return policy and critic, by the name of the file that holds their moments."""
         return {"optimizer": self.policy} | ({"critic_optimizer": self.critic} if self.critic is not None else {})
+
+    def _has(self, job: Job) -> bool:
+        """Return whether policy, critic and optimisers are those that the job starts from."""
+        return self._loaded_keys == (job.policy_key, job.state_key) and self._loaded_parts == _parts(job)
+
+    def _put_reference_away(self) -> None:
+        """Move the reference to host memory on a GPU: weights that are used once per update would take its memory."""
+        assert self._reference is not None
+        tensors = [*self._reference.parameters(), *self._reference.buffers()]
+        missing = self._reference_host.missing_bytes(tensors) * self._placement.processes_per_node
+        holding = choose_holding(self.device, None, zero_stage=0, needed=missing, available=available_host_memory())
+        if holding == "host" and self._reference_host.reserve(tensors):
+            self._reference_host.take(tensors, changed=self._reference_changed)
+            self._reference_changed = False
+        elif holding != "device":
+            del tensors  # they would keep the memory in use
+            self._drop_reference()
+        if holding != "device":
+            release_cached_memory(self.device)
+
+    def _drop_reference(self) -> None:
+        self._reference = self._reference_key = None
+        self._reference_host.clear()
+        self._reference_changed = True
+
+    def _check(self, module: TokenLogprobs, folder: Path) -> None:
+        """Check that the policy can be trained here, once for each architecture."""
+        config = json.loads(module.model.config.to_json_string(use_diff=False))
+        config.pop("_name_or_path", None)
+        digest = json.dumps([config, str(module.dtype), transformers.__version__], sort_keys=True)
+        if digest not in self._checked:
+            check_model(module, folder)
+            self._checked.add(digest)
 
     @property
     def _has_masters(self) -> bool:
@@ -210,12 +309,20 @@ class Trainer:
     def _drop(self) -> None:
         """Release the memory of weights, gradients and moments."""
         if hasattr(self, "policy"):
-            for learner in self._learners().values():
-                learner.engine.destroy()
+            self._destroy_engines()
             del self.policy
             self.critic = None
         self._loaded_keys = None
-        gc.collect()
+        self._host.clear()
+        release_cached_memory(self.device)
+
+    def _destroy_engines(self) -> None:
+        """Remove the hooks and buffers of the engines.
+
+        A function of its own, because a learner that a variable still names cannot be collected as garbage.
+        """
+        for learner in self._learners().values():
+            learner.engine.destroy()
 
     def _load(self, job: Job, policy: Path, state: Path | None) -> None:
         """Load policy, critic, moments and counters from folders, under the settings of the job."""
@@ -223,7 +330,7 @@ class Trainer:
         self._loaded_parts = _parts(job)
         lora = job.config.lora
         counters: dict[str, Any] = {"optimiser_steps": 0} if state is None else load_counters(state)
-        with _PartitionedLoading(self._deepspeed):
+        with PartitionedLoading(self._deepspeed):
             if lora is None:
                 module = load_policy(policy, dtype=torch.float32, device=self.device)
             else:
@@ -232,21 +339,21 @@ class Trainer:
                 module = load_policy(job.base, dtype=torch.float32, device=self.device)
                 adapters.add(module.model, lora, policy / adapters.FOLDER, job.seed)
         if state is not None and has_masters(counters):
-            _set_masters(module.model, state, _MASTERS["optimizer"])
+            set_masters(module.model, state, _MASTERS["optimizer"])
         self.policy = Learner(module, self._deepspeed, self._dtype)
         if self.policy.stage < 3:
-            check_model(module, policy)
+            self._check(module, policy)
         self.critic = None
         if job.config.algorithm == "ppo":
             saved = None if state is None else state / "critic"
             if saved is not None and not saved.is_dir():
                 raise InputError(f"{state}: the trainer state has no critic; it was not left by algorithm: ppo")
-            with _PartitionedLoading(self._deepspeed):
+            with PartitionedLoading(self._deepspeed):
                 critic = load_critic(
                     policy if saved is None else saved, new=saved is None, dtype=torch.float32, device=self.device
                 )
             if state is not None and has_masters(counters):
-                _set_masters(critic.model, state, _MASTERS["critic_optimizer"])
+                set_masters(critic.model, state, _MASTERS["critic_optimizer"])
             self.critic = Learner(critic, self._deepspeed, self._dtype)
         if self._placement.gradient_checkpointing:
             for learner in self._learners().values():
@@ -266,34 +373,10 @@ class Trainer:
                     if applied
                 }
                 learner.restore(open_tensors(state, name, shapes), applied)
+        for learner in self._learners().values():
+            learner.read = self._host.read
 
 
 def _parts(job: Job) -> tuple[bool, LoraConfig | None]:
     """Return whether there is a critic, and the settings of adapters; a change of either requires loading again."""
     return job.config.algorithm == "ppo", job.config.lora
-
-
-def _set_masters(model: PreTrainedModel, state: Path, name: str) -> None:
-    """Replace the trained weights, which the model's folder has rounded, by their masters in the state."""
-    trained = {key: parameter for key, parameter in model.named_parameters() if parameter.requires_grad}
-    masters = open_tensors(state, name, {key: full_shape(parameter) for key, parameter in trained.items()})
-    for key, parameter in trained.items():
-        set_weight(parameter, masters(key))
-
-
-class _PartitionedLoading:
-    """A context in which transformers loads a model already partitioned over the processes, for ZeRO stage 3."""
-
-    def __init__(self, deepspeed_settings: dict[str, Any]) -> None:
-        self._settings = deepspeed_settings
-        self._config: object = None
-
-    def __enter__(self) -> None:
-        if zero_stage(self._settings) == 3:
-            from transformers.integrations import HfDeepSpeedConfig
-
-            # In effect for as long as the object lives.
-            self._config = HfDeepSpeedConfig(self._settings | {"train_micro_batch_size_per_gpu": 1})
-
-    def __exit__(self, *_: object) -> None:
-        self._config = None

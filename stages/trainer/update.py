@@ -21,6 +21,7 @@ from stages.rl import advantages, kl, losses
 from stages.settings.update import UpdateConfig
 from stages.trainer import speed
 from stages.trainer.batches import Packing, Rollout, check_groups, minibatches, pack, read_rollout
+from stages.trainer.holding import reserved_memory
 from stages.trainer.job import METRIC_COLUMNS, SPEED_COLUMNS, Job, JobResult, Progress
 from stages.trainer.steps import Metrics, Step, TokenTargets, critic_step, local_micro_batches, policy_step, unpack
 from stages.trainer.trainer import Trainer
@@ -28,7 +29,7 @@ from storage.errors import InputError, TrainerError
 
 
 def run_update(trainer: Trainer, job: Job, progress: Progress) -> JobResult:
-    """Do one job and fill its output folder; done.json is written last.
+    """Do one job and write everything but the trainer state to its output folder; `save_state` is to follow.
 
     The update resumes from the newest checkpoint of the job if there is one.
 
@@ -39,12 +40,16 @@ def run_update(trainer: Trainer, job: Job, progress: Progress) -> JobResult:
     _check_paths(trainer, job)
     rollout, scores_B = _read(job)
     checkpoint = None if job.checkpoint is None else _newest_checkpoint(trainer, job.checkpoint)
+    clock.lap("read")
+    if trainer.recall(job, checkpoint):
+        clock.lap("to_device")
     trainer.prepare(job, checkpoint)
     _check_tokens(rollout, trainer.policy.module.vocabulary, job)
     clock.lap("load")
     if checkpoint is None:
         targets = _token_targets(trainer, rollout, scores_B, job, progress)
         metrics: list[Metrics] = []
+        clock.part("reference", trainer.reference_seconds)
     else:
         targets = TokenTargets(**load_file(checkpoint / "columns.safetensors"))
         metrics = json.loads((checkpoint / "metrics.json").read_text())
@@ -64,8 +69,17 @@ def run_update(trainer: Trainer, job: Job, progress: Progress) -> JobResult:
     clock.lap("steps")
     summary = _summary(metrics)
     _adapt_kl_coefficient(trainer, job.config, rollout, targets)
-    trainer.save(job, job.output)
+    holding = trainer.choose_holding()
+    if holding != "nowhere":
+        trainer.hold(job.output_policy_key, job.output_state_key)
+        clock.lap("to_host")
+    trainer.save_policy(job, job.output)
     clock.lap("save")
+    if holding == "nowhere":
+        trainer.save_state(job.output)
+        clock.lap("save_state")
+        trainer.hold(job.output_policy_key, job.output_state_key)
+        clock.lap("to_host")
     result = JobResult(
         optimiser_steps=len(batches),
         schedule_step=trainer.steps,
@@ -73,13 +87,29 @@ def run_update(trainer: Trainer, job: Job, progress: Progress) -> JobResult:
         tokens=int(rollout.response_mask_BT.sum()),
         metrics=summary,
         seconds=clock.seconds,
+        held=holding,
+        reserved_memory_mib=reserved_memory(trainer.device) / 2**20,
     )
     if trainer.rank == 0:
         _write_table(metrics, METRIC_COLUMNS, job.output / "metrics.parquet")
         _write_table(meter.rows, SPEED_COLUMNS, job.output / "speed.parquet")
-        (job.output / "done.json").write_text(result.model_dump_json(indent=1) + "\n")
     progress(len(batches), len(batches), "done")
     return result
+
+
+def save_state(trainer: Trainer, job: Job, result: JobResult) -> dict[str, float]:
+    """Write the trainer state after the job's update, unless it is written, and, last, done.json.
+
+    Returns the seconds of each part.
+    """
+    clock = _Clock()
+    if "save_state" not in result.seconds:
+        trainer.save_state(job.output)
+        clock.lap("save_state")
+    if trainer.rank == 0:
+        whole = result.model_copy(update={"seconds": result.seconds | clock.seconds})
+        (job.output / "done.json").write_text(whole.model_dump_json(indent=1) + "\n")
+    return clock.seconds
 
 
 def token_values(trainer: Trainer, rollout: Rollout, job: Job, module: Callable[[Packing], Tensor]) -> Tensor:
@@ -165,14 +195,14 @@ def _token_targets(trainer: Trainer, rollout: Rollout, scores_B: Tensor, job: Jo
         return token_values(trainer, rollout, job, lambda packing: model(packing, job.temperature, "none")[0])
 
     old_logprobs_BT = logprobs(trainer.policy.engine)
-    reference_logprobs_BT = trainer.with_reference(job, logprobs)
+    reference_logprobs_BT = trainer.with_reference(job, logprobs) if config.uses_reference else None
     if reference_logprobs_BT is None:
-        reference_logprobs_BT = old_logprobs_BT
+        reference_logprobs_BT = old_logprobs_BT.clone()  # a checkpoint cannot hold one tensor under two names
     values_BT = torch.zeros_like(old_logprobs_BT)
     if trainer.critic is not None:
         values_BT = token_values(trainer, rollout, job, trainer.critic.engine)
     penalty_BT = torch.zeros_like(old_logprobs_BT)
-    if config.kl_in == "reward":
+    if config.kl_in == "reward" and config.uses_reference:
         penalty_BT = trainer.kl_coef * kl.ESTIMATORS[config.kl_estimator](old_logprobs_BT, reference_logprobs_BT)
     advantages_BT, returns_BT = compute_advantages(config, scores_B, mask_BT, penalty_BT, values_BT)
     weights_BT = torch.ones_like(old_logprobs_BT)
@@ -241,7 +271,8 @@ def _save_checkpoint(
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
     trainer.wait_for_all()
-    trainer.save(job, partial)
+    trainer.save_policy(job, partial)
+    trainer.save_state(partial)
     if trainer.rank == 0:
         save_file({f.name: getattr(targets, f.name) for f in fields(targets)}, partial / "columns.safetensors")
         (partial / "metrics.json").write_text(json.dumps(metrics))
@@ -272,7 +303,8 @@ def _note(metrics: Sequence[Metrics]) -> str:
     """Return progress's note on the latest step."""
     if not metrics or metrics[-1]["loss"] is None:
         return "optimiser step"
-    return f"optimiser step (loss {metrics[-1]['loss']:.4g}, KL {metrics[-1]['kl']:.4g})"
+    kl_text = "" if metrics[-1]["kl"] is None else f", KL {metrics[-1]['kl']:.4g}"
+    return f"optimiser step (loss {metrics[-1]['loss']:.4g}{kl_text})"
 
 
 def _summary(metrics: Sequence[Metrics]) -> Metrics:
@@ -333,8 +365,15 @@ class _Clock:
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self._last = time.perf_counter()
+        self._separate = 0.0
 
     def lap(self, name: str) -> None:
         """End the part `name`, which began at the end of the part before it."""
         now = time.perf_counter()
-        self.seconds[name], self._last = round(now - self._last, 3), now
+        self.seconds[name], self._last = round(now - self._last - self._separate, 3), now
+        self._separate = 0.0
+
+    def part(self, name: str, seconds: float) -> None:
+        """Count seconds of the part that has not ended yet under a name of their own."""
+        self.seconds[name] = round(seconds, 3)
+        self._separate += seconds

@@ -3,7 +3,10 @@
     python -m stages.trainer.worker FOLDER      (started by `stages.trainer.launcher`)
 
 FOLDER holds placement.json from the start. The parent writes job-000001.json, job-000002.json, ... and reads
-progress.json and result-000001.json, ...
+progress.json, result-000001.json, ... and saved-000001.json, ...
+
+A job's result says that policy and metrics are in its output folder, and whether this process ends after the job. Its
+`saved` file follows when the trainer state is there too. Meanwhile the parent may go on; the next job waits.
 
 Of several processes, on one node or more, the first reads jobs and writes results; the other processes receive each
 job through torch.distributed's store. After a failed job the process ends, because its weights are neither the old
@@ -40,6 +43,8 @@ def main(folder: Path) -> int:
         while True:
             number += 1
             _serve(trainer, store, folder, number)
+            if trainer.ends:
+                return 0
     except Exception as error:
         _fail(folder, max(number, 1), error, store)
         return 1
@@ -106,7 +111,7 @@ def _device(torch: Any) -> Any:
 def _serve(trainer: Any, store: Any, folder: Path, number: int) -> None:
     """Wait for job `number`, do it and write its result."""
     from stages.trainer.job import Job
-    from stages.trainer.update import run_update
+    from stages.trainer.update import run_update, save_state
 
     key = f"serl/job-{number:06d}"
     if trainer.rank == 0:
@@ -128,15 +133,23 @@ def _serve(trainer: Any, store: Any, folder: Path, number: int) -> None:
             with contextlib.suppress(Exception):  # a GPU that has failed answers no question
                 error.add_note(trainer.memory_text(job))
         raise
-    trainer.hold(job.output_policy_key, job.output_state_key)
     if trainer.rank == 0:
-        _write(folder / f"result-{number:06d}.json", {"result": result.model_dump(mode="json")})
+        answer = {"result": result.model_dump(mode="json"), "ends": trainer.ends}
+        _write(folder / f"result-{number:06d}.json", answer)
+    seconds = save_state(trainer, job, result)
+    if trainer.rank == 0:
+        _write(folder / f"saved-{number:06d}.json", {"seconds": seconds})
 
 
 def _fail(folder: Path, number: int, error: Exception, store: Any) -> None:
-    """Write the reason in one line as the result, and the traceback to a file; the first process to fail counts."""
+    """Write the reason in one line, and the traceback to a file; the first process to fail counts.
+
+    The reason takes the place of the result or, if the job has a result, of `saved`.
+    """
     traceback_path = folder / f"traceback-{number:06d}.txt"
     result_path = folder / f"result-{number:06d}.json"
+    if result_path.exists():
+        result_path = folder / f"saved-{number:06d}.json"
     if not result_path.exists():
         traceback_path.write_text(traceback.format_exc())
         failure = {"error": _reason(error), "traceback": f"{socket.gethostname()}:{traceback_path}"}

@@ -19,7 +19,9 @@ HEAVY = {"torch", "vllm", "deepspeed", "transformers"}
 MAY_BE_HEAVY = ("stages/engines/", "stages/trainer/", "stages/rl/", "stages/warm_start.py", "stages/model_folder.py")
 LIGHT_ALTHOUGH_THERE = {
     "stages.engines.base",
+    "stages.engines.card_speeds",
     "stages.engines.fake",
+    "stages.engines.gpu",
     "stages.engines.loader",
     "stages.model_folder",
     "stages.rl.chunks",

@@ -7,6 +7,10 @@ prompts and settings in the same vLLM, also a seed for each response, and also r
 The last line is JSON:
 
 ratio          tokens/s of the whole stage (encoding, generation, decoding, Parquet, manifest) over the bare call's
+engine_ratio   tokens/s of the engine's `generate` alone over those of the bare call with the very same requests (vLLM
+               makes no text, and returns nothing before a response has ended)
+group_ratio    tokens/s of the bare call with one request of n = 16 for each question, over those of 16 requests each.
+               vLLM seeds the responses of such a request with seed, seed + 1, ...; the engine's seeds are hashes
 reload_s       seconds until another policy of the same architecture is loaded into the running vLLM
 start_share    share of the time of a quickstart's iterations after iteration 0 that went into starts and loads
 tokens_per_s   of each engine, and of transformers' own `generate`; this and the transformers engine get 64 questions
@@ -56,26 +60,40 @@ def main() -> None:
         folder = Path(name)
         policies = [make_tiny_policy(folder / str(seed), seed=seed, **SIZES) for seed in (0, 1)]
         with Resources(Compute(threads=1, shard_rows=64), "vllm") as resources:
-            ratio, rates = against_bare_generate(folder, policies[0], resources)
+            ratios, rates = against_bare_generate(folder, policies[0], resources)
             reload_s = reload_seconds(resources.engine(), policies)
         rates["server"] = server_rate(folder, policies[0])
         rates["transformers"], rates["transformers_generate"] = transformers_rates(policies[0])
         share = start_share(folder / "runs", "vllm")
-    print(json.dumps({"ratio": ratio, "reload_s": reload_s, "start_share": share, "tokens_per_s": rates}))
+    print(json.dumps({**ratios, "reload_s": reload_s, "start_share": share, "tokens_per_s": rates}))
 
 
-def against_bare_generate(folder: Path, policy: Path, resources: Resources) -> tuple[float, dict[str, float]]:
-    """Run the stage and the bare call in turn; return the ratio of the medians, and the medians (tokens per second)."""
+def against_bare_generate(
+    folder: Path, policy: Path, resources: Resources
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Run the stage, the engine and the bare calls in turn; return ratios and rates (tokens per second), of medians."""
     engine: Any = resources.engine()
     sample = stage_of(folder / "run", policy, resources)
     sample(0)  # starts vLLM
-    stage, bare = [], []
+    ways: dict[str, Callable[[int], int]] = {
+        "vllm": sample,
+        "vllm_engine": lambda seed: engine_generate(engine, seed),
+        "vllm_generate": lambda seed: bare_generate(engine, seed),
+        "vllm_same_requests": lambda seed: bare_generate(engine, seed, detokenize=False),
+        "vllm_groups": lambda seed: bare_generate(engine, seed, n=SAMPLES),
+    }
+    rates: dict[str, list[float]] = {name: [] for name in ways}
     for seed in range(1, ROUNDS + 1):
-        stage.append(rate(lambda seed=seed: sample(seed)))
-        bare.append(rate(lambda seed=seed: bare_generate(engine, seed)))
-        print(f"sample stage {stage[-1]:8,.0f} tokens/s   bare LLM.generate {bare[-1]:8,.0f}")
-    rates = {"vllm": round(median(stage)), "vllm_generate": round(median(bare))}
-    return round(median(stage) / median(bare), 3), rates
+        for name, work in ways.items():
+            rates[name].append(rate(lambda seed=seed, work=work: work(seed)))
+        print("   ".join(f"{name} {values[-1]:8,.0f}" for name, values in rates.items()), "tokens/s")
+    medians = {name: round(median(values)) for name, values in rates.items()}
+    pairs = {
+        "ratio": ("vllm", "vllm_generate"),
+        "engine_ratio": ("vllm_engine", "vllm_same_requests"),
+        "group_ratio": ("vllm_groups", "vllm_generate"),
+    }
+    return {name: round(medians[ours] / medians[bare], 3) for name, (ours, bare) in pairs.items()}, dict(medians)
 
 
 def server_rate(folder: Path, policy: Path) -> float:
@@ -103,17 +121,41 @@ def stage_of(folder: Path, policy: Path, resources: Resources) -> Callable[[int]
     return sample
 
 
-def bare_generate(engine: Any, seed: int) -> int:
-    """Do the same work as a script without this software would, in the engine's vLLM; return the number of tokens."""
-    from vllm import SamplingParams as VllmParams
+def engine_generate(engine: Any, seed: int) -> int:
+    """Sample with the engine alone, without a stage around it; return the number of tokens."""
+    prompts = prompt_ids(engine)
+    seeds = [[seed * 10**6 + SAMPLES * row + n for n in range(SAMPLES)] for row in range(len(prompts))]
+    engine._llm.reset_prefix_cache()
+    done = generate(engine, prompts, SamplingParams(temperature=1.0, max_tokens=NEW_TOKENS), seeds)
+    return sum(len(completion.token_ids) for row in done for completion in row)
 
-    prompts = [{"prompt_token_ids": ids} for ids in prompt_ids(engine) for _ in range(SAMPLES)]
+
+def bare_generate(engine: Any, seed: int, n: int = 1, detokenize: bool = True) -> int:
+    """Do the same work as a script without this software would, in the engine's vLLM; return the number of tokens.
+
+    `n`: responses of one request. `detokenize`: False for requests as the engine makes them.
+    """
+    from vllm import SamplingParams as VllmParams
+    from vllm.sampling_params import RequestOutputKind
+
+    prompts = [{"prompt_token_ids": ids} for ids in prompt_ids(engine) for _ in range(SAMPLES // n)]
+    as_ours = {} if detokenize else {"flat_logprobs": True, "output_kind": RequestOutputKind.FINAL_ONLY}
     params = [
-        VllmParams(temperature=1.0, max_tokens=NEW_TOKENS, seed=seed * 10**6 + n, logprobs=0)
-        for n in range(len(prompts))
+        VllmParams(
+            temperature=1.0,
+            max_tokens=NEW_TOKENS,
+            n=n,
+            seed=seed * 10**6 + n * row,
+            logprobs=0,
+            detokenize=detokenize,
+            stop_token_ids=engine.tokenizer.stop_ids(()),
+            **as_ours,
+        )
+        for row in range(len(prompts))
     ]
     engine._llm.reset_prefix_cache()
-    return sum(len(output.outputs[0].token_ids) for output in engine._llm.generate(prompts, params, use_tqdm=False))
+    outputs = engine._llm.generate(prompts, params, use_tqdm=False)
+    return sum(len(response.token_ids) for output in outputs for response in output.outputs)
 
 
 def reload_seconds(engine: Engine, policies: Sequence[Path]) -> float:

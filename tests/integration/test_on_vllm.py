@@ -9,9 +9,11 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from flows.run_loop import run_all
 from stages import schemas
 from stages.contract import Context, run_stage
 from stages.domains.arithmetic import problems
+from stages.engines.vllm_copies import VllmCopies
 from stages.import_inputs import IMPORT_POLICY, content_of_policy
 from stages.sample_responses import SAMPLE
 from stages.settings.compute import Compute
@@ -101,3 +103,23 @@ def test_a_server_killed_in_the_middle_costs_only_what_was_under_way(
         whole = logprobs_of(model, row["prompt_ids"], row["response_ids"])
         sampled = whole.gather(1, torch.tensor(row["response_ids"])[:, None])[:, 0]
         torch.testing.assert_close(torch.tensor(row["behaviour_logprobs"]), sampled, atol=1e-4, rtol=1e-5)
+
+
+def test_a_whole_node_samples_with_a_copy_and_updates_with_a_process_for_each_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two CPUs stand in for two cards: one setting starts two copies of vLLM and two trainer processes."""
+    monkeypatch.setattr("stages.engines.gpu.visible_cards", lambda: ["0", "1"])
+    settings = ("engine=vllm", "compute.vllm={max_sequences: 16, max_model_tokens: 512, cache_gib: 0.2}",
+                "compute.gpus=all", "evaluate.every=2")  # fmt: skip
+    config = real_case(*settings, iterations=1).model_copy(update={"root": str(tmp_path)})
+    with Resources(config.compute, config.engine) as resources:
+        progress = run_all(config, Store(config.uri), resources)
+        engine = resources.engine()
+        assert isinstance(engine, VllmCopies) and len(engine._pool.servers) == 2
+        assert resources.trainer_placement.processes_per_node == 2
+        assert engine.counters.starts == 1
+        processes = [process for process in engine._processes if process is not None]
+    assert len(processes) == 2
+    assert progress.complete and faults(Path(config.uri)) == []
+    assert [process.wait() for process in processes if process.poll() is None] == []

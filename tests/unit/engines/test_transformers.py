@@ -11,11 +11,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from stages.engines import transformers as engine_module
 from stages.engines.base import SamplingParams
 from stages.engines.decode import Row, draw, pick_tokens, plan_batches
 from stages.engines.tokenizer import load_tokenizer
-from stages.engines.transformers import TransformersEngine
-from storage.errors import InputError
+from stages.engines.transformers import TransformersEngine, dtype_of
+from storage.errors import InputError, StageFailed
 from tests.helpers import generate
 from tests.tiny_models import make_tiny_policy
 
@@ -253,3 +254,54 @@ def test_load_drops_the_old_weights_first(tiny: Path, tmp_path: Path) -> None:
     assert engine.policy_key is None
     with pytest.raises(RuntimeError, match="holds no policy"):
         engine.encode("a")
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (
+            RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 22 GiB\nmore"),
+            r"^memory ran out .*2\.00 GiB.*22 GiB\); lower compute\.max_batch_tokens \(it is 400\), .* run the same",
+        ),
+        (MemoryError(), r"^memory ran out while the engine answered \(MemoryError\)"),
+        (
+            RuntimeError(
+                "CUDA error: device-side assert triggered\nCUDA kernel errors might be asynchronously reported"
+            ),
+            r"^the GPU failed while the engine answered \(CUDA error: device-side assert triggered\); run the same",
+        ),
+    ],
+)
+def test_memory_that_runs_out_and_a_driver_that_dies(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, message: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    engine = TransformersEngine(device="cpu", max_batch_tokens=400)
+    engine.load(tiny, "tiny")
+    with monkeypatch.context() as patch, pytest.raises(StageFailed, match=message) as failure:
+        patch.setattr(engine_module, "sample_batch", fail)
+        generate(engine, PROMPTS, SamplingParams(temperature=1, max_tokens=4), SEEDS)
+    assert "\n" not in str(failure.value)
+    assert len(generate(engine, PROMPTS, SamplingParams(temperature=1, max_tokens=4), SEEDS)) == len(PROMPTS)
+
+
+def test_an_error_of_the_program_stays_as_it_is(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    engine = TransformersEngine(device="cpu")
+    engine.load(tiny, "tiny")
+    monkeypatch.setattr(engine_module, "sample_batch", fail)
+    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+        generate(engine, PROMPTS, SamplingParams(temperature=1, max_tokens=4), SEEDS)
+
+
+@pytest.mark.parametrize(("capability", "expected"), [((7, 5), torch.float32), ((8, 0), torch.bfloat16)])
+def test_weights_have_16_bits_on_a_gpu_that_has_bfloat16(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], expected: torch.dtype
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert dtype_of(torch.device("cuda:0")) == expected
+    assert dtype_of(torch.device("cpu")) == torch.float32

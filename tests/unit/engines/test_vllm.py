@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -68,6 +70,17 @@ def test_reloaded_weights_are_those_of_the_folder(engine: Engine, policies: list
 
 
 @pytest.mark.vllm
+@pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="needs `pip install --no-deps triton`")
+def test_model_runner_2_of_gpus_samples_as_the_other_engines(policies: list[Path]) -> None:
+    """Its kernels in Triton's interpreter: noise from the seed, log-probabilities before penalty and cut."""
+    command = [sys.executable, "-m", "tests.vllm_runner_2", str(policies[0])]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert max(result["worst"].values()) < 1e-4 and all(result["alone"].values())
+
+
+@pytest.mark.vllm
 def test_another_architecture_starts_vllm_anew(tmp_path: Path) -> None:
     engine = VllmEngine(SMALL)
     first = make_tiny_policy(tmp_path / "a")
@@ -78,6 +91,21 @@ def test_another_architecture_starts_vllm_anew(tmp_path: Path) -> None:
     assert generate(engine, PROMPTS, SamplingParams(temperature=0, max_tokens=8), SEEDS) == before
     assert engine.counters.starts == 3
     engine.close()
+
+
+@pytest.mark.vllm
+def test_an_early_start_changes_no_response(tmp_path: Path) -> None:
+    """vLLM was started in a thread, with other weights of the same architecture."""
+    folders = [make_tiny_policy(tmp_path / str(seed), seed=seed) for seed in range(2)]
+    responses = []
+    for start in (False, True):
+        engine = VllmEngine(SMALL)
+        if start:
+            engine.start(folders[0])
+        engine.load(folders[1], "b")
+        responses.append(generate(engine, PROMPTS, SamplingParams(temperature=1.0, max_tokens=8), SEEDS))
+        engine.close()
+    assert responses[0] == responses[1]
 
 
 @pytest.mark.vllm

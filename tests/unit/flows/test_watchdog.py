@@ -130,6 +130,8 @@ def test_kl_stops_only_at_the_second_breach() -> None:
     with pytest.raises(Breached) as caught:
         third.after_update(STOP, 0, {"train/kl": 1.1})
     assert caught.value.breaches[-1].last_good == 1
+    # With update.kl_coef 0 the KL is not measured.
+    assert third.after_update(STOP, 0, {"train/kl": None}).breaches == warned.breaches
 
 
 def test_gap_between_engine_and_trainer_only_warns() -> None:

@@ -237,7 +237,7 @@ def _done_by_another(stage: Stage, context: Context) -> None:
 
 
 def test_sharing_process_stops_when_another_has_committed(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stages.contract._SECONDS_BETWEEN_CHECKS", 0.0)
+    monkeypatch.setattr("stages.work._SECONDS_BETWEEN_CHECKS", 0.0)
     shared = replace(context, shard=WorkerShard(1, 2))
 
     def body(config: Config, inputs: Inputs, work: Work) -> Metrics:

@@ -1,10 +1,12 @@
 """Identities are the same on all machines and in all versions: the JSON that is hashed is written out here."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
 
+import storage.fingerprint
 from storage.fingerprint import canonical_json, derive_seed, digest_file, digest_files, fingerprint, short
 
 
@@ -33,6 +35,26 @@ def test_a_folders_identity_is_its_names_and_digests(tmp_path: Path) -> None:
     assert digest_file(tmp_path / "a") == digest_a
     expected = hashlib.sha256(f'[["a","{digest_a}"],["b","{digest_b}"]]'.encode()).hexdigest()
     assert digest_files([("b", digest_b), ("a", digest_a)]) == expected
+
+
+@pytest.mark.parametrize(("large", "reads"), [(4, 1), (5, 2)])
+def test_a_link_to_a_large_file_is_not_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: int, reads: int
+) -> None:
+    """Weights that a stage has stored were digested under the trainer's name for them."""
+    read: list[str] = []
+    file_digest = hashlib.file_digest
+    monkeypatch.setattr(hashlib, "file_digest", lambda file, kind: read.append(file.name) or file_digest(file, kind))
+    monkeypatch.setattr(storage.fingerprint, "LARGE_BYTES", large)
+    (tmp_path / "trained").write_bytes(b"good")
+    (tmp_path / "stored").hardlink_to(tmp_path / "trained")
+    expected = hashlib.sha256(b"good").hexdigest()
+    assert [digest_file(tmp_path / name) for name in ("trained", "stored", "stored")] == [expected] * 3
+    assert len(read) == reads
+    # Damage is seen through either name.
+    os.utime(tmp_path / "stored", ns=(1, 1))
+    (tmp_path / "stored").write_bytes(b"evil")
+    assert digest_file(tmp_path / "trained") == hashlib.sha256(b"evil").hexdigest()
 
 
 def test_derived_seeds_fit_into_63_bits_and_differ() -> None:

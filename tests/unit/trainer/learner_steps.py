@@ -100,7 +100,7 @@ def train(folder: Path, settings: dict[str, Any]) -> tuple[dict[str, Tensor], di
             learner.backward(loss_of(learner.engine, step, micro_batch))
         norms.append(learner.step(learning_rate(step)))
     assert learner.applied_steps == STEPS - 1
-    masters = learner.weights()
+    masters = learner.weights(masters=True)
     weights = {}
     if not partitioned:
         weights = {name: weight.detach().clone() for name, weight in policy.model.named_parameters()}
@@ -121,7 +121,8 @@ def main(folder: Path, out: Path, stages: list[str]) -> None:
     results = {}
     for name in stages:
         stage = int(name[0])
-        offload = {"offload_optimizer": {"device": "cpu"}} if name.endswith("offload") else {}
+        parts = ("offload_optimizer", "offload_param") if name.endswith("offload") else ()
+        offload = {part: {"device": "cpu", "pin_memory": True} for part in parts}
         masters, weights, norms = train(folder, {"zero_optimization": {"stage": stage, **offload}})
         if rank == 0:
             results |= {f"stage-{name}": (masters, norms), f"loop-{name}": loop(folder)}

@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 
 from stages.settings.trainer import TrainerPlacement
 from stages.settings.update import UpdateConfig
-from stages.trainer.job import Job
+from stages.trainer.job import Job, JobResult, Progress
+from stages.trainer.launcher import TrainerProcess
 
 SCHEMA = pa.schema(
     [
@@ -23,6 +24,16 @@ SCHEMA = pa.schema(
         ("reward", pa.float32()),
     ]
 )
+
+
+class SavingTrainer(TrainerProcess):
+    """A trainer process whose updates end when the trainer state is written as well."""
+
+    def run(self, job: Job, progress: Progress | None = None) -> JobResult:
+        """Do one update and wait for its trainer state."""
+        result = super().run(job, progress)
+        self.wait_saved()
+        return result
 
 
 def make_rows(questions: int, samples: int, *, vocabulary: int, seed: int = 0) -> list[dict[str, Any]]:

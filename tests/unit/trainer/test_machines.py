@@ -16,10 +16,9 @@ import pytest
 from stages.settings.compute import Compute
 from stages.settings.trainer import TrainerPlacement
 from stages.settings.update import UpdateConfig
-from stages.trainer.launcher import TrainerProcess
 from storage.errors import TrainerError
 from tests.tiny_models import make_tiny_policy
-from tests.unit.trainer.rollouts import make_job, make_rows, write_rollout
+from tests.unit.trainer.rollouts import SavingTrainer, make_job, make_rows, write_rollout
 
 ROOT = Path(__file__).parents[3]
 SECONDS = 300
@@ -101,20 +100,20 @@ def machine(folder: Path, placement: TrainerPlacement) -> Iterator[Machine]:
 
 
 @pytest.fixture(scope="module")
-def trainer(folder: Path, machine: Machine) -> Iterator[TrainerProcess]:
+def trainer(folder: Path, machine: Machine) -> Iterator[SavingTrainer]:
     """Node 0, which connects to node 1 at its first update."""
-    with TrainerProcess(folder / "scratch") as process:
+    with SavingTrainer(folder / "scratch") as process:
         yield process
 
 
 @pytest.mark.slow
 def test_two_nodes_compute_the_same_as_two_processes(
-    folder: Path, placement: TrainerPlacement, trainer: TrainerProcess
+    folder: Path, placement: TrainerPlacement, trainer: SavingTrainer
 ) -> None:
     """Two jobs, because the second continues with the weights that the first left in both nodes."""
     notes: list[str] = []
 
-    def second_policy(process: TrainerProcess, name: str, placement: TrainerPlacement) -> bytes:
+    def second_policy(process: SavingTrainer, name: str, placement: TrainerPlacement) -> bytes:
         first = make_job(folder, folder / "policy", name=f"{name}-1", placement=placement)
         process.run(first, lambda done, total, note: notes.append(note))
         second = make_job(
@@ -132,13 +131,13 @@ def test_two_nodes_compute_the_same_as_two_processes(
     on_two_nodes = second_policy(trainer, "nodes", placement)
     assert notes[0] == "starting the trainer, waiting for 1 machine(s) to join"
     one_node = TrainerPlacement(processes_per_node=2, micro_batch_tokens=64)
-    with TrainerProcess(folder / "scratch") as process:
+    with SavingTrainer(folder / "scratch") as process:
         assert second_policy(process, "processes", one_node) == on_two_nodes
 
 
 @pytest.mark.slow
 def test_a_lost_node_ends_the_update_and_may_join_again(
-    folder: Path, placement: TrainerPlacement, machine: Machine, trainer: TrainerProcess
+    folder: Path, placement: TrainerPlacement, machine: Machine, trainer: SavingTrainer
 ) -> None:
     many_steps = UpdateConfig(learning_rate=1e-4, batch_responses=6, epochs=100)
     ended = machine.count("ended: ")
@@ -160,7 +159,7 @@ def test_a_lost_node_ends_the_update_and_may_join_again(
 
 @pytest.mark.slow
 def test_every_node_reports_a_failure(
-    folder: Path, placement: TrainerPlacement, machine: Machine, trainer: TrainerProcess
+    folder: Path, placement: TrainerPlacement, machine: Machine, trainer: SavingTrainer
 ) -> None:
     job = make_job(folder, folder / "other", name="failed", placement=placement)
     with pytest.raises(TrainerError, match="not in the vocabulary"):

@@ -22,7 +22,7 @@ from stages.trainer.job import Job, JobResult
 from stages.trainer.launcher import TrainerProcess
 from storage.errors import TrainerError
 from tests.tiny_models import make_tiny_policy
-from tests.unit.trainer.rollouts import make_job, make_rows, write_rollout
+from tests.unit.trainer.rollouts import SavingTrainer, make_job, make_rows, write_rollout
 
 CONFIGS = Path(__file__).parents[3] / "configs/deepspeed"
 ALGORITHMS = ("ppo", "reinforce_pp", "reinforce_pp_baseline", "grpo", "rloo", "dr_grpo")
@@ -46,11 +46,11 @@ class Trainers:
 
     def __init__(self, scratch: Path) -> None:
         self._scratch = scratch
-        self._processes: dict[TrainerPlacement, TrainerProcess] = {}
+        self._processes: dict[TrainerPlacement, SavingTrainer] = {}
 
-    def at(self, placement: TrainerPlacement) -> TrainerProcess:
+    def at(self, placement: TrainerPlacement) -> SavingTrainer:
         """Return the process of a placement; if there are too many, the least recently used process is closed."""
-        process = self._processes.pop(placement, None) or TrainerProcess(self._scratch)
+        process = self._processes.pop(placement, None) or SavingTrainer(self._scratch)
         self._processes[placement] = process
         if len(self._processes) > self.MOST:
             self._processes.pop(next(iter(self._processes))).close()
@@ -74,16 +74,16 @@ def trainers(folder: Path) -> Iterator[Trainers]:
 
 
 @pytest.fixture(scope="module")
-def trainer(folder: Path) -> Iterator[TrainerProcess]:
+def trainer(folder: Path) -> Iterator[SavingTrainer]:
     """One process with the default placement of `make_job`, for all tests that leave it alive."""
-    with TrainerProcess(folder / "scratch") as process:
+    with SavingTrainer(folder / "scratch") as process:
         yield process
 
 
 @pytest.fixture(scope="module")
-def fresh(folder: Path) -> Iterator[TrainerProcess]:
+def fresh(folder: Path) -> Iterator[SavingTrainer]:
     """A process that has not done the previous update, so it loads weights and state from files."""
-    with TrainerProcess(folder / "scratch") as process:
+    with SavingTrainer(folder / "scratch") as process:
         yield process
 
 
@@ -198,11 +198,28 @@ def _assert_close(actual: dict[str, np.ndarray[Any, Any]], expected: dict[str, n
     ],
 )
 def test_gradient_is_that_of_the_formula(
-    folder: Path, trainer: TrainerProcess, algorithm: str, settings: dict[str, Any], request: pytest.FixtureRequest
+    folder: Path, trainer: SavingTrainer, algorithm: str, settings: dict[str, Any], request: pytest.FixtureRequest
 ) -> None:
     job = _one_step(folder, request.node.name, algorithm, settings)
     trainer.run(job)
     _assert_close(_gradient(job), _expected_gradient(job))
+
+
+def test_without_a_weight_of_the_kl_there_is_no_reference(folder: Path, trainer: TrainerProcess) -> None:
+    """The gradient is that of a KL of weight 0; the folder of the reference does not even exist."""
+    for algorithm in ("grpo", "reinforce_pp"):  # the KL is in the loss or in the reward
+        job = _one_step(folder, f"no-kl-{algorithm}", algorithm, {"kl_coef": 0.0, "batch_responses": 12})
+        notes: list[str] = []
+        result = trainer.run(
+            job.model_copy(update={"reference": folder / "nowhere", "reference_key": "nowhere"}),
+            lambda done, total, note: notes.append(note),  # noqa: B023
+        )
+        assert result.metrics["kl"] is None and result.metrics["kl_coef"] == 0.0
+        assert pq.read_table(job.output / "metrics.parquet")["kl"].to_pylist() == [None, None]
+        assert any("loss" in note for note in notes) and not any("KL" in note or "nan" in note for note in notes)
+        whole = _one_step(folder, f"no-kl-{algorithm}-whole", algorithm, {"kl_coef": 0.0})
+        trainer.run(whole)
+        _assert_close(_gradient(whole), _expected_gradient(whole))
 
 
 def _placed(**changes: Any) -> TrainerPlacement:
@@ -253,7 +270,7 @@ def test_gradient_does_not_depend_on_how_a_step_is_cut(
     assert result.tokens == sum(len(row["response_ids"]) for row in pq.read_table(job.rollout).to_pylist())
 
 
-def test_gradient_is_clipped_once_after_its_norm_is_measured(folder: Path, trainer: TrainerProcess) -> None:
+def test_gradient_is_clipped_once_after_its_norm_is_measured(folder: Path, trainer: SavingTrainer) -> None:
     """By default DeepSpeed clips to 1 before the norm can be read."""
     job = _one_step(folder, "clipped", "grpo")
     job = job.model_copy(update={"config": job.config.model_copy(update={"max_grad_norm": 1.5})})
@@ -285,14 +302,14 @@ def _digests(job: Job) -> dict[str, bytes]:
     }
 
 
-def _started(process: TrainerProcess, job: Job) -> int:
+def _started(process: SavingTrainer, job: Job) -> int:
     """Start the process of a job, without the job; return the id of the process."""
     process.start(job.placement)
     assert process.pid is not None
     return process.pid
 
 
-def test_a_process_that_died_while_idle_is_started_again(folder: Path, fresh: TrainerProcess) -> None:
+def test_a_process_that_died_while_idle_is_started_again(folder: Path, fresh: SavingTrainer) -> None:
     job = make_job(folder, folder / "policy", name="died-idle")
     pid = _started(fresh, job)
     os.kill(pid, signal.SIGKILL)
@@ -301,9 +318,7 @@ def test_a_process_that_died_while_idle_is_started_again(folder: Path, fresh: Tr
     assert fresh.pid != pid
 
 
-def test_restored_state_continues_to_the_same_bytes(
-    folder: Path, trainer: TrainerProcess, fresh: TrainerProcess
-) -> None:
+def test_restored_state_continues_to_the_same_bytes(folder: Path, trainer: SavingTrainer, fresh: SavingTrainer) -> None:
     first = make_job(folder, folder / "policy", name="first")
     trainer.run(first)
     live = _second(folder, first, "live")
@@ -318,7 +333,7 @@ def test_restored_state_continues_to_the_same_bytes(
     assert reports[-1] == (2, 2, "done")
 
 
-def test_output_is_a_policy_folder_with_its_tokenizer(folder: Path, trainer: TrainerProcess) -> None:
+def test_output_is_a_policy_folder_with_its_tokenizer(folder: Path, trainer: SavingTrainer) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     job = _one_step(folder, "loads", "grpo")
@@ -335,7 +350,7 @@ def test_output_is_a_policy_folder_with_its_tokenizer(folder: Path, trainer: Tra
     assert done["metrics"]["ratio_mean"] == pytest.approx(1.0, abs=1e-5)
 
 
-def test_a_failed_update_gives_the_reason_and_the_next_works(folder: Path, fresh: TrainerProcess) -> None:
+def test_a_failed_update_gives_the_reason_and_the_next_works(folder: Path, fresh: SavingTrainer) -> None:
     good = make_job(folder, folder / "policy", name="after-failure")
     bad = good.model_copy(update={"policy": folder / "nowhere", "policy_key": "nowhere"})
     with pytest.raises(TrainerError, match=r"nowhere: not a Hugging Face model folder.*traceback: .*\.txt"):
@@ -365,8 +380,8 @@ def _next(folder: Path, first: Job, name: str, **changes: Any) -> Job:
 )
 def test_critic_and_adapters_are_restored_to_the_same_bytes(
     folder: Path,
-    trainer: TrainerProcess,
-    fresh: TrainerProcess,
+    trainer: SavingTrainer,
+    fresh: SavingTrainer,
     config: UpdateConfig,
     request: pytest.FixtureRequest,
 ) -> None:
@@ -393,14 +408,14 @@ def test_critic_and_adapters_are_restored_to_the_same_bytes(
 
 
 @pytest.mark.slow
-def test_released_memory_changes_no_result(folder: Path, trainer: TrainerProcess) -> None:
+def test_released_memory_changes_no_result(folder: Path, trainer: SavingTrainer) -> None:
     config = UpdateConfig(algorithm="ppo", learning_rate=1e-3, critic=CriticConfig(learning_rate=1e-3))
     first = _trained(folder, "held-first", config)
     trainer.run(first)
     second = _next(folder, first, "held-second")
     trainer.run(second)
     placement = first.placement.model_copy(update={"free_memory": True})
-    with TrainerProcess(folder / "scratch") as process:
+    with SavingTrainer(folder / "scratch") as process:
         freed = _trained(folder, "freed-first", config, placement=placement)
         process.run(freed)
         again = _next(folder, freed, "freed-second", placement=placement)
@@ -409,7 +424,7 @@ def test_released_memory_changes_no_result(folder: Path, trainer: TrainerProcess
 
 
 def test_a_critic_is_loaded_when_the_algorithm_needs_it(
-    folder: Path, trainer: TrainerProcess, fresh: TrainerProcess
+    folder: Path, trainer: SavingTrainer, fresh: SavingTrainer
 ) -> None:
     """The process has loaded the policy already, but without a critic."""
     trainer.run(_trained(folder, "no-critic", UpdateConfig(algorithm="grpo")))
@@ -423,7 +438,7 @@ def test_a_critic_is_loaded_when_the_algorithm_needs_it(
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", [1, 3])
 def test_another_placement_continues_from_a_state(
-    folder: Path, trainers: Trainers, trainer: TrainerProcess, stage: int
+    folder: Path, trainers: Trainers, trainer: SavingTrainer, stage: int
 ) -> None:
     """The files of a state depend neither on the ZeRO stage nor on the number of processes."""
     config = UpdateConfig(algorithm="ppo", learning_rate=1e-3, critic=CriticConfig(learning_rate=1e-3))
@@ -445,7 +460,7 @@ def test_another_placement_continues_from_a_state(
 
 @pytest.mark.parametrize("zero", [None, *(pytest.param(stage, marks=pytest.mark.slow) for stage in (0, 2, 3))])
 def test_steps_that_explode_are_skipped_and_counted(
-    folder: Path, trainers: Trainers, fresh: TrainerProcess, zero: int | None
+    folder: Path, trainers: Trainers, fresh: SavingTrainer, zero: int | None
 ) -> None:
     config = UpdateConfig(
         algorithm="grpo", learning_rate=1.0, warmup_fraction=0.0, batch_responses=6, max_skipped_steps=4, kl_coef=1.0
@@ -468,13 +483,13 @@ def test_steps_that_explode_are_skipped_and_counted(
 
 
 @pytest.mark.slow
-def test_a_killed_update_resumes_from_its_checkpoint(folder: Path, trainer: TrainerProcess) -> None:
+def test_a_killed_update_resumes_from_its_checkpoint(folder: Path, trainer: SavingTrainer) -> None:
     config = UpdateConfig(algorithm="ppo", learning_rate=1e-4, batch_responses=6, epochs=15)
     undisturbed = _trained(folder, "undisturbed", config)  # without checkpoints, which change nothing
     trainer.run(undisturbed)
     placement = _placed(save_every_steps=7)
     killed = _trained(folder, "killed-half-way", config, placement=placement, checkpoint=folder / "checkpoints")
-    with TrainerProcess(folder / "scratch") as process:
+    with SavingTrainer(folder / "scratch") as process:
 
         def kill(done: int, total: int, note: str) -> None:
             if done >= 25 and process.pid is not None:
@@ -523,7 +538,7 @@ def test_out_of_memory_names_the_setting_to_lower(folder: Path) -> None:
         placement=TrainerPlacement(micro_batch_tokens=1_000_000),
         max_tokens=400,
     )
-    with TrainerProcess(folder / "scratch-small") as process:
+    with SavingTrainer(folder / "scratch-small") as process:
         process.run(make_job(folder, folder / "policy", name="small", placement=job.placement))
         assert process.pid is not None
         pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[0])
@@ -534,7 +549,7 @@ def test_out_of_memory_names_the_setting_to_lower(folder: Path) -> None:
         assert "allocate" in str(error.value)
 
 
-def test_a_killed_process_is_noticed(folder: Path, fresh: TrainerProcess) -> None:
+def test_a_killed_process_is_noticed(folder: Path, fresh: SavingTrainer) -> None:
     """Without this, the wait for the result of a dead process would never end."""
     job = make_job(folder, folder / "policy", name="killed")
     pid = _started(fresh, job)
@@ -544,6 +559,63 @@ def test_a_killed_process_is_noticed(folder: Path, fresh: TrainerProcess) -> Non
     with pytest.raises(TrainerError, match="died with exit code -9"):
         fresh.run(job)
     killer.join()
+
+
+SLOW_STATE = """
+import pathlib, time
+mkdir = pathlib.Path.mkdir
+def slow(self, *args, **settings):
+    if self.name == "trainer_state" and pathlib.Path({switch!r}).exists():
+        time.sleep(60)
+    mkdir(self, *args, **settings)
+pathlib.Path.mkdir = slow
+"""
+"""Code that delays the writing of a trainer state by a minute as long as the file `switch` exists."""
+
+
+@pytest.mark.slow
+def test_a_process_killed_while_it_saves_leaves_no_complete_output(
+    folder: Path, trainer: SavingTrainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = make_job(folder, folder / "policy", name="undisturbed-first")
+    trainer.run(first)
+    switch = tmp_path / "switch"
+    switch.touch()
+    (tmp_path / "sitecustomize.py").write_text(SLOW_STATE.format(switch=str(switch)))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with TrainerProcess(folder / "scratch") as process:
+        killed = make_job(folder, folder / "policy", name="killed-while-saving")
+        assert process.run(killed).optimiser_steps == 2
+        assert (killed.output / "policy/config.json").is_file() and not (killed.output / "done.json").exists()
+        pid = process.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        with pytest.raises(
+            TrainerError, match=r"^the trainer process died with exit code -9 before the trainer state .*"
+        ):
+            process.wait_saved()
+        assert process.wait_saved() == {} and not (killed.output / "done.json").exists()
+        switch.unlink()
+        again = killed.model_copy(update={"output": folder / "again"})
+        process.run(again)
+        # The process waits with the next job until it has written the state.
+        following = _second(folder, again, "following")
+        process.run(following)
+        assert process.pid != pid and process.wait_saved().keys() == {"save_state"}
+    assert _digests(again) == _digests(first)
+    expected = _second(folder, first, "undisturbed-second")
+    trainer.run(expected)
+    assert _digests(following) == _digests(expected)
+
+
+def test_a_state_that_cannot_be_written_is_an_error_after_the_result(folder: Path, fresh: SavingTrainer) -> None:
+    job = make_job(folder, folder / "policy", name="state-in-the-way")
+    (job.output / "trainer_state").mkdir(parents=True)
+    assert TrainerProcess.run(fresh, job).optimiser_steps == 2
+    with pytest.raises(TrainerError, match=r"^the trainer state of a policy update was not written: FileExistsError"):
+        fresh.wait_saved()
+    assert fresh.pid is None and not (job.output / "done.json").exists()
+    assert fresh.run(make_job(folder, folder / "policy", name="after-that")).optimiser_steps == 2
 
 
 def test_the_process_ends_with_its_parent(folder: Path) -> None:

@@ -333,12 +333,31 @@ def test_filter_excludes_labelled_seeds_from_overlap() -> None:
     assert filter_settings(parse_config(values, "my.yaml")).seed_sets == ("own",)
 
 
-def test_model_copies_need_engine_server(tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["vllm", "server"])
+def test_a_model_may_have_copies(tmp_path: Path, engine: str) -> None:
     policy = {"model": str(make_tiny_policy(tmp_path / "policy"))}
-    several = {"vllm": {"data_parallel": 2}}
-    with pytest.raises(ConfigError, match="one copy of the model; set engine: server"):
-        fake_config(tmp_path, engine="vllm", policy=policy, compute=several)
-    assert fake_config(tmp_path, engine="server", policy=policy, compute=several).compute.vllm.data_parallel == 2
+    config = fake_config(tmp_path, engine=engine, policy=policy, compute={"vllm": {"data_parallel": 2}})
+    assert config.compute.vllm.data_parallel == 2
+
+
+@pytest.mark.parametrize(
+    ("also", "message"),
+    [
+        ({"vllm": {"data_parallel": 2}}, "sets vllm.data_parallel, which is also set to 2; remove one"),
+        ({"trainer": {"processes_per_node": 4}}, "sets trainer.processes_per_node, which is also set to 4"),
+        ({"trainer": {"processes": 4}}, "sets trainer.processes_per_node, which is also set to 4"),
+    ],
+)
+def test_all_gpus_are_counted_once(tmp_path: Path, also: dict[str, Any], message: str) -> None:
+    assert fake_config(tmp_path, compute={"gpus": "all", "vllm": {"data_parallel": 1}}).compute.gpus == "all"
+    with pytest.raises(ConfigError, match=message):
+        fake_config(tmp_path, compute={"gpus": "all", **also})
+
+
+def test_one_gpu_is_the_default_and_in_no_dump(tmp_path: Path) -> None:
+    assert "gpus" not in fake_config(tmp_path).model_dump(mode="json")["compute"]
+    dumped = fake_config(tmp_path, compute={"gpus": "all"}).model_dump(mode="json")
+    assert parse_config(dumped, "again").compute.gpus == "all"
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,12 @@ def test_questions_that_are_drawn_pass_no_filter(tmp_path: Path) -> None:
     assert "break filter.rules" not in describe(config)
 
 
+def test_a_missing_reference_is_said(tmp_path: Path) -> None:
+    line = "update.kl_coef is 0: the reference is not loaded, train/kl is null and watchdog.kl has nothing to watch"
+    assert line not in describe(fake_config(tmp_path))
+    assert f"{'':13}{line}" in describe(fake_config(tmp_path, update={"kl_coef": 0})).splitlines()
+
+
 def test_seeds_that_break_rules_of_the_filter_are_counted(tmp_path: Path) -> None:
     assert "break filter.rules" not in describe(fake_config(tmp_path))
     texts = [

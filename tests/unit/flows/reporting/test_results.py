@@ -3,10 +3,12 @@
 import io
 import random
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import polars as pl
 import pytest
 from rich.console import Console
 
@@ -16,6 +18,7 @@ from flows.reporting.plots import learning_curve
 from flows.reporting.render import as_markdown
 from flows.reporting.results import (
     SELF_WRITTEN,
+    _gpu_time,
     alarms,
     evaluation_rows,
     funnel,
@@ -24,7 +27,7 @@ from flows.reporting.results import (
     slice_rows,
     unfinished_thinking,
 )
-from flows.reporting.terminal_tables import engine_line, evaluation_table, unfinished_line
+from flows.reporting.terminal_tables import engine_line, evaluation_table, gpu_line, unfinished_line
 from flows.run_loop import run_all
 from stages.benchmarks.metrics import reliability
 from stages.benchmarks.statistics import wilson_interval
@@ -168,6 +171,62 @@ def test_report_shows_engine_costs(run: Run) -> None:
     assert f"1 starts took {rows[0]['seconds']:.1f} s, 2 later policies" in _markdown(run, rows)
     assert f"{share:.1%} of the time" in engine_line(rows)
     assert engine_line([{**row, "engine": {}} for row in rows]) == "Starts of the engine were not noted."
+
+
+def _timing(stage: str, seconds: float, gpu: float | None, started: float = 0.0, **columns: Any) -> dict[str, Any]:
+    names = ("engine_start", "engine_load", "trainer_load", "trainer_save", "commit_wait")
+    return {
+        "stage": stage, "seconds": seconds, "started": datetime.fromtimestamp(started, UTC), "host": "h", "process": 1,
+        "on_gpu": True, "gpu_seconds": gpu, **{f"{name}_seconds": 0.0 for name in names}, **columns,
+    }  # fmt: skip
+
+
+def test_waits_of_the_gpu_are_told_apart() -> None:
+    timings = pl.DataFrame(
+        [
+            _timing("sample_responses", 50.0, 40.0, engine_start_seconds=5.0, engine_load_seconds=2.0),
+            _timing("vote_rewards", 2.0, 0.0, started=50.0),
+            _timing("ppo_update", 20.0, 15.0, started=53.0, trainer_load_seconds=4.0, trainer_save_seconds=1.0),
+            _timing("evaluate", 26.0, 25.0, started=73.0, commit_wait_seconds=9.0),
+            # Another worker's share of the same stage, and an engine that started while another stage ran.
+            _timing("evaluate", 3.0, 3.0, started=74.0),
+        ]
+    )
+    times = _gpu_time(timings)
+    assert times == {
+        "on_gpu": True,
+        "working": 80.0,
+        "waits": {
+            "starts of the engine": 5.0,
+            "the trainer's start and loading": 4.0,
+            "prompts, tables and grading": 3.0,
+            "loading weights": 2.0,
+            "vote_rewards": 2.0,
+            "saving the policy": 1.0,
+            "outputs being stored": 1.0,
+            "steps between stages": 1.0,
+        },
+    }
+    line = gpu_line([{"gpu": times}])
+    assert line.startswith("GPU busy 81% of 99.0 s: waited 5.0 s for starts of the engine, 4.0 s for the trainer's")
+    assert line.endswith("2.0 s for vote_rewards.") or line.endswith("1.0 s for saving the policy.")
+    assert gpu_line([{"gpu": {**times, "on_gpu": False}}]).startswith("Engine and trainer busy 81%")
+
+
+def test_waits_of_older_runs_are_not_shown() -> None:
+    old = pl.DataFrame([{"stage": "evaluate", "seconds": 3.0}])
+    assert _gpu_time(old) == {} and gpu_line([{"gpu": {}}, {}]) == ""
+    # An iteration that an older version began: the rows of its stages have no such columns.
+    mixed = pl.DataFrame(
+        [_timing("sample_responses", 9.0, None, on_gpu=None), _timing("evaluate", 4.0, 3.0, process=2)]
+    )
+    assert _gpu_time(mixed)["working"] == 3.0 and gpu_line([{"gpu": _gpu_time(mixed)}]).startswith("GPU busy 75% of")
+
+
+def test_waits_are_in_the_report(run: Run) -> None:
+    rows = run_results(run)["iterations"]
+    busy = gpu_line(rows[-1:])
+    assert busy.startswith("Engine and trainer busy ") and busy.split(":")[0] in _markdown(run, rows)
 
 
 def test_report_shows_breaches(run: Run) -> None:

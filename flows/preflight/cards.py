@@ -1,0 +1,257 @@
+"""Whether this machine's GPUs can do what a config asks of them; nothing here asks CUDA."""
+
+import importlib.util
+import os
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.config.run import RunConfig
+from flows.preflight.memory import (
+    CONTEXT_BYTES,
+    EngineMemory,
+    certain_bytes,
+    engine_memory,
+    gib,
+    memory_lines,
+    room_of_update,
+    smaller_update,
+    update_form,
+)
+from flows.preflight.shapes import policy_shape
+from stages.engines.gpu import BFLOAT16_SINCE, Card, Holder, card_facts, cuda_version, has_gpu, on_all_gpus
+from stages.engines.loader import NO_GPU, vllm_needs_gpu
+from stages.trainer.memory import update_memory
+from storage.errors import InputError
+
+_OLDEST_OF_CUDA_13 = (7, 5)
+
+PATIENCE_SECONDS = 30.0
+"""How long a run waits for a GPU that others hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """What the engine and the trainer of a run compute on."""
+
+    cards: tuple[Card, ...]
+    """The cards of this machine; none if the run computes on the CPU, or on cards elsewhere."""
+    on_gpu: bool
+
+    @property
+    def here(self) -> bool:
+        """Whether the GPU is on this machine."""
+        return bool(self.cards)
+
+
+def device_of(config: RunConfig) -> Device:
+    """Return what a run computes on: this machine's cards, if there are any; else cards elsewhere, or the CPU.
+
+    Cards are elsewhere if the engine is on other machines (workers, servers), or is a vLLM that does not run here: then
+    the config is checked on another machine than the one that will run it.
+    """
+    if config.engine == "fake":
+        return Device((), on_gpu=False)
+    if has_gpu() and (cards := card_facts()):
+        return Device(cards, on_gpu=True)
+    elsewhere = config.gpu == "deployment" or config.engine == "server"
+    if config.engine == "vllm":
+        elsewhere = elsewhere or vllm_needs_gpu() or importlib.util.find_spec("vllm") is None
+    return Device((), on_gpu=elsewhere)
+
+
+def on_this_machine(config: RunConfig) -> RunConfig:
+    """Return the config with the numbers that `compute.gpus: all` stands for here, if there are GPUs here."""
+    try:
+        return config.model_copy(update={"compute": on_all_gpus(config.compute)})
+    except InputError:
+        return config
+
+
+def check_cards(config: RunConfig) -> None:
+    """Raise InputError if a GPU is missing, too old, too small or taken, with the settings that help.
+
+    A GPU that is taken is looked at again for a while: processes of a run that was killed take seconds to end.
+    """
+    config, deadline = on_this_machine(config), time.monotonic() + PATIENCE_SECONDS
+    while has_gpu() and _taken(config, card_facts(), alone=False) and time.monotonic() < deadline:
+        time.sleep(1)
+    if reason := refusal(config) or (_taken(config, card_facts(), alone=False) if has_gpu() else None):
+        raise InputError(reason)
+
+
+def refusal(config: RunConfig) -> str | None:
+    """Return why this machine's GPUs cannot do what the config asks of them; None if nothing speaks against it.
+
+    Only what is certain counts: memory is compared with weights and optimiser alone, whoever holds some of it now.
+    """
+    if config.engine == "fake":
+        return None
+    is_here = has_gpu()
+    if not is_here and config.engine == "vllm" and vllm_needs_gpu():
+        return NO_GPU
+    try:
+        config = config.model_copy(update={"compute": on_all_gpus(config.compute)})
+    except InputError as error:
+        return str(error)
+    if not is_here:
+        return None
+    cards = card_facts()
+    if not cards:
+        listed = os.environ.get("CUDA_VISIBLE_DEVICES")
+        return f"CUDA_VISIBLE_DEVICES is {listed!r}, which names no GPU of this machine (`nvidia-smi -L` lists them)"
+    return _too_old(config, cards) or _too_few(config, cards) or _too_small(config, cards)
+
+
+def _too_old(config: RunConfig, cards: Sequence[Card]) -> str | None:
+    known = [card for card in cards if card.capability is not None]
+    if not known:
+        return None
+    card = min(known, key=lambda card: card.capability or ())
+    assert card.capability is not None
+    has = f"{card.name} has {card.capability[0]}.{card.capability[1]}"
+    if card.capability < _OLDEST_OF_CUDA_13 and cuda_version() >= 13:
+        return (
+            f"torch for CUDA {cuda_version()} needs a GPU of compute capability 7.5 or higher, and {has}; hide it "
+            "(CUDA_VISIBLE_DEVICES=) to compute on the CPU, or install torch for CUDA 12"
+        )
+    if card.capability >= BFLOAT16_SINCE:
+        return None
+    settings = []
+    if config.engine == "vllm" and config.compute.vllm.dtype in ("auto", "bfloat16"):
+        settings.append("compute.vllm.dtype: float16 (or engine: transformers)")
+    if config.compute.trainer.dtype == "bfloat16":
+        settings.append("compute.trainer.dtype: float32")
+    if not settings:
+        return None
+    return f"bfloat16 needs a GPU of compute capability 8.0 or higher, and {has}; set {' and '.join(settings)}"
+
+
+def _too_few(config: RunConfig, cards: Sequence[Card]) -> str | None:
+    vllm, trainer = config.compute.vllm, config.compute.trainer
+    needs = {"compute.trainer.processes": trainer.processes_per_node}
+    if config.engine == "vllm":
+        needs["compute.vllm.tensor_parallel x data_parallel"] = vllm.tensor_parallel * vllm.data_parallel
+    for setting, count in needs.items():
+        if count > len(cards):
+            return f"{setting} is {count}, and CUDA finds {len(cards)} GPU(s) here; lower it"
+    return None
+
+
+def _taken(config: RunConfig, cards: Sequence[Card], *, alone: bool) -> str | None:
+    """Return why vLLM will not start on a card of which others hold too much: it refuses unless its share is free.
+
+    Workers that share a card may hold it in turn, which vLLM itself has to judge. `alone`: whether no process of this
+    run has started yet, so that memory is held by others even if the driver does not name them.
+    """
+    if config.engine != "vllm" or config.gpu != "inline":
+        return None
+    vllm = config.compute.vllm
+    for number, card in enumerate(cards[: vllm.tensor_parallel * vllm.data_parallel]):
+        if card.total is None or card.free is None:
+            continue
+        others = [holder for holder in card.holders if not is_ours(holder.pid)]
+        if not others and not alone:
+            continue
+        ours = sum(holder.bytes or 0 for holder in card.holders if is_ours(holder.pid))
+        free, requested = card.free + ours, int(card.total * vllm.memory_share)
+        if free >= requested:
+            continue
+        share = max((free - CONTEXT_BYTES) / card.total, 0)
+        lower = f", or set compute.vllm.memory_share to at most {share - 0.005:.2f}" if share > 0.05 else ""
+        return (
+            f"{gib(free)} of the {gib(card.total)} GiB of GPU {number} ({card.name}) are free, and vLLM takes "
+            f"{gib(requested)} (compute.vllm.memory_share {vllm.memory_share:g}); {holders_text(others)}: end it, or "
+            f"choose another GPU (CUDA_VISIBLE_DEVICES){lower}"
+        )
+    return None
+
+
+def _too_small(config: RunConfig, cards: Sequence[Card]) -> str | None:
+    if (total := smallest(cards)) is None or (shape := policy_shape(config)) is None:
+        return None
+    if config.engine == "vllm" and config.compute.vllm.quantization in (None, "fp8"):
+        memory = engine_memory(config, shape, total)
+        if memory.weights >= memory.requested:
+            return (
+                f"vLLM needs {gib(memory.weights)} GiB for the weights, and compute.vllm.memory_share "
+                f"{config.compute.vllm.memory_share:g} of {cards[0].name} is {gib(memory.requested)} GiB; use a larger "
+                f"GPU, or set {_less_weights(config, memory, total)}"
+            )
+    held, room = certain_bytes(update_memory(shape, update_form(config), 1)), room_of_update(config, total)
+    if held <= room:
+        return None
+    return (
+        f"the update holds {gib(held)} GiB of weights and optimiser alone, and has {gib(room)} of the {gib(total)} GiB "
+        f"of {cards[0].name}; {smaller_update(config, shape, total)}"
+    )
+
+
+def _less_weights(config: RunConfig, memory: EngineMemory, total: int) -> str:
+    """Return the settings with which the weights take less of each card."""
+    vllm = config.compute.vllm
+    cards = vllm.tensor_parallel
+    while memory.weights * vllm.tensor_parallel // cards + memory.working >= memory.requested and cards < 64:
+        cards *= 2
+    settings = f"compute.vllm.tensor_parallel: {cards}"
+    if memory.weights + memory.working < 0.97 * total:
+        settings = f"a higher memory_share, or {settings}"
+    return settings if vllm.quantization else f"compute.vllm.quantization: fp8, or {settings}"
+
+
+def smallest(cards: Sequence[Card]) -> int | None:
+    """Return the memory of the smallest card; None if no card's memory is known."""
+    return min((card.total for card in cards if card.total is not None), default=None)
+
+
+def is_ours(pid: int) -> bool:
+    """Return whether a process is this one or was started by it, directly or not. Linux only; elsewhere False."""
+    while pid:
+        if pid == os.getpid():
+            return True
+        try:
+            status = Path(f"/proc/{pid}/status").read_text()
+        except OSError:
+            return False
+        pid = next((int(line.split()[1]) for line in status.splitlines() if line.startswith("PPid:")), 0)
+    return False
+
+
+def holders_text(holders: Sequence[Holder]) -> str:
+    """Return which processes hold memory of a card, the largest first."""
+    if not holders:
+        return "other processes, which the driver does not name, hold the rest"
+    ordered = sorted(holders, key=lambda holder: -(holder.bytes or 0))
+    texts = [
+        f"process {holder.pid} holds {'some' if holder.bytes is None else f'{gib(holder.bytes)} GiB'}"
+        for holder in ordered[:3]
+    ]
+    return ", ".join(texts) + (f", and {len(ordered) - 3} more" if len(ordered) > 3 else "")
+
+
+def gpu_lines(config: RunConfig, device: Device) -> list[str]:
+    """Return lines of `serl check` about this machine's GPUs: their memory, and what the run takes of it.
+
+    None on a machine without a GPU, except for a setting that is meant for one.
+    """
+    if not device.here:
+        slow = not device.on_gpu and config.engine != "fake" and config.compute.trainer.dtype == "bfloat16"
+        return ["gpu          none here: bfloat16 (compute.trainer.dtype) works on a CPU, but is slow"] if slow else []
+    cards = device.cards
+    names = " + ".join(f"{count} x {name}" for name, count in Counter(card.name for card in cards).items())
+    if (total := smallest(cards)) is None:
+        return [f"gpu          {names}; the driver does not say how much memory there is"]
+    free = min((card.free for card in cards if card.free is not None), default=total)
+    lines = [f"{names}, {gib(total)} GiB each, {gib(free)} free"]
+    for number, card in enumerate(cards):
+        if others := [holder for holder in card.holders if not is_ours(holder.pid)]:
+            lines.append(f"on GPU {number}, {holders_text(others)}")
+    if taken := _taken(config, cards, alone=True):
+        lines.append(f"TAKEN NOW: {taken}")
+    if (shape := policy_shape(config)) is None:
+        lines.append("how much memory a run takes cannot be calculated from the config.json of the policy")
+    else:
+        lines += memory_lines(config, shape, total)
+    return [f"{'' if i else 'gpu':<12} {line}" for i, line in enumerate(lines)]

@@ -1,0 +1,91 @@
+"""The process of one part, or of one step of a part. The runner starts it; a crash in it hurts nothing else.
+
+python -m tests.gpu.child part MODULE:FUNCTION FOLDER
+python -m tests.gpu.child step MODULE:FUNCTION ARGUMENTS.json RESULT.json
+"""
+
+import contextlib
+import importlib
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.gpu.record import Options, Record, write_json
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def function_of(entry: str) -> Callable[..., Any]:
+    """Return the function of "module:function"."""
+    module, _, name = entry.partition(":")
+    function: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return function
+
+
+def run_step(
+    record: Record, function: Callable[..., Any], *, limit: float | None = None, **arguments: Any
+) -> dict[str, Any]:
+    """Call a function of a module in a process of its own; return what it returns, and the output as `output`.
+
+    Its output goes to a log in the part's folder. Raises RuntimeError with the end of the log if it fails or is killed.
+
+    Args:
+        record: of the part.
+        function: takes keyword arguments, and returns a dictionary; both travel as JSON.
+        limit: seconds after which the process is killed with all that it started; None: with the part.
+        arguments: paths are passed as text.
+    """
+    name = f"{function.__name__}-{len(list(record.folder.glob('step-*.json')))}"
+    paths = [record.folder / f"{kind}-{name}.{kind_ends}" for kind, kind_ends in (("step", "json"), ("done", "json"))]
+    write_json(paths[0], {"started": time.time(), **arguments})
+    log = record.folder / f"{name}.log"
+    command = [sys.executable, "-m", "tests.gpu.child", "step", f"{function.__module__}:{function.__name__}"]
+    with log.open("wb") as output:
+        # In the group of the part, which is killed as a whole.
+        process = subprocess.Popen([*command, *map(str, paths)], cwd=REPOSITORY, stdout=output, stderr=output)
+        try:
+            code = process.wait(limit)
+        except subprocess.TimeoutExpired:
+            kill_with_children(process.pid)
+            process.wait()
+            raise RuntimeError(f"{function.__name__} was killed after {limit:.0f} s; its log: {log}") from None
+    text = log.read_text(errors="replace")
+    if code != 0 or not paths[1].exists():
+        raise RuntimeError(f"{function.__name__} ended with exit code {code}; end of {log}: {text[-1_500:]}")
+    result: dict[str, Any] = json.loads(paths[1].read_text())
+    return {**result, "output": text}
+
+
+def kill_with_children(pid: int) -> None:
+    """Kill a process and all that it started."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        for each in [process, *process.children(recursive=True)]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
+
+
+def main(kind: str, entry: str, *paths: str) -> int:
+    if kind == "step":
+        arguments = json.loads(Path(paths[0]).read_text())
+        write_json(Path(paths[1]), function_of(entry)(**arguments))
+        return 0
+    folder = Path(paths[0])
+    record = Record(folder, Options.read(folder))
+    try:
+        function_of(entry)(record)
+    except BaseException as error:
+        record.fail(error)
+        raise
+    record.note("done")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,36 @@
+"""The parts, in order of value. A new part is one more line here and one more module in `parts`."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One part of the check."""
+
+    name: str
+    entry: str
+    """module:function; the function takes a `Record`."""
+    what: str
+    """What it shows, in a few words."""
+    seconds: float
+    """Seconds that it takes on a GPU, estimated; it is begun only if so many are left."""
+    limit: float
+    """Seconds after which it is killed."""
+
+
+def _part(name: str, what: str, seconds: float, limit: float) -> Part:
+    return Part(name=name, entry=f"tests.gpu.parts.{name}:run", what=what, seconds=seconds, limit=limit)
+
+
+PARTS = (
+    _part("engine", "vLLM starts, follows the rules of engines, is as fast as bare vLLM", 240, 400),
+    _part(
+        "trainer", "the bfloat16 update: ratio, gap to vLLM, utilisation, memory, seconds around the steps", 120, 270
+    ),
+    _part("iteration", "two iterations by `serl run`, killed and resumed; the GPU is busy", 150, 300),
+    _part("ppo", "an update with a critic, with KL in the loss, with adapters", 60, 150),
+    _part("workers", "an iteration on a GPU worker of a Prefect server", 120, 260),
+    _part("memory", "the smallest card for each size: by calculation, and by trial", 60, 200),
+)
+SMALL_SECONDS = 10.0
+"""Estimate for each part with --small."""

@@ -1,0 +1,44 @@
+"""`python -m tests.gpu --small`: the code of all parts, on a CPU with a tiny policy."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.commands import python
+from tests.gpu.policies import parameters
+from tests.gpu.registry import PARTS
+from tests.gpu.runner import read_results
+
+
+def results_of(out: Path, *names: str) -> dict[str, dict[str, Any]]:
+    """Run parts, all of which have to pass; return their results."""
+    python("-m", "tests.gpu", "--small", "--out", str(out), "--minutes", "25", *names, expect=0)
+    results = read_results(out)
+    assert [name for name, result in results.items() if not result["passed"]] == []
+    return results
+
+
+@pytest.mark.slow
+def test_all_parts_pass_and_say_what_only_a_gpu_can_show(tmp_path: Path) -> None:
+    results = results_of(tmp_path)
+    assert list(results) == [part.name for part in PARTS]
+    for name, result in results.items():
+        assert result["small"] and result["figures"] and result["left_out"], name
+    assert "utilisation" in " ".join(results["trainer"]["left_out"])
+    assert results["engine"]["figures"]["gap_to_float32_tokens"] > 100
+    assert results["trainer"]["figures"]["first_step_ratio"]["mean"] == "1.0000"
+    [made] = (tmp_path / "parts/trainer").glob("done-write_random_policy-*.json")
+    assert json.loads(made.read_text())["parameters"] == parameters("toy")
+    summary = (tmp_path / "summary.md").read_text()
+    assert "nothing about a GPU" in summary and "## Left out" in summary and "not done" not in summary
+
+
+@pytest.mark.vllm
+def test_the_engine_and_a_run_pass_on_vllm(tmp_path: Path) -> None:
+    results = results_of(tmp_path, "engine", "iteration")
+    assert results["engine"]["figures"]["bare_tokens_per_second"] > 0
+    assert results["engine"]["figures"]["share_of_own_llm_generate"] > 0
+    rules = [check for check in results["engine"]["checks"] if check["name"] == "conformance"]
+    assert rules and rules[0]["passed"]
