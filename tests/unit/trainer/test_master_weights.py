@@ -97,6 +97,7 @@ def test_the_policy_is_rounded_and_the_state_has_masters(folder: Path, trainer: 
     assert result.metrics["behaviour_gap"] is not None
 
 
+@pytest.mark.slow
 def test_the_first_ratio_is_exactly_1(folder: Path, trainer: TrainerProcess) -> None:
     """One micro-batch holds all responses, so log-probabilities before the update and in its step are the same sums."""
     placement = BFLOAT16.model_copy(update={"micro_batch_tokens": 100_000})
@@ -109,7 +110,7 @@ def test_the_first_ratio_is_exactly_1(folder: Path, trainer: TrainerProcess) -> 
 @pytest.mark.parametrize(
     "config",
     [
-        UpdateConfig(learning_rate=1e-3),
+        pytest.param(UpdateConfig(learning_rate=1e-3), marks=pytest.mark.slow),
         pytest.param(
             UpdateConfig(algorithm="ppo", learning_rate=1e-3, critic=CriticConfig(learning_rate=1e-2)),
             marks=pytest.mark.slow,
