@@ -1,6 +1,7 @@
 """Compiled decoder layers: the same results, few compilations, and a fallback for what cannot be compiled."""
 
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -134,3 +135,17 @@ def test_a_later_refusal_turns_all_layers_off_once(
 
 def _compile(policy: TokenLogprobs, *, end_to_end: bool) -> None:
     compiled.compile_layers(policy.model, lambda packing: policy(packing, 1.0)[0], end_to_end=end_to_end)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="the compiler's C++ compiler, g++, is not on this machine")
+def test_kernels_round_as_the_layers_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With and without gradients, in 16 bits: else the ratio of new to old probabilities would not start at 1."""
+    monkeypatch.setattr(compiled, "_BACKEND", "inductor")
+    plain, policy = _policies(make_tiny_policy(tmp_path), torch.bfloat16)
+    _compile(policy, end_to_end=False)
+    packing = _packing(40, end_to_end=False)
+    with torch.no_grad():
+        expected, logprobs_N = plain(packing, 1.0)[0], policy(packing, 1.0)[0]
+    assert isinstance(policy.model.base_model.layers[0].forward, compiled._CompiledForward)
+    assert torch.equal(logprobs_N, expected) and torch.equal(policy(packing, 1.0)[0], expected)
