@@ -79,7 +79,7 @@ def test_deployment_runs_the_next_missing_iterations(shared_server: SharedServer
     flow_run = artifacts["serl-deployed-report"]["flow_run_id"]
     logs = server.ask("logs/filter", {"logs": {"flow_run_id": {"any_": [flow_run]}}})
     lines = [log["message"] for log in logs]
-    assert any(line.startswith("vote_rewards: vote/") for line in lines) and len(lines) < 100, lines
+    assert any("vote_rewards took" in line and ": vote/" in line for line in lines) and len(lines) < 100, lines
     tasks = dict(server.task_runs(flow_run))
     run = open_run(config.uri)
     prompts, responses = run.table("generations", 1).height, run.table("responses", 2).height

@@ -163,7 +163,7 @@ def test_the_calculation_is_compared_with_trials(record: Record, monkeypatch: py
     assert passed["predicted_gib 0.5B 8192 tokens"] and passed["seen_gib 0.5B auto"]
     assert not passed["predicted_gib 1.5B 8192 tokens"]
     assert "trial 3B 8192 tokens: it needs a card of about 110 GiB, this one has 80" in record._values["left_out"]
-    assert record.figures["smallest_card 7B"].startswith("several cards")
+    assert record.figures["smallest_card 7B"].startswith("180 GiB")
     assert memory.smallest_card(76.1) == 94 and memory.smallest_card(500) is None
 
 
