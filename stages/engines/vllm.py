@@ -22,7 +22,7 @@ from stages.engines.feeding import Request, feed
 from stages.engines.gpu import has_gpu
 from stages.engines.tokenizer import PolicyTokenizer, TokenizingEngine, architecture
 from stages.engines.vllm_errors import as_input_error, died_while_answering
-from stages.engines.vllm_process import EarlyStart, end_at_once, kill_engine_cores
+from stages.engines.vllm_process import EarlyStart, end_at_once, kill_engine_cores, report_end
 from stages.hub.environment import forbid_network
 from stages.model_folder import read_model_config
 from stages.settings.engines import VllmPlacement
@@ -45,6 +45,8 @@ def set_environment(more: Mapping[str, str]) -> None:
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
         "VLLM_LOGGING_LEVEL": "ERROR",
+        # A worker of several GPUs only logs its error, and `Stderr` keeps it for our own message.
+        "VLLM_LOGGING_STREAM": "ext://sys.stderr",
         # A fork of a process that has asked CUDA anything cannot use CUDA, and vLLM does not notice every question.
         "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
         # vLLM uses it for rows without seeds only, and all of ours have one. Its kernels are compiled at the start.
@@ -273,15 +275,19 @@ class VllmEngine(TokenizingEngine):
         if self._llm is None or self._asleep:
             return
         self._drop_requests()
-        if _can_sleep():
+        if not _can_sleep():
+            self._close_instead_of_sleep("vLLM cannot sleep on this platform")
+            return
+        self._asleep = True
+        try:
             # Level 2 drops the weights, because `load` will read other weights.
             self._llm.sleep(level=2)
-            self._asleep = True
-        else:
-            logging.getLogger(__name__).warning(
-                "vLLM cannot sleep on this platform: it was closed, and is started again when needed"
-            )
-            self._stop()
+        except Exception as error:  # whatever vLLM raises: its process may have died, or may hold half of its memory
+            self._close_instead_of_sleep(f"vLLM cannot sleep ({type(error).__name__}: {error})"[:300])
+
+    def _close_instead_of_sleep(self, reason: str) -> None:
+        logging.getLogger(__name__).warning("%s: it was closed, and is started again when needed", reason)
+        self._stop()
 
     def close(self) -> None:
         self._key = None
@@ -346,6 +352,7 @@ class VllmEngine(TokenizingEngine):
             warnings.simplefilter("ignore", FutureWarning)  # from vLLM's use of torch
             llm = self._vllm.LLM(str(path), **arguments(self._placement, folder))
             started_with = path.resolve()  # another folder if another machine uses this cache, and has no locks
+        report_end(llm)
         llm.collective_rpc("serl_prepare")
         self._llm, self._started_with = llm, started_with
 

@@ -11,6 +11,7 @@ import logging
 import os
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 import psutil
@@ -27,11 +28,13 @@ def _end_with(owner: psutil.Process) -> None:
     parent = psutil.Process().parent()
 
     def watch() -> None:
-        while owner.is_running() and owner.status() != psutil.STATUS_ZOMBIE:
-            time.sleep(1)
+        with suppress(psutil.NoSuchProcess):  # it ends between the two questions
+            while owner.is_running() and owner.status() != psutil.STATUS_ZOMBIE:
+                time.sleep(1)
         # If the model has a separate process, its parent is vLLM's engine, which has to end too.
-        if parent is not None and parent != owner and parent.name().startswith("VLLM"):
-            parent.kill()
+        with suppress(psutil.Error):
+            if parent is not None and parent != owner and parent.name().startswith("VLLM"):
+                parent.kill()
         psutil.Process().kill()
 
     threading.Thread(target=watch, name="serl-owner", daemon=True).start()

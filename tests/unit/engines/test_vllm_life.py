@@ -1,12 +1,15 @@
 """How vLLM is started early, put to sleep and ended, with a stub in its place."""
 
 import importlib
+import multiprocessing
 import os
+import queue
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import suppress
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -100,6 +103,27 @@ def test_vllm_that_is_awake_is_left_to_end_itself(
     assert process.lives
 
 
+def test_vllm_that_fails_to_sleep_is_ended(
+    engine: VllmEngine,
+    stub: type[StubLLM],
+    process: Process,
+    folders: tuple[Path, Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The update needs its memory; the next load starts it again."""
+
+    def sleep(self: StubLLM, level: int) -> None:
+        raise AssertionError("Memory usage increased after sleeping.")
+
+    monkeypatch.setattr(stub, "sleep", sleep, raising=False)
+    engine.load(folders[0], "a")
+    engine.sleep()
+    assert not process.lives and "Memory usage increased after sleeping.): it was closed" in caplog.text
+    engine.load(folders[1], "b")
+    assert engine.policy_key == "b" and len(stub.started) == 2
+
+
 def test_another_version_of_vllm_is_left_to_end_itself(
     engine: VllmEngine, stub: type[StubLLM], folders: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,6 +132,25 @@ def test_another_version_of_vllm_is_left_to_end_itself(
     engine.load(folders[0], "a")
     engine.sleep()
     engine.close()
+
+
+def test_a_caller_that_waits_learns_that_vllm_was_killed() -> None:
+    """vLLM itself notices it, and leaves the caller waiting."""
+    process = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(60,))
+    process.start()
+    resources = SimpleNamespace(engine_manager=SimpleNamespace(processes=[process]), engine_dead=False)
+    outputs: queue.Queue[Exception] = queue.Queue()
+    answered: Future[int] = Future()
+    answered.set_result(1)
+    waiting: Future[int] = Future()
+    core = SimpleNamespace(resources=resources, outputs_queue=outputs, utility_results={1: answered, 2: waiting})
+    vllm_process.report_end(SimpleNamespace(llm_engine=SimpleNamespace(engine_core=core)))
+    assert outputs.empty() and not waiting.done()
+    process.kill()
+    assert isinstance(outputs.get(timeout=10), vllm_process.EngineDeadError)
+    assert isinstance(waiting.exception(timeout=10), vllm_process.EngineDeadError)
+    assert resources.engine_dead and answered.result() == 1
+    process.join(10)
 
 
 def test_an_early_start_is_taken_over(
