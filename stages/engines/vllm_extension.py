@@ -126,7 +126,8 @@ class Worker:
         model = self.model_runner.get_model()
         head, body = getattr(model, "lm_head", None), getattr(model, "model", None)
         embeddings = getattr(body, "embed_tokens", None)
-        if head is None or embeddings is None or not self.model_runner.model_config.hf_config.tie_word_embeddings:
+        config = self.model_runner.model_config.hf_config
+        if head is None or embeddings is None or not getattr(config, "tie_word_embeddings", False):
             return
         # The reload raises no error, but leaves a tied output layer with a packed copy of the old weights.
         head.weight = embeddings.weight
