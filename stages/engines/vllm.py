@@ -34,6 +34,8 @@ OWNER = "SERL_VLLM_OWNER"
 
 _RUNNER_2 = "VLLM_USE_V2_MODEL_RUNNER"
 """vLLM's environment variable: 1 for model runner 2, 0 for runner 1; unset: vLLM decides."""
+_SECONDS_TO_FORGET = 30.0
+"""Time limit for vLLM to end the computation of dropped requests, which takes one step."""
 # A separate process takes 10 s more to start, and without a GPU there is no GPU memory to keep apart.
 _IN_PROCESS_ON_CPU = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
 
@@ -297,6 +299,7 @@ class VllmEngine(TokenizingEngine):
         self._stop()
 
     def _reload(self, folder: Path) -> None:
+        self._drop_requests()
         if self._asleep:
             # The weights come back before the cache, because reading them takes memory that the cache would fill.
             self._llm.wake_up(tags=["weights"])
@@ -304,7 +307,11 @@ class VllmEngine(TokenizingEngine):
         if self._asleep:
             self._llm.wake_up(tags=["kv_cache"])
             self._asleep = False
-        self._llm.reset_prefix_cache()
+        deadline = time.monotonic() + _SECONDS_TO_FORGET
+        while self._llm.reset_prefix_cache() is False:  # a step of dropped requests is still being computed
+            if time.monotonic() > deadline:
+                raise RuntimeError("vLLM does not drop what it cached with the old weights")
+            time.sleep(0.05)
 
     def _drop_requests(self) -> None:
         """Drop the requests of an earlier `generate` that was not read to its end."""

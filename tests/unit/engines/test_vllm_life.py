@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from stages.engines import vllm_process
+from stages.engines import vllm, vllm_process
 from stages.engines.vllm import VllmEngine
 from stages.settings.compute import Compute
 from stages.settings.engines import VllmPlacement
@@ -177,6 +177,22 @@ def test_other_weights_are_loaded_in_place(
     (llm,) = stub.started
     assert calls_of(llm) == ["serl_prepare", "serl_reload", "reset_prefix_cache"]
     assert llm.calls[1][2] == {"args": (str(folders[1]),)}
+
+
+def test_nothing_that_was_cached_with_the_old_weights_stays(
+    engine: VllmEngine, stub: type[StubLLM], folders: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """vLLM refuses to empty its cache while a step of dropped requests is still being computed."""
+    answers = [True, False, False]
+    monkeypatch.setattr(stub, "reset_prefix_cache", lambda self: answers.pop(), raising=False)
+    engine.load(folders[0], "a")
+    engine.load(folders[1], "b")
+    assert not answers
+    monkeypatch.setattr(stub, "reset_prefix_cache", lambda self: False)
+    monkeypatch.setattr(vllm, "_SECONDS_TO_FORGET", 0.0)
+    with pytest.raises(InputError, match="cached with the old weights"):
+        engine.load(folders[0], "a")
+    assert engine.policy_key is None
 
 
 def test_another_architecture_starts_vllm_anew(
