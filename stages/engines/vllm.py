@@ -22,7 +22,7 @@ from stages.engines.feeding import Request, feed
 from stages.engines.gpu import has_gpu
 from stages.engines.tokenizer import PolicyTokenizer, TokenizingEngine, architecture
 from stages.engines.vllm_errors import as_input_error, died_while_answering
-from stages.engines.vllm_process import EarlyStart, end_at_once, kill_engine_cores, report_end
+from stages.engines.vllm_process import EarlyStart, end, end_at_once, kill_engine_cores, report_end
 from stages.hub.environment import forbid_network
 from stages.model_folder import read_model_config
 from stages.settings.engines import VllmPlacement
@@ -369,8 +369,8 @@ class VllmEngine(TokenizingEngine):
         torch.set_num_threads(self._threads)
 
     def _stop(self) -> None:
-        if self._llm is not None and self._asleep:
-            end_at_once(self._llm)
+        if self._llm is not None:
+            (end_at_once if self._asleep else end)(self._llm)
         self._llm, self._asleep, self._under_way = None, False, {}
         gc.collect()
 

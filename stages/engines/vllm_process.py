@@ -37,6 +37,18 @@ def end_at_once(llm: Any) -> None:
         process.join(_SECONDS_TO_END)
 
 
+def end(llm: Any) -> None:
+    """End the processes of a `vllm.LLM` in vLLM's own way.
+
+    vLLM itself ends them when nothing refers to the LLM any more, but the traceback of an error may refer to it for
+    long, and the next start needs the memory. If vLLM has no processes, or keeps them elsewhere, nothing is done.
+    """
+    with suppress(AttributeError):
+        client = llm.llm_engine.engine_core
+        if client.resources.engine_manager is not None:
+            client.shutdown()
+
+
 class EngineDeadError(RuntimeError):
     """vLLM's process has ended. vLLM's own error of this name cannot be imported without vLLM."""
 

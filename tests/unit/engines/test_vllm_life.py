@@ -93,14 +93,22 @@ def test_vllm_that_sleeps_is_ended_at_once(
     assert not process.lives
 
 
-def test_vllm_that_is_awake_is_left_to_end_itself(
-    engine: VllmEngine, process: Process, folders: tuple[Path, Path, Path]
+def test_vllm_that_is_awake_is_asked_to_end(
+    engine: VllmEngine,
+    stub: type[StubLLM],
+    process: Process,
+    folders: tuple[Path, Path, Path],
 ) -> None:
+    """Even if the traceback of an error refers to it."""
+    asked: list[bool] = []
+    core: Any = stub.llm_engine  # type: ignore[attr-defined]
+    core.engine_core.shutdown = lambda: asked.append(process.lives)
     engine.load(folders[0], "a")
     engine.sleep()
     engine.load(folders[1], "b")
     engine.close()
-    assert process.lives
+    engine.close()
+    assert asked == [True]
 
 
 def test_vllm_that_fails_to_sleep_is_ended(
