@@ -266,9 +266,10 @@ class VllmEngine(TokenizingEngine):
 
     def _died(self, error: Exception) -> StageFailed:
         """Return the error of a stage whose vLLM has died; the next `load` starts another."""
-        self._key = self._llm = None
-        self._under_way = {}
-        return died_while_answering(self._stderr, " ".join(f"{type(error).__name__}: {error}".split()))
+        self._key = None
+        died = died_while_answering(self._stderr, " ".join(f"{type(error).__name__}: {error}".split()))
+        self._stop()
+        return died
 
     def sleep(self) -> None:
         """Give the memory back. If the platform cannot do that, vLLM is closed, and the next `load` starts it again."""

@@ -165,7 +165,11 @@ def test_a_gpu_is_lent_to_the_trainer_and_taken_back_with_new_weights(
     engine, llm = VllmEngine(SMALL), SleepingLlm()
     first, second = (make_tiny_policy(tmp_path / name, seed=seed) for seed, name in enumerate("ab"))
     monkeypatch.setattr("stages.engines.vllm._can_sleep", lambda: True)
-    monkeypatch.setattr(engine, "_start", lambda folder: setattr(engine, "_llm", llm))
+
+    def start(folder: Path) -> None:
+        engine._llm, engine._started_with = llm, folder.resolve()
+
+    monkeypatch.setattr(engine, "_start", start)
     engine.load(first, "a")
     engine.sleep()
     engine.sleep()
