@@ -26,9 +26,16 @@ class Stderr:
 
     @contextmanager
     def of_children(self) -> Iterator[None]:
-        """Within the context, children inherit a stderr that is kept; it is passed on for as long as they live."""
+        """Within the context, children inherit a stderr that is kept; it is passed on for as long as they live.
+
+        Nothing is kept if this process was started without a stderr.
+        """
+        try:
+            own = os.dup(2)
+        except OSError:
+            yield
+            return
         read, write = os.pipe()
-        own = os.dup(2)
         os.dup2(write, 2)
         os.close(write)
         pump = threading.Thread(target=self._pass_on, args=(read, own), name="serl-stderr", daemon=True)

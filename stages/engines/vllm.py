@@ -22,7 +22,7 @@ from stages.engines.feeding import Request, feed
 from stages.engines.gpu import has_gpu
 from stages.engines.tokenizer import PolicyTokenizer, TokenizingEngine, architecture
 from stages.engines.vllm_errors import as_input_error, died_while_answering
-from stages.engines.vllm_process import EarlyStart, end_at_once, kill_engine_cores
+from stages.engines.vllm_process import EarlyStart, end, end_at_once, kill_engine_cores, report_end
 from stages.hub.environment import forbid_network
 from stages.model_folder import read_model_config
 from stages.settings.engines import VllmPlacement
@@ -34,6 +34,8 @@ OWNER = "SERL_VLLM_OWNER"
 
 _RUNNER_2 = "VLLM_USE_V2_MODEL_RUNNER"
 """vLLM's environment variable: 1 for model runner 2, 0 for runner 1; unset: vLLM decides."""
+_SECONDS_TO_FORGET = 30.0
+"""Time limit for vLLM to end the computation of dropped requests, which takes one step."""
 # A separate process takes 10 s more to start, and without a GPU there is no GPU memory to keep apart.
 _IN_PROCESS_ON_CPU = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
 
@@ -45,6 +47,8 @@ def set_environment(more: Mapping[str, str]) -> None:
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
         "VLLM_LOGGING_LEVEL": "ERROR",
+        # A worker of several GPUs only logs its error, and `Stderr` keeps it for our own message.
+        "VLLM_LOGGING_STREAM": "ext://sys.stderr",
         # A fork of a process that has asked CUDA anything cannot use CUDA, and vLLM does not notice every question.
         "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
         # vLLM uses it for rows without seeds only, and all of ours have one. Its kernels are compiled at the start.
@@ -262,9 +266,10 @@ class VllmEngine(TokenizingEngine):
 
     def _died(self, error: Exception) -> StageFailed:
         """Return the error of a stage whose vLLM has died; the next `load` starts another."""
-        self._key = self._llm = None
-        self._under_way = {}
-        return died_while_answering(self._stderr, " ".join(f"{type(error).__name__}: {error}".split()))
+        self._key = None
+        died = died_while_answering(self._stderr, " ".join(f"{type(error).__name__}: {error}".split()))
+        self._stop()
+        return died
 
     def sleep(self) -> None:
         """Give the memory back. If the platform cannot do that, vLLM is closed, and the next `load` starts it again."""
@@ -273,15 +278,19 @@ class VllmEngine(TokenizingEngine):
         if self._llm is None or self._asleep:
             return
         self._drop_requests()
-        if _can_sleep():
+        if not _can_sleep():
+            self._close_instead_of_sleep("vLLM cannot sleep on this platform")
+            return
+        self._asleep = True
+        try:
             # Level 2 drops the weights, because `load` will read other weights.
             self._llm.sleep(level=2)
-            self._asleep = True
-        else:
-            logging.getLogger(__name__).warning(
-                "vLLM cannot sleep on this platform: it was closed, and is started again when needed"
-            )
-            self._stop()
+        except Exception as error:  # whatever vLLM raises: its process may have died, or may hold half of its memory
+            self._close_instead_of_sleep(f"vLLM cannot sleep ({type(error).__name__}: {error})"[:300])
+
+    def _close_instead_of_sleep(self, reason: str) -> None:
+        logging.getLogger(__name__).warning("%s: it was closed, and is started again when needed", reason)
+        self._stop()
 
     def close(self) -> None:
         self._key = None
@@ -291,6 +300,7 @@ class VllmEngine(TokenizingEngine):
         self._stop()
 
     def _reload(self, folder: Path) -> None:
+        self._drop_requests()
         if self._asleep:
             # The weights come back before the cache, because reading them takes memory that the cache would fill.
             self._llm.wake_up(tags=["weights"])
@@ -298,7 +308,11 @@ class VllmEngine(TokenizingEngine):
         if self._asleep:
             self._llm.wake_up(tags=["kv_cache"])
             self._asleep = False
-        self._llm.reset_prefix_cache()
+        deadline = time.monotonic() + _SECONDS_TO_FORGET
+        while self._llm.reset_prefix_cache() is False:  # a step of dropped requests is still being computed
+            if time.monotonic() > deadline:
+                raise RuntimeError("vLLM does not drop what it cached with the old weights")
+            time.sleep(0.05)
 
     def _drop_requests(self) -> None:
         """Drop the requests of an earlier `generate` that was not read to its end."""
@@ -346,6 +360,7 @@ class VllmEngine(TokenizingEngine):
             warnings.simplefilter("ignore", FutureWarning)  # from vLLM's use of torch
             llm = self._vllm.LLM(str(path), **arguments(self._placement, folder))
             started_with = path.resolve()  # another folder if another machine uses this cache, and has no locks
+        report_end(llm)
         llm.collective_rpc("serl_prepare")
         self._llm, self._started_with = llm, started_with
 
@@ -355,8 +370,8 @@ class VllmEngine(TokenizingEngine):
         torch.set_num_threads(self._threads)
 
     def _stop(self) -> None:
-        if self._llm is not None and self._asleep:
-            end_at_once(self._llm)
+        if self._llm is not None:
+            (end_at_once if self._asleep else end)(self._llm)
         self._llm, self._asleep, self._under_way = None, False, {}
         gc.collect()
 

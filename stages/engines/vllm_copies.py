@@ -88,6 +88,7 @@ class VllmCopies(ServerEngine):
         self._take_over()
         if not has_gpu() or self._asleep:
             return
+        self._run(self._pool.let_go())  # a copy that was lost and answers again would be woken up by a load
         for index, process in enumerate(self._processes):
             if process is None or process.poll() is not None:
                 continue

@@ -11,6 +11,7 @@ import logging
 import os
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 import psutil
@@ -27,11 +28,13 @@ def _end_with(owner: psutil.Process) -> None:
     parent = psutil.Process().parent()
 
     def watch() -> None:
-        while owner.is_running() and owner.status() != psutil.STATUS_ZOMBIE:
-            time.sleep(1)
+        with suppress(psutil.NoSuchProcess):  # it ends between the two questions
+            while owner.is_running() and owner.status() != psutil.STATUS_ZOMBIE:
+                time.sleep(1)
         # If the model has a separate process, its parent is vLLM's engine, which has to end too.
-        if parent is not None and parent != owner and parent.name().startswith("VLLM"):
-            parent.kill()
+        with suppress(psutil.Error):
+            if parent is not None and parent != owner and parent.name().startswith("VLLM"):
+                parent.kill()
         psutil.Process().kill()
 
     threading.Thread(target=watch, name="serl-owner", daemon=True).start()
@@ -123,7 +126,8 @@ class Worker:
         model = self.model_runner.get_model()
         head, body = getattr(model, "lm_head", None), getattr(model, "model", None)
         embeddings = getattr(body, "embed_tokens", None)
-        if head is None or embeddings is None or not self.model_runner.model_config.hf_config.tie_word_embeddings:
+        config = self.model_runner.model_config.hf_config
+        if head is None or embeddings is None or not getattr(config, "tie_word_embeddings", False):
             return
         # The reload raises no error, but leaves a tied output layer with a packed copy of the old weights.
         head.weight = embeddings.weight

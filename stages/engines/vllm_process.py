@@ -1,11 +1,13 @@
 """The processes of vLLM that this process cares for: started in the background, ended without leaving any behind."""
 
 import multiprocessing
+import multiprocessing.connection
 import os
 import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import InvalidStateError
 from contextlib import suppress
 from operator import attrgetter
 from typing import Any
@@ -33,6 +35,49 @@ def end_at_once(llm: Any) -> None:
     _kill(process_ids)
     for process in processes:
         process.join(_SECONDS_TO_END)
+
+
+def end(llm: Any) -> None:
+    """End the processes of a `vllm.LLM` in vLLM's own way.
+
+    vLLM itself ends them when nothing refers to the LLM any more, but the traceback of an error may refer to it for
+    long, and the next start needs the memory. If vLLM has no processes, or keeps them elsewhere, nothing is done.
+    """
+    with suppress(AttributeError):
+        client = llm.llm_engine.engine_core
+        if client.resources.engine_manager is not None:
+            client.shutdown()
+
+
+class EngineDeadError(RuntimeError):
+    """vLLM's process has ended. vLLM's own error of this name cannot be imported without vLLM."""
+
+
+def report_end(llm: Any) -> None:
+    """Have a caller that waits for the processes of a `vllm.LLM` get an EngineDeadError when they end.
+
+    A process that is killed, or that crashes in a driver, sends no last message. vLLM (v1/engine/core_client.py,
+    `SyncMPClient`) notices its end, but leaves a caller waiting in `get_output` or `call_utility`. If vLLM has no
+    processes, or keeps them elsewhere, nothing is done.
+    """
+    try:
+        resources, processes, outputs, calls = attrgetter(
+            "resources", "resources.engine_manager.processes", "outputs_queue", "utility_results"
+        )(llm.llm_engine.engine_core)
+    except (AttributeError, TypeError):
+        return
+
+    def watch() -> None:
+        multiprocessing.connection.wait([process.sentinel for process in processes])
+        # From now on vLLM refuses calls, so that none begins to wait after this thread has answered them.
+        resources.engine_dead = True
+        error = EngineDeadError("vLLM's process has ended")
+        outputs.put(error)
+        for future in list(calls.values()):
+            with suppress(InvalidStateError):
+                future.set_exception(error)
+
+    threading.Thread(target=watch, name="serl-vllm-end", daemon=True).start()
 
 
 def kill_engine_cores() -> None:

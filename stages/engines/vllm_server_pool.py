@@ -105,6 +105,10 @@ class ServerPool:
         # Each server has as many requests waiting as it works on, and a server that comes back later finds its share.
         self.max_requests = 2 * len(self.servers) * max(each["sequences"] for each in descriptions)
 
+    async def let_go(self) -> None:
+        """Load the policy into no server any more, until the next `hold`; servers keep what they hold."""
+        await _cancel(self._supervisors)
+
     def submit(self, request: Request[Any], results: Results) -> None:
         """Begin a request; it ends with an entry in `results`, unless it is cancelled."""
         task = asyncio.get_running_loop().create_task(self._put_result(request, results))

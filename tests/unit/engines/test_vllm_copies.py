@@ -130,6 +130,7 @@ def test_they_sleep_during_an_update_and_wake_with_the_next_policy(
     engine.sleep()
     engine.sleep()
     assert engine.policy_key is None
+    assert all(task.done() for task in engine._pool._supervisors), "a lost copy that comes back would be woken up"
     engine.load(folders[1], "b")
     assert generate(engine, PROMPTS, GREEDY, SEEDS) != before
     for copy in copies:

@@ -1,12 +1,15 @@
 """How vLLM is started early, put to sleep and ended, with a stub in its place."""
 
 import importlib
+import multiprocessing
 import os
+import queue
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import suppress
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -15,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from stages.engines import vllm_process
+from stages.engines import vllm, vllm_process
 from stages.engines.vllm import VllmEngine
 from stages.settings.compute import Compute
 from stages.settings.engines import VllmPlacement
@@ -90,14 +93,43 @@ def test_vllm_that_sleeps_is_ended_at_once(
     assert not process.lives
 
 
-def test_vllm_that_is_awake_is_left_to_end_itself(
-    engine: VllmEngine, process: Process, folders: tuple[Path, Path, Path]
+def test_vllm_that_is_awake_is_asked_to_end(
+    engine: VllmEngine,
+    stub: type[StubLLM],
+    process: Process,
+    folders: tuple[Path, Path, Path],
 ) -> None:
+    """Even if the traceback of an error refers to it."""
+    asked: list[bool] = []
+    core: Any = stub.llm_engine  # type: ignore[attr-defined]
+    core.engine_core.shutdown = lambda: asked.append(process.lives)
     engine.load(folders[0], "a")
     engine.sleep()
     engine.load(folders[1], "b")
     engine.close()
-    assert process.lives
+    engine.close()
+    assert asked == [True]
+
+
+def test_vllm_that_fails_to_sleep_is_ended(
+    engine: VllmEngine,
+    stub: type[StubLLM],
+    process: Process,
+    folders: tuple[Path, Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The update needs its memory; the next load starts it again."""
+
+    def sleep(self: StubLLM, level: int) -> None:
+        raise AssertionError("Memory usage increased after sleeping.")
+
+    monkeypatch.setattr(stub, "sleep", sleep, raising=False)
+    engine.load(folders[0], "a")
+    engine.sleep()
+    assert not process.lives and "Memory usage increased after sleeping.): it was closed" in caplog.text
+    engine.load(folders[1], "b")
+    assert engine.policy_key == "b" and len(stub.started) == 2
 
 
 def test_another_version_of_vllm_is_left_to_end_itself(
@@ -108,6 +140,25 @@ def test_another_version_of_vllm_is_left_to_end_itself(
     engine.load(folders[0], "a")
     engine.sleep()
     engine.close()
+
+
+def test_a_caller_that_waits_learns_that_vllm_was_killed() -> None:
+    """vLLM itself notices it, and leaves the caller waiting."""
+    process = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(60,))
+    process.start()
+    resources = SimpleNamespace(engine_manager=SimpleNamespace(processes=[process]), engine_dead=False)
+    outputs: queue.Queue[Exception] = queue.Queue()
+    answered: Future[int] = Future()
+    answered.set_result(1)
+    waiting: Future[int] = Future()
+    core = SimpleNamespace(resources=resources, outputs_queue=outputs, utility_results={1: answered, 2: waiting})
+    vllm_process.report_end(SimpleNamespace(llm_engine=SimpleNamespace(engine_core=core)))
+    assert outputs.empty() and not waiting.done()
+    process.kill()
+    assert isinstance(outputs.get(timeout=10), vllm_process.EngineDeadError)
+    assert isinstance(waiting.exception(timeout=10), vllm_process.EngineDeadError)
+    assert resources.engine_dead and answered.result() == 1
+    process.join(10)
 
 
 def test_an_early_start_is_taken_over(
@@ -134,6 +185,22 @@ def test_other_weights_are_loaded_in_place(
     (llm,) = stub.started
     assert calls_of(llm) == ["serl_prepare", "serl_reload", "reset_prefix_cache"]
     assert llm.calls[1][2] == {"args": (str(folders[1]),)}
+
+
+def test_nothing_that_was_cached_with_the_old_weights_stays(
+    engine: VllmEngine, stub: type[StubLLM], folders: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """vLLM refuses to empty its cache while a step of dropped requests is still being computed."""
+    answers = [True, False, False]
+    monkeypatch.setattr(stub, "reset_prefix_cache", lambda self: answers.pop(), raising=False)
+    engine.load(folders[0], "a")
+    engine.load(folders[1], "b")
+    assert not answers
+    monkeypatch.setattr(stub, "reset_prefix_cache", lambda self: False)
+    monkeypatch.setattr(vllm, "_SECONDS_TO_FORGET", 0.0)
+    with pytest.raises(InputError, match="cached with the old weights"):
+        engine.load(folders[0], "a")
+    assert engine.policy_key is None
 
 
 def test_another_architecture_starts_vllm_anew(
