@@ -40,17 +40,19 @@ def run(record: Record) -> None:
     first_started = time.time()
     before = _killed_run(record, config, run_folder)
     resumed = time.time()
+    record.figure("killed_run_s", resumed - first_started)
+    with record.measuring("the first iteration, which was not disturbed"):
+        _figures(record, run_folder)
+        _busy(record, run_folder)
     record.note("the run is resumed")
     code = _serl(record, config, record.seconds_left())
     ended = time.time()
     record.check("resumed_run_ends_well", code == 0, f"exit code {code}: {_end_of_log(record)}", "exit code 0")
     if code != 0:
         return
-    _check_resumed(record, run_folder, before)
-    _figures(record, run_folder)
-    record.figure("killed_run_s", resumed - first_started)
     record.figure("resumed_run_s", ended - resumed)
-    _busy(record, run_folder)
+    _check_resumed(record, run_folder, before)
+    _figures_of(record, run_folder, 2)
 
 
 def write_config(record: Record, root: Path, name: str, **more: Any) -> Path:
@@ -134,7 +136,8 @@ def _killed_run(record: Record, config: Path, run_folder: Path) -> dict[str, tup
         time.sleep(0.2)
     names = [_name(child) for child in alive]
     record.check("no_process_outlives_the_kill", not names, names, f"none after {ORPHAN_SECONDS:.0f} s")
-    for child in set(children) - set(alive):
+    # What is still alive would keep the card's memory from the resumed run.
+    for child in children:
         with contextlib.suppress(psutil.Error):
             child.kill()
     return committed(run_folder)
@@ -208,18 +211,23 @@ def _check_resumed(record: Record, run_folder: Path, before: dict[str, tuple[int
 
 
 def _figures(record: Record, run_folder: Path) -> None:
-    run = open_run(str(run_folder))
-    for iteration in run.iterations:
-        rows = run.table("timings", iteration).select("stage", "seconds").rows()
-        record.figure(f"stage_s iteration {iteration}", {stage: round(seconds, 2) for stage, seconds in rows})
-        metrics = run.metrics(iteration)
-        kept = ("generate/tokens", "filter/accepted", "sample/tokens", "vote/kept", "train/behaviour_gap")
-        record.figure(f"metrics iteration {iteration}", {name: metrics[name] for name in kept if name in metrics})
-    gap = run.metrics(1).get("train/behaviour_gap")
+    for iteration in (0, 1):
+        _figures_of(record, run_folder, iteration)
+    gap = open_run(str(run_folder)).metrics(1).get("train/behaviour_gap")
     if gap is not None:
         record.at_most("gap_to_engine", float(gap), 1e-4 if record.small else 0.02)
     else:
         record.check("the_policy_is_updated", False, "no update in iteration 1", "an update")
+
+
+def _figures_of(record: Record, run_folder: Path, iteration: int) -> None:
+    run = open_run(str(run_folder))
+    rows = run.table("timings", iteration).select("stage", "seconds").rows()
+    record.figure(f"stage_s iteration {iteration}", {stage: round(seconds, 2) for stage, seconds in rows})
+    metrics = run.metrics(iteration)
+    kept = ("generate/tokens", "filter/accepted", "sample/tokens", "vote/kept", "train/behaviour_gap")
+    if values := {name: metrics[name] for name in kept if name in metrics}:
+        record.figure(f"metrics iteration {iteration}", values)
 
 
 def _busy(record: Record, run_folder: Path) -> None:

@@ -48,7 +48,7 @@ class Form:
 
 def measure(record: Record, form: Form) -> dict[str, Any]:
     """Do one update of a form; return median utilisation, speed and peak memory of the steps that count."""
-    folder = record.folder / "random" / form.shape
+    folder = record.options.out / "random" / form.shape  # for both parts that measure, and for the next call
     policy = random_policy(record, folder, form)
     divisor = 16 if form.small else 1
     mean_tokens = (sum(PROMPT_TOKENS) + sum(RESPONSE_TOKENS)) / 2 / divisor
@@ -95,6 +95,8 @@ def placement_of(form: Form) -> TrainerPlacement:
         "dtype": "float32" if form.small else "bfloat16",
         "micro_batch_tokens": form.tokens,
         "gradient_checkpointing": form.checkpointing,
+        # No other update follows in this process. Moving the weights away would take seconds and much main memory.
+        "free_memory": False,
     }
     if form.compiled is not None and "compile" in TrainerPlacement.model_fields:
         values["compile"] = form.compiled
