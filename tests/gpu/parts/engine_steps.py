@@ -76,10 +76,10 @@ def answer_all(*, started: float, model: str, kind: str, small: bool, rollout: s
     keep(kept := {**kept, "alone": alone})
     check = Batch(prompts=batch.prompts[:16], seeds=[row[:2] for row in batch.seeds[:16]], params=batch.params)
     before_sleep = generate(engine, check)
-    asleep = time.time()
     engine.sleep()
+    asleep = time.time()
     if kind == "vllm" and not small:
-        time.sleep(3.0)  # nvidia-smi is asked once a second
+        time.sleep(3.5)  # nvidia-smi is asked once a second, and answers later
     woken = time.time()
     engine.load(Path(model), "second")
     reload_s = time.time() - woken
@@ -90,7 +90,7 @@ def answer_all(*, started: float, model: str, kind: str, small: bool, rollout: s
         **kept,
         "after_sleep": after_sleep,
         "reload_s": reload_s,
-        "asleep": [asleep + 0.5, woken],
+        "asleep": [asleep + 1.0, woken],
         "close_s": time.time() - closing,
     }
 

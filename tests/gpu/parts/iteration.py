@@ -21,6 +21,8 @@ from tests.kill.check import faults
 BUSY_PERCENT = 80.0
 ORPHAN_SECONDS = 30.0
 """What a killed run started has to have ended by then."""
+SECONDS_TO_RECORD = 10.0
+"""Kept back of the part's time, to write down what was measured."""
 PARITY = """
 from stages.answers.kinds import AnswerKind
 
@@ -38,14 +40,17 @@ def run(record: Record) -> None:
     config = write_config(record, record.folder / f"run-{time.time():.0f}", "check")
     run_folder = Path(json.loads(config.read_text())["root"]) / "check"
     first_started = time.time()
-    before = _killed_run(record, config, run_folder)
+    before, reached = _killed_run(record, config, run_folder)
     resumed = time.time()
     record.figure("killed_run_s", resumed - first_started)
     with record.measuring("the first iteration, which was not disturbed"):
         _figures(record, run_folder)
         _busy(record, run_folder)
+    if not reached:
+        record.leave_out("the resumed run", "the second iteration was not reached")
+        return
     record.note("the run is resumed")
-    code = _serl(record, config, record.seconds_left())
+    code = _serl(record, config, record.seconds_left() - SECONDS_TO_RECORD)
     ended = time.time()
     record.check("resumed_run_ends_well", code == 0, f"exit code {code}: {_end_of_log(record)}", "exit code 0")
     if code != 0:
@@ -111,25 +116,28 @@ def _command(config: Path) -> list[str]:
     return [sys.executable, "-m", "flows.cli", "run", str(config)]
 
 
-def _killed_run(record: Record, config: Path, run_folder: Path) -> dict[str, tuple[int, int]]:
-    """Start the run and kill it in its second iteration; return the committed files of that moment."""
+def _killed_run(record: Record, config: Path, run_folder: Path) -> tuple[dict[str, tuple[int, int]], bool]:
+    """Start the run and kill it in its second iteration, or when the time is nearly over.
+
+    Returns the committed files of that moment, and whether the second iteration had begun.
+    """
     record.note("the run that will be killed")
     with _log(record).open("ab") as log:
         process = subprocess.Popen(_command(config), cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
         target = run_folder / "manifests" / "iteration=0002"
-        while process.poll() is None and record.seconds_left() > 0:
-            done = {path.name.split("-k")[0] for path in target.glob("*.json")}
-            if "generate_instructions" in done:
-                break
+        reached = False
+        while process.poll() is None and record.seconds_left() > SECONDS_TO_RECORD and not reached:
             time.sleep(0.02)
+            reached = any(path.name.split("-k")[0] == "generate_instructions" for path in target.glob("*.json"))
     finally:
         children = _children(process.pid)
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signal.SIGKILL)
         code = process.wait()
-    record.check("killed_in_the_second_iteration", code == -signal.SIGKILL, f"exit code {code}", "killed by SIGKILL")
-    deadline = time.monotonic() + ORPHAN_SECONDS
+    seen = f"exit code {code}{'' if reached else f', before the second iteration: {_end_of_log(record)}'}"
+    record.check("killed_in_the_second_iteration", reached and code == -signal.SIGKILL, seen, "killed by SIGKILL")
+    deadline = time.monotonic() + min(ORPHAN_SECONDS, max(1.0, record.seconds_left() - SECONDS_TO_RECORD))
     while (
         alive := [child for child in children if _lives(child) and not _is_prefect(child)]
     ) and time.monotonic() < deadline:
@@ -140,7 +148,7 @@ def _killed_run(record: Record, config: Path, run_folder: Path) -> dict[str, tup
     for child in children:
         with contextlib.suppress(psutil.Error):
             child.kill()
-    return committed(run_folder)
+    return committed(run_folder), reached
 
 
 def _children(pid: int) -> list[psutil.Process]:

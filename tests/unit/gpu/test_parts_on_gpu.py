@@ -214,6 +214,14 @@ def test_how_busy_the_card_is_decides(record: Record, monkeypatch: pytest.Monkey
     assert record.figures["gpu_busy_percent sample_responses"] == 90.0 and record.figures["iteration_s"] == 20.0
 
 
+def test_a_run_that_does_not_get_far_says_so(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(iteration, "_command", lambda config: ["sleep", "60"])
+    monkeypatch.setattr(record, "seconds_left", lambda: 5.0)
+    iteration.run(record)
+    assert not checks(record)["killed_in_the_second_iteration"] and checks(record)["no_process_outlives_the_kill"]
+    assert record._values["left_out"] == ["the resumed run: the second iteration was not reached"]
+
+
 def test_a_config_of_the_iteration_is_valid_in_both_forms(tmp_path: Path, record: Record) -> None:
     from flows.config.load import load_config
 
