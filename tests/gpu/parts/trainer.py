@@ -16,7 +16,7 @@ from stages.trainer.job import Job, JobResult
 from stages.trainer.launcher import TrainerProcess
 from tests.gpu import watch
 from tests.gpu.parts.engine import rollout_of
-from tests.gpu.parts.updates import Form, measure
+from tests.gpu.parts.updates import Form, measure, write_policies
 from tests.gpu.record import Record
 
 SECONDS_AROUND = 5.0
@@ -34,7 +34,10 @@ def run(record: Record) -> None:
             _real_update(record)
         finally:
             shutil.rmtree(record.folder / "updates", ignore_errors=True)  # gigabytes
-    for row in rows_of_table(record.small):
+    rows = rows_of_table(record.small)
+    with record.measuring("random weights"):
+        write_policies(record, [row.form for row in rows if record.small or record.seconds_left() >= row.seconds])
+    for row in rows:
         if not record.small and record.seconds_left() < row.seconds:
             record.leave_out(row.name, "no time was left")
             continue

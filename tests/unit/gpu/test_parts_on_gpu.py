@@ -153,6 +153,8 @@ def measured(record: Record, form: updates.Form) -> dict[str, Any]:
 def test_trainer_measures_the_table_and_the_card(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trainer, "TrainerProcess", Process)
     monkeypatch.setattr(trainer, "measure", measured)
+    written: list[str] = []
+    monkeypatch.setattr(trainer, "write_policies", lambda record, forms: written.extend(form.shape for form in forms))
     monkeypatch.setattr(trainer, "rollout_of", lambda record: record.options.out / "rollout.parquet")
     monkeypatch.setattr(trainer, "SECONDS_OF_SAMPLES", (0.0, 0.01))
     trainer.run(record)
@@ -161,6 +163,7 @@ def test_trainer_measures_the_table_and_the_card(record: Record, monkeypatch: py
     assert {"around_the_steps_s", "card_memory_after_update_gib", "first_step_ratio"} <= passed.keys()
     assert {"utilisation 0.5B 32k tokens", "utilisation 1.5B 16k tokens"} <= passed.keys()
     assert record.figures["card_memory_before_gib"] == 10.0
+    assert set(written) == {"0.5B", "1.5B"}
 
 
 def test_every_figure_seen_before_is_measured_again(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
