@@ -52,24 +52,30 @@ def config_values(shape: str) -> dict[str, Any]:
     }
 
 
-def write_random_policy(*, folder: str, shape: str, on_gpu: bool, **_: Any) -> dict[str, Any]:
-    """Write random weights of a shape to a folder, in bfloat16 on a GPU and float32 on a CPU (a step, see child.py)."""
+def write_random_policies(*, folders: dict[str, str], on_gpu: bool, **_: Any) -> dict[str, Any]:
+    """Write random weights of shapes to folders, in bfloat16 on a GPU and float32 on a CPU (a step, see child.py).
+
+    `folders`: shape -> folder.
+    """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
     tokenizer = make_tiny_tokenizer()
-    config = AutoConfig.for_model(
-        "qwen2", **config_values(shape), bos_token_id=None, eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )  # fmt: skip
-    torch.manual_seed(0)
     dtype = torch.bfloat16 if on_gpu else torch.float32
-    try:
-        with torch.device("cuda" if on_gpu else "cpu"):
-            model = AutoModelForCausalLM.from_config(config, dtype=dtype).to("cpu")
-    except RuntimeError as error:
-        print(f"made on the CPU, which is slow: {error}", flush=True)
-        model = AutoModelForCausalLM.from_config(config, dtype=dtype)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return {"parameters": sum(parameter.numel() for parameter in model.parameters())}
+    counts = {}
+    for shape, folder in folders.items():
+        config = AutoConfig.for_model(
+            "qwen2", **config_values(shape), bos_token_id=None, eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )  # fmt: skip
+        torch.manual_seed(0)
+        try:
+            with torch.device("cuda" if on_gpu else "cpu"):
+                model = AutoModelForCausalLM.from_config(config, dtype=dtype).to("cpu")
+        except RuntimeError as error:
+            print(f"made on the CPU, which is slow: {error}", flush=True)
+            model = AutoModelForCausalLM.from_config(config, dtype=dtype)
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        counts[shape] = sum(parameter.numel() for parameter in model.parameters())
+    return {"parameters": counts}

@@ -23,11 +23,12 @@ def _part(name: str, what: str, seconds: float, limit: float) -> Part:
 
 
 PARTS = (
-    _part("engine", "vLLM starts, follows the rules of engines, is as fast as bare vLLM", 240, 400),
+    _part("engine", "vLLM starts cold and warm, is as fast as LLM.generate, sleeps and closes", 200, 330),
     _part(
         "trainer", "the bfloat16 update: ratio, gap to vLLM, utilisation, memory, seconds around the steps", 120, 270
     ),
-    _part("iteration", "two iterations by `serl run`, killed and resumed; the GPU is busy", 150, 300),
+    _part("iteration", "two iterations by `serl run`, killed and resumed; the GPU is busy", 120, 300),
+    _part("rules", "bare vLLM under its own defaults; the rules of engines in float32", 150, 300),
     _part("ppo", "an update with a critic, with KL in the loss, with adapters", 60, 150),
     _part("workers", "an iteration on a GPU worker of a Prefect server", 120, 260),
     _part("memory", "the smallest card for each size: by calculation, and by trial", 60, 200),

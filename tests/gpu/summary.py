@@ -13,7 +13,7 @@ BASELINE = "H200, 2026-11-27, torch 2.13.0, vLLM 0.32.0, before this check exist
 SEEN_BEFORE = {
     "engine.cold_first_token_s": "115",
     "engine.tokens_per_second": "10,600",
-    "engine.bare_tokens_per_second": "20,100 (one request each), 22,700 (n=16)",
+    "rules.bare_tokens_per_second": "20,100 (one request each), 22,700 (n=16)",
     "engine.gap_to_float32_mean": "0.006 (trainer to vLLM)",
     "trainer.first_step_ratio": "1.0000",
     "trainer.gap_to_vllm_mean": "0.006",

@@ -29,16 +29,16 @@ def test_all_parts_pass_and_say_what_only_a_gpu_can_show(tmp_path: Path) -> None
     assert "utilisation" in " ".join(results["trainer"]["left_out"])
     assert results["engine"]["figures"]["gap_to_float32_tokens"] > 100
     assert results["trainer"]["figures"]["first_step_ratio"]["mean"] == "1.0000"
-    [made] = (tmp_path / "parts/trainer").glob("done-write_random_policy-*.json")
-    assert json.loads(made.read_text())["parameters"] == parameters("toy")
+    [made] = (tmp_path / "parts/trainer").glob("done-write_random_policies-*.json")
+    assert json.loads(made.read_text())["parameters"] == {"toy": parameters("toy")}
     summary = (tmp_path / "summary.md").read_text()
     assert "nothing about a GPU" in summary and "## Left out" in summary and "not done" not in summary
 
 
 @pytest.mark.vllm
 def test_the_engine_and_a_run_pass_on_vllm(tmp_path: Path) -> None:
-    results = results_of(tmp_path, "engine", "iteration")
-    assert results["engine"]["figures"]["bare_tokens_per_second"] > 0
+    results = results_of(tmp_path, "engine", "iteration", "rules")
+    assert results["rules"]["figures"]["bare_tokens_per_second"] > 0
     assert results["engine"]["figures"]["share_of_own_llm_generate"] > 0
-    rules = [check for check in results["engine"]["checks"] if check["name"] == "conformance"]
+    rules = [check for check in results["rules"]["checks"] if check["name"] == "conformance"]
     assert rules and rules[0]["passed"]

@@ -1,4 +1,4 @@
-"""Steps of part `engine`; each is a process of its own and returns a dictionary (see child.py)."""
+"""Steps of parts `engine` and `rules`; each is a process of its own and returns a dictionary (see child.py)."""
 
 import contextlib
 import importlib
@@ -16,6 +16,9 @@ from stages.engines.loader import make_engine
 from stages.settings.engines import VllmPlacement
 from stages.settings.sample import BOXED
 from storage.errors import InputError
+from tests.gpu.child import keep
+from tests.gpu.policies import tiny_policy
+from tests.gpu.pytest_stand_in import without_pytest
 from tests.gpu.questions import problems
 
 FIRST_TOKENS = 4
@@ -52,21 +55,31 @@ def answer_all(*, started: float, model: str, kind: str, small: bool, rollout: s
     first_token_s = _first_token(engine, started)
     batch = requests(engine, small)
     rows = generate(engine, batch)
-    speeds = []
-    for _ in range(2):
+    write_rollout_of(batch, rows, Path(rollout))
+    kept: dict[str, Any] = {
+        "first_token_s": first_token_s,
+        "responses": len(_flat(rows)),
+        "mean_tokens": _tokens(rows) / len(_flat(rows)),
+    }
+    speeds: list[float] = []
+    theirs: list[float] = []
+    for _ in range(2):  # in turn, so that a card that slows down slows both
         before = time.perf_counter()
         rows = generate(engine, batch)
         speeds.append(_tokens(rows) / (time.perf_counter() - before))
-        print(f"{speeds[-1]:.0f} tokens/s", flush=True)
-    write_rollout_of(batch, rows, Path(rollout))
-    same_instance = _same_instance(engine, batch)
+        if (speed := _same_instance(engine, batch)) is not None:
+            theirs.append(speed)
+        print(f"{speeds[-1]:.0f} tokens/s, LLM.generate of the same vLLM: {theirs[-1:]}", flush=True)
+        kept |= {"tokens_per_second": max(speeds), "same_instance": max(theirs, default=None)}
+        keep(kept)
     alone = _alone(engine, batch, rows, count=4 if small else 12)
+    keep(kept := {**kept, "alone": alone})
     check = Batch(prompts=batch.prompts[:16], seeds=[row[:2] for row in batch.seeds[:16]], params=batch.params)
     before_sleep = generate(engine, check)
-    asleep = time.time()
     engine.sleep()
+    asleep = time.time()
     if kind == "vllm" and not small:
-        time.sleep(3.0)  # nvidia-smi is asked once a second
+        time.sleep(3.5)  # nvidia-smi is asked once a second, and answers later
     woken = time.time()
     engine.load(Path(model), "second")
     reload_s = time.time() - woken
@@ -74,15 +87,10 @@ def answer_all(*, started: float, model: str, kind: str, small: bool, rollout: s
     closing = time.time()
     engine.close()
     return {
-        "first_token_s": first_token_s,
-        "tokens_per_second": max(speeds),
-        "responses": len(_flat(rows)),
-        "mean_tokens": _tokens(rows) / len(_flat(rows)),
-        "same_instance": same_instance,
-        "alone": alone,
+        **kept,
         "after_sleep": after_sleep,
         "reload_s": reload_s,
-        "asleep": [asleep + 0.5, woken],
+        "asleep": [asleep + 1.0, woken],
         "close_s": time.time() - closing,
     }
 
@@ -142,19 +150,19 @@ def alike(found: Sequence[Completion], expected: Sequence[Completion]) -> dict[s
 
 
 def _same_instance(engine: Engine, batch: Batch) -> float | None:
-    """Return tokens per second of `LLM.generate` of the engine's own vLLM; None if it cannot be asked."""
+    """Return tokens per second of `LLM.generate` of the engine's own vLLM, one round; None if it cannot be asked."""
     llm = getattr(engine, "_llm", None)
     if llm is None:
         return None
     try:
-        return _bare_speed(llm, batch, seeds=True)
+        return _bare_speed(llm, batch, seeds=True, rounds=1)
     except Exception as error:  # our engine's internals may change
         print(f"LLM.generate of the engine's own vLLM was not measured: {error}", flush=True)
         return None
 
 
-def _bare_speed(llm: Any, batch: Batch, *, seeds: bool, together: bool = False) -> float:
-    """Return tokens per second of `LLM.generate`, the better of two rounds.
+def _bare_speed(llm: Any, batch: Batch, *, seeds: bool, together: bool = False, rounds: int = 2) -> float:
+    """Return tokens per second of `LLM.generate`, the best of all rounds.
 
     `seeds`: each request has its seed, and log-probabilities are asked for, as we do; `together`: one request for all
     samples of a prompt.
@@ -170,7 +178,7 @@ def _bare_speed(llm: Any, batch: Batch, *, seeds: bool, together: bool = False) 
             wanted = batch.params
             params.append(VllmParams(temperature=wanted.temperature, max_tokens=wanted.max_tokens, **more))
     speeds = []
-    for _ in range(2):
+    for _ in range(rounds):
         before = time.perf_counter()
         outputs = llm.generate(prompts, params, use_tqdm=False)
         tokens = sum(len(sample.token_ids) for output in outputs for sample in output.outputs)
@@ -200,13 +208,12 @@ def answer_bare(*, started: float, model: str, kind: str, small: bool) -> dict[s
     with _compiled_by_engine(Path(model)) as path:
         llm = LLM(str(path), **arguments)
     llm.generate([{"prompt_token_ids": list(batch.prompts[0])}], VllmParams(max_tokens=1), use_tqdm=False)
-    first_token_s = time.time() - started
-    return {
-        "first_token_s": first_token_s,
-        "same": _bare_speed(llm, batch, seeds=True),
-        "plain": _bare_speed(llm, batch, seeds=False),
-        "n": _bare_speed(llm, batch, seeds=True, together=True),
-    }
+    kept: dict[str, Any] = {"first_token_s": time.time() - started}
+    kept["same"] = _bare_speed(llm, batch, seeds=True)
+    keep(kept)
+    kept["plain"] = _bare_speed(llm, batch, seeds=False)
+    keep(kept)
+    return kept | {"n": _bare_speed(llm, batch, seeds=True, together=True)}
 
 
 @contextlib.contextmanager
@@ -277,27 +284,35 @@ def compare_float32(*, started: float, model: str, rollout: str, responses: int 
     }
 
 
-def follow_rules(*, started: float, model: str, kind: str, small: bool, tiny: str) -> dict[str, Any]:
-    """Start the engine a second time; then try the rules that all engines keep, with a tiny policy in float32."""
+def start_again(*, started: float, model: str, kind: str, small: bool) -> dict[str, Any]:
+    """Start the engine a second time, in a new process, and close it while it sleeps."""
     engine = _engine(kind, small)
     engine.load(Path(model), "first")
-    first_token_s = _first_token(engine, started)
+    kept = {"first_token_s": _first_token(engine, started)}
+    keep(kept)
+    engine.sleep()
+    closing = time.time()
     engine.close()
-    found: dict[str, Any] = {
-        "first_token_s": first_token_s, "rules": {}, "left_out": [], "rules_traceback": "", "why_no_rules": "",
-    }  # fmt: skip
+    return kept | {"close_s": time.time() - closing}
+
+
+def follow_rules(*, started: float, model: str, kind: str, small: bool, tiny: str) -> dict[str, Any]:
+    """Try the rules that all engines keep, with a tiny policy in float32 that is written to the folder `tiny`."""
+    if small:  # one process less
+        start_again(started=started, model=model, kind=kind, small=small)
+    found: dict[str, Any] = {"rules": {}, "left_out": [], "rules_traceback": "", "why_no_rules": ""}
     try:
-        from tests.unit.engines import test_conformance as conformance
+        with without_pytest():
+            from tests.unit.engines import test_conformance as conformance
     except ImportError as error:
         return found | {"why_no_rules": f"the suite cannot be imported here: {error}"}
     if not small:
         # Triton's attention multiplies float32 with 10 bits of mantissa (TF32).
         conformance.LOGPROB_TOLERANCE = 5e-3
-        time.sleep(2.0)  # until the card has its memory back
     engine = _engine(kind, small, dtype="float32")
     try:
-        engine.load(Path(tiny), "k1")
-    except Exception as error:  # the warm start has been measured, and is kept
+        engine.load(tiny_policy(Path(tiny)), "k1")
+    except Exception as error:
         found["rules_traceback"] = "".join(traceback.format_exception(error))
         return found | {"rules": {"start in float32": " ".join(f"{type(error).__name__}: {error}".split())[:300]}}
     for name, function in _rules(conformance):
@@ -315,6 +330,7 @@ def follow_rules(*, started: float, model: str, kind: str, small: bool, tiny: st
                 found["rules_traceback"] += f"{name}\n{''.join(traceback.format_exception(error))}\n"
                 if isinstance(error, KeyboardInterrupt):
                     raise
+            keep(found)
     engine.close()
     return found
 

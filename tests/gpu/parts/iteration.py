@@ -21,6 +21,8 @@ from tests.kill.check import faults
 BUSY_PERCENT = 80.0
 ORPHAN_SECONDS = 30.0
 """What a killed run started has to have ended by then."""
+SECONDS_TO_RECORD = 10.0
+"""Kept back of the part's time, to write down what was measured."""
 PARITY = """
 from stages.answers.kinds import AnswerKind
 
@@ -38,19 +40,24 @@ def run(record: Record) -> None:
     config = write_config(record, record.folder / f"run-{time.time():.0f}", "check")
     run_folder = Path(json.loads(config.read_text())["root"]) / "check"
     first_started = time.time()
-    before = _killed_run(record, config, run_folder)
+    before, reached = _killed_run(record, config, run_folder)
     resumed = time.time()
+    record.figure("killed_run_s", resumed - first_started)
+    with record.measuring("the first iteration, which was not disturbed"):
+        _figures(record, run_folder)
+        _busy(record, run_folder)
+    if not reached:
+        record.leave_out("the resumed run", "the second iteration was not reached")
+        return
     record.note("the run is resumed")
-    code = _serl(record, config, record.seconds_left())
+    code = _serl(record, config, record.seconds_left() - SECONDS_TO_RECORD)
     ended = time.time()
     record.check("resumed_run_ends_well", code == 0, f"exit code {code}: {_end_of_log(record)}", "exit code 0")
     if code != 0:
         return
-    _check_resumed(record, run_folder, before)
-    _figures(record, run_folder)
-    record.figure("killed_run_s", resumed - first_started)
     record.figure("resumed_run_s", ended - resumed)
-    _busy(record, run_folder)
+    _check_resumed(record, run_folder, before)
+    _figures_of(record, run_folder, 2)
 
 
 def write_config(record: Record, root: Path, name: str, **more: Any) -> Path:
@@ -109,35 +116,39 @@ def _command(config: Path) -> list[str]:
     return [sys.executable, "-m", "flows.cli", "run", str(config)]
 
 
-def _killed_run(record: Record, config: Path, run_folder: Path) -> dict[str, tuple[int, int]]:
-    """Start the run and kill it in its second iteration; return the committed files of that moment."""
+def _killed_run(record: Record, config: Path, run_folder: Path) -> tuple[dict[str, tuple[int, int]], bool]:
+    """Start the run and kill it in its second iteration, or when the time is nearly over.
+
+    Returns the committed files of that moment, and whether the second iteration had begun.
+    """
     record.note("the run that will be killed")
     with _log(record).open("ab") as log:
         process = subprocess.Popen(_command(config), cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
         target = run_folder / "manifests" / "iteration=0002"
-        while process.poll() is None and record.seconds_left() > 0:
-            done = {path.name.split("-k")[0] for path in target.glob("*.json")}
-            if "generate_instructions" in done:
-                break
+        reached = False
+        while process.poll() is None and record.seconds_left() > SECONDS_TO_RECORD and not reached:
             time.sleep(0.02)
+            reached = any(path.name.split("-k")[0] == "generate_instructions" for path in target.glob("*.json"))
     finally:
         children = _children(process.pid)
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signal.SIGKILL)
         code = process.wait()
-    record.check("killed_in_the_second_iteration", code == -signal.SIGKILL, f"exit code {code}", "killed by SIGKILL")
-    deadline = time.monotonic() + ORPHAN_SECONDS
+    seen = f"exit code {code}{'' if reached else f', before the second iteration: {_end_of_log(record)}'}"
+    record.check("killed_in_the_second_iteration", reached and code == -signal.SIGKILL, seen, "killed by SIGKILL")
+    deadline = time.monotonic() + min(ORPHAN_SECONDS, max(1.0, record.seconds_left() - SECONDS_TO_RECORD))
     while (
         alive := [child for child in children if _lives(child) and not _is_prefect(child)]
     ) and time.monotonic() < deadline:
         time.sleep(0.2)
     names = [_name(child) for child in alive]
     record.check("no_process_outlives_the_kill", not names, names, f"none after {ORPHAN_SECONDS:.0f} s")
-    for child in set(children) - set(alive):
+    # What is still alive would keep the card's memory from the resumed run.
+    for child in children:
         with contextlib.suppress(psutil.Error):
             child.kill()
-    return committed(run_folder)
+    return committed(run_folder), reached
 
 
 def _children(pid: int) -> list[psutil.Process]:
@@ -208,18 +219,23 @@ def _check_resumed(record: Record, run_folder: Path, before: dict[str, tuple[int
 
 
 def _figures(record: Record, run_folder: Path) -> None:
-    run = open_run(str(run_folder))
-    for iteration in run.iterations:
-        rows = run.table("timings", iteration).select("stage", "seconds").rows()
-        record.figure(f"stage_s iteration {iteration}", {stage: round(seconds, 2) for stage, seconds in rows})
-        metrics = run.metrics(iteration)
-        kept = ("generate/tokens", "filter/accepted", "sample/tokens", "vote/kept", "train/behaviour_gap")
-        record.figure(f"metrics iteration {iteration}", {name: metrics[name] for name in kept if name in metrics})
-    gap = run.metrics(1).get("train/behaviour_gap")
+    for iteration in (0, 1):
+        _figures_of(record, run_folder, iteration)
+    gap = open_run(str(run_folder)).metrics(1).get("train/behaviour_gap")
     if gap is not None:
         record.at_most("gap_to_engine", float(gap), 1e-4 if record.small else 0.02)
     else:
         record.check("the_policy_is_updated", False, "no update in iteration 1", "an update")
+
+
+def _figures_of(record: Record, run_folder: Path, iteration: int) -> None:
+    run = open_run(str(run_folder))
+    rows = run.table("timings", iteration).select("stage", "seconds").rows()
+    record.figure(f"stage_s iteration {iteration}", {stage: round(seconds, 2) for stage, seconds in rows})
+    metrics = run.metrics(iteration)
+    kept = ("generate/tokens", "filter/accepted", "sample/tokens", "vote/kept", "train/behaviour_gap")
+    if values := {name: metrics[name] for name in kept if name in metrics}:
+        record.figure(f"metrics iteration {iteration}", values)
 
 
 def _busy(record: Record, run_folder: Path) -> None:

@@ -1,11 +1,14 @@
 """Part `ppo`: the other forms of the update, one after the other in one trainer process."""
 
+import contextlib
 import math
+import shutil
 from typing import Any
 
 from stages.trainer.launcher import TrainerProcess
+from storage.errors import TrainerError
 from tests.gpu.parts.engine import rollout_of
-from tests.gpu.parts.trainer import check_ratio, do, first_job, following, metrics_of, update_config
+from tests.gpu.parts.trainer import check_ratio, do, first_job, following, metrics_of, update_config, wait_saved
 from tests.gpu.record import Record
 
 FORMS: dict[str, dict[str, Any]] = {
@@ -35,6 +38,9 @@ def run(record: Record) -> None:
                     _, seconds = do(record, process, again)
                     record.figure(f"{name}_second_s", seconds)
                     _check_finite(record, f"{name}_second", metrics_of(again), "loss", "value_loss")
+            with contextlib.suppress(TrainerError):  # an update that failed has been recorded
+                wait_saved(process)
+            shutil.rmtree(record.folder / "updates", ignore_errors=True)  # more than ten gigabytes
     if record.small:
         record.leave_out("the same on a GPU in bfloat16", "only a GPU can show it")
 

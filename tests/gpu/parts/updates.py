@@ -2,6 +2,7 @@
 
 import shutil
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from stages.settings.update import UpdateConfig
 from stages.trainer.job import Job
 from stages.trainer.launcher import TrainerProcess
 from tests.gpu.child import run_step
-from tests.gpu.policies import VOCABULARY, write_random_policy
+from tests.gpu.policies import VOCABULARY, write_random_policies
 from tests.gpu.record import Record
 from tests.unit.trainer.rollouts import write_rollout
 
@@ -48,8 +49,9 @@ class Form:
 
 def measure(record: Record, form: Form) -> dict[str, Any]:
     """Do one update of a form; return median utilisation, speed and peak memory of the steps that count."""
-    folder = record.folder / "random" / form.shape
-    policy = random_policy(record, folder, form)
+    write_policies(record, [form])
+    folder = _folder(record, form)
+    policy = folder / "policy"
     divisor = 16 if form.small else 1
     mean_tokens = (sum(PROMPT_TOKENS) + sum(RESPONSE_TOKENS)) / 2 / divisor
     per_step = max(2, int(FILLED * form.step_tokens / mean_tokens))
@@ -79,14 +81,22 @@ def measure(record: Record, form: Form) -> dict[str, Any]:
     }
 
 
-def random_policy(record: Record, folder: Path, form: Form) -> Path:
-    """Return a folder with random weights of the form's shape; write it if it is not there."""
-    policy = folder / "policy"
-    if not (policy / "tokenizer.json").exists():
-        shutil.rmtree(policy, ignore_errors=True)
-        policy.mkdir(parents=True)
-        run_step(record, write_random_policy, folder=str(policy), shape=form.shape, on_gpu=not form.small)
-    return policy
+def write_policies(record: Record, forms: Sequence[Form]) -> None:
+    """Write random weights of the forms' shapes, unless they are there, in one process."""
+    folders = {}
+    for form in forms:
+        policy = _folder(record, form) / "policy"
+        if not (policy / "tokenizer.json").exists():  # written last
+            shutil.rmtree(policy, ignore_errors=True)
+            policy.mkdir(parents=True)
+            folders[form.shape] = str(policy)
+    if folders:
+        run_step(record, write_random_policies, folders=folders, on_gpu=not record.small)
+
+
+def _folder(record: Record, form: Form) -> Path:
+    """Return the folder of a shape, the same for all parts and calls."""
+    return record.options.out / "random" / form.shape
 
 
 def placement_of(form: Form) -> TrainerPlacement:
@@ -95,6 +105,8 @@ def placement_of(form: Form) -> TrainerPlacement:
         "dtype": "float32" if form.small else "bfloat16",
         "micro_batch_tokens": form.tokens,
         "gradient_checkpointing": form.checkpointing,
+        # No other update follows in this process. Moving the weights away would take seconds and much main memory.
+        "free_memory": False,
     }
     if form.compiled is not None and "compile" in TrainerPlacement.model_fields:
         values["compile"] = form.compiled

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.gpu import __main__ as command
-from tests.gpu.child import run_step
+from tests.gpu.child import StepError, keep, run_step
 from tests.gpu.record import Record
 from tests.gpu.registry import Part
 
@@ -33,12 +33,23 @@ def bad(record: Record) -> None:
         raise ValueError("nothing\nworks")
     with record.measuring("a step that hangs"):
         run_step(record, sleeps, limit=0.3)
+    with record.measuring("a step that fails after a while"):
+        try:
+            run_step(record, keeps_and_fails)
+        except StepError as error:
+            record.figure("kept", error.kept.get("before"))
+            raise
     record.figure("after", 1)
 
 
 def sleeps(*, started: float) -> dict[str, Any]:
     time.sleep(600)
     return {}
+
+
+def keeps_and_fails(*, started: float) -> dict[str, Any]:
+    keep({"before": 5})
+    raise ValueError("no more")
 
 
 def broken(record: Record) -> None:

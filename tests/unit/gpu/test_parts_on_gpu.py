@@ -9,7 +9,8 @@ import pytest
 
 from stages.trainer.job import JobResult
 from tests.gpu import watch
-from tests.gpu.parts import engine, engine_steps, iteration, memory, trainer, updates
+from tests.gpu.child import StepError
+from tests.gpu.parts import engine, engine_steps, iteration, memory, rules, trainer, updates
 from tests.gpu.policies import SHAPES, parameters
 from tests.gpu.questions import problems, write_benchmark, write_seeds
 from tests.gpu.record import Options, Record
@@ -25,8 +26,9 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "answer_all": FIRST,
     "answer_bare": {"first_token_s": 40.0, "same": 20_500.0, "plain": 21_000.0, "n": 22_000.0},
     "compare_float32": {"mean": 0.006, "max": 0.4, "p99": 0.05, "tokens": 9_000},
+    "start_again": {"first_token_s": 22.0, "close_s": 0.2, "output": "all well"},
     "follow_rules": {
-        "first_token_s": 22.0, "rules": {"length": None, "seeds": None}, "left_out": ["close"],
+        "rules": {"length": None, "seeds": None}, "left_out": ["close"],
         "rules_traceback": "", "why_no_rules": "",
     },
 }  # fmt: skip
@@ -48,16 +50,26 @@ def checks(record: Record) -> dict[str, bool]:
     return {check["name"]: check["passed"] for check in record._values["checks"]}
 
 
+def result_of(record: Record, part: str) -> dict[str, Any]:
+    """Return a part's line with the figures of a record."""
+    return {
+        "part": part, "passed": True, "seconds": 1.0, "figures": record.figures, "checks": [], "left_out": [],
+        "error": None, "traceback": None, "small": False,
+    }  # fmt: skip
+
+
 def run_engine(record: Record, monkeypatch: pytest.MonkeyPatch, **changes: dict[str, Any]) -> dict[str, bool]:
-    """Run part engine with steps that return `ANSWERS`, of which some are changed; return its checks."""
+    """Run parts engine and rules with steps that return `ANSWERS`, some of them changed; return their checks."""
 
     def step(record: Record, function: Any, **arguments: Any) -> dict[str, Any]:
         now = time.time()
         return {**ANSWERS[function.__name__], "asleep": [now - 3, now], **changes.get(function.__name__, {})}
 
     monkeypatch.setattr(engine, "run_step", step)
-    monkeypatch.setattr(engine, "tiny_policy", lambda folder: folder)
+    monkeypatch.setattr(rules, "run_step", step)
     engine.run(record)
+    append_result(record.options.out, result_of(record, "engine"))
+    rules.run(record)
     return checks(record)
 
 
@@ -75,9 +87,11 @@ def test_engine_passes_near_the_speed_of_bare_vllm(record: Record, monkeypatch: 
     [
         ("answer_bare", {"same": 30_000.0}, "ratio_to_bare"),
         ("answer_all", {"output": "CUDA Error: invalid argument at cumem_allocator.cpp:235"}, "closes_without_errors"),
+        ("answer_all", {"same_instance": 30_000.0}, "share_of_own_llm_generate"),
+        ("start_again", {"output": "CUDA Error: invalid argument"}, "closes_asleep_without_errors"),
         ("answer_all", {"alone": {"equal": 0.1, "equal_first": 0.2}}, "alone_equal_first_tokens_share"),
         ("compare_float32", {"mean": 0.2}, "gap_to_float32_mean"),
-        ("follow_rules", {"first_token_s": 90.0}, "warm_first_token_s"),
+        ("start_again", {"first_token_s": 90.0}, "warm_first_token_s"),
         ("follow_rules", {"rules": {"seeds": "AssertionError: other tokens"}}, "conformance"),
     ],
 )
@@ -86,6 +100,24 @@ def test_engine_fails_for_a_reason(
 ) -> None:
     passed = run_engine(record, monkeypatch, **{step: change})
     assert [name for name, is_passed in passed.items() if not is_passed] == [failed]
+
+
+def test_a_step_that_is_killed_leaves_what_it_has_measured(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = {name: FIRST[name] for name in ("first_token_s", "tokens_per_second", "responses", "mean_tokens")}
+
+    def step(record: Record, function: Any, **arguments: Any) -> dict[str, Any]:
+        raise StepError("killed", {"answer_all": kept, "answer_bare": {"same": 1.0}}.get(function.__name__, {}))
+
+    monkeypatch.setattr(engine, "run_step", step)
+    monkeypatch.setattr(rules, "run_step", step)
+    engine.run(record)
+    rules.run(record)
+    assert record.figures == {
+        "cold_first_token_s": 115.0, "tokens_per_second": 20_000.0, "responses": 768, "mean_tokens": 200.0,
+        "bare_tokens_per_second": 1.0,
+    }  # fmt: skip
+    assert "ratio_to_bare: part engine has not measured its speed" in record._values["left_out"]
+    assert set(checks(record).values()) == {False}
 
 
 class Process:
@@ -121,6 +153,8 @@ def measured(record: Record, form: updates.Form) -> dict[str, Any]:
 def test_trainer_measures_the_table_and_the_card(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trainer, "TrainerProcess", Process)
     monkeypatch.setattr(trainer, "measure", measured)
+    written: list[str] = []
+    monkeypatch.setattr(trainer, "write_policies", lambda record, forms: written.extend(form.shape for form in forms))
     monkeypatch.setattr(trainer, "rollout_of", lambda record: record.options.out / "rollout.parquet")
     monkeypatch.setattr(trainer, "SECONDS_OF_SAMPLES", (0.0, 0.01))
     trainer.run(record)
@@ -129,6 +163,7 @@ def test_trainer_measures_the_table_and_the_card(record: Record, monkeypatch: py
     assert {"around_the_steps_s", "card_memory_after_update_gib", "first_step_ratio"} <= passed.keys()
     assert {"utilisation 0.5B 32k tokens", "utilisation 1.5B 16k tokens"} <= passed.keys()
     assert record.figures["card_memory_before_gib"] == 10.0
+    assert set(written) == {"0.5B", "1.5B"}
 
 
 def test_every_figure_seen_before_is_measured_again(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,8 +171,7 @@ def test_every_figure_seen_before_is_measured_again(record: Record, monkeypatch:
     test_trainer_measures_the_table_and_the_card(record, monkeypatch)
     names = {*record.figures, "gpu_busy_percent"}
     assert {name.partition(".")[2] for name in SEEN_BEFORE} <= names
-    result = {"part": "trainer", "passed": True, "seconds": 1.0, "figures": record.figures, "checks": []}
-    append_result(record.options.out, {**result, "left_out": [], "error": None, "traceback": None, "small": False})
+    append_result(record.options.out, result_of(record, "trainer"))
     assert "| trainer.utilisation 1.5B 16k tokens | 0.46 |  | 0.40 |" in list(lines(record.options.out))
 
 
@@ -181,6 +215,14 @@ def test_how_busy_the_card_is_decides(record: Record, monkeypatch: pytest.Monkey
     iteration._busy(record, record.folder)
     assert checks(record) == {"gpu_busy_percent": True}
     assert record.figures["gpu_busy_percent sample_responses"] == 90.0 and record.figures["iteration_s"] == 20.0
+
+
+def test_a_run_that_does_not_get_far_says_so(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(iteration, "_command", lambda config: ["sleep", "60"])
+    monkeypatch.setattr(record, "seconds_left", lambda: 5.0)
+    iteration.run(record)
+    assert not checks(record)["killed_in_the_second_iteration"] and checks(record)["no_process_outlives_the_kill"]
+    assert record._values["left_out"] == ["the resumed run: the second iteration was not reached"]
 
 
 def test_a_config_of_the_iteration_is_valid_in_both_forms(tmp_path: Path, record: Record) -> None:

@@ -72,9 +72,13 @@ def test_a_good_part_passes_with_its_figures(results: dict[str, dict[str, Any]])
 def test_a_failed_check_fails_the_part_and_the_rest_is_measured(results: dict[str, dict[str, Any]]) -> None:
     bad = results["bad"]
     assert not bad["passed"] and bad["error"] is None and bad["figures"]["after"] == 1
-    assert [check["passed"] for check in bad["checks"]] == [False, False, False]
+    assert [check["passed"] for check in bad["checks"]] == 4 * [False]
     assert bad["checks"][1]["seen"] == "ValueError: nothing works"
-    assert bad["checks"][2]["seen"].startswith("RuntimeError: sleeps was killed after 0 s")
+    assert bad["checks"][2]["seen"].startswith("StepError: sleeps was killed after 0 s")
+    assert bad["checks"][3]["seen"].startswith(
+        "StepError: keeps_and_fails ended with exit code 1: ValueError: no more; its log: "
+    )
+    assert bad["figures"]["kept"] == 5
     assert "ValueError: nothing" in Path(bad["traceback"]).read_text()
 
 
@@ -153,7 +157,10 @@ def test_without_time_nothing_is_begun_and_sigterm_kills_all(folder: Path, tmp_p
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        (["--small", "engin"], "there is no part 'engin'; expected some of engine, trainer, iteration, ppo, workers"),
+        (
+            ["--small", "engin"],
+            "there is no part 'engin'; expected some of engine, trainer, iteration, rules, ppo, workers",
+        ),
         (["--small", "--model", "nowhere"], "nowhere is no Hugging Face model folder: it has no config.json"),
         (["--small", "--minutes", "0"], "--minutes 0: expected more than 0"),
         ([], "no GPU that torch can use was found on this machine"),
