@@ -49,7 +49,11 @@ class Commits:
         self._ended.clear()
         # A daemon: a process that was told to end does not wait for an upload.
         self._thread = threading.Thread(target=self._run, args=(commit,), name="serl-commit", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:  # the system has no thread left: nothing may wait for this commit
+            self._ended.set()
+            raise
 
     @property
     def pending(self) -> bool:
@@ -152,8 +156,9 @@ class PartQueue:
             self._waiting += 1
             self._waiting_bytes += size
         if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="serl-parts", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._work, name="serl-parts", daemon=True)
+            thread.start()
+            self._thread = thread
         self._writes.put((size, write))
 
     def flush(self) -> None:

@@ -22,6 +22,8 @@ _STEP_TOKENS, _LARGE_CARD = (8_192, 16_384), 70 * GIB
 size and on larger ones."""
 _COPIES_OF_LOGITS = 4
 """float32 copies of a step's logits: processed, softmax, noise."""
+LARGEST_SHARE = 0.97
+"""Largest share of a card that is proposed for vLLM."""
 _FEWEST_TOKENS = 512
 """Smallest micro-batch that is proposed."""
 
@@ -63,14 +65,17 @@ def engine_memory(config: RunConfig, shape: ModelShape, total: int) -> EngineMem
     )
 
 
-def memory_lines(config: RunConfig, shape: ModelShape, total: int) -> Iterator[str]:
-    """Yield what vLLM and the update take of a card with `total` bytes, with what to lower if that is not enough."""
+def memory_lines(config: RunConfig, shape: ModelShape, total: int, *, takes_bfloat16: bool) -> Iterator[str]:
+    """Yield what vLLM and the update take of a card with `total` bytes, with what to lower if that is not enough.
+
+    `takes_bfloat16`: whether the card computes in bfloat16.
+    """
     if config.engine == "vllm":
-        yield _engine_line(config, engine_memory(config, shape, total))
-    yield _update_line(config, shape, total)
+        yield _engine_line(config, engine_memory(config, shape, total), total)
+    yield _update_line(config, shape, total, takes_bfloat16=takes_bfloat16)
 
 
-def _engine_line(config: RunConfig, memory: EngineMemory) -> str:
+def _engine_line(config: RunConfig, memory: EngineMemory, total: int) -> str:
     vllm = config.compute.vllm
     line = (
         f"vLLM takes {gib(memory.requested)} GiB (compute.vllm.memory_share {vllm.memory_share:g}): weights "
@@ -79,10 +84,12 @@ def _engine_line(config: RunConfig, memory: EngineMemory) -> str:
     if memory.cache_tokens < vllm.max_model_tokens:
         short = vllm.max_model_tokens * memory.cache_per_token - memory.cache
         fit = max(memory.cache_tokens // 256 * 256, 0)
-        lower = f"lower compute.vllm.max_model_tokens to {fit:,}, or " if fit >= config.longest_sequence else ""
+        lower = f"lower compute.vllm.max_model_tokens to {fit}, or " if fit >= config.longest_sequence else ""
+        needed = memory.weights + memory.working + vllm.max_model_tokens * memory.cache_per_token
+        share = "raise memory_share, or " if needed < LARGEST_SHARE * total else ""
         return (
             f"{line}NOT ENOUGH for one sequence of {vllm.max_model_tokens:,} tokens, by about {gib(short)} GiB: {lower}"
-            f"raise memory_share, or set tensor_parallel: {2 * vllm.tensor_parallel}"
+            f"{share}set tensor_parallel: {2 * vllm.tensor_parallel}"
         )
     fit = memory.cache_tokens // config.longest_sequence
     sequences = vllm.sequences(on_gpu=True)
@@ -118,7 +125,7 @@ def room_of_update(config: RunConfig, total: int) -> int:
     return total - CONTEXT_BYTES - _GRAPHS_BYTES
 
 
-def _update_line(config: RunConfig, shape: ModelShape, total: int) -> str:
+def _update_line(config: RunConfig, shape: ModelShape, total: int, *, takes_bfloat16: bool) -> str:
     form, room = update_form(config), room_of_update(config, total)
     tokens = micro_batch_tokens(config, shape, total)
     memory = update_memory(shape, form, tokens)
@@ -132,27 +139,46 @@ def _update_line(config: RunConfig, shape: ModelShape, total: int) -> str:
     )
     if memory.total <= room:
         return line
-    return f"{line}: NOT ENOUGH, by about {gib(memory.total - room)} GiB: {smaller_update(config, shape, total)}"
+    smaller = smaller_update(config, shape, total, takes_bfloat16=takes_bfloat16)
+    return f"{line}: NOT ENOUGH, by about {gib(memory.total - room)} GiB: {smaller}"
 
 
-def smaller_update(config: RunConfig, shape: ModelShape, total: int) -> str:
-    """Return the settings with which the update fits into a card with `total` bytes."""
+def smaller_update(config: RunConfig, shape: ModelShape, total: int, *, takes_bfloat16: bool) -> str:
+    """Return the settings with which the update fits into a card with `total` bytes.
+
+    `takes_bfloat16`: whether the card computes in bfloat16.
+    """
     form, tokens, room = update_form(config), micro_batch_tokens(config, shape, total), room_of_update(config, total)
     if fit := _largest(shape, form, tokens, room):
-        return f"lower compute.trainer.micro_batch_tokens to {fit:,}"
-    checkpointing = replace(form, gradient_checkpointing=True)
-    if fit := _largest(shape, checkpointing, tokens, room):
-        lower = "" if fit == tokens else f" and micro_batch_tokens: {fit:,}"
-        return f"set compute.trainer.gradient_checkpointing: true{lower}"
+        return f"lower compute.trainer.micro_batch_tokens to {fit}"
     share = ", or a smaller compute.vllm.memory_share" if config.compute.trainer.free_memory is False else ""
-    offloading = replace(checkpointing, zero_stage=3, offloads_optimizer=True, offloads_weights=True)
-    if fit := _largest(shape, offloading, tokens, room):
-        lower = "" if fit == tokens else f", micro_batch_tokens: {fit:,}"
-        return (
-            f"set compute.trainer.deepspeed: configs/deepspeed/zero3_offload.json, gradient_checkpointing: true{lower}"
-            f"{share}; or train adapters (update.lora)"
-        )
-    return f"use more or larger GPUs{share}, or train adapters (update.lora)"
+    adapters = "train adapters (update.lora)" if form.adapter_rank is None else ""
+    for settings, smaller in _smaller_forms(form, takes_bfloat16):
+        if fit := _largest(shape, smaller, tokens, room):
+            lower = "" if fit == tokens else f", micro_batch_tokens: {fit}"
+            if not smaller.offloads_weights:
+                return f"set compute.trainer.{settings}{lower}"
+            return f"set compute.trainer.{settings}{lower}{share}" + (f"; or {adapters}" if adapters else "")
+    return f"use more or larger GPUs{share}" + (f", or {adapters}" if adapters else "")
+
+
+def _smaller_forms(form: UpdateForm, takes_bfloat16: bool) -> Iterator[tuple[str, UpdateForm]]:
+    """Yield settings below `compute.trainer` that take less memory, and the form of an update with them."""
+    sixteen = replace(form, bytes_per_weight=2, packed_by_kernel=True)
+    changes_type = takes_bfloat16 and form.bytes_per_weight == 4
+    dtype, checkpointing = "dtype: bfloat16", "gradient_checkpointing: true"
+    yield checkpointing, replace(form, gradient_checkpointing=True)
+    if changes_type:
+        yield dtype, sixteen
+        yield f"{dtype}, {checkpointing}", replace(sixteen, gradient_checkpointing=True)
+    offloading = f"deepspeed: configs/deepspeed/zero3_offload.json, {checkpointing}"
+    yield offloading, _offloaded(form)
+    if changes_type:
+        yield f"{dtype}, {offloading}", _offloaded(sixteen)
+
+
+def _offloaded(form: UpdateForm) -> UpdateForm:
+    return replace(form, gradient_checkpointing=True, zero_stage=3, offloads_optimizer=True, offloads_weights=True)
 
 
 def _largest(shape: ModelShape, form: UpdateForm, tokens: int, room: int) -> int | None:

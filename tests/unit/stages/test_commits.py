@@ -416,3 +416,18 @@ def test_finished_parts_are_stored_when_the_body_fails(here: Context) -> None:
         run_stage(stage, {}, Settings(), here)
     assert [path.rsplit("/")[-1] for path in created(here)] == ["plan.json", "part-00000.parquet", "part-00001.parquet"]
     assert not here.store.exists(manifest_path("parts", 1, "x"))
+
+
+def test_a_system_without_threads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    commits, parts = Commits(), PartQueue(before=lambda: None)
+    with pytest.raises(RuntimeError, match="new thread"):
+        commits.begin("key", {}, lambda: None, tmp_path / "scratch")
+    assert not commits.pending
+    commits.close()
+    with pytest.raises(RuntimeError, match="new thread"):
+        parts.put(1, lambda: None)
+    parts.close(None)

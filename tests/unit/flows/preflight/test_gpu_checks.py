@@ -329,11 +329,11 @@ def test_what_to_lower_for_the_update(make: Callable[..., RunConfig]) -> None:
         return on(card, make(model, compute=compute))[2]
 
     assert "NOT ENOUGH" not in update(H200)
-    assert ": lower compute.trainer.micro_batch_tokens to 2,048" in update(L4, micro_batch_tokens=16_384)
+    assert ": lower compute.trainer.micro_batch_tokens to 2048" in update(L4, micro_batch_tokens=16_384)
     awake = update(H200, micro_batch_tokens=65_536, free_memory=False)
     assert (
         " of 70.2 beside vLLM, with 65,536 tokens a micro-batch (" in awake
-        and "lower compute.trainer.micro_batch_tokens to 32,768" in awake
+        and "lower compute.trainer.micro_batch_tokens to 32768" in awake
     )
     assert "set compute.trainer.gradient_checkpointing: true" in update(
         Card("NVIDIA L4", total=16 * GIB, free=16 * GIB, capability=(8, 9)), micro_batch_tokens=1_000
@@ -342,6 +342,28 @@ def test_what_to_lower_for_the_update(make: Callable[..., RunConfig]) -> None:
     assert (
         "set compute.trainer.deepspeed: configs/deepspeed/zero3_offload.json, gradient_checkpointing: true" in offload
     )
+
+
+def test_what_to_set_for_an_update_of_7b(make: Callable[..., RunConfig]) -> None:
+    card = replace(H200, name="NVIDIA H100 80GB HBM3", total=80 * GIB, free=79 * GIB)
+    offload = "deepspeed: configs/deepspeed/zero3_offload.json, gradient_checkpointing: true"
+
+    def advice(card: Card, **changes: Any) -> str:
+        return on(card, make("seven", **changes))[2].partition(" GiB: ")[2]
+
+    assert advice(card) == f"set compute.trainer.dtype: bfloat16, {offload}; or train adapters (update.lora)"
+    old = replace(card, name="Tesla T4", capability=(7, 5))
+    assert advice(old, engine="vllm") == "use more or larger GPUs, or train adapters (update.lora)"
+    assert advice(replace(card, capability=None)) == advice(old)
+    adapters = {"update": {"lora": {"rank": 16}}, "compute": BFLOAT16}
+    assert (
+        advice(replace(card, total=24 * GIB), **adapters) == f"set compute.trainer.{offload}, micro_batch_tokens: 1024"
+    )
+
+
+def test_advice_about_memory_share_only_if_that_can_be_enough(make: Callable[..., RunConfig]) -> None:
+    full = on(T4, make("seven", compute={"vllm": {"dtype": "float16"}}))[1]
+    assert "NOT ENOUGH" in full and full.endswith(" GiB: set tensor_parallel: 2")
 
 
 def test_a_config_that_does_not_tell_the_sizes(make: Callable[..., RunConfig], tmp_path: Path) -> None:
