@@ -13,6 +13,7 @@ from flows.preflight.memory import (
     CONTEXT_BYTES,
     LARGEST_SHARE,
     EngineMemory,
+    Machine,
     certain_bytes,
     engine_memory,
     gib,
@@ -186,8 +187,7 @@ def _too_small(config: RunConfig, cards: Sequence[Card]) -> str | None:
         return None
     return (
         f"the update holds {gib(held)} GiB of weights and optimiser alone, and has {gib(room)} of the {gib(total)} GiB "
-        f"of {cards[0].name}; "
-        f"{smaller_update(config, shape, total, takes_bfloat16=_take_bfloat16(cards))}"
+        f"of {cards[0].name}; {smaller_update(config, shape, _machine(cards, total))}"
     )
 
 
@@ -208,9 +208,10 @@ def smallest(cards: Sequence[Card]) -> int | None:
     return min((card.total for card in cards if card.total is not None), default=None)
 
 
-def _take_bfloat16(cards: Sequence[Card]) -> bool:
-    """Return whether all cards are known to compute in bfloat16."""
-    return all(card.capability is not None and card.capability >= BFLOAT16_SINCE for card in cards)
+def _machine(cards: Sequence[Card], card_bytes: int) -> Machine:
+    """Return what cards with at least `card_bytes` of memory have in common."""
+    known = all(card.capability is not None and card.capability >= BFLOAT16_SINCE for card in cards)
+    return Machine(cards=len(cards), card_bytes=card_bytes, takes_bfloat16=known)
 
 
 def is_ours(pid: int) -> bool:
@@ -260,5 +261,5 @@ def gpu_lines(config: RunConfig, device: Device) -> list[str]:
     if (shape := policy_shape(config)) is None:
         lines.append("how much memory a run takes cannot be calculated from the config.json of the policy")
     else:
-        lines += memory_lines(config, shape, total, takes_bfloat16=_take_bfloat16(cards))
+        lines += memory_lines(config, shape, _machine(cards, total))
     return [f"{'' if i else 'gpu':<12} {line}" for i, line in enumerate(lines)]

@@ -16,7 +16,7 @@ import yaml
 from flows.cli import main
 from flows.config.run import RunConfig
 from flows.preflight import cards, measured
-from flows.preflight.cards import check_cards, device_of, gpu_lines, is_ours, refusal
+from flows.preflight.cards import check_cards, device_of, gpu_lines, is_ours, on_this_machine, refusal
 from flows.preflight.description import describe
 from stages.engines import loader
 from stages.engines.card_speeds import card_speed
@@ -359,6 +359,20 @@ def test_what_to_set_for_an_update_of_7b(make: Callable[..., RunConfig]) -> None
     assert (
         advice(replace(card, total=24 * GIB), **adapters) == f"set compute.trainer.{offload}, micro_batch_tokens: 1024"
     )
+
+
+def test_several_gpus_share_an_update_of_7b(make: Callable[..., RunConfig]) -> None:
+    def advice(count: int, **compute: Any) -> str:
+        card = replace(H200, name="NVIDIA H100 80GB HBM3", total=80 * GIB, free=79 * GIB)
+        config = make("seven", compute=compute)
+        with machine_with(Driver([card] * count)):
+            return gpu_lines(on_this_machine(config), device_of(config))[2].partition(" GiB: ")[2]
+
+    zero2 = "deepspeed: configs/deepspeed/zero2.json, gradient_checkpointing: true"
+    assert advice(8, **BFLOAT16) == f"set compute.trainer.processes: 8, {zero2}"
+    assert advice(8, gpus="all", **BFLOAT16) == f"set compute.trainer.{zero2}"
+    zero3 = "deepspeed: configs/deepspeed/zero3.json, gradient_checkpointing: true"
+    assert advice(4, **BFLOAT16) == f"set compute.trainer.processes: 4, {zero3}"
 
 
 def test_advice_about_memory_share_only_if_that_can_be_enough(make: Callable[..., RunConfig]) -> None:
