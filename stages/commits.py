@@ -109,6 +109,8 @@ class Commits:
         if not self._ended.wait(seconds):
             self.given_up = True
             self._end(StageFailed("the process was stopped before the outputs were committed"))
+        elif self._thread is not None and self._thread.is_alive():
+            self._thread.join(LAST_SECONDS)  # the actions that follow, such as the release of a lease
         self.tidy()
 
     def _run(self, commit: Callable[[], object]) -> None:

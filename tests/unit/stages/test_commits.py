@@ -340,6 +340,20 @@ def test_an_action_follows_the_commit(error: Exception | None, tmp_path: Path) -
     assert done.wait(HANG_SECONDS)
 
 
+def test_the_end_waits_for_actions_that_follow_the_commit(tmp_path: Path) -> None:
+    commits, goes_on, calls = Commits(), threading.Event(), list[str]()
+    commits.begin("key", {}, goes_on.wait, tmp_path / "scratch")
+
+    def release() -> None:
+        time.sleep(0.1)
+        calls.append("released")
+
+    commits.then(release)
+    goes_on.set()
+    commits.close()
+    assert calls == ["released"]
+
+
 def test_a_plan_that_another_process_wrote_meanwhile_is_refused(here: Context) -> None:
     first, second = Update(), Evaluation(parts=4)
     updated = update(first, here)
