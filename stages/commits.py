@@ -106,10 +106,14 @@ class Commits:
 
         Raises nothing: the caller is about to end, or to raise another error.
         """
-        if not self._ended.wait(seconds):
-            self.given_up = True
-            self._end(StageFailed("the process was stopped before the outputs were committed"))
-        elif self._thread is not None and self._thread.is_alive():
+        ended = False
+        try:
+            ended = self._ended.wait(seconds)
+        finally:  # also if a signal ends the wait
+            if not ended:
+                self.given_up = True
+                self._end(StageFailed("the process was stopped before the outputs were committed"))
+        if ended and self._thread is not None and self._thread.is_alive():
             self._thread.join(LAST_SECONDS)  # the actions that follow, such as the release of a lease
         self.tidy()
 

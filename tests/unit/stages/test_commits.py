@@ -320,6 +320,23 @@ def test_a_signal_gives_the_commit_up(here: Context, monkeypatch: pytest.MonkeyP
         here.resources.commits.wait()
 
 
+def test_a_signal_while_the_end_waits_gives_the_commit_up(here: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = Update()
+    updated, commits = update(first, here), here.resources.commits
+
+    def interrupted(seconds: float | None = None) -> bool:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commits._ended, "wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        here.resources.close()
+    assert commits.given_up and not here.resources.scratch.exists()
+    first.saved.set()
+    assert commits._thread is not None
+    commits._thread.join(HANG_SECONDS)
+    assert not here.store.exists(updated.refs["policy"].path)
+
+
 @pytest.mark.parametrize("error", [None, OSError("full")])
 def test_an_action_follows_the_commit(error: Exception | None, tmp_path: Path) -> None:
     """The lease on the stage is released when another worker finds the manifest, or has to make it."""
