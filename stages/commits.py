@@ -49,7 +49,11 @@ class Commits:
         self._ended.clear()
         # A daemon: a process that was told to end does not wait for an upload.
         self._thread = threading.Thread(target=self._run, args=(commit,), name="serl-commit", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:  # the system has no thread left: nothing may wait for this commit
+            self._ended.set()
+            raise
 
     @property
     def pending(self) -> bool:
@@ -102,9 +106,15 @@ class Commits:
 
         Raises nothing: the caller is about to end, or to raise another error.
         """
-        if not self._ended.wait(seconds):
-            self.given_up = True
-            self._end(StageFailed("the process was stopped before the outputs were committed"))
+        ended = False
+        try:
+            ended = self._ended.wait(seconds)
+        finally:  # also if a signal ends the wait
+            if not ended:
+                self.given_up = True
+                self._end(StageFailed("the process was stopped before the outputs were committed"))
+        if ended and self._thread is not None and self._thread.is_alive():
+            self._thread.join(LAST_SECONDS)  # the actions that follow, such as the release of a lease
         self.tidy()
 
     def _run(self, commit: Callable[[], object]) -> None:
@@ -152,8 +162,9 @@ class PartQueue:
             self._waiting += 1
             self._waiting_bytes += size
         if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="serl-parts", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._work, name="serl-parts", daemon=True)
+            thread.start()
+            self._thread = thread
         self._writes.put((size, write))
 
     def flush(self) -> None:

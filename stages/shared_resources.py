@@ -7,6 +7,7 @@ outputs mean.
 import fcntl
 import shutil
 import tempfile
+from contextlib import ExitStack
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -142,13 +143,15 @@ class Resources:
 
         A commit under way, perhaps of hours of work, ends first; unless `patient`, it has a few seconds.
         """
-        self.commits.close(None if patient else LAST_SECONDS)
-        for resource in (self._engine, self._trainer, self._verifier):
-            if resource is not None:
-                resource.close()
+        engine, trainer, verifier = self._engine, self._trainer, self._verifier
         self._engine = self._trainer = self._verifier = None
-        shutil.rmtree(self.scratch, ignore_errors=True)
-        self._scratch_lock.close()
+        with ExitStack() as stack:  # each step is taken even if an earlier one fails; the last one is the first here
+            stack.callback(self._scratch_lock.close)
+            stack.callback(shutil.rmtree, self.scratch, ignore_errors=True)
+            for resource in (verifier, trainer, engine):
+                if resource is not None:
+                    stack.callback(resource.close)
+            stack.callback(self.commits.close, None if patient else LAST_SECONDS)
 
     def __enter__(self) -> "Resources":
         return self

@@ -11,7 +11,9 @@ from pathlib import Path
 from flows.config.run import RunConfig
 from flows.preflight.memory import (
     CONTEXT_BYTES,
+    LARGEST_SHARE,
     EngineMemory,
+    Machine,
     certain_bytes,
     engine_memory,
     gib,
@@ -185,7 +187,7 @@ def _too_small(config: RunConfig, cards: Sequence[Card]) -> str | None:
         return None
     return (
         f"the update holds {gib(held)} GiB of weights and optimiser alone, and has {gib(room)} of the {gib(total)} GiB "
-        f"of {cards[0].name}; {smaller_update(config, shape, total)}"
+        f"of {cards[0].name}; {smaller_update(config, shape, _machine(cards, total))}"
     )
 
 
@@ -196,7 +198,7 @@ def _less_weights(config: RunConfig, memory: EngineMemory, total: int) -> str:
     while memory.weights * vllm.tensor_parallel // cards + memory.working >= memory.requested and cards < 64:
         cards *= 2
     settings = f"compute.vllm.tensor_parallel: {cards}"
-    if memory.weights + memory.working < 0.97 * total:
+    if memory.weights + memory.working < LARGEST_SHARE * total:
         settings = f"a higher memory_share, or {settings}"
     return settings if vllm.quantization else f"compute.vllm.quantization: fp8, or {settings}"
 
@@ -204,6 +206,12 @@ def _less_weights(config: RunConfig, memory: EngineMemory, total: int) -> str:
 def smallest(cards: Sequence[Card]) -> int | None:
     """Return the memory of the smallest card; None if no card's memory is known."""
     return min((card.total for card in cards if card.total is not None), default=None)
+
+
+def _machine(cards: Sequence[Card], card_bytes: int) -> Machine:
+    """Return what cards with at least `card_bytes` of memory have in common."""
+    known = all(card.capability is not None and card.capability >= BFLOAT16_SINCE for card in cards)
+    return Machine(cards=len(cards), card_bytes=card_bytes, takes_bfloat16=known)
 
 
 def is_ours(pid: int) -> bool:
@@ -253,5 +261,5 @@ def gpu_lines(config: RunConfig, device: Device) -> list[str]:
     if (shape := policy_shape(config)) is None:
         lines.append("how much memory a run takes cannot be calculated from the config.json of the policy")
     else:
-        lines += memory_lines(config, shape, total)
+        lines += memory_lines(config, shape, _machine(cards, total))
     return [f"{'' if i else 'gpu':<12} {line}" for i, line in enumerate(lines)]

@@ -320,6 +320,23 @@ def test_a_signal_gives_the_commit_up(here: Context, monkeypatch: pytest.MonkeyP
         here.resources.commits.wait()
 
 
+def test_a_signal_while_the_end_waits_gives_the_commit_up(here: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = Update()
+    updated, commits = update(first, here), here.resources.commits
+
+    def interrupted(seconds: float | None = None) -> bool:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commits._ended, "wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        here.resources.close()
+    assert commits.given_up and not here.resources.scratch.exists()
+    first.saved.set()
+    assert commits._thread is not None
+    commits._thread.join(HANG_SECONDS)
+    assert not here.store.exists(updated.refs["policy"].path)
+
+
 @pytest.mark.parametrize("error", [None, OSError("full")])
 def test_an_action_follows_the_commit(error: Exception | None, tmp_path: Path) -> None:
     """The lease on the stage is released when another worker finds the manifest, or has to make it."""
@@ -338,6 +355,20 @@ def test_an_action_follows_the_commit(error: Exception | None, tmp_path: Path) -
     assert not done.is_set()
     may_end.set()
     assert done.wait(HANG_SECONDS)
+
+
+def test_the_end_waits_for_actions_that_follow_the_commit(tmp_path: Path) -> None:
+    commits, goes_on, calls = Commits(), threading.Event(), list[str]()
+    commits.begin("key", {}, goes_on.wait, tmp_path / "scratch")
+
+    def release() -> None:
+        time.sleep(0.1)
+        calls.append("released")
+
+    commits.then(release)
+    goes_on.set()
+    commits.close()
+    assert calls == ["released"]
 
 
 def test_a_plan_that_another_process_wrote_meanwhile_is_refused(here: Context) -> None:
@@ -416,3 +447,18 @@ def test_finished_parts_are_stored_when_the_body_fails(here: Context) -> None:
         run_stage(stage, {}, Settings(), here)
     assert [path.rsplit("/")[-1] for path in created(here)] == ["plan.json", "part-00000.parquet", "part-00001.parquet"]
     assert not here.store.exists(manifest_path("parts", 1, "x"))
+
+
+def test_a_system_without_threads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    commits, parts = Commits(), PartQueue(before=lambda: None)
+    with pytest.raises(RuntimeError, match="new thread"):
+        commits.begin("key", {}, lambda: None, tmp_path / "scratch")
+    assert not commits.pending
+    commits.close()
+    with pytest.raises(RuntimeError, match="new thread"):
+        parts.put(1, lambda: None)
+    parts.close(None)

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.commands import REPOSITORY
 from tests.helpers import fake_resources
 
@@ -34,3 +36,18 @@ def test_scratch_of_a_killed_process_alone_is_removed(tmp_path: Path) -> None:
         assert not left.exists()
         assert first.scratch.is_dir() and second.scratch.is_dir(), "a living process's folder was removed"
     assert os.listdir(tmp_path) == ["serl-of-somebody-else"]
+
+
+def test_an_engine_that_cannot_be_closed_leaves_no_trainer_and_no_scratch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("CUDA error")
+
+    closed: list[str] = []
+    resources = fake_resources(scratch=tmp_path)
+    monkeypatch.setattr(resources.engine(), "close", fail)
+    monkeypatch.setattr(resources.trainer(), "close", lambda: closed.append("trainer"))
+    with pytest.raises(RuntimeError, match="CUDA error"):
+        resources.close()
+    assert closed == ["trainer"] and list(tmp_path.iterdir()) == []

@@ -16,7 +16,7 @@ import yaml
 from flows.cli import main
 from flows.config.run import RunConfig
 from flows.preflight import cards, measured
-from flows.preflight.cards import check_cards, device_of, gpu_lines, is_ours, refusal
+from flows.preflight.cards import check_cards, device_of, gpu_lines, is_ours, on_this_machine, refusal
 from flows.preflight.description import describe
 from stages.engines import loader
 from stages.engines.card_speeds import card_speed
@@ -329,11 +329,11 @@ def test_what_to_lower_for_the_update(make: Callable[..., RunConfig]) -> None:
         return on(card, make(model, compute=compute))[2]
 
     assert "NOT ENOUGH" not in update(H200)
-    assert ": lower compute.trainer.micro_batch_tokens to 2,048" in update(L4, micro_batch_tokens=16_384)
+    assert ": lower compute.trainer.micro_batch_tokens to 2048" in update(L4, micro_batch_tokens=16_384)
     awake = update(H200, micro_batch_tokens=65_536, free_memory=False)
     assert (
         " of 70.2 beside vLLM, with 65,536 tokens a micro-batch (" in awake
-        and "lower compute.trainer.micro_batch_tokens to 32,768" in awake
+        and "lower compute.trainer.micro_batch_tokens to 32768" in awake
     )
     assert "set compute.trainer.gradient_checkpointing: true" in update(
         Card("NVIDIA L4", total=16 * GIB, free=16 * GIB, capability=(8, 9)), micro_batch_tokens=1_000
@@ -342,6 +342,42 @@ def test_what_to_lower_for_the_update(make: Callable[..., RunConfig]) -> None:
     assert (
         "set compute.trainer.deepspeed: configs/deepspeed/zero3_offload.json, gradient_checkpointing: true" in offload
     )
+
+
+def test_what_to_set_for_an_update_of_7b(make: Callable[..., RunConfig]) -> None:
+    card = replace(H200, name="NVIDIA H100 80GB HBM3", total=80 * GIB, free=79 * GIB)
+    offload = "deepspeed: configs/deepspeed/zero3_offload.json, gradient_checkpointing: true"
+
+    def advice(card: Card, **changes: Any) -> str:
+        return on(card, make("seven", **changes))[2].partition(" GiB: ")[2]
+
+    assert advice(card) == f"set compute.trainer.dtype: bfloat16, {offload}; or train adapters (update.lora)"
+    old = replace(card, name="Tesla T4", capability=(7, 5))
+    assert advice(old, engine="vllm") == "use more or larger GPUs, or train adapters (update.lora)"
+    assert advice(replace(card, capability=None)) == advice(old)
+    adapters = {"update": {"lora": {"rank": 16}}, "compute": BFLOAT16}
+    assert (
+        advice(replace(card, total=24 * GIB), **adapters) == f"set compute.trainer.{offload}, micro_batch_tokens: 1024"
+    )
+
+
+def test_several_gpus_share_an_update_of_7b(make: Callable[..., RunConfig]) -> None:
+    def advice(count: int, **compute: Any) -> str:
+        card = replace(H200, name="NVIDIA H100 80GB HBM3", total=80 * GIB, free=79 * GIB)
+        config = make("seven", compute=compute)
+        with machine_with(Driver([card] * count)):
+            return gpu_lines(on_this_machine(config), device_of(config))[2].partition(" GiB: ")[2]
+
+    zero2 = "deepspeed: configs/deepspeed/zero2.json, gradient_checkpointing: true"
+    assert advice(8, **BFLOAT16) == f"set compute.trainer.processes: 8, {zero2}"
+    assert advice(8, gpus="all", **BFLOAT16) == f"set compute.trainer.{zero2}"
+    zero3 = "deepspeed: configs/deepspeed/zero3.json, gradient_checkpointing: true"
+    assert advice(4, **BFLOAT16) == f"set compute.trainer.processes: 4, {zero3}"
+
+
+def test_advice_about_memory_share_only_if_that_can_be_enough(make: Callable[..., RunConfig]) -> None:
+    full = on(T4, make("seven", compute={"vllm": {"dtype": "float16"}}))[1]
+    assert "NOT ENOUGH" in full and full.endswith(" GiB: set tensor_parallel: 2")
 
 
 def test_a_config_that_does_not_tell_the_sizes(make: Callable[..., RunConfig], tmp_path: Path) -> None:
