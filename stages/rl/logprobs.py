@@ -123,7 +123,7 @@ class _Fused(torch.autograd.Function):
             logprobs.append(chosen_C - sum_C)
             if entropy:
                 # H = log sum exp z - sum p z
-                entropies.append(sum_C - torch.linalg.vecdot(shares_CV, logits_CV) / total_C)
+                entropies.append(sum_C - shares_CV.mul_(logits_CV).sum(-1) / total_C)
             sums.append(sum_C)
             del logits_CV, shares_CV  # before the next chunk needs the memory
         logprobs_N = torch.cat(logprobs)
@@ -150,6 +150,7 @@ class _Fused(torch.autograd.Function):
             narrow = d_logits.to(hidden_NH.dtype)
             torch.mm(narrow, weight, out=hidden_gradient[chunk])
             weight_gradient += narrow.mT @ hidden_CH
+            del d_logits, narrow  # before the next chunk needs the memory
         return hidden_gradient, weight_gradient.to(weight_VH.dtype), None, None, None, None
 
 

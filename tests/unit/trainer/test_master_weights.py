@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import torch
-import torch.nn.attention.varlen as torch_varlen
 from safetensors.torch import load_file, save_file
 
 from stages.settings.trainer import TrainerPlacement
@@ -24,11 +23,11 @@ from stages.trainer.learner import has_fused_step
 from stages.trainer.models import load_policy
 from stages.trainer.state import load_counters
 from storage.errors import InputError, TrainerError
+from tests import varlen
 from tests.tiny_models import make_tiny_policy
 from tests.unit.trainer.rollouts import SavingTrainer, make_job, make_rows, write_rollout
-from tests.unit.trainer.test_packed_attention import PACKING
+from tests.unit.trainer.test_packed_attention import END_TO_END
 from tests.unit.trainer.test_update import CONFIGS, _digests, _second
-from tests.varlen import varlen_attn
 
 BFLOAT16 = TrainerPlacement(threads=1, micro_batch_tokens=64, dtype="bfloat16")
 ROOT = Path(__file__).parents[3]
@@ -227,7 +226,7 @@ def test_every_zero_stage_trains_as_a_plain_loop_does(folder: Path, tmp_path: Pa
 def test_a_step_with_the_kernel_of_a_gpu(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The stand-in refuses float32; the gradient is scaled to the norm, and a step without a number is skipped."""
     monkeypatch.setattr(packed_attention, "has_kernel", lambda device, dtype: dtype != torch.float32)
-    monkeypatch.setattr(torch_varlen, "varlen_attn", varlen_attn)
+    varlen.install()
     monkeypatch.setattr(master_weights.dist, "get_world_size", lambda: 1)
     policy = load_policy(folder / "policy", dtype=torch.float32, device=CPU)
     before = {name: weight.detach().clone() for name, weight in policy.named_parameters()}
@@ -240,7 +239,7 @@ def test_a_step_with_the_kernel_of_a_gpu(folder: Path, monkeypatch: pytest.Monke
     losses = []
     for _ in range(3):
         for _ in range(2):
-            logprobs_N, _ = engine(PACKING, 1.0)
+            logprobs_N, _ = engine(END_TO_END, 1.0)
             loss = -logprobs_N.mean()
             engine.backward(loss)
             assert all(weight.grad is None for weight in trained)
@@ -250,7 +249,7 @@ def test_a_step_with_the_kernel_of_a_gpu(folder: Path, monkeypatch: pytest.Monke
             assert torch.equal(weight.detach(), engine.part(engine.master, weight).to(torch.bfloat16)), name
     assert losses[0] > losses[1] > losses[2] and engine.norm > 1
     moment = engine.optimizer.state[engine.master]["exp_avg"].norm().item()
-    engine.backward(engine(PACKING, 1.0)[0].mean() * float("nan"))
+    engine.backward(engine(END_TO_END, 1.0)[0].mean() * float("nan"))
     engine.step()
     assert not math.isfinite(engine.norm) and engine.gradient.abs().max() == 0
     assert engine.optimizer.state[engine.master]["exp_avg"].norm().item() == moment <= 1.0
