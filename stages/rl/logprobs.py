@@ -123,7 +123,7 @@ class _Fused(torch.autograd.Function):
             logprobs.append(chosen_C - sum_C)
             if entropy:
                 # H = log sum exp z - sum p z
-                entropies.append(sum_C - torch.linalg.vecdot(shares_CV, logits_CV) / total_C)
+                entropies.append(sum_C - shares_CV.mul_(logits_CV).sum(-1) / total_C)
             sums.append(sum_C)
             del logits_CV, shares_CV  # before the next chunk needs the memory
         logprobs_N = torch.cat(logprobs)
@@ -139,7 +139,9 @@ class _Fused(torch.autograd.Function):
         weight = weight_VH.to(hidden_NH.dtype)
         hidden_gradient = torch.empty_like(hidden_NH)
         wide = torch.promote_types(hidden_NH.dtype, torch.float32)
-        weight_gradient = torch.zeros(weight_VH.shape, dtype=wide, device=weight_VH.device)
+        weight_gradient = None
+        if ctx.needs_input_grad[1]:  # not with adapters, which leave the output layer as it is
+            weight_gradient = torch.zeros(weight_VH.shape, dtype=wide, device=weight_VH.device)
         for start in range(0, len(hidden_NH), ctx.size):
             chunk = slice(start, start + ctx.size)
             hidden_CH, scale_C = hidden_NH[chunk], gradient_N[chunk] / ctx.temperature
@@ -149,8 +151,12 @@ class _Fused(torch.autograd.Function):
             d_logits.scatter_add_(1, targets_N[chunk, None], scale_C[:, None])
             narrow = d_logits.to(hidden_NH.dtype)
             torch.mm(narrow, weight, out=hidden_gradient[chunk])
-            weight_gradient += narrow.mT @ hidden_CH
-        return hidden_gradient, weight_gradient.to(weight_VH.dtype), None, None, None, None
+            if weight_gradient is not None:
+                weight_gradient += narrow.mT @ hidden_CH
+            del d_logits, narrow  # before the next chunk needs the memory
+        if weight_gradient is not None:
+            weight_gradient = weight_gradient.to(weight_VH.dtype)
+        return hidden_gradient, weight_gradient, None, None, None, None
 
 
 def _logits(hidden_CH: Tensor, weight: Tensor, temperature: float) -> Tensor:

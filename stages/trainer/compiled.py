@@ -25,6 +25,9 @@ _RECOMPILATIONS = 64
 without gradients, windows of attention that are longer or shorter than the rows, and adapters make variants."""
 _ROWS = ((3, 20), (2, 11), (4, 17), (5, 8))
 """(Prompt tokens, response tokens) of the trial. Dimensions of equal size would be compiled as equal ones."""
+_REPEATS_ON_GPU = 118
+"""How often the trial repeats its rows on a GPU, which makes 8,260 tokens. There the number of tokens decides how sums
+over tokens are split and fused, and kernels are tuned on the sizes of their first call."""
 
 
 def compiles(setting: Literal["auto"] | bool, device: torch.device, zero_stage: int) -> bool:
@@ -56,10 +59,19 @@ def compile_layers(
     switch = _Switch(layers)
     for layer in layers:
         layer.forward = _CompiledForward(layer.forward, switch)
-    try:
-        _try(module if trains else None, compute, end_to_end)
-    except Exception as error:  # whatever a compiler, its tools or a kernel may raise
-        switch.turn_off(error)
+    for repeats in trial_repeats(next(module.parameters()).device):
+        try:
+            _try(module if trains else None, compute, end_to_end, repeats)
+        except Exception as error:  # whatever a compiler, its tools or a kernel may raise
+            if isinstance(error, torch.OutOfMemoryError) and repeats > 1:
+                continue  # the update may have smaller micro-batches
+            switch.turn_off(error)
+        return
+
+
+def trial_repeats(device: torch.device) -> tuple[int, ...]:
+    """Return how often the trial repeats its rows; the next number is for the case that memory runs out."""
+    return (_REPEATS_ON_GPU, 1) if device.type == "cuda" else (1,)
 
 
 class _Switch:
@@ -104,9 +116,9 @@ class _CompiledForward:
             return self._forward(*args, **settings)
 
 
-def _try(module: nn.Module | None, compute: Callable[[Packing], Tensor], end_to_end: bool) -> None:
-    """Compute a small micro-batch without gradients and, if there is a module, with them; leave no gradient behind."""
-    sequences = [(row, [1] * prompt, [1] * response) for row, (prompt, response) in enumerate(_ROWS)]
+def _try(module: nn.Module | None, compute: Callable[[Packing], Tensor], end_to_end: bool, repeats: int) -> None:
+    """Compute a micro-batch without gradients and, if there is a module, with them; leave no gradient behind."""
+    sequences = [(row, [1] * prompt, [1] * response) for row, (prompt, response) in enumerate(_ROWS * repeats)]
     packing = pack_sequences(sequences, end_to_end=end_to_end)
     with torch.no_grad():
         compute(packing)

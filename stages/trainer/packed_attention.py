@@ -165,10 +165,22 @@ def _padded(q: Tensor, k: Tensor, v: Tensor, rows: Rows, scaling: float | None, 
         position = torch.arange(rows.longest, device=q.device)
         distance = position[:, None] - position[None]
         mask = (distance >= 0) & (distance < window)
+    groups = q.shape[1] // k.shape[1]
+    if groups > 1 and repeats_keys(q.device, q.dtype, mask is not None):
+        k, v = k.repeat_interleave(groups, dim=1), v.repeat_interleave(groups, dim=1)
     out = functional.scaled_dot_product_attention(
         q, k, v, attn_mask=mask, is_causal=mask is None, scale=scaling, enable_gqa=q.shape[1] != k.shape[1]
     )
     return out.transpose(1, 2).flatten(0, 1)
+
+
+def repeats_keys(device: torch.device, dtype: torch.dtype, masked: bool) -> bool:
+    """Return whether padded rows get a copy of keys and values for each head of the queries.
+
+    On a GPU, only FlashAttention takes fewer key heads, in 16 bits and without a mask. In all other cases torch would
+    compute a table of [S, S] for each head and keep it for the backward pass.
+    """
+    return device.type == "cuda" and (masked or dtype == torch.float32)
 
 
 def attention_in_blocks(q: Tensor, k: Tensor, v: Tensor, scaling: float | None = None) -> Tensor:

@@ -22,6 +22,8 @@ class Meter:
         embeddings = 1 if config.tie_word_embeddings else 2
         self._body_weights = sum(shape.numel() for shape in shapes) - embeddings * self._vocabulary_weights
         self._layer_widths = config.num_hidden_layers * config.hidden_size
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)  # loading, and the compiler's trial, may have taken more
         self._last = time.perf_counter()
 
     def lap(self, *, step: int, lengths: Sequence[tuple[int, int]]) -> None:

@@ -78,6 +78,10 @@ def test_the_fused_way_is_the_same(chunk_tokens: int, temperature: float) -> Non
         strict=True,
     ):
         torch.testing.assert_close(actual, expected)
+    again, _ = fused_logprobs(hidden, head.weight, targets, temperature, True, chunk_tokens)
+    frozen, _ = fused_logprobs(hidden, head.weight.detach(), targets, temperature, True, chunk_tokens)
+    of_both = (torch.autograd.grad((values * weights).sum(), hidden)[0] for values in (again, frozen))
+    torch.testing.assert_close(*of_both, atol=0, rtol=0)
     assert torch.autograd.gradcheck(
         lambda h, w: fused_logprobs(h, w, targets, temperature, False, chunk_tokens)[0], (hidden, head.weight)
     )

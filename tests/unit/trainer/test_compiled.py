@@ -116,6 +116,25 @@ def test_a_model_that_cannot_be_compiled_runs_as_it_is(
     assert lines[0].startswith("Qwen2DecoderLayer runs without torch.compile") and "no C++ compiler here" in lines[0]
 
 
+def test_a_gpu_tries_a_micro_batch_of_an_updates_size_and_a_small_one_if_memory_runs_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert compiled.trial_repeats(CPU) == (1,) and compiled.trial_repeats(GPU)[1:] == (1,)
+    policy = load_policy(make_tiny_policy(tmp_path), dtype=torch.float32, device=CPU)
+    monkeypatch.setattr(compiled, "trial_repeats", lambda device: (118, 1))
+    sizes = []
+
+    def compute(packing: Packing) -> Tensor:
+        sizes.append(len(packing.tokens))
+        if len(sizes) == 1:
+            raise torch.OutOfMemoryError
+        return torch.zeros(1, requires_grad=True)
+
+    compiled.compile_layers(policy.model, compute, end_to_end=True)
+    assert sizes == [8260, 70, 70]
+    assert isinstance(policy.model.base_model.layers[0].forward, compiled._CompiledForward)
+
+
 def test_a_later_refusal_turns_all_layers_off_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -109,6 +109,24 @@ def test_both_layouts_are_the_models_own_attention(arch: str, config: dict[str, 
         torch.testing.assert_close(logprobs_N, torch.cat(expected), atol=2e-5, rtol=2e-5)
 
 
+@pytest.mark.parametrize("window", [None, 3])
+def test_repeated_keys_change_nothing(window: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU gets a copy of keys for each head where its kernel does not take fewer key heads."""
+    bfloat16 = torch.bfloat16
+    assert packed_attention.repeats_keys(GPU, torch.float32, False) and packed_attention.repeats_keys(
+        GPU, bfloat16, True
+    )
+    assert not packed_attention.repeats_keys(GPU, bfloat16, False)
+    assert not packed_attention.repeats_keys(CPU, torch.float32, True)
+    rows = packed_attention.lay_out(END_TO_END, CPU, torch.float32)
+    generator = torch.Generator().manual_seed(1)
+    q, k, v = (torch.randn(len(rows.gather_F), n, 16, generator=generator) for n in (4, 2, 2))
+    monkeypatch.setattr(packed_attention, "_LONGEST_IN_BLOCKS", 0)
+    expected = packed_attention._padded(q, k, v, rows, 0.3, window)
+    monkeypatch.setattr(packed_attention, "repeats_keys", lambda *_: True)
+    torch.testing.assert_close(packed_attention._padded(q, k, v, rows, 0.3, window), expected)
+
+
 @pytest.mark.usefixtures("on_gpu")
 @pytest.mark.parametrize("config", [{}, {"sliding_window": 3, "layer_types": ["sliding_attention", "full_attention"]}])
 def test_the_kernel_is_the_models_own_attention(config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,7 @@ def test_a_gpu_is_compared_with_its_peak(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: name)
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 3 * 2**20)
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda device: None)
     meter = Meter(model, torch.device("cuda"), world_size=2)
     meter.lap(step=1, lengths=[(4, 8), (2, 3)])
     (row,) = meter.rows
