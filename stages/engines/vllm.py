@@ -32,6 +32,8 @@ from storage.errors import InputError, StageFailed
 OWNER = "SERL_VLLM_OWNER"
 """Environment variable of vLLM's processes: the process id of the run or server that started them."""
 
+_COMPILE_THREADS = "TORCHINDUCTOR_COMPILE_THREADS"
+"""torch's environment variable: how many kernels Inductor compiles at a time."""
 _RUNNER_2 = "VLLM_USE_V2_MODEL_RUNNER"
 """vLLM's environment variable: 1 for model runner 2, 0 for runner 1; unset: vLLM decides."""
 _SECONDS_TO_FORGET = 30.0
@@ -130,7 +132,13 @@ def check_models(placement: VllmPlacement, models: Mapping[str, Path]) -> None:
 def _import_vllm() -> Any:
     """Import vLLM, after setting the environment variables that it reads when it is imported."""
     set_environment({} if has_gpu() else _IN_PROCESS_ON_CPU)
-    return importlib.import_module("vllm")
+    threads = os.environ.get(_COMPILE_THREADS)
+    vllm = importlib.import_module("vllm")
+    # vLLM sets one thread; its own processes import it again. The trainer inherits this environment.
+    os.environ.pop(_COMPILE_THREADS, None)
+    if threads is not None:
+        os.environ[_COMPILE_THREADS] = threads
+    return vllm
 
 
 class VllmEngine(TokenizingEngine):

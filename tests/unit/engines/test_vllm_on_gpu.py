@@ -1,5 +1,6 @@
 """What vLLM gets on a machine with a GPU, with a stub in its place: CUDA is never asked in this process."""
 
+import importlib
 import os
 import sys
 import types
@@ -81,6 +82,27 @@ def test_a_machine_that_hides_its_cards_takes_the_cpu(stub: type[StubLLM], tmp_p
         engine.close()
     (llm,) = stub.started
     assert llm.environment["VLLM_ENABLE_V1_MULTIPROCESSING"] == "0" and llm.arguments["dtype"] == "float32"
+
+
+@pytest.mark.parametrize("threads", [None, "4"])
+def test_the_trainer_compiles_with_as_many_threads_as_before(
+    stub: type[StubLLM], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: str | None
+) -> None:
+    def import_module(name: str, package: str | None = None) -> types.ModuleType:
+        if name == "vllm":
+            os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"  # as vLLM does when it is imported
+        return real(name, package)
+
+    real, folder = importlib.import_module, make_tiny_policy(tmp_path)
+
+    if threads is not None:
+        monkeypatch.setitem(os.environ, "TORCHINDUCTOR_COMPILE_THREADS", threads)
+    monkeypatch.setattr("stages.engines.vllm.importlib.import_module", import_module)
+    with machine_with(Driver(1)):
+        engine = VllmEngine(VllmPlacement())
+        engine.load(folder, "a")
+        engine.close()
+    assert os.environ.get("TORCHINDUCTOR_COMPILE_THREADS") == threads
 
 
 def test_an_error_says_the_cause_that_the_engines_process_wrote(
