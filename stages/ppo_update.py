@@ -25,12 +25,13 @@ def ppo_update(config: PpoUpdateConfig, inputs: Inputs, work: Work) -> Metrics:
     """Write the folders `policy` and `trainer_state`, and the table `train_metrics`."""
     rollout = work.scratch / "rollout.parquet"
     pq.write_table(_rollout(inputs).to_arrow(), rollout)
-    output = work.scratch / "output"
+    output, policy = work.scratch / "output", inputs.folder("policy")
     job = Job(
         rollout=rollout,
-        policy=inputs.folder("policy"),
+        policy=policy,
         policy_key=inputs.identity("policy"),
-        reference=inputs.folder("reference"),
+        # A reference that nothing reads is not fetched from S3 either.
+        reference=inputs.folder("reference") if config.update.uses_reference else policy,
         reference_key=inputs.identity("reference"),
         state=inputs.folder("trainer_state") if "trainer_state" in inputs else None,
         state_key=inputs.identity("trainer_state") if "trainer_state" in inputs else None,

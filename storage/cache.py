@@ -24,9 +24,9 @@ _IN_USE_SECONDS = 3_600
 
 
 def root() -> Path:
-    """Return the folder of the cache."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("SERL_CACHE") or Path(home) / "serl").absolute()
+    """Return the folder of the cache. A `~` at its start is the home folder: no shell may have read the variable."""
+    home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(os.path.expanduser(os.environ.get("SERL_CACHE") or os.path.join(home, "serl"))).absolute()
 
 
 def holds(folder: Path) -> bool:

@@ -70,7 +70,8 @@ class TerminalObserver:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+        if self._console.is_terminal:  # a bar that was not started prints an empty line
+            self._bar.stop()
 
     def stage_progress(self, iteration: int) -> StageProgress:
         """Return a callback that updates the bar."""

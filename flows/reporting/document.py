@@ -190,10 +190,11 @@ def _training(run: Run, iterations: Sequence[dict[str, Any]]) -> Iterator[Part]:
             elif run.metrics(newest["iteration"]).get("vote/complete_responses") == 0:
                 reason = ": every response to the kept questions was cut off, and update.overlong is mask"
             yield Text(f"The policy was not updated in iteration {newest['iteration']}{reason}.")
-    if any(row["kl"] is not None for row in iterations):
+    if any(row["entropy"] is not None for row in iterations):
         steps = run.table("train_metrics", newest["iteration"]) if updated else None
         picture = training_plot(iterations, steps)
-        yield Image("KL to the reference and entropy: by iteration, and by step of the newest update", picture)
+        measures = "KL to the reference and entropy" if any(row["kl"] is not None for row in iterations) else "Entropy"
+        yield Image(f"{measures}: by iteration, and by step of the newest update", picture)
 
 
 def _samples(run: Run, iteration: int) -> Iterator[Part]:

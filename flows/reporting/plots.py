@@ -25,6 +25,8 @@ LINE_STYLES = (
     ("#000000", "*", ":"),
 )
 """Colour, marker and dash of each line of a plot; after the last entry the styles repeat."""
+_OF_THE_UPDATE = {"kl": "KL to the reference", "entropy": "Entropy of the policy"}
+"""Metrics of the update that are drawn, with their titles."""
 _DPI = 110
 """Resolution of plots for a page that is about 900 pixels wide."""
 
@@ -86,20 +88,26 @@ def votes_plot(votes: pl.DataFrame, steps: Sequence[tuple[str, int]], vote: Mapp
 def training_plot(iterations: Sequence[dict[str, Any]], steps: pl.DataFrame | None) -> bytes:
     """Draw KL and entropy by iteration, and by step of the newest update if it had several steps.
 
+    A run that does not measure the KL (`update.kl_coef: 0`) has the entropy alone.
+
     Args:
         iterations: The results of each iteration.
         steps: The table `train_metrics` of the last of `iterations`; None if the policy was not updated in it.
     """
-    updated = [row for row in iterations if row["kl"] is not None]
+    updated = [row for row in iterations if row["entropy"] is not None]
+    measures = [
+        (name, title, style)
+        for (name, title), style in zip(_OF_THE_UPDATE.items(), LINE_STYLES[:2], strict=True)
+        if any(row[name] is not None for row in updated)
+    ]
     by_iteration = pl.DataFrame([{name: row[name] for name in ("iteration", "kl", "entropy")} for row in updated])
     tables = [("iteration", by_iteration)]
     if steps is not None and steps.height > 1:  # a single step would repeat the point of the iteration
         tables.append((f"optimiser step, in iteration {iterations[-1]['iteration']}", steps))
     figure = Figure(figsize=(9, 2.7 * len(tables)), dpi=_DPI, layout="constrained")
-    for panels, (x_label, table) in zip(figure.subplots(len(tables), 2, squeeze=False), tables, strict=True):
-        for axes, measure, title, (color, marker, dash) in zip(
-            panels, ("kl", "entropy"), ("KL to the reference", "Entropy of the policy"), LINE_STYLES[:2], strict=True
-        ):
+    grid = figure.subplots(len(tables), len(measures), squeeze=False)
+    for panels, (x_label, table) in zip(grid, tables, strict=True):
+        for axes, (measure, title, (color, marker, dash)) in zip(panels, measures, strict=True):
             style = (marker if table.height <= 40 else "") + dash
             axes.plot(table[table.columns[0]], table[measure].cast(pl.Float64), style, color=color, markersize=5)
             axes.set(title=title, xlabel=x_label)

@@ -92,8 +92,8 @@ def card_facts() -> tuple[Card, ...]:
     """Return the cards that CUDA would find, in the order of `CUDA_VISIBLE_DEVICES`; none without a driver.
 
     That variable holds numbers, or (the beginnings of) UUIDs of GPUs or of parts of GPUs (MIG). The list ends before
-    the first entry that names no card, as it does for CUDA. Numbers are those of the driver, which are CUDA's own if
-    all cards are alike or `CUDA_DEVICE_ORDER` is PCI_BUS_ID.
+    the first entry that names no card, and is empty if an entry is repeated, as for CUDA. Numbers are those of the
+    driver, which are CUDA's own if all cards are alike or `CUDA_DEVICE_ORDER` is PCI_BUS_ID.
     """
     with _driver() as library:
         if library is None:
@@ -103,6 +103,8 @@ def card_facts() -> tuple[Card, ...]:
         if listed is None:
             return tuple(_facts(library, handle) for handle in handles)
         cards: list[Card] = []
+        if _repeats(listed):
+            return ()
         for entry in (part.strip() for part in listed.split(",")):
             if entry.isdecimal():
                 handle = handles[int(entry)] if int(entry) < len(handles) else None
@@ -145,13 +147,21 @@ def visible_cards() -> list[str]:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is None:
         return [str(number) for number in range(_cards())]
-    cards = []
+    cards: list[str] = []
+    if _repeats(visible):
+        return cards
     for name in visible.split(","):
         # CUDA ignores all from the first name on that names no card. A name is a number or begins with GPU- or MIG-.
         if not re.match(r"\s*(\d+|GPU-|MIG-)", name) or (name.strip().isdigit() and int(name) >= _cards()):
             break
         cards.append(name.strip())
     return cards
+
+
+def _repeats(listed: str) -> bool:
+    """Return whether CUDA_VISIBLE_DEVICES names a card twice, for which CUDA hides all cards."""
+    names = [name.strip() for name in listed.split(",") if name.strip()]
+    return len(set(names)) < len(names)
 
 
 def on_all_gpus(compute: Compute) -> Compute:

@@ -1,9 +1,10 @@
 """Settings of where and how the policy update runs."""
 
+import re
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from stages.settings.base import Settings, renamed
 
@@ -41,6 +42,14 @@ class TrainerPlacement(Settings):
     """Whether weights and optimiser leave their device between updates. null: only on a GPU, because the engine needs
     it; they wait in main memory or, if that is too short, are loaded again. true: on a CPU, each update loads them
     again. false: the engine keeps its memory during an update, too; vLLM does not sleep."""
+
+    @field_validator("micro_batch_tokens", mode="before")
+    @classmethod
+    def _is_auto_or_a_number(cls, value: Any) -> Any:
+        """Refuse other values in one sentence; pydantic's own message would not name auto."""
+        if value == "auto" or (not isinstance(value, bool) and re.fullmatch(r"0*[1-9]\d*(\.0*)?", str(value).strip())):
+            return value
+        raise ValueError(f"expected auto, or a whole number, at least 1; found {value!r}")
 
     @model_validator(mode="after")
     def _nodes_can_meet(self) -> Self:

@@ -72,6 +72,15 @@ _OURS = {
     "swap_space": "compute.vllm.memory_share (cache_gib on a CPU)",
     "tensor_parallel_size": "compute.vllm.tensor_parallel",
 }
+_OUR_NAMES = (
+    "cache_gib",
+    "data_parallel",
+    "max_model_tokens",
+    "max_sequences",
+    "memory_share",
+    "tensor_parallel",
+)
+"""Settings of `compute.vllm`, which stand one level higher than `extra`."""
 _RESULTS = "it changes results"
 _CODE = "it loads code"
 _INTERNAL = "this software sets it itself"
@@ -137,12 +146,14 @@ _SIZE_NAMES = ("cudagraph_capture_sizes", "max_cudagraph_capture_size")
 
 
 def _check(name: str, value: Any) -> None:
+    if name in _OUR_NAMES:
+        raise ValueError(f"{name} is no argument of vLLM: use compute.vllm.{name}")
     if name in _OURS:
         raise ValueError(f"{name} has a setting here: use {_OURS[name]}")
     if name in _REFUSED:
         raise ValueError(f"{name} cannot be set: {_REFUSED[name]}, and `extra` is for speed and memory only")
     if name not in ALLOWED:
-        close = get_close_matches(name.replace("-", "_"), [*ALLOWED, *_OURS, *_REFUSED], n=1)
+        close = get_close_matches(name.replace("-", "_").lower(), [*ALLOWED, *_OURS], n=1)
         hint = f"did you mean {close[0]}? Allowed" if close else "allowed"
         raise ValueError(f"{name} is no argument of speed or memory that is known here; {hint}: {', '.join(ALLOWED)}")
     _check_value(name, value, ALLOWED[name])

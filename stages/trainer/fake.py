@@ -39,8 +39,11 @@ class FakeTrainer:
             "reward_mean": sum(rewards) / len(rewards),
             "responses": float(len(rewards)),
         }
+        if not job.config.uses_reference:
+            metrics["kl"] = None
         pq.write_table(
-            pa.table({"step": [steps + 1], **{k: [v] for k, v in metrics.items()}}), job.output / "metrics.parquet"
+            pa.table({"step": [steps + 1], **{k: pa.array([v], pa.float64()) for k, v in metrics.items()}}),
+            job.output / "metrics.parquet",
         )
         speed = {"step": [steps + 1], **{name: [0.0] for name in SPEED_COLUMNS}}
         pq.write_table(pa.table(speed), job.output / "speed.parquet")

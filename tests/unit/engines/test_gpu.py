@@ -67,6 +67,8 @@ def test_facts_about_a_card() -> None:
         ("GPU-0000000", []),
         ("GPU-f", []),
         ("none", []),
+        ("0,1,0", []),
+        ("0,1,", [0, 1]),
     ],
 )
 def test_cards_are_those_that_cuda_would_find(visible: str, numbers: list[int]) -> None:
@@ -117,6 +119,8 @@ def test_without_a_card_torch_is_not_imported() -> None:
         ("GPU-3a,MIG-7", ["GPU-3a", "MIG-7"]),
         ("1,-1,2", ["1"]),
         ("1,9,2", ["1"]),
+        ("2, 2", []),
+        ("1,2,", ["1", "2"]),
         ("", []),
         ("-1", []),
     ],

@@ -114,6 +114,19 @@ def test_the_job_names_its_weights(context: Context, trainer: RecordingTrainer) 
     assert second.metrics["train/schedule_step"] == 2
 
 
+def test_without_a_weight_of_the_kl_the_reference_is_not_fetched(context: Context, trainer: RecordingTrainer) -> None:
+    refs = inputs(context)
+    nowhere = ArtifactRef(kind="policy", key="0" * 64, uri=refs["policy"].uri, path="iteration=0000/nowhere.json")
+    following = {**refs, "policy": run_stage(PPO_UPDATE, refs, config(0.7), context).refs["policy"]}
+    with pytest.raises(Exception, match="nowhere"):
+        run_stage(PPO_UPDATE, {**following, "reference": nowhere}, config(0.7), replace(context, iteration=2))
+    result = run_stage(
+        PPO_UPDATE, {**following, "reference": nowhere}, config(0.7, kl_coef=0.0), replace(context, iteration=2)
+    )
+    assert trainer.jobs[-1].reference == trainer.jobs[-1].policy
+    assert result.metrics["train/kl"] is None and read_table(result.refs["train_metrics"])["kl"].to_list() == [None]
+
+
 def test_outputs_are_the_files_of_the_trainer(context: Context, trainer: RecordingTrainer) -> None:
     result = run_stage(PPO_UPDATE, inputs(context), config(1.0), context)
     assert read_table(result.refs["train_metrics"])["reward_mean"].to_list() == [0.5]

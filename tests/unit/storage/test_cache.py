@@ -25,6 +25,21 @@ def fill(content: str, size: int, age: float = 0) -> Path:
     return folder
 
 
+def test_the_home_folder_is_found_without_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container's or scheduler's settings set variables as they are."""
+    monkeypatch.setenv("HOME", "/home/me")
+    for name, value, folder in (
+        ("SERL_CACHE", "~/cache", "/home/me/cache"),
+        ("SERL_CACHE", "", "/home/me/.cache/serl"),
+        ("XDG_CACHE_HOME", "~/xdg", "/home/me/xdg/serl"),
+        ("SERL_CACHE", "here", str(Path("here").absolute())),
+    ):
+        monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+        monkeypatch.delenv("SERL_CACHE", raising=False)
+        monkeypatch.setenv(name, value)
+        assert cache.root() == Path(folder)
+
+
 def test_a_folder_is_made_once(root: Path) -> None:
     assert cache.find("aa") is None
     folder = fill("aa", 10)

@@ -62,6 +62,16 @@ def test_bad_settings_are_refused(bad: dict[str, object]) -> None:
         UpdateConfig.model_validate(bad)
 
 
+@pytest.mark.parametrize("bad", ["Auto", "8k", 0, -1, 1.5, None, True, [8192]])
+def test_tokens_of_a_micro_batch_are_auto_or_a_number(bad: object) -> None:
+    for good in ("auto", 8192, "8192", 8192.0):
+        placement = TrainerPlacement.model_validate({"micro_batch_tokens": good})
+        assert placement.micro_batch_tokens == (good if good == "auto" else 8192)
+    with pytest.raises(ValidationError, match="expected auto, or a whole number, at least 1; found ") as error:
+        TrainerPlacement.model_validate({"micro_batch_tokens": bad})
+    assert error.value.error_count() == 1
+
+
 @pytest.mark.parametrize(
     ("algorithm", "aggregation", "kl_in", "estimator"),
     [

@@ -178,3 +178,12 @@ def test_the_stand_in_refuses_what_the_kernel_refuses() -> None:
     ):
         with pytest.raises(RuntimeError, match=message):
             varlen_attn(*wrong, 2, 2, window_size=(-1, 0))
+    wide = torch.zeros(4, 2, 264, dtype=torch.bfloat16)
+    with pytest.raises(RuntimeError, match="at most 256"):
+        varlen_attn(wide, wide, wide, bounds, bounds, 2, 2, window_size=(-1, 0))
+    with pytest.raises(RuntimeError, match="do not fit the rows"):
+        varlen_attn(q, q, q, bounds, bounds, 1, 1, window_size=(-1, 0))
+    # torch leaves tensors without values, the other device that a test has, to no kernel at all.
+    for tensors in ((q, q.to("meta"), q, bounds, bounds), (q, q, q, bounds.to("meta"), bounds.to("meta"))):
+        with pytest.raises(RuntimeError, match="same device"):
+            varlen.check(*tensors, 2, 2)

@@ -106,6 +106,14 @@ def test_skipped_updates_have_no_point(draw: Draw) -> None:
     assert len(draw(training_plot, rows, None)) == len(draw(training_plot, rows, steps.head(1))) == 2
 
 
+def test_without_a_kl_the_entropy_is_drawn_alone(draw: Draw) -> None:
+    rows = [{"iteration": number, "kl": None, "entropy": entropy} for number, entropy in enumerate((None, 0.4, 0.2))]
+    steps = pl.DataFrame({"step": [4, 5], "kl": [None, None], "entropy": [1.0, 2.0]})
+    entropy, entropy_of_steps = (axes.lines[0] for axes in draw(training_plot, rows, steps))
+    assert list(entropy.get_xdata()) == [1, 2] and list(entropy.get_ydata()) == [0.4, 0.2]
+    assert list(entropy_of_steps.get_ydata()) == [1.0, 2.0]
+
+
 def test_lines_differ_by_more_than_color(draw: Draw) -> None:
     bins = [{"mean_share": 0.5, "correct": 0.4, "questions": 3}, {"mean_share": 0.9, "correct": 1.0, "questions": 9}]
     rows = [
