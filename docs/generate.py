@@ -529,7 +529,8 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
         "tokens_per_second": "Response tokens per second.",
         "sequence_tokens": "Tokens of prompts and responses, each prompt once for every response to it.",
         "peak_memory_mib": "Peak memory of the first process, of its GPU or else of main memory, in MiB.",
-        "model_flops_utilisation": "Useful floating-point operations per second over the GPU's peak; null on a CPU.",
+        "model_flops_utilisation": "Useful floating-point operations per second over the GPU's peak; null on a CPU, "
+        "and on a GPU whose peak is not known.",
     },
 }
 

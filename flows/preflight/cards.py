@@ -133,7 +133,7 @@ def _too_old(config: RunConfig, cards: Sequence[Card]) -> str | None:
 
 def _too_few(config: RunConfig, cards: Sequence[Card]) -> str | None:
     vllm, trainer = config.compute.vllm, config.compute.trainer
-    needs = {"compute.trainer.processes": trainer.processes_per_node}
+    needs = {"compute.trainer.processes_per_node": trainer.processes_per_node}
     if config.engine == "vllm":
         needs["compute.vllm.tensor_parallel x data_parallel"] = vllm.tensor_parallel * vllm.data_parallel
     for setting, count in needs.items():

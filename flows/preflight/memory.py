@@ -186,7 +186,7 @@ def _smaller_forms(config: RunConfig, form: UpdateForm, machine: Machine) -> Ite
         yield "dtype: bfloat16", forms[-1][1]
         yield f"dtype: bfloat16, {checkpointing}", replace(forms[-1][1], gradient_checkpointing=True)
     if machine.cards > 1 and config.compute.trainer.nodes == 1 and not form.offloads_optimizer:
-        processes = "" if form.processes == machine.cards else f"processes: {machine.cards}, "
+        processes = "" if form.processes == machine.cards else f"processes_per_node: {machine.cards}, "
         for dtype, shared in forms:
             for stage in (2, 3):
                 smaller = replace(shared, processes=machine.cards, zero_stage=stage)

@@ -31,7 +31,7 @@ class TrainerPlacement(Settings):
     """Compile the model's layers (`torch.compile`): faster, and less memory for activations. "auto": on a GPU only. A
     model that cannot be compiled, or that ZeRO stage 3 partitions, runs as it is."""
     gradient_checkpointing: bool = False
-    """Recompute activations in the backward pass: less memory, a third more time."""
+    """Recompute activations in the backward pass: less memory, up to a third more time."""
     deepspeed: Path | None = None
     """JSON file of DeepSpeed settings (ZeRO stage, offload); null: no ZeRO."""
     save_every_steps: int | None = Field(default=None, ge=1)

@@ -169,7 +169,8 @@ def test_a_gpu_too_old_for_cuda_13(make: Callable[..., RunConfig]) -> None:
 
 def test_more_processes_than_gpus(make: Callable[..., RunConfig]) -> None:
     trainer = make(compute={"trainer": {"processes": 2}})
-    assert reason(trainer, Driver(1)) == "compute.trainer.processes is 2, and CUDA finds 1 GPU(s) here; lower it"
+    expected = "compute.trainer.processes_per_node is 2, and CUDA finds 1 GPU(s) here; lower it"
+    assert reason(trainer, Driver(1)) == expected
     assert reason(trainer, Driver(2)) is None
     engine = reason(make(compute={"vllm": {"tensor_parallel": 4}}), Driver(2))
     assert engine is not None and engine.startswith("compute.vllm.tensor_parallel x data_parallel is 4")
@@ -369,10 +370,10 @@ def test_several_gpus_share_an_update_of_7b(make: Callable[..., RunConfig]) -> N
             return gpu_lines(on_this_machine(config), device_of(config))[2].partition(" GiB: ")[2]
 
     zero2 = "deepspeed: configs/deepspeed/zero2.json, gradient_checkpointing: true"
-    assert advice(8, **BFLOAT16) == f"set compute.trainer.processes: 8, {zero2}"
+    assert advice(8, **BFLOAT16) == f"set compute.trainer.processes_per_node: 8, {zero2}"
     assert advice(8, gpus="all", **BFLOAT16) == f"set compute.trainer.{zero2}"
     zero3 = "deepspeed: configs/deepspeed/zero3.json, gradient_checkpointing: true"
-    assert advice(4, **BFLOAT16) == f"set compute.trainer.processes: 4, {zero3}"
+    assert advice(4, **BFLOAT16) == f"set compute.trainer.processes_per_node: 4, {zero3}"
 
 
 def test_advice_about_memory_share_only_if_that_can_be_enough(make: Callable[..., RunConfig]) -> None:
