@@ -81,6 +81,9 @@ def test_a_run_killed_and_terminated_ends_with_the_same_digests(cut_quickstart: 
             _wait_for(tmp_path / "quickstart" / "manifests", last_done, process, tmp_path / "log")
             os.killpg(process.pid, how)
             assert process.wait(timeout=HANG_SECONDS) == (128 + how if how == signal.SIGTERM else -how)
+        if how == signal.SIGTERM:
+            log = (tmp_path / "log").read_text()
+            assert "EventsWorker" not in log and "Traceback" not in log, log
     serl(*arguments, expect=0)
     assert _outputs(tmp_path / "quickstart") == _outputs(cut_quickstart)
 
