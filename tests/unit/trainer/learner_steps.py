@@ -87,9 +87,9 @@ def loop(folder: Path) -> tuple[dict[str, Tensor], list[float]]:
 def train(folder: Path, settings: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str, Tensor], list[float]]:
     """Train with a Learner; return its masters, the model's weights, and the gradient's norm at each step."""
     partitioned = settings["zero_optimization"]["stage"] == 3
-    from stages.trainer.trainer import _PartitionedLoading
+    from stages.trainer.loading import PartitionedLoading
 
-    with _PartitionedLoading(settings):
+    with PartitionedLoading(settings):
         policy = load_policy(folder, dtype=torch.float32, device=CPU)
     learner: Learner[TokenLogprobs] = Learner(policy, settings, torch.bfloat16)
     learner.configure(CONFIG)
