@@ -86,7 +86,7 @@ def drop(content_digest: str) -> None:
 
 def _make_room(size: int) -> None:
     """Delete the folders that were unused for longest until `size` more bytes fit, or only folders in use are left."""
-    limit = _limit()
+    limit = gigabytes("SERL_CACHE_GB", 100)
     folders = [path for path in root().glob("*") if path.is_dir() and path.name != COMPILED]
     folders.sort(key=lambda path: path.stat().st_mtime)
     sizes = {path: sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) for path in folders}
@@ -98,10 +98,13 @@ def _make_room(size: int) -> None:
         used -= sizes[path]
 
 
-def _limit() -> float:
-    """Return the bytes that the cache may hold. Raises ConfigError when `$SERL_CACHE_GB` is not a number."""
-    text = os.environ.get("SERL_CACHE_GB", "100")
+def gigabytes(variable: str, default: int) -> float:
+    """Return the bytes that an environment variable allows, in gigabytes. Raises ConfigError unless it is a number."""
+    text = os.environ.get(variable, str(default))
     try:
-        return float(text) * 1e9
+        limit = float(text) * 1e9
     except ValueError:
-        raise ConfigError(f"SERL_CACHE_GB is {text!r}, expected a number of gigabytes such as 100") from None
+        limit = -1.0
+    if not limit >= 0:  # -1 and nan would delete everything
+        raise ConfigError(f"{variable} is {text!r}, expected a number of gigabytes such as {default}")
+    return limit

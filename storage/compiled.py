@@ -20,7 +20,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from storage import cache
-from storage.errors import ConfigError
 
 VARIABLES = {"VLLM_CACHE_ROOT": "vllm", "TRITON_CACHE_DIR": "triton", "TORCHINDUCTOR_CACHE_DIR": "inductor"}
 """Environment variables that name the folders of the compilers, and our subfolder for each."""
@@ -93,7 +92,7 @@ def _folder() -> Path | None:
 
 
 def _open(requested: Path) -> Path | None:
-    limit = _limit()
+    limit = cache.gigabytes("SERL_COMPILED_GB", 20)
     try:
         for subfolder in VARIABLES.values():
             (requested / subfolder).mkdir(parents=True, exist_ok=True)
@@ -169,12 +168,3 @@ def _remove(temporary: Path, process: int) -> None:
     """Remove the temporary folder of this process, not that of a parent that was forked."""
     if process == os.getpid():
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _limit() -> float:
-    """Return the bytes of compiled code to keep. Raises ConfigError when `$SERL_COMPILED_GB` is not a number."""
-    text = os.environ.get("SERL_COMPILED_GB", "20")
-    try:
-        return float(text) * 1e9
-    except ValueError:
-        raise ConfigError(f"SERL_COMPILED_GB is {text!r}, expected a number of gigabytes such as 20") from None

@@ -108,7 +108,8 @@ def test_adopted_files_are_found_and_hidden_ones_left_out(tmp_path: Path) -> Non
     ]  # fmt: skip
 
 
-def test_a_limit_that_is_not_a_number_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SERL_CACHE_GB", "plenty")
-    with pytest.raises(ConfigError, match=r"SERL_CACHE_GB is 'plenty', expected a number"):
+@pytest.mark.parametrize("text", ["plenty", "-1", "nan", ""])
+def test_a_limit_that_is_not_a_number_is_an_error(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("SERL_CACHE_GB", text)
+    with pytest.raises(ConfigError, match=f"SERL_CACHE_GB is '{text}', expected a number"):
         fill("aa", 1)
