@@ -96,7 +96,7 @@ class PolicyServer:
     async def _cut(self) -> None:
         for listening in self._server.servers:
             listening.close()
-        for _ in range(5):  # some had been accepted and were not yet among the connections
+        for _ in range(12):  # some had been accepted and were not yet among the connections
             for connection in list(self._server.server_state.connections):
                 connection.transport.abort()
             await asyncio.sleep(0.01)
