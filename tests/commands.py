@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
+
 REPOSITORY = Path(__file__).parents[1]
 
 HANG_SECONDS = 1200.0
@@ -89,3 +91,12 @@ def running_serl(*arguments: str, log: Path) -> Iterator[subprocess.Popen[bytes]
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def kill_with_children(pid: int) -> None:
+    """kill -9 a process with all that it started, as when a machine is lost."""
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        for each in [process, *process.children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()

@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 import psutil
 
 from flows.config.run import RunConfig
-from tests.commands import HANG_SECONDS, REPOSITORY, environment, run
+from tests.commands import HANG_SECONDS, REPOSITORY, environment, kill_with_children, run
 
 SLOW_FAKE = REPOSITORY / "tests" / "slow_fake"
 POSTGRESQL = next((path.parent for path in sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))), None)
@@ -218,15 +218,6 @@ def kill(run: str) -> None:
     """kill -9 the process that the worker started for a flow run."""
     first = min(processes_of(run), key=lambda process: process.create_time())
     os.kill(first.pid, signal.SIGKILL)
-
-
-def kill_with_children(pid: int) -> None:
-    """kill -9 a process with all that it started, as when a machine is lost."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        process = psutil.Process(pid)
-        for one in [process, *process.children(recursive=True)]:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                one.kill()
 
 
 def _listens(port: int) -> bool:

@@ -19,6 +19,18 @@ CHAT_TEMPLATE = (
 DATED_TEMPLATE = "{{ 'Today Date: ' + strftime_now('%d %b %Y') + '\n' }}" + CHAT_TEMPLATE
 """Writes the date into every prompt, as Llama 3.2's does."""
 EOS, PAD = "<|im_end|>", "<|pad|>"
+PARITY = """
+from stages.answers.kinds import AnswerKind
+
+class Parity(AnswerKind):
+    def extract(self, response, question):
+        return str(len(response) % 2)
+    def canonical(self, answer, question):
+        return answer or None
+
+PARITY = Parity()
+"""
+"""A kind that reads an answer in every response, so that garbage votes too."""
 
 
 def make_tiny_tokenizer(vocab_texts: Sequence[str] = VOCAB_TEXTS, *, vocab_size: int = 400) -> Any:

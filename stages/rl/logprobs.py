@@ -82,7 +82,7 @@ def fused_logprobs(
 ) -> tuple[Tensor, Tensor]:
     """Return what `chosen_logprobs` does for a linear head without bias.
 
-    Products have autocast's type, sums over the vocabulary are in float32 (or the type of `hidden_NH`, if wider).
+    Products have the type of `hidden_NH`, sums over the vocabulary are in float32 (or that type, if wider).
 
     Args:
         hidden_NH: hidden states before each target.
@@ -92,12 +92,9 @@ def fused_logprobs(
         entropy: whether to compute the entropy, which has no gradient; else it is 0.
         chunk_tokens: tokens per chunk.
     """
-    device = hidden_NH.device.type
-    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden_NH.dtype
-    with torch.autocast(device, enabled=False):
-        logprobs_N, entropy_N = _Fused.apply(  # type: ignore[no-untyped-call]
-            hidden_NH.to(dtype), weight_VH, targets_N, temperature, entropy, chunk_tokens
-        )
+    logprobs_N, entropy_N = _Fused.apply(  # type: ignore[no-untyped-call]
+        hidden_NH, weight_VH, targets_N, temperature, entropy, chunk_tokens
+    )
     return logprobs_N, entropy_N
 
 

@@ -20,7 +20,7 @@ from types import FrameType
 from typing import Any
 
 from storage.errors import InputError
-from tests.gpu.child import REPOSITORY
+from tests.commands import REPOSITORY
 from tests.gpu.record import Options
 from tests.gpu.registry import PARTS, SMALL_SECONDS, Part
 from tests.gpu.runner import Runner, read_results

@@ -4,7 +4,6 @@ python -m tests.gpu.child part MODULE:FUNCTION FOLDER
 python -m tests.gpu.child step MODULE:FUNCTION ARGUMENTS.json RESULT.json
 """
 
-import contextlib
 import importlib
 import json
 import math
@@ -15,11 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import psutil
-
+from tests.commands import REPOSITORY, kill_with_children
 from tests.gpu.record import Options, Record, write_json
 
-REPOSITORY = Path(__file__).parents[2]
 _SECONDS_TO_RECORD = 5.0
 """Kept back of a part's time, so that a step is killed before the part is, and what it has kept is recorded."""
 _result_path: Path | None = None
@@ -94,15 +91,6 @@ def _kept(result: Path) -> dict[str, Any]:
     path = _kept_path(result)
     values: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     return values
-
-
-def kill_with_children(pid: int) -> None:
-    """Kill a process and all that it started."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        process = psutil.Process(pid)
-        for each in [process, *process.children(recursive=True)]:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                each.kill()
 
 
 def main(kind: str, entry: str, *paths: str) -> int:

@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 
-from tests.gpu.child import REPOSITORY
+from tests.commands import REPOSITORY
 from tests.gpu.record import MEASUREMENTS, TRACEBACK, Options
 from tests.gpu.registry import Part
 

@@ -18,7 +18,7 @@ from flows.config.run import RunConfig
 from flows.orchestration.provision import LOST_AFTER_SECONDS
 from flows.run_loop import run_locally
 from storage.run import Run, open_run
-from tests.commands import CUT, REPOSITORY
+from tests.commands import CUT, REPOSITORY, kill_with_children
 from tests.helpers import fake_config
 from tests.integration.conftest import SharedServer
 from tests.policy_server import PolicyServer
@@ -28,7 +28,6 @@ from tests.prefect_server import (
     PrefectServer,
     as_parameter,
     kill,
-    kill_with_children,
     prefect_server,
     processes_of,
     wait_until,

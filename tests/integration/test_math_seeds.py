@@ -13,26 +13,13 @@ from flows.run_loop import run_all
 from stages.shared_resources import Resources
 from storage.run import Run, open_run, write_revision
 from storage.store import Store
-from tests.tiny_models import make_tiny_policy
+from tests.tiny_models import PARITY, make_tiny_policy
 
 pytestmark = pytest.mark.slow
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 SEEDS = DATA / "seeds" / "math_seed_500.jsonl"
 MATH_500 = DATA / "benchmarks" / "math_500.jsonl"
-
-PARITY = """
-from stages.answers.kinds import AnswerKind
-
-class Parity(AnswerKind):
-    def extract(self, response, question):
-        return str(len(response) % 2)
-    def canonical(self, answer, question):
-        return answer or None
-
-PARITY = Parity()
-"""
-"""A kind that reads an answer in every response, so that garbage votes too."""
 
 
 @pytest.fixture(scope="module", params=["transformers", pytest.param("vllm", marks=pytest.mark.vllm)])

@@ -12,28 +12,18 @@ from typing import Any
 import psutil
 
 from storage.run import open_run
+from tests.commands import REPOSITORY
 from tests.gpu import watch
-from tests.gpu.child import REPOSITORY
 from tests.gpu.questions import write_benchmark, write_seeds
 from tests.gpu.record import Record
 from tests.kill.check import faults
+from tests.tiny_models import PARITY
 
 BUSY_PERCENT = 80.0
 ORPHAN_SECONDS = 30.0
 """What a killed run started has to have ended by then."""
 SECONDS_TO_RECORD = 10.0
 """Kept back of the part's time, to write down what was measured."""
-PARITY = """
-from stages.answers.kinds import AnswerKind
-
-class Parity(AnswerKind):
-    def extract(self, response, question):
-        return str(len(response) % 2)
-    def canonical(self, answer, question):
-        return answer or None
-
-PARITY = Parity()
-"""
 
 
 def run(record: Record) -> None:

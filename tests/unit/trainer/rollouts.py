@@ -94,3 +94,16 @@ def make_job(folder: Path, policy: Path, *, name: str = "out", **changes: Any) -
         seed=5,
     )
     return job.model_copy(update=changes)
+
+
+def following_job(folder: Path, first: Job, *, name: str, **changes: Any) -> Job:
+    """Return the update that follows `first`, with its reference. `changes`: as in `make_job`."""
+    values = {
+        "policy_key": first.output_policy_key,
+        "reference": first.reference,
+        "reference_key": first.reference_key,
+        "state": first.output / "trainer_state",
+        "state_key": first.output_state_key,
+        **changes,
+    }
+    return make_job(folder, first.output / "policy", name=name, **values)

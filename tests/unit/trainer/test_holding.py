@@ -16,7 +16,7 @@ from stages.trainer import holding
 from stages.trainer.holding import HostMemory, available_host_memory, choose_holding, holds_too_much
 from stages.trainer.job import Job
 from tests.tiny_models import make_tiny_policy
-from tests.unit.trainer.rollouts import make_job, make_rows, write_rollout
+from tests.unit.trainer.rollouts import following_job, make_job, make_rows, write_rollout
 
 ROOT = Path(__file__).parents[3]
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
@@ -110,14 +110,7 @@ def test_memory_that_cannot_be_pinned_is_used_all_the_same(monkeypatch: pytest.M
 def _jobs(folder: Path, name: str, placement: TrainerPlacement, config: UpdateConfig) -> list[Job]:
     """Return two updates, the second after the first, with a reference that is the starting policy."""
     first = make_job(folder, folder / "policy", name=f"{name}-1", placement=placement, config=config)
-    changes = {
-        "policy_key": first.output_policy_key,
-        "reference": first.reference,
-        "reference_key": first.reference_key,
-        "state": first.output / "trainer_state",
-        "state_key": first.output_state_key,
-    }
-    second = make_job(folder, first.output / "policy", name=f"{name}-2", placement=placement, config=config, **changes)
+    second = following_job(folder, first, name=f"{name}-2", placement=placement, config=config)
     return [first, second]
 
 

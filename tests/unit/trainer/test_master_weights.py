@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,19 +40,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     vocabulary = json.loads((folder / "policy/config.json").read_text())["vocab_size"]
     write_rollout(folder / "rollout.parquet", make_rows(6, 4, vocabulary=vocabulary))
     return folder
-
-
-@pytest.fixture(scope="module")
-def trainer(folder: Path) -> Iterator[SavingTrainer]:
-    with SavingTrainer(folder / "scratch") as process:
-        yield process
-
-
-@pytest.fixture(scope="module")
-def fresh(folder: Path) -> Iterator[SavingTrainer]:
-    """A process that has not done the previous update, so it loads weights and state from files."""
-    with SavingTrainer(folder / "scratch") as process:
-        yield process
 
 
 def _job(folder: Path, name: str, **changes: Any) -> Job:

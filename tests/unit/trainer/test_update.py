@@ -22,7 +22,7 @@ from stages.trainer.job import Job, JobResult
 from stages.trainer.launcher import TrainerProcess
 from storage.errors import TrainerError
 from tests.tiny_models import make_tiny_policy
-from tests.unit.trainer.rollouts import SavingTrainer, make_job, make_rows, write_rollout
+from tests.unit.trainer.rollouts import SavingTrainer, following_job, make_job, make_rows, write_rollout
 
 CONFIGS = Path(__file__).parents[3] / "configs/deepspeed"
 ALGORITHMS = ("ppo", "reinforce_pp", "reinforce_pp_baseline", "grpo", "rloo", "dr_grpo")
@@ -71,20 +71,6 @@ def trainers(folder: Path) -> Iterator[Trainers]:
     trainers = Trainers(folder / "scratch")
     yield trainers
     trainers.close()
-
-
-@pytest.fixture(scope="module")
-def trainer(folder: Path) -> Iterator[SavingTrainer]:
-    """One process with the default placement of `make_job`, for all tests that leave it alive."""
-    with SavingTrainer(folder / "scratch") as process:
-        yield process
-
-
-@pytest.fixture(scope="module")
-def fresh(folder: Path) -> Iterator[SavingTrainer]:
-    """A process that has not done the previous update, so it loads weights and state from files."""
-    with SavingTrainer(folder / "scratch") as process:
-        yield process
 
 
 def _one_step(
@@ -282,15 +268,7 @@ def test_gradient_is_clipped_once_after_its_norm_is_measured(folder: Path, train
 
 def _second(folder: Path, first: Job, name: str) -> Job:
     """Return the update that follows `first`, with the default settings."""
-    changes = {
-        "policy_key": first.output_policy_key,
-        "reference": first.reference,
-        "reference_key": first.reference_key,
-        "state": first.output / "trainer_state",
-        "state_key": first.output_state_key,
-        "seed": 6,
-    }
-    return make_job(folder, first.output / "policy", name=name, **changes)
+    return following_job(folder, first, name=name, seed=6)
 
 
 def _digests(job: Job) -> dict[str, bytes]:
