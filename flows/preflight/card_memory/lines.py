@@ -1,0 +1,88 @@
+"""What `serl check` says about the memory that vLLM and the update take of a card."""
+
+import math
+from collections.abc import Iterator
+
+from flows.config.run import RunConfig
+from flows.preflight.card_memory.advice import Machine, smaller_engine, smaller_update
+from flows.preflight.memory import (
+    EngineMemory,
+    engine_memory,
+    gib,
+    micro_batch_tokens,
+    needed_bytes,
+    room_of_update,
+    update_form,
+)
+from stages.trainer.memory import FEWEST_TOKENS, ModelShape, update_memory
+
+
+def memory_lines(config: RunConfig, shape: ModelShape, machine: Machine) -> Iterator[str]:
+    """Yield what vLLM and the update take of each card, with what to set if that is not enough."""
+    if config.engine == "vllm":
+        yield _engine_line(config, engine_memory(config, shape, machine.card_bytes), shape, machine)
+    yield _update_line(config, shape, machine)
+
+
+def _engine_line(config: RunConfig, memory: EngineMemory, shape: ModelShape, machine: Machine) -> str:
+    vllm = config.compute.vllm
+    line = (
+        f"vLLM takes {gib(memory.requested)} GiB (compute.vllm.memory_share {vllm.memory_share:g}): weights "
+        f"{gib(memory.weights)}, working memory about {gib(memory.working)}, cache "
+    )
+    if memory.cache_tokens < vllm.max_model_tokens:
+        short = vllm.max_model_tokens * memory.cache_per_token - memory.cache
+        return (
+            f"{line}NOT ENOUGH for one sequence of {vllm.max_model_tokens:,} tokens (compute.vllm.max_model_tokens), "
+            f"by about {gib(short)} GiB: {smaller_engine(config, shape, machine)}"
+        )
+    fit, sequences = memory.cache_tokens // config.longest_sequence, vllm.sequences(on_gpu=True)
+    allowed = f"compute.vllm.max_sequences {'would allow' if fit < sequences else 'allows no more than'} {sequences:,}"
+    return (
+        f"{line}about {gib(memory.cache)} for {min(fit, sequences):,} sequences of {config.longest_sequence:,} tokens "
+        f"at a time ({allowed})"
+    )
+
+
+def _update_line(config: RunConfig, shape: ModelShape, machine: Machine) -> str:
+    total = machine.card_bytes
+    form, room = update_form(config), room_of_update(config, total)
+    tokens = micro_batch_tokens(config, shape, total)
+    memory = update_memory(shape, form, tokens)
+    turns = ""
+    if config.engine == "vllm":
+        both = config.compute.trainer.free_memory is False
+        turns = " beside vLLM" if both else " while vLLM sleeps"
+    line = (
+        f"the update takes about {gib(memory.total)} GiB of {gib(room)}{turns}, with {tokens:,} tokens a micro-batch "
+        f"({memory.text()})"
+    )
+    if memory.total <= room:
+        return line
+    short = memory.total - room
+    return f"{line}: NOT ENOUGH, by about {gib(short)} GiB: {smaller_update(config, shape, machine)}"
+
+
+def needed_lines(config: RunConfig, shape: ModelShape) -> Iterator[str]:
+    """Yield how large the cards have to be at least if they are not on this machine."""
+    trainer, share = config.compute.trainer, config.compute.vllm.memory_share
+    tokens = FEWEST_TOKENS if trainer.micro_batch_tokens == "auto" else int(trainer.micro_batch_tokens)
+    memory = update_memory(shape, update_form(config), tokens)
+    # room_of_update(config, total) is a straight line.
+    beside = -room_of_update(config, 0)
+    room_share = 1 - share if config.engine == "vllm" and trainer.free_memory is False else 1.0
+    update = math.ceil((memory.total + beside) / max(room_share, 0.01) / 2**30)
+    lines = [f"the update needs {update} GiB, with {tokens:,} tokens a micro-batch ({memory.text()})"]
+    engine = 0
+    if config.engine == "vllm":
+        needs = engine_memory(config, shape, 0)
+        engine = math.ceil(needed_bytes(needs, config.compute.vllm.max_model_tokens) / share / 2**30)
+        lines.insert(
+            0, f"vLLM needs {engine} GiB (compute.vllm.memory_share {share:g}) for a single sequence at a time"
+        )
+    yield f"none here; each GPU of {'a worker' if config.gpu == 'deployment' else 'the run'} needs at least " + (
+        f"{max(update, engine)} GiB, by calculation (`serl check` on that machine says more):"
+    )
+    yield from lines
+    if config.compute.gpus and update_form(config).zero_stage:
+        yield "compute.gpus: all: that is for one GPU; several share what the ZeRO stage of the DeepSpeed file splits"
