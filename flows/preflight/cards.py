@@ -20,7 +20,16 @@ from flows.preflight.memory import (
     update_form,
 )
 from flows.preflight.shapes import policy_shape
-from stages.engines.gpu import BFLOAT16_SINCE, Card, Holder, card_facts, cuda_version, has_gpu, on_all_gpus
+from stages.engines.gpu import (
+    BFLOAT16_SINCE,
+    Card,
+    Holder,
+    card_facts,
+    cuda_version,
+    driver_failure,
+    has_gpu,
+    on_all_gpus,
+)
 from stages.engines.loader import NO_GPU, vllm_needs_gpu
 from stages.trainer.memory import update_memory
 from storage.errors import InputError
@@ -246,6 +255,8 @@ def gpu_lines(config: RunConfig, device: Device) -> list[str]:
     """
     if not device.here and device.on_gpu:
         return _labelled(needed_lines(config, shape)) if (shape := policy_shape(config)) is not None else []
+    if not device.here and config.engine != "fake" and (failure := driver_failure()):
+        return _labelled([f"none: {failure}"])
     if not device.here:
         slow = not device.on_gpu and config.engine != "fake" and config.compute.trainer.dtype == "bfloat16"
         return ["gpu          none here: bfloat16 (compute.trainer.dtype) works on a CPU, but is slow"] if slow else []

@@ -27,6 +27,8 @@ _MOST_PARTS = 8
 """Most parts of one GPU."""
 _TOO_SMALL = 7
 """NVML_ERROR_INSUFFICIENT_SIZE."""
+_NOT_LOADED, _MISMATCH = (9, 12), 18
+"""NVML_ERROR_DRIVER_NOT_LOADED, NVML_ERROR_LIBRARY_NOT_FOUND; NVML_ERROR_LIB_RM_VERSION_MISMATCH."""
 _UNKNOWN_BYTES = 2**64 - 1
 """NVML_VALUE_NOT_AVAILABLE."""
 
@@ -138,6 +140,21 @@ def _driver() -> Iterator[Any]:
         yield library
     finally:
         library.nvmlShutdown()
+
+
+def driver_failure() -> str | None:
+    """Return why the driver's library does not answer; None if it does, or if no driver is installed or loaded."""
+    try:
+        library = ctypes.CDLL(_LIBRARY)
+    except OSError:
+        return None
+    code = library.nvmlInit_v2()
+    if code == 0:
+        library.nvmlShutdown()
+    if code in (0, *_NOT_LOADED):
+        return None
+    cause = ": the driver was updated, and the old one still runs; restart the machine" if code == _MISMATCH else ""
+    return f"the NVIDIA driver does not answer (NVML error {code}{cause}); `nvidia-smi` says more"
 
 
 def visible_cards() -> list[str]:

@@ -15,7 +15,7 @@ _FEWEST_TOKENS, _FEWEST_SEQUENCES = 512, 32
 """Smallest micro-batch, and fewest sequences at a time, that are proposed."""
 _ADAPTER_RANK = 16
 """Rank of the adapters that are proposed."""
-_LARGE_NODE = 8
+LARGE_NODE = 8
 """Cards of a large machine, which is proposed if this one is too small."""
 _TRAINER = "compute.trainer."
 
@@ -193,11 +193,11 @@ def _machines(config: RunConfig, shape: ModelShape, form: UpdateForm) -> str:
     def need(form: UpdateForm) -> int:
         return math.ceil((update_memory(shape, form, FEWEST_TOKENS).total + beside) / 2**30)
 
-    shared = need(replace(smallest, processes=_LARGE_NODE, offloads_optimizer=False, offloads_weights=False))
+    shared = need(replace(smallest, processes=LARGE_NODE, offloads_optimizer=False, offloads_weights=False))
     common = f"{_TRAINER}dtype: bfloat16, {_TRAINER}gradient_checkpointing: true"
     one = need(replace(smallest, processes=1, offloads_optimizer=True, offloads_weights=True))
     return (
-        f"{_LARGE_NODE} GPUs of at least {shared} GiB with compute.gpus: all, {common}, {_TRAINER}deepspeed: "
+        f"{LARGE_NODE} GPUs of at least {shared} GiB with compute.gpus: all, {common}, {_TRAINER}deepspeed: "
         f"configs/deepspeed/zero3.json; or one GPU of at least {one} GiB with {common}, {_TRAINER}deepspeed: "
         "configs/deepspeed/zero3_offload.json"
     )

@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 from flows.config.run import RunConfig
-from flows.preflight.card_memory.advice import Machine, smaller_engine, smaller_update
+from flows.preflight.card_memory.advice import LARGE_NODE, Machine, smaller_engine, smaller_update
 from flows.preflight.memory import (
     EngineMemory,
     engine_memory,
@@ -14,7 +15,7 @@ from flows.preflight.memory import (
     room_of_update,
     update_form,
 )
-from stages.trainer.memory import FEWEST_TOKENS, ModelShape, update_memory
+from stages.trainer.memory import FEWEST_TOKENS, ModelShape, UpdateForm, update_memory
 
 
 def memory_lines(config: RunConfig, shape: ModelShape, machine: Machine) -> Iterator[str]:
@@ -65,24 +66,34 @@ def _update_line(config: RunConfig, shape: ModelShape, machine: Machine) -> str:
 
 def needed_lines(config: RunConfig, shape: ModelShape) -> Iterator[str]:
     """Yield how large the cards have to be at least if they are not on this machine."""
-    trainer, share = config.compute.trainer, config.compute.vllm.memory_share
-    tokens = FEWEST_TOKENS if trainer.micro_batch_tokens == "auto" else int(trainer.micro_batch_tokens)
-    memory = update_memory(shape, update_form(config), tokens)
-    # room_of_update(config, total) is a straight line.
-    beside = -room_of_update(config, 0)
-    room_share = 1 - share if config.engine == "vllm" and trainer.free_memory is False else 1.0
-    update = math.ceil((memory.total + beside) / max(room_share, 0.01) / 2**30)
-    lines = [f"the update needs {update} GiB, with {tokens:,} tokens a micro-batch ({memory.text()})"]
-    engine = 0
+    share, form = config.compute.vllm.memory_share, update_form(config)
+    tokens = config.compute.trainer.micro_batch_tokens
+    tokens = FEWEST_TOKENS if isinstance(tokens, str) else tokens
+    lines, engine = [], 0
     if config.engine == "vllm":
-        needs = engine_memory(config, shape, 0)
-        engine = math.ceil(needed_bytes(needs, config.compute.vllm.max_model_tokens) / share / 2**30)
-        lines.insert(
-            0, f"vLLM needs {engine} GiB (compute.vllm.memory_share {share:g}) for a single sequence at a time"
-        )
-    yield f"none here; each GPU of {'a worker' if config.gpu == 'deployment' else 'the run'} needs at least " + (
-        f"{max(update, engine)} GiB, by calculation (`serl check` on that machine says more):"
+        needs = needed_bytes(engine_memory(config, shape, 0), config.compute.vllm.max_model_tokens)
+        engine = math.ceil(needs / share / 2**30)
+        lines.append(f"vLLM needs {engine} GiB (compute.vllm.memory_share {share:g}) for one sequence at a time")
+    shares = config.compute.gpus is not None and form.zero_stage > 0
+    if shares:
+        form = replace(form, processes=LARGE_NODE)
+    update = _card_of_update(config, shape, form, tokens)
+    held = update_memory(shape, form, tokens).text()
+    lines.append(f"the update needs {update} GiB, with {tokens:,} tokens a micro-batch ({held})")
+    where = "a worker" if config.gpu == "deployment" else "the run"
+    count = ""
+    if shares:
+        alone = max(_card_of_update(config, shape, replace(form, processes=1), tokens), engine)
+        count = f" if there are {LARGE_NODE} (compute.gpus: all), {alone} GiB if there is one"
+    yield (
+        f"none here; each GPU of {where} needs at least {max(update, engine)} GiB{count}, by calculation (`serl check` "
+        "on that machine says more)"
     )
     yield from lines
-    if config.compute.gpus and update_form(config).zero_stage:
-        yield "compute.gpus: all: that is for one GPU; several share what the ZeRO stage of the DeepSpeed file splits"
+
+
+def _card_of_update(config: RunConfig, shape: ModelShape, form: UpdateForm, tokens: int) -> int:
+    """Return the GiB that a card needs for an update. `room_of_update` grows in proportion to the card."""
+    beside = -room_of_update(config, 0)
+    of_each_byte = (room_of_update(config, 2**40) + beside) / 2**40
+    return math.ceil((update_memory(shape, form, tokens).total + beside) / max(of_each_byte, 0.01) / 2**30)

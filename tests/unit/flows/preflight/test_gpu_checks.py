@@ -460,6 +460,18 @@ def test_time_where_there_is_no_gpu(make: Callable[..., RunConfig]) -> None:
     assert described(make("small", engine="transformers"), None, "gpu") == []
 
 
+def test_a_driver_that_does_not_answer(make: Callable[..., RunConfig]) -> None:
+    class Updated(Driver):
+        def nvmlInit_v2(self) -> int:
+            return 18
+
+    assert described(make("small", engine="transformers"), Updated(1), "gpu") == [
+        "none: the NVIDIA driver does not answer (NVML error 18: the driver was updated, and the old one still runs; "
+        "restart the machine); `nvidia-smi` says more"
+    ]
+    assert described(make("small", engine="transformers"), Driver(1, works=False), "gpu") == []
+
+
 def test_the_fake_engine_takes_no_gpu(tmp_path: Path) -> None:
     with machine_with(Driver(1)):
         assert not device_of(fake_config(tmp_path)).on_gpu
