@@ -204,7 +204,7 @@ def _machines(config: RunConfig, shape: ModelShape, form: UpdateForm) -> str:
 
 
 def smaller_engine(config: RunConfig, shape: ModelShape, machine: Machine) -> str:
-    """Return what to set so that vLLM has room for one sequence of the longest kind in its cache."""
+    """Return what to set so that vLLM has room in its cache for one sequence of `max_model_tokens` tokens."""
     vllm, total = config.compute.vllm, machine.card_bytes
     memory = engine_memory(config, shape, total)
     proposals = []
@@ -224,7 +224,7 @@ def smaller_engine(config: RunConfig, shape: ModelShape, machine: Machine) -> st
     copies = vllm.data_parallel
     if copies * vllm.tensor_parallel == machine.cards:  # as compute.gpus: all sets it, for any tensor_parallel
         copies = 1
-    splits = [cards for cards in range(vllm.tensor_parallel + 1, shape.heads + 1) if shape.heads % cards == 0]
+    splits = [cards for cards in range(vllm.tensor_parallel + 1, LARGE_NODE + 1) if shape.heads % cards == 0]
     fitting = (
         cards
         for cards in splits

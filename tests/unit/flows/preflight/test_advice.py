@@ -29,7 +29,9 @@ SIZES = {
 ENTRIES = (
     "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "vocab_size",
 )  # fmt: skip
-PRESETS = ["quickstart", "paper-llama3.2-3b", "paper-qwen2.5-7b", "examples/law", "arms/majority"]
+QWEN, LLAMA = SIZES
+MODEL_OF = {"paper-llama3.2-3b": LLAMA, "paper-qwen2.5-7b": QWEN, "examples/law": QWEN}
+PRESETS = ["quickstart", "paper-llama3.2-3b", "paper-qwen2.5-7b", "examples/law"]
 SETTING = re.compile(r"((?:compute|update)\.[a-z_.]+): (\{[^}]*\}|[^\s,;:]+)")
 TOO_SMALL = "these GPUs are too small; use 8 GPUs of at least "
 
@@ -50,11 +52,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 def preset(name: str, models: dict[str, str], *changes: str) -> RunConfig:
     """Return a preset's config with a model that is at hand."""
-    path = Path("configs") / f"{name}.yaml"
-    config = load_config(path, changes)
-    assert config.policy is not None
-    model = config.policy.model
-    return config if model is None else load_config(path, [*changes, f"policy.model={models[model]}"])
+    model = MODEL_OF.get(name)
+    override = [] if model is None else [f"policy.model={models[model]}"]
+    return load_config(Path("configs") / f"{name}.yaml", [*changes, *override])
 
 
 def complaint(config: RunConfig, cards: list[Card]) -> str | None:
@@ -120,6 +120,28 @@ def test_presets_fit_as_they_are_into_the_machine_that_they_name(
     count, size = machine.split("x")
     text = (Path("configs") / f"{name}.yaml").read_text().lower()
     assert f"{'one' if count == '1' else count} gpu{'' if count == '1' else 's'} of {size} gb" in text
+
+
+@pytest.mark.parametrize(("count", "gpus"), [(1, "null"), (2, "all"), (4, "null")])
+@pytest.mark.parametrize(("gib", "tokens"), [(16, 4_096), (22, 65_536)])
+def test_each_setting_that_is_proposed_for_vllm_is_enough(
+    count: int, gpus: str, gib: int, tokens: int, models: dict[str, str]
+) -> None:
+    cards = [replace(RTX_4090, total=gib * GIB, free=gib * GIB)] * count
+    changes = {"engine": "vllm", "compute.gpus": gpus, "compute.vllm.max_model_tokens": str(tokens)}
+    for name, value in advised_for_vllm(changes, cards, models):
+        assert name.startswith("compute.vllm.")
+        assert advised_for_vllm(changes | {name: value}, cards, models) == []
+
+
+def advised_for_vllm(changes: dict[str, str], cards: list[Card], models: dict[str, str]) -> list[tuple[str, str]]:
+    """Return the settings that the line about vLLM names; [] if it has enough."""
+    config = preset("paper-qwen2.5-7b", models, *overridden(changes))
+    with machine_with(Driver(cards)):
+        line = gpu_lines(on_this_machine(config), device_of(config))[1]
+    settings = SETTING.findall(line.partition("GiB: set ")[2])
+    assert bool(settings) == ("NOT ENOUGH" in line), line
+    return settings
 
 
 def test_small_micro_batches_cost_more_than_checkpointing() -> None:
