@@ -6,31 +6,20 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from flows.config.run import RunConfig
 from flows.preflight.card_memory.advice import Machine, smaller_engine, smaller_update
 from flows.preflight.card_memory.lines import memory_lines, needed_lines
 from flows.preflight.memory import (
-    CONTEXT_BYTES,
     certain_bytes,
-    engine_memory,
-    gib,
     room_of_update,
     update_form,
 )
 from flows.preflight.shapes import policy_shape
-from stages.engines.gpu import (
-    BFLOAT16_SINCE,
-    Card,
-    Holder,
-    card_facts,
-    cuda_version,
-    driver_failure,
-    has_gpu,
-    on_all_gpus,
-)
+from stages.engines.gpu import BFLOAT16_SINCE, Card, card_facts, cuda_version, driver_failure, has_gpu, on_all_gpus
+from stages.engines.gpu_holders import holders_text, is_ours
 from stages.engines.loader import NO_GPU, vllm_needs_gpu
+from stages.engines.vllm_memory import CONTEXT_BYTES, engine_memory, gib
 from stages.trainer.memory import update_memory
 from storage.errors import InputError
 
@@ -196,7 +185,7 @@ def _too_small(config: RunConfig, cards: Sequence[Card]) -> str | None:
     if (total := smallest(cards)) is None or (shape := policy_shape(config)) is None:
         return None
     if config.engine == "vllm" and config.compute.vllm.quantization in (None, "fp8"):
-        memory = engine_memory(config, shape, total)
+        memory = engine_memory(config.compute.vllm, shape, total)
         if memory.weights >= memory.requested:
             return (
                 f"vLLM needs {gib(memory.weights)} GiB for the weights, and compute.vllm.memory_share "
@@ -221,31 +210,6 @@ def _machine(cards: Sequence[Card], card_bytes: int) -> Machine:
     """Return what cards with at least `card_bytes` of memory have in common."""
     known = all(card.capability is not None and card.capability >= BFLOAT16_SINCE for card in cards)
     return Machine(cards=len(cards), card_bytes=card_bytes, takes_bfloat16=known)
-
-
-def is_ours(pid: int) -> bool:
-    """Return whether a process is this one or was started by it, directly or not. Linux only; elsewhere False."""
-    while pid:
-        if pid == os.getpid():
-            return True
-        try:
-            status = Path(f"/proc/{pid}/status").read_text()
-        except OSError:
-            return False
-        pid = next((int(line.split()[1]) for line in status.splitlines() if line.startswith("PPid:")), 0)
-    return False
-
-
-def holders_text(holders: Sequence[Holder]) -> str:
-    """Return which processes hold memory of a card, the largest first."""
-    if not holders:
-        return "other processes, which the driver does not name, hold the rest"
-    ordered = sorted(holders, key=lambda holder: -(holder.bytes or 0))
-    texts = [
-        f"process {holder.pid} holds {'some' if holder.bytes is None else f'{gib(holder.bytes)} GiB'}"
-        for holder in ordered[:3]
-    ]
-    return ", ".join(texts) + (f", and {len(ordered) - 3} more" if len(ordered) > 3 else "")
 
 
 def gpu_lines(config: RunConfig, device: Device) -> list[str]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from flows.config.run import RunConfig
 from flows.preflight import measured
-from flows.preflight.memory import engine_memory, gib, needed_bytes, room_of_update, update_form
+from flows.preflight.memory import room_of_update, update_form
+from stages.engines.vllm_memory import engine_memory, gib
 from stages.trainer.memory import FEWEST_TOKENS, ModelShape, UpdateForm, largest_micro_batch, update_memory
 
 LARGEST_SHARE = 0.97
@@ -206,15 +207,15 @@ def _machines(config: RunConfig, shape: ModelShape, form: UpdateForm) -> str:
 def smaller_engine(config: RunConfig, shape: ModelShape, machine: Machine) -> str:
     """Return what to set so that vLLM has room in its cache for one sequence of `max_model_tokens` tokens."""
     vllm, total = config.compute.vllm, machine.card_bytes
-    memory = engine_memory(config, shape, total)
+    memory = engine_memory(vllm, shape, total)
     proposals = []
-    share = math.ceil(100 * needed_bytes(memory, vllm.max_model_tokens) / total) / 100
+    share = math.ceil(100 * memory.needed(vllm.max_model_tokens) / total) / 100
     if share <= LARGEST_SHARE:
         proposals.append(f"compute.vllm.memory_share: {share}")
     sequences = vllm.sequences(on_gpu=True)
     while sequences > _FEWEST_SEQUENCES:
         sequences //= 2
-        fewer = engine_memory(_with_vllm(config, max_sequences=sequences), shape, total)
+        fewer = engine_memory(vllm.model_copy(update={"max_sequences": sequences}), shape, total)
         if fewer.cache_tokens >= vllm.max_model_tokens:
             proposals.append(f"compute.vllm.max_sequences: {sequences}")
             break
@@ -228,22 +229,18 @@ def smaller_engine(config: RunConfig, shape: ModelShape, machine: Machine) -> st
     fitting = (
         cards
         for cards in splits
-        if engine_memory(_with_vllm(config, tensor_parallel=cards), shape, total).cache_tokens >= vllm.max_model_tokens
+        if engine_memory(vllm.model_copy(update={"tensor_parallel": cards}), shape, total).cache_tokens
+        >= vllm.max_model_tokens
     )
     split = next(fitting, None)
     if split and split * copies <= machine.cards:
         proposals.append(f"compute.vllm.tensor_parallel: {split}")
     if vllm.quantization is None:
-        half = engine_memory(_with_vllm(config, quantization="fp8"), shape, total)
+        half = engine_memory(vllm.model_copy(update={"quantization": "fp8"}), shape, total)
         if half.cache_tokens >= vllm.max_model_tokens:
             proposals.append("compute.vllm.quantization: fp8 (which changes results)")
     if proposals:
         return f"set {', or '.join(proposals)}"
-    needed = needed_bytes(memory, vllm.max_model_tokens) / vllm.memory_share
+    needed = memory.needed(vllm.max_model_tokens) / vllm.memory_share
     larger = f"use a GPU of at least {gib(needed)} GiB"
     return f"{larger}, or {split} GPUs like this one with compute.vllm.tensor_parallel: {split}" if split else larger
-
-
-def _with_vllm(config: RunConfig, **changes: object) -> RunConfig:
-    vllm = config.compute.vllm.model_copy(update=changes)
-    return config.model_copy(update={"compute": config.compute.model_copy(update={"vllm": vllm})})

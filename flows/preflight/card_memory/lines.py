@@ -6,22 +6,15 @@ from dataclasses import replace
 
 from flows.config.run import RunConfig
 from flows.preflight.card_memory.advice import LARGE_NODE, Machine, smaller_engine, smaller_update
-from flows.preflight.memory import (
-    EngineMemory,
-    engine_memory,
-    gib,
-    micro_batch_tokens,
-    needed_bytes,
-    room_of_update,
-    update_form,
-)
+from flows.preflight.memory import micro_batch_tokens, room_of_update, update_form
+from stages.engines.vllm_memory import EngineMemory, engine_memory, gib
 from stages.trainer.memory import FEWEST_TOKENS, ModelShape, UpdateForm, update_memory
 
 
 def memory_lines(config: RunConfig, shape: ModelShape, machine: Machine) -> Iterator[str]:
     """Yield what vLLM and the update take of each card, with what to set if that is not enough."""
     if config.engine == "vllm":
-        yield _engine_line(config, engine_memory(config, shape, machine.card_bytes), shape, machine)
+        yield _engine_line(config, engine_memory(config.compute.vllm, shape, machine.card_bytes), shape, machine)
     yield _update_line(config, shape, machine)
 
 
@@ -71,7 +64,7 @@ def needed_lines(config: RunConfig, shape: ModelShape) -> Iterator[str]:
     tokens = FEWEST_TOKENS if isinstance(tokens, str) else tokens
     lines, engine = [], 0
     if config.engine == "vllm":
-        needs = needed_bytes(engine_memory(config, shape, 0), config.compute.vllm.max_model_tokens)
+        needs = engine_memory(config.compute.vllm, shape, 0).needed(config.compute.vllm.max_model_tokens)
         engine = math.ceil(needs / share / 2**30)
         lines.append(f"vLLM needs {engine} GiB (compute.vllm.memory_share {share:g}) for one sequence at a time")
     shares = config.compute.gpus is not None and form.zero_stage > 0

@@ -16,11 +16,12 @@ import yaml
 from flows.cli import main
 from flows.config.run import RunConfig
 from flows.preflight import cards, measured
-from flows.preflight.cards import check_cards, device_of, gpu_lines, is_ours, on_this_machine, refusal
+from flows.preflight.cards import check_cards, device_of, gpu_lines, on_this_machine, refusal
 from flows.preflight.description import describe
 from stages.engines import loader
 from stages.engines.card_speeds import card_speed
 from stages.engines.gpu import Card, Holder
+from stages.engines.gpu_holders import is_ours
 from storage.errors import InputError
 from tests.cuda import H200, T4, Driver, machine_with
 from tests.helpers import fake_config, fake_values
