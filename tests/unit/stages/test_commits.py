@@ -350,7 +350,7 @@ def test_an_action_follows_the_commit(error: Exception | None, tmp_path: Path) -
     commits.then(done.set)
     assert done.is_set()
     done.clear()
-    commits.begin("key", {}, commit, tmp_path / "scratch")
+    commits.begin("key", {}, commit, [tmp_path / "scratch"])
     commits.then(done.set)
     assert not done.is_set()
     may_end.set()
@@ -359,7 +359,7 @@ def test_an_action_follows_the_commit(error: Exception | None, tmp_path: Path) -
 
 def test_the_end_waits_for_actions_that_follow_the_commit(tmp_path: Path) -> None:
     commits, goes_on, calls = Commits(), threading.Event(), list[str]()
-    commits.begin("key", {}, goes_on.wait, tmp_path / "scratch")
+    commits.begin("key", {}, goes_on.wait, [tmp_path / "scratch"])
 
     def release() -> None:
         time.sleep(0.1)
@@ -456,7 +456,7 @@ def test_a_system_without_threads(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     monkeypatch.setattr(threading.Thread, "start", start)
     commits, parts = Commits(), PartQueue(before=lambda: None)
     with pytest.raises(RuntimeError, match="new thread"):
-        commits.begin("key", {}, lambda: None, tmp_path / "scratch")
+        commits.begin("key", {}, lambda: None, [tmp_path / "scratch"])
     assert not commits.pending
     commits.close()
     with pytest.raises(RuntimeError, match="new thread"):
