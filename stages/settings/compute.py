@@ -26,7 +26,8 @@ class Compute(Settings):
     shard_rows: PositiveInt = 1_024
     """Prompts per part of a table. A killed stage loses only the parts that it had not finished."""
     scratch: Path | None = None
-    """Folder for temporary files; null: the system's temporary folder."""
+    """Folder for temporary files; null: the system's temporary folder, and for a new policy, on a GPU and if there is
+    room, main memory (/dev/shm)."""
     vllm: VllmPlacement = VllmPlacement()
     """How vLLM runs."""
     server: ServerPlacement = ServerPlacement()

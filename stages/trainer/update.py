@@ -73,7 +73,7 @@ def run_update(trainer: Trainer, job: Job, progress: Progress) -> JobResult:
     if holding != "nowhere":
         trainer.hold(job.output_policy_key, job.output_state_key)
         clock.lap("to_host")
-    trainer.save_policy(job, job.output)
+    trainer.save_policy(job, job.output, memory=job.memory)
     clock.lap("save")
     if holding == "nowhere":
         trainer.save_state(job.output)
