@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -145,10 +145,7 @@ class Trainer:
         return has_kernel(self.device, self._dtype)
 
     def share(self, micro_batches: Sequence[list[int]]) -> list[list[int]]:
-        """Return the micro-batches of this process.
-
-        Their number is the same for every process, and some may be empty.
-        """
+        """Return the micro-batches of this process: the same number for every process, some of them empty."""
         return list(micro_batches[self.rank :: self.world_size])
 
     def save_policy(self, job: Job, folder: Path) -> None:
@@ -157,7 +154,8 @@ class Trainer:
         weights = self.policy.weights(masters=lora is not None)
         if self.rank == 0:
             merged = weights if lora is None else adapters.merge(weights, lora)
-            save_model(self.policy.module.model, self._rounded(merged), job.policy, folder / "policy")
+            rounded = {name: weight.to(self._dtype) for name, weight in merged.items()}
+            save_model(self.policy.module.model, rounded, job.policy, folder / "policy")
             if lora is not None:
                 adapters.save(weights, lora, folder / "policy" / adapters.FOLDER)
 
@@ -300,10 +298,6 @@ class Trainer:
     @property
     def _has_masters(self) -> bool:
         return self._dtype != torch.float32
-
-    def _rounded(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return weights in the type of the placement."""
-        return {name: weight.to(self._dtype) for name, weight in weights.items()}
 
     def _compile_layers(self, module: TokenLogprobs | TokenValues, *, trains: bool = True) -> None:
         """Compile a model's layers if the placement says so."""
