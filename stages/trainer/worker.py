@@ -126,16 +126,18 @@ def _device(torch: Any) -> Any:
 
 
 class Warnings(logging.Handler):
-    """Collects warnings, each on one line and once; they go to the worker's log as well."""
+    """Collects warnings, each kind once and on one line; they go to the worker's log as well."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.texts: list[str] = []
+        self._kinds: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take a warning."""
-        text = " ".join(record.getMessage().split())
-        if text not in self.texts:
+        if record.msg not in self._kinds:  # the message without its numbers, which differ between two updates
+            self._kinds.add(record.msg)
+            text = " ".join(record.getMessage().split())
             self.texts.append(text)
             print(f"warning: {text}", flush=True)
 

@@ -92,9 +92,9 @@ def test_warnings_of_the_process_are_passed_on_once(
 def test_warnings_are_collected_once_and_on_one_line(capfd: pytest.CaptureFixture[str]) -> None:
     warnings, log = worker.Warnings(), logging.getLogger("stages.trainer.of_a_test")
     log.addHandler(warnings)
-    for _ in range(2):
+    for name in ("Layer", "Other"):
         log.info("nothing")
-        log.warning("%s runs without\n torch.compile", "Layer")
+        log.warning("%s runs without\n torch.compile", name)
     log.removeHandler(warnings)
     assert warnings.texts == ["Layer runs without torch.compile"]
     assert capfd.readouterr().out == "warning: Layer runs without torch.compile\n"
