@@ -2,6 +2,8 @@
 
 import errno
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +14,11 @@ from safetensors import SafetensorError
 
 from stages.trainer import policy_files
 from stages.trainer.holding import has_room_for_files
+from stages.trainer.models import save_model
 from stages.trainer.policy_files import write_policy
+from tests.commands import run
+from tests.integration.test_full_disk import NAMESPACE, can_mount
+from tests.tiny_models import make_tiny_policy
 
 GB = 10**9
 WEIGHTS = {"weight": torch.zeros(1000)}
@@ -105,3 +111,39 @@ def test_without_room_nothing_is_said(
     assert not target.is_symlink() and (target / "model.safetensors").is_file()
     assert list(memory.iterdir()) == [] and caplog.text == ""
     assert sizes == [4000] * memory_exists
+
+
+@pytest.mark.slow
+def test_a_real_folder_of_memory_that_fills_up(tmp_path: Path) -> None:
+    """Files of weights are not written through a mapping, whose failure would be a SIGBUS."""
+    memory = tmp_path / "memory"
+    memory.mkdir()
+    if not can_mount(memory):
+        pytest.skip("needs unshare(1) and a kernel that lets a user mount in a namespace")
+    make_tiny_policy(tmp_path / "policy", seed=1)
+    run(*NAMESPACE, sys.executable, "-m", "tests.unit.trainer.test_policy_files", str(memory), str(tmp_path), expect=0)
+
+
+def main(memory: Path, folder: Path) -> None:
+    """In the namespace: write a policy to a memory of 256 kB."""
+    from transformers import AutoModelForCausalLM
+
+    policy_files.has_room_for_files = lambda *_, **__: True  # type: ignore[attr-defined]
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(memory)], check=True)
+    source, target = folder / "policy", folder / "output" / "policy"
+    model = AutoModelForCausalLM.from_pretrained(source)
+    weights = dict(model.state_dict())
+    attempts = []
+
+    def write(path: Path) -> None:
+        attempts.append(path)
+        save_model(model, weights, source, path)
+
+    write_policy(write, target, memory=memory, weights=weights)
+    assert attempts == [memory / "policy", target] and list(memory.iterdir()) == []
+    saved = AutoModelForCausalLM.from_pretrained(target).state_dict()
+    assert all(torch.equal(saved[name], value) for name, value in weights.items())
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
