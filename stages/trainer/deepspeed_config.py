@@ -56,6 +56,13 @@ def zero_stage(settings: dict[str, Any]) -> int:
     return int(settings.get("zero_optimization", {}).get("stage", 0))
 
 
+def swaps_to_disk(settings: dict[str, Any]) -> bool:
+    """Return whether DeepSpeed settings keep weights or moments on a disk."""
+    zero = settings.get("zero_optimization", {})
+    offloads = (zero.get(name) or {} for name in ("offload_optimizer", "offload_param"))
+    return any(offload.get("device") == "nvme" for offload in offloads)
+
+
 def offloads_optimizer(settings: dict[str, Any]) -> bool:
     """Return whether DeepSpeed settings keep masters and moments in main memory or on a disk."""
     offload = settings.get("zero_optimization", {}).get("offload_optimizer") or {}

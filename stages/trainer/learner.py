@@ -167,18 +167,33 @@ class Learner(Generic[M]):
         return weights
 
     def tensors(self) -> Iterator[Tensor]:
-        """Yield all tensors that last from one update to the next: weights, buffers, masters and moments."""
-        yield from self.module.parameters()
+        """Yield all tensors that last from one update to the next: weights, buffers, masters and moments.
+
+        Tensors that share memory may all be among them. With ZeRO these are the parts of this process.
+        """
+        for parameter in self.module.parameters():
+            yield parameter
+            if hasattr(parameter, "ds_tensor"):
+                yield parameter.ds_tensor
         yield from self.module.buffers()
-        for group in self.optimizer.param_groups:
+        for group in self._flat_groups():
             yield from group["params"]
         for state in self.optimizer.state.values():
             yield from (value for value in state.values() if isinstance(value, Tensor))
 
     def scratch(self) -> Iterator[Tensor]:
-        """Yield tensors that are zero from one update to the next."""
+        """Yield tensors that may be zero from one update to the next: gradients, and buffers of their communication."""
         if isinstance(self.engine, MasterEngine):
             yield self.engine.gradient
+        elif self.stage == 3:
+            # The first micro-batch of a step overwrites both.
+            yield self.engine.optimizer.grad_partitions_flat_buffer
+            yield from (
+                bucket.buffer for bucket in self.engine.optimizer.ipg_buckets.values() if bucket.buffer is not None
+            )
+        elif self.stage:
+            # Stage 1 in bfloat16 zeroes them after each step; the other cases have none between two updates.
+            yield from getattr(self.engine.optimizer, "fp32_groups_gradients_flat", ())
 
     def drop_gradients(self) -> None:
         """Release gradients that are left from the latest step."""
@@ -207,13 +222,7 @@ class Learner(Generic[M]):
         self.applied_steps = applied_steps
         if not applied_steps:
             return
-        # At stage 3 AdamW's parameter groups hold the flat parameters only during a step.
-        groups = (
-            self.optimizer.param_groups
-            if self.stage < 3
-            else [{"params": self.engine.optimizer.fp32_partitioned_groups_flat}]
-        )
-        for flat in (parameter for group in groups for parameter in group["params"]):
+        for flat in (parameter for group in self._flat_groups() for parameter in group["params"]):
             self.optimizer.state[flat] = {
                 # A float32 scalar where AdamW itself has it.
                 "step": torch.tensor(float(applied_steps), device=flat.device if self._fused else "cpu"),
@@ -229,6 +238,13 @@ class Learner(Generic[M]):
     def shapes(self) -> dict[str, torch.Size]:
         """Return the whole shape of each trained parameter."""
         return {name: full_shape(parameter) for name, parameter in self._trained()}
+
+    def _flat_groups(self) -> list[dict[str, Any]]:
+        """Return AdamW's parameter groups as they are during a step; stage 3 fills them only then."""
+        if self.stage < 3:
+            groups: list[dict[str, Any]] = self.optimizer.param_groups
+            return groups
+        return [{"params": self.engine.optimizer.fp32_partitioned_groups_flat}]
 
     def _trained(self) -> list[tuple[str, nn.Parameter]]:
         return [(name, p) for name, p in self.module.model.named_parameters() if p.requires_grad]

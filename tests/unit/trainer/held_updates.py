@@ -3,7 +3,8 @@
     python -m tests.unit.trainer.held_updates JOBS
 
 JOBS is a JSON file: where tensors are held -> jobs. This replaces what `choose_holding` decides, so that a CPU moves
-its tensors as a GPU does: to memory that is not pinned, in chunks of 64 KiB.
+its tensors as a GPU does: to memory that is not pinned, in chunks of 64 KiB. "fails" is "host", but the last process
+cannot move its tensors.
 """
 
 import gc
@@ -11,6 +12,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -19,6 +21,7 @@ import torch
 from torch import nn
 
 from stages.trainer import holding, worker
+from stages.trainer.holding import HostMemory
 from stages.trainer.job import Job
 
 
@@ -27,7 +30,8 @@ def live_bytes() -> int:
 
     Garbage counts, unless it is collected: a GPU's memory is given back at one moment, and garbage would stay.
     """
-    storages = [item.untyped_storage() for item in gc.get_objects() if issubclass(type(item), torch.Tensor)]
+    tensors = [item for item in gc.get_objects() if issubclass(type(item), torch.Tensor)]
+    storages = [tensor.untyped_storage() for tensor in tensors if not tensor.is_meta]
     return sum({s._cdata: s.nbytes() for s in storages if s.nbytes() > 1000}.values())
 
 
@@ -63,6 +67,14 @@ class Counted:
         self._patch.stop()
 
 
+def _choose(held: str, *_: object, can_move: bool = True, **__: object) -> str:
+    return held if can_move or held != "host" else "nowhere"
+
+
+def _fail(*_: object, **__: object) -> None:
+    raise RuntimeError("CUDA error: invalid argument\nmore lines")
+
+
 def main(path: Path) -> None:
     """Do the jobs one after the other, as the worker does, each list of jobs with another trainer."""
     jobs = {held: [Job.model_validate(job) for job in jobs] for held, jobs in json.loads(path.read_text()).items()}
@@ -77,8 +89,11 @@ def main(path: Path) -> None:
     reports: dict[str, list[dict[str, Any]]] = {}
     for held, jobs_held in jobs.items():
         trainer = module.Trainer(placement, torch.device("cpu"))
+        decision = partial(_choose, "host" if held == "fails" else held)
+        cannot_take = held == "fails" and rank == world_size - 1
         with (
-            mock.patch.object(module, "choose_holding", lambda *args, held=held, **settings: held),
+            mock.patch.object(module, "choose_holding", decision),
+            mock.patch.object(HostMemory, "take", _fail if cannot_take else HostMemory.take),
             mock.patch.object(holding, "CHUNK_BYTES", 2**16),
             mock.patch.object(module, "load_policy", own_memory(module.load_policy)),
             mock.patch.object(module, "load_critic", own_memory(module.load_critic)),
@@ -97,7 +112,8 @@ def main(path: Path) -> None:
                 reports.setdefault(held, []).append(report | {"checks": checks.calls})
         trainer._drop()
         trainer._drop_reference()
-    print(json.dumps(reports))
+    if rank == 0:
+        print(json.dumps(reports))
 
 
 if __name__ == "__main__":

@@ -24,24 +24,24 @@ GB = 10**9
 
 
 @pytest.mark.parametrize(
-    ("device", "free_memory", "stage", "available", "expected"),
+    ("device", "free_memory", "can_move", "available", "expected"),
     [
-        (CPU, None, 0, 0, "device"),
-        (CPU, False, 3, 0, "device"),
-        (CPU, True, 0, 100 * GB, "nowhere"),
-        (GPU, None, 0, 15 * GB, "host"),
-        (GPU, True, 0, 15 * GB, "host"),
-        (GPU, None, 0, 14 * GB, "nowhere"),  # 10 GB are needed, and 4 GiB are left to others
-        (GPU, None, 1, 100 * GB, "nowhere"),
-        (GPU, True, 3, 100 * GB, "nowhere"),
-        (GPU, False, 0, 0, "device"),
-        (GPU, False, 3, 0, "device"),
+        (CPU, None, True, 0, "device"),
+        (CPU, False, False, 0, "device"),
+        (CPU, True, True, 100 * GB, "nowhere"),
+        (GPU, None, True, 15 * GB, "host"),
+        (GPU, True, True, 15 * GB, "host"),
+        (GPU, None, True, 14 * GB, "nowhere"),  # 10 GB are needed, and 4 GiB are left to others
+        (GPU, None, False, 100 * GB, "nowhere"),
+        (GPU, True, False, 100 * GB, "nowhere"),
+        (GPU, False, True, 0, "device"),
+        (GPU, False, False, 0, "device"),
     ],
 )
 def test_tensors_leave_a_gpu_when_host_memory_is_large_enough(
-    device: torch.device, free_memory: bool | None, stage: int, available: int, expected: str
+    device: torch.device, free_memory: bool | None, can_move: bool, available: int, expected: str
 ) -> None:
-    assert choose_holding(device, free_memory, zero_stage=stage, needed=10 * GB, available=available) == expected
+    assert choose_holding(device, free_memory, can_move=can_move, needed=10 * GB, available=available) == expected
 
 
 def test_only_memory_of_a_gpu_is_pinned_and_freed_by_ending() -> None:
@@ -114,10 +114,13 @@ def _jobs(folder: Path, name: str, placement: TrainerPlacement, config: UpdateCo
     return [first, second]
 
 
-def _run(folder: Path, jobs: dict[str, list[Job]]) -> dict[str, list[dict[str, Any]]]:
+def _run(folder: Path, jobs: dict[str, list[Job]], processes: int) -> dict[str, list[dict[str, Any]]]:
     path = folder / "jobs.json"
     path.write_text(json.dumps({held: [job.model_dump(mode="json") for job in jobs[held]] for held in jobs}))
-    command = [sys.executable, "-m", "tests.unit.trainer.held_updates", str(path)]
+    starter = (
+        ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "-m"] if processes > 1 else []
+    )
+    command = [sys.executable, "-m", *starter, "tests.unit.trainer.held_updates", str(path)]
     output = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
     reports: dict[str, list[dict[str, Any]]] = json.loads(output.splitlines()[-1])
     return reports
@@ -132,7 +135,9 @@ def _digests(job: Job) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("dtype", "stage"), [("float32", 0), ("bfloat16", 0), ("float32", 2)])
+@pytest.mark.parametrize(
+    ("dtype", "stage"), [("float32", 0), ("bfloat16", 0), ("bfloat16", 1), ("float32", 2), ("bfloat16", 3)]
+)
 def test_updates_are_the_same_wherever_tensors_are_between_them(
     tmp_path: Path, dtype: Literal["float32", "bfloat16"], stage: int
 ) -> None:
@@ -143,22 +148,41 @@ def test_updates_are_the_same_wherever_tensors_are_between_them(
         algorithm="ppo", learning_rate=1e-3, batch_responses=16, critic=CriticConfig(learning_rate=1e-3)
     )
     placement = TrainerPlacement(
-        threads=1, micro_batch_tokens=64, dtype=dtype, deepspeed=ROOT / f"configs/deepspeed/zero{stage}.json"
+        threads=1,
+        micro_batch_tokens=64,
+        dtype=dtype,
+        deepspeed=ROOT / f"configs/deepspeed/zero{stage}.json",
+        processes_per_node=2 if stage else 1,
     )
-    moved = ["nowhere"] if stage else ["nowhere", "host"]
+    moved = ["nowhere", "host"] + (["fails"] if stage == 1 else [])
     jobs = {held: _jobs(tmp_path, held, placement, config) for held in ("device", *moved)}
-    reports = _run(tmp_path, jobs)
+    reports = _run(tmp_path, jobs, placement.world_size)
     print(json.dumps(reports))
     for held in moved:
         for job, expected in zip(jobs[held], jobs["device"], strict=True):
             assert _digests(job) == _digests(expected), held
-        assert [report["held"] for report in reports[held]] == [held, held]
+        assert [report["held"] for report in reports[held]] == 2 * ["nowhere" if held == "fails" else held]
         assert max(report["live"] for report in reports[held]) < 10_000, held
     assert min(report["live"] for report in reports["device"]) > 500_000
-    # Tensors that are dropped are in files by then.
+    # Tensors that are dropped are in files by then, and with ZeRO those that are moved too.
     parts = {held: [report["parts"] for report in reports[held]] for held in moved}
     assert all("save_state" in names and "to_device" not in names for names in parts["nowhere"])
-    assert reports["nowhere"][1]["host"] == 0 and [report["checks"] for report in reports["nowhere"]] == [1, 1]
-    if "host" in moved:
-        assert reports["host"][0]["host"] > 500_000 and "save_state" not in parts["host"][0]
-        assert ["to_device" in names for names in parts["host"]] == [False, True]
+    assert reports["nowhere"][1]["host"] == 0 and "save_state" in parts["nowhere"][0]
+    assert reports["host"][0]["host"] > 500_000 and ("save_state" in parts["host"][0]) == (stage > 0)
+    assert ["to_device" in names for names in parts["host"]] == [False, True]
+    if stage < 3:
+        assert [report["checks"] for report in reports["nowhere"]] == [1, 1]
+
+
+def test_a_move_that_fails_says_so_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> None:
+        raise RuntimeError("CUDA error: invalid argument\nmore lines")
+
+    assert not holding.try_to_move(fail) and len(caplog.messages) == 1
+    assert "each update loads them again (CUDA error: invalid argument more lines)" in caplog.text
+    assert holding.try_to_move(lambda: None) and len(caplog.messages) == 1
+
+
+def test_tensors_of_another_device_stay() -> None:
+    host = HostMemory(torch.device("meta"))
+    assert host.missing_bytes([torch.ones(1000)]) == 0
