@@ -56,11 +56,11 @@ def zero_stage(settings: dict[str, Any]) -> int:
     return int(settings.get("zero_optimization", {}).get("stage", 0))
 
 
-def swaps_to_disk(settings: dict[str, Any]) -> bool:
-    """Return whether DeepSpeed settings keep weights or moments on a disk."""
+def offloads(settings: dict[str, Any]) -> bool:
+    """Return whether DeepSpeed settings keep weights, masters or moments in main memory or on a disk."""
     zero = settings.get("zero_optimization", {})
-    offloads = (zero.get(name) or {} for name in ("offload_optimizer", "offload_param"))
-    return any(offload.get("device") == "nvme" for offload in offloads)
+    devices = [(zero.get(name) or {}).get("device", "none") for name in ("offload_optimizer", "offload_param")]
+    return any(str(device) != "none" for device in devices)
 
 
 def offloads_optimizer(settings: dict[str, Any]) -> bool:

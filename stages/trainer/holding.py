@@ -39,7 +39,9 @@ def choose_holding(
     Args:
         device: device of the update.
         free_memory: `compute.trainer.free_memory`.
-        can_move: whether the tensors can be moved: not if DeepSpeed keeps some on a disk, or if a move has failed.
+        can_move: whether the tensors can be moved: not if a move has failed, or if DeepSpeed offloads some. Then it
+            copies between the device and pinned buffers of its own, and no test without a GPU tells these from tensors
+            of the device.
         needed: bytes of host memory that the tensors of all processes of this machine take in addition.
         available: bytes of host memory that are available.
     """

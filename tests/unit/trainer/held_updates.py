@@ -2,9 +2,9 @@
 
     python -m tests.unit.trainer.held_updates JOBS
 
-JOBS is a JSON file: where tensors are held -> jobs. This replaces what `choose_holding` decides, so that a CPU moves
-its tensors as a GPU does: to memory that is not pinned, in chunks of 64 KiB. "fails" is "host", but the last process
-cannot move its tensors.
+JOBS is a JSON file: `<name>/<where tensors are held>` -> jobs, which are done by a trainer of their own. This replaces
+what `choose_holding` decides, so that a CPU moves its tensors as a GPU does: to memory that is not pinned, in chunks of
+64 KiB. "cannot-take" and "cannot-give-back" are "host", but a move fails in the last process.
 """
 
 import gc
@@ -21,7 +21,6 @@ import torch
 from torch import nn
 
 from stages.trainer import holding, worker
-from stages.trainer.holding import HostMemory
 from stages.trainer.job import Job
 
 
@@ -71,29 +70,38 @@ def _choose(held: str, *_: object, can_move: bool = True, **__: object) -> str:
     return held if can_move or held != "host" else "nowhere"
 
 
-def _fail(*_: object, **__: object) -> None:
-    raise RuntimeError("CUDA error: invalid argument\nmore lines")
+def fail_to_move(trainer: Any, held: str) -> None:
+    """Let a trainer's moves of policy and critic fail, some way into the move."""
+
+    def fail(*_: object, **__: object) -> None:
+        storages = [storage for storage, *_ in trainer._host._places.values()]
+        if held == "cannot-take" or trainer._host.away:
+            storages[0].resize_(0)
+            raise RuntimeError("CUDA error: invalid argument\nmore lines")
+
+    setattr(trainer._host, "take" if held == "cannot-take" else "give_back", fail)
 
 
 def main(path: Path) -> None:
     """Do the jobs one after the other, as the worker does, each list of jobs with another trainer."""
-    jobs = {held: [Job.model_validate(job) for job in jobs] for held, jobs in json.loads(path.read_text()).items()}
-    placement = next(iter(jobs.values()))[0].placement
+    jobs = {name: [Job.model_validate(job) for job in jobs] for name, jobs in json.loads(path.read_text()).items()}
     store, rank, world_size = worker._connect()
-    with tempfile.TemporaryDirectory() as name:
-        (Path(name) / "placement.json").write_text(placement.model_dump_json())
-        worker._start(store, rank, world_size, Path(name))
+    with tempfile.TemporaryDirectory() as folder:
+        placement = next(iter(jobs.values()))[0].placement
+        (Path(folder) / "placement.json").write_text(placement.model_dump_json())
+        worker._start(store, rank, world_size, Path(folder))
     from stages.trainer import trainer as module
     from stages.trainer.update import run_update, save_state
 
     reports: dict[str, list[dict[str, Any]]] = {}
-    for held, jobs_held in jobs.items():
-        trainer = module.Trainer(placement, torch.device("cpu"))
-        decision = partial(_choose, "host" if held == "fails" else held)
-        cannot_take = held == "fails" and rank == world_size - 1
+    for name, jobs_held in jobs.items():
+        held = name.split("/")[-1]
+        trainer = module.Trainer(jobs_held[0].placement, torch.device("cpu"))
+        if held.startswith("cannot") and rank == world_size - 1:
+            fail_to_move(trainer, held)
+        decision = partial(_choose, "host" if held.startswith("cannot") else held)
         with (
             mock.patch.object(module, "choose_holding", decision),
-            mock.patch.object(HostMemory, "take", _fail if cannot_take else HostMemory.take),
             mock.patch.object(holding, "CHUNK_BYTES", 2**16),
             mock.patch.object(module, "load_policy", own_memory(module.load_policy)),
             mock.patch.object(module, "load_critic", own_memory(module.load_critic)),
@@ -109,7 +117,7 @@ def main(path: Path) -> None:
                     "live": live_bytes() - sum(chunk.nbytes for chunk in chunks),
                 }
                 save_state(trainer, job, result)
-                reports.setdefault(held, []).append(report | {"checks": checks.calls})
+                reports.setdefault(name, []).append(report | {"checks": checks.calls})
         trainer._drop()
         trainer._drop_reference()
     if rank == 0:
