@@ -1,6 +1,7 @@
 """DeepSpeed's settings file: reading, checks, and the ZeRO stage in it. No torch here."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from stages.settings.trainer import TrainerPlacement
@@ -51,19 +52,21 @@ def read_deepspeed_settings(placement: TrainerPlacement) -> dict[str, Any]:
     return settings
 
 
-def zero_stage(settings: dict[str, Any]) -> int:
+def zero_stage(settings: Mapping[str, Any]) -> int:
     """Return the ZeRO stage of DeepSpeed settings."""
     return int(settings.get("zero_optimization", {}).get("stage", 0))
 
 
-def offloads(settings: dict[str, Any]) -> bool:
-    """Return whether DeepSpeed settings keep weights, masters or moments in main memory or on a disk."""
-    zero = settings.get("zero_optimization", {})
-    devices = [(zero.get(name) or {}).get("device", "none") for name in ("offload_optimizer", "offload_param")]
-    return any(str(device) != "none" for device in devices)
-
-
-def offloads_optimizer(settings: dict[str, Any]) -> bool:
+def offloads_optimizer(settings: Mapping[str, Any]) -> bool:
     """Return whether DeepSpeed settings keep masters and moments in main memory or on a disk."""
-    offload = settings.get("zero_optimization", {}).get("offload_optimizer") or {}
+    return _offloads(settings, "offload_optimizer")
+
+
+def offloads_weights(settings: Mapping[str, Any]) -> bool:
+    """Return whether DeepSpeed settings keep weights in main memory or on a disk."""
+    return _offloads(settings, "offload_param")
+
+
+def _offloads(settings: Mapping[str, Any], name: str) -> bool:
+    offload = settings.get("zero_optimization", {}).get(name) or {}
     return str(offload.get("device", "none")) != "none"

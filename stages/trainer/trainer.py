@@ -16,7 +16,7 @@ from stages.settings.update import LoraConfig
 from stages.trainer import adapters
 from stages.trainer.batches import Packing
 from stages.trainer.compiled import compile_layers, compiles
-from stages.trainer.deepspeed_config import offloads, read_deepspeed_settings, zero_stage
+from stages.trainer.deepspeed_config import offloads_optimizer, offloads_weights, read_deepspeed_settings, zero_stage
 from stages.trainer.gpu_memory import fitting_tokens, memory_text, shape_of, usable_memory
 from stages.trainer.holding import (
     Holding,
@@ -88,7 +88,7 @@ class Trainer:
         """Seconds that it took to bring the reference to the device in this job."""
         self._reference_changed = True
         """Whether the reference in host memory, if any, is another one."""
-        self._can_move = not offloads(self._deepspeed)
+        self._can_move = not (offloads_optimizer(self._deepspeed) or offloads_weights(self._deepspeed))
         """Whether policy and critic can be moved to host memory; False once that has failed."""
 
     def recall(self, job: Job, checkpoint: Path | None) -> bool:
