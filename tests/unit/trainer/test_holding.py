@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import psutil
 import pytest
@@ -118,7 +118,7 @@ def _run(folder: Path, jobs: dict[str, list[Job]], processes: int) -> dict[str, 
     path = folder / "jobs.json"
     path.write_text(json.dumps({name: [job.model_dump(mode="json") for job in jobs[name]] for name in jobs}))
     starter = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "-m"]
-    command = [sys.executable, "-m", *(starter if processes > 1 else []), "tests.unit.trainer.held_updates", str(path)]
+    command = [sys.executable, "-m", *starter, "tests.unit.trainer.held_updates", str(path)]
     output = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
     reports: dict[str, list[dict[str, Any]]] = json.loads(output.splitlines()[-1])
     return reports
@@ -133,54 +133,58 @@ def _digests(job: Job) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("processes", "cases"),
-    [(1, [("float32", 0), ("bfloat16", 0)]), (2, [("bfloat16", 1), ("float32", 2), ("bfloat16", 3)])],
-)
-def test_updates_are_the_same_wherever_tensors_are_between_them(
-    tmp_path: Path, processes: int, cases: list[tuple[Literal["float32", "bfloat16"], int]]
-) -> None:
+def test_updates_are_the_same_wherever_tensors_are_between_them(tmp_path: Path) -> None:
     make_tiny_policy(tmp_path / "policy", seed=1)
     vocabulary = json.loads((tmp_path / "policy/config.json").read_text())["vocab_size"]
     write_rollout(tmp_path / "rollout.parquet", make_rows(6, 4, vocabulary=vocabulary))
-    config = UpdateConfig(
+    plain = UpdateConfig(learning_rate=1e-3, batch_responses=16)
+    with_critic = UpdateConfig(
         algorithm="ppo", learning_rate=1e-3, batch_responses=16, critic=CriticConfig(learning_rate=1e-3)
     )
+    cases: dict[str, tuple[UpdateConfig, tuple[str, ...]]] = {
+        "float32-0": (with_critic, ("device", "nowhere", "host")),
+        "bfloat16-0": (plain, ("device", "host")),
+        "bfloat16-1": (plain, ("device", "host", "cannot-give-back")),
+        "float32-2": (with_critic, ("device", "host")),
+        "bfloat16-3": (plain, ("device", "host", "cannot-take")),
+    }
     jobs: dict[str, list[Job]] = {}
-    for dtype, stage in cases:
-        placement = TrainerPlacement(
-            threads=1,
-            micro_batch_tokens=64,
-            dtype=dtype,
-            deepspeed=ROOT / f"configs/deepspeed/zero{stage}.json",
-            processes_per_node=processes,
+    for case, (config, holdings) in cases.items():
+        dtype, stage = case.split("-")
+        placement = TrainerPlacement.model_validate(
+            {
+                "threads": 1,
+                "micro_batch_tokens": 64,
+                "dtype": dtype,
+                "deepspeed": ROOT / f"configs/deepspeed/zero{stage}.json",
+                "processes_per_node": 2,
+            }
         )
-        for held in ("device", "nowhere", "host", *(("cannot-take", "cannot-give-back") if stage == 1 else ())):
-            name = f"{dtype}-{stage}/{held}"
-            jobs[name] = _jobs(tmp_path, name.replace("/", "-"), placement, config)
-    reports = _run(tmp_path, jobs, processes)
+        for held in holdings:
+            jobs[f"{case}/{held}"] = _jobs(tmp_path, f"{case}-{held}", placement, config)
+    reports = _run(tmp_path, jobs, processes=2)
     print(json.dumps(reports))
     for name, updates in reports.items():
         case, held = name.split("/")
         for job, expected in zip(jobs[name], jobs[f"{case}/device"], strict=True):
             assert _digests(job) == _digests(expected), name
         if held == "device":
-            assert min(update["live"] for update in updates) > 300_000, name
+            assert min(update["live"] for update in updates) > 100_000, name
             continue
         assert max(update["live"] for update in updates) < 10_000, name
         parts, on_host = [update["parts"] for update in updates], [update["host"] > 100_000 for update in updates]
         # Tensors that are dropped are in files by then, and with ZeRO those that are moved too.
         if held == "host":
-            assert [update["held"] for update in updates] == ["host", "host"] and on_host == [True, True]
-            assert ["to_device" in names for names in parts] == [False, True]
-            assert ["save_state" in names for names in parts] == 2 * [not case.endswith("-0")]
+            assert [update["held"] for update in updates] == ["host", "host"] and on_host == [True, True], name
+            assert ["to_device" in names for names in parts] == [False, True], name
+            assert ["save_state" in names for names in parts] == 2 * [not case.endswith("-0")], name
         else:
             first = "host" if held == "cannot-give-back" else "nowhere"
-            assert [update["held"] for update in updates] == [first, "nowhere"]
-            assert on_host[0] == (first == "host")
+            assert [update["held"] for update in updates] == [first, "nowhere"], name
+            assert on_host[0] == (first == "host"), name
             assert all("save_state" in names and "to_device" not in names for names in parts), name
-        if held == "nowhere" and not case.endswith("-3"):
-            assert [update["checks"] for update in updates] == [1, 1]
+        if held == "nowhere":
+            assert [update["checks"] for update in updates] == [1, 1], name
 
 
 def test_a_move_that_fails_says_so_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
