@@ -117,6 +117,7 @@ def main(path: Path) -> None:
                     "live": live_bytes() - sum(chunk.nbytes for chunk in chunks),
                 }
                 save_state(trainer, job, result)
+                trainer.wait_for_all()  # the next job reads what the first process has written
                 reports.setdefault(name, []).append(report | {"checks": checks.calls})
         trainer._drop()
         trainer._drop_reference()
