@@ -57,6 +57,11 @@ def zero_stage(settings: Mapping[str, Any]) -> int:
     return int(settings.get("zero_optimization", {}).get("stage", 0))
 
 
+def offloads(settings: Mapping[str, Any]) -> bool:
+    """Return whether DeepSpeed settings keep weights, masters or moments in main memory or on a disk."""
+    return offloads_optimizer(settings) or offloads_weights(settings)
+
+
 def offloads_optimizer(settings: Mapping[str, Any]) -> bool:
     """Return whether DeepSpeed settings keep masters and moments in main memory or on a disk."""
     return _offloads(settings, "offload_optimizer")

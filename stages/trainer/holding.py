@@ -130,8 +130,8 @@ class HostMemory:
         self._chunks: list[Tensor] = []
         self._places: dict[int, tuple[UntypedStorage, int, int]] = {}
         """A storage's id -> the storage, its first byte in host memory, its number of bytes."""
-        self._empty: list[tuple[UntypedStorage, int]] = []
-        """Storages whose values are not kept, and their numbers of bytes."""
+        self._empty: list[tuple[UntypedStorage, int, bool]] = []
+        """Storages whose values are not kept, their numbers of bytes, and whether they come back as zeros."""
         self.away = False
         """Whether the tensors' values are in host memory only."""
 
@@ -158,12 +158,20 @@ class HostMemory:
             return False
         return True
 
-    def take(self, tensors: Iterable[Tensor], *, scratch: Iterable[Tensor] = (), changed: bool = True) -> None:
+    def take(
+        self,
+        tensors: Iterable[Tensor],
+        *,
+        zeros: Iterable[Tensor] = (),
+        buffers: Iterable[Tensor] = (),
+        changed: bool = True,
+    ) -> None:
         """Move the values of tensors to host memory, which `reserve` has allocated for them.
 
         Args:
             tensors: those that `reserve` was called with.
-            scratch: tensors that `give_back` fills with zeros.
+            zeros: tensors that `give_back` fills with zeros.
+            buffers: tensors that `give_back` leaves with any values. Filling large ones would take memory and time.
             changed: whether values differ from those that `take` has moved before; if not, none are copied.
         """
         if changed:
@@ -172,8 +180,9 @@ class HostMemory:
                 for host, device in self._pieces(storage, start, size):
                     host.copy_(device, non_blocking=self._pinned)
             self._wait()
-        self._empty = [(storage, storage.nbytes()) for storage in self._storages(scratch).values()]
-        for storage in (*(place[0] for place in self._places.values()), *(storage for storage, _ in self._empty)):
+        self._empty = [(storage, storage.nbytes(), True) for storage in self._storages(zeros).values()]
+        self._empty += [(storage, storage.nbytes(), False) for storage in self._storages(buffers).values()]
+        for storage, *_ in (*self._places.values(), *self._empty):
             storage.resize_(0)
         self.away = True
 
@@ -185,9 +194,10 @@ class HostMemory:
             storage.resize_(size)
             for host, device in self._pieces(storage, start, size):
                 device.copy_(host, non_blocking=self._pinned)
-        for storage, size in self._empty:
+        for storage, size, zero in self._empty:
             storage.resize_(size)
-            _bytes_of(storage, size).zero_()
+            if zero:
+                _bytes_of(storage, size).zero_()
         self._wait()
         self._empty = []
         self.away = False

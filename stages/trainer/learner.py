@@ -181,19 +181,21 @@ class Learner(Generic[M]):
         for state in self.optimizer.state.values():
             yield from (value for value in state.values() if isinstance(value, Tensor))
 
-    def scratch(self) -> Iterator[Tensor]:
-        """Yield tensors that may be zero from one update to the next: gradients, and buffers of their communication."""
+    def zeros(self) -> Iterator[Tensor]:
+        """Yield gradients that are, or may be, zero from one update to the next."""
         if isinstance(self.engine, MasterEngine):
             yield self.engine.gradient
         elif self.stage == 3:
-            # The first micro-batch of a step overwrites both.
-            yield self.engine.optimizer.grad_partitions_flat_buffer
-            yield from (
-                bucket.buffer for bucket in self.engine.optimizer.ipg_buckets.values() if bucket.buffer is not None
-            )
+            yield self.engine.optimizer.grad_partitions_flat_buffer  # the first micro-batch of a step overwrites them
         elif self.stage:
             # Stage 1 in bfloat16 zeroes them after each step; the other cases have none between two updates.
             yield from getattr(self.engine.optimizer, "fp32_groups_gradients_flat", ())
+
+    def buffers(self) -> Iterator[Tensor]:
+        """Yield buffers of the gradients' communication, whose values count only within a backward pass."""
+        if self.stage == 3:
+            buckets = self.engine.optimizer.ipg_buckets.values()
+            yield from (bucket.buffer for bucket in buckets if bucket.buffer is not None)
 
     def drop_gradients(self) -> None:
         """Release gradients that are left from the latest step."""

@@ -88,7 +88,7 @@ class Trainer:
         """Seconds that it took to bring the reference to the device in this job."""
         self._reference_changed = True
         """Whether the reference in host memory, if any, is another one."""
-        self._can_move = not (offloads_optimizer(self._deepspeed) or offloads_weights(self._deepspeed))
+        self._can_move = not offloads(self._deepspeed)
         """Whether policy and critic can be moved to host memory; False once that has failed."""
 
     def recall(self, job: Job, checkpoint: Path | None) -> bool:
@@ -243,8 +243,10 @@ class Trainer:
         return [tensor for learner in self._learners().values() for tensor in learner.tensors()]
 
     def _take(self) -> None:
-        scratch = [tensor for learner in self._learners().values() for tensor in learner.scratch()]
-        self._host.take(self._tensors(), scratch=scratch)
+        learners = self._learners().values()
+        zeros = [tensor for learner in learners for tensor in learner.zeros()]
+        buffers = [tensor for learner in learners for tensor in learner.buffers()]
+        self._host.take(self._tensors(), zeros=zeros, buffers=buffers)
 
     def _moves(self, move: Callable[[], None]) -> bool:
         """Return whether a move between host memory and device works for all processes.

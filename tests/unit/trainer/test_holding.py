@@ -69,17 +69,17 @@ def test_tensors_and_their_views_come_back(monkeypatch: pytest.MonkeyPatch) -> N
     flat = torch.randn(5000)
     views = [flat[100:300].view(10, 20), flat[2:4002].view(40, 100).t()]
     tensors = [flat, torch.randn(30, 40).to(torch.bfloat16), torch.tensor(3.0), *views]
-    scratch = torch.ones(7)
+    zeros, buffer = torch.ones(7), torch.ones(9)
     expected = [tensor.clone() for tensor in tensors]
     host = HostMemory(CPU)
     assert host.missing_bytes(tensors) > 22_400 and host.reserve(tensors) and host.missing_bytes(tensors) == 0
     for changed in (True, False):
-        host.take(tensors, scratch=[scratch], changed=changed)
-        assert host.away and {t.untyped_storage().nbytes() for t in (*tensors, scratch)} == {0}
+        host.take(tensors, zeros=[zeros], buffers=[buffer], changed=changed)
+        assert host.away and {t.untyped_storage().nbytes() for t in (*tensors, zeros, buffer)} == {0}
         assert all(torch.equal(host.read(t), value) for t, value in zip(tensors, expected, strict=True))
         host.give_back()
         assert all(torch.equal(t, value) for t, value in zip(tensors, expected, strict=True))
-        assert not scratch.any() and not host.away
+        assert not zeros.any() and buffer.untyped_storage().nbytes() == 36 and not host.away
     flat.add_(1)
     chunks = [chunk.data_ptr() for chunk in host._chunks]
     assert host.reserve(tensors) and [chunk.data_ptr() for chunk in host._chunks] == chunks
