@@ -16,7 +16,7 @@ from stages.settings.update import LoraConfig
 from stages.trainer import adapters
 from stages.trainer.batches import Packing
 from stages.trainer.compiled import compile_layers, compiles
-from stages.trainer.deepspeed_config import offloads_optimizer, offloads_weights, read_deepspeed_settings, zero_stage
+from stages.trainer.deepspeed_config import offloads, read_deepspeed_settings, zero_stage
 from stages.trainer.gpu_memory import fitting_tokens, memory_text, shape_of, usable_memory
 from stages.trainer.holding import (
     Holding,
@@ -369,9 +369,7 @@ class Trainer:
             if saved is not None and not saved.is_dir():
                 raise InputError(f"{state}: the trainer state has no critic; it was not left by algorithm: ppo")
             with PartitionedLoading(self._deepspeed):
-                critic = load_critic(
-                    policy if saved is None else saved, new=saved is None, dtype=torch.float32, device=self.device
-                )
+                critic = load_critic(saved or policy, new=saved is None, dtype=torch.float32, device=self.device)
             if state is not None and has_masters(counters):
                 set_masters(critic.model, state, _MASTERS["critic_optimizer"])
             self.critic = Learner(critic, self._deepspeed, self._dtype)
