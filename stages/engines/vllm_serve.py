@@ -34,9 +34,9 @@ def main() -> None:
         with as_input_error(folder, placement, stderr=stderr):
             runpy.run_module(MODULE, run_name="__main__")
     except SerlError as error:
-        cause = error.__cause__
-        if isinstance(cause, OSError) and cause.errno in _NO_ADDRESS:
-            print(f"serl: vLLM cannot listen ({cause}); set another --port or --host", file=sys.stderr)
+        original = error.__cause__
+        if isinstance(original, OSError) and original.errno in _NO_ADDRESS:
+            print(f"serl: vLLM cannot listen ({original}); set another --port or --host", file=sys.stderr)
         else:
             print(f"serl: {error}", file=sys.stderr)
         sys.exit(2)
