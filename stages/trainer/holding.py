@@ -28,7 +28,13 @@ _MARGIN_BYTES = 4 * 2**30
 """Host memory that is left to the engine and to everything else."""
 _MOST_HELD_BYTES = 2**30
 """Most GPU memory that a trainer may keep reserved when its tensors have left the GPU."""
-_CGROUP = Path("/sys/fs/cgroup")
+_CGROUP, _MEMBERSHIP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+"""Folder of the control groups, and the file that names those of this process."""
+_GROUP_FILES = (
+    ("memory.max", "memory.current", "inactive_file"),
+    ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+)
+"""Files with the limit and the use of memory, and the entry of memory.stat for the file cache: of versions 2 and 1."""
 _log = logging.getLogger(__name__)
 
 
@@ -67,18 +73,40 @@ def pins_memory(device: torch.device) -> bool:
     return device.type == "cuda"
 
 
-def available_host_memory(cgroup: Path = _CGROUP) -> int:
-    """Return the bytes of main memory that are available to this process: of the machine, or of its container."""
-    available = int(psutil.virtual_memory().available)
+def available_host_memory(cgroup: Path = _CGROUP, membership: Path = _MEMBERSHIP) -> int:
+    """Return the bytes of main memory that are available to this process: of the machine, its container or its job."""
+    limited = (_left_in(group) for group in _control_groups(cgroup, membership))
+    return max(min([int(psutil.virtual_memory().available), *(left for left in limited if left is not None)]), 0)
+
+
+def _control_groups(cgroup: Path, membership: Path) -> list[Path]:
+    """Return the folders of the control groups that may limit this process's memory.
+
+    A container shows its group as the outermost folder. A job of Slurm sees the groups of the whole machine, and the
+    limit may be that of any group around its own.
+    """
     try:
-        limit, used = ((cgroup / name).read_text().strip() for name in ("memory.max", "memory.current"))
-        if limit != "max":
-            statistics = dict(line.split() for line in (cgroup / "memory.stat").read_text().splitlines())
-            # The file cache counts as used, and gives way.
-            available = min(available, int(limit) - int(used) + int(statistics.get("inactive_file", 0)))
-    except (OSError, ValueError):  # no container, or a system with another kind of files
-        pass
-    return max(available, 0)
+        lines = [line.split(":", 2) for line in membership.read_text().splitlines() if line.count(":") >= 2]
+    except OSError:
+        lines = []
+    groups = [cgroup, cgroup / "memory"]
+    for _, controllers, path in lines:
+        if controllers in ("", "memory"):
+            group = (cgroup / controllers / path.lstrip("/")).resolve()
+            groups += [group, *(parent for parent in group.parents if parent.is_relative_to(cgroup))]
+    return list(dict.fromkeys(groups))
+
+
+def _left_in(group: Path) -> int | None:
+    """Return the bytes that a control group leaves; None if it has no limit, or is no folder of such files."""
+    for limit, used, cache in _GROUP_FILES:
+        try:
+            most, now = (int((group / name).read_text()) for name in (limit, used))
+            statistics = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        except (OSError, ValueError):  # ValueError: the limit is "max"
+            continue
+        return most - now + int(statistics.get(cache, 0))  # the file cache counts as used, and gives way
+    return None
 
 
 def has_room_for_files(folder: Path, size: int, *, available: int) -> bool:

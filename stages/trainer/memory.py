@@ -85,6 +85,19 @@ class ModelShape:
             vocabulary=_whole(_entry(config, "vocab_size")),
         )
 
+    def splits_into(self, cards: int) -> bool:
+        """Return whether vLLM can split the model between cards (vllm.model_executor.layers.linear).
+
+        Each card takes the same part of the heads and of the feed-forward width, and some heads of keys or a copy of
+        one.
+        """
+        key_heads = self.key * self.heads // self.query
+        return (
+            self.heads % cards == 0
+            and self.intermediate % cards == 0
+            and (key_heads % cards == 0 or cards % key_heads == 0)
+        )
+
     def adapter_parameters(self, rank: int) -> int:
         """Return the number of weights of low-rank adapters on every linear layer."""
         ends = 2 * (self.hidden + self.query) + 2 * (self.hidden + self.key) + 3 * (self.hidden + self.intermediate)

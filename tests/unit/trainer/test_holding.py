@@ -64,6 +64,30 @@ def test_the_memory_of_a_container_is_the_limit(tmp_path: Path, monkeypatch: pyt
     assert available_host_memory(tmp_path) == 0
 
 
+@pytest.mark.parametrize(
+    ("membership", "limited", "version"),
+    [
+        ("0::/system.slice/job_7/step_0/task_0\n", "system.slice/job_7", 2),
+        ("11:cpuset:/elsewhere\n4:memory:/slurm/job_7/step_0\n", "memory/slurm/job_7", 1),
+        ("4:memory:/docker/abc\n", "memory", 1),  # a container, whose group has another path outside of it
+    ],
+)
+def test_the_memory_of_a_job_is_the_limit_of_a_group_around_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, membership: str, limited: str, version: int
+) -> None:
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: type("Memory", (), {"available": 50 * GB}))
+    (tmp_path / "membership").write_text(membership)
+    group = tmp_path / "cgroup" / limited
+    group.mkdir(parents=True)
+    limit, used, cache = holding._GROUP_FILES[2 - version]
+    (group / limit).write_text(f"{10 * GB}\n")
+    (group / used).write_text(f"{9 * GB}\n")
+    (group / "memory.stat").write_text(f"{cache} {3 * GB}\n")
+    assert available_host_memory(tmp_path / "cgroup", tmp_path / "membership") == 4 * GB
+    (group / limit).write_text("max\n" if version == 2 else f"{2**63 - 4096}\n")
+    assert available_host_memory(tmp_path / "cgroup", tmp_path / "membership") == 50 * GB
+
+
 def test_tensors_and_their_views_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(holding, "CHUNK_BYTES", 4096)
     flat = torch.randn(5000)
