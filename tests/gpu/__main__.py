@@ -1,4 +1,4 @@
-"""Check a machine with a GPU: does the form that users run work there, and how near is it to what the card can do?
+"""Check whether vLLM and the update work on a machine with a GPU, and how near they are to what the card can do.
 
     python -m tests.gpu --model FOLDER --out FOLDER [--minutes 9] [--small] [NAME ...]
 
@@ -33,10 +33,14 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--model", type=Path, help="Hugging Face folder; with --small a tiny policy is made if left out"
     )
-    parser.add_argument("--out", type=Path, required=True, help="folder of the results; the next call goes on there")
-    parser.add_argument("--minutes", type=float, default=9.0, help="the call is over after this time (default 9)")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder of the results; the next call does the missing parts"
+    )
+    parser.add_argument("--minutes", type=float, default=9.0, help="the command ends after this time (default 9)")
     parser.add_argument("--small", action="store_true", help="run all code on a CPU with a tiny policy")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(part.name for part in PARTS))
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"only these parts of {', '.join(part.name for part in PARTS)}"
+    )
     return parser.parse_args(words)
 
 
