@@ -27,7 +27,7 @@ def explain_recomputation(progress: RunProgress, store: Store) -> list[str]:
     pending, revision = progress.pending, newest_revision(store)
     if pending is None or revision is None:
         return []
-    path = revision.iterations.get(pending.iteration, {}).get(pending.stage.name)
+    path = revision.iterations.get(pending.iteration, {}).get(pending.name)
     data = store.read_many([path] if path else [])
     if path is None or path not in data:
         return []

@@ -12,7 +12,7 @@ from stages.evaluate import EVALUATE
 from stages.filter_instructions import REASONS_AFTER_RULES
 from stages.pipeline import STAGES
 from stages.text.quality import RULES
-from stages.vote_rewards import DECISIONS
+from stages.vote_metrics import DECISIONS
 from storage.run import Run
 
 CURVE_PATH = "reports/learning_curve.png"
@@ -151,9 +151,10 @@ def unfinished_thinking(iterations: Sequence[Mapping[str, Any]]) -> list[tuple[s
 
 
 def stage_seconds(timings: pl.DataFrame) -> dict[str, float]:
-    """Return stage name -> seconds; of the longest execution, if the stage was executed several times."""
-    longest = timings.group_by("stage", maintain_order=True).max()
-    return {stage: round(seconds, 3) for stage, seconds in longest.select("stage", "seconds").iter_rows()}
+    """Return stage name -> seconds, over all rounds; of the longest execution, if several processes shared a stage."""
+    longest = timings.group_by("stage", "key", maintain_order=True).agg(pl.col("seconds").max())
+    sums = longest.group_by("stage", maintain_order=True).agg(pl.col("seconds").sum())
+    return {stage: round(seconds, 3) for stage, seconds in sums.iter_rows()}
 
 
 def stage_costs(results: Mapping[str, Any]) -> list[tuple[str, float, int | None]]:
@@ -299,11 +300,11 @@ def _engine(timings: pl.DataFrame) -> dict[str, float]:
 def _gpu_time(timings: pl.DataFrame) -> dict[str, Any]:
     """Return how many seconds engine and trainer worked in an iteration, and what they waited for.
 
-    Of a stage that was executed several times, the longest execution counts. Empty if the run did not record it.
+    Of a stage that several processes shared, the longest execution counts. Empty if the run did not record it.
     """
     if "gpu_seconds" not in timings.columns:
         return {}
-    executions = timings.drop_nulls("gpu_seconds").sort("seconds").unique("stage", keep="last", maintain_order=True)
+    executions = timings.drop_nulls("gpu_seconds").sort("seconds").unique("key", keep="last", maintain_order=True)
     working, waits = 0.0, Counter[str]()
     for row in executions.iter_rows(named=True):
         rest = max(0.0, row["seconds"] - row["gpu_seconds"])
