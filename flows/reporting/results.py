@@ -56,6 +56,7 @@ def iteration_results(run: Run, iteration: int) -> dict[str, Any]:
         "acceptance_rate": metrics.get("filter/acceptance_rate"),
         "kept": metrics.get("vote/kept"),
         "dropped": metrics.get("vote/dropped"),
+        "rounds": _rounds(metrics),
         "vote_share": metrics.get("vote/mean_share"),
         "kl": metrics.get("train/kl"),
         "entropy": metrics.get("train/entropy"),
@@ -106,7 +107,8 @@ def funnel(iterations: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]:
     """Return what became of the candidates, summed over iterations, as (step, questions); losses are negative.
 
     The steps are in the order of the pipeline: candidates, rejected by each filter, accepted, dropped by the vote for
-    each reason, kept. Returns an empty list if no candidates were filtered.
+    each reason, kept. With `questions_per_update` they have the questions that the iteration before carried over, and
+    those that are kept and not used. Returns an empty list if no candidates were filtered.
     """
     totals: dict[str, int] = {}
     for row in iterations:
@@ -122,10 +124,26 @@ def funnel(iterations: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]:
     return [
         ("candidates", totals["filter/candidates"]),
         *losses("filter/rejected/", (*RULES, *REASONS_AFTER_RULES)),
+        *_if_any("carried over", totals.get("filter/carried_over", 0)),
         ("accepted", totals["filter/accepted"]),
         *losses("vote/dropped/", DECISIONS),
         ("kept", totals["vote/kept"]),
+        *_if_any("kept, not used", totals.get("rounds/used", 0) - totals.get("rounds/kept", 0)),
     ]
+
+
+def _if_any(step: str, count: int) -> list[tuple[str, int]]:
+    return [(step, count)] if count else []
+
+
+def _rounds(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return how the rounds of an iteration went; None if it did not ask in rounds."""
+    if "rounds/count" not in metrics:
+        return None
+    prefix = "rounds/ended/"
+    ended = next(name.removeprefix(prefix) for name in metrics if name.startswith(prefix))
+    names = ("count", "used", "wanted", "kept", "carried_over", "tokens")
+    return {**{name: metrics[f"rounds/{name}"] for name in names}, "ended": ended}
 
 
 def unfinished_thinking(iterations: Sequence[Mapping[str, Any]]) -> list[tuple[str, int, int]]:
