@@ -66,7 +66,7 @@ def serl(
                 def publish(run: Run, finished: bool) -> None:
                     results = report.publish(run)
                     alarms = [f"watchdog: {alarm}" for alarm in report.new_alarms(run)]
-                    if finished and (text := shortfall(results["iteration"], results["metrics"])):
+                    if (finished or progress.stopped) and (text := shortfall(results["iteration"], results["metrics"])):
                         alarms.append(text)
                     for alarm in (*alarms, *trackers.report(run)):
                         get_run_logger().warning(alarm)

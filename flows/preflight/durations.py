@@ -89,9 +89,8 @@ def run_times(resolved: StageSettings, shape: ModelShape, card: Card | None) -> 
         config, shape, speed, total, evaluated
     ) + measured.SECONDS_PER_RESPONSE * sum(requests.count for requests in evaluated)
     own_models = sum(voter.model is not None for voter in config.voters) if config.engine == "vllm" else 0
-    starts = (
-        0 if config.engine != "vllm" else 1 + 2 * own_models * rounds * config.iterations
-    )  # see `serl check`, restarts
+    restarts = 2 * own_models * rounds * config.iterations  # see `serl check`, restarts
+    starts = 1 + restarts if config.engine == "vllm" else 0
     evaluations = sum(config.evaluation_is_due(iteration) for iteration in range(config.iterations + 1))
     start = measured.START_SECONDS if config.engine == "vllm" else 0.0
     each = sum(seconds for stage, seconds in stages.items() if stage != EVALUATE.name) + measured.SECONDS_BETWEEN_STAGES

@@ -36,9 +36,7 @@ class Published:
 SETTINGS: tuple[Published, ...] = (
     Published(setting="instructions", value="self"),
     Published(setting="rewards", value="majority"),
-    Published(
-        setting="questions_per_update", value=16, note="the release updates when 16 kept ones have come together"
-    ),
+    Published(setting="questions_per_update", value=16, note="kept ones; the release waits for them too"),
     Published(setting="generate.examples", value=8, note="questions in the few-shot prompt"),
     Published(setting="generate.examples_from_pool", value=2, note="of them generated, at most"),
     Published(setting="generate.temperature", value=0.8),

@@ -156,9 +156,7 @@ def _questions(run: Run, newest: dict[str, Any]) -> Iterator[Part]:
         rows = [(step, f"{count:+,d}" if count < 0 else f"{count:,d}") for step, count in steps]
         yield _table(("step", "questions"), rows, left=("step",))
     if newest["rounds"]:
-        yield _table(
-            ("rounds", "number"), [(name, str(value)) for name, value in newest["rounds"].items()], ("rounds",)
-        )
+        yield _table_of_dicts([{name: str(value) for name, value in newest["rounds"].items()}], left=("ended",))
     if short := shortfall(newest["iteration"], newest["metrics"]):
         yield Text(short, label="Too few questions")
     if unfinished := unfinished_line([newest]):

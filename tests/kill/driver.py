@@ -132,9 +132,8 @@ class Campaign:
                 return [f"{config.uri}: ended with {code}: {_log(Path(config.root))}; kills before: {history}"]
             killed = last.stage_run if last and last.kind != "end" else BETWEEN
             self.tally.inside[killed.stage] += 1
-            history.append(
-                f"{killed.stage} {killed.iteration}.{killed.round}" + (f" after {last.kind}" if last else "")
-            )
+            where = f"{killed.stage} {killed.iteration}.{killed.round}"
+            history.append(where + (f" after {last.kind}" if last else ""))
         lines = [*differences(self._undisturbed.run, Path(config.uri)), *_surviving_processes(Path(config.root))]
         return [f"{config.uri}: {line}; kills: {history}" for line in lines]
 
