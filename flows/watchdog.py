@@ -180,7 +180,7 @@ RULES = (
     ),
     Rule(
         bound="few_questions",
-        description="the share of questions_per_update that was reached",
+        description="the share of questions_per_update that was kept",
         metric="rounds/reached",
         compare="below",
         in_a_row=3,

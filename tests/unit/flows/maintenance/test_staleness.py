@@ -65,6 +65,13 @@ def test_changed_setting_is_named_with_its_consequence(config: RunConfig, store:
     assert "since responses was 8 and is 9" in notes(changed(config, "sample", responses=9), store)[0]
 
 
+def test_rounds_that_are_new_are_named(config: RunConfig, store: Store) -> None:
+    (note,) = notes(config.model_copy(update={"questions_per_update": 5}), store)
+    assert note.startswith("iteration 1: choose_questions was not part of it and runs now, and what depends on it is")
+    (note,) = notes(config.model_copy(update={"questions_per_update": 50}), store)
+    assert note.startswith("iteration 1: generate_instructions.2 was not part of it")
+
+
 @pytest.mark.parametrize(
     ("group", "change", "reason"),
     [
