@@ -229,14 +229,19 @@ def _rounds(config: RunConfig) -> list[str]:
     if wanted is None:
         return []
     budget = config.tokens_per_update
-    limit = f", or until {budget:,} tokens are generated and sampled" if budget else ""
+    limit = f" or {budget:,} tokens" if budget else ""
     one_round = generated_tokens(config) + sampled_tokens(config)
-    small = f" (one round may take {one_round:,})" if budget and budget < one_round else ""
+    small = f"; one round alone may take {one_round:,}" if budget and budget < one_round else ""
     surplus = "asked again in the next iteration" if config.carry_over else "not used"
     return [
-        f"rounds       of {config.generate.questions:,} questions, until {wanted:,} are kept, at most "
-        f"{config.max_rounds}{limit}{small}; questions beyond {wanted:,} are {surplus}. Estimates below assume "
-        f"{assumed_rounds(config)} (half of the accepted questions kept)"
+        f"rounds       of {config.generate.questions:,} questions, until {wanted:,} are kept; at most "
+        f"{config.max_rounds} rounds{limit}{small}",
+        *_indented(
+            [
+                f"questions kept beyond {wanted:,} are {surplus}; estimates assume {assumed_rounds(config)} round(s), "
+                "in which half of the questions are kept"
+            ]
+        ),
     ]
 
 
