@@ -150,8 +150,8 @@ def config_page() -> str:
             "command line, and `extends: other.yaml` starts from the settings of another file. An unknown name is an "
             "error. `serl check` says what a config would run. Settings that change what an output means are part of "
             "the output's identity: if you change one, everything that depends on it is computed again. These settings "
-            "are part of no identity: `name`, `root`, `iterations`, `max_rounds`, `tokens_per_update`, `engine`, `gpu`, "
-            "`gpu_runs`, `evaluate.every`, `keep`, `watchdog`, `trackers` and everything under `compute`. See "
+            "are part of no identity: `name`, `root`, `iterations`, `max_rounds`, `tokens_per_update`, `engine`, "
+            "`gpu`, `gpu_runs`, `evaluate.every`, `keep`, `watchdog`, `trackers` and everything under `compute`. See "
             "[identity and resume](../explanation/identity-and-resume.md)."
         ),
         "\n".join(f"- [{title(prefix)}](#{anchor(title(prefix))})" for prefix, _, _ in groups),
@@ -309,9 +309,9 @@ def tables_page() -> str:
             "Every table is a dataset of Parquet files under the run's folder: "
             "`TABLE/iteration=0003/key=k3f9c12ab4d5e/part-00000.parquet`. `open_run(URI).table(NAME)` reads the "
             "current version of all iterations, with a column `iteration` in front; `serl show RUN NAME` prints it. A "
-            "column marked *optional* may be null. In a run with rounds, tables of the stages that run in every round are "
-            "read over all rounds, with a column `round`. `question_id` is a digest of the question's text, so that a "
-            "question has one id in every iteration and run. `version` is the version of a table's schema."
+            "column marked *optional* may be null. In a run with rounds, tables of the stages that run in every round "
+            "are read over all rounds, with a column `round`. `question_id` is a digest of the question's text, so that "
+            "a question has one id in every iteration and run. `version` is the version of a table's schema."
         ),
         *definitions((f"[`{name}`](#{anchor(name)})", PURPOSES[name]) for name in written_by),
     ]

@@ -7,21 +7,21 @@ from typing import Any
 _SURPLUS = "surplus"  # not lost: the filter had enough
 _SETTINGS = {
     "too_short": "filter.rules.min_words",
-    "too_long": "filter.rules.max_words and filter.rules.max_chars",
+    "too_long": "filter.rules.max_words or filter.rules.max_chars",
     "banned_word": "filter.rules.banned_words",
     "banned_phrase": "filter.rules.banned_phrases",
     "banned_opening": "filter.rules.banned_openings",
-    "similar": "filter.max_similarity, generate.temperature, and more varied seeds",
+    "similar": "filter.max_similarity or generate.temperature, or take more varied seeds",
     "evaluation_overlap": "filter.overlap_words",
-    "too_easy": "vote.max_reward, and harder seeds",
-    "too_hard": "vote.min_reward, and easier seeds",
+    "too_easy": "vote.max_reward, or take harder seeds",
+    "too_hard": "vote.min_reward, or take easier seeds",
     "tie": "sample.responses",
     "abstain": "vote.abstain_below",
-    "no_answer": "sample.prompt and sample.max_tokens",
+    "no_answer": "sample.prompt or sample.max_tokens",
     "unparsable": "answers.kind",
     "no_responses": "sample.max_prompt_tokens",
 }
-"""Why questions are lost -> the settings that decide it; for other reasons of the filter, filter.rules.use."""
+"""Why questions are lost -> what to change; for other reasons of the filter, filter.rules.use."""
 _LIMITS = {
     "max_rounds": "max_rounds or generate.questions",
     "tokens_per_update": "tokens_per_update",
@@ -71,7 +71,7 @@ def _advice(metrics: Mapping[str, Any], ended: str) -> str:
     if not losses:
         return limit
     largest = max(losses, key=lambda reason: losses[reason])
-    return f"most are lost as {largest}, on which {_SETTINGS.get(largest, 'filter.rules.use')} decides; or {limit}"
+    return f"most are lost as {largest}: change {_SETTINGS.get(largest, 'filter.rules.use')}; or {limit}"
 
 
 def _losses(metrics: Mapping[str, Any], prefix: str) -> dict[str, int]:
