@@ -310,8 +310,8 @@ def tables_page() -> str:
             "`TABLE/iteration=0003/key=k3f9c12ab4d5e/part-00000.parquet`. `open_run(URI).table(NAME)` reads the "
             "current version of all iterations, with a column `iteration` in front; `serl show RUN NAME` prints it. A "
             "column marked *optional* may be null. In a run with rounds, tables of the stages that run in every round "
-            "are read over all rounds, with a column `round`. `question_id` is a digest of the question's text, so that "
-            "a question has one id in every iteration and run. `version` is the version of a table's schema."
+            "are read over all rounds, with a column `round`. `question_id` is a digest of the question's text, so "
+            "that a question has one id in every iteration and run. `version` is the version of a table's schema."
         ),
         *definitions((f"[`{name}`](#{anchor(name)})", PURPOSES[name]) for name in written_by),
     ]
