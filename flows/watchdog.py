@@ -5,7 +5,8 @@ rewards rise. The signals here need no label, or only a validation set; a benchm
 signals are compared with the start of the same run, because what is normal depends on the model and its questions. A
 breached bound is reported at once. When the consecutive iterations that breach it hold 64 questions together, the run
 acts as `on_breach` says: it stops and names the last good policy, or rolls back to that policy on a branch with other
-random numbers. On a significant loss of accuracy on a validation set it acts at once.
+random numbers. On a significant loss of accuracy on a validation set it acts at once; if iterations lack questions
+for their update, after three in a row.
 
 All judgements use committed metrics only, so a resumed run comes to the same judgements. Questions, responses and votes
 of iteration k show the state of policy k-1; the update and the evaluation of iteration k show the state of policy k.

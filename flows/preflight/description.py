@@ -232,6 +232,7 @@ def _rounds(config: RunConfig) -> list[str]:
     limit = f" or {budget:,} tokens" if budget else ""
     one_round = generated_tokens(config) + sampled_tokens(config)
     small = f"; one round alone may take {one_round:,}" if budget and budget < one_round else ""
+    too_large = config.generate.questions > 4 * wanted
     surplus = "asked again in the next iteration" if config.carry_over else "not used"
     return [
         f"rounds       of {config.generate.questions:,} questions, until {wanted:,} are kept; at most "
@@ -239,7 +240,8 @@ def _rounds(config: RunConfig) -> list[str]:
         *_indented(
             [
                 f"questions kept beyond {wanted:,} are {surplus}; estimates assume {assumed_rounds(config)} round(s), "
-                "in which half of the questions are kept"
+                "in which half of the questions are kept",
+                *(["a round is far larger than an update needs: lower generate.questions"] if too_large else []),
             ]
         ),
     ]

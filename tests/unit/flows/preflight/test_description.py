@@ -139,6 +139,8 @@ def test_rounds_and_their_limits_are_shown(tmp_path: Path) -> None:
     assert any("at most 5 optimiser steps of 16 responses" in line for line in lines)  # 10 questions x 8
     config = fake_config(tmp_path, questions_per_update=10, max_rounds=2, carry_over=False)
     assert "until 10 are kept; at most 2 rounds\n" in describe(config) and "are not used; estimates" in describe(config)
+    assert "lower generate.questions" not in describe(config)
+    assert "lower generate.questions" in describe(fake_config(tmp_path, questions_per_update=1))
     assert not any(line.startswith("rounds") for line in describe(fake_config(tmp_path)).splitlines())
 
 
