@@ -56,14 +56,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def in_rounds(folder: Path) -> tuple[RunConfig, Run]:
     """A finished run that wants 12 questions of rounds of 8 for each of its updates."""
-    config = config_of(folder, iterations=3, questions_per_update=12)
+    config = config_of(folder, questions_per_update=12)
     return config, run(config)
 
 
 def test_rounds_go_on_until_enough_are_kept(in_rounds: tuple[RunConfig, Run]) -> None:
     _, done = in_rounds
-    assert rounds_of(done) == [3, 2, 3]
-    for number in (1, 2, 3):
+    assert rounds_of(done) == [3, 2]
+    for number in (1, 2):
         votes, metrics = done.table("votes", number), done.metrics(number)
         kept = votes.filter(pl.col("decision") == "kept")
         before_the_last = kept.filter(pl.col("round") < metrics["rounds/count"])
@@ -85,7 +85,7 @@ def test_tables_are_read_over_all_rounds(in_rounds: tuple[RunConfig, Run]) -> No
     assert done.table("generations", 1)["prompt_id"].is_unique().all()
     assert "round" not in done.table("pool", 1).columns and "round" not in done.table("results", 0).columns
     for name in ("pool", "bank"):  # of the last round, which holds those of the others
-        assert done.table(name, 3)["question_id"].is_unique().all()
+        assert done.table(name, 2)["question_id"].is_unique().all()
     assert set(done.table("accepted", 1)["question"]) == set(done.table("bank", 1)["question"])
     assert len(done.files("votes", 1)) == 3 and len(done.files("pool", 1)) == 1
 
@@ -129,8 +129,8 @@ def test_surplus_waits_for_the_next_iteration(in_rounds: tuple[RunConfig, Run]) 
         "filter_instructions",
         "vote_rewards",
     ]
-    exported = _questions(done, 3)
-    assert exported is not None and exported["kept"].sum() == 3 * 12
+    exported = _questions(done, 2)
+    assert exported is not None and exported["kept"].sum() == 2 * 12
 
 
 def test_one_round_is_that_of_an_iteration_without_rounds(folder: Path) -> None:
@@ -161,7 +161,6 @@ def test_a_run_resumes_at_every_stage(
 ) -> None:
     """A process that ends after each stage leaves what an undisturbed one does, byte for byte."""
     config, done = in_rounds
-    config = config.model_copy(update={"iterations": 2})
     store, starts = memory_store(), 0
 
     class Ended(Exception):
@@ -182,13 +181,10 @@ def test_a_run_resumes_at_every_stage(
             break
         except Ended:
             continue
-    expected = [path for number in range(3) for path in done.revision.iterations[number].values()]
-    # The last iteration is always evaluated.
-    expected_here = {path for path in again.store.listing("manifests") if "evaluate" not in path}
-    assert expected_here == {path for path in expected if "evaluate" not in path} and starts > len(expected) - 2
-    for path in expected:
-        if "evaluate" not in path:
-            assert store.read(path) == done.store.read(path)
+    expected = [path for manifests in done.revision.iterations.values() for path in manifests.values()]
+    assert starts > len(expected) and again.revision == done.revision
+    assert sorted(again.store.listing("manifests")) == sorted(expected)
+    assert all(store.read(path) == done.store.read(path) for path in expected)
 
 
 def test_what_maintains_a_run_copes_with_rounds(in_rounds: tuple[RunConfig, Run]) -> None:
@@ -200,14 +196,14 @@ def test_what_maintains_a_run_copes_with_rounds(in_rounds: tuple[RunConfig, Run]
     assert list(find_damage(store, lambda *_: None)) == []
     lineage = draw_lineage(done)
     assert "vote_rewards.2" in lineage and "responses as responses_3 (1 sample_responses.3)" in lineage
-    damaged = done.manifests(3)["vote_rewards.2"].outputs["votes"].files[0].path
+    damaged = done.manifests(2)["vote_rewards.2"].outputs["votes"].files[0].path
     content = store.read(damaged)
     store.replace(damaged, content[:-1] + b"x")
     damage = list(find_damage(store, lambda *_: None))
     assert [path.file for path in damage] == [damaged]
     set_aside(store, damage)
     pending = find_finished(config, store).pending
-    assert pending is not None and (pending.name, pending.iteration) == ("vote_rewards.2", 3)
+    assert pending is not None and (pending.name, pending.iteration) == ("vote_rewards.2", 2)
     assert run(config, store).revision == done.revision and store.read(damaged) == content
 
 
