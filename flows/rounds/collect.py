@@ -74,6 +74,7 @@ def _collect_in_rounds(
         questions=wanted,
         carry_over=config.carry_over,
         ended=ended,
+        update_skipped=min(_kept(rounds), wanted) < config.min_kept,
         voters=tuple(voter.name for voter in config.voters),
     )
     names = ("candidates", "accepted", "responses", "voter_responses", "rewards", "voter_answers", "votes")
