@@ -5,6 +5,8 @@ BIN := .venv/bin
 # Tests of different groups (tests/conftest.py) run at the same time, each with one thread.
 WORKERS ?= 2
 TOGETHER := --numprocesses $(WORKERS) --max-worker-restart 0
+# With PYTHONDONTWRITEBYTECODE set, each of the hundreds of processes that tests start would compile our modules.
+COMPILE := -m compileall -q storage stages flows tests
 
 .PHONY: help install run test test-all test-s3 test-kill test-vllm check proof
 help:
@@ -28,9 +30,11 @@ run: install
 	$(BIN)/serl run configs/quickstart.yaml
 
 test: install
+	$(BIN)/python $(COMPILE)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(TOGETHER) -m "not slow and not radosgw and not vllm"
 
 test-all: install
+	$(BIN)/python $(COMPILE)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(TOGETHER) -m "not radosgw and not vllm"
 
 test-s3: install
@@ -44,7 +48,8 @@ test-s3: install
 	touch $@
 
 test-vllm: .venv-vllm/.installed
-	.venv-vllm/bin/python -m pytest -m vllm -W default
+	.venv-vllm/bin/python $(COMPILE)
+	OMP_NUM_THREADS=1 .venv-vllm/bin/python -m pytest $(TOGETHER) -m vllm -W default
 
 test-kill: install
 	$(BIN)/python -m tests.kill --kills 200 --real 40

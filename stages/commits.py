@@ -7,7 +7,7 @@ of theirs is written before it has ended well.
 import queue
 import shutil
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from storage.errors import StageFailed
@@ -29,23 +29,25 @@ class Commits:
         self._error: BaseException | None = None
         self._key: str | None = None
         self._folders: Mapping[str, Path] = {}
-        self._scratch: Path | None = None
+        self._temporary: Sequence[Path] = ()
         self._actions: list[Callable[[], None]] = []
         self.given_up = False
         """Whether this process ends without the commit under way: its manifest must not be written any more."""
 
-    def begin(self, key: str, folders: Mapping[str, Path], commit: Callable[[], object], scratch: Path) -> None:
+    def begin(
+        self, key: str, folders: Mapping[str, Path], commit: Callable[[], object], temporary: Sequence[Path]
+    ) -> None:
         """Call `commit` in a thread, after the commit before it. Raises what that commit raised.
 
         Args:
             key: key of the stage execution.
             folders: output folders by name, as far as they are complete, for later stages of this process.
             commit: writes all outputs and the manifest.
-            scratch: a folder that `commit` reads. It is removed by `tidy`.
+            temporary: folders that `commit` reads. They are removed by `tidy`.
         """
         self.wait()
         self.tidy()
-        self._key, self._folders, self._scratch = key, dict(folders), scratch
+        self._key, self._folders, self._temporary = key, dict(folders), tuple(temporary)
         self._ended.clear()
         # A daemon: a process that was told to end does not wait for an upload.
         self._thread = threading.Thread(target=self._run, args=(commit,), name="serl-commit", daemon=True)
@@ -91,15 +93,16 @@ class Commits:
                 return
         action()
 
-    def owns(self, scratch: Path) -> bool:
-        """Return whether a scratch folder belongs to a commit; `tidy` removes it."""
-        return scratch == self._scratch
+    def owns(self, folder: Path) -> bool:
+        """Return whether a temporary folder belongs to a commit; `tidy` removes it."""
+        return folder in self._temporary
 
     def tidy(self) -> None:
         """Remove the files of a commit that has ended. Call it when no stage uses a folder that `folder` returned."""
-        if self._scratch is not None and not self.pending:
-            shutil.rmtree(self._scratch, ignore_errors=True)
-            self._scratch = None
+        if not self.pending:
+            for folder in self._temporary:
+                shutil.rmtree(folder, ignore_errors=True)
+            self._temporary = ()
 
     def close(self, seconds: float | None = None) -> None:
         """Wait for the commit under way, `seconds` at most (None: as long as it takes), and then give it up.

@@ -263,7 +263,7 @@ class _Execution:
             self.record(committed)
 
         self._ended = time.time(), self._engine_counters()
-        self._commits.begin(self.key, self.work.complete_folders, commit, self.work.scratch)
+        self._commits.begin(self.key, self.work.complete_folders, commit, self.work.temporary)
         refs = {
             kind: ArtifactRef(kind=kind, key=self.key, uri=self._context.store.uri, path=self.path)
             for kind in (*self._stage.tables, *self._stage.folders)

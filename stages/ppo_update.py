@@ -39,6 +39,7 @@ def ppo_update(config: PpoUpdateConfig, inputs: Inputs, work: Work) -> Metrics:
         base=inputs.folder("base") if "base" in inputs else None,
         checkpoint=_checkpoints(work),
         output=output,
+        memory=work.memory_folder(),
         output_policy_key=work.identity("policy"),
         output_state_key=work.identity("trainer_state"),
         config=config.update,

@@ -7,7 +7,7 @@ outputs mean.
 import fcntl
 import shutil
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from stages.trainer.launcher import TrainerProcess
 
 
+_MAIN_MEMORY = Path("/dev/shm")
+"""Where Linux shows main memory as a folder."""
+
+
 class Resources:
     """Owns the processes and models that stages share. Use as a context manager, or call `close`.
 
@@ -39,6 +43,9 @@ class Resources:
             self.scratch, self._scratch_lock = _make_scratch(Path(settings.scratch or tempfile.gettempdir()))
         except OSError as error:
             raise NotWritable(f"compute.scratch {settings.scratch} cannot be used: {error.strerror}") from None
+        _remove_left(_MAIN_MEMORY)
+        self._memory: tuple[Path, IO[str]] | None = None
+        """A folder in main memory and its lock file."""
         self.commits = Commits()
         """The commit of a stage while later stages compute."""
         self._engine: Engine | None = None
@@ -131,6 +138,20 @@ class Resources:
 
         return has_gpu()
 
+    def memory(self) -> Path | None:
+        """Return a folder in main memory, which is removed with `scratch`; None if files are to lie in `scratch`.
+
+        On a GPU, weights that the trainer writes there reach the engine without the disk. On a CPU, the engine needs
+        the main memory itself. `compute.scratch` says where all temporary files lie, and several nodes need it. vLLM
+        servers read folders of the run alone.
+        """
+        if self.settings.scratch is not None or self.engine_kind == "server" or not self.on_gpu:
+            return None
+        with suppress(OSError):  # such as one that is read-only: the disk is used
+            if self._memory is None and _is_memory(_MAIN_MEMORY):
+                self._memory = _make_scratch(_MAIN_MEMORY)
+        return self._memory and self._memory[0]
+
     def uncommitted_folder(self, key: str, kind: str) -> Path | None:
         """Return the local folder of an output whose commit is under way; None if there is none, or it is of no use.
 
@@ -148,6 +169,9 @@ class Resources:
         with ExitStack() as stack:  # each step is taken even if an earlier one fails; the last one is the first here
             stack.callback(self._scratch_lock.close)
             stack.callback(shutil.rmtree, self.scratch, ignore_errors=True)
+            if self._memory is not None:
+                stack.callback(self._memory[1].close)
+                stack.callback(shutil.rmtree, self._memory[0], ignore_errors=True)
             for resource in (verifier, trainer, engine):
                 if resource is not None:
                     stack.callback(resource.close)
@@ -164,10 +188,21 @@ _PREFIX, _LOCK = "serl-", "owner.lock"
 
 
 def _make_scratch(parent: Path) -> tuple[Path, IO[str]]:
-    """Return a new folder under `parent` and its lock file, which stays locked while this process lives.
+    """Return a new folder under `parent` and its lock file, which stays locked while this process lives."""
+    _remove_left(parent)
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+        lock_file = (folder / _LOCK).open("w")
+        fcntl.flock(lock_file, fcntl.LOCK_EX)
+        if (folder / _LOCK).exists():  # another process may have removed the folder before it was locked
+            return folder, lock_file
+        lock_file.close()
 
-    Removes the folders of processes that have died: a killed process leaves its scratch folder behind, with a policy
-    and an optimiser state in it.
+
+def _remove_left(parent: Path) -> None:
+    """Remove the folders of processes that have died.
+
+    A killed process leaves its scratch folder behind, with a policy and an optimiser state in it.
     """
     for lock in parent.glob(f"{_PREFIX}*/{_LOCK}"):
         try:
@@ -176,10 +211,11 @@ def _make_scratch(parent: Path) -> tuple[Path, IO[str]]:
                 shutil.rmtree(lock.parent, ignore_errors=True)
         except OSError:  # the owner lives, the folder is another user's, or another process has just removed it
             continue
-    while True:
-        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-        lock_file = (folder / _LOCK).open("w")
-        fcntl.flock(lock_file, fcntl.LOCK_EX)
-        if (folder / _LOCK).exists():  # another process may have removed the folder before it was locked
-            return folder, lock_file
-        lock_file.close()
+
+
+def _is_memory(folder: Path) -> bool:
+    """Return whether files of `folder` lie in main memory, and nowhere else."""
+    import psutil
+
+    kinds = {mount.mountpoint: mount.fstype for mount in psutil.disk_partitions(all=True)}
+    return kinds.get(str(folder)) == "tmpfs"

@@ -80,7 +80,8 @@ class Inputs:
 class Work:
     """What a stage's body works with: its outputs, their parts, seeds, progress and scratch space.
 
-    A context manager: at the end of the `with` block the finished parts are stored, and `scratch` is removed.
+    A context manager: at the end of the `with` block the finished parts are stored, and `scratch` is removed, or when
+    the commit in the background has ended.
     """
 
     def __init__(self, stage: "Stage", key: str, context: "Context") -> None:
@@ -96,7 +97,9 @@ class Work:
         """Seconds by purpose (see the columns of `TIMINGS` in storage/writer.py)."""
         self._parts = PartQueue(before=context.resources.commits.wait)
         self._last_check = time.monotonic()
-        self.scratch = Path(tempfile.mkdtemp(prefix=f"serl-{stage.name}-", dir=context.resources.scratch))
+        self.temporary: list[Path] = []
+        """Folders that are removed when nothing reads them any more."""
+        self.scratch = self._make_temporary(context.resources.scratch)
 
     def __enter__(self) -> Self:
         return self
@@ -106,8 +109,9 @@ class Work:
         self._parts.close(LAST_SECONDS if stopped else None)
         commits = self.resources.commits
         commits.tidy()
-        if not commits.owns(self.scratch):
-            shutil.rmtree(self.scratch, ignore_errors=True)
+        for folder in self.temporary:
+            if not commits.owns(folder):
+                shutil.rmtree(folder, ignore_errors=True)
 
     @property
     def resources(self) -> Resources:
@@ -146,6 +150,25 @@ class Work:
             finish: writes what the body has not written. It may use `scratch`, and no engine.
         """
         self.complete_folders, self.finish = dict(folders), finish
+
+    def memory_folder(self) -> Path | None:
+        """Return a new folder in main memory, for a folder that later stages read before it is committed.
+
+        None if they read it from the store alone, or if this process uses no main memory for files (see
+        `Resources.memory`). The folder is removed as `scratch` is.
+        """
+        if not self.context.background or self.context.shard.world_size > 1:
+            return None
+        parent = self.resources.memory()
+        try:
+            return None if parent is None else self._make_temporary(parent)
+        except OSError:  # full, or removed by the system, as systemd does when a user logs out (RemoveIPC)
+            return None
+
+    def _make_temporary(self, parent: Path) -> Path:
+        folder = Path(tempfile.mkdtemp(prefix=f"serl-{self.stage.name}-", dir=parent))
+        self.temporary.append(folder)
+        return folder
 
     def shards(self, table: str, rows: int) -> Shards:
         """Return the missing parts of a table, in the order in which this process does them.

@@ -50,6 +50,8 @@ class PolicyServer:
         """Folders of the policies it was given, by all its lives."""
         self.memory: list[str] = []
         """What was asked of its GPU memory."""
+        self.keeps_prefixes = 0
+        """How often it still refuses to drop what it has cached."""
         self.linger = 0.0
         """Every response is held back for at most so many seconds."""
         self.answered: list[str] = []
@@ -135,8 +137,9 @@ class PolicyServer:
             with _LOADING:
                 self._engine.load(Path(args[0]), f"load {len(self.loaded)}")
 
-    async def reset_prefix_cache(self) -> None:
-        """There is none."""
+    async def reset_prefix_cache(self) -> bool:
+        self.keeps_prefixes -= 1
+        return self.keeps_prefixes < 0
 
     async def sleep(self, level: int) -> None:
         self.memory.append(f"sleep {level}")

@@ -65,17 +65,23 @@ class PrefectServer:
         return process
 
     def worker(self, pool: str, **env: str) -> subprocess.Popen[bytes]:
-        """A worker of a pool as the README starts it, once the server has heard of it.
+        """A worker of a pool as the README starts it, once the server has heard of it."""
+        return self.workers(pool, **env)[0]
+
+    def workers(self, *pools: str, **env: str) -> list[subprocess.Popen[bytes]]:
+        """A worker of each of these pools, started together.
 
         One of pool cpu has no limit: Prefect's worker ends with "this borrower is already holding one of this
         CapacityLimiter's tokens" when a flow run is started again before it has let go of that run's slot.
         """
         # By name: one that a test killed counts as online for a while, and then no more.
-        name = f"{pool} {len(self._processes)}"
-        limit = ["--limit", "1"] if pool == "gpu" else []
-        worker = self.start("worker", "start", "--pool", pool, "--name", name, *limit, **env)
-        wait_until(lambda: name in self.online(pool))
-        return worker
+        workers = {}
+        for pool in pools:
+            name = f"{pool} {len(self._processes)}"
+            limit = ["--limit", "1"] if pool == "gpu" else []
+            workers[name] = self.start("worker", "start", "--pool", pool, "--name", name, *limit, **env)
+        wait_until(lambda: workers.keys() <= {name for pool in set(pools) for name in self.online(pool)})
+        return list(workers.values())
 
     def online(self, pool: str) -> set[str]:
         """Names of the workers of a pool that the server takes for online."""

@@ -14,6 +14,7 @@ from flows.cli.arguments import CommandGroup
 from flows.shutdown import EXIT_CODE, MESSAGE, Terminated, stoppable
 from storage.code_version import code_version
 from storage.errors import SerlError
+from storage.home import ensure_home
 
 GROUPS: tuple[CommandGroup, ...] = (run.GROUP, inspect.GROUP, maintain.GROUP, servers.GROUP)
 
@@ -22,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run `serl`; return the exit code."""
     options = parser().parse_args(arguments)
     try:
+        ensure_home()
         with stoppable():
             options.action(options)
     except SerlError as error:

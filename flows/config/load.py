@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from flows.config.run import RunConfig
 from stages.settings import Settings, old_names, with_new_names
+from stages.settings.compute import SET_BY_GPUS
 from storage.errors import ConfigError
 
 
@@ -26,6 +27,7 @@ def load_config(
     values = _read_yaml(path, (), note)
     for override in overrides:
         _apply_override(values, override, note)
+    _check_gpus_set_once(values, str(path))
     return parse_config(values, str(path))
 
 
@@ -38,6 +40,22 @@ def parse_config(values: dict[str, Any], source: str) -> RunConfig:
         return RunConfig.model_validate(values)
     except ValidationError as error:
         raise ConfigError(_explain(error, source)) from None
+
+
+def _check_gpus_set_once(values: dict[str, Any], source: str) -> None:
+    """Raise ConfigError if the user sets both `compute.gpus` and what it sets, even to the default.
+
+    The settings themselves cannot tell: the config that a run stores names every setting.
+    """
+    compute = values.get("compute")
+    if not isinstance(compute, dict) or not compute.get("gpus"):
+        return
+    for group, name in SET_BY_GPUS:
+        if isinstance(settings := compute.get(group), dict) and name in settings:
+            raise ConfigError(
+                f"{source}: compute: `gpus: all` sets {group}.{name}, which is also set to {settings[name]}; remove "
+                "one of the two"
+            )
 
 
 def _read_yaml(path: Path, extended_by: tuple[Path, ...], note: Callable[[str], None]) -> dict[str, Any]:

@@ -4,27 +4,22 @@ import importlib.util
 import os
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from flows.config.run import RunConfig
+from flows.preflight.card_memory.advice import Machine, smaller_engine, smaller_update
+from flows.preflight.card_memory.lines import memory_lines, needed_lines
 from flows.preflight.memory import (
-    CONTEXT_BYTES,
-    LARGEST_SHARE,
-    EngineMemory,
-    Machine,
     certain_bytes,
-    engine_memory,
-    gib,
-    memory_lines,
     room_of_update,
-    smaller_update,
     update_form,
 )
 from flows.preflight.shapes import policy_shape
-from stages.engines.gpu import BFLOAT16_SINCE, Card, Holder, card_facts, cuda_version, has_gpu, on_all_gpus
+from stages.engines.gpu import BFLOAT16_SINCE, Card, card_facts, cuda_version, driver_failure, has_gpu, on_all_gpus
+from stages.engines.gpu_holders import holders_text, is_ours
 from stages.engines.loader import NO_GPU, vllm_needs_gpu
+from stages.engines.vllm_memory import CONTEXT_BYTES, engine_memory, gib
 from stages.trainer.memory import update_memory
 from storage.errors import InputError
 
@@ -104,7 +99,7 @@ def refusal(config: RunConfig) -> str | None:
     if not cards:
         listed = os.environ.get("CUDA_VISIBLE_DEVICES")
         return f"CUDA_VISIBLE_DEVICES is {listed!r}, which names no GPU of this machine (`nvidia-smi -L` lists them)"
-    return _too_old(config, cards) or _too_few(config, cards) or _too_small(config, cards)
+    return _too_old(config, cards) or _too_few(config, cards) or _uneven(config) or _too_small(config, cards)
 
 
 def _too_old(config: RunConfig, cards: Sequence[Card]) -> str | None:
@@ -138,8 +133,23 @@ def _too_few(config: RunConfig, cards: Sequence[Card]) -> str | None:
         needs["compute.vllm.tensor_parallel x data_parallel"] = vllm.tensor_parallel * vllm.data_parallel
     for setting, count in needs.items():
         if count > len(cards):
-            return f"{setting} is {count}, and CUDA finds {len(cards)} GPU(s) here; lower it"
+            return (
+                f"{setting} is {count}, and CUDA finds {len(cards)} GPU(s) here; set at most {len(cards)}, or make "
+                "more GPUs visible (CUDA_VISIBLE_DEVICES)"
+            )
     return None
+
+
+def _uneven(config: RunConfig) -> str | None:
+    """Return why vLLM cannot split the model between GPUs (vllm.config.model.verify_with_parallel_config)."""
+    split = config.compute.vllm.tensor_parallel
+    if config.engine != "vllm" or split == 1 or (shape := policy_shape(config)) is None or shape.heads % split == 0:
+        return None
+    divisors = [str(cards) for cards in range(1, split) if shape.heads % cards == 0]
+    return (
+        f"compute.vllm.tensor_parallel is {split}, which does not divide the model's {shape.heads} attention heads; "
+        f"set {' or '.join(divisors[-3:])}"
+    )
 
 
 def _taken(config: RunConfig, cards: Sequence[Card], *, alone: bool) -> str | None:
@@ -175,12 +185,12 @@ def _too_small(config: RunConfig, cards: Sequence[Card]) -> str | None:
     if (total := smallest(cards)) is None or (shape := policy_shape(config)) is None:
         return None
     if config.engine == "vllm" and config.compute.vllm.quantization in (None, "fp8"):
-        memory = engine_memory(config, shape, total)
+        memory = engine_memory(config.compute.vllm, shape, total)
         if memory.weights >= memory.requested:
             return (
                 f"vLLM needs {gib(memory.weights)} GiB for the weights, and compute.vllm.memory_share "
-                f"{config.compute.vllm.memory_share:g} of {cards[0].name} is {gib(memory.requested)} GiB; use a larger "
-                f"GPU, or set {_less_weights(config, memory, total)}"
+                f"{config.compute.vllm.memory_share:g} of {cards[0].name} is {gib(memory.requested)} GiB; "
+                f"{smaller_engine(config, shape, _machine(cards, total))}"
             )
     held, room = certain_bytes(update_memory(shape, update_form(config), 1)), room_of_update(config, total)
     if held <= room:
@@ -189,18 +199,6 @@ def _too_small(config: RunConfig, cards: Sequence[Card]) -> str | None:
         f"the update holds {gib(held)} GiB of weights and optimiser alone, and has {gib(room)} of the {gib(total)} GiB "
         f"of {cards[0].name}; {smaller_update(config, shape, _machine(cards, total))}"
     )
-
-
-def _less_weights(config: RunConfig, memory: EngineMemory, total: int) -> str:
-    """Return the settings with which the weights take less of each card."""
-    vllm = config.compute.vllm
-    cards = vllm.tensor_parallel
-    while memory.weights * vllm.tensor_parallel // cards + memory.working >= memory.requested and cards < 64:
-        cards *= 2
-    settings = f"compute.vllm.tensor_parallel: {cards}"
-    if memory.weights + memory.working < LARGEST_SHARE * total:
-        settings = f"a higher memory_share, or {settings}"
-    return settings if vllm.quantization else f"compute.vllm.quantization: fp8, or {settings}"
 
 
 def smallest(cards: Sequence[Card]) -> int | None:
@@ -214,36 +212,15 @@ def _machine(cards: Sequence[Card], card_bytes: int) -> Machine:
     return Machine(cards=len(cards), card_bytes=card_bytes, takes_bfloat16=known)
 
 
-def is_ours(pid: int) -> bool:
-    """Return whether a process is this one or was started by it, directly or not. Linux only; elsewhere False."""
-    while pid:
-        if pid == os.getpid():
-            return True
-        try:
-            status = Path(f"/proc/{pid}/status").read_text()
-        except OSError:
-            return False
-        pid = next((int(line.split()[1]) for line in status.splitlines() if line.startswith("PPid:")), 0)
-    return False
-
-
-def holders_text(holders: Sequence[Holder]) -> str:
-    """Return which processes hold memory of a card, the largest first."""
-    if not holders:
-        return "other processes, which the driver does not name, hold the rest"
-    ordered = sorted(holders, key=lambda holder: -(holder.bytes or 0))
-    texts = [
-        f"process {holder.pid} holds {'some' if holder.bytes is None else f'{gib(holder.bytes)} GiB'}"
-        for holder in ordered[:3]
-    ]
-    return ", ".join(texts) + (f", and {len(ordered) - 3} more" if len(ordered) > 3 else "")
-
-
 def gpu_lines(config: RunConfig, device: Device) -> list[str]:
     """Return lines of `serl check` about this machine's GPUs: their memory, and what the run takes of it.
 
-    None on a machine without a GPU, except for a setting that is meant for one.
+    On a machine without a GPU: what cards elsewhere have to hold, or a setting that is meant for a GPU.
     """
+    if not device.here and device.on_gpu:
+        return _labelled(needed_lines(config, shape)) if (shape := policy_shape(config)) is not None else []
+    if not device.here and config.engine != "fake" and (failure := driver_failure()):
+        return _labelled([f"none: {failure}"])
     if not device.here:
         slow = not device.on_gpu and config.engine != "fake" and config.compute.trainer.dtype == "bfloat16"
         return ["gpu          none here: bfloat16 (compute.trainer.dtype) works on a CPU, but is slow"] if slow else []
@@ -259,7 +236,14 @@ def gpu_lines(config: RunConfig, device: Device) -> list[str]:
     if taken := _taken(config, cards, alone=True):
         lines.append(f"TAKEN NOW: {taken}")
     if (shape := policy_shape(config)) is None:
-        lines.append("how much memory a run takes cannot be calculated from the config.json of the policy")
+        lines.append(
+            "how much memory a run takes cannot be calculated: the config.json of the policy lacks one of its sizes "
+            "(hidden_size, num_hidden_layers, num_attention_heads, vocab_size), or one is no positive number"
+        )
     else:
         lines += memory_lines(config, shape, _machine(cards, total))
+    return _labelled(lines)
+
+
+def _labelled(lines: Iterable[str]) -> list[str]:
     return [f"{'' if i else 'gpu':<12} {line}" for i, line in enumerate(lines)]

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from flows.config.run import RunConfig
 from flows.preflight import measured
-from flows.preflight.memory import engine_memory, micro_batch_tokens
+from flows.preflight.memory import micro_batch_tokens
 from flows.stage_settings import StageSettings
 from stages.engines.card_speeds import CARDS, CardSpeed, card_speed
 from stages.engines.gpu import Card
+from stages.engines.vllm_memory import engine_memory
 from stages.evaluate import EVALUATE
 from stages.generate_instructions import GENERATE
 from stages.import_inputs import SEED_FILE, seed_file, seed_rows
@@ -166,7 +167,7 @@ def _seconds(
     count = -(-requests.count // copies)
     at_once = min(vllm.sequences(on_gpu=True), count)
     if total_bytes is not None:
-        fit = engine_memory(config, shape, total_bytes).cache_tokens // length
+        fit = engine_memory(config.compute.vllm, shape, total_bytes).cache_tokens // length
         at_once = max(min(at_once, fit), 1)
     seconds, tokens = measured.SMALL_GENERATION
     hardware = _hardware(shape, speed, at_once, length) / (cards if cards == 1 else cards * measured.SEVERAL_CARDS)

@@ -27,6 +27,8 @@ UTILISATION = ((494_000_000, 8_192, 0.16), (494_000_000, 32_768, 0.25), (1_540_0
 bfloat16 weights, `varlen_attn` over packed rows, 2 GiB of logits at a time, compiled layers."""
 CHECKPOINTING = 0.33 / 0.40
 """Speed with gradient checkpointing as a multiple of that without (1.5 billion parameters)."""
+UNCOMPILED = 0.33 / 0.40
+"""Speed without compiled layers as a multiple of that with them (1.5 billion parameters)."""
 LOWEST_UTILISATION = 0.09
 """The lowest share of the peak that was seen (0.5 billion parameters, 8 k tokens, float32 weights, another job on the
 card)."""
@@ -46,6 +48,10 @@ SECONDS_BETWEEN_STAGES = 15.0
 """Seconds of an iteration for records, reports and Prefect (measured on a CPU: docs/explanation/performance.md)."""
 SEVERAL_CARDS = 0.8
 """Speed of n cards as a multiple of n times the speed of one."""
+OFFLOADED = 0.3
+"""Speed of an update with weights and optimiser in main memory as a multiple of that without."""
+FEWEST_TOKENS = 4_096
+"""Tokens of a micro-batch below which the speed falls in proportion: launching kernels is the limit."""
 
 
 def utilisation(parameters: int, micro_batch_tokens: int) -> float:
@@ -56,4 +62,4 @@ def utilisation(parameters: int, micro_batch_tokens: int) -> float:
         for size, tokens, share in UTILISATION
         if size <= 1.05 * parameters and tokens <= 1.05 * micro_batch_tokens
     ]
-    return max(shares, default=LOWEST_UTILISATION)
+    return max(shares, default=LOWEST_UTILISATION * min(micro_batch_tokens / FEWEST_TOKENS, 1.0))

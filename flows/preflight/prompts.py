@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from flows.config.run import RunConfig
 from flows.models.asking import Prompt, prompts, tokenizer_of
 from flows.models.folders import model_folders
-from flows.preflight.shapes import count_folder_parameters
 from flows.reporting.number_format import size_text
 from stages.chat.switches import switches, unread
 from stages.chat.template import ChatTemplate
 from stages.model_folder import read_model_config
+from stages.model_shape import count_parameters
 from storage.errors import InputError
 
 _SHOWN_CHARACTERS = 3_000
@@ -49,7 +49,7 @@ def _model_lines(kinds: Sequence[Prompt], run_config: RunConfig) -> Iterator[str
     assert prompt.folder is not None
     config, parameters, tokenizer = (
         read_model_config(prompt.folder),
-        count_folder_parameters(prompt.folder),
+        count_parameters(prompt.folder),
         tokenizer_of(prompt),
     )
     architectures = config.values.get("architectures")

@@ -1,15 +1,10 @@
 """Sizes of the policy that memory and time follow from, before anything is loaded."""
 
-from pathlib import Path
-
 from flows.config.run import RunConfig
 from flows.models.folders import policy_folder
-from stages.hub.models import weight_files
-from stages.model_folder import read_model_config
+from stages import model_shape
 from stages.settings.warm_start import WarmStartConfig
 from stages.trainer.memory import ModelShape
-from storage.errors import InputError
-from storage.writer import files_under
 
 
 def count_parameters(config: RunConfig) -> int:
@@ -23,13 +18,7 @@ def count_parameters(config: RunConfig) -> int:
         return _warm_parameters(warm)
     folder = policy_folder(config)
     assert folder is not None  # only a warm start has none
-    return count_folder_parameters(folder)
-
-
-def count_folder_parameters(folder: Path) -> int:
-    """Return the number of a model's parameters, which follows from the sizes of its files."""
-    weights = sum((folder / name).stat().st_size for name in weight_files(files_under(folder)))
-    return weights // read_model_config(folder).bytes_per_weight
+    return model_shape.count_parameters(folder)
 
 
 def policy_shape(config: RunConfig) -> ModelShape | None:
@@ -50,10 +39,7 @@ def policy_shape(config: RunConfig) -> ModelShape | None:
         )
     folder = policy_folder(config)
     assert folder is not None  # only a warm start has none
-    try:
-        return ModelShape.of(read_model_config(folder).text, count_folder_parameters(folder))
-    except (KeyError, TypeError, ValueError, InputError):  # an odd architecture, or a damaged config
-        return None
+    return model_shape.shape_of(folder)
 
 
 def _warm_parameters(warm: WarmStartConfig) -> int:

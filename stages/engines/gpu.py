@@ -6,7 +6,6 @@ the error comes from that process, minutes later. The driver's own library (NVML
 
 import ctypes
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +26,8 @@ _MOST_PARTS = 8
 """Most parts of one GPU."""
 _TOO_SMALL = 7
 """NVML_ERROR_INSUFFICIENT_SIZE."""
+_NOT_LOADED, _MISMATCH = (9, 12), 18
+"""NVML_ERROR_DRIVER_NOT_LOADED, NVML_ERROR_LIBRARY_NOT_FOUND; NVML_ERROR_LIB_RM_VERSION_MISMATCH."""
 _UNKNOWN_BYTES = 2**64 - 1
 """NVML_VALUE_NOT_AVAILABLE."""
 
@@ -89,38 +90,48 @@ def cuda_version() -> int:
 
 
 def card_facts() -> tuple[Card, ...]:
-    """Return the cards that CUDA would find, in the order of `CUDA_VISIBLE_DEVICES`; none without a driver.
-
-    That variable holds numbers, or (the beginnings of) UUIDs of GPUs or of parts of GPUs (MIG). The list ends before
-    the first entry that names no card, and is empty if an entry is repeated, as for CUDA. Numbers are those of the
-    driver, which are CUDA's own if all cards are alike or `CUDA_DEVICE_ORDER` is PCI_BUS_ID.
-    """
+    """Return the cards that CUDA would find, in the order of `CUDA_VISIBLE_DEVICES`; none without a driver."""
     with _driver() as library:
-        if library is None:
-            return ()
-        handles = [_first_part(library, _handle(library, i)) for i in range(_count(library))]
-        listed = os.environ.get("CUDA_VISIBLE_DEVICES")
-        if listed is None:
-            return tuple(_facts(library, handle) for handle in handles)
-        cards: list[Card] = []
-        if _repeats(listed):
-            return ()
-        for entry in (part.strip() for part in listed.split(",")):
-            if entry.isdecimal():
-                handle = handles[int(entry)] if int(entry) < len(handles) else None
-            elif entry.startswith("MIG-"):
-                handle = _by_uuid(library, entry)
-                if handle is None:  # the older spelling, MIG-GPU-..., which this library may not know
-                    cards.append(Card("a part of a GPU"))
-                    continue
-            else:
-                uuids = [_text(library, "nvmlDeviceGetUUID", _handle(library, i)) for i in range(len(handles))]
-                same = [i for i, uuid in enumerate(uuids) if entry and uuid.startswith(entry)]
-                handle = handles[same[0]] if len(same) == 1 else None
-            if handle is None:
-                break
-            cards.append(_facts(library, handle))
-        return tuple(cards)
+        return () if library is None else tuple(_facts(library, name, handle) for name, handle in _visible(library))
+
+
+def visible_cards() -> list[str]:
+    """Return the cards that this process may use, as CUDA_VISIBLE_DEVICES names them; none without a GPU."""
+    if not has_gpu():
+        return []
+    with _driver() as library:
+        return [] if library is None else [name for name, _ in _visible(library)]
+
+
+def _visible(library: Any) -> Iterator[tuple[str, "ctypes.c_void_p | None"]]:
+    """Yield name and handle of each card that CUDA would find, in its order; the handle is None if NVML has none.
+
+    `CUDA_VISIBLE_DEVICES` holds numbers, or (the beginnings of) UUIDs of GPUs or of parts of GPUs (MIG). The list ends
+    before the first entry that names no card, and is empty if an entry is repeated, as for CUDA. Numbers are those of
+    the driver, which are CUDA's own if all cards are alike or `CUDA_DEVICE_ORDER` is PCI_BUS_ID.
+    """
+    handles = [_first_part(library, _handle(library, i)) for i in range(_count(library))]
+    listed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if listed is None:
+        yield from ((str(i), handle) for i, handle in enumerate(handles))
+        return
+    entries = [entry.strip() for entry in listed.split(",")]
+    names = [entry for entry in entries if entry]
+    if len(set(names)) < len(names):
+        return
+    for entry in entries:
+        if entry.isdecimal():
+            matches = handles[int(entry) : int(entry) + 1]
+        elif entry.startswith("MIG-"):
+            part = _by_uuid(library, entry)
+            # The older spelling, MIG-GPU-..., is one that this library may not know.
+            matches = [part] if part is not None or entry.startswith("MIG-GPU-") else []
+        else:
+            uuids = [_text(library, "nvmlDeviceGetUUID", _handle(library, i)) for i in range(len(handles))]
+            matches = [handles[i] for i, uuid in enumerate(uuids) if entry and uuid.startswith(entry)]
+        if len(matches) != 1:
+            return
+        yield entry, matches[0]
 
 
 @contextmanager
@@ -140,28 +151,19 @@ def _driver() -> Iterator[Any]:
         library.nvmlShutdown()
 
 
-def visible_cards() -> list[str]:
-    """Return the cards that this process may use, as CUDA_VISIBLE_DEVICES names them; none without a GPU."""
-    if not has_gpu():
-        return []
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is None:
-        return [str(number) for number in range(_cards())]
-    cards: list[str] = []
-    if _repeats(visible):
-        return cards
-    for name in visible.split(","):
-        # CUDA ignores all from the first name on that names no card. A name is a number or begins with GPU- or MIG-.
-        if not re.match(r"\s*(\d+|GPU-|MIG-)", name) or (name.strip().isdigit() and int(name) >= _cards()):
-            break
-        cards.append(name.strip())
-    return cards
-
-
-def _repeats(listed: str) -> bool:
-    """Return whether CUDA_VISIBLE_DEVICES names a card twice, for which CUDA hides all cards."""
-    names = [name.strip() for name in listed.split(",") if name.strip()]
-    return len(set(names)) < len(names)
+def driver_failure() -> str | None:
+    """Return why the driver's library does not answer; None if it does, or if no driver is installed or loaded."""
+    try:
+        library = ctypes.CDLL(_LIBRARY)
+    except OSError:
+        return None
+    code = library.nvmlInit_v2()
+    if code == 0:
+        library.nvmlShutdown()
+    if code in (0, *_NOT_LOADED):
+        return None
+    cause = ": the driver was updated, and the old one still runs; restart the machine" if code == _MISMATCH else ""
+    return f"the NVIDIA driver does not answer (NVML error {code}{cause}); `nvidia-smi` says more"
 
 
 def on_all_gpus(compute: Compute) -> Compute:
@@ -235,9 +237,9 @@ def _text(library: Any, name: str, handle: ctypes.c_void_p | None) -> str:
     return buffer.value.decode(errors="replace") if _ask(library, name, handle, buffer, _TEXT) == 0 else ""
 
 
-def _facts(library: Any, handle: ctypes.c_void_p | None) -> Card:
+def _facts(library: Any, listed_as: str, handle: ctypes.c_void_p | None) -> Card:
     if handle is None:
-        return Card("a GPU")
+        return Card("a part of a GPU" if listed_as.startswith("MIG-") else "a GPU")
     # Of a part of a GPU the driver tells the memory; name and compute capability are those of the GPU.
     whole, flag = ctypes.c_void_p(), ctypes.c_uint()
     is_part = (

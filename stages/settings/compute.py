@@ -9,6 +9,9 @@ from stages.settings.base import Settings, left_out
 from stages.settings.engines import ServerPlacement, VllmPlacement
 from stages.settings.trainer import TrainerPlacement
 
+SET_BY_GPUS = (("vllm", "data_parallel"), ("trainer", "processes_per_node"))
+"""Group and name of each setting that `gpus: all` sets."""
+
 
 class Compute(Settings):
     """Where and how stages run. Changing any of it recomputes nothing."""
@@ -23,7 +26,8 @@ class Compute(Settings):
     shard_rows: PositiveInt = 1_024
     """Prompts per part of a table. A killed stage loses only the parts that it had not finished."""
     scratch: Path | None = None
-    """Folder for temporary files; null: the system's temporary folder."""
+    """Folder for temporary files; null: the system's temporary folder, and for a new policy, on a GPU and if there is
+    room, main memory (/dev/shm)."""
     vllm: VllmPlacement = VllmPlacement()
     """How vLLM runs."""
     server: ServerPlacement = ServerPlacement()
@@ -33,13 +37,11 @@ class Compute(Settings):
 
     @model_validator(mode="after")
     def _counts_gpus_once(self) -> Self:
-        numbers = {
-            "vllm.data_parallel": self.vllm.data_parallel,
-            "trainer.processes_per_node": self.trainer.processes_per_node,
-        }
-        for name, number in numbers.items():
-            if self.gpus and number != 1:
-                raise ValueError(f"`gpus: all` sets {name}, which is also set to {number}; remove one of the two")
+        for group, name in SET_BY_GPUS:
+            if self.gpus and (number := getattr(getattr(self, group), name)) != 1:
+                raise ValueError(
+                    f"`gpus: all` sets {group}.{name}, which is also set to {number}; remove one of the two"
+                )
         return self
 
     @model_validator(mode="after")

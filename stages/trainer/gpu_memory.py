@@ -1,9 +1,34 @@
 """A trainer process and its GPU's memory: room for micro-batches, and what holds how much when memory runs out."""
 
+import logging
+import os
+
 import torch
 from transformers import PreTrainedModel
 
 from stages.trainer.memory import CPU_TOKENS, GIB, ModelShape, UpdateForm, largest_micro_batch, update_memory
+
+_ALLOCATOR_VARIABLES = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")
+_log = logging.getLogger(__name__)
+
+
+def use_expandable_segments(device: torch.device) -> bool:
+    """Let torch's allocator grow its blocks of a GPU's memory, and return whether it does so; False for a CPU.
+
+    Micro-batches have various sizes, and blocks of fixed size would leave gaps that fit none. This is a setting of this
+    process, not of its environment: vLLM's process has to be without. Variables that the user has set count instead. If
+    the driver refuses, one warning says so, and blocks have fixed sizes.
+    """
+    if device.type != "cuda" or any(name in os.environ for name in _ALLOCATOR_VARIABLES):
+        return False
+    try:
+        torch._C._accelerator_setAllocatorSettings("expandable_segments:True")
+        torch.empty(1, device=device)
+    except RuntimeError as error:
+        _log.warning("memory of the GPU may fragment: %s", " ".join(str(error).split())[:200])
+        torch._C._accelerator_setAllocatorSettings("expandable_segments:False")
+        return False
+    return True
 
 
 def shape_of(model: PreTrainedModel) -> ModelShape | None:

@@ -6,6 +6,7 @@ with the next update that names them, which takes a fraction of the time of load
 
 import gc
 import logging
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
@@ -77,6 +78,15 @@ def available_host_memory(cgroup: Path = _CGROUP) -> int:
     except (OSError, ValueError):  # no container, or a system with another kind of files
         pass
     return max(available, 0)
+
+
+def has_room_for_files(folder: Path, size: int, *, available: int) -> bool:
+    """Return whether files of `size` bytes may be written to `folder`, which lies in main memory.
+
+    `available`: bytes of main memory that are available. A container may show a folder with more room than that, or
+    with far less (64 MB).
+    """
+    return min(shutil.disk_usage(folder).free, available) >= size + _MARGIN_BYTES
 
 
 def release_cached_memory(device: torch.device) -> None:

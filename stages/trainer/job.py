@@ -101,6 +101,9 @@ class Job(Settings):
     """Folder for checkpoints of this update, which resumes from the newest; None: no checkpoints."""
     output: Path
     """Folder to fill: policy/, metrics.parquet, speed.parquet, then trainer_state/ and, last, done.json."""
+    memory: Path | None = None
+    """An empty folder in main memory. If the policy has room there, its files lie there, and output/policy is a
+    symbolic link to them. None: the files lie in `output`."""
     output_policy_key: str
     """Key that output/policy will have."""
     output_state_key: str

@@ -7,6 +7,7 @@ exchange files in a scratch folder (`stages.trainer.worker` lists them); each fi
 import atexit
 import contextlib
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -24,6 +25,7 @@ from stages.trainer.job import Job, JobResult, Progress
 from storage import compiled
 from storage.errors import TrainerError
 
+_log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.02
 _CLOSE_SECONDS = 5.0
 _FAILURES = {"result": "the policy update failed", "saved": "the trainer state of a policy update was not written"}
@@ -41,6 +43,8 @@ class _Workers:
     placement: TrainerPlacement
     folder: Path
     """Folder of their messages and log."""
+    warnings: list[str] = field(default_factory=list)
+    """Their warnings, as far as they were passed on."""
 
     @property
     def alive(self) -> bool:
@@ -152,7 +156,7 @@ class TrainerProcess:
 
 
 def _wait(workers: _Workers, kind: str, job: int, progress: Progress | None = None) -> dict[str, Any]:
-    """Poll for a job's answer of a kind, `result` or `saved`, and pass its progress on; return the answer.
+    """Poll for a job's answer of a kind, `result` or `saved`, and pass progress and warnings on; return the answer.
 
     Raises TrainerError if the answer is an error, or if the workers end without an answer.
     """
@@ -169,6 +173,9 @@ def _wait(workers: _Workers, kind: str, job: int, progress: Progress | None = No
         answer = _read(folder / f"{kind}-{job:06d}.json")
         # Read after the answer: a job that has a result has written all its progress.
         state = _read(folder / "progress.json")
+        for text in state.get("warnings", [])[len(workers.warnings) :]:
+            workers.warnings.append(text)
+            _log.warning("the trainer: %s", text)
         report_due = state != last_state or time.monotonic() > last_report + _SECONDS_BETWEEN_REPORTS
         if progress is not None and report_due and state.get("job") == job:
             last_state, last_report = state, time.monotonic()

@@ -61,26 +61,27 @@ class ModelShape:
     def of(cls, config: Mapping[str, Any], parameters: int) -> "ModelShape":
         """Return the shape of a model by the entries of its config.json (those about the language model).
 
-        Raises KeyError if an entry is missing that no other entry decides.
+        Raises KeyError if an entry is missing that no other entry decides, and TypeError or ValueError for a value
+        that is no positive whole number.
         """
-        hidden, heads = (
-            int(_entry(config, "hidden_size", "n_embd")),
-            int(_entry(config, "num_attention_heads", "n_head")),
-        )
-        head = int(config.get("head_dim") or hidden // heads)
-        intermediate = int(config.get("intermediate_size") or config.get("n_inner") or 4 * hidden)
-        if experts := int(config.get("num_experts_per_tok") or 0):
-            of_experts = experts * int(config.get("moe_intermediate_size") or intermediate)
-            intermediate = max(intermediate, of_experts + int(config.get("shared_expert_intermediate_size") or 0))
+        hidden = _whole(_entry(config, "hidden_size", "n_embd"))
+        heads = _whole(_entry(config, "num_attention_heads", "n_head"))
+        head = _whole(config.get("head_dim") or hidden // heads)
+        intermediate = _whole(config.get("intermediate_size") or config.get("n_inner") or 4 * hidden)
+        if experts := config.get("num_experts_per_tok"):
+            of_experts = _whole(experts) * _whole(config.get("moe_intermediate_size") or intermediate)
+            if shared := config.get("shared_expert_intermediate_size"):
+                of_experts += _whole(shared)
+            intermediate = max(intermediate, of_experts)
         return cls(
             parameters=parameters,
-            layers=int(_entry(config, "num_hidden_layers", "n_layer")),
+            layers=_whole(_entry(config, "num_hidden_layers", "n_layer")),
             hidden=hidden,
             intermediate=intermediate,
             query=heads * head,
-            key=int(config.get("num_key_value_heads") or heads) * head,
+            key=_whole(config.get("num_key_value_heads") or heads) * head,
             heads=heads,
-            vocabulary=int(_entry(config, "vocab_size")),
+            vocabulary=_whole(_entry(config, "vocab_size")),
         )
 
     def adapter_parameters(self, rank: int) -> int:
@@ -261,6 +262,17 @@ def _entry(config: Mapping[str, Any], *names: str) -> Any:
         if config.get(name) is not None:
             return config[name]
     raise KeyError(names[0])
+
+
+def _whole(value: Any) -> int:
+    """Return a positive whole number. Raises TypeError or ValueError for anything else."""
+    try:
+        number = float(value)
+    except OverflowError as error:
+        raise ValueError(str(error)) from error
+    if not number.is_integer() or number < 1:
+        raise ValueError(f"expected a positive whole number, found {value!r}")
+    return int(number)
 
 
 def _offloads(zero: Mapping[str, Any], name: str) -> bool:

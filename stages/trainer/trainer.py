@@ -40,6 +40,7 @@ from stages.trainer.models import (
     save_model,
 )
 from stages.trainer.packed_attention import has_kernel
+from stages.trainer.policy_files import write_policy
 from stages.trainer.state import has_masters, load_counters, open_tensors, save_counters, save_tensors
 from storage.errors import InputError
 
@@ -149,15 +150,20 @@ class Trainer:
         """
         return list(micro_batches[self.rank :: self.world_size])
 
-    def save_policy(self, job: Job, folder: Path) -> None:
-        """Write the policy to `folder`/policy."""
+    def save_policy(self, job: Job, folder: Path, *, memory: Path | None = None) -> None:
+        """Write the policy to `folder`/policy, or to a folder in `memory` that this is a link to."""
         lora = job.config.lora
         weights = self.policy.weights(masters=lora is not None)
-        if self.rank == 0:
-            merged = weights if lora is None else adapters.merge(weights, lora)
-            save_model(self.policy.module.model, self._rounded(merged), job.policy, folder / "policy")
+        if self.rank > 0:
+            return
+        merged = self._rounded(weights if lora is None else adapters.merge(weights, lora))
+
+        def write(target: Path) -> None:
+            save_model(self.policy.module.model, merged, job.policy, target)
             if lora is not None:
-                adapters.save(weights, lora, folder / "policy" / adapters.FOLDER)
+                adapters.save(weights, lora, target / adapters.FOLDER)
+
+        write_policy(write, folder / "policy", memory=memory, weights=merged)
 
     def save_state(self, folder: Path) -> None:
         """Write critic, masters, moments and counters to `folder`/trainer_state."""

@@ -73,7 +73,7 @@ def run_update(trainer: Trainer, job: Job, progress: Progress) -> JobResult:
     if holding != "nowhere":
         trainer.hold(job.output_policy_key, job.output_state_key)
         clock.lap("to_host")
-    trainer.save_policy(job, job.output)
+    trainer.save_policy(job, job.output, memory=job.memory)
     clock.lap("save")
     if holding == "nowhere":
         trainer.save_state(job.output)
@@ -188,7 +188,7 @@ def _read(job: Job) -> tuple[Rollout, Tensor]:
 
 def _token_targets(trainer: Trainer, rollout: Rollout, scores_B: Tensor, job: Job, progress: Progress) -> TokenTargets:
     """Compute the values that are fixed before the first optimiser step."""
-    progress(0, 1, "log-probabilities")
+    progress(0, 1, f"log-probabilities, {trainer.micro_batch_tokens:,} tokens at a time")
     config, mask_BT = job.config, rollout.response_mask_BT
 
     def logprobs(model: Callable[..., tuple[Tensor, Tensor]]) -> Tensor:

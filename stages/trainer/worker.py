@@ -34,6 +34,8 @@ _NO_TIMEOUT = timedelta(days=3650)
 def main(folder: Path) -> int:
     """Do jobs until one fails; return the exit code."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    warnings = Warnings()
+    logging.getLogger("stages").addHandler(warnings)
     number = 0
     store = None
     try:
@@ -42,7 +44,7 @@ def main(folder: Path) -> int:
         _write(folder / "ready.json", {"pid": os.getpid()})
         while True:
             number += 1
-            _serve(trainer, store, folder, number)
+            _serve(trainer, store, folder, number, warnings.texts)
             if trainer.ends:
                 return 0
     except Exception as error:
@@ -88,13 +90,25 @@ def _start(store: Any, rank: int, world_size: int, folder: Path) -> Any:
     # On a CPU, init_distributed would compile a shared-memory operator for two to three minutes.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     deepspeed.utils.logger.setLevel(logging.WARNING)
-    backend = "gloo" if device.type == "cpu" or world_size == 1 else "cpu:gloo,cuda:nccl"
+    from stages.trainer.deepspeed_config import read_deepspeed_settings, zero_stage
+
+    backend = choose_backend(device, world_size, zero_stage(read_deepspeed_settings(placement)))
     torch.distributed.init_process_group(backend, store=store, rank=rank, world_size=world_size)
     deepspeed.init_distributed(dist_backend="gloo" if device.type == "cpu" else "nccl", verbose=False)
 
     from stages.trainer.trainer import Trainer
 
     return Trainer(placement, device)
+
+
+def choose_backend(device: Any, world_size: int, zero_stage: int) -> str:
+    """Return torch.distributed's way of communication.
+
+    gloo takes tensors of a GPU in few operations only. A single process without ZeRO needs no other operation, and does
+    not pay for NCCL's memory. ZeRO gathers and scatters tensors of the GPU even in a group of one process.
+    """
+    on_gpu = device.type == "cuda" and (world_size > 1 or zero_stage > 0)
+    return "cpu:gloo,cuda:nccl" if on_gpu else "gloo"
 
 
 def _device(torch: Any) -> Any:
@@ -105,10 +119,30 @@ def _device(torch: Any) -> Any:
         return torch.device("cpu")
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     torch.cuda.set_device(device)
+    from stages.trainer.gpu_memory import use_expandable_segments
+
+    use_expandable_segments(device)
     return device
 
 
-def _serve(trainer: Any, store: Any, folder: Path, number: int) -> None:
+class Warnings(logging.Handler):
+    """Collects warnings, each kind once and on one line; they go to the worker's log as well."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.texts: list[str] = []
+        self._kinds: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take a warning."""
+        if record.msg not in self._kinds:  # the message without its numbers, which differ between two updates
+            self._kinds.add(record.msg)
+            text = " ".join(record.getMessage().split())
+            self.texts.append(text)
+            print(f"warning: {text}", flush=True)
+
+
+def _serve(trainer: Any, store: Any, folder: Path, number: int, warnings: list[str]) -> None:
     """Wait for job `number`, do it and write its result."""
     from stages.trainer.job import Job
     from stages.trainer.update import run_update, save_state
@@ -124,7 +158,8 @@ def _serve(trainer: Any, store: Any, folder: Path, number: int) -> None:
 
     def progress(done: int, total: int, note: str) -> None:
         if trainer.rank == 0:
-            _write(folder / "progress.json", {"job": number, "done": done, "total": total, "note": note})
+            state = {"job": number, "done": done, "total": total, "note": note, "warnings": warnings}
+            _write(folder / "progress.json", state)
 
     try:
         result = run_update(trainer, job, progress)

@@ -104,8 +104,7 @@ def _deployment(folder: Path, responses: int, seconds: float) -> float:
     (folder / "server").mkdir()
     with prefect_server(folder / "server", **_slowed(responses, seconds)) as server:
         server.set_up()
-        server.worker("cpu")
-        server.worker("gpu")
+        server.workers("cpu", "gpu")
         started = time.monotonic()
         server.wait_for(server.submit(config, iterations=1), seconds=seconds + 600)
         overhead = time.monotonic() - started - seconds

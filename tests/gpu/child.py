@@ -87,6 +87,24 @@ def run_step(
     return {**result, "output": text}
 
 
+def run_recorded_step(
+    record: Record,
+    function: Callable[..., Any],
+    figures: Callable[[Record, dict[str, Any]], None],
+    *,
+    limit: float | None = None,
+    **arguments: Any,
+) -> dict[str, Any]:
+    """Call a function as `run_step` does, and have `figures` record what it returns, or what it kept if it fails."""
+    try:
+        result = run_step(record, function, limit=limit, **arguments)
+    except StepError as error:
+        figures(record, error.kept)
+        raise
+    figures(record, result)
+    return result
+
+
 def _kept(result: Path) -> dict[str, Any]:
     path = _kept_path(result)
     values: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}

@@ -55,7 +55,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
 @pytest.fixture
 def gpu_workers(server: PrefectServer) -> Iterator[list[int]]:
     """Process ids of two workers of pool gpu."""
-    workers = [server.worker("gpu") for _ in range(2)]
+    workers = server.workers("gpu", "gpu")
     yield [worker.pid for worker in workers]
     for worker in workers:
         kill_with_children(worker.pid)
@@ -169,7 +169,7 @@ def test_deployment_shares_gpu_stages_among_workers(
     inline = run_inline(config, tmp_path)
     server = shared_server.prefect
     shared_server.start_worker()
-    workers = [server.worker("gpu", **SLOW) for _ in range(2)]
+    workers = server.workers("gpu", "gpu", **SLOW)
     flow_run = server.wait_for(server.submit(config, iterations=2))
     run = open_run(config.uri)
     assert outputs(run) == outputs(inline)

@@ -97,7 +97,7 @@ def test_a_run_survives_failures_of_a_fifth_of_all_requests(local: RunConfig, fa
     assert proxy.injected.total() > 0.1 * proxy.requests
 
 
-@pytest.mark.parametrize("pairs", [1, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("pairs", [1, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("lease", [True, False], ids=["lease", "no lease"])
 def test_pairs_start_the_same_run(local: RunConfig, prefix: str, lease: bool, pairs: int) -> None:
     with racers(2, lease=lease) as pair:

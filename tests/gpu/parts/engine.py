@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.gpu import watch
-from tests.gpu.child import StepError, run_step
+from tests.gpu.child import run_recorded_step, run_step
 from tests.gpu.parts import engine_steps as steps
 from tests.gpu.record import Record
 
@@ -37,19 +37,11 @@ def common(record: Record) -> dict[str, Any]:
     return {"model": str(options.model), "kind": options.engine, "small": options.small}
 
 
-def answer(record: Record, function: Any, **more: Any) -> dict[str, Any]:
-    """Run the step `answer_all`, which leaves the rollout."""
-    rollout = str(record.options.out / ROLLOUT)
-    return run_step(record, function, **common(record), rollout=rollout, **more)
-
-
 def _first(record: Record) -> None:
-    try:
-        found = answer(record, steps.answer_all, limit=LIMITS["first"])
-    except StepError as error:
-        _figures_of_first(record, error.kept)
-        raise
-    _figures_of_first(record, found)
+    rollout = str(record.options.out / ROLLOUT)
+    found = run_recorded_step(
+        record, steps.answer_all, _figures_of_first, **common(record), rollout=rollout, limit=LIMITS["first"]
+    )
     asleep = watch.memory_gib(record.options.out, *found["asleep"])
     if record.small or asleep is None:
         record.leave_out("memory while asleep", "it needs a GPU and nvidia-smi")
@@ -94,12 +86,7 @@ def _float32(record: Record) -> None:
 
 
 def _again(record: Record) -> None:
-    try:
-        found = run_step(record, steps.start_again, **common(record), limit=LIMITS["again"])
-    except StepError as error:
-        _warm(record, error.kept)
-        raise
-    _warm(record, found)
+    found = run_recorded_step(record, steps.start_again, _warm, **common(record), limit=LIMITS["again"])
     record.figure("close_asleep_s", found["close_s"])
     _check_output(record, "closes_asleep_without_errors", found["output"])
 
@@ -114,5 +101,5 @@ def rollout_of(record: Record) -> Path:
     path = record.options.out / ROLLOUT
     if not path.exists():
         record.note("the engine writes responses, because part engine has left none")
-        answer(record, steps.answer_some)
+        run_step(record, steps.answer_some, **common(record), rollout=str(path))
     return path

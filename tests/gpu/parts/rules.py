@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.gpu.child import StepError, run_step
+from tests.gpu.child import run_recorded_step
 from tests.gpu.parts import engine_steps as steps
 from tests.gpu.parts.engine import common
 from tests.gpu.record import Record
@@ -32,12 +32,7 @@ def run(record: Record) -> None:
 
 
 def _bare(record: Record) -> None:
-    try:
-        found = run_step(record, steps.answer_bare, **common(record), limit=LIMITS["bare"])
-    except StepError as error:
-        _figures_of_bare(record, error.kept)
-        raise
-    _figures_of_bare(record, found)
+    run_recorded_step(record, steps.answer_bare, _figures_of_bare, **common(record), limit=LIMITS["bare"])
 
 
 def _figures_of_bare(record: Record, found: dict[str, Any]) -> None:
@@ -66,23 +61,21 @@ def _tokens_per_second_of_engine(record: Record) -> float | None:
 
 def _rules(record: Record) -> None:
     policy = str(record.folder / "tiny")
-    try:
-        found = run_step(record, steps.follow_rules, **common(record), tiny=policy, limit=LIMITS["rules"])
-    except StepError as error:
-        if error.kept.get("rules"):
-            _figures_of_rules(record, error.kept)
-        raise
+    found = run_recorded_step(
+        record, steps.follow_rules, _figures_of_rules, **common(record), tiny=policy, limit=LIMITS["rules"]
+    )
     if not found["rules"]:
         record.leave_out("conformance", found["why_no_rules"])
-        return
-    _figures_of_rules(record, found)
 
 
 def _figures_of_rules(record: Record, found: dict[str, Any]) -> None:
+    """Record which rules were kept, if any were tried."""
+    if not found.get("rules"):
+        return
     failed = {name: error for name, error in found["rules"].items() if error is not None}
     record.figure("rules_kept", f"{len(found['rules']) - len(failed)} of {len(found['rules'])}")
     record.check("conformance", not failed, failed or "all rules kept", "all rules kept, float32")
     for name in found["left_out"]:
-        record.leave_out(f"conformance: {name}", "it starts a second vLLM on the card")
+        record.leave_out(f"conformance: {name}", "it starts a second vLLM on the card or loads another policy")
     if found["rules_traceback"]:
         (record.folder / "traceback.txt").open("a").write(found["rules_traceback"])

@@ -25,8 +25,7 @@ def run(record: Record) -> None:
     with prefect_server(home) as server:
         server.set_up()
         record.note("the workers start")
-        server.worker("cpu")
-        server.worker("gpu")
+        server.workers("cpu", "gpu")
         record.figure("server_and_workers_start_s", time.time() - started)
         record.note("iterations 0 and 1 on the workers")
         submitted = time.time()

@@ -20,7 +20,7 @@ def nothing_is_evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.chdir(tmp_path)  # workers inherit the folder, so an injected command would write its file here
 
 
-@pytest.mark.parametrize("count", [1_000, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [600, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_every_hostile_answer_gets_a_status_in_the_vote(tmp_path: Path, count: int) -> None:
     """Half of the responses to each question are ordinary. The hostile half never keeps them from the majority."""
     answers, kind = hostile_answers(count, seed=1), MathAnswer()

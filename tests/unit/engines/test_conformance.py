@@ -82,16 +82,14 @@ def assert_same_responses(engine: Engine, found: Responses, expected: Responses)
         assert completion.logprobs == pytest.approx(other.logprobs, abs=LOGPROB_TOLERANCE)
 
 
-def test_load_remembers_the_key_and_reads_nothing_when_it_holds_it(make: Callable[[], Engine], folder: Path) -> None:
-    engine = make()
+def test_load_remembers_the_key_and_reads_nothing_when_it_holds_it(engine: Engine, folder: Path) -> None:
     assert engine.policy_key == "k1"
     engine.load(folder / "absent", "k1")
     engine.load(folder, "k2")
     assert engine.policy_key == "k2"
 
 
-def test_generate_without_a_policy_is_refused(make: Callable[[], Engine], folder: Path) -> None:
-    engine = make()
+def test_generate_without_a_policy_is_refused(engine: Engine, folder: Path) -> None:
     before = generate(engine, [[5, 6, 7]], sampling(), [[1]])
     engine.sleep()
     assert engine.policy_key is None
@@ -99,7 +97,6 @@ def test_generate_without_a_policy_is_refused(make: Callable[[], Engine], folder
         generate(engine, [[5, 6, 7]], sampling(), [[1]])
     engine.load(folder, "k1")
     assert generate(engine, [[5, 6, 7]], sampling(), [[1]]) == before
-    engine.close()
 
 
 @pytest.mark.parametrize("text", [*TEXTS, "é ∑ 漢字 \\frac{1}{2}\n\n  two  spaces", ""])
@@ -157,11 +154,12 @@ def test_a_row_depends_on_its_own_seed_only(engine: Engine) -> None:
     assert len({tuple(ids) for ids in tokens[0]}) > 1
 
 
-def test_the_same_call_gives_the_same_responses(make: Callable[[], Engine]) -> None:
-    first, second = make(), make()
+def test_the_same_call_gives_the_same_responses(make: Callable[[], Engine], engine: Engine) -> None:
+    second = make()
     seeds = [[1, 2, 3, 4], [5, 6], [7]]
-    found, expected = (generate(engine, prompts_of(engine), sampling(), seeds) for engine in (first, second))
-    assert_same_responses(first, found, expected)
+    found, expected = (generate(each, prompts_of(each), sampling(), seeds) for each in (engine, second))
+    second.close()
+    assert_same_responses(engine, found, expected)
 
 
 def test_greedy_needs_no_seed(engine: Engine) -> None:

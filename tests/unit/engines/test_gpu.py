@@ -116,7 +116,9 @@ def test_without_a_card_torch_is_not_imported() -> None:
     [
         (None, ["0", "1", "2", "3"]),
         ("2, 3", ["2", "3"]),
-        ("GPU-3a,MIG-7", ["GPU-3a", "MIG-7"]),
+        ("GPU-00000003,GPU-3a,1", ["GPU-00000003"]),
+        (f"{Driver.uuid(2)},MIG-7,1", [Driver.uuid(2)]),
+        (f"1,MIG-{Driver.uuid(0)}/1/0", ["1", f"MIG-{Driver.uuid(0)}/1/0"]),
         ("1,-1,2", ["1"]),
         ("1,9,2", ["1"]),
         ("2, 2", []),

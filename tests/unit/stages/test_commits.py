@@ -1,8 +1,11 @@
 """The commit of a stage in the background: later stages compute, and write nothing before its manifest is there."""
 
+import os
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -49,7 +52,7 @@ class Update:
 
     def __call__(self, config: Settings, inputs: Inputs, work: Work) -> Metrics:
         self.calls += 1
-        folder = work.scratch / "policy"
+        folder = (work.memory_folder() or work.scratch) / "policy"
         folder.mkdir()
         (folder / "weights").write_text("new")
         work.write("steps", [{"row": 1}])
@@ -165,6 +168,61 @@ def test_a_later_stage_gets_the_folder_that_is_being_committed(here: Context) ->
     third = Evaluation(parts=1)
     evaluate(third, updated, replace(here, iteration=2))
     assert third.folder == read_folder(updated.refs["policy"])
+
+
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="no folder of main memory")
+def test_a_folder_in_main_memory_lasts_until_the_stage_that_reads_it_has_ended(
+    here: Context, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The store, on another file system, has a copy."""
+    with tempfile.TemporaryDirectory(prefix="serl-test-", dir="/dev/shm") as memory:
+        monkeypatch.setattr(here.resources, "memory", lambda: Path(memory))
+        first, second = Update(), Evaluation(parts=1)
+        updated = update(first, here)
+        thread, _ = in_thread(lambda: evaluate(second, updated, here))
+        assert second.computed.wait(HANG_SECONDS)
+        assert second.folder is not None and second.folder.is_relative_to(memory)
+        first.saved.set()
+        here.resources.commits.wait()
+        thread.join(HANG_SECONDS)
+        assert second.weights == "new" and os.listdir(memory) == []
+        assert (read_folder(updated.refs["policy"]) / "weights").read_text() == "new"
+        third = Evaluation(parts=1)
+        evaluate(third, updated, replace(here, iteration=2))
+        assert third.folder == read_folder(updated.refs["policy"])
+
+
+def test_main_memory_is_of_no_use_if_later_stages_read_the_store(here: Context, tmp_path: Path) -> None:
+    asked = []
+    here.resources.memory = lambda: asked.append(tmp_path) or tmp_path  # type: ignore[method-assign, func-returns-value]
+    stage = Evaluation().stage
+    for context in (replace(here, background=False), replace(here, shard=WorkerShard(0, 2))):
+        assert Work(stage, "key", context).memory_folder() is None
+    assert asked == []
+
+
+@pytest.mark.parametrize("error", [None, OSError("the engine died"), KeyboardInterrupt()])
+def test_main_memory_is_given_back_when_a_stage_fails(here: Context, tmp_path: Path, error: Exception | None) -> None:
+    memory = tmp_path / "memory"
+    memory.mkdir()
+    here.resources.memory = lambda: memory  # type: ignore[method-assign]
+
+    def body(config: Settings, inputs: Inputs, work: Work) -> Metrics:
+        folder = work.memory_folder()
+        assert folder is not None and os.listdir(memory) == [folder.name]
+        (folder / "weights").write_text("new")
+        if error is not None:
+            raise error
+        return {}
+
+    with nullcontext() if error is None else pytest.raises(type(error)):
+        run_stage(Stage(name="update", version=1, body=body), {}, Settings(), here)
+    assert os.listdir(memory) == []
+
+
+def test_a_folder_of_main_memory_that_the_system_has_removed(here: Context, tmp_path: Path) -> None:
+    here.resources.memory = lambda: tmp_path / "removed"  # type: ignore[method-assign]
+    assert Work(Evaluation().stage, "key", here).memory_folder() is None
 
 
 def test_servers_get_committed_folders_alone(here: Context) -> None:
@@ -350,7 +408,7 @@ def test_an_action_follows_the_commit(error: Exception | None, tmp_path: Path) -
     commits.then(done.set)
     assert done.is_set()
     done.clear()
-    commits.begin("key", {}, commit, tmp_path / "scratch")
+    commits.begin("key", {}, commit, [tmp_path / "scratch"])
     commits.then(done.set)
     assert not done.is_set()
     may_end.set()
@@ -359,7 +417,7 @@ def test_an_action_follows_the_commit(error: Exception | None, tmp_path: Path) -
 
 def test_the_end_waits_for_actions_that_follow_the_commit(tmp_path: Path) -> None:
     commits, goes_on, calls = Commits(), threading.Event(), list[str]()
-    commits.begin("key", {}, goes_on.wait, tmp_path / "scratch")
+    commits.begin("key", {}, goes_on.wait, [tmp_path / "scratch"])
 
     def release() -> None:
         time.sleep(0.1)
@@ -456,7 +514,7 @@ def test_a_system_without_threads(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     monkeypatch.setattr(threading.Thread, "start", start)
     commits, parts = Commits(), PartQueue(before=lambda: None)
     with pytest.raises(RuntimeError, match="new thread"):
-        commits.begin("key", {}, lambda: None, tmp_path / "scratch")
+        commits.begin("key", {}, lambda: None, [tmp_path / "scratch"])
     assert not commits.pending
     commits.close()
     with pytest.raises(RuntimeError, match="new thread"):

@@ -1,6 +1,8 @@
 """Weights from S3 are kept once per content, and those unused for longest are deleted first."""
 
+import errno
 import os
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -106,6 +108,21 @@ def test_adopted_files_are_found_and_hidden_ones_left_out(tmp_path: Path) -> Non
     assert folder and sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*")) == [
         "deep", "deep/more", "weights",
     ]  # fmt: skip
+
+
+def test_adopted_files_of_another_file_system_are_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as those of main memory."""
+
+    def link(source: Path, target: Path) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr("storage.local.os.link", link)
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "weights").write_text("new")
+    cache.adopt("aa", tmp_path / "model", ["weights"])
+    shutil.rmtree(tmp_path / "model")
+    folder = cache.find("aa")
+    assert folder and (folder / "weights").read_text() == "new"
 
 
 @pytest.mark.parametrize("text", ["plenty", "-1", "nan", ""])

@@ -1,15 +1,21 @@
-"""Updates in one process whose tensors are moved or dropped between them; prints what stayed in memory as JSON.
+"""Updates whose tensors are moved or dropped between them, and what of them stayed in memory.
 
-    python -m tests.unit.trainer.held_updates JOBS
+    python -m tests.unit.trainer.held_updates
 
-JOBS is a JSON file: where tensors are held -> jobs. This replaces what `choose_holding` decides, so that a CPU moves
-its tensors as a GPU does: to memory that is not pinned, in chunks of 64 KiB.
+Each line of standard input is the path of a JSON file: where tensors are held -> jobs. A process for each line writes
+its reports to <path>.reports; then a line on standard output has the path and the process's exit code. The processes
+are forked from this one, so that torch, transformers and DeepSpeed are imported once.
+
+This replaces what `choose_holding` decides, so that a CPU moves its tensors as a GPU does: to memory that is not
+pinned, in chunks of 64 KiB.
 """
 
 import gc
 import json
+import os
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -63,8 +69,8 @@ class Counted:
         self._patch.stop()
 
 
-def main(path: Path) -> None:
-    """Do the jobs one after the other, as the worker does, each list of jobs with another trainer."""
+def run_jobs(path: Path) -> None:
+    """Do the jobs one after the other, as the worker does, each list of jobs with another trainer; write reports."""
     jobs = {held: [Job.model_validate(job) for job in jobs] for held, jobs in json.loads(path.read_text()).items()}
     placement = next(iter(jobs.values()))[0].placement
     store, rank, world_size = worker._connect()
@@ -97,8 +103,36 @@ def main(path: Path) -> None:
                 reports.setdefault(held, []).append(report | {"checks": checks.calls})
         trainer._drop()
         trainer._drop_reference()
-    print(json.dumps(reports))
+    path.with_name(f"{path.name}.reports").write_text(json.dumps(reports))
+
+
+def _import_libraries() -> None:
+    """Import what the worker does at its start, without mlflow as there."""
+    sys.modules["mlflow"] = None  # type: ignore[assignment]
+    import deepspeed  # noqa: F401
+
+    del sys.modules["mlflow"]
+    import stages.trainer.trainer  # noqa: F401
+
+
+def main() -> None:
+    """Do the jobs of each line in a process of their own."""
+    _import_libraries()
+    for line in sys.stdin:
+        path = Path(line.strip())
+        process = os.fork()
+        if process == 0:
+            code = 1
+            try:
+                run_jobs(path)
+                code = 0
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+        _, status = os.waitpid(process, 0)
+        print(f"{path} {os.waitstatus_to_exitcode(status)}", flush=True)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()

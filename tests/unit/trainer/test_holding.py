@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -114,12 +115,24 @@ def _jobs(folder: Path, name: str, placement: TrainerPlacement, config: UpdateCo
     return [first, second]
 
 
-def _run(folder: Path, jobs: dict[str, list[Job]]) -> dict[str, list[dict[str, Any]]]:
+@pytest.fixture(scope="module")
+def updates() -> Iterator[subprocess.Popen[str]]:
+    """`held_updates` in a process, which waits for the paths of jobs."""
+    command = [sys.executable, "-m", "tests.unit.trainer.held_updates"]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+        process.kill()
+
+
+def _run(updates: subprocess.Popen[str], folder: Path, jobs: dict[str, list[Job]]) -> dict[str, list[dict[str, Any]]]:
+    assert updates.stdin is not None and updates.stdout is not None
     path = folder / "jobs.json"
     path.write_text(json.dumps({held: [job.model_dump(mode="json") for job in jobs[held]] for held in jobs}))
-    command = [sys.executable, "-m", "tests.unit.trainer.held_updates", str(path)]
-    output = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
-    reports: dict[str, list[dict[str, Any]]] = json.loads(output.splitlines()[-1])
+    print(path, file=updates.stdin, flush=True)
+    # DeepSpeed prints too.
+    ended = next((line for line in updates.stdout if line.startswith(f"{path} ")), "without an end")
+    assert ended == f"{path} 0\n"
+    reports: dict[str, list[dict[str, Any]]] = json.loads((folder / "jobs.json.reports").read_text())
     return reports
 
 
@@ -134,7 +147,7 @@ def _digests(job: Job) -> dict[str, bytes]:
 @pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "stage"), [("float32", 0), ("bfloat16", 0), ("float32", 2)])
 def test_updates_are_the_same_wherever_tensors_are_between_them(
-    tmp_path: Path, dtype: Literal["float32", "bfloat16"], stage: int
+    updates: subprocess.Popen[str], tmp_path: Path, dtype: Literal["float32", "bfloat16"], stage: int
 ) -> None:
     make_tiny_policy(tmp_path / "policy", seed=1)
     vocabulary = json.loads((tmp_path / "policy/config.json").read_text())["vocab_size"]
@@ -147,7 +160,7 @@ def test_updates_are_the_same_wherever_tensors_are_between_them(
     )
     moved = ["nowhere"] if stage else ["nowhere", "host"]
     jobs = {held: _jobs(tmp_path, held, placement, config) for held in ("device", *moved)}
-    reports = _run(tmp_path, jobs)
+    reports = _run(updates, tmp_path, jobs)
     print(json.dumps(reports))
     for held in moved:
         for job, expected in zip(jobs[held], jobs["device"], strict=True):

@@ -1,15 +1,17 @@
 """The launcher and a stand-in of the worker that answers as it is told to, without torch."""
 
+import logging
 import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from stages.settings.trainer import TrainerPlacement
-from stages.trainer import launcher
+from stages.trainer import launcher, worker
 from stages.trainer.job import Job
 from stages.trainer.launcher import TrainerProcess
 from storage.errors import TrainerError
@@ -25,6 +27,8 @@ result = {"optimiser_steps": 1, "schedule_step": 1, "responses": 1, "tokens": 1,
 for number in (1, 2):
     while not (folder / f"job-{number:06d}.json").exists():
         time.sleep(0.01)
+    warnings = ["no compiler", "no main memory"][:number]  # those of earlier jobs are repeated
+    write("progress.json", {"job": number, "done": 1, "total": 1, "note": "done", "warnings": warnings})
     write(f"result-{number:06d}.json", {"result": result, "ends": switch.read_text() == "ends"})
     while (text := switch.read_text()) == "wait":
         time.sleep(0.01)
@@ -73,6 +77,41 @@ def test_an_update_returns_before_its_state_is_saved(tmp_path: Path, switch: Cal
         waiting.join(10)
         assert saved == [{"save_state": 1.5}]
         assert process.run(job).optimiser_steps == 1 and process.wait_saved() == {"save_state": 1.5}
+
+
+def test_warnings_of_the_process_are_passed_on_once(
+    tmp_path: Path, switch: Callable[[str], None], job: Job, caplog: pytest.LogCaptureFixture
+) -> None:
+    with TrainerProcess(tmp_path) as process:
+        process.run(job, lambda *_: None)
+        assert caplog.messages == ["the trainer: no compiler"]
+        process.run(job)
+        assert caplog.messages == ["the trainer: no compiler", "the trainer: no main memory"]
+
+
+def test_warnings_are_collected_once_and_on_one_line(capfd: pytest.CaptureFixture[str]) -> None:
+    warnings, log = worker.Warnings(), logging.getLogger("stages.trainer.of_a_test")
+    log.addHandler(warnings)
+    for name in ("Layer", "Other"):
+        log.info("nothing")
+        log.warning("%s runs without\n torch.compile", name)
+    log.removeHandler(warnings)
+    assert warnings.texts == ["Layer runs without torch.compile"]
+    assert capfd.readouterr().out == "warning: Layer runs without torch.compile\n"
+
+
+@pytest.mark.parametrize(
+    ("device", "processes", "stage", "expected"),
+    [
+        ("cpu", 1, 0, "gloo"),
+        ("cpu", 2, 3, "gloo"),
+        ("cuda", 1, 0, "gloo"),
+        ("cuda", 1, 1, "cpu:gloo,cuda:nccl"),
+        ("cuda", 2, 0, "cpu:gloo,cuda:nccl"),
+    ],
+)
+def test_zero_on_a_single_gpu_communicates_by_nccl(device: str, processes: int, stage: int, expected: str) -> None:
+    assert worker.choose_backend(SimpleNamespace(type=device), processes, stage) == expected
 
 
 def test_the_next_update_fails_if_the_state_was_not_saved(

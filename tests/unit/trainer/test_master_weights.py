@@ -84,10 +84,11 @@ def test_the_policy_is_rounded_and_the_state_has_masters(folder: Path, trainer: 
 @pytest.mark.slow
 def test_the_first_ratio_is_exactly_1(folder: Path, trainer: SavingTrainer) -> None:
     """One micro-batch holds all responses, so log-probabilities before the update and in its step are the same sums."""
-    placement = BFLOAT16.model_copy(update={"micro_batch_tokens": 100_000})
-    config = UpdateConfig(learning_rate=1e-3, batch_responses=24)
-    with SavingTrainer(folder / "scratch") as process:
-        metrics = process.run(_job(folder, "ratio", placement=placement, config=config)).metrics
+    vocabulary = json.loads((folder / "policy/config.json").read_text())["vocab_size"]
+    rows = make_rows(2, 3, vocabulary=vocabulary)
+    assert sum(len(row["prompt_ids"] + row["response_ids"]) for row in rows) <= 64  # one micro-batch
+    rollout = write_rollout(folder / "few.parquet", rows)
+    metrics = trainer.run(_job(folder, "ratio", rollout=rollout)).metrics
     assert metrics["ratio_min"] == metrics["ratio_max"] == 1.0 and metrics["approx_kl"] == 0.0
 
 

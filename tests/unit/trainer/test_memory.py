@@ -1,5 +1,6 @@
 """The calculated memory of an update: against peaks seen on an H200, and how each setting changes it."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -138,6 +139,42 @@ def test_size_of_micro_batches_by_free_memory(monkeypatch: pytest.MonkeyPatch) -
     expected = largest_micro_batch(QWEN2_1_5B, form, 70 * GIB)
     assert gpu_memory.fitting_tokens(QWEN2_1_5B, form, memory) == expected
     assert gpu_memory.fitting_tokens(unknown, form, memory) == gpu_memory.fitting_tokens(QWEN2_1_5B, form, None) == 8192
+
+
+@pytest.mark.parametrize(
+    ("device", "variables", "refuses", "expected"),
+    [
+        ("cpu", {}, False, []),
+        ("cuda", {}, False, ["expandable_segments:True"]),
+        ("cuda", {}, True, ["expandable_segments:True", "expandable_segments:False"]),
+        ("cuda", {"PYTORCH_ALLOC_CONF": "max_split_size_mb:512"}, False, []),
+        ("cuda", {"PYTORCH_CUDA_ALLOC_CONF": ""}, False, []),
+    ],
+)
+def test_blocks_of_memory_grow_on_a_gpu_unless_the_user_decides(
+    device: str,
+    variables: dict[str, str],
+    refuses: bool,
+    expected: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    settings: list[str] = []
+
+    def allocate(*_: object, **__: object) -> None:
+        if refuses:
+            raise RuntimeError("CUDA driver error: operation not supported\nmore lines")
+
+    for name in ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch._C, "_accelerator_setAllocatorSettings", settings.append)
+    monkeypatch.setattr(torch, "empty", allocate)
+    before = dict(os.environ)
+    assert gpu_memory.use_expandable_segments(torch.device(device)) == (expected == ["expandable_segments:True"])
+    assert settings == expected and dict(os.environ) == before  # vLLM's process inherits no such setting
+    assert len(caplog.messages) == refuses
 
 
 def test_what_holds_memory_is_said_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -359,6 +359,12 @@ def test_all_gpus_are_counted_once(tmp_path: Path, also: dict[str, Any], message
         fake_config(tmp_path, compute={"gpus": "all", **also})
 
 
+@pytest.mark.parametrize("override", ["vllm.data_parallel=1", "trainer={processes: 1}"])
+def test_what_all_gpus_set_is_not_set_by_the_user_even_to_the_default(override: str) -> None:
+    with pytest.raises(ConfigError, match=r"`gpus: all` sets .*, which is also set to 1; remove one of the two"):
+        load_config(QUICKSTART, ("compute.gpus=all", f"compute.{override}"))
+
+
 def test_one_gpu_is_the_default_and_in_no_dump(tmp_path: Path) -> None:
     assert "gpus" not in fake_config(tmp_path).model_dump(mode="json")["compute"]
     dumped = fake_config(tmp_path, compute={"gpus": "all"}).model_dump(mode="json")

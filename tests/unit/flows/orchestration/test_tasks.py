@@ -1,6 +1,10 @@
 """Progress of long stages in the UI: rare updates with speed and time left, which never stop the work."""
 
+import time
 import uuid
+from collections.abc import Callable
+from contextvars import copy_context
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -8,8 +12,11 @@ import pytest
 
 import flows.orchestration.tasks
 import flows.stage_lines
-from flows.orchestration.tasks import _ProgressInUi
-from stages.contract import no_progress
+from flows.observer import OBSERVER
+from flows.orchestration.tasks import _ProgressInUi, run_as_task
+from flows.stage_lines import SECONDS_BETWEEN_LINES, StageLines
+from stages.contract import Context, Result, Stage, no_progress
+from stages.settings import Settings
 
 
 class Clock:
@@ -94,3 +101,57 @@ def test_silent_server_stops_no_work(clock: Clock, shown: list[Any], monkeypatch
         progress("evaluate", 1, 2, "")
     progress.finish()
     assert shown == [] and attempts == [1_010, 1_080]
+
+
+@pytest.mark.parametrize("has_observer", [True, False])
+def test_a_stage_says_the_same_in_the_terminal_and_in_the_log_of_prefect(
+    has_observer: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[str] = []
+    names: list[str] = []
+
+    def task(**options: Any) -> Callable[[Any], Any]:
+        names.append(options["task_run_name"])
+        return lambda function: function
+
+    def fails(*_: object) -> None:
+        raise AssertionError("these lines go elsewhere")
+
+    observer = SimpleNamespace(line=lines.append if has_observer else None)
+    logger = SimpleNamespace(info=fails if has_observer else lines.append)
+    monkeypatch.setattr(flows.orchestration.tasks, "task", task)
+    monkeypatch.setattr(flows.orchestration.tasks, "get_run_logger", lambda: logger)
+    defaults = StageLines.__init__.__kwdefaults__
+    assert defaults is not None and defaults["seconds_between"] == SECONDS_BETWEEN_LINES == 30
+    monkeypatch.setitem(defaults, "seconds_between", 0.01)
+    reports: list[tuple[str, int, int, str]] = []
+    context = Context(store=None, seed=1, iteration=2, resources=None, progress=lambda *report: reports.append(report))  # type: ignore[arg-type]
+    stage = Stage(name="sample", version=1, body=lambda *_: {}, size=lambda settings, rows: "64 responses")
+    results = [
+        Result(refs={}, metrics={"sample/length": 12.3456789, "sample/cut": None, "sample/tokens": 790}, skipped=False),
+        Result(refs={}, metrics={}, skipped=True),
+    ]
+
+    def execute(context: Context) -> Result:
+        if len(results) == 2:
+            context.progress("sample", 16, 64, "900 tokens/s")
+            deadline = time.monotonic() + 30  # a guard against hangs
+            while not any("16 of 64" in line for line in lines) and time.monotonic() < deadline:
+                time.sleep(0.005)
+        return results.pop(0)
+
+    def run() -> None:
+        OBSERVER.set(observer)  # type: ignore[arg-type]
+        for _ in range(2):
+            run_as_task(execute, stage, {}, Settings(), context)
+
+    copy_context().run(run)
+    often = "iteration 2: sample: "
+    assert [line for line in lines if not line.startswith((f"{often}16 of", f"{often}no step"))] == [
+        "iteration 2: sample begins (64 responses)",
+        "iteration 2: sample took 0 s: sample/length 12.35, sample/tokens 790",
+        "iteration 2: sample begins (64 responses)",
+        "iteration 2: sample: its outputs were there already",
+    ]
+    assert f"{often}16 of 64 · 900 tokens/s · 0 s so far" in lines
+    assert names == ["iteration 2: sample (64 responses)"] * 2 and reports == [("sample", 16, 64, "900 tokens/s")]

@@ -16,11 +16,12 @@ import yaml
 from flows.cli import main
 from flows.config.run import RunConfig
 from flows.preflight import cards, measured
-from flows.preflight.cards import check_cards, device_of, gpu_lines, is_ours, on_this_machine, refusal
+from flows.preflight.cards import check_cards, device_of, gpu_lines, on_this_machine, refusal
 from flows.preflight.description import describe
 from stages.engines import loader
 from stages.engines.card_speeds import card_speed
 from stages.engines.gpu import Card, Holder
+from stages.engines.gpu_holders import is_ours
 from storage.errors import InputError
 from tests.cuda import H200, T4, Driver, machine_with
 from tests.helpers import fake_config, fake_values
@@ -169,11 +170,22 @@ def test_a_gpu_too_old_for_cuda_13(make: Callable[..., RunConfig]) -> None:
 
 def test_more_processes_than_gpus(make: Callable[..., RunConfig]) -> None:
     trainer = make(compute={"trainer": {"processes": 2}})
-    expected = "compute.trainer.processes_per_node is 2, and CUDA finds 1 GPU(s) here; lower it"
+    expected = (
+        "compute.trainer.processes_per_node is 2, and CUDA finds 1 GPU(s) here; set at most 1, or make more GPUs "
+        "visible (CUDA_VISIBLE_DEVICES)"
+    )
     assert reason(trainer, Driver(1)) == expected
     assert reason(trainer, Driver(2)) is None
     engine = reason(make(compute={"vllm": {"tensor_parallel": 4}}), Driver(2))
     assert engine is not None and engine.startswith("compute.vllm.tensor_parallel x data_parallel is 4")
+
+
+def test_a_split_that_does_not_divide_the_heads(make: Callable[..., RunConfig]) -> None:
+    assert reason(make(compute={"vllm": {"tensor_parallel": 4}}), Driver(4)) == (
+        "compute.vllm.tensor_parallel is 4, which does not divide the model's 14 attention heads; set 1 or 2"
+    )
+    assert reason(make(compute={"vllm": {"tensor_parallel": 2}}), Driver(4)) is None
+    assert reason(make(engine="transformers", compute={"vllm": {"tensor_parallel": 4}}), Driver(4)) is None
 
 
 def test_all_gpus_of_a_machine(make: Callable[..., RunConfig]) -> None:
@@ -240,8 +252,8 @@ def test_a_run_waits_for_processes_that_are_ending(
 def test_a_model_too_large_for_a_gpu(make: Callable[..., RunConfig]) -> None:
     small = Card("NVIDIA L4", total=12 * GIB, free=12 * GIB, capability=(8, 9))
     assert reason(make("seven"), Driver([small, small])) == (
-        "vLLM needs 14.2 GiB for the weights, and compute.vllm.memory_share 0.9 of NVIDIA L4 is 10.8 GiB; use a larger "
-        "GPU, or set compute.vllm.quantization: fp8, or compute.vllm.tensor_parallel: 4"
+        "vLLM needs 14.2 GiB for the weights, and compute.vllm.memory_share 0.9 of NVIDIA L4 is 10.8 GiB; use a GPU "
+        "of at least 22.0 GiB, or 4 GPUs like this one with compute.vllm.tensor_parallel: 4"
     )
     text = reason(make("seven", compute=BFLOAT16), Driver([L4]))
     assert text is not None and text.startswith("the update holds 99.3 GiB of weights and optimiser alone")
@@ -306,22 +318,30 @@ def test_memory_of_a_gpu(make: Callable[..., RunConfig]) -> None:
     assert lines[0] == "1 x NVIDIA H200, 140 GiB each, 140 free"
     assert lines[1].startswith(
         "vLLM takes 126 GiB (compute.vllm.memory_share 0.9): weights 0.9, working memory about 3."
-    ) and lines[1].endswith("for 512 sequences of 2,048 tokens at a time (compute.vllm.max_sequences 512)")
+    ) and lines[1].endswith(
+        "for 512 sequences of 2,048 tokens at a time (compute.vllm.max_sequences allows no more than 512)"
+    )
     assert lines[2].startswith("the update takes about ") and "while vLLM sleeps" in lines[2]
     assert "NOT ENOUGH" not in "".join(lines)
 
 
 def test_fewer_sequences_fit_than_are_allowed(make: Callable[..., RunConfig]) -> None:
     lines = on(L4, make(compute={"vllm": {"max_sequences": 4_096}}))
-    assert lines[1].endswith(" of max_sequences 4,096") and "sequences of 2,048 tokens at a time" in lines[1]
+    assert (
+        lines[1].endswith("(compute.vllm.max_sequences would allow 4,096)")
+        and "sequences of 2,048 tokens at a time" in lines[1]
+    )
 
 
 def test_no_memory_for_one_sequence(make: Callable[..., RunConfig]) -> None:
     tight = Card("NVIDIA A10G", total=22 * GIB, free=22 * GIB, capability=(8, 6))
     vllm = {"max_model_tokens": 65_536, "max_sequences": 64}
     lines = on(tight, make("seven", compute={"vllm": vllm}))
-    assert "NOT ENOUGH for one sequence of 65,536 tokens, by about" in lines[1]
-    assert "lower compute.vllm.max_model_tokens to " in lines[1] and "raise memory_share" in lines[1]
+    assert "NOT ENOUGH for one sequence of 65,536 tokens (compute.vllm.max_model_tokens), by about" in lines[1]
+    assert lines[1].endswith(
+        ": set compute.vllm.memory_share: 0.96, or compute.vllm.max_model_tokens: 44800, or compute.vllm.quantization: "
+        "fp8 (which changes results)"
+    )
 
 
 def test_what_to_lower_for_the_update(make: Callable[..., RunConfig]) -> None:
@@ -330,35 +350,38 @@ def test_what_to_lower_for_the_update(make: Callable[..., RunConfig]) -> None:
         return on(card, make(model, compute=compute))[2]
 
     assert "NOT ENOUGH" not in update(H200)
-    assert ": lower compute.trainer.micro_batch_tokens to 2048" in update(L4, micro_batch_tokens=16_384)
+    checkpointing = " GiB: set compute.trainer.gradient_checkpointing: true"
+    assert update(L4, micro_batch_tokens=16_384).endswith(checkpointing)
     awake = update(H200, micro_batch_tokens=65_536, free_memory=False)
-    assert (
-        " of 70.2 beside vLLM, with 65,536 tokens a micro-batch (" in awake
-        and "lower compute.trainer.micro_batch_tokens to 32768" in awake
-    )
-    assert "set compute.trainer.gradient_checkpointing: true" in update(
-        Card("NVIDIA L4", total=16 * GIB, free=16 * GIB, capability=(8, 9)), micro_batch_tokens=1_000
-    )
+    assert " of 70.2 beside vLLM, with 65,536 tokens a micro-batch (" in awake
+    assert awake.endswith(" GiB: set compute.trainer.micro_batch_tokens: 32768")
+    small = Card("NVIDIA L4", total=16 * GIB, free=16 * GIB, capability=(8, 9))
+    assert update(small, micro_batch_tokens=1_000).endswith(checkpointing)
+    tight = update(replace(small, total=20 * GIB), free_memory=False)
+    assert tight.endswith(f"{checkpointing.replace('gradient', 'free_memory: null, compute.trainer.gradient')}")
     offload = update(replace(H200, total=80 * GIB, free=79 * GIB), "seven")
-    assert (
-        "set compute.trainer.deepspeed: configs/deepspeed/zero3_offload.json, gradient_checkpointing: true" in offload
-    )
+    assert "set compute.trainer.deepspeed: configs/deepspeed/zero3_offload.json" in offload
 
 
 def test_what_to_set_for_an_update_of_7b(make: Callable[..., RunConfig]) -> None:
     card = replace(H200, name="NVIDIA H100 80GB HBM3", total=80 * GIB, free=79 * GIB)
-    offload = "deepspeed: configs/deepspeed/zero3_offload.json, gradient_checkpointing: true"
+    checkpointing = "compute.trainer.gradient_checkpointing: true"
+    offload = f"compute.trainer.deepspeed: configs/deepspeed/zero3_offload.json, {checkpointing}"
+    bfloat16 = "compute.trainer.dtype: bfloat16"
 
     def advice(card: Card, **changes: Any) -> str:
         return on(card, make("seven", **changes))[2].partition(" GiB: ")[2]
 
-    assert advice(card) == f"set compute.trainer.dtype: bfloat16, {offload}; or train adapters (update.lora)"
+    assert advice(card) == (
+        f"set {bfloat16}, {offload}; or, which is faster but changes results, set update.lora: {{rank: 16}}, "
+        f"{bfloat16}, {checkpointing}"
+    )
     old = replace(card, name="Tesla T4", capability=(7, 5))
-    assert advice(old, engine="vllm") == "use more or larger GPUs, or train adapters (update.lora)"
-    assert advice(replace(card, capability=None)) == advice(old)
+    assert advice(old) == advice(replace(card, capability=None))
+    assert advice(old).startswith("these GPUs are too small; use 8 GPUs of at least 47 GiB with compute.gpus: all, ")
     adapters = {"update": {"lora": {"rank": 16}}, "compute": BFLOAT16}
-    assert (
-        advice(replace(card, total=24 * GIB), **adapters) == f"set compute.trainer.{offload}, micro_batch_tokens: 1024"
+    assert advice(replace(card, total=24 * GIB), **adapters).startswith(
+        f"set {offload}, compute.trainer.micro_batch_tokens: 1024"
     )
 
 
@@ -369,16 +392,22 @@ def test_several_gpus_share_an_update_of_7b(make: Callable[..., RunConfig]) -> N
         with machine_with(Driver([card] * count)):
             return gpu_lines(on_this_machine(config), device_of(config))[2].partition(" GiB: ")[2]
 
-    zero2 = "deepspeed: configs/deepspeed/zero2.json, gradient_checkpointing: true"
-    assert advice(8, **BFLOAT16) == f"set compute.trainer.processes_per_node: 8, {zero2}"
-    assert advice(8, gpus="all", **BFLOAT16) == f"set compute.trainer.{zero2}"
-    zero3 = "deepspeed: configs/deepspeed/zero3.json, gradient_checkpointing: true"
-    assert advice(4, **BFLOAT16) == f"set compute.trainer.processes_per_node: 4, {zero3}"
+    def shared(stage: int) -> str:
+        return (
+            f"compute.trainer.deepspeed: configs/deepspeed/zero{stage}.json, "
+            "compute.trainer.gradient_checkpointing: true"
+        )
+
+    assert advice(8, **BFLOAT16) == f"set compute.gpus: all, {shared(2)}"
+    assert advice(8, gpus="all", **BFLOAT16) == f"set {shared(2)}"
+    assert advice(4, **BFLOAT16) == f"set compute.gpus: all, {shared(3)}"
+    two = {"trainer": {"dtype": "bfloat16", "processes": 2}}
+    assert advice(8, **two) == f"set compute.trainer.processes_per_node: 8, {shared(2)}"
 
 
 def test_advice_about_memory_share_only_if_that_can_be_enough(make: Callable[..., RunConfig]) -> None:
     full = on(T4, make("seven", compute={"vllm": {"dtype": "float16"}}))[1]
-    assert "NOT ENOUGH" in full and full.endswith(" GiB: set tensor_parallel: 2")
+    assert "NOT ENOUGH" in full and full.endswith(" GiB: set compute.vllm.quantization: fp8 (which changes results)")
 
 
 def test_a_config_that_does_not_tell_the_sizes(make: Callable[..., RunConfig], tmp_path: Path) -> None:
@@ -426,8 +455,22 @@ def test_time_where_there_is_no_gpu(make: Callable[..., RunConfig]) -> None:
     on_cpu = make("small", engine="transformers", compute=BFLOAT16)
     (line,) = described(on_cpu, None, "time")
     assert "on this CPU" in line
+    (first, *_) = described(make("small", engine="transformers", gpu="deployment"), None, "gpu")
+    assert first.startswith("none here; each GPU of a worker needs at least ")
     assert described(on_cpu, None, "gpu") == ["none here: bfloat16 (compute.trainer.dtype) works on a CPU, but is slow"]
     assert described(make("small", engine="transformers"), None, "gpu") == []
+
+
+def test_a_driver_that_does_not_answer(make: Callable[..., RunConfig]) -> None:
+    class Updated(Driver):
+        def nvmlInit_v2(self) -> int:
+            return 18
+
+    assert described(make("small", engine="transformers"), Updated(1), "gpu") == [
+        "none: the NVIDIA driver does not answer (NVML error 18: the driver was updated, and the old one still runs; "
+        "restart the machine); `nvidia-smi` says more"
+    ]
+    assert described(make("small", engine="transformers"), Driver(1, works=False), "gpu") == []
 
 
 def test_the_fake_engine_takes_no_gpu(tmp_path: Path) -> None:
