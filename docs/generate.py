@@ -150,8 +150,8 @@ def config_page() -> str:
             "command line, and `extends: other.yaml` starts from the settings of another file. An unknown name is an "
             "error. `serl check` says what a config would run. Settings that change what an output means are part of "
             "the output's identity: if you change one, everything that depends on it is computed again. These settings "
-            "are part of no identity: `name`, `root`, `iterations`, `engine`, `gpu`, `gpu_runs`, `evaluate.every`, "
-            "`keep`, `watchdog`, `trackers` and everything under `compute`. See "
+            "are part of no identity: `name`, `root`, `iterations`, `max_rounds`, `tokens_per_update`, `engine`, "
+            "`gpu`, `gpu_runs`, `evaluate.every`, `keep`, `watchdog`, `trackers` and everything under `compute`. See "
             "[identity and resume](../explanation/identity-and-resume.md)."
         ),
         "\n".join(f"- [{title(prefix)}](#{anchor(title(prefix))})" for prefix, _, _ in groups),
@@ -309,8 +309,9 @@ def tables_page() -> str:
             "Every table is a dataset of Parquet files under the run's folder: "
             "`TABLE/iteration=0003/key=k3f9c12ab4d5e/part-00000.parquet`. `open_run(URI).table(NAME)` reads the "
             "current version of all iterations, with a column `iteration` in front; `serl show RUN NAME` prints it. A "
-            "column marked *optional* may be null. `question_id` is a digest of the question's text, so that a "
-            "question has one id in every iteration and run. `version` is the version of a table's schema."
+            "column marked *optional* may be null. In a run with rounds, tables of the stages that run in every round "
+            "are read over all rounds, with a column `round`. `question_id` is a digest of the question's text, so "
+            "that a question has one id in every iteration and run. `version` is the version of a table's schema."
         ),
         *definitions((f"[`{name}`](#{anchor(name)})", PURPOSES[name]) for name in written_by),
     ]
@@ -335,6 +336,7 @@ STAGE_MODULES = (
     "draw_instructions",
     "sample_responses",
     "vote_rewards",
+    "choose_questions",
     "ppo_update",
     "evaluate",
 )
@@ -358,6 +360,7 @@ PURPOSES: Mapping[str, str] = {
     "voter_answers": "One row per response of a voter other than the policy: its answer and the answer's class.",
     "votes": "One row per question: the vote and the decision of the difficulty gate.",
     "pool": "One row per question kept so far; the pool supplies few-shot examples.",
+    "chosen": "One row per question that the vote of any round kept, with its use; only with `questions_per_update`.",
     "diagnostics": "One row per question of a domain that can label itself; no stage that leads to a policy reads it.",
     "train_metrics": "One row per optimiser step.",
     "grades": "One row per graded response of an evaluation.",
@@ -440,6 +443,11 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
         "mean_reward": "Mean reward of the policy's responses.",
         "decision": "`kept`, or why the question was dropped: `too_easy`, `too_hard`, `tie`, `abstain`, `no_answer`, "
         "`unparsable`, `no_responses`.",
+    },
+    "chosen": {
+        "similarity": "As in `accepted`.",
+        "round": "The round that kept the question.",
+        "use": "`update` (trained on), `carried_over` (the next iteration asks it first) or `left_over`.",
     },
     "pool": {"share": "Share of the majority when the question was kept."},
     "diagnostics": {

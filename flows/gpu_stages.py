@@ -15,10 +15,10 @@ from prefect.states import Completed
 from pydantic import Field
 
 from flows.config.run import RunConfig
-from flows.iteration import Inputs, existing_inputs
 from flows.models.early_start import start_engine
 from flows.orchestration.tasks import run_as_task
 from flows.preflight.checks import check_engine
+from flows.rounds.state import Inputs, existing_inputs
 from flows.run_progress import find_finished, next_context
 from flows.runners import LocalRunner
 from flows.shutdown import end_in_time

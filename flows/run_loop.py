@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 from flows.config.run import RunConfig
-from flows.iteration import Runner
 from flows.maintenance.retention import prune_weights
 from flows.models.early_start import start_engine
+from flows.rounds.state import Runner
 from flows.run_progress import RunProgress, find_finished, next_context
 from flows.runners import LocalRunner
 from stages.contract import Context, Progress, no_progress

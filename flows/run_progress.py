@@ -5,19 +5,20 @@ and advances by one iteration at a time, with any runner.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from flows.config.load import parse_config
 from flows.config.run import RunConfig
-from flows.iteration import Inputs, IterationState, Runner, iterate, start
+from flows.iteration import iterate, start
 from flows.models.pinned import pinned
+from flows.rounds.state import Inputs, IterationState, Runner
 from flows.runners import LookupRunner, PendingStage, StagePending
 from flows.stage_settings import StageSettings, resolve
 from flows.watchdog import Breach, Breached, Collapsed
 from stages.contract import Context, Progress, Result, Stage, no_progress
 from stages.settings import Settings
 from stages.shared_resources import Resources
-from storage.artifact import ArtifactRef
+from storage.artifact import ArtifactRef, name_in_round
 from storage.code_version import code_version
 from storage.errors import ConfigError, IncompatibleCode
 from storage.run import Revision, Run
@@ -30,6 +31,11 @@ class _Recorder:
 
     runner: Runner
     manifests: dict[str, str] = field(default_factory=dict)
+    """Name of the stage, with the round behind it after the first -> path of its manifest."""
+    round: int = 1
+
+    def in_round(self, number: int, note: str) -> "_Recorder":
+        return replace(self, runner=self.runner.in_round(number, note), round=number)
 
     def run(self, stage: Stage, inputs: Inputs, settings: Settings) -> Result:
         result = self.runner.run(stage, inputs, settings)
@@ -43,7 +49,7 @@ class _Recorder:
         return result
 
     def _record(self, stage: Stage, result: Result) -> None:
-        self.manifests[stage.name] = next(iter(result.refs.values())).path
+        self.manifests[name_in_round(stage.name, self.round)] = next(iter(result.refs.values())).path
 
 
 @dataclass
@@ -52,7 +58,7 @@ class RunProgress:
 
     resolved: StageSettings
     stages: dict[int, dict[str, str]] = field(default_factory=dict)
-    """Iteration -> stage -> path of its manifest."""
+    """Iteration -> stage, with the round behind its name after the first -> path of its manifest."""
     states: list[IterationState] = field(default_factory=list)
     """The state after each finished iteration."""
     branch: int = 0

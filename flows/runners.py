@@ -1,12 +1,13 @@
 """Runners that run the stages of an iteration in this process, or only look up what stages have committed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
-from flows.iteration import Inputs, existing_inputs
-from stages.contract import Context, Result, Stage, find_stage, run_stage, stage_key
+from flows.rounds.state import Inputs, existing_inputs
+from stages.contract import Context, Progress, Result, Stage, find_stage, run_stage, stage_key
 from stages.settings import Settings
-from storage.artifact import ArtifactRef
+from storage.artifact import ArtifactRef, name_in_round
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -17,9 +18,15 @@ class PendingStage:
     settings: Settings
     inputs: Mapping[str, ArtifactRef]
     iteration: int
+    round: int
     seed: int
     branch: int
     key: str
+
+    @property
+    def name(self) -> str:
+        """Name of the execution within its iteration."""
+        return name_in_round(self.stage.name, self.round)
 
 
 class StagePending(Exception):
@@ -44,6 +51,11 @@ class LocalRunner:
         """Return the outputs of a stage; None if they do not exist."""
         return find_stage(stage, existing_inputs(inputs), settings, self.context)
 
+    def in_round(self, number: int, note: str) -> Self:
+        """Return this runner for the stages of one round; `note` says where the iteration is."""
+        progress = _with_note(self.context.progress, note)
+        return replace(self, context=replace(self.context, round=number, note=note, progress=progress))
+
 
 @dataclass(frozen=True)
 class LookupRunner(LocalRunner):
@@ -60,9 +72,19 @@ class LookupRunner(LocalRunner):
                     settings=settings,
                     inputs=refs,
                     iteration=context.iteration,
+                    round=context.round,
                     seed=context.seed,
                     branch=context.branch,
                     key=stage_key(stage, refs, settings, context),
                 )
             )
         return result
+
+
+def _with_note(progress: Progress, where: str) -> Progress:
+    """Return a progress callback that puts `where` in front of each note."""
+
+    def report(stage: str, done: int, total: int, note: str) -> None:
+        progress(stage, done, total, " · ".join(filter(None, (where, note))))
+
+    return report

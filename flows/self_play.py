@@ -17,6 +17,7 @@ from flows.orchestration.restarts import explain_how_to_go_on, name_flow_run, wa
 from flows.orchestration.tasks import PrefectRunner
 from flows.preflight.checks import check_inputs
 from flows.reporting.trackers import Trackers
+from flows.rounds.shortfall import shortfall
 from flows.run_loop import run_iterations
 from flows.run_progress import find_finished
 from flows.shutdown import end_in_time
@@ -65,6 +66,8 @@ def serl(
                 def publish(run: Run, finished: bool) -> None:
                     results = report.publish(run)
                     alarms = [f"watchdog: {alarm}" for alarm in report.new_alarms(run)]
+                    if (finished or progress.stopped) and (text := shortfall(results["iteration"], results["metrics"])):
+                        alarms.append(text)
                     for alarm in (*alarms, *trackers.report(run)):
                         get_run_logger().warning(alarm)
                         observer.alarm(alarm)

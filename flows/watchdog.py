@@ -5,7 +5,8 @@ rewards rise. The signals here need no label, or only a validation set; a benchm
 signals are compared with the start of the same run, because what is normal depends on the model and its questions. A
 breached bound is reported at once. When the consecutive iterations that breach it hold 64 questions together, the run
 acts as `on_breach` says: it stops and names the last good policy, or rolls back to that policy on a branch with other
-random numbers. On a significant loss of accuracy on a validation set it acts at once.
+random numbers. On a significant loss of accuracy on a validation set it acts at once; if iterations lack questions
+for their update, after three in a row.
 
 All judgements use committed metrics only, so a resumed run comes to the same judgements. Questions, responses and votes
 of iteration k show the state of policy k-1; the update and the evaluation of iteration k show the state of policy k.
@@ -65,14 +66,16 @@ class Rule:
     """The measured quantity, in words."""
     metric: str
     """Name of the metric."""
-    compare: Literal["above", "below_fraction", "above_multiple", "rise"]
-    """above: the value exceeds the bound; the others compare the value with the start of the run."""
+    compare: Literal["above", "below", "below_fraction", "above_multiple", "rise"]
+    """above, below: the value is beyond the bound; the others compare the value with the start of the run."""
     after_update: bool = False
     """Whether the metric shows the policy that the iteration ends with, instead of the policy it started with."""
     in_a_row: int = 1
     """Number of consecutive iterations that must breach the bound before the watchdog acts."""
     of_questions: bool = False
     """Whether the metric is about the questions that the policy writes, instead of its responses."""
+    is_count: bool = False
+    """Whether the metric is no mean, so that each iteration alone is evidence enough."""
 
     @property
     def delay(self) -> int:
@@ -85,6 +88,8 @@ class Rule:
         For metrics of questions: the questions written, but at least one per prompt, so that output without a readable
         question counts too. For other metrics: the questions voted on.
         """
+        if self.is_count:
+            return ENOUGH_QUESTIONS
         if self.of_questions:
             return max(metrics.get("generate/candidates") or 0, metrics.get("generate/prompts") or 0)
         return (metrics.get("vote/kept") or 0) + (metrics.get("vote/dropped") or 0)
@@ -99,6 +104,8 @@ class Rule:
         """Return whether `value` breaches `bound`; `start` is the mean at the start of the run, if known."""
         if self.compare == "above":
             return value > bound
+        if self.compare == "below":
+            return value < bound
         if start is None:
             return False
         if self.compare == "rise":
@@ -108,8 +115,8 @@ class Rule:
     def message(self, value: float, start: float | None, bound: float) -> str:
         """Return the breach in words."""
         measured = f"{self.description} is {value:.3g}"
-        if self.compare == "above":
-            return f"{measured}, above {bound:g}"
+        if self.compare in ("above", "below"):
+            return f"{measured}, {self.compare} {bound:g}"
         limits = {
             "rise": "more than {} above",
             "below_fraction": "less than {} times",
@@ -171,6 +178,14 @@ RULES = (
         metric="filter/acceptance_rate",
         compare="below_fraction",
         of_questions=True,
+    ),
+    Rule(
+        bound="few_questions",
+        description="the share of questions_per_update that was kept",
+        metric="rounds/reached",
+        compare="below",
+        in_a_row=3,
+        is_count=True,
     ),
     Rule(
         bound="kl",

@@ -9,7 +9,8 @@ stage may leave its last writes to a thread while later stages compute (`Work.co
 folders that are about to be committed, and their own writes wait.
 
 A key is a hash of all that determines an output: the stage's name, version and declared outputs, its settings, its
-inputs' keys, seed, branch and iteration. Where and how a stage runs (devices, shard size, paths) never enters a key.
+inputs' keys, seed, branch, iteration and round. Where and how a stage runs (devices, shard size, paths) never enters a
+key.
 """
 
 import time
@@ -93,7 +94,7 @@ class WorkerShard:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Context:
-    """The run's seed, branch and iteration, which enter keys, and where and how stages run, which does not."""
+    """The run's seed, branch, iteration and round, which enter keys, and where and how stages run, which does not."""
 
     store: Store
     """The store of the run that outputs go to."""
@@ -101,6 +102,10 @@ class Context:
     """The run's seed."""
     iteration: int
     """Iteration number; 0 is the starting policy and its evaluation."""
+    round: int = 1
+    """Round of the iteration. Stages that write, filter, answer and vote on questions run once per round."""
+    note: str = ""
+    """Where the iteration is, in words, for people; empty if there is nothing to say."""
     branch: int = 0
     """Number of rollbacks of the run; gives a repeated iteration other random numbers."""
     resources: Resources
@@ -140,6 +145,8 @@ def stage_key(stage: Stage, inputs: Mapping[str, ArtifactRef], config: Settings,
             "branch": context.branch,
             # After a skipped update the next iteration has the same policy, but it must still write new questions.
             "iteration": context.iteration,
+            # Left out in round 1, so that keys are the same with one round and without rounds.
+            **({"round": context.round} if context.round > 1 else {}),
         }
     )
 
@@ -227,6 +234,7 @@ class _Execution:
             version=self._stage.version,
             key=self.key,
             iteration=self._context.iteration,
+            round=self._context.round,
             config=self._config.model_dump(mode="json"),
             inputs={name: identity_of(ref) for name, ref in self._inputs.items()},
             seed=self._context.seed,

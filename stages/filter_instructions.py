@@ -1,7 +1,8 @@
 """Stage 2: keep the good, new questions (paper, section 3.1, "online filtering").
 
 Departs from the authors' release: a question is compared with the seeds and with every question accepted in this run,
-not only with the current batch. A question's text is never altered. Overlap with an evaluation set is a reason to
+not only with the current batch. Questions carried over from the iteration before come first and are not judged again. A
+question's text is never altered. Overlap with an evaluation set is a reason to
 reject. A seed that overlaps an evaluation set is reported and stays.
 """
 
@@ -13,6 +14,7 @@ import polars as pl
 import pyarrow as pa
 
 from stages import schemas
+from stages.carried_over import CARRIED_OVER, carried_questions
 from stages.chat.control_tokens import TokenFinder
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.domains import arithmetic
@@ -38,19 +40,20 @@ def filter_instructions(config: FilterConfig, inputs: Inputs, work: Work) -> Met
 
     good, unfit = _screen(candidates, overlap, config)
     known = [*(row["question"] for row in seeds), *bank["question"].to_pylist()]
-    accepted, not_new = _deduplicate(good, known, config, work.progress)
+    carried = carried_questions(inputs)
+    new, not_new = _deduplicate(good, known, config, config.questions - len(carried), work.progress)
 
     rejected = [*unfit, *not_new]
     additions = [
         {"question_id": row["question_id"], "question": row["question"], "added_in": work.context.iteration}
-        for row in accepted
+        for row in new  # carried-over questions are in the bank already
     ]
     seed_overlaps = [
         {"question_id": row["question_id"], "question": row["question"], "benchmark": benchmark}
         for row in seeds
         for benchmark in overlap.overlapping_sets(row["question"])
     ]
-    work.write("accepted", accepted)
+    work.write("accepted", [*carried, *new])
     work.write("rejected", rejected)
     work.write("bank", pa.concat_tables([bank, make_table(additions, schemas.BANK)]).combine_chunks())
     work.write("seed_overlaps", seed_overlaps)
@@ -59,9 +62,10 @@ def filter_instructions(config: FilterConfig, inputs: Inputs, work: Work) -> Met
     judged = len(candidates) - reasons[REASON_SURPLUS]
     return {
         "filter/candidates": len(candidates),
-        "filter/accepted": len(accepted),
+        "filter/accepted": len(carried) + len(new),
+        **({"filter/carried_over": len(carried)} if CARRIED_OVER in inputs else {}),
         # Surplus was never judged, so it counts neither for nor against the generator.
-        "filter/acceptance_rate": len(accepted) / judged if judged else None,
+        "filter/acceptance_rate": len(new) / judged if judged else None,
         "filter/bank": bank.num_rows + len(additions),
         "filter/seeds_overlapping": len({row["question_id"] for row in seed_overlaps}),
         **{
@@ -91,9 +95,13 @@ def _screen(
 
 
 def _deduplicate(
-    candidates: Sequence[Row], known: Sequence[str], config: FilterConfig, progress: Callable[[int, int], None]
+    candidates: Sequence[Row],
+    known: Sequence[str],
+    config: FilterConfig,
+    limit: int,
+    progress: Callable[[int, int], None],
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Accept candidates, in order, that differ from `known` questions and from each other, until there are enough.
+    """Accept candidates, in order, that differ from `known` questions and from each other, until there are `limit`.
 
     Returns rows of `accepted`, and rows of `rejected` for the other candidates.
     """
@@ -103,7 +111,7 @@ def _deduplicate(
     accepted_bank = RougeLBank()
     scores, indices = RougeLBank(known).nearest([row["question"] for row in candidates])
     for done, (row, known_score, known_index) in enumerate(zip(candidates, scores, indices, strict=True), start=1):
-        if len(accepted) >= config.questions:
+        if len(accepted) >= limit:
             rejected.append(_rejected_row(row, REASON_SURPLUS))
             continue
         similarity = float(known_score)

@@ -57,6 +57,7 @@ def generate_instructions(config: GenerateConfig, inputs: Inputs, work: Work) ->
         return fit_examples(examples, render, config.max_prompt_tokens)
 
     shards = work.shards("generations", config.prompts)
+    first_prompt = (work.context.round - 1) * config.prompts  # ids are unique over the rounds of an iteration
 
     def batches() -> Iterator[_PartBatch]:
         for part, rows in shards:
@@ -76,7 +77,7 @@ def generate_instructions(config: GenerateConfig, inputs: Inputs, work: Work) ->
             batch.part,
             [
                 {
-                    "prompt_id": row,
+                    "prompt_id": first_prompt + row,
                     "example_ids": [schemas.question_id(example) for example in examples],
                     "prompt_ids": ids,
                     "seed": seed,

@@ -16,6 +16,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from stages import schemas
+from stages.choose_questions import UPDATE
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.settings.update import PpoUpdateConfig
 from stages.trainer.job import Job
@@ -92,14 +93,20 @@ def _checkpoints(work: Work) -> Path | None:
 
 
 def _rollout(inputs: Inputs) -> pl.DataFrame:
-    """Return the responses to train on, those of kept questions, with their rewards: one row per response."""
-    kept = inputs.table("votes").filter(pl.col("decision") == "kept").select("question_id")
-    trained = inputs.table("rewards").filter("trained")
+    """Return the responses to train on with their rewards, one row per response.
+
+    They are the responses to the chosen questions of all rounds or, in a run without rounds, to all kept questions.
+    """
+    if "chosen" in inputs:
+        questions = inputs.table("chosen").filter(pl.col("use") == UPDATE)
+    else:
+        questions = inputs.table("votes").filter(pl.col("decision") == "kept")
+    trained = inputs.over_rounds("rewards").filter("trained")
     rewards = trained.select("question_id", "sample_index", pl.col("reward").cast(pl.Float32))
     columns = ("question_id", "sample_index", "prompt_ids", "response_ids", "behaviour_logprobs", "finish_reason")
-    responses = inputs.table("responses").select(columns)
-    kept_responses = responses.join(kept, on="question_id", how="semi", maintain_order="left")
-    return kept_responses.join(rewards, on=["question_id", "sample_index"], how="inner", maintain_order="left")
+    responses = inputs.over_rounds("responses").select(columns)
+    responses = responses.join(questions, on="question_id", how="semi", maintain_order="left")
+    return responses.join(rewards, on=["question_id", "sample_index"], how="inner", maintain_order="left")
 
 
 PPO_UPDATE = Stage(

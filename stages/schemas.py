@@ -183,7 +183,7 @@ VOTES = versioned(
         _column("class_answers", TEXTS),  # one answer for each class, the largest class first
         _column("class_shares", REALS),
         _column("mean_reward", REAL),
-        _column("decision", TEXT),  # one of stages.vote_rewards.DECISIONS
+        _column("decision", TEXT),  # one of stages.vote_metrics.DECISIONS
     ],
 )
 
@@ -195,6 +195,19 @@ POOL = versioned(
         _column("question", TEXT),
         _column("added_in", COUNT),  # iteration
         _column("share", REAL),
+    ],
+)
+
+# One row per question that the vote of any round kept, in the order of rounds.
+CHOSEN = versioned(
+    1,
+    [
+        _column("question_id", TEXT),
+        _column("question", TEXT),
+        _column("candidate_id", TEXT),
+        _column("similarity", REAL),
+        _column("round", COUNT),
+        _column("use", TEXT),  # "update", "carried_over" (the next iteration asks it first) or "left_over"
     ],
 )
 

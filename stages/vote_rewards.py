@@ -10,9 +10,7 @@ Beyond the paper, and off by default: voters other than the policy, abstention b
 low agreement, voting on more responses than are trained on.
 """
 
-import math
 import random
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -22,15 +20,15 @@ from stages import schemas
 from stages.answers.algebra.readings import MAX_ANSWER
 from stages.answers.kinds import AnswerKind, answer_of, load_kind
 from stages.answers.voting import AnswerToGrade, Ballot, Comparer, GradeStatus, Vote, grade, vote
+from stages.carried_over import carried_questions
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.domains import arithmetic
 from stages.question_files.values import is_filled
 from stages.settings.vote import POLICY, VoteConfig
+from stages.vote_metrics import label_metrics, mean, vote_metrics
 
 _CHUNK = 256  # questions voted on together: enough to keep all workers busy, few enough to show progress
 _ROUNDING = 1e-9  # a share equal to a limit, such as 3 / 15 and 0.2, is inside, whatever its last bit
-DECISIONS = ("kept", "too_easy", "too_hard", "tie", "abstain", "no_answer", "unparsable", "no_responses")
-"""What happens to a question: it is kept, or dropped for one of the other reasons."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,7 +58,7 @@ class Judged:
     rewards: list[float]
     """Rewards of the policy's responses."""
     decision: str
-    """One of DECISIONS."""
+    """One of `stages.vote_metrics.DECISIONS`."""
 
 
 def vote_rewards(config: VoteConfig, inputs: Inputs, work: Work) -> Metrics:
@@ -79,13 +77,23 @@ def vote_rewards(config: VoteConfig, inputs: Inputs, work: Work) -> Metrics:
         diagnostics += _diagnose(judged_chunk, kind, comparer) if config.domain else []
         work.progress(start + len(chunk), len(questions))
     kept = [item for item in judged if item.decision == "kept"]
-    work.write("rewards", [row for item in judged for row in _reward_rows(item, config)])
-    work.write("voter_answers", [row for item in judged for row in _voter_rows(item)])
-    work.write("votes", [_vote_row(item) for item in judged])
+    rewards = [row for item in judged for row in _reward_rows(item, config)]
+    voter_answers = [row for item in judged for row in _voter_rows(item)]
+    votes = [_vote_row(item) for item in judged]
     pool = inputs.table("pool").to_dicts() if "pool" in inputs else []
-    work.write("pool", pool + [_pool_row(item, work.context.iteration) for item in kept])
+    in_pool = {row["question_id"] for row in carried_questions(inputs)}
+    added = [item for item in kept if item.question["question_id"] not in in_pool]
+    work.write("rewards", rewards)
+    work.write("voter_answers", voter_answers)
+    work.write("votes", votes)
+    work.write("pool", pool + [_pool_row(item, work.context.iteration) for item in added])
     work.write("diagnostics", diagnostics)
-    return {**_vote_metrics(judged, config), **_agreement_metrics(judged, config), **_label_metrics(diagnostics)}
+    complete = sum(_complete_responses(item, config) for item in kept)
+    voters = [voter.name for voter in config.voters]
+    return {
+        **vote_metrics(votes, rewards, voter_answers, complete=complete, voters=voters),
+        **label_metrics(diagnostics),
+    }
 
 
 def _responses(
@@ -143,11 +151,11 @@ def _judge(
         if config.rewards == "verified":
             answers = [responses_to_question[i].answer for i in of_policy]
             rewards = _verified_rewards(question["question"], answers, labels.of(question), kind, comparer)
-            success_rate = _mean(rewards)
+            success_rate = mean(rewards)
         else:
             rewards = [_reward(result, result.class_ids[i], config) for i in of_policy]
             # Difficulty is how often the policy gives the majority answer, whatever reward that earns.
-            success_rate = _mean([float(result.class_ids[i] == 0) for i in of_policy])
+            success_rate = mean([float(result.class_ids[i] == 0) for i in of_policy])
         decision = _decide(result, len(of_policy), success_rate, config)
         if config.rewards == "random" and decision == "kept":
             random.Random(work.seed(question["question_id"])).shuffle(rewards)
@@ -257,7 +265,7 @@ def _vote_row(item: Judged) -> dict[str, Any]:
         "margin": item.vote.margin,
         "class_answers": [answer_class.answer for answer_class in item.vote.classes],
         "class_shares": [answer_class.share for answer_class in item.vote.classes],
-        "mean_reward": _mean(item.rewards),
+        "mean_reward": mean(item.rewards),
         "decision": item.decision,
     }
 
@@ -280,75 +288,15 @@ def _diagnose(judged: Sequence[Judged], kind: AnswerKind, comparer: Comparer) ->
             answers = [response.answer for response in item.responses if response.voter == POLICY]
             statuses = _grade_answers(item.question["question"], [item.vote.majority, *answers], label, kind, comparer)
             correct = [float(status == "correct") for status in statuses]
-            row = {"label": label, "majority_correct": bool(correct[0]), "responses_correct": _mean(correct[1:])}
+            row = {"label": label, "majority_correct": bool(correct[0]), "responses_correct": mean(correct[1:])}
         rows.append({"question_id": item.question["question_id"], **row})
     return rows
-
-
-def _vote_metrics(judged: Sequence[Judged], config: VoteConfig) -> dict[str, float | int | None]:
-    decisions = [item.decision for item in judged]
-    statuses = [status for item in judged for status in item.vote.statuses]
-    majorities = [item.vote.majority for item in judged if item.vote.majority is not None]
-    status_shares = {
-        f"vote/{name}_share": statuses.count(name) / len(statuses) if statuses else 0.0
-        for name in ("no_answer", "ambiguous", "unparsable", "timed_out", "too_large", "error")
-    }
-    return {
-        "vote/kept": decisions.count("kept"),
-        "vote/dropped": len(decisions) - decisions.count("kept"),
-        **{f"vote/dropped/{reason}": decisions.count(reason) for reason in DECISIONS if reason != "kept"},
-        "vote/complete_responses": sum(_complete_responses(item, config) for item in judged if item.decision == "kept"),
-        "vote/mean_share": _mean([item.vote.share for item in judged]),
-        "vote/mean_margin": _mean([item.vote.margin for item in judged]),
-        "vote/mean_reward_kept": _mean([_mean(item.rewards) for item in judged if item.decision == "kept"]),
-        **status_shares,
-        "vote/unanswered_share": sum(status != "ok" for status in statuses) / len(statuses) if statuses else 0.0,
-        "vote/effective_answers": _effective_number(majorities),
-    }
 
 
 def _complete_responses(item: Judged, config: VoteConfig) -> int:
     """Return how many responses to a question were not cut off, of those that the update sees if it is kept."""
     of_policy = [response for response in item.responses if response.voter == POLICY]
     return sum(not response.truncated for response in of_policy[: config.train_responses])
-
-
-def _effective_number(answers: Sequence[str]) -> float | None:
-    """Return the effective number of different answers: e to the power of their entropy.
-
-    It is n for n answers that are equally frequent. None if there is no answer.
-    """
-    if not answers:
-        return None
-    shares = [count / len(answers) for count in Counter(answers).values()]
-    return math.exp(-sum(share * math.log(share) for share in shares))
-
-
-def _agreement_metrics(judged: Sequence[Judged], config: VoteConfig) -> dict[str, float | int | None]:
-    """Return how often each voter's responses are the majority answer, over questions that have a majority."""
-    if not config.voters:
-        return {}
-    agreed: dict[str, list[float]] = {POLICY: [], **{voter.name: [] for voter in config.voters}}
-    for item in judged:
-        if item.vote.status == "majority":
-            for response, answer_class in zip(item.responses, item.vote.class_ids, strict=True):
-                agreed[response.voter].append(float(answer_class == 0))
-    return {f"vote/agreement/{voter}": _mean(values) for voter, values in agreed.items()}
-
-
-def _label_metrics(diagnostics: Sequence[dict[str, Any]]) -> dict[str, float | int | None]:
-    labelled = [row for row in diagnostics if row["label"] is not None]
-    if not labelled:
-        return {}
-    return {
-        "diagnostics/solvable_share": len(labelled) / len(diagnostics),
-        "diagnostics/majority_correct": _mean([float(row["majority_correct"]) for row in labelled]),
-        "diagnostics/responses_correct": _mean([row["responses_correct"] for row in labelled]),
-    }
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else 0.0
 
 
 VOTE = Stage(

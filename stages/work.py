@@ -17,7 +17,7 @@ from stages.shards import Shards
 from stages.shared_resources import Resources
 from storage.artifact import ArtifactRef, manifest_path
 from storage.fingerprint import derive_seed
-from storage.reader import read_folder, read_table
+from storage.reader import output_of, read_folder, read_table
 from storage.writer import Committer, Rows
 
 if TYPE_CHECKING:
@@ -42,6 +42,21 @@ class Inputs:
     def table(self, name: str) -> pl.DataFrame:
         """Return the rows of an input table."""
         return read_table(self._committed(name))
+
+    def over_rounds(self, name: str) -> pl.DataFrame:
+        """Return the rows of an input table of all rounds, in order, with a column `round` in front.
+
+        The input of round 1 is called `name`, those of later rounds as `input_of_round` says.
+        """
+        frames: list[pl.DataFrame] = []
+        while (of_round := input_of_round(name, len(frames) + 1)) in self:
+            frames.append(self.table(of_round).select(pl.lit(len(frames) + 1, pl.Int32).alias("round"), pl.all()))
+        return pl.concat(frames)
+
+    def metrics(self, name: str) -> Mapping[str, float | int | None]:
+        """Return the metrics of the stage that wrote an input."""
+        _, manifest, _ = output_of(self._committed(name))
+        return manifest.metrics
 
     def folder(self, name: str) -> Path:
         """Return a local path of an input folder, which is valid until the stage ends.
@@ -221,8 +236,10 @@ class Work:
         return f"{kind}:{self.key}"
 
     def seed(self, *names: str | int) -> int:
-        """Return a 63-bit seed for `names` within this run, branch, iteration and stage."""
-        return derive_seed(self.context.seed, self.context.branch, self.context.iteration, self.stage.name, *names)
+        """Return a 63-bit seed for `names` within this run, branch, iteration, round and stage."""
+        context = self.context
+        of_round = () if context.round == 1 else ("round", context.round)
+        return derive_seed(context.seed, context.branch, context.iteration, self.stage.name, *of_round, *names)
 
     def progress(self, done: int, total: int, note: str = "") -> None:
         """Report progress.
@@ -240,6 +257,11 @@ class Work:
 
 class _CommittedElsewhere(Exception):
     """Another process has committed the stage."""
+
+
+def input_of_round(name: str, number: int) -> str:
+    """Return the name of an input of which there is one per round: `responses`, `responses_2`, `responses_3`, ..."""
+    return name if number == 1 else f"{name}_{number}"
 
 
 def identity_of(ref: ArtifactRef) -> str:

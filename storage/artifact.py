@@ -9,7 +9,7 @@ differ.
 import json
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from storage.errors import CorruptArtifact, UnknownFormat
 from storage.fingerprint import canonical_json, fingerprint, short
@@ -81,6 +81,9 @@ class Manifest(_Record):
     key: str
     """Identity of the execution, 64 hex digits (see `stages.contract.stage_key`)."""
     iteration: int
+    round: int = Field(1, exclude_if=lambda number: number == 1)
+    """Round of the iteration, for stages that run once per round. Left out of files for round 1, so that a run without
+    further rounds has the manifests that it always had."""
     config: dict[str, Any]
     """The settings on which the outputs depend."""
     inputs: dict[str, str]
@@ -91,6 +94,11 @@ class Manifest(_Record):
     """Version of this software that wrote the manifest."""
     outputs: dict[str, Output]
     metrics: dict[str, float | int | None]
+
+    @property
+    def name(self) -> str:
+        """Name of the execution within its iteration (see `name_in_round`)."""
+        return name_in_round(self.stage, self.round)
 
     def refs(self, store: Store) -> dict[str, ArtifactRef]:
         """Return output name -> reference, for a manifest that lies in `store`."""
@@ -106,6 +114,11 @@ class Manifest(_Record):
 def manifest_path(stage: str, iteration: int, key: str) -> str:
     """Return the path of a manifest, relative to the run."""
     return f"manifests/iteration={iteration:04d}/{stage}-{short(key)}.json"
+
+
+def name_in_round(stage: str, number: int) -> str:
+    """Return the name of a stage within an iteration: that of the stage in round 1, then `sample_responses.2`, ..."""
+    return stage if number == 1 else f"{stage}.{number}"
 
 
 def output_folder(kind: str, iteration: int, key: str) -> str:

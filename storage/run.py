@@ -6,6 +6,8 @@
     run.table("votes")                   # every iteration, with a column `iteration`
     run.files("votes", iteration=3)      # URIs of its Parquet files
 
+An iteration with rounds has several tables `votes`, one of each round: they are read as one, with a column `round`.
+
 A revision (`revisions/000001.json`, `000002.json`, …) lists the settings of a run and the current artifacts of every
 iteration. The newest revision is the current state of the run. After a change of settings, a run may hold two artifacts
 of one stage and iteration; the newest revision lists one of them.
@@ -27,6 +29,15 @@ from storage.fingerprint import canonical_json, fingerprint
 from storage.reader import read_folder, read_table
 from storage.store import Store
 
+_STAGES_OF_ROUNDS = (
+    *("draw_instructions", "generate_instructions", "filter_instructions"),
+    *("sample_responses", "sample_voters", "vote_rewards"),
+)
+"""Stages that run once in every round of an iteration, if the run has rounds."""
+_OVER_ROUNDS = "choose_questions"
+"""Stage after the rounds, whose metrics are those of all rounds together."""
+_GROWING_TABLES = ("bank", "pool", "seed_overlaps")
+"""Tables of rounds that hold all that those of earlier rounds hold."""
 _TABLES_WITHOUT_MANIFEST = ("timings", "speed")
 """Tables whose content differs between two equal runs. No manifest lists their files, so they are found by listing."""
 
@@ -39,7 +50,8 @@ class Revision(BaseModel):
     config: dict[str, Any]
     """The settings of the run."""
     iterations: dict[int, dict[str, str]]
-    """Iteration -> stage name -> path of the stage's manifest."""
+    """Iteration -> stage name, such as sample_responses, sample_responses.2 (of round 2), ... -> path of its
+    manifest."""
     breaches: tuple[dict[str, Any], ...] = ()
     """The bounds that the watchdog found breached, in order (fields of `flows.watchdog.Breach`)."""
 
@@ -65,6 +77,8 @@ class Run:
     def manifests(self, iteration: int) -> dict[str, Manifest]:
         """Return stage name -> manifest of an iteration; empty if the iteration is not finished.
 
+        Stages of the second round are called `sample_responses.2`, and so on.
+
         Raises MissingArtifact, CorruptArtifact or UnknownFormat when a manifest cannot be read.
         """
         paths = self.revision.iterations.get(iteration, {})
@@ -76,10 +90,9 @@ class Run:
         return {stage: self._manifests[path] for stage, path in paths.items()}
 
     def metrics(self, iteration: int) -> dict[str, float | int | None]:
-        """Return metric name, such as "vote/kept", -> value, for all stages of an iteration."""
-        return {
-            name: value for manifest in self.manifests(iteration).values() for name, value in manifest.metrics.items()
-        }
+        """Return metric name, such as "vote/kept", -> value, for all stages of an iteration, over all its rounds."""
+        manifests = sorted(self.manifests(iteration).values(), key=lambda manifest: manifest.stage == _OVER_ROUNDS)
+        return {name: value for manifest in manifests for name, value in manifest.metrics.items()}
 
     def tables(self) -> list[str]:
         """Return the names of all tables, with `timings` and, if a policy was updated, `speed` at the end."""
@@ -93,18 +106,40 @@ class Run:
         return [*sorted(names), *(name for name in _TABLES_WITHOUT_MANIFEST if self.store.names(name))]
 
     def ref(self, kind: str, iteration: int) -> ArtifactRef:
-        """Return the reference to one output. Raises MissingArtifact when the iteration has no such output."""
-        return self.manifests(iteration)[self._stage_of(kind, iteration)].refs(self.store)[kind]
+        """Return the reference to one output, of the last round if there are several.
+
+        Raises MissingArtifact when the iteration has no such output.
+        """
+        return self.writers(kind, iteration)[-1].refs(self.store)[kind]
+
+    def writers(self, kind: str, iteration: int) -> list[Manifest]:
+        """Return the manifests of the stages that wrote an output, in the order of rounds.
+
+        Of `bank`, `pool` and `seed_overlaps` only the last one, because it has all rows of the others. Raises
+        MissingArtifact when the iteration has no such output.
+        """
+        manifests = [manifest for manifest in self.manifests(iteration).values() if kind in manifest.outputs]
+        if not manifests:
+            raise MissingArtifact(
+                f"{self.store.uri} has no {kind} at iteration {iteration}; finished: {self.iterations}"
+            )
+        manifests.sort(key=lambda manifest: manifest.round)
+        return manifests[-1:] if kind in _GROWING_TABLES else manifests
 
     def table(self, name: str, iteration: int | None = None) -> pl.DataFrame:
         """Return a table of one iteration. Without `iteration`: of all iterations, with a column `iteration` in front.
 
+        If the run has rounds (`questions_per_update`), the rows of all rounds are returned, with a column `round`.
         Raises MissingArtifact when the iteration, or every iteration, lacks the table.
         """
         if iteration is not None:
             if name in _TABLES_WITHOUT_MANIFEST:
                 return self._table_without_manifest(name, iteration)
-            return read_table(self.ref(name, iteration))
+            frames = [
+                self._with_round(read_table(manifest.refs(self.store)[name]), manifest, name)
+                for manifest in self.writers(name, iteration)
+            ]
+            return pl.concat(frames)
         frames = [
             self.table(name, number).select(pl.lit(number, pl.Int32).alias("iteration"), pl.all())
             for number in self.iterations
@@ -119,8 +154,8 @@ class Run:
 
         Other readers do not check digests. Raises MissingArtifact when the iteration has no such table.
         """
-        output = self.manifests(iteration)[self._stage_of(name, iteration)].outputs[name]
-        return [f"{self.store.uri}/{file.path}" for file in output.files]
+        outputs = [manifest.outputs[name] for manifest in self.writers(name, iteration)]
+        return [f"{self.store.uri}/{file.path}" for output in outputs for file in output.files]
 
     def policy(self, iteration: int | None = None) -> Path:
         """Return the local Hugging Face folder of the policy after an iteration, by default after `newest_good`.
@@ -150,12 +185,12 @@ class Run:
             return bool(self.store.names(f"{name}/iteration={iteration:04d}"))
         return any(name in manifest.outputs for manifest in self.manifests(iteration).values())
 
-    def _stage_of(self, kind: str, iteration: int) -> str:
-        """Return the name of the stage that wrote an output. Raises MissingArtifact when there is no such output."""
-        for stage, manifest in self.manifests(iteration).items():
-            if kind in manifest.outputs:
-                return stage
-        raise MissingArtifact(f"{self.store.uri} has no {kind} at iteration {iteration}; finished: {self.iterations}")
+    def _with_round(self, frame: pl.DataFrame, manifest: Manifest, name: str) -> pl.DataFrame:
+        """Return a table with the column `round` in front, if its stage runs in rounds and the run has rounds."""
+        has_rounds = self.config.get("questions_per_update") is not None and manifest.stage in _STAGES_OF_ROUNDS
+        if not has_rounds or name in _GROWING_TABLES:
+            return frame
+        return frame.select(pl.lit(manifest.round, pl.Int32).alias("round"), pl.all())
 
     def _table_without_manifest(self, name: str, iteration: int) -> pl.DataFrame:
         """Return the rows of `timings` or `speed` that belong to the current artifacts of an iteration."""

@@ -32,6 +32,7 @@ def print_results(run: Run, iterations: Sequence[dict[str, Any]], console: Conso
         seconds_table,
         unfinished_line,
     )
+    from flows.rounds.shortfall import shortfall
 
     uri = run.store.uri
     console.print(results_table(iterations))
@@ -41,6 +42,9 @@ def print_results(run: Run, iterations: Sequence[dict[str, Any]], console: Conso
     if measured:
         console.print(evaluation_table(measured[-1]))
     console.print(funnel_table(iterations))
+    for row in iterations[-1:]:
+        if short := shortfall(row["iteration"], row["metrics"]):
+            console.print(f"{short}\n", highlight=False, markup=False)
     if unfinished := unfinished_line(iterations):
         console.print(f"{unfinished}\n", highlight=False)
     console.print(seconds_table(iterations))

@@ -105,6 +105,8 @@ def iteration_line(results: dict[str, Any]) -> str:
         line += f"   pass@1 {results['pass1_sampled']:.3f} [{low:.3f}, {high:.3f}]"
     if results["accepted"] is not None:
         line += f"   accepted {results['accepted']}   kept {results['kept']}"
+    if rounds := results["rounds"]:
+        line += f"   used {rounds['used']} of {rounds['wanted']} after {rounds['count']} round(s)"
     if counts := unfinished_counts([results]):
         line += f"   thinking never ended in {counts}"
     return f"{line}   {results['seconds']:.1f} s"

@@ -56,6 +56,17 @@ class RunConfig(Settings):
     """Model that writes the questions: the policy as it learns, or (comparison arm) always the starting policy."""
     min_kept: PositiveInt = 1
     """If fewer questions are kept, the update of the iteration is skipped."""
+    questions_per_update: PositiveInt | None = left_out(None)
+    """Kept questions for each update. If set, an iteration generates, filters, samples and votes in rounds of
+    `generate.questions` until so many are kept. If not set: one round, whatever it yields."""
+    max_rounds: PositiveInt = left_out(8)
+    """For `questions_per_update`: most rounds of an iteration. It then trains on the questions that there are."""
+    tokens_per_update: PositiveInt | None = left_out(None)
+    """For `questions_per_update`: no further round begins in an iteration whose rounds have generated and sampled so
+    many tokens. The first round always runs."""
+    carry_over: bool = left_out(True)
+    """For `questions_per_update`: questions kept beyond it are asked again in the next iteration, of its policy, and
+    count if they are kept again."""
     answers: AnswerSettings = AnswerSettings()
     """What counts as an answer."""
     seeds: Seeds
@@ -99,6 +110,7 @@ class RunConfig(Settings):
     def _fits_together(self) -> Self:
         self._check_arms()
         self._check_votes()
+        self._check_rounds()
         self._check_engine()
         best = self.keep.policies.best
         if best and best.benchmark and best.benchmark not in self.validation:
@@ -138,6 +150,18 @@ class RunConfig(Settings):
             raise ValueError(f"names of voters must differ, found {names}")
         if self.voters and self.rewards == "verified":
             raise ValueError("voters have no say with rewards: verified, where the domain's labels decide")
+
+    def _check_rounds(self) -> None:
+        wanted = self.questions_per_update
+        names = ("max_rounds", "tokens_per_update", "carry_over")
+        changed = [name for name in names if getattr(self, name) != type(self).model_fields[name].default]
+        if wanted is None and changed:
+            raise ValueError(f"`{changed[0]}` goes with `questions_per_update`, which is not set")
+        if wanted is not None and wanted < self.min_kept:
+            raise ValueError(
+                f"questions_per_update {wanted} is less than min_kept {self.min_kept}, so no iteration would have an "
+                "update; lower min_kept"
+            )
 
     def _check_engine(self) -> None:
         if self.engine != "vllm":

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import PositiveFloat, PositiveInt
 
-from stages.settings.base import Settings, renamed
+from stages.settings.base import Settings, left_out, renamed
 
 Action = Literal["warn", "stop", "rollback"]
 
@@ -43,6 +43,9 @@ class Watchdog(Settings):
     acceptance: PositiveFloat | None = 0.25
     """Lowest share of candidates that the filter accepts, as a fraction of the start. The share falls slowly in every
     run, because there is more and more to be similar to."""
+    few_questions: PositiveFloat | None = left_out(0.1)
+    """With `questions_per_update`: lowest share of these questions that iterations reach, in three iterations in a row.
+    Below it almost every round is lost; the reasons in the funnel say which setting to change."""
     kl: PositiveFloat | None = 1.0
     """Highest KL divergence from the reference, per token, in two iterations in a row: a single token can raise the
     estimate of one iteration. At 1 a typical token is e times less likely under the reference; healthy runs stay under

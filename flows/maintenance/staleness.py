@@ -10,6 +10,7 @@ from typing import Any
 from flows.config.diff import differences, flatten
 from flows.run_progress import RunProgress
 from flows.runners import PendingStage
+from stages.evaluate import EVALUATE
 from stages.settings import is_left_out_by_default
 from storage.artifact import Manifest, parse_manifest
 from storage.code_version import code_version
@@ -27,7 +28,13 @@ def explain_recomputation(progress: RunProgress, store: Store) -> list[str]:
     pending, revision = progress.pending, newest_revision(store)
     if pending is None or revision is None:
         return []
-    path = revision.iterations.get(pending.iteration, {}).get(pending.stage.name)
+    finished = revision.iterations.get(pending.iteration, {})
+    path = finished.get(pending.name)
+    if path is None and EVALUATE.name in finished and pending.stage.name != EVALUATE.name:
+        return [
+            f"iteration {pending.iteration}: {pending.name} was not part of it and runs now, and what depends on it is "
+            "computed again; what was there is kept"
+        ]
     data = store.read_many([path] if path else [])
     if path is None or path not in data:
         return []

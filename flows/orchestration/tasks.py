@@ -18,14 +18,15 @@ from prefect.exceptions import PrefectException
 from prefect.logging import get_run_logger
 from prefect.states import Completed
 
-from flows.iteration import Inputs, existing_inputs
 from flows.observer import OBSERVER
 from flows.orchestration.gpu_runs import GpuRuns
 from flows.reporting.number_format import duration_text
+from flows.rounds.state import Inputs, existing_inputs
 from flows.runners import LocalRunner
 from flows.stage_lines import Pace, StageLines
 from stages.contract import Context, Progress, Result, Stage, run_stage
 from stages.settings import Settings
+from stages.work import input_of_round
 from storage.lease import Lease
 from storage.reader import output_of
 
@@ -58,20 +59,21 @@ class PrefectRunner(LocalRunner):
 def run_as_task(
     execute: Callable[[Context], Result], stage: Stage, inputs: Inputs, settings: Settings, context: Context
 ) -> Result:
-    """Call `execute` in a Prefect task whose name gives the iteration, the stage and its size."""
+    """Call `execute` in a Prefect task whose name gives the iteration, the round, the stage and its size."""
     results: list[Result] = []
     size = stage_size(stage, inputs, settings)
     say = OBSERVER.get().line
+    place = f"iteration {context.iteration}{f', {context.note}' if context.note else ''}"
+    label = f"{place}: {stage.name}"
 
     # The task takes no parameters: Prefect would search them for futures, and they hold live models.
     @task(
         name=stage.name,
-        task_run_name=f"iteration {context.iteration}: {stage.name}{f' ({size})' if size else ''}",
+        task_run_name=f"{label}{f' ({size})' if size else ''}",
         cache_policy=NO_CACHE,
         persist_result=False,
     )
     def stage_task() -> PrefectState[None]:
-        label = f"iteration {context.iteration}: {stage.name}"
         with StageLines(say or get_run_logger().info, label, size, context.progress) as lines:
             progress = _ProgressInUi(lines.progress)
             result = execute(replace(context, progress=progress))
@@ -92,8 +94,10 @@ def stage_size(stage: Stage, inputs: Inputs, settings: Settings) -> str:
     refs = existing_inputs(inputs)
 
     def rows(name: str) -> int:
-        _, _, output = output_of(refs[name])
-        return sum(file.rows or 0 for file in output.files)
+        total, number = 0, 1
+        while (ref := refs.get(input_of_round(name, number))) is not None:
+            total, number = total + output_of(ref)[2].rows, number + 1
+        return total
 
     return stage.size(settings, rows)
 

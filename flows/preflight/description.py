@@ -11,6 +11,7 @@ from flows.models.asking import QUESTION
 from flows.models.folders import policy_folder, voter_folders
 from flows.preflight.cards import device_of, gpu_lines, on_this_machine, refusal
 from flows.preflight.control_text import control_text_lines
+from flows.preflight.durations import assumed_rounds, trained_questions
 from flows.preflight.estimates import (
     disk_line,
     generated_tokens,
@@ -56,7 +57,7 @@ def describe_and_judge(config: RunConfig) -> tuple[str, str | None]:
     progress = find_finished(config, store)
     resolved, config = progress.resolved, progress.config
     parameters = count_parameters(config)
-    trained = config.generate.questions * (config.vote.train_responses or config.sample.responses)
+    trained = trained_questions(config) * (config.vote.train_responses or config.sample.responses)
     models = describe_models(config, _questions(resolved))
     device, placed = device_of(config), on_this_machine(config)
     lines = [
@@ -70,6 +71,7 @@ def describe_and_judge(config: RunConfig) -> tuple[str, str | None]:
         *([f"stopped      {progress.stopped}"] if progress.stopped else []),
         f"generate     {_instructions(config)}",
         *_default_teacher(config),
+        *_rounds(config),
         f"sample       {responses_per_question(config)} responses each, at most {sampled_tokens(config):,} tokens",
         *(
             line
@@ -219,6 +221,30 @@ def _instructions(config: RunConfig) -> str:
     source = config.seeds if config.dataset is None else config.dataset
     name = source.path or source.hub or f"{source.count} of the built-in domain {source.domain}"
     return f"nothing: {config.generate.questions:,} questions are drawn from the {config.instructions} ({name})"
+
+
+def _rounds(config: RunConfig) -> list[str]:
+    """Return a line about the rounds of an iteration; none if it asks once."""
+    wanted = config.questions_per_update
+    if wanted is None:
+        return []
+    budget = config.tokens_per_update
+    limit = f" or {budget:,} tokens" if budget else ""
+    one_round = generated_tokens(config) + sampled_tokens(config)
+    small = f"; one round alone may take {one_round:,}" if budget and budget < one_round else ""
+    too_large = config.generate.questions > 4 * wanted
+    surplus = "asked again in the next iteration" if config.carry_over else "not used"
+    return [
+        f"rounds       of {config.generate.questions:,} questions, until {wanted:,} are kept; at most "
+        f"{config.max_rounds} rounds{limit}{small}",
+        *_indented(
+            [
+                f"questions kept beyond {wanted:,} are {surplus}; estimates assume {assumed_rounds(config)} round(s), "
+                "in which half of the questions are kept",
+                *(["a round is far larger than an update needs: lower generate.questions"] if too_large else []),
+            ]
+        ),
+    ]
 
 
 def _voter(config: RunConfig, voter: Voter) -> str:

@@ -46,11 +46,23 @@ class RunTimes:
     """Of one start of vLLM; 0 with another engine."""
     starts: int
     stages: dict[str, float]
-    """Stage -> seconds of one execution, in order."""
+    """Stage -> seconds of one iteration, all rounds together, in order."""
     whole: float
     """Of the whole run."""
     cards: int
     """Cards of this machine that the run uses."""
+
+
+def assumed_rounds(config: RunConfig) -> int:
+    """Return the rounds of an iteration, if half of the accepted questions are kept; 1 without rounds."""
+    if config.questions_per_update is None:
+        return 1
+    return min(config.max_rounds, -(-2 * config.questions_per_update // config.generate.questions))
+
+
+def trained_questions(config: RunConfig) -> int:
+    """Return the most questions that an update trains on."""
+    return config.questions_per_update or config.generate.questions
 
 
 def run_times(resolved: StageSettings, shape: ModelShape, card: Card | None) -> RunTimes:
@@ -65,17 +77,21 @@ def run_times(resolved: StageSettings, shape: ModelShape, card: Card | None) -> 
         GENERATE.name: _writing(config),
         SAMPLE.name: [Requests(questions * count, sample.max_prompt_tokens, sample.max_tokens) for count in counts],
     }
+    rounds = assumed_rounds(config)
     stages = {
-        stage: engine_seconds(config, shape, speed, total, requests) for stage, requests in asked.items() if requests
+        stage: engine_seconds(config, shape, speed, total, requests) * rounds
+        for stage, requests in asked.items()
+        if requests
     }
-    stages[VOTE.name] = 1 + questions * sum(counts) * measured.SECONDS_PER_RESPONSE
+    stages[VOTE.name] = (1 + questions * sum(counts) * measured.SECONDS_PER_RESPONSE) * rounds
     stages[PPO_UPDATE.name] = update_seconds(config, shape, speed, total)
     evaluated = _evaluated(resolved)
     stages[EVALUATE.name] = engine_seconds(
         config, shape, speed, total, evaluated
     ) + measured.SECONDS_PER_RESPONSE * sum(requests.count for requests in evaluated)
     own_models = sum(voter.model is not None for voter in config.voters) if config.engine == "vllm" else 0
-    starts = 0 if config.engine != "vllm" else 1 + 2 * own_models * config.iterations  # see `serl check`, restarts
+    restarts = 2 * own_models * rounds * config.iterations  # see `serl check`, restarts
+    starts = 1 + restarts if config.engine == "vllm" else 0
     evaluations = sum(config.evaluation_is_due(iteration) for iteration in range(config.iterations + 1))
     start = measured.START_SECONDS if config.engine == "vllm" else 0.0
     each = sum(seconds for stage, seconds in stages.items() if stage != EVALUATE.name) + measured.SECONDS_BETWEEN_STAGES
@@ -171,7 +187,7 @@ def _hardware(shape: ModelShape, speed: CardSpeed, rows: int, length: int) -> fl
 def update_seconds(config: RunConfig, shape: ModelShape, speed: CardSpeed, total_bytes: int | None) -> float:
     """Return the seconds of one policy update: its optimiser steps, and the time around them."""
     placement, update = config.compute.trainer, config.update
-    responses = config.generate.questions * (config.vote.train_responses or config.sample.responses)
+    responses = trained_questions(config) * (config.vote.train_responses or config.sample.responses)
     tokens = responses * (min(config.sample.max_prompt_tokens, measured.PROMPT_TOKENS) + config.sample.max_tokens)
     # Operations per weight and token: 6 for a forward and backward pass, 2 for a forward pass alone. Log-probabilities
     # are computed before the first step, of the policy and of the reference if there is a KL.

@@ -13,7 +13,7 @@ from pathlib import Path
 from flows.config.run import RunConfig
 from flows.preflight import measured
 from flows.preflight.cards import Device
-from flows.preflight.durations import run_times, speed_of
+from flows.preflight.durations import assumed_rounds, run_times, speed_of, trained_questions
 from flows.preflight.shapes import policy_shape
 from flows.reporting.number_format import duration_text, size_text
 from flows.reporting.results import stage_seconds
@@ -33,7 +33,7 @@ TABLE_BYTES_PER_TOKEN = 9
 
 
 def generated_tokens(config: RunConfig) -> int:
-    """Return the largest number of tokens that the policy can write for new questions in one iteration.
+    """Return the largest number of tokens that the policy can write for new questions in one iteration or round.
 
     0 if the policy writes no questions.
     """
@@ -46,13 +46,13 @@ def responses_per_question(config: RunConfig) -> int:
 
 
 def sampled_tokens(config: RunConfig) -> int:
-    """Return the largest number of tokens that the responses of one iteration can have."""
+    """Return the largest number of tokens that the responses of one iteration or round can have."""
     return config.generate.questions * responses_per_question(config) * config.sample.max_tokens
 
 
 def disk_line(config: RunConfig, parameters: int) -> str:
     """Return the disk space of an iteration and of the whole run, and how much is free."""
-    tokens = generated_tokens(config) + sampled_tokens(config)
+    tokens = (generated_tokens(config) + sampled_tokens(config)) * assumed_rounds(config)
     policy, state = (count * parameters for count in STATE_BYTES[config.compute.trainer.dtype])
     tables = tokens * TABLE_BYTES_PER_TOKEN
     keep = config.keep.policies
@@ -122,13 +122,15 @@ def _gpu_times(resolved: StageSettings, shape: ModelShape, device: Device) -> It
 
 
 def _cpu_time(config: RunConfig, parameters: int) -> str:
-    generated, sampled = generated_tokens(config), sampled_tokens(config)
+    rounds = assumed_rounds(config)
+    generated, sampled = generated_tokens(config) * rounds, sampled_tokens(config) * rounds
+    trained = sampled_tokens(config) * trained_questions(config) / config.generate.questions
     decode, train = (
         CPU_FLOPS_PER_THREAD * threads for threads in (config.compute.threads, config.compute.trainer.threads)
     )
     # A forward pass takes 2 operations per parameter and token. An update of one epoch takes 10: old log-probabilities
     # (2), reference log-probabilities (2), forward pass (2) and backward pass (4).
-    estimate = 2 * parameters * (generated + sampled) / decode + 10 * parameters * sampled / train
+    estimate = 2 * parameters * (generated + sampled) / decode + 10 * parameters * trained / train
     return (
         f"about {duration_text(estimate)} per iteration on this CPU if every response has full length, without "
         "evaluation and start-up (rough: may be wrong by a factor of three)"

@@ -56,7 +56,7 @@ def compare(first: Run, second: Run) -> dict[str, Any]:
         "results": _results(first, second),
         "diverges": _divergence(pairs, first, second),
         "unequal_outputs": [
-            [manifest.iteration, manifest.stage]
+            [manifest.iteration, manifest.name]
             for manifest, counterpart in pairs
             if manifest.key == counterpart.key and not _same_contents(manifest, first, counterpart, second)
         ],
@@ -77,7 +77,7 @@ def draw_comparison(first: Run, second: Run) -> Group:
 
 
 def _by_iteration_and_stage(run: Run) -> dict[tuple[int, str], Manifest]:
-    return {(manifest.iteration, manifest.stage): manifest for manifest in producers(run).values()}
+    return {(manifest.iteration, manifest.name): manifest for manifest in producers(run).values()}
 
 
 def _settings(run: Run) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def _divergence(pairs: Sequence[ManifestPair], first: Run, second: Run) -> dict[
             if (manifest.seed, manifest.branch) != (counterpart.seed, counterpart.branch):
                 reasons.append("another seed" if reasons else "same settings, another seed")
             reason = "; ".join(reasons) or "same settings, another version of the stage"
-            return {"iteration": manifest.iteration, "stage": manifest.stage, "reason": reason}
+            return {"iteration": manifest.iteration, "stage": manifest.name, "reason": reason}
     return None
 
 
@@ -127,7 +127,7 @@ def _origin(identity: str | None, run: Run) -> str:
     if identity is None:
         return "nowhere"
     producer = producers(run).get(split_input(identity)[1])
-    return f"{producer.iteration} {producer.stage}" if producer else "another run"
+    return f"{producer.iteration} {producer.name}" if producer else "another run"
 
 
 def _same_contents(manifest: Manifest, first: Run, counterpart: Manifest, second: Run) -> bool:

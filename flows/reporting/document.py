@@ -23,6 +23,7 @@ from flows.reporting.results import (
 )
 from flows.reporting.sample_questions import sample_questions
 from flows.reporting.terminal_tables import engine_line, gpu_line, result_cells, unfinished_line
+from flows.rounds.shortfall import shortfall
 from storage.run import Run
 
 _QUESTION_LENGTH, _RESPONSE_LENGTH, _ANSWER_LENGTH = 600, 400, 60
@@ -154,6 +155,10 @@ def _questions(run: Run, newest: dict[str, Any]) -> Iterator[Part]:
         yield Heading(2, "What became of this iteration's candidates")
         rows = [(step, f"{count:+,d}" if count < 0 else f"{count:,d}") for step, count in steps]
         yield _table(("step", "questions"), rows, left=("step",))
+    if newest["rounds"]:
+        yield _table_of_dicts([{name: str(value) for name, value in newest["rounds"].items()}], left=("ended",))
+    if short := shortfall(newest["iteration"], newest["metrics"]):
+        yield Text(short, label="Too few questions")
     if unfinished := unfinished_line([newest]):
         yield Text(unfinished)
     if newest["kept"] is not None:
@@ -187,7 +192,7 @@ def _training(run: Run, iterations: Sequence[dict[str, Any]]) -> Iterator[Part]:
             reason = ""
             if kept is not None and kept < needed:
                 reason = f": {kept} questions kept, at least {needed} needed"
-            elif run.metrics(newest["iteration"]).get("vote/complete_responses") == 0:
+            elif 0 in (newest["metrics"].get(f"{name}/complete_responses") for name in ("vote", "rounds")):
                 reason = ": every response to the kept questions was cut off, and update.overlong is mask"
             yield Text(f"The policy was not updated in iteration {newest['iteration']}{reason}.")
     if any(row["entropy"] is not None for row in iterations):

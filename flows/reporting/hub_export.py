@@ -19,6 +19,7 @@ import polars as pl
 import yaml
 
 from flows.reporting.results import alarms, evaluation_rows, iteration_results
+from stages.choose_questions import CHOOSE, UPDATE
 from stages.hub.models import files_of_folder
 from stages.model_folder import read_model_config
 from storage.errors import InputError
@@ -203,7 +204,7 @@ def _results(run: Run, iteration: int) -> list[str]:
 def _questions(run: Run, iteration: int) -> pl.DataFrame | None:
     """Return a row for each question that the policy wrote and the filters accepted; None if it wrote none."""
     frames = [
-        run.table("votes", number).select(
+        _with_use(run, number).select(
             pl.lit(number, pl.Int32).alias("iteration"),
             "question_id",
             "question",
@@ -213,12 +214,21 @@ def _questions(run: Run, iteration: int) -> pl.DataFrame | None:
             "responses",
             "mean_reward",
             "decision",
-            (pl.col("decision") == "kept").alias("kept"),
+            "kept",
         )
         for number in run.iterations
         if number <= iteration and {"generate_instructions", "vote_rewards"} <= run.manifests(number).keys()
     ]
     return pl.concat(frames) if frames else None
+
+
+def _with_use(run: Run, iteration: int) -> pl.DataFrame:
+    """Return the table `votes` with a column `kept`: whether the question was trained on."""
+    votes = run.table("votes", iteration)
+    if CHOOSE.name not in run.manifests(iteration):
+        return votes.with_columns((pl.col("decision") == "kept").alias("kept"))
+    used = run.table("chosen", iteration).filter(pl.col("use") == UPDATE)["question_id"]
+    return votes.with_columns(pl.col("question_id").is_in(used.implode()).alias("kept"))
 
 
 def _question_card(run: Run, iteration: int, questions: pl.DataFrame) -> str:

@@ -69,7 +69,7 @@ def _in_order(manifests: Mapping[str, Manifest]) -> list[Manifest]:
 
 def _node(manifest: Manifest, manifests: Mapping[str, Manifest]) -> dict[str, Any]:
     return {
-        "stage": manifest.stage,
+        "stage": manifest.name,
         "iteration": manifest.iteration,
         "key": short(manifest.key),
         "code": manifest.code,
@@ -82,7 +82,7 @@ def _source(kind: str, key: str, manifests: Mapping[str, Manifest]) -> dict[str,
     producer = manifests.get(key)
     return {
         "kind": kind,
-        "stage": producer.stage if producer else None,
+        "stage": producer.name if producer else None,
         "iteration": producer.iteration if producer else None,
         "key": short(key),
     }

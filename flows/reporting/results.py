@@ -12,7 +12,7 @@ from stages.evaluate import EVALUATE
 from stages.filter_instructions import REASONS_AFTER_RULES
 from stages.pipeline import STAGES
 from stages.text.quality import RULES
-from stages.vote_rewards import DECISIONS
+from stages.vote_metrics import DECISIONS
 from storage.run import Run
 
 CURVE_PATH = "reports/learning_curve.png"
@@ -56,6 +56,7 @@ def iteration_results(run: Run, iteration: int) -> dict[str, Any]:
         "acceptance_rate": metrics.get("filter/acceptance_rate"),
         "kept": metrics.get("vote/kept"),
         "dropped": metrics.get("vote/dropped"),
+        "rounds": _rounds(metrics),
         "vote_share": metrics.get("vote/mean_share"),
         "kl": metrics.get("train/kl"),
         "entropy": metrics.get("train/entropy"),
@@ -106,7 +107,8 @@ def funnel(iterations: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]:
     """Return what became of the candidates, summed over iterations, as (step, questions); losses are negative.
 
     The steps are in the order of the pipeline: candidates, rejected by each filter, accepted, dropped by the vote for
-    each reason, kept. Returns an empty list if no candidates were filtered.
+    each reason, kept. With `questions_per_update` they have the questions that the iteration before carried over, and
+    those that are kept and not used. Returns an empty list if no candidates were filtered.
     """
     totals: dict[str, int] = {}
     for row in iterations:
@@ -122,10 +124,26 @@ def funnel(iterations: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]:
     return [
         ("candidates", totals["filter/candidates"]),
         *losses("filter/rejected/", (*RULES, *REASONS_AFTER_RULES)),
+        *_if_any("carried over", totals.get("filter/carried_over", 0)),
         ("accepted", totals["filter/accepted"]),
         *losses("vote/dropped/", DECISIONS),
         ("kept", totals["vote/kept"]),
+        *_if_any("kept, not used", totals.get("rounds/used", 0) - totals.get("rounds/kept", 0)),
     ]
+
+
+def _if_any(step: str, count: int) -> list[tuple[str, int]]:
+    return [(step, count)] if count else []
+
+
+def _rounds(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return how the rounds of an iteration went; None if it did not ask in rounds."""
+    if "rounds/count" not in metrics:
+        return None
+    prefix = "rounds/ended/"
+    ended = next(name.removeprefix(prefix) for name in metrics if name.startswith(prefix))
+    names = ("count", "used", "wanted", "kept", "carried_over", "tokens")
+    return {**{name: metrics[f"rounds/{name}"] for name in names}, "ended": ended}
 
 
 def unfinished_thinking(iterations: Sequence[Mapping[str, Any]]) -> list[tuple[str, int, int]]:
@@ -151,9 +169,10 @@ def unfinished_thinking(iterations: Sequence[Mapping[str, Any]]) -> list[tuple[s
 
 
 def stage_seconds(timings: pl.DataFrame) -> dict[str, float]:
-    """Return stage name -> seconds; of the longest execution, if the stage was executed several times."""
-    longest = timings.group_by("stage", maintain_order=True).max()
-    return {stage: round(seconds, 3) for stage, seconds in longest.select("stage", "seconds").iter_rows()}
+    """Return stage name -> seconds, over all rounds; of the longest execution, if several processes shared a stage."""
+    longest = timings.group_by("stage", "key", maintain_order=True).agg(pl.col("seconds").max())
+    sums = longest.group_by("stage", maintain_order=True).agg(pl.col("seconds").sum())
+    return {stage: round(seconds, 3) for stage, seconds in sums.iter_rows()}
 
 
 def stage_costs(results: Mapping[str, Any]) -> list[tuple[str, float, int | None]]:
@@ -299,11 +318,11 @@ def _engine(timings: pl.DataFrame) -> dict[str, float]:
 def _gpu_time(timings: pl.DataFrame) -> dict[str, Any]:
     """Return how many seconds engine and trainer worked in an iteration, and what they waited for.
 
-    Of a stage that was executed several times, the longest execution counts. Empty if the run did not record it.
+    Of a stage that several processes shared, the longest execution counts. Empty if the run did not record it.
     """
     if "gpu_seconds" not in timings.columns:
         return {}
-    executions = timings.drop_nulls("gpu_seconds").sort("seconds").unique("stage", keep="last", maintain_order=True)
+    executions = timings.drop_nulls("gpu_seconds").sort("seconds").unique("key", keep="last", maintain_order=True)
     working, waits = 0.0, Counter[str]()
     for row in executions.iter_rows(named=True):
         rest = max(0.0, row["seconds"] - row["gpu_seconds"])

@@ -55,16 +55,16 @@ def _spread_over_shares(votes: pl.DataFrame, count: int) -> pl.DataFrame:
 def _responses(run: Run, iteration: int, ids: Sequence[str]) -> pl.DataFrame:
     """Return the rows of `responses` to some questions; reads only the parts that hold them.
 
-    Rows of `responses` are in the order of `votes`, as both stages promise (see `schemas.RESPONSES`).
+    Rows of `responses` are in the order of `votes`, round by round, as both stages promise (see `schemas.RESPONSES`).
     """
     votes = run.table("votes", iteration)
     stop = pl.col("responses").cum_sum()
     rows = votes.select("question_id", start=stop - pl.col("responses"), stop=stop)
     spans = rows.filter(pl.col("question_id").is_in(ids)).select("start", "stop").rows()
-    manifest = next(manifest for manifest in run.manifests(iteration).values() if "responses" in manifest.outputs)
+    files = [file for manifest in run.writers("responses", iteration) for file in manifest.outputs["responses"].files]
     frames: list[pl.DataFrame] = []
     first_row = 0
-    for file in manifest.outputs["responses"].files:
+    for file in files:
         next_row = first_row + (file.rows or 0)
         # At least one part is read, so that an empty result has the columns.
         if not frames or any(start < next_row and stop > first_row for start, stop in spans):

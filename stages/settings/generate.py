@@ -4,7 +4,7 @@ import math
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from stages.settings.base import Settings, StopStrings
+from stages.settings.base import Settings, StopStrings, left_out
 from stages.settings.chat import ChatDate, TemplateArguments, ThinkingMarks
 
 PAPER_SYSTEM = (
@@ -17,7 +17,7 @@ class GenerateSettings(Settings):
     """Settings of the few-shot prompts and their sampling. Defaults are the published ones."""
 
     questions: PositiveInt = 2_000
-    """Accepted questions to reach in each iteration."""
+    """Accepted questions to reach in each iteration; with `questions_per_update`, in each round."""
     over_generation: float = Field(1.5, ge=1, le=20)
     """Questions requested for each question to accept."""
     questions_per_prompt: PositiveInt = 8
@@ -47,7 +47,7 @@ class GenerateSettings(Settings):
 
     @property
     def prompts(self) -> int:
-        """Prompts per iteration."""
+        """Prompts per iteration, or per round."""
         return math.ceil(self.questions * self.over_generation / self.questions_per_prompt)
 
 
@@ -64,7 +64,9 @@ class DrawConfig(Settings):
     """Which of the given questions an iteration trains on."""
 
     questions: PositiveInt
-    """Questions per iteration."""
+    """Questions per iteration; with `questions_per_update`, per round."""
+    position: NonNegativeInt | None = left_out(None)
+    """With `questions_per_update`: how many questions earlier rounds and iterations drew or passed over."""
     labelled_only: bool
     """Draw only questions that have an answer (for rewards by label)."""
     drop_overlaps: bool

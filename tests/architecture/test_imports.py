@@ -88,6 +88,7 @@ ROOMS_OF_FLOWS = (
     ("flows.models", "the models of a run: folders, prompts, what the run's start fixes"),
     ("flows.stage_settings", "settings of every stage, resolved from a config"),
     ("flows.watchdog", "judges metrics; knows bounds, no iteration"),
+    ("flows.rounds", "stages 1 to 4, once or in rounds, and what passes between iterations"),
     ("flows.iteration", "the stages of one iteration; no runner of its own"),
     ("flows.runners", "who runs the stages of an iteration"),
     ("flows.run_progress", "how far a run has come"),

@@ -68,6 +68,10 @@ def config(tmp_path: Path) -> RunConfig:
 
 @pytest.fixture
 def inline(config: RunConfig, tmp_path: Path) -> Run:
+    return run_inline(config, tmp_path)
+
+
+def run_inline(config: RunConfig, tmp_path: Path) -> Run:
     """The same run, undisturbed in one process."""
     alone = config.model_copy(update={"root": str(tmp_path / "inline"), "gpu": "inline"})
     run_locally(alone)
@@ -158,8 +162,11 @@ def test_deployment_says_what_is_missing_or_wrong(server: PrefectServer, chat: C
 
 @pytest.mark.slow
 def test_deployment_shares_gpu_stages_among_workers(
-    shared_server: SharedServer, config: RunConfig, inline: Run
+    shared_server: SharedServer, config: RunConfig, tmp_path: Path
 ) -> None:
+    """In every round of the iteration."""
+    config = config.model_copy(update={"questions_per_update": 6})
+    inline = run_inline(config, tmp_path)
     server = shared_server.prefect
     shared_server.start_worker()
     workers = server.workers("gpu", "gpu", **SLOW)
@@ -171,15 +178,19 @@ def test_deployment_shares_gpu_stages_among_workers(
     assert executions(run, "sample_responses")["process"].n_unique() == 2
     gpu = set(executions(run, "sample_responses")["process"])
     for stage, on_gpu in (("filter_instructions", False), ("vote_rewards", False), ("ppo_update", True)):
-        (process,) = executions(run, stage)["process"]
+        (process,) = set(executions(run, stage)["process"])
         assert (process in gpu) is on_gpu, stage
     gpu_runs = server.gpu_runs(config)
     assert [found["name"] for found in gpu_runs] == ["small: GPU 1 of 2", "small: GPU 2 of 2"]
     for found in gpu_runs:
         assert server.wait_for(found["id"])["parent_task_run_id"]
     states = dict(server.task_runs(flow_run["id"]))
-    accepted = run.metrics(1)["filter/accepted"]
-    assert states[f"iteration 1: sample_responses ({accepted} questions x 8)"] == "Completed"
+    manifests = run.manifests(1)
+    for number, name in ((1, "filter_instructions"), (2, "filter_instructions.2")):
+        accepted = manifests[name].metrics["filter/accepted"]
+        (task,) = [task for task in states if task.startswith(f"iteration 1, round {number} of at most 8, ")
+                   and task.endswith(f" of 6 kept: sample_responses ({accepted} questions x 8)")]  # fmt: skip
+        assert states[task] == "Completed"
     assert states["iteration 0: evaluate (5 problems x 4)"] == "Completed"
     for worker in workers:
         kill_with_children(worker.pid)

@@ -9,9 +9,12 @@ from tests.helpers import fake_config
 
 
 def fake_case(folder: Path) -> RunConfig:
-    """Return a run of three iterations without a model; it keeps one trainer state, so earlier states are pruned."""
+    """Return a run of three iterations without a model, which collects its questions in rounds.
+
+    It keeps one trainer state, so earlier states are pruned.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    return fake_config(folder, iterations=3, keep={"trainer_states": 1})
+    return fake_config(folder, iterations=3, questions_per_update=7, keep={"trainer_states": 1})
 
 
 def real_case(*settings: str, iterations: int = 2) -> RunConfig:

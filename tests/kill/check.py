@@ -20,6 +20,7 @@ ROW_KEYS = {
     "responses": ["question_id", "sample_index"],
     "rewards": ["question_id", "sample_index"],
     "votes": ["question_id"],
+    "chosen": ["question_id"],
     "grades": ["benchmark", "problem_id", "mode", "sample_index"],
 }
 """Columns that identify a row of each table."""

@@ -39,7 +39,7 @@ class Reporter:
 
     def run_stage(self, stage: Stage, inputs: Mapping[str, ArtifactRef], config: Settings, context: Context) -> Result:
         """Run a stage and report its start and end."""
-        self._running = StageRun(stage.name, context.iteration)
+        self._running = StageRun(stage.name, context.iteration, context.round)
         self.report("start")
         result = run_stage(stage, inputs, config, context)
         self.report("end")

@@ -78,7 +78,8 @@ class Undisturbed:
         }
         """Mean seconds between two events of each stage."""
         self.manifests = {
-            path: StageRun(values["stage"], values["iteration"]) for path, values in manifests(self.run).items()
+            path: StageRun(values["stage"], values["iteration"], values.get("round", 1))
+            for path, values in manifests(self.run).items()
         }
         """The stage of each manifest, by the manifest's path."""
 
@@ -131,7 +132,8 @@ class Campaign:
                 return [f"{config.uri}: ended with {code}: {_log(Path(config.root))}; kills before: {history}"]
             killed = last.stage_run if last and last.kind != "end" else BETWEEN
             self.tally.inside[killed.stage] += 1
-            history.append(f"{killed.stage} {killed.iteration}" + (f" after {last.kind}" if last else ""))
+            where = f"{killed.stage} {killed.iteration}.{killed.round}"
+            history.append(where + (f" after {last.kind}" if last else ""))
         lines = [*differences(self._undisturbed.run, Path(config.uri)), *_surviving_processes(Path(config.root))]
         return [f"{config.uri}: {line}; kills: {history}" for line in lines]
 

@@ -4,10 +4,11 @@ from typing import NamedTuple
 
 
 class StageRun(NamedTuple):
-    """A stage of an iteration."""
+    """A stage of an iteration, in one of its rounds."""
 
     stage: str
     iteration: int
+    round: int = 1
 
 
 BETWEEN = StageRun("between", 0)
@@ -26,10 +27,11 @@ class Event(NamedTuple):
 
     def to_line(self) -> bytes:
         """Return the event as a line of the pipe."""
-        return f"{self.stage_run.stage} {self.stage_run.iteration} {self.kind} {self.time:.6f}\n".encode()
+        stage, iteration, number = self.stage_run
+        return f"{stage} {iteration} {number} {self.kind} {self.time:.6f}\n".encode()
 
     @classmethod
     def from_line(cls, line: bytes) -> "Event":
         """Return the event of a line, given without its line break."""
-        stage, iteration, kind, seconds = line.decode().split()
-        return cls(StageRun(stage, int(iteration)), kind, float(seconds))
+        stage, iteration, number, kind, seconds = line.decode().split()
+        return cls(StageRun(stage, int(iteration), int(number)), kind, float(seconds))

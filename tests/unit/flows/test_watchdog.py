@@ -109,6 +109,19 @@ def test_generator_that_writes_one_question_is_stopped() -> None:
     assert breach_of({}, {}, nothing, nothing).bound == "acceptance"
 
 
+def test_too_few_kept_questions_are_an_alarm_after_three_iterations() -> None:
+    few, enough = {"rounds/reached": 0.09}, {"rounds/reached": 0.1}
+    nothing = {"rounds/reached": 0.0, "vote/kept": 0, "vote/dropped": 0}
+    assert [breach.action for breach in after(few, nothing, enough, few, few).breaches] == ["warn"] * 4
+    breach = breach_of(enough, few, nothing, few)
+    assert (breach.bound, breach.iteration, breach.last_good) == ("few_questions", 4, 0)
+    assert (
+        breach.message == "the share of questions_per_update that was kept is 0.09, below 0.1 (watchdog.few_questions)"
+    )
+    assert after(few, few, few, settings=Watchdog(few_questions=None)).breaches == ()
+    assert "few_questions" not in Watchdog().model_dump() and Watchdog(few_questions=0.2).model_dump()["few_questions"]
+
+
 def test_start_is_the_mean_over_questions() -> None:
     small = {"vote/kept": 16, "vote/dropped": 0, "sample/mean_length": 100.0}
     large = {"vote/kept": 48, "vote/dropped": 0, "sample/mean_length": 300.0}

@@ -1,5 +1,6 @@
 """Manifests alone decide what is done: a stage computes once, later calls find its outputs, and none is half done."""
 
+import json
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,6 +16,7 @@ from stages.contract import Context, Inputs, Metrics, Stage, Work, WorkerShard, 
 from stages.settings import Settings
 from stages.settings.compute import Compute
 from stages.shared_resources import Resources
+from stages.work import input_of_round
 from storage.artifact import ArtifactRef, read_manifest
 from storage.errors import SchemaMismatch, SerlError, StorageError
 from storage.reader import read_table
@@ -85,6 +87,7 @@ def test_a_stage_computes_once(context: Context) -> None:
         lambda stage, inputs, config, context: (stage, inputs, config, replace(context, seed=4)),
         lambda stage, inputs, config, context: (stage, inputs, config, replace(context, iteration=2)),
         lambda stage, inputs, config, context: (stage, inputs, config, replace(context, branch=1)),
+        lambda stage, inputs, config, context: (stage, inputs, config, replace(context, round=2)),
         lambda stage, inputs, config, context: (stage, {"a": ref("k2")}, config, context),
         lambda stage, inputs, config, context: (stage, {"a": ref(kind="bank")}, config, context),
         lambda stage, inputs, config, context: (stage, {"b": ref()}, config, context),
@@ -97,13 +100,40 @@ def test_a_stage_computes_once(context: Context) -> None:
         ),
     ],
     ids=[
-        *("config", "seed", "iteration", "branch", "input-key", "input-kind", "input-name", "more-inputs"),
+        *("config", "seed", "iteration", "branch", "round", "input-key", "input-kind", "input-name", "more-inputs"),
         *("version", "name", "folders", "schema"),
     ],
 )  # fmt: skip
 def test_key_holds_what_gives_outputs_their_meaning(context: Context, change: Callable[..., Any]) -> None:
     before = (Counted().stage, {"a": ref()}, Config(), context)
     assert stage_key(*change(*before)) != stage_key(*before)
+
+
+def test_first_round_has_the_keys_and_seeds_of_before_rounds(context: Context) -> None:
+    """Recorded with the version of this software that had no rounds."""
+    stage = Counted().stage
+    key = "a2f06027abe86057bfd46baafc785bebf57af203886f4918f38f9efd71f1b933"
+    assert stage_key(stage, {}, Config(), context) == key
+    assert Work(stage, key, context).seed("sampling", 7) == 9157751359652307182
+    assert "round" not in json.loads(
+        read_manifest(context.store, run_stage(stage, {}, Config(), context).refs["rows"].path).to_bytes()
+    )
+
+
+def test_inputs_of_all_rounds_are_read_as_one_table(context: Context) -> None:
+    refs = {}
+    for number in (1, 2, 3):
+        body = Counted()
+        result = run_stage(body.stage, {}, Config(factor=number), replace(context, round=number))
+        refs[input_of_round("rows", number)] = result.refs["rows"]
+        assert read_manifest(context.store, result.refs["rows"].path).round == number
+    assert list(refs) == ["rows", "rows_2", "rows_3"]
+    inputs = Inputs(refs, Work(Counted().stage, "key", context))
+    table = inputs.over_rounds("rows")
+    assert table.columns == ["round", "row", "seed"] and table["round"].to_list() == [1] * 5 + [2] * 5 + [3] * 5
+    assert table["row"].to_list() == [row * number for number in (1, 2, 3) for row in range(5)]
+    assert table["seed"].is_unique().all()
+    assert inputs.metrics("rows_2") == {"rows/count": 5}
 
 
 def test_key_ignores_where_a_stage_runs(context: Context, tmp_path: Path) -> None:
@@ -119,13 +149,13 @@ def test_key_ignores_where_a_stage_runs(context: Context, tmp_path: Path) -> Non
 
 def test_a_seed_depends_on_run_branch_iteration_stage_and_name(context: Context) -> None:
     stage = Counted().stage
-    contexts = [context, *(replace(context, **{name: 9}) for name in ("seed", "branch", "iteration"))]
+    contexts = [context, *(replace(context, **{name: 9}) for name in ("seed", "branch", "iteration", "round"))]
     seeds = {Work(stage, "key", changed).seed("row", 1) for changed in contexts}
     seeds |= {
         Work(stage, "key", context).seed("row", 2),
         Work(replace(stage, name="other"), "key", context).seed("row", 1),
     }
-    assert len(seeds) == 6
+    assert len(seeds) == 7
     assert Work(stage, "another key", context).seed("row", 1) in seeds
 
 

@@ -1,5 +1,6 @@
 """Drawn questions: each is drawn once before any is drawn again, and none is from an evaluation set."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from math import ceil
 from typing import Any
@@ -18,7 +19,12 @@ EVALUATED = "How many days has a year that can be divided by four but not by one
 
 
 def draw(
-    context: Context, iteration: int = 1, questions: list[str] = QUESTIONS, answered: int = 10, **changes: Any
+    context: Context,
+    iteration: int = 1,
+    questions: list[str] = QUESTIONS,
+    answered: int = 10,
+    asked: Sequence[str] = (),
+    **changes: Any,
 ) -> tuple[Tables, Numbers]:
     rows = [
         {
@@ -34,6 +40,12 @@ def draw(
         "given": put_table(context, "given", schemas.SEEDS, rows),
         "problems": put_table(context, "problems", schemas.PROBLEMS, [problem_row("exam", EVALUATED, "366")]),
     }
+    if asked:
+        earlier = [
+            {"question_id": schemas.question_id(text), "question": text, "candidate_id": "given", "similarity": 0.0}
+            for text in asked
+        ]
+        inputs["accepted"] = put_table(context, "accepted", schemas.ACCEPTED, earlier)
     settings = {"questions": 4, "labelled_only": False, "drop_overlaps": True, "overlap_words": 8, **changes}
     return do(DRAW, inputs, DrawConfig(**settings), replace(context, iteration=iteration))
 
@@ -51,6 +63,28 @@ def test_every_question_is_drawn_once_before_any_again(context: Context) -> None
         drawn(context, iteration) for iteration in (4, 5, 6)
     ]
     assert drawn(context, 1) != drawn(replace(context, branch=1), 1)
+
+
+def test_rounds_draw_on_from_a_position(context: Context) -> None:
+    """The order is that of an epoch; what the iteration has asked is passed over when the next epoch begins."""
+    order = [question for iteration in (1, 2, 3) for question in drawn(context, iteration)]
+    tables, metrics = draw(context, position=0)
+    assert tables["accepted"]["question"].to_list() == order[:4]
+    assert (metrics["draw/position"], metrics["draw/left"], metrics["draw/epoch"]) == (4, 6, 0)
+    assert drawn(context, 7, position=4) == order[4:8]  # whatever the iteration
+    second_epoch = [question for iteration in (4, 5, 6) for question in drawn(context, iteration)]
+    tables, metrics = draw(context, position=8, asked=order[4:8])
+    expected = [*order[8:], *(question for question in second_epoch if question not in order[4:])][:4]
+    assert tables["accepted"]["question"].to_list() == expected and metrics["draw/epoch"] == 1
+    assert metrics["draw/position"] == 10 + second_epoch.index(expected[-1]) + 1
+    tables, metrics = draw(context, position=3, asked=QUESTIONS[1:])
+    assert tables["accepted"]["question"].to_list() == QUESTIONS[:1] and metrics["draw/left"] == 0
+    assert draw(context, position=5, asked=QUESTIONS)[0]["accepted"].height == 0
+
+
+def test_position_is_left_out_of_keys_without_rounds() -> None:
+    settings = DrawConfig(questions=4, labelled_only=False, drop_overlaps=True, overlap_words=8)
+    assert "position" not in settings.model_dump()
 
 
 def test_draw_takes_all_questions_if_there_are_too_few(context: Context) -> None:

@@ -1,6 +1,6 @@
 """Every candidate is accepted or rejected with a reason; diversity is judged against all that was known before."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from stages.contract import Context
 from stages.domains import arithmetic
 from stages.filter_instructions import FILTER
 from stages.settings.filter import FilterConfig
+from storage.artifact import ArtifactRef
 from tests.helpers import Numbers, Tables, do, problem_row, put_table
 
 SEED = "A farmer plants 12 rows of corn with 9 stalks in each row. How many stalks are there altogether?"
@@ -34,6 +35,7 @@ def run_filter(
     problems: Sequence[tuple[str, str]] = (("eggs", EVALUATED),),
     bank: bool = True,
     limit: int = 100,
+    more: Mapping[str, ArtifactRef] | None = None,
     **config: Any,
 ) -> tuple[Tables, Numbers]:
     candidates = [
@@ -49,7 +51,7 @@ def run_filter(
     }
     if bank:
         inputs["bank"] = put_table(context, "bank", schemas.BANK, [banked])
-    return do(FILTER, inputs, FilterConfig(questions=limit, **config), context)
+    return do(FILTER, {**inputs, **(more or {})}, FilterConfig(questions=limit, **config), context)
 
 
 def test_control_tokens_of_the_models_are_rejected(context: Context) -> None:
@@ -70,6 +72,29 @@ def reasons(tables: Tables) -> dict[str, str]:
 
 def rouge_l(left: str, right: str) -> float:
     return float(RougeScorer(["rougeL"]).score(left, right)["rougeL"].fmeasure)
+
+
+def test_carried_over_questions_come_first(context: Context) -> None:
+    """They are in the bank: not judged again, not added again, and part of the limit."""
+    rows = [
+        {"question_id": schemas.question_id(text), "question": text, "candidate_id": f"c0000-{use}", "similarity": 0.5,
+         "round": 2, "use": use}
+        for text, use in ((OTHER, "update"), (BANKED, "carried_over"))
+    ]  # fmt: skip
+    carried = {"carried_over": put_table(context, "chosen", schemas.CHOSEN, rows)}
+    tables, metrics = run_filter(context, [BANKED, FRESH, OTHER], limit=2, more=carried)
+    assert tables["accepted"]["candidate_id"].to_list() == ["c0000-carried_over", "c1"]
+    assert tables["accepted"]["similarity"].to_list()[0] == 0.5
+    assert reasons(tables) == {"c0": "similar", "c2": "surplus"}
+    assert tables["bank"]["question"].to_list() == [BANKED, FRESH]
+    assert (metrics["filter/accepted"], metrics["filter/carried_over"], metrics["filter/acceptance_rate"]) == (
+        2,
+        1,
+        0.5,
+    )
+    tables, metrics = run_filter(context, [FRESH], limit=1, more=carried)
+    assert tables["accepted"]["question"].to_list() == [BANKED] and metrics["filter/acceptance_rate"] is None
+    assert "filter/carried_over" not in run_filter(context, [FRESH])[1]
 
 
 def test_every_candidate_is_accepted_or_rejected_once(context: Context) -> None:

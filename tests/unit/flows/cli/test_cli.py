@@ -13,7 +13,7 @@ import yaml
 
 import flows.cli
 import flows.cli.run
-import flows.iteration
+import flows.rounds.collect
 from flows.cli import main
 from flows.cli.inspect import next_command
 from flows.config.load import load_config
@@ -366,7 +366,7 @@ def test_incompatible_code_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = finished_run(tmp_path)
-    monkeypatch.setattr(flows.iteration, "VOTE", replace(VOTE, version=9))
+    monkeypatch.setattr(flows.rounds.collect, "VOTE", replace(VOTE, version=9))
     assert f"vote_rewards has version 9 instead of {VOTE.version}" in fails(capsys, "run", path)
     assert open_run(load_config(path).uri).iterations == [0, 1]
 

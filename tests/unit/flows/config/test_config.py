@@ -161,6 +161,11 @@ HOLDS_ITSELF.append(HOLDS_ITSELF)
             r"answers: unknown kind of answers 'maths'; expected math, choice, text, or file\.py",
         ),
         ("answers", {"kind": "mine.py:KIND", "boxed_only": True}, "answers: boxed_only goes with math, choice, text"),
+        *(
+            (name, value, f"`{name}` goes with `questions_per_update`, which is not set")
+            for name, value in (("max_rounds", 4), ("tokens_per_update", 1_000), ("carry_over", False))
+        ),
+        ("questions_per_update", 0, "questions_per_update: Input should be greater than 0"),
         ("vote.train_responses", 17, r"vote\.train_responses 17 is more than the 16 of sample\.responses"),
         ("vote.abstain_below", 1.5, r"vote\.abstain_below: .*less than or equal to 1"),
         ("voters", [{"name": "a", "iteration": 0, "modle": "x"}], r"voters\.0\.modle: .*did you mean model\?"),
@@ -579,3 +584,14 @@ def test_commits_of_the_hub_are_whole_and_left_out_if_there_are_none() -> None:
     for commit in ("main", "0123456", "0123456789" * 4 + "0", "0123456789ABCDEF" * 2 + "01234567"):
         with pytest.raises(ConfigError, match="hub_commits"):
             parse_config({**MINIMAL, "hub_commits": {"lab/tiny": commit}}, "test")
+
+
+def test_rounds_are_left_out_of_dumps_while_they_are_off() -> None:
+    """Runs without them keep the bytes of their revisions."""
+    names = {"questions_per_update", "max_rounds", "tokens_per_update", "carry_over"}
+    assert not names & set(parse_config(MINIMAL, "test").model_dump(mode="json"))
+    values = {"questions_per_update": 16, "max_rounds": 3, "tokens_per_update": 9, "carry_over": False}
+    config = parse_config({**MINIMAL, **values}, "test")
+    assert {name: config.model_dump(mode="json")[name] for name in names} == values
+    with pytest.raises(ConfigError, match="questions_per_update 16 is less than min_kept 17, so no iteration would"):
+        parse_config({**MINIMAL, "questions_per_update": 16, "min_kept": 17}, "test")

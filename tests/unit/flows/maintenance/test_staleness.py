@@ -9,6 +9,7 @@ import pytest
 from pydantic import Field
 
 import flows.iteration
+import flows.rounds.collect
 import flows.run_progress
 from flows.config.diff import differences, flatten
 from flows.config.load import parse_config
@@ -64,6 +65,13 @@ def test_changed_setting_is_named_with_its_consequence(config: RunConfig, store:
     assert "since responses was 8 and is 9" in notes(changed(config, "sample", responses=9), store)[0]
 
 
+def test_rounds_that_are_new_are_named(config: RunConfig, store: Store) -> None:
+    (note,) = notes(config.model_copy(update={"questions_per_update": 5}), store)
+    assert note.startswith("iteration 1: choose_questions was not part of it and runs now, and what depends on it is")
+    (note,) = notes(config.model_copy(update={"questions_per_update": 50}), store)
+    assert note.startswith("iteration 1: generate_instructions.2 was not part of it")
+
+
 @pytest.mark.parametrize(
     ("group", "change", "reason"),
     [
@@ -91,7 +99,7 @@ def test_changed_seed_is_named(config: RunConfig, store: Store) -> None:
 
 
 def test_another_stage_version_is_refused(config: RunConfig, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flows.iteration, "VOTE", replace(VOTE, version=9))
+    monkeypatch.setattr(flows.rounds.collect, "VOTE", replace(VOTE, version=9))
     with pytest.raises(
         IncompatibleCode, match=r"vote_rewards has version 9 instead of \d: .* give the run another `name`"
     ):
@@ -100,12 +108,12 @@ def test_another_stage_version_is_refused(config: RunConfig, store: Store, monke
 
 def test_another_table_version_is_refused(config: RunConfig, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     votes = versioned(9, list(VOTE.tables["votes"]))
-    monkeypatch.setattr(flows.iteration, "VOTE", replace(VOTE, tables={**VOTE.tables, "votes": votes}))
+    monkeypatch.setattr(flows.rounds.collect, "VOTE", replace(VOTE, tables={**VOTE.tables, "votes": votes}))
     with pytest.raises(IncompatibleCode, match="vote_rewards writes another table votes"):
         notes(config, store)
     version = version_of(VOTE.tables["votes"])
     longer = versioned(version, [*VOTE.tables["votes"], pa.field("entropy", pa.float64())])
-    monkeypatch.setattr(flows.iteration, "VOTE", replace(VOTE, tables={**VOTE.tables, "votes": longer}))
+    monkeypatch.setattr(flows.rounds.collect, "VOTE", replace(VOTE, tables={**VOTE.tables, "votes": longer}))
     with pytest.raises(IncompatibleCode, match="vote_rewards writes another table votes"):
         notes(config, store)
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from flows.iteration import Inputs
 from flows.models.early_start import start_engine
+from flows.rounds.state import Inputs
 from flows.run_loop import run_iterations
 from flows.run_progress import find_finished
 from flows.runners import LocalRunner

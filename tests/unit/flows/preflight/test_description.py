@@ -125,6 +125,25 @@ def test_voters_and_their_responses_are_listed(tmp_path: Path) -> None:
     assert "answers      choice" in lines
 
 
+def test_rounds_and_their_limits_are_shown(tmp_path: Path) -> None:
+    config = fake_config(tmp_path, questions_per_update=10, tokens_per_update=5_000)
+    lines = describe(config).splitlines()
+    index = lines.index(
+        "rounds       of 8 questions, until 10 are kept; at most 8 rounds or 5,000 tokens; one round alone may take "
+        "71,680"
+    )
+    assert lines[index + 1].endswith(
+        "questions kept beyond 10 are asked again in the next iteration; estimates assume 3 round(s), in which half of "
+        "the questions are kept"
+    )
+    assert any("at most 5 optimiser steps of 16 responses" in line for line in lines)  # 10 questions x 8
+    config = fake_config(tmp_path, questions_per_update=10, max_rounds=2, carry_over=False)
+    assert "until 10 are kept; at most 2 rounds\n" in describe(config) and "are not used; estimates" in describe(config)
+    assert "lower generate.questions" not in describe(config)
+    assert "lower generate.questions" in describe(fake_config(tmp_path, questions_per_update=1))
+    assert not any(line.startswith("rounds") for line in describe(fake_config(tmp_path)).splitlines())
+
+
 def test_voters_that_restart_vllm_are_named(tmp_path: Path) -> None:
     policy, similar = (
         str(make_tiny_policy(tmp_path / name, seed=seed)) for seed, name in enumerate(("policy", "similar"))

@@ -121,7 +121,7 @@ def test_divergence_has_all_reasons(run: Run, make: Make) -> None:
 
 
 def test_another_stage_version_is_the_reason(run: Run, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    import flows.iteration as iteration
+    import flows.rounds.collect as iteration
 
     monkeypatch.setattr(iteration, "SAMPLE", replace(iteration.SAMPLE, version=iteration.SAMPLE.version + 1))
     expected = {"iteration": 1, "stage": "sample_responses", "reason": "same settings, another version of the stage"}

@@ -176,8 +176,8 @@ def test_report_shows_engine_costs(run: Run) -> None:
 def _timing(stage: str, seconds: float, gpu: float | None, started: float = 0.0, **columns: Any) -> dict[str, Any]:
     names = ("engine_start", "engine_load", "trainer_load", "trainer_save", "commit_wait")
     return {
-        "stage": stage, "seconds": seconds, "started": datetime.fromtimestamp(started, UTC), "host": "h", "process": 1,
-        "on_gpu": True, "gpu_seconds": gpu, **{f"{name}_seconds": 0.0 for name in names}, **columns,
+        "stage": stage, "key": stage, "seconds": seconds, "started": datetime.fromtimestamp(started, UTC), "host": "h",
+        "process": 1, "on_gpu": True, "gpu_seconds": gpu, **{f"{name}_seconds": 0.0 for name in names}, **columns,
     }  # fmt: skip
 
 
