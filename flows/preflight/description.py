@@ -9,6 +9,7 @@ from flows.config.inputs import Voter
 from flows.config.run import RunConfig
 from flows.models.asking import QUESTION
 from flows.models.folders import policy_folder, voter_folders
+from flows.models.forms import asked_form
 from flows.preflight.cards import device_of, gpu_lines, on_this_machine, refusal
 from flows.preflight.control_text import control_text_lines
 from flows.preflight.estimates import (
@@ -32,13 +33,20 @@ from stages.import_problems import problem_file, problems_of
 from stages.question_files.read import QuestionFile
 from stages.settings.answers import AnswerConfig
 from stages.settings.compute import Compute
-from stages.settings.generate import GenerateSettings
+from stages.settings.generate import Form, GenerateSettings
 from stages.settings.inputs import HubSplit
 from stages.settings.sample import AnswerPrompt
 from stages.text.contamination import EvaluationOverlap
 from stages.text.quality import reject_reason
 from storage.errors import InputError
 from storage.store import Store
+
+FORMS: dict[Form, str] = {
+    "list": "one user turn with a numbered list, which the policy continues",
+    "turns": "a chat in which each example is an answer of the policy",
+    "plain": "the examples as text, without a chat template",
+}
+"""Form of asking for new questions -> what the policy sees."""
 
 
 def describe(config: RunConfig) -> str:
@@ -68,7 +76,8 @@ def describe_and_judge(config: RunConfig) -> tuple[str, str | None]:
         f"iterations   {config.iterations} after the starting policy; {progress.finished} of {config.iterations + 1} "
         "finished",
         *([f"stopped      {progress.stopped}"] if progress.stopped else []),
-        f"generate     {_instructions(config)}",
+        f"generate     {_instructions(resolved)}",
+        *_form(config),
         *_default_teacher(config),
         f"sample       {responses_per_question(config)} responses each, at most {sampled_tokens(config):,} tokens",
         *(
@@ -89,7 +98,7 @@ def describe_and_judge(config: RunConfig) -> tuple[str, str | None]:
         *_unfit_seeds(resolved),
         *_overlap(resolved),
         f"watchdog     {_watchdog(config)}",
-        f"disk         {disk_line(config, parameters)}",
+        f"disk         {disk_line(resolved, parameters)}",
         *gpu_lines(placed, device),
         *_labelled("time", time_lines(replace(resolved, config=placed), store, parameters, device)),
     ]
@@ -209,12 +218,21 @@ def _overlap(resolved: StageSettings) -> list[str]:
     return [line + (rejected if config.instructions == "self" else "")]
 
 
-def _instructions(config: RunConfig) -> str:
+def _form(config: RunConfig) -> list[str]:
+    """Return a line about the form in which the policy is asked for new questions, if it writes any."""
+    if config.instructions != "self":
+        return []
+    asked = asked_form(config)
+    return _indented([f"form {asked.form}: {FORMS[asked.form]} ({asked.reason})"])
+
+
+def _instructions(resolved: StageSettings) -> str:
+    config, generate = resolved.config, resolved.generate
     if config.instructions == "self":
         writer = ", by the starting policy" if config.generator == "initial" else ""
         return (
-            f"{config.generate.prompts:,} prompts for {config.generate.questions:,} accepted questions, at most "
-            f"{generated_tokens(config):,} tokens{writer}"
+            f"{generate.prompts:,} prompts for {generate.questions:,} accepted questions, at most "
+            f"{generated_tokens(resolved):,} tokens{writer}"
         )
     source = config.seeds if config.dataset is None else config.dataset
     name = source.path or source.hub or f"{source.count} of the built-in domain {source.domain}"

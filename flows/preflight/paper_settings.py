@@ -36,6 +36,7 @@ class Published:
 SETTINGS: tuple[Published, ...] = (
     Published(setting="instructions", value="self"),
     Published(setting="rewards", value="majority"),
+    Published(setting="generate.form", value="list", note="one user turn with a numbered list"),
     Published(setting="generate.examples", value=8, note="questions in the few-shot prompt"),
     Published(setting="generate.examples_from_pool", value=2, note="of them generated, at most"),
     Published(setting="generate.temperature", value=0.8),

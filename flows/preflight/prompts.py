@@ -14,7 +14,7 @@ from storage.errors import InputError
 
 _SHOWN_CHARACTERS = 3_000
 _SETTINGS = {
-    "generate": "instructions (seeds or dataset need no chat template), generate.system or generate.template_arguments",
+    "generate": "generate.form (plain needs no chat template), generate.system or generate.template_arguments",
     "sample": "sample.prompt (plain or boxed need no chat template) or sample.template_arguments",
     "evaluate": "the `prompt` of evaluate.protocol or of the benchmark, or evaluate.protocol.template_arguments",
 }

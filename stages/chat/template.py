@@ -25,7 +25,7 @@ def chat_messages(system: str, user: str) -> list[Message]:
     return [*messages, {"role": "user", "content": user}]
 
 
-_MARKERS = tuple(f'Serlmark{letter} <b>"1" & 2\'s</b>\n\\{letter} é{{x}}' for letter in "abc")
+MARKERS = tuple(f'Serlmark{letter} <b>"1" & 2\'s</b>\n\\{letter} é{{x}}' for letter in "abc")
 """Texts that stand for contents when a template is tried. Quoting and escaping would change them."""
 _TRIAL_SECONDS = 20.0
 """Longest time in which a template must have written its short trial prompts."""
@@ -166,7 +166,7 @@ class ChatTemplate:
 
     def _tried(self) -> TemplateTraits:
         """Return what the template takes, found by trying. Raises InputError if a question cannot be asked."""
-        question, system = _MARKERS[:2]
+        question, system = MARKERS[:2]
         reason = ""
         for traits in _candidates():
             try:
@@ -177,7 +177,7 @@ class ChatTemplate:
             if (count := text.count(question)) == 1:
                 with_system = self._with_role("system", chat_messages(system, question), traits)
                 traits = with_system or replace(traits, takes_system=False)
-                chat = [{"role": "user", "content": question}, {"role": "assistant", "content": _MARKERS[2]}]
+                chat = [{"role": "user", "content": question}, {"role": "assistant", "content": MARKERS[2]}]
                 return self._with_role("assistant", chat, traits) or traits
             reason = reason or f"{self._name}: its chat template {_miswritten(text, question, count)}"
         raise InputError(reason)
@@ -325,7 +325,7 @@ def end_of_turn(template: ChatTemplate) -> int | None:
 
 def _behind_answer(template: ChatTemplate, *, answer_is_last: bool) -> list[str]:
     """Return the control tokens that a template writes behind an answer, up to the next content."""
-    question, answer, further = _MARKERS
+    question, answer, further = MARKERS
     messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
     if not answer_is_last:
         messages.append({"role": "user", "content": further})

@@ -1,0 +1,54 @@
+"""In which form a run asks its policy for new questions, and why."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flows.config.run import ChosenForm, RunConfig
+from flows.models.folders import policy_folder
+from flows.models.tokenizers import options_of, tokenizer_in
+from stages.chat.turns import why_no_turns
+from stages.warm_start import CHAT_TEMPLATE as TEMPLATE_OF_A_WARM_START
+from storage.errors import InputError
+
+BEFORE_FORMS = ChosenForm(form="list", reason="the run was started before there were other forms")
+
+
+def asked_form(config: RunConfig) -> ChosenForm:
+    """Return the form in which a run asks for new questions: the one that it states, or has kept, or would choose now.
+
+    Raises InputError if the policy's tokenizer cannot be used.
+    """
+    if config.generate.form != "auto":
+        return ChosenForm(form=config.generate.form, reason="as the settings say")
+    return config.chosen_form or _choose(config)
+
+
+def kept_form(config: RunConfig, stored: Mapping[str, Any]) -> ChosenForm | None:
+    """Return the form that `auto` stands for in a run, by the settings in its revision, `stored`.
+
+    None if it has chosen none, or chose it for another policy. A run from before there were forms asks for a list.
+    """
+    if "form" not in stored.get("generate", {}):
+        return BEFORE_FORMS
+    chosen, policy = stored.get("chosen_form"), config.policy and config.policy.model_dump(mode="json")
+    return ChosenForm.model_validate(chosen) if chosen and stored.get("policy") == policy else None
+
+
+def _choose(config: RunConfig) -> ChosenForm:
+    """Return what `auto` stands for: turns if the policy's chat template takes them, else plain.
+
+    The fake engine and the tiny policy of a warm start know lists alone.
+    """
+    folder = policy_folder(config) if config.instructions == "self" else None
+    if folder is None:
+        return ChosenForm(form="list", reason="the fake engine and a policy made by warm start continue lists")
+    tokenizer = tokenizer_in(folder, options_of(config, config.generate.template_arguments))
+    try:
+        template = tokenizer.template
+    except InputError as error:
+        return ChosenForm(form="plain", reason=str(error))
+    if template.text == TEMPLATE_OF_A_WARM_START:
+        return ChosenForm(form="list", reason="the policy was made by a warm start, which teaches lists")
+    if problem := why_no_turns(template):
+        return ChosenForm(form="plain", reason=f"the policy's chat template does not suit turns: {problem}")
+    return ChosenForm(form="turns", reason="the policy's chat template takes them")
