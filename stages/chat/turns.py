@@ -1,6 +1,6 @@
 """Whether a chat template takes a chat of several turns whole, found by trying it."""
 
-from stages.chat.template import MARKERS, ChatTemplate, chat_messages
+from stages.chat.template import MARKERS, ChatTemplate, chat_messages, within_trial_time
 from storage.errors import InputError, first_line
 
 
@@ -16,7 +16,10 @@ def why_no_turns(template: ChatTemplate) -> str | None:
     for answer, request in zip(answers, requests[1:], strict=True):
         chat += [{"role": "assistant", "content": answer}, {"role": "user", "content": request}]
     try:
-        text, closed = template.render(chat), template.render(chat, answered=True)
+        text, closed = within_trial_time(
+            lambda: (template.render(chat), template.render(chat, answered=True)),
+            "a chat of several turns does not end",
+        )
     except InputError as error:
         return f"it refuses a chat of several turns ({first_line(error)[:200]})"
     position = 0

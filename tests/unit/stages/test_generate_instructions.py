@@ -120,6 +120,49 @@ def test_lists_whose_thinking_never_ends_give_no_candidates(context: Context) ->
         assert metrics["generate/thinking_unfinished"] == (not expected)
 
 
+ONE = {"questions": 3, "questions_per_prompt": 1, "over_generation": 1, "examples": 1, "system": "S"}
+BLANK_LINE = "Ann has two apples.\n\nHow many legs have they?"
+
+
+@pytest.mark.parametrize(
+    ("config", "prompt"),
+    [
+        (
+            {"form": "turns", "request": "One more:"},
+            f"system\nS\nuser\nOne more:\nassistant\n{BLANK_LINE}\nuser\nOne more:\nassistant\n",
+        ),
+        ({"form": "plain", "mark": "Problem:"}, f"S\n\nProblem: {BLANK_LINE}\n\nProblem:"),
+    ],
+)
+def test_in_the_other_forms_each_response_is_one_question(
+    context: Context, config: dict[str, Any], prompt: str
+) -> None:
+    for response, expected in (
+        (" A sum.\n\nWhat is 1+1?", ["A sum. What is 1+1?"]),
+        ("<think>\nA plan?</think>What is 1+1?", ["What is 1+1?"]),
+        ("What is 1+1…", []),
+        (" \n ", []),
+        ("", []),
+    ):
+        engine = ScriptedEngine({prompt: [response]})
+        with fake_resources(engine, shard_rows=2) as resources:
+            fresh = replace(context, store=memory_store(), resources=resources)
+            settings = GenerateConfig(**ONE, **config)
+            tables, metrics = do(GENERATE, inputs(fresh, pool=False, seeds=(BLANK_LINE,)), settings, fresh)
+        assert tables["generations"].height == 3 and metrics["generate/candidates"] == 3 * len(expected)
+        assert tables["candidates"]["question"].to_list() == 3 * expected
+        assert {params.stop for _, params, _ in engine.calls} == {("\nProblem:",) if config["form"] == "plain" else ()}
+
+
+@pytest.mark.parametrize("config", [{"form": "turns", "request": "One more:"}, {"form": "plain", "mark": "Problem:"}])
+def test_the_fake_policy_writes_questions_in_every_form(context: Context, config: dict[str, Any]) -> None:
+    settings = {**ONE, "questions": 40, "examples": 4, "system": "", "max_tokens": 400, **config}
+    tables = do(GENERATE, inputs(context), GenerateConfig(**settings), context)[0]
+    assert tables["generations"].height == 40 and tables["candidates"].height > 30
+    assert sum("How many" in question for question in tables["candidates"]["question"]) > 15
+    assert not any("boxed" in question for question in tables["candidates"]["question"])
+
+
 def test_the_engine_is_asked_with_the_settings_of_the_stage(context: Context) -> None:
     prompt = "user\nMore:\n1. What is the tenth odd number?\n2.\nassistant\n"
     engine = ScriptedEngine({prompt: ["What is 1+1?"]})
