@@ -8,6 +8,7 @@ from flows.models.folders import policy_folder
 from flows.models.tokenizers import options_of, tokenizer_in
 from stages.chat.turns import why_no_turns
 from stages.warm_start import CHAT_TEMPLATE as TEMPLATE_OF_A_WARM_START
+from stages.warm_start import SPECIAL_TOKENS
 from storage.errors import InputError
 
 BEFORE_FORMS = ChosenForm(form="list", reason="the run was started before there were other forms")
@@ -47,7 +48,7 @@ def _choose(config: RunConfig) -> ChosenForm:
         template = tokenizer.template
     except InputError as error:
         return ChosenForm(form="plain", reason=str(error))
-    if template.text == TEMPLATE_OF_A_WARM_START:
+    if template.text == TEMPLATE_OF_A_WARM_START and template.control.tokens.keys() == set(SPECIAL_TOKENS):
         return ChosenForm(form="list", reason="the policy was made by a warm start, which teaches lists")
     if problem := why_no_turns(template):
         return ChosenForm(form="plain", reason=f"the policy's chat template does not suit turns: {problem}")
