@@ -33,7 +33,7 @@ from stages.import_problems import problem_file, problems_of
 from stages.question_files.read import QuestionFile
 from stages.settings.answers import AnswerConfig
 from stages.settings.compute import Compute
-from stages.settings.generate import Form, GenerateSettings
+from stages.settings.generate import PAPER_SYSTEM, REQUEST, Form
 from stages.settings.inputs import HubSplit
 from stages.settings.sample import AnswerPrompt
 from stages.text.contamination import EvaluationOverlap
@@ -78,7 +78,7 @@ def describe_and_judge(config: RunConfig) -> tuple[str, str | None]:
         *([f"stopped      {progress.stopped}"] if progress.stopped else []),
         f"generate     {_instructions(resolved)}",
         *_form(config),
-        *_default_teacher(config),
+        *_default_teacher(resolved),
         f"sample       {responses_per_question(config)} responses each, at most {sampled_tokens(config):,} tokens",
         *(
             line
@@ -165,15 +165,19 @@ def _missing_engine(config: RunConfig) -> list[str]:
     return []
 
 
-def _default_teacher(config: RunConfig) -> list[str]:
-    """Return a line if a teacher of mathematics writes the questions of another field."""
-    default = GenerateSettings.model_fields["system"].default
-    if config.instructions != "self" or config.answers.kind == "math" or config.generate.system != default:
+def _default_teacher(resolved: StageSettings) -> list[str]:
+    """Return a line if questions of another field are asked for with words about mathematics."""
+    config, generate = resolved.config, resolved.generate
+    if config.instructions != "self" or config.answers.kind == "math":
+        return []
+    defaults = {"system": PAPER_SYSTEM, "request": REQUEST}
+    names = [f"generate.{name}" for name, default in defaults.items() if getattr(generate, name) == default]
+    if not names:
         return []
     return _indented(
         [
-            f"the system prompt asks for mathematics, and answers are of kind {config.answers.kind}: set "
-            "generate.system to what kind of questions to write"
+            f"{' and '.join(names)} ask{'s' * (len(names) == 1)} for mathematics, and answers are of kind "
+            f"{config.answers.kind}: say there what kind of questions to write"
         ]
     )
 

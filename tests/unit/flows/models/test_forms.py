@@ -61,8 +61,10 @@ def test_auto_follows_from_the_chat_template(tmp_path: Path, template: str | Non
 
 
 def test_what_knows_lists_alone_is_asked_for_lists(tmp_path: Path) -> None:
-    assert asked_form(fake_config(tmp_path)).form == "list"
-    assert asked_form(fake_config(tmp_path, engine="transformers", policy={"warm_start": {}})).form == "list"
+    changes: dict[str, Any] = {"generate": {"questions": 8}}
+    assert asked_form(fake_config(tmp_path, **changes)).form == "list"
+    changes |= {"engine": "transformers", "policy": {"warm_start": {}}}
+    assert asked_form(fake_config(tmp_path, **changes)).form == "list"
     folder = make_tiny_policy(tmp_path / "policy", tokenizer=build_tokenizer(WarmStartConfig()))
     asked = asked_form(config_with(tmp_path, folder))
     assert asked.form == "list" and "warm start, which teaches lists" in asked.reason
@@ -73,7 +75,7 @@ def test_what_knows_lists_alone_is_asked_for_lists(tmp_path: Path) -> None:
 
 def test_a_list_has_the_settings_of_before(tmp_path: Path) -> None:
     """Its key, and so its outputs, are those of runs from before there were forms."""
-    settings = resolve(fake_config(tmp_path)).generate.model_dump(mode="json")
+    settings = resolve(fake_config(tmp_path, generate={})).generate.model_dump(mode="json")
     assert settings.keys() == {
         "questions", "over_generation", "questions_per_prompt", "examples", "examples_from_pool", "system", "user",
         "temperature", "top_p", "presence_penalty", "max_prompt_tokens", "max_tokens",
