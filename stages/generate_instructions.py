@@ -1,7 +1,7 @@
 """Stage 1: the policy writes new questions from few-shot prompts of seeds and kept questions (paper, section 3.1).
 
 Departs from the authors' release: the first question of a continuation, which has no number, is kept. The last question
-is dropped if the token limit cut it. A prompt that is too long loses whole examples, never its end.
+is dropped or marked if the token limit cut it. A prompt that is too long loses whole examples, never its end.
 """
 
 import random
@@ -14,8 +14,8 @@ from stages.chat.options import chat_options
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.engines.base import Batch, SamplingParams
 from stages.settings.generate import GenerateConfig
+from stages.text.continuations import read_continuation
 from stages.text.prompts import choose_examples, fit_examples, question_list_messages
-from stages.text.question_lists import parse_questions
 from stages.text.similarity import distinct_share
 
 
@@ -89,16 +89,20 @@ def generate_instructions(config: GenerateConfig, inputs: Inputs, work: Work) ->
                 )
             ],
         )
-    return _write_candidates(work)
+    return _write_candidates(config, work)
 
 
-def _write_candidates(work: Work) -> Metrics:
-    """Parse the questions of all generations, in order, and write them as candidates."""
+def _write_candidates(config: GenerateConfig, work: Work) -> Metrics:
+    """Read the questions of all generations, in order, and write them as candidates."""
     generations = work.parts("generations")
     candidates = []
     for row in generations.iter_rows(named=True):
-        questions = parse_questions(
-            row["response"], finished=row["finish_reason"] == "stop", first_number=len(row["example_ids"]) + 1
+        questions = read_continuation(
+            row["response"],
+            finished=row["finish_reason"] == "stop",
+            form="list",
+            first_number=len(row["example_ids"]) + 1,
+            read=config.read,
         )
         candidates += [
             {

@@ -1,11 +1,15 @@
 """Settings of how an iteration gets its questions: the policy writes them, or they are drawn from given ones."""
 
 import math
+from typing import Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from stages.settings.base import Settings, StopStrings
+from stages.settings.base import Settings, StopStrings, left_out
 from stages.settings.chat import ChatDate, TemplateArguments, ThinkingMarks
+
+Form = Literal["list", "turns", "plain"]
+Reading = Literal["published", "clean"]
 
 PAPER_SYSTEM = (
     "You are a professional math teacher. You write new, clear and self-contained mathematics questions for your "
@@ -42,6 +46,10 @@ class GenerateSettings(Settings):
     """New tokens per continuation, at most."""
     stop: StopStrings = ()
     """A response ends where its text first contains one of these."""
+    read: Reading = "clean"
+    """published: the list as the paper's parser reads it. clean: also headings, emphasis, preambles and lists that
+    start again; solutions and remarks behind a question are cut, and a question that the token limit cut is rejected as
+    unfinished."""
     template_arguments: TemplateArguments = Field(default_factory=dict)
     """Arguments of the policy's chat template, such as {enable_thinking: false}; `serl check` lists its switches."""
 
@@ -54,6 +62,9 @@ class GenerateSettings(Settings):
 class GenerateConfig(GenerateSettings):
     """`GenerateSettings` with the values that other settings of the run decide."""
 
+    # Left out of dumps when published: the keys of runs from before this setting stay the same.
+    read: Reading = left_out("published")
+    """As in the run's settings."""
     chat_date: ChatDate = None
     """Date that the policy's chat template writes into the prompts; null if it writes none."""
     thinking_marks: ThinkingMarks = ()
