@@ -38,7 +38,7 @@ Row = Mapping[str, Any]
 def filter_instructions(config: FilterConfig, inputs: Inputs, work: Work) -> Metrics:
     """Write the tables `accepted`, `rejected`, `bank` and `seed_overlaps`.
 
-    The rule `copies_example` needs the inputs `generations` and, if there is one, `pool`.
+    The inputs `generations` and, if there is one, `pool` are there if the rule `copies_example` needs them.
     """
     candidates, seeds = inputs.table("candidates").to_dicts(), inputs.table("seeds").to_dicts()
     bank = inputs.table("bank").to_arrow().cast(schemas.BANK) if "bank" in inputs else schemas.BANK.empty_table()
@@ -83,8 +83,8 @@ def filter_instructions(config: FilterConfig, inputs: Inputs, work: Work) -> Met
 
 
 def _examples(inputs: Inputs, config: FilterConfig) -> Mapping[int, Sequence[str]]:
-    """Return the example questions of each prompt by its id; nothing if no rule compares with them."""
-    if COPIES_EXAMPLE not in config.rules.use:
+    """Return the example questions of each prompt by its id; none if no rule compares with them."""
+    if COPIES_EXAMPLE not in config.rules.use or "generations" not in inputs:
         return {}
     tables = [inputs.table(name) for name in ("seeds", "pool") if name in inputs]
     texts = dict(pl.concat(table.select("question_id", "question") for table in tables).iter_rows())

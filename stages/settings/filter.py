@@ -8,13 +8,7 @@ from pydantic import AfterValidator, Field, PositiveInt, model_validator
 from stages.settings.base import Settings, left_out
 
 COPIES_EXAMPLE, REPEATS = "copies_example", "repeats"
-RULE_NAMES = (
-    "empty",
-    "unfinished",
-    "refusal",
-    "has_solution",
-    "several_questions",
-    "not_a_question",
+_PUBLISHED = (
     "too_short",
     "too_long",
     "banned_word",
@@ -22,11 +16,13 @@ RULE_NAMES = (
     "banned_opening",
     "leading_punctuation",
     "leading_non_ascii",
-    "control_text",
-    COPIES_EXAMPLE,
-    REPEATS,
 )
+_OF_CHAT_MODELS = ("unfinished", "refusal", "has_solution", "several_questions", "not_a_question")
+"""What chat models write in place of a question."""
+RULE_NAMES = ("empty", *_PUBLISHED, "control_text", *_OF_CHAT_MODELS, COPIES_EXAMPLE, REPEATS)
 """Every quality rule. `stages.text.quality.RULES` says what each rejects; the last two compare with other questions."""
+_DEFAULT_USE = ("empty", *_OF_CHAT_MODELS, *_PUBLISHED[:-1], "control_text", COPIES_EXAMPLE, REPEATS)
+"""Chat models' solutions are too long as well, so the rules that name the cause come first."""
 
 
 def _known_rule(name: str) -> str:
@@ -52,7 +48,7 @@ class QualityRules(Settings):
     what is not published is on: `max_chars`, and the rules unfinished, refusal, has_solution, several_questions,
     not_a_question, control_text, copies_example and repeats."""
 
-    use: tuple[RuleName, ...] = tuple(name for name in RULE_NAMES if name != "leading_non_ascii")
+    use: tuple[RuleName, ...] = _DEFAULT_USE
     """The rules that apply, in the order in which they are tried; the first broken rule is the recorded reason.
 
     empty: no text; too_short, too_long: outside min_words, max_words and max_chars; banned_word, banned_phrase and

@@ -27,7 +27,7 @@ _HEADING_PREFIX = (
 _DIFFICULTY = r"(?: ?[(\[（][^()\[\]\n]{1,40}[)\]）])?"
 # "Question 3:", "**Problem 9 (Hard):**", "### Problem 9", "[Question]", "题目："
 _HEADING = re.compile(
-    rf"[ \t\n>#*_\[({{<【-]{{0,12}}{_HEADING_PREFIX}(?:{HEADING_WORDS})(?: statement| text)?"
+    rf"[ \t\n>#*_\[({{<【-]{{0,12}}+{_HEADING_PREFIX}(?:{HEADING_WORDS}|q(?= ?#?\d|:))(?: statement| text)?"
     rf"(?: ?(?:#|no\.?|nr\.?|number|n°)?[ ]?\d{{1,4}})?{_DIFFICULTY}"
     r"(?:[ \t\])}>】*_]{0,8}[:：.﹕](?!\d)[*_ \t]{0,4}|[\]】>*_]{1,4}(?=\s|[A-Z$\\]|\Z)[:：]?|(?<=\d) ?[-–—] |[ \t]{0,4}(?=\n))",
     re.IGNORECASE,
@@ -56,7 +56,7 @@ _NUMBER = re.compile(r"[\s>*_#-]{0,8}\d{1,4}(?:\\?[.)]|[、．）])(?!\d)[*_ \t]
 _FENCE = re.compile(r"(?:(?<=\n)|\A)[ \t]{0,8}```[\w+-]{0,20}[ \t]{0,8}(?=\n|\Z)|```[ \t]{0,8}\Z")
 _TAG = re.compile(r"</?(?:question|problem|exercise|prompt|new_question|new_problem|new question|new problem)>", re.I)
 _NEXT_QUESTION = re.compile(
-    rf"(?<=\n)[ \t>#*_\[({{<【-]{{0,12}}{_HEADING_PREFIX}(?:{HEADING_WORDS})(?: ?#?\d{{1,4}})?{_DIFFICULTY}"
+    rf"(?<=\n)[ \t>#*_\[({{<【-]{{0,12}}+{_HEADING_PREFIX}(?:{HEADING_WORDS})(?: ?#?\d{{1,4}})?{_DIFFICULTY}"
     r"[ \t\])}>】*_]{0,8}(?:[:：]|(?<=\d)[.*_]{0,3}(?=\n)|(?<=[*_\]】])(?=\n))",
     re.IGNORECASE,
 )
@@ -65,7 +65,7 @@ _EMPHASIS = re.compile(
     r"(?<![\w\\^*$)\]}/])(\*{1,3})(?![\s*])([^*\n]{1,2000}?)(?<![\s*\\^])\1(?![\w*/])"
     r"|(?<![\w\\^_$])(_{1,3})(?![\s_])([^_\n]{1,2000}?)(?<![\s_\\^])\3(?![\w_])"
 )
-_LEFTOVER = re.compile(r"\A(?:\*\*|__|#{1,6} |> |[-•–] )\s{0,9}|\s{0,9}(?:\*\*|__|(?<=\s)#{1,6})\Z")
+_LEFTOVER = re.compile(r"\A(?:\*\*|__|#{1,6} |> |[-•–] )\s{0,9}|\s{0,9}(?:\*\*|__|(?<=\s)#{1,6})\Z|(?<=[.?!])\*\Z")
 
 MAX_PREAMBLE = 400
 """Characters."""
@@ -99,12 +99,15 @@ def is_preamble(text: str) -> bool:
 
 def _without_introduction(text: str) -> str:
     """Return the text without the preamble, the headings and the title in front of its question."""
+    has_heading = text.lstrip().startswith(("#", "**", "__"))
     for _ in range(6):
-        match = _HEADING.match(text) or _PREAMBLE.match(text) or _NUMBER.match(text)
+        heading = _HEADING.match(text)
+        has_heading = has_heading or heading is not None
+        match = heading or _PREAMBLE.match(text) or _NUMBER.match(text)
         if match is None or not (rest := text[match.end() :]).strip():
             break
         text = rest
-    title = _TITLE_LINE.match(text)
+    title = _TITLE_LINE.match(text) if has_heading else None
     if title and all(map(_SMALL_WORD.fullmatch, title["title"].split())) and asks(text[title.end() :]):
         text = text[title.end() :]
     return text

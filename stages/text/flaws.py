@@ -40,6 +40,8 @@ _RESULT = re.compile(
 )
 """All that stands behind the end of the question, if it is a result."""
 
+_OPTIONS = re.compile(r"(?<!\w)\(?B\)?[).:]|\(B\)")
+
 
 def has_solution(question: str) -> bool:
     """Return whether a text holds its own solution or answer: a box, a mark such as "Solution:", or working."""
@@ -54,12 +56,16 @@ def has_solution(question: str) -> bool:
     if last_sentence and not asks(question[last_sentence.end() :]) and last_sentence.start() > 0:
         return True
     end = _QUESTION_END.search(question)
-    rest = question[end.end() :] if end else ""
+    if end is None:
+        return False
+    rest = question[end.end() :]
     if not rest.strip() or _QUESTION_END.search(rest):
         return False
     if _RESULT.search(rest):
         return True
-    return not asks(rest) and (_WORKING.search(rest) is not None or _CONCLUSION.search(rest) is not None)
+    if _OPTIONS.search(rest):  # what they say is no working
+        return False
+    return any(words.search(question, end.end()) for words in (_WORKING, _CONCLUSION))
 
 
 _SENTENCE_STOP = re.compile(r"[.?!。？！](?=\s|\Z|[^\x00-\x7f])")

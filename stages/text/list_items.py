@@ -11,11 +11,11 @@ A number inside a question opens no item: the numbers of items rise, by small st
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from stages.text.asking import asks
-from stages.text.clean_questions import HEADING_WORDS, is_preamble
+from stages.text.clean_questions import HEADING_WORDS, MAX_PREAMBLE, is_preamble
 
 MAX_GAP = 5
 """Largest step between two numbers. A model may skip a few, but a line that starts with "2019." is not item 2019."""
@@ -25,8 +25,9 @@ MAX_ITEMS = 64
 _LINE = re.compile(
     r"(?:\A|(?<=\n))[ \t]{0,8}(?:[-*+•>][ \t]{1,4})?(?:#{1,6}[ \t]?)?[*_]{0,3}[\[<【]?(?:"
     rf"(?P<word>(?:(?:new|math|practice) )?(?:{HEADING_WORDS}|q)(?: ?(?:#|no\.?|nr\.?|n°))? ?)"
-    r"(?:(?P<word_number>\d{1,4})[*_\]>】]{0,4}(?: ?[(\[（][^()\[\]\n]{1,40}[)\]）])?[*_]{0,3}[ \t]{0,4}(?:[:：.)\n–—]|- |\Z)"
-    r"|[*_\]>】]{0,4}[:：])"
+    r"(?:(?P<word_number>\d{1,4})(?:[*_]{0,3}[\]】>]|[*_]{0,3}(?: ?[(\[（][^()\[\]\n]{1,40}[)\]）])?[*_]{0,3}[ \t]{0,4}"
+    r"(?:[:：.)\n–—]|- |\Z))"
+    r"|[*_\]>】]{0,4}[:：])|(?P<tag><(?:question|problem|exercise)>)"
     r"|(?P<number>\d{1,4})[*_]{0,3}(?P<sign>\\?[.)]|[、．）])(?=[*_]{0,3}(?:\s|\Z|[^\W\d]|[$\\(\"'“¿¡])))",
     re.IGNORECASE,
 )
@@ -54,12 +55,12 @@ def split_items(text: str, first_number: int) -> list[str]:
     A preamble in front of the first item is left out, headings stay in their items. The model may repeat the number at
     the end of the prompt, or start again at 1.
     """
-    start, number, way = _first_item(text, first_number)
+    openings = list(_openings(text))
+    first, number = _first_item(openings, text, first_number)
+    start, way = (openings[first].text_start, openings[first].way) if first is not None else (0, None)
     items: list[str] = []
-    for opening in _openings(text):
-        if opening.start < start or len(items) >= MAX_ITEMS:
-            continue
-        if way not in (None, opening.way):
+    for opening in openings[first + 1 :] if first is not None else openings:
+        if len(items) >= MAX_ITEMS or way not in (None, opening.way):
             continue
         next_number = number + 1 if opening.number is None else opening.number
         # In the middle of a line only the number after this one counts: "... add 10. What is ..." is one question.
@@ -80,7 +81,7 @@ def _openings(text: str) -> Iterator[_Opening]:
 
 def _opening(match: re.Match[str], within_line: bool) -> _Opening:
     groups = match.groupdict()
-    if groups.get("word") is None:
+    if groups.get("word") is None and groups.get("tag") is None:
         number, sign = int(groups["number"]), groups["sign"].removeprefix("\\")
         return _Opening(match.start(), match.end(), number, sign, within_line)
     number_text = groups["word_number"]
@@ -90,24 +91,20 @@ def _opening(match: re.Match[str], within_line: bool) -> _Opening:
     return _Opening(match.start(), match.start(), int(number_text), _WORDS, within_line)
 
 
-def _first_item(text: str, first_number: int) -> tuple[int, int, str | None]:
-    """Return the index at which the first item starts, its number, and how items begin if that is known."""
-    for opening in _openings(text):
-        if opening.within_line:
-            continue
+def _first_item(openings: Sequence[_Opening], text: str, first_number: int) -> tuple[int | None, int]:
+    """Return the index of the opening at which the first item starts, and its number.
+
+    The index is None if the first item has no opening: the text goes on behind the number at the end of the prompt.
+    """
+    for index, opening in enumerate(openings):
         before = text[: opening.start].strip()
         number = first_number if opening.number is None else opening.number
-        if not before and number <= first_number + 1:
-            return _start_after(opening, number)
-        if number == first_number and opening.number is not None and not asks(before):
-            return _start_after(opening, number)
-        if number in (1, first_number) and is_preamble(before):
-            return _start_after(opening, number)
-        if number > first_number:
+        if opening.within_line or len(before) > MAX_PREAMBLE:
             break
-    return 0, first_number, None
-
-
-def _start_after(opening: _Opening, number: int) -> tuple[int, int, str]:
-    # The opening itself is not to be met again as the next one.
-    return max(opening.text_start, opening.start + 1), number, opening.way
+        if not before and number <= first_number + 1:
+            return index, number
+        if number == first_number and opening.number is not None and not asks(before):
+            return index, number
+        if number in (1, first_number) and is_preamble(before):
+            return index, number
+    return None, first_number

@@ -62,11 +62,6 @@ def _whole_words(phrases: tuple[str, ...]) -> re.Pattern[str]:
 
 RULES: Mapping[str, Callable[[str, QualityRules], bool]] = {
     "empty": lambda question, rules: not question,
-    "unfinished": lambda question, rules: is_unfinished(question),
-    "refusal": lambda question, rules: is_refusal(question),
-    "has_solution": lambda question, rules: has_solution(question),
-    "several_questions": lambda question, rules: has_several_questions(question),
-    "not_a_question": lambda question, rules: asks_nothing(question),
     "too_short": _too_short,
     "too_long": _too_long,
     "banned_word": lambda question, rules: _contains(question, rules.banned_words),
@@ -75,12 +70,17 @@ RULES: Mapping[str, Callable[[str, QualityRules], bool]] = {
     "leading_punctuation": lambda question, rules: question[:1] in _PUNCTUATION,
     "leading_non_ascii": lambda question, rules: not question[:1].isascii(),
     CONTROL_TEXT: lambda question, rules: _CONTROL_PATTERN.search(question) is not None,
+    "unfinished": lambda question, rules: is_unfinished(question),
+    "refusal": lambda question, rules: is_refusal(question),
+    "has_solution": lambda question, rules: has_solution(question),
+    "several_questions": lambda question, rules: has_several_questions(question),
+    "not_a_question": lambda question, rules: asks_nothing(question),
 }
 """Rule name -> function (question, settings) -> whether the rule rejects the question.
 
 Questions have no white space at either end. The names are those of `stages.settings.filter.RULE_NAMES`, without the
-rules that compare with other questions (`stages.filter_instructions`). Published are too_short, too_long and those whose
-names begin with banned or leading.
+rules that compare with other questions (see `stages.filter_instructions`). Published are too_short, too_long and those
+whose names begin with banned or leading.
 """
 
 

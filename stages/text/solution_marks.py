@@ -24,8 +24,8 @@ _BEFORE = (
     r"step[- ]by[- ]step|my|your) ){0,3}"
 )
 # A mark stands at the start of a line or behind the end of a sentence or formula. Decoration may surround it.
-_BOUNDARY = r"(?:\A|(?<=\n)|(?<=[.?!)\]}$*\"”。？！])(?=[\s(\[{*_#]|[^\x00-\x7f]))[ \t]{0,8}"
-_DECORATION = r"[>#*_\[({<【（ \t-]{0,10}"
+_BOUNDARY = r"(?:\A|(?<=\n)|(?<=[.?!)\]}$*\"”。？！])(?=[\s(\[{*_#]|[^\x00-\x7f]))[ \t]{0,8}+"
+_DECORATION = r"[>#*_\[({<【（ \t-]{0,10}+"
 _COLON = r"[\])}*_>】）\u200b ]{0,6}[:：﹕]"
 # "[Solution]", "**Solution**" and "### Solution" need no colon, and fill the rest of their line.
 _ALONE = r"(?:[\]>】]{1,2}|[*_]{1,3})[ \t]{0,8}"
