@@ -22,15 +22,18 @@ _REQUEST = re.compile(
     rf"(?:\A|[.!,;:)\]}}$*\"'”’]|\\[\])]|\b(?:and|then|please|to|must|should|can|or|now|also|first|hence|carefully|"
     rf"exactly|precisely|clearly|completely|fully|briefly))\s{{0,9}}[*_(\[]{{0,3}}(?:{_VERBS})\b"
     r"|(?:\A|[.!,;:)\]}$*\"'”’]|\\[\])]|\b(?:and|then|if|in|of|for|by|at|to|with|from))\s{0,9}[*_(\[]{0,3}"
-    r"(?:which|who|whom|whose|when|where|why|how|is|are|does|do|did|can|could|will|would|has|have|should)\b"
+    r"(?:which|who|whom|whose|when|where|why|how)\b"
+    r"|(?:\A|[.!:,])\s{0,9}[*_(]{0,3}(?:is|are|does|do|did|can|could|will|would|should)\b"
     r"|\bwhat\b|\bhow (?:many|much|far|long|often|old|tall|fast)\b|\btrue or false\b|\bwhether\b"
     r"|_{2,}|\\underline|\\_\s?\\_|\.{4,}|\[\s{0,9}\]|[(\[]\s{0,3}[A-Da-d]\s{0,3}[)\]]|(?<!\w)[A-D][.):]\s",
     re.IGNORECASE,
 )
 _WORD = re.compile(r"[^\W\d_]+")
 _FUNCTION_WORDS = frozenset(
-    "the a an of and is are was were has have had in to that for with on at by from it its this be as he she they his "
-    "her their we you your i there then so if each".split()
+    (
+        "the a an of and is are was were has have had in to that for with on at by from it its this be as he she they "
+        "his her their we you your i there then so if each"
+    ).split()
 )
 _STATEMENT_END = re.compile(r"[.!$)\]}*\"”'’\d]\Z|\\[\])]\Z")
 

@@ -14,6 +14,7 @@ import re
 
 from stages.text.asking import asks, is_english
 from stages.text.solution_marks import REMARK, SOLUTION, WORKING, answer_letter
+from stages.text.solutions import opens_a_solution
 
 HEADING_WORDS = (
     r"problem|question|exercise|task|prompt|puzzle|challenge|aufgabe|frage|problème|exercice|problema|pregunta|"
@@ -29,12 +30,13 @@ _DIFFICULTY = r"(?: ?[(\[（][^()\[\]\n]{1,40}[)\]）])?"
 _HEADING = re.compile(
     rf"[ \t\n>#*_\[({{<【-]{{0,12}}+{_HEADING_PREFIX}(?:{HEADING_WORDS}|q(?= ?#?\d|:))(?: statement| text)?"
     rf"(?: ?(?:#|no\.?|nr\.?|number|n°)?[ ]?\d{{1,4}})?{_DIFFICULTY}"
-    r"(?:[ \t\])}>】*_]{0,8}[:：.﹕](?!\d)[*_ \t]{0,4}|[\]】>*_]{1,4}(?=\s|[A-Z$\\]|\Z)[:：]?|(?<=\d) ?[-–—] |[ \t]{0,4}(?=\n))",
+    r"(?:[ \t\])}>】*_]{0,8}[:：.﹕](?!\d)[*_ \t]{0,4}|[\]】>*_]{1,4}(?=\s|[A-Z$\\]|\Z)[:：]?|(?<=\d) ?[-–—] |"
+    r"[ \t]{0,4}(?=\n))",
     re.IGNORECASE,
 )
 _TITLE_LINE = re.compile(
-    r"\s{0,9}(?:#{1,6} ?|\*\*|__)?[\"“]?(?P<title>[A-Z][\w'’-]{0,30}(?: [\w'’&,-]{1,30}){0,7})[\"”]?(?:\*\*|__)?:?[ \t]{0,8}"
-    r"\n(?=\s{0,9}\S)"
+    r"\s{0,9}(?:#{1,6} ?|\*\*|__)?[\"“]?(?P<title>[A-Z][\w'’-]{0,30}(?: [\w'’&,-]{1,30}){0,7})[\"”]?"
+    r"(?:\*\*|__)?:?[ \t]{0,8}\n(?=\s{0,9}\S)"
 )
 _SMALL_WORD = re.compile(r"[\W\d_]*(?:[A-Z].*|.{1,3}|with|from|into|between|about|over|under)")
 _INTERJECTION = (
@@ -67,6 +69,7 @@ _EMPHASIS = re.compile(
 )
 _LEFTOVER = re.compile(r"\A(?:\*\*|__|#{1,6} |> |[-•–] )\s{0,9}|\s{0,9}(?:\*\*|__|(?<=\s)#{1,6})\Z|(?<=[.?!])\*\Z")
 
+_QUOTED = re.compile(r"[\"“](?P<inside>[^\"“”]{1,5000})[\"”]")
 MAX_PREAMBLE = 400
 """Characters."""
 MAX_MARKS = 32
@@ -99,7 +102,7 @@ def is_preamble(text: str) -> bool:
 
 def _without_introduction(text: str) -> str:
     """Return the text without the preamble, the headings and the title in front of its question."""
-    has_heading = text.lstrip().startswith(("#", "**", "__"))
+    has_heading = False
     for _ in range(6):
         heading = _HEADING.match(text)
         has_heading = has_heading or heading is not None
@@ -107,7 +110,8 @@ def _without_introduction(text: str) -> str:
         if match is None or not (rest := text[match.end() :]).strip():
             break
         text = rest
-    title = _TITLE_LINE.match(text) if has_heading else None
+    is_decorated = text.lstrip().startswith(("#", "**", "__"))
+    title = _TITLE_LINE.match(text) if has_heading or is_decorated else None
     if title and all(map(_SMALL_WORD.fullmatch, title["title"].split())) and asks(text[title.end() :]):
         text = text[title.end() :]
     return text
@@ -129,6 +133,8 @@ def _without_rest(text: str) -> tuple[str, bool]:
 def _is_complete(text: str) -> bool:
     """Return whether the text in front of a mark may be a question. Only English is judged by its words."""
     words = _collapsed(text).strip("*_# :-")
+    if opens_a_solution(words):
+        return False
     return bool(words) and (asks(words) or (not is_english(words) and len(words) > 1))
 
 
@@ -137,6 +143,8 @@ def _without_emphasis(text: str) -> str:
     for _ in range(3):  # emphasis may be nested
         question = _EMPHASIS.sub(_inside, question)
         question = _LEFTOVER.sub("", question)
+    if (quoted := _QUOTED.fullmatch(question)) is not None:
+        question = quoted["inside"]
     return question.strip()
 
 

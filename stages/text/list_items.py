@@ -32,7 +32,8 @@ _LINE = re.compile(
     re.IGNORECASE,
 )
 _WITHIN_LINE = re.compile(
-    r"(?<=[.?!)$\"'*])[ \t]{1,8}[*_]{0,3}(?P<number>\d{1,4})[*_]{0,3}(?P<sign>\\?[.)])(?=[*_]{0,3}(?:\s|\Z|[^\W\d]|[$\\(\"']))"
+    r"(?<=[.?!)$\"'*])[ \t]{1,8}[*_]{0,3}(?P<number>\d{1,4})[*_]{0,3}(?P<sign>\\?[.)])"
+    r"(?=[*_]{0,3}(?:\s|\Z|[^\W\d]|[$\\(\"']))"
 )
 _WORDS, _HEADINGS = "words", "headings"
 """Ways in which items begin: "Question 10:" and "Question:"; numbers alone are told apart by the sign behind them."""

@@ -15,8 +15,9 @@ from functools import lru_cache
 from stages.chat.control_tokens import TokenFinder
 from stages.settings.filter import QualityRules
 from stages.text.asking import asks_nothing
-from stages.text.flaws import has_several_questions, has_solution, is_refusal
+from stages.text.flaws import has_several_questions, is_refusal
 from stages.text.similarity import SPACELESS
+from stages.text.solutions import has_solution
 from stages.text.unfinished import is_unfinished
 
 CONTROL_TEXT = "control_text"
@@ -92,7 +93,8 @@ def is_known_control_token(token: str) -> bool:
 def reject_reason(question: str, rules: QualityRules, control_tokens: TokenFinder | None = None) -> str | None:
     """Return the name of the first rule in `rules.use` that rejects the question, None if all rules accept it.
 
-    Rules that compare with other questions are left out. `control_tokens`: tokens that `control_text` rejects in addition to its pattern.
+    Rules that compare with other questions are left out. `control_tokens`: tokens that `control_text` rejects in
+    addition to its pattern.
     """
     stripped = question.strip()
     for name in rules.use:

@@ -41,24 +41,29 @@ SOLUTION = re.compile(
 REMARK = re.compile(
     rf"{_BOUNDARY}(?:{_DECORATION}(?:{_REMARK_WORDS}){_COLON}"
     # A note that speaks of the problem; others belong to it ("Note: a lattice point has integer coordinates").
-    r"|[*_(\[]{0,4}(?:note|nb|p\.?s\.?)[*_]{0,3}: ?[*_]{0,3}(?:this|these|the (?:problem|question|answer|solution|above|"
-    r"original)|i(?:'|’)?|as an?|there (?:is|are) (?:many|other|only one)|in this (?:problem|question)|your|you should)\b"
+    r"|[*_(\[]{0,4}(?:note|nb|p\.?s\.?)[*_]{0,3}: ?[*_]{0,3}(?:this|these|the (?:problem|question|answer|solution|"
+    r"above|original)|i(?:'|’)?|as an?|there (?:is|are) (?:many|other|only one)|in this (?:problem|question)|your|"
+    r"you should)\b"
     r"|(?:good luck|have fun|happy (?:solving|learning)|let me know|i hope|hope this|feel free|would you like|"
     r"do you want (?:me|another)|please (?:let me know|note that this))\b"
     r"|[(*_]{0,3}(?:this|the) (?:new |above |word |math |mathematics |multi-step )?(?:problem|question|exercise) "
     r"(?:is|was|requires|involves|tests|asks|challenges|combines|uses|focuses|can be|helps|has been|encourages|"
     r"assesses|explores|should|will)\b)"
+    r"|(?<=\n)[ \t]{0,8}[*_#<|]{0,4}(?:user|assistant|system|human|student|teacher|ai|model)[*_>|]{0,4}[ \t]{0,4}"
+    r"(?::|(?=\n|\Z))"
     r"|(?<=\n)[ \t]{0,8}(?:-{3,}|\*{3,}|_{3,}|={3,})[ \t]{0,8}(?=\n|\Z)"
     r"|(?<=\s)---(?=\s|\Z)",
     re.IGNORECASE,
 )
 """A mark behind which something else than the question stands."""
 
+LETS = r"let(?:'|’)?s (?:solve|break|think|start|begin|denote|first|analy[sz]e|see|find|calculate|call)\b"
+"""Starts of a sentence of a solution."""
 WORKING = re.compile(
     r"(?<=\n)[ \t]{0,8}[*_#]{0,4} ?(?:to (?:solve|find|determine|calculate|answer|begin)\b[^\n?]{0,200}[,:]|"
-    r"let(?:'|’)?s (?:solve|break|think|start|begin|denote|first|analy[sz]e|see|find|calculate)\b|let me (?:solve|think)\b|"
+    rf"{LETS}|let me (?:solve|think)\b|"
     r"step (?:1|one)\b|first,? (?:we|let|i)\b|we (?:can|need to|start|begin|first|know that)\b|"
-    r"therefore\b|thus\b|hence\b|so,? the answer\b|the answer is\b)"
+    r"therefore\b|thus\b|hence\b|so,? the answer\b|the (?:correct |right |final |best )?answer is\b)"
     r"|(?<=\n)(?=[^\n]{0,400}\\boxed\b)",
     re.IGNORECASE,
 )

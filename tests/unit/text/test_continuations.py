@@ -198,8 +198,8 @@ HOSTILE = [
     *(
         piece * (1_000_000 // len(piece))
         for piece in (
-            ".", " ", "\n", "? ", "9", "a", "*", "**", "** ", "*a", "_", "__a", "#", "# ", "`", "```\n", "[", "(", "<", "\\",
-            "$", "\\(", "Problem ", "Problem:", "\nProblem: ", "\n**Problem 1** ", "Solution:", "\nSolution: ",
+            ".", " ", "\n", "? ", "9", "a", "*", "**", "** ", "*a", "_", "__a", "#", "# ", "`", "```\n", "[", "(", "<",
+            "\\", "$", "\\(", "Problem ", "Problem:", "\nProblem: ", "\n**Problem 1** ", "Solution:", "\nSolution: ",
             "? Answer: ", "Sure! ", "Here is a problem ", "Sure! Here is a problem:\n", "Therefore ", "\nNote: this ",
             "the the the ", "1. ", "\n1. ", "10) ", "--- ", "\n---", "<question>", "题", "解答：", "\nTo solve ", "\0",
             "\ud800", "I'm sorry ", "**a** ", "\n# a\n", "A: B: ",

@@ -184,7 +184,7 @@ def questions(file: str, *fields: str) -> list[str]:
 def test_hardly_any_published_question_is_rejected(file: str, fields: tuple[str, ...], most: float) -> None:
     texts = questions(file, *fields)
     rejected = {rule: [text for text in texts if breaks(rule, text)] for rule in NEW_RULES}
-    assert {rule: len(found) / len(texts) <= most for rule, found in rejected.items()} == dict.fromkeys(NEW_RULES, True)
+    assert max(len(found) for found in rejected.values()) <= most * len(texts), rejected
 
 
 PIECES = (
