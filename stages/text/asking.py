@@ -29,11 +29,10 @@ _REQUEST = re.compile(
     re.IGNORECASE,
 )
 _WORD = re.compile(r"[^\W\d_]+")
-_FUNCTION_WORDS = frozenset(
-    (
-        "the a an of and is are was were has have had in to that for with on at by from it its this be as he she they "
-        "his her their we you your i there then so if each"
-    ).split()
+_FUNCTION_WORD = re.compile(
+    r"\b(?:the|an?|of|and|is|are|was|were|has|have|had|in|to|that|for|with|on|at|by|from|its?|this|be|as|s?he|they|his|"
+    r"her|their|we|your?|i|there|then|so|if|each)\b",
+    re.IGNORECASE,
 )
 _STATEMENT_END = re.compile(r"[.!$)\]}*\"”'’\d]\Z|\\[\])]\Z")
 
@@ -51,7 +50,7 @@ def is_english(text: str) -> bool:
     words = [word for word in _WORD.findall(text) if len(word) > 1 or word in "aAI"]
     if len(words) < 5 or sum(not word.isascii() for word in words) > len(words) // 10:
         return False
-    return 5 * sum(word.lower() in _FUNCTION_WORDS for word in words) >= len(words)
+    return 5 * len(_FUNCTION_WORD.findall(text)) >= len(words)
 
 
 def asks_nothing(text: str) -> bool:

@@ -48,7 +48,8 @@ _PREAMBLE = re.compile(
     rf"\s{{0,9}}(?:(?:{_INTERJECTION})(?:[!.,:]|(?=\n))[ \t]{{0,8}}\n{{0,9}}"
     rf"|(?:(?:{_INTERJECTION})[!.,]? {{0,3}})?(?:here(?:'|’)?s|here (?:is|are)|below (?:is|are)|this is|these are|"
     r"the following (?:is|are)|let(?:'|’)?s (?:try|consider|create|come up with|make|write|do)|how about|"
-    r"let me (?:think|create|come up|write|try)|i(?:'ll|’ll| will| have|'ve)? (?:create|write|written|created|came up))\b"
+    r"let me (?:think|create|come up|write|try)|i(?:'ll|’ll| will| have|'ve)? "
+    r"(?:create|write|written|created|came up))\b"
     rf"[^\n:?]{{0,120}}\b{_THING}\b[^\n:?]{{0,120}}(?::[*_]{{0,3}}\s{{1,9}}|[.!:]{{0,3}}[ \t]{{0,8}}\n{{1,9}})"
     r"|let me think[^\n?:]{0,60}\n{1,9}"
     rf"|(?:好的|当然|当然可以|没问题|以下是|下面是)[^\n？?]{{0,60}}[:：!！。]\s{{0,9}})",

@@ -37,11 +37,13 @@ _OPENING = re.compile(
 """The start of a text that is a solution from the beginning."""
 _WORKING = re.compile(
     rf"{_SENTENCE}(?:to (?:solve|find|determine|calculate|answer)\b[^?.]{{0,120}},|"
-    rf"{LETS}|let me (?:solve|think)\b|step (?:1|one)\b|we (?:can|know|need to|get|start|first|must|have|see|find|use)\b|"
+    rf"{LETS}|let me (?:solve|think)\b|step (?:1|one)\b|"
+    r"we (?:can|know|need to|get|start|first|must|have|see|find|use)\b|"
     r"first,? (?:we|let|i|you|find|calculate)\b|using the\b|by (?:using|substituting|the)\b|substituting\b|"
     r"since\b|because\b|simplifying\b|solving\b|this (?:gives|means|simplifies|equals|is equal)\b|"
     r"(?:yes|no|correct|that(?:'|’)s right)[,.!]|there (?:is|are) (?:only |exactly |a total of )?\$?[\d,]{1,20}\$? "
-    r"(?:of them|such|ways|possible)\b|(?:it|they|he|she) (?:is|are|has|have|takes?|needs?|equals?|would|will|was|were|can|should)\b|"
+    r"(?:of them|such|ways|possible)\b|"
+    r"(?:it|they|he|she) (?:is|are|has|have|takes?|needs?|equals?|would|will|was|were|can|should)\b|"
     r"the (?:[\w'’-]{1,20} ){1,8}(?:is|are|was|will be|would be|equals?|=)(?!\w))"
     r"|\b(?:we get|we have|which gives|this gives|gives us|so the answer|= ?\$?-?\d[\d,.]*\$? ?(?:so|therefore|thus))\b"
     r"|(?:解得|可得|我们有|首先)",
@@ -55,7 +57,7 @@ _RESULT = re.compile(
 )
 """All that stands behind the end of the question, if it is a result."""
 _SHORT_ANSWER = re.compile(
-    r"\s{0,9}[*_]{0,3}(?!(?:note|recall|remember|assume|assuming|suppose|here|one such|for example|such|all|each|no|"
+    r"\s{0,9}[*_]{0,3}(?!(?i:note|recall|remember|assume|assuming|suppose|here|one such|for example|such|all|each|no|"
     r"please|thank|good|hint|source)\b)[A-Z][\w'’-]{0,30}(?: [\w'’-]{1,30}){0,5}[.*_!]{0,4}\Z"
 )
 """A few words behind the end of the question. In other languages than English they may be a request."""

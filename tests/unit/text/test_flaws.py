@@ -189,7 +189,8 @@ def test_hardly_any_published_question_is_rejected(file: str, fields: tuple[str,
 
 PIECES = (
     "? ", "? Answer ", "1. ", "? 1. ", "Therefore ", ". Therefore ", "Problem 1: ", "I'm sorry ", "I cannot ", "$", "(",
-    "the ", ". ", "so ", "= ", "? =", "? 3", "? (", "*", "_", " ", "3+", "\\boxed", "\\frac{", "因此", "？", "a" * 99 + " ",
+    "the ", ". ", "so ", "= ", "? =", "? 3", "? (", "*", "_", " ", "3+", "\\boxed", "\\frac{", "因此", "？",
+    "a" * 99 + " ",
 )  # fmt: skip
 
 
