@@ -21,8 +21,8 @@ _REQUEST = re.compile(
     # At the start of a sentence or a clause, or behind a word that leads to it ("your task is to find").
     rf"(?:\A|[.!,;:)\]}}$*\"'”’]|\\[\])]|\b(?:and|then|please|to|must|should|can|or|now|also|first|hence|carefully|"
     rf"exactly|precisely|clearly|completely|fully|briefly))\s{{0,9}}[*_(\[]{{0,3}}(?:{_VERBS})\b"
-    r"|(?:\A|[.!,;:)\]}$*\"'”’]|\\[\])]|\b(?:and|then|if|in|of|for|by|at|to|with|from))\s{0,9}[*_(\[]{0,3}"
-    r"(?:which|who|whom|whose|when|where|why|how)\b"
+    r"|(?:\A|[.!;:])\s{0,9}[*_(\[]{0,3}(?:(?:in|of|for|by|at|to|with|from|on)\s)?(?:which|who|whom|whose|when|where)\b"
+    r"|(?:\A|[.!,;:)\]}$]|\b(?:and|then|if|show|see|of|explain|by))\s{0,9}(?:how|why)\b"
     r"|(?:\A|[.!:,])\s{0,9}[*_(]{0,3}(?:is|are|does|do|did|can|could|will|would|should)\b"
     r"|\bwhat\b|\bhow (?:many|much|far|long|often|old|tall|fast)\b|\btrue or false\b|\bwhether\b"
     r"|_{2,}|\\underline|\\_\s?\\_|\.{4,}|\[\s{0,9}\]|[(\[]\s{0,3}[A-Da-d]\s{0,3}[)\]]|(?<!\w)[A-D][.):]\s",
