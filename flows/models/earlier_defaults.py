@@ -21,6 +21,9 @@ def with_earlier_defaults(config: RunConfig, stored: Mapping[str, Any]) -> RunCo
     if "read" not in generate.model_fields_set and stored.get("generate", {}).get("read", "published") == "published":
         generate = generate.model_copy(update={"read": "published"})
     rules = filtering.rules
-    if "use" not in rules.model_fields_set and tuple(stored.get("filter", {}).get("rules", {}).get("use", ())) == EARLIER_RULES:
+    if (
+        "use" not in rules.model_fields_set
+        and tuple(stored.get("filter", {}).get("rules", {}).get("use", ())) == EARLIER_RULES
+    ):
         filtering = filtering.model_copy(update={"rules": rules.model_copy(update={"use": EARLIER_RULES})})
     return config.model_copy(update={"generate": generate, "filter": filtering})

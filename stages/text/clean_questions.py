@@ -65,7 +65,7 @@ _NEXT_QUESTION = re.compile(
 )
 # Bold and italics: asterisks that stand inside a word or around spaces belong to mathematics or to code.
 _EMPHASIS = re.compile(
-    r"(?<![\w\\^*$)\]}/])(\*{1,3})(?![\s*])([^*\n]{1,2000}?)(?<![\s*\\^])\1(?![\w*/])"
+    r"(?<![\w\\^*$)\]}/])(\*{1,3})(?![\s*/])([^*\n]{1,2000}?)(?<![\s*\\^])\1(?![\w*/])"
     r"|(?<![\w\\^_$])(_{1,3})(?![\s_])([^_\n]{1,2000}?)(?<![\s_\\^])\3(?![\w_])"
 )
 _LEFTOVER = re.compile(r"\A(?:\*\*|__|#{1,6} |> |[-•–] )\s{0,9}|\s{0,9}(?:\*\*|__|(?<=\s)#{1,6})\Z|(?<=[.?!])\*\Z")

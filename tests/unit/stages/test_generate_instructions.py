@@ -9,6 +9,7 @@ from stages import schemas
 from stages.contract import Context
 from stages.generate_instructions import GENERATE
 from stages.settings.generate import GenerateConfig
+from stages.text.unfinished import CUT_OFF
 from storage.artifact import ArtifactRef
 from storage.errors import InputError
 from tests.helpers import (
@@ -103,6 +104,19 @@ def test_all_questions_of_a_generation_become_candidates(context: Context) -> No
         assert candidates["candidate_id"][0] == "c0001-000000-00"
         assert metrics["generate/candidates"] == len(expected)
         assert metrics["generate/truncated"] == bool(ending)
+
+
+def test_what_chat_models_write_around_questions_is_left_out(context: Context) -> None:
+    prompt = "user\nMore:\n1. What is the tenth odd number?\n2.\nassistant\n"
+    response = "Sure! Here are more questions:\n\n**2.** What is 1+1?\n\n**Answer:** 2\n\n**3.** What is 2+2"
+    config = GenerateConfig(
+        questions=2, questions_per_prompt=2, over_generation=1, examples=1, system="", user="More:", read="clean"
+    )
+    for ending, last in (("", "What is 2+2"), ("…", f"What is 2+2 {CUT_OFF}")):
+        with fake_resources(ScriptedEngine({prompt: [response + ending]})) as resources:
+            fresh = replace(context, store=memory_store(), resources=resources)
+            tables, _ = do(GENERATE, inputs(fresh, pool=False, seeds=POOL[1:]), config, fresh)
+        assert tables["candidates"]["question"].to_list() == ["What is 1+1?", last]
 
 
 def test_lists_whose_thinking_never_ends_give_no_candidates(context: Context) -> None:
