@@ -28,9 +28,10 @@ _HEADING_PREFIX = (
 _DIFFICULTY = r"(?: ?[(\[（][^()\[\]\n]{1,40}[)\]）])?"
 # "Question 3:", "**Problem 9 (Hard):**", "### Problem 9", "[Question]", "题目："
 _HEADING = re.compile(
-    rf"[ \t\n>#*_\[({{<【-]{{0,12}}+{_HEADING_PREFIX}(?:{HEADING_WORDS}|q(?= ?#?\d|:))(?: statement| text)?"
+    rf"[ \t\n>#*_\[({{<【-]{{0,12}}+(?:\\(?:text(?:bf|it)|(?:sub)?section\*?)\{{)?{_HEADING_PREFIX}"
+    rf"(?:{HEADING_WORDS}|q(?= ?#?\d|:))(?: statement| text)?"
     rf"(?: ?(?:#|no\.?|nr\.?|number|n°)?[ ]?\d{{1,4}})?{_DIFFICULTY}"
-    r"(?:[ \t\])}>】*_]{0,8}[:：.﹕](?!\d)[*_ \t]{0,4}|[\]】>*_]{1,4}(?=\s|[A-Z$\\]|\Z)[:：]?|(?<=\d) ?[-–—] |"
+    r"(?:[ \t\])}>】*_]{0,8}[:：.﹕](?!\d)[}*_ \t]{0,4}|[\]}】>*_]{1,4}(?=\s|[A-Z$\\]|\Z)[:：]?|(?<=\d) ?[-–—] |"
     r"[ \t]{0,4}(?=\n))",
     re.IGNORECASE,
 )
@@ -111,6 +112,10 @@ def _without_introduction(text: str) -> str:
         if match is None or not (rest := text[match.end() :]).strip():
             break
         text = rest
+    later = _NEXT_QUESTION.search(text, 0, MAX_PREAMBLE)
+    if later and not has_heading and not asks(text[: later.start()]):
+        heading = _HEADING.match(text, later.start())
+        text, has_heading = text[heading.end() if heading else later.start() :], True
     is_decorated = text.lstrip().startswith(("#", "**", "__"))
     title = _TITLE_LINE.match(text) if has_heading or is_decorated else None
     if title and all(map(_SMALL_WORD.fullmatch, title["title"].split())) and asks(text[title.end() :]):
