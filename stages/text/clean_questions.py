@@ -126,10 +126,12 @@ def _without_introduction(text: str) -> str:
 def _without_rest(text: str) -> tuple[str, bool]:
     """Return the text up to the first mark behind which something else begins, and whether there is one."""
     end = len(text)
-    marks = [SOLUTION.finditer(text), _NEXT_QUESTION.finditer(text), REMARK.finditer(text), WORKING.finditer(text)]
-    letter = answer_letter(text)
-    starts = sorted({match.start() for matches in marks for match in matches} | ({letter.start()} if letter else set()))
-    for start in starts[:MAX_MARKS]:
+    starts = {match.start() for marks in (SOLUTION, _NEXT_QUESTION, REMARK, WORKING) for match in marks.finditer(text)}
+    if letter := answer_letter(text):
+        starts.add(letter.start())
+    if (drawing := text.rfind("[asy]")) > text.rfind("[/asy]"):  # the token limit ended it, not the question
+        starts.add(drawing)
+    for start in sorted(starts)[:MAX_MARKS]:
         if _is_complete(text[:start]):
             end = start
             break
