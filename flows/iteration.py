@@ -20,6 +20,7 @@ from stages.import_problems import IMPORT_PROBLEMS
 from stages.ppo_update import PPO_UPDATE
 from stages.sample_responses import SAMPLE, SAMPLE_VOTERS
 from stages.settings import Settings
+from stages.settings.filter import COPIES_EXAMPLE
 from stages.vote_rewards import VOTE
 from storage.artifact import ArtifactRef
 
@@ -178,16 +179,15 @@ def _questions(resolved: StageSettings, state: IterationState, runner: Runner) -
         generated = runner.run(
             GENERATE, {"policy": writer, "seeds": state.seeds, "pool": state.pool}, resolved.generate
         )
-        filtered = runner.run(
-            FILTER,
-            {
-                "candidates": generated.refs["candidates"],
-                "seeds": state.seeds,
-                "bank": state.bank,
-                "problems": state.problems,
-            },
-            resolved.filter,
-        )
+        filter_inputs = {
+            "candidates": generated.refs["candidates"],
+            "seeds": state.seeds,
+            "bank": state.bank,
+            "problems": state.problems,
+        }
+        if COPIES_EXAMPLE in resolved.filter.rules.use:
+            filter_inputs |= {"generations": generated.refs["generations"], "pool": state.pool}
+        filtered = runner.run(FILTER, filter_inputs, resolved.filter)
         metrics = {**generated.metrics, **filtered.metrics}
         questions = _Questions(accepted=filtered.refs["accepted"], labels={}, metrics=metrics)
         return replace(state, bank=filtered.refs["bank"]), questions

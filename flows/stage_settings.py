@@ -32,7 +32,7 @@ from stages.question_files.shapes import with_preset
 from stages.settings import Settings
 from stages.settings.answers import AnswerSettings
 from stages.settings.evaluate import BenchmarkProtocol, EvaluateConfig
-from stages.settings.filter import FilterConfig
+from stages.settings.filter import COPIES_EXAMPLE, REPEATS, FilterConfig
 from stages.settings.generate import DrawConfig, GenerateConfig
 from stages.settings.inputs import HubSplit, ImportProblems, ImportSeeds, ImportVoters, ProblemSet
 from stages.settings.questions import QuestionFormat
@@ -107,10 +107,16 @@ def generate_settings(config: RunConfig, dated: Collection[str] = ()) -> Generat
 def filter_settings(config: RunConfig) -> FilterConfig:
     """Return the settings of the filter for new questions.
 
+    In a built-in domain other numbers make another question, so the rules that set numbers aside are left out.
+
     Raises InputError if the files of a model's tokenizer are malformed.
     """
+    rules = config.filter.rules
+    if config.domain:
+        use = tuple(name for name in rules.use if name not in (COPIES_EXAMPLE, REPEATS))
+        rules = rules.model_copy(update={"use": use})
     return FilterConfig(
-        **config.filter.model_dump(),
+        **config.filter.model_copy(update={"rules": rules}).model_dump(),
         questions=config.generate.questions,
         domain=config.domain,
         seed_sets=tuple(benchmark.name for benchmark in config.evaluate.benchmarks if benchmark.seeds),

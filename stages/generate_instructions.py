@@ -4,7 +4,7 @@ The published form of a prompt is a numbered list that the policy continues. Mos
 another form (`generate.form`), in which each response is one question.
 
 Departs from the authors' release: the first question of a continuation, which has no number, is kept. The last question
-is dropped if the token limit cut it. A prompt that is too long loses whole examples, never its end.
+is dropped or marked if the token limit cut it. A prompt that is too long loses whole examples, never its end.
 """
 
 import random
@@ -97,7 +97,7 @@ def generate_instructions(config: GenerateConfig, inputs: Inputs, work: Work) ->
 
 
 def _write_candidates(config: GenerateConfig, work: Work) -> Metrics:
-    """Parse the questions of all generations, in order, and write them as candidates."""
+    """Read the questions of all generations, in order, and write them as candidates."""
     generations = work.parts("generations")
     candidates = []
     for row in generations.iter_rows(named=True):
@@ -106,7 +106,7 @@ def _write_candidates(config: GenerateConfig, work: Work) -> Metrics:
             finished=row["finish_reason"] == "stop",
             form=config.form,
             first_number=len(row["example_ids"]) + 1,
-            read="published",
+            read=config.read,
         )
         candidates += [
             {

@@ -7,6 +7,7 @@ from typing import Any
 from flows.config.run import RunConfig
 from flows.models.asking import dated_stages
 from flows.models.commits import with_commits
+from flows.models.earlier_defaults import with_earlier_defaults
 from flows.models.folders import model_folders
 from flows.models.forms import asked_form, kept_form
 from storage.run import newest_revision
@@ -17,14 +18,17 @@ def pinned(config: RunConfig, store: Store) -> RunConfig:
     """Return the settings of a run with what its start fixes.
 
     These are the commits of what comes from the Hugging Face hub, the form in which the policy is asked for questions,
-    and the date that chat templates write into prompts. What the settings state counts first, then what the run has
-    kept in its newest revision, then the hub's answer, what the policy's chat template takes, and this day.
+    the date that chat templates write into prompts, and defaults that have changed since then. What the settings state
+    counts first, then what the run has kept in its newest revision, then the hub's answer, what the policy's chat
+    template takes, and this day.
 
     Raises HubError if the hub has to be asked and does not answer, and InputError if the policy's tokenizer cannot be
     used.
     """
     config, revision = with_commits(config, store), newest_revision(store)
     stored = revision.config if revision else None
+    if stored is not None:
+        config = with_earlier_defaults(config, stored)
     return _with_date(_with_form(config, stored), stored)
 
 

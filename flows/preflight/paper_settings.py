@@ -45,6 +45,7 @@ SETTINGS: tuple[Published, ...] = (
     Published(setting="generate.max_prompt_tokens", value=1_024),
     Published(setting="generate.max_tokens", value=1_024),
     Published(setting="generate.user", value="Come up with a series of questions:"),
+    Published(setting="generate.read", value="published"),
     Published(setting="filter.rules.min_words", value=4),
     Published(setting="filter.rules.max_words", value=150),
     Published(

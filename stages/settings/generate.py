@@ -20,10 +20,10 @@ PAPER_SYSTEM = (
     "You are a professional math teacher. You write new, clear and self-contained mathematics questions for your "
     "students. You only create questions; you never solve them."
 )
-
 REQUEST = "Write one new, self-contained mathematics problem."
 Form = Literal["list", "turns", "plain"]
 """How the policy is asked for questions; see `GenerateSettings.form`."""
+Reading = Literal["published", "clean"]
 DEFAULTS: dict[Form, dict[str, Any]] = {
     "list": {"questions_per_prompt": 8, "presence_penalty": 2.0},
     "turns": {"questions_per_prompt": 1, "presence_penalty": 0.0},
@@ -90,6 +90,10 @@ class GenerateSettings(Settings):
     """New tokens per continuation, at most."""
     stop: StopStrings = ()
     """A response ends where its text first contains one of these."""
+    read: Reading = "clean"
+    """published: the list as the paper's parser reads it. clean: also headings, emphasis, preambles and lists that
+    start again; solutions and remarks behind a question are cut, and a question that the token limit cut is rejected as
+    unfinished."""
     template_arguments: TemplateArguments = Field(default_factory=dict)
     """Arguments of the policy's chat template, such as {enable_thinking: false}; `serl check` lists its switches."""
 
@@ -128,6 +132,9 @@ class GenerateConfig(GenerateSettings):
     mark: str = left_out("")
     """What stands before each question; used with form plain only."""
     presence_penalty: float = Field(2.0, ge=-2, le=2)
+    """As in the run's settings."""
+    # Left out of dumps when published: the keys of runs from before this setting stay the same.
+    read: Reading = left_out("published")
     """As in the run's settings."""
     chat_date: ChatDate = None
     """Date that the policy's chat template writes into the prompts; null if it writes none."""

@@ -97,7 +97,7 @@ def measure(options: argparse.Namespace, form: str, temperature: float, folder: 
         started = time.perf_counter()
         written = run_stage(GENERATE, {"policy": policy, "seeds": seeds}, generate, context).refs
         seconds = time.perf_counter() - started
-        inputs = {"candidates": written["candidates"], "seeds": seeds, "problems": problems}
+        inputs = {**written, "seeds": seeds, "problems": problems}
         judged = run_stage(FILTER, inputs, filtering, context).refs
         generations, candidates = (read_table(written[name]).to_dicts() for name in ("generations", "candidates"))
         accepted, rejected = (read_table(judged[name]).to_dicts() for name in ("accepted", "rejected"))

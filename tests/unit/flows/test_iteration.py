@@ -306,3 +306,19 @@ def test_frozen_generator_writes_with_the_initial_policy(runner: Runner, tmp_pat
     written = [run.manifests(number)["generate_instructions"].inputs["policy"] for number in (1, 2)]
     answered = [run.manifests(number)["sample_responses"].inputs["policy"] for number in (1, 2)]
     assert written == [f"policy:{initial_key}"] * 2 and answered[1] != answered[0] == written[0]
+
+
+def test_the_filter_sees_the_prompts_only_if_a_rule_compares_with_their_examples(
+    config: RunConfig, runner: Runner
+) -> None:
+    """So a run whose rules are the published ones keeps its keys."""
+    progress, _ = runner(config)
+    run = run_of(progress, runner.store)
+    inputs = {number: set(run.manifests(number)["filter_instructions"].inputs) for number in (1, 2)}
+    always = {"candidates", "seeds", "problems"}
+    assert inputs == {1: {*always, "generations"}, 2: {*always, "bank", "generations", "pool"}}
+    rules = config.filter.rules.model_copy(update={"use": ("empty", "too_short")})
+    changed = config.model_copy(update={"filter": config.filter.model_copy(update={"rules": rules})})
+    progress, _ = runner(changed)
+    run = run_of(progress, runner.store)
+    assert set(run.manifests(2)["filter_instructions"].inputs) == {*always, "bank"}

@@ -9,6 +9,7 @@ from stages import schemas
 from stages.contract import Context
 from stages.generate_instructions import GENERATE
 from stages.settings.generate import GenerateConfig
+from stages.text.unfinished import CUT_OFF
 from storage.artifact import ArtifactRef
 from storage.errors import InputError
 from tests.helpers import (
@@ -105,6 +106,19 @@ def test_all_questions_of_a_generation_become_candidates(context: Context) -> No
         assert metrics["generate/truncated"] == bool(ending)
 
 
+def test_what_chat_models_write_around_questions_is_left_out(context: Context) -> None:
+    prompt = "user\nMore:\n1. What is the tenth odd number?\n2.\nassistant\n"
+    response = "Sure! Here are more questions:\n\n**2.** What is 1+1?\n\n**Answer:** 2\n\n**3.** What is 2+2"
+    config = GenerateConfig(
+        questions=2, questions_per_prompt=2, over_generation=1, examples=1, system="", user="More:", read="clean"
+    )
+    for ending, last in (("", "What is 2+2"), ("…", f"What is 2+2 {CUT_OFF}")):
+        with fake_resources(ScriptedEngine({prompt: [response + ending]})) as resources:
+            fresh = replace(context, store=memory_store(), resources=resources)
+            tables, _ = do(GENERATE, inputs(fresh, pool=False, seeds=POOL[1:]), config, fresh)
+        assert tables["candidates"]["question"].to_list() == ["What is 1+1?", last]
+
+
 def test_lists_whose_thinking_never_ends_give_no_candidates(context: Context) -> None:
     prompt = "user\nMore:\n1. What is the tenth odd number?\n2.\nassistant\n"
     config = GenerateConfig(questions=2, questions_per_prompt=2, over_generation=1, examples=1, system="", user="More:")
@@ -141,8 +155,7 @@ def test_in_the_other_forms_each_response_is_one_question(
         (" A sum.\n\nWhat is 1+1?", ["A sum. What is 1+1?"]),
         ("<think>\nA plan?</think>What is 1+1?", ["What is 1+1?"]),
         ("What is 1+1…", []),
-        (" \n ", []),
-        ("", []),
+        (" \n ", [""]),  # the filter names the reason
     ):
         engine = ScriptedEngine({prompt: [response]})
         with fake_resources(engine, shard_rows=2) as resources:

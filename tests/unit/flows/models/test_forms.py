@@ -75,7 +75,7 @@ def test_what_knows_lists_alone_is_asked_for_lists(tmp_path: Path) -> None:
 
 def test_a_list_has_the_settings_of_before(tmp_path: Path) -> None:
     """Its key, and so its outputs, are those of runs from before there were forms."""
-    settings = resolve(fake_config(tmp_path, generate={})).generate.model_dump(mode="json")
+    settings = resolve(fake_config(tmp_path, generate={"read": "published"})).generate.model_dump(mode="json")
     assert settings.keys() == {
         "questions", "over_generation", "questions_per_prompt", "examples", "examples_from_pool", "system", "user",
         "temperature", "top_p", "presence_penalty", "max_prompt_tokens", "max_tokens",
