@@ -1,12 +1,13 @@
 """How many usable questions a model writes, by the form in which it is asked and by temperature.
 
     python -m tests.benchmarks.questions --model FOLDER [--form turns] [--temperature 0.8] [--prompts 24]
-        [--seeds FILE] [--set generate.request="..."] [--seed 1] [--threads 1] [--out questions.txt]
+        [--seeds FILE] [--set generate.request="..."] [--seed 1] [--threads 1] [--out questions.txt] [--keep FOLDER]
 
 Questions are written and filtered by the stages of a run, with its default settings and with those that `--set` gives.
 Without `--form`, all forms are tried. --seeds: a file of seed questions, by default the 500 of the paper where they
 lie beside the repository. All outputs are written to a text file, each candidate with its verdict: read them, because
-the rules do not know whether a question makes sense. For each form and temperature the last line, one JSON object, has
+the rules do not know whether a question makes sense. With --keep, a second call with other settings of the filter asks
+the model nothing. For each form and temperature the last line, one JSON object, has
 
 prompts, candidates, accepted       numbers
 accepted_per_prompt                 accepted questions for each prompt
@@ -56,9 +57,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("questions.txt"))
+    parser.add_argument("--keep", type=Path, help="folder for the tables that the stages write")
     options = parser.parse_args()
     cells = []
-    with tempfile.TemporaryDirectory() as folder, options.out.open("w") as out:
+    with tempfile.TemporaryDirectory() as temporary, options.out.open("w") as out:
+        folder = options.keep or temporary
         for form in options.form or get_args(Form):
             for temperature in options.temperature or [0.8]:
                 cell = measure(options, form, temperature, Path(folder), out)
@@ -70,10 +73,11 @@ def main() -> None:
 
 def measure(options: argparse.Namespace, form: str, temperature: float, folder: Path, out: TextIO) -> dict[str, Any]:
     """Return the figures of one form and temperature, and write its outputs to a file."""
+    folder.mkdir(parents=True, exist_ok=True)
     config_file = folder / "questions.yaml"
     values = {
         "name": "questions",
-        "root": str(folder / "runs"),
+        "root": str(folder.resolve()),
         "seed": options.seed,
         "seeds": {"path": str(Path(options.seeds).resolve())},
         "policy": {"model": options.model},

@@ -60,8 +60,6 @@ def test_prompts_without_the_template_of_a_chat_model_are_marked(tmp_path: Path)
 
 
 def test_a_model_without_a_template_names_the_settings_that_help(tmp_path: Path) -> None:
-    with pytest.raises(
-        InputError, match=r"policy, new questions: .* change instructions \(seeds or dataset need no chat"
-    ):
+    with pytest.raises(InputError, match=r"policy, new questions: .* change generate\.form \(plain needs no chat"):
         check_prompts(config_of(tmp_path, template=None))
     check_prompts(config_of(tmp_path, template=None, instructions="seeds"))
