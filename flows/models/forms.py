@@ -6,7 +6,7 @@ from typing import Any
 from flows.config.run import ChosenForm, RunConfig
 from flows.models.folders import policy_folder
 from flows.models.tokenizers import options_of, tokenizer_in
-from stages.chat.turns import why_no_turns
+from stages.chat.turns import check_turns
 from stages.warm_start import CHAT_TEMPLATE as TEMPLATE_OF_A_WARM_START
 from stages.warm_start import SPECIAL_TOKENS
 from storage.errors import InputError
@@ -46,10 +46,9 @@ def _choose(config: RunConfig) -> ChosenForm:
     tokenizer = tokenizer_in(folder, options_of(config, config.generate.template_arguments))
     try:
         template = tokenizer.template
+        if template.text == TEMPLATE_OF_A_WARM_START and template.control.tokens.keys() == set(SPECIAL_TOKENS):
+            return ChosenForm(form="list", reason="the policy was made by a warm start, which teaches lists")
+        check_turns(template)
     except InputError as error:
         return ChosenForm(form="plain", reason=str(error))
-    if template.text == TEMPLATE_OF_A_WARM_START and template.control.tokens.keys() == set(SPECIAL_TOKENS):
-        return ChosenForm(form="list", reason="the policy was made by a warm start, which teaches lists")
-    if problem := why_no_turns(template):
-        return ChosenForm(form="plain", reason=f"the policy's chat template does not suit turns: {problem}")
     return ChosenForm(form="turns", reason="the policy's chat template takes them")

@@ -9,6 +9,7 @@ from flows.preflight.shapes import count_folder_parameters
 from flows.reporting.number_format import size_text
 from stages.chat.switches import switches, unread
 from stages.chat.template import ChatTemplate
+from stages.chat.turns import check_turns
 from stages.model_folder import read_model_config
 from storage.errors import InputError
 
@@ -118,6 +119,8 @@ def _encode(prompt: Prompt) -> list[int]:
     tokenizer = tokenizer_of(prompt)
     try:
         ids = prompt.encode(tokenizer)
+        if any(message["role"] == "assistant" for message in prompt.messages):
+            check_turns(tokenizer.template)
     except InputError as error:
         settings = _SETTINGS.get(prompt.stage, f"`prompt` or `template_arguments` of {prompt.stage}")
         raise InputError(f"{prompt.model}, {prompt.label}: {error}; or change {settings}") from None

@@ -3,9 +3,11 @@
 from stages.chat.template import MARKERS, ChatTemplate, chat_messages, within_trial_time
 from storage.errors import InputError, first_line
 
+_NO_TURNS = "the chat template takes no chat of several turns"
 
-def why_no_turns(template: ChatTemplate) -> str | None:
-    """Return why a template does not take system, user, assistant, user, assistant, user; None if it does.
+
+def check_turns(template: ChatTemplate) -> None:
+    """Raise InputError, with the reason, unless a template takes system, user, assistant, user, assistant, user.
 
     It does if each text stands in its prompt once, whole and in order, and if the prompt ends where an answer begins.
     Some templates refuse such a chat, leave out earlier answers, or change them, as they cut thinking out.
@@ -21,19 +23,18 @@ def why_no_turns(template: ChatTemplate) -> str | None:
             "a chat of several turns does not end",
         )
     except InputError as error:
-        return f"it refuses a chat of several turns ({first_line(error)[:200]})"
+        raise InputError(f"{_NO_TURNS}: it refuses them ({first_line(error)[:200]})") from None
     position = 0
     for message in chat:
         content = message["content"]
         if text.count(content) != 1:
-            return f"it does not write the turns of a chat whole and once (role {message['role']})"
+            raise InputError(f"{_NO_TURNS}: it does not write each turn of role {message['role']} whole and once")
         if content == system:
             continue  # some templates put it in front of another turn
         if (index := text.find(content, position)) < 0:
-            return "it does not write the turns of a chat in order"
+            raise InputError(f"{_NO_TURNS}: it does not write them in order")
         position = index + len(content)
     before_answer = text.partition(requests[0])[2].partition(answers[0])[0]
     end = text.rpartition(requests[-1])[2]
     if text == closed and not end.startswith(before_answer.rstrip()):
-        return "its prompt ends before an answer begins"
-    return None
+        raise InputError(f"{_NO_TURNS}: its prompt ends before an answer begins")

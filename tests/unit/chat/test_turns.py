@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from stages.chat.template import ChatTemplate
-from stages.chat.turns import why_no_turns
+from stages.chat.turns import check_turns
+from storage.errors import InputError
 from tests.chat_templates import byte_level, manifest, tokenizer_of
 
 TURN = "<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n"
@@ -14,15 +15,23 @@ OPEN = "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 CHATML = f"{{% for m in messages %}}{TURN}{{% endfor %}}{OPEN}"
 
 
+def reason_of(template: ChatTemplate) -> str | None:
+    try:
+        check_turns(template)
+    except InputError as error:
+        return str(error)
+    return None
+
+
 def reason(template: str, **arguments: Any) -> str | None:
     tokenizer = byte_level(["<|im_start|>", "<|im_end|>"], eos="<|im_end|>", template=template)
-    return why_no_turns(ChatTemplate(tokenizer, "a model", arguments=arguments))
+    return reason_of(ChatTemplate(tokenizer, "a model", arguments=arguments))
 
 
 @pytest.mark.skipif(not manifest(), reason="the published chat templates are not on this machine")
 def test_every_published_template_takes_turns() -> None:
     assert len(manifest()) == 47
-    reasons = {family: why_no_turns(ChatTemplate(tokenizer_of(family), family)) for family in manifest()}
+    reasons = {family: reason_of(ChatTemplate(tokenizer_of(family), family)) for family in manifest()}
     assert {family: text for family, text in reasons.items() if text} == {}
 
 
@@ -50,14 +59,17 @@ def test_a_template_that_writes_all_turns_takes_them(template: str) -> None:
     [
         (
             "{% if messages|length > 2 %}{{ raise_exception('one question at a time') }}{% endif %}" + CHATML,
-            r"refuses a chat of several turns .*one question at a time",
+            r"no chat of several turns: it refuses them \(.*one question at a time",
         ),
-        (f"{{% set m = messages[-1] %}}{TURN}{OPEN}", r"not write the turns of a chat whole and once \(role"),
-        (CHATML.replace("m['content']", "m['content'] if loop.index < 4 else '...'"), r"whole and once \(role user"),
+        (f"{{% set m = messages[-1] %}}{TURN}{OPEN}", r"not write each turn of role \w+ whole and once"),
+        (
+            CHATML.replace("m['content']", "m['content'] if loop.index < 4 else '...'"),
+            "turn of role user whole and once",
+        ),
         (
             f"{{% for m in messages %}}{{% if m['role'] == 'user' or loop.last or messages|length == 2 %}}{TURN}"
             f"{{% endif %}}{{% endfor %}}{OPEN}",
-            r"whole and once \(role (system|assistant)\)",
+            "turn of role (system|assistant) whole and once",
         ),
         (f"{{% for m in messages|sort(attribute='role') %}}{TURN}{{% endfor %}}{OPEN}", "in order"),
         (f"{{% for m in messages %}}{TURN}{{% endfor %}}", "ends before an answer begins"),

@@ -42,7 +42,7 @@ def config_with(tmp_path: Path, folder: Path, **generate: Any) -> RunConfig:
     [
         (CHAT_TEMPLATE, "turns", "chat template takes them"),
         (None, "plain", "has no chat template"),
-        (REFUSING, "plain", "does not suit turns: it refuses a chat of several turns .*one question"),
+        (REFUSING, "plain", r"takes no chat of several turns: it refuses them \(.*one question"),
         (TEMPLATE_OF_A_WARM_START, "turns", "chat template takes them"),  # another tokenizer's
     ],
 )
@@ -118,7 +118,11 @@ def test_a_run_keeps_its_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     chosen = open_run(config.uri).config["chosen_form"]
     assert chosen == {"form": "turns", "reason": "the policy's chat template takes them"}
     assert open_run(config.uri).config["generate"]["form"] == "auto"
-    monkeypatch.setattr(forms, "why_no_turns", lambda template: "another version of transformers")
+
+    def refuse(template: object) -> None:
+        raise InputError("another version of transformers")
+
+    monkeypatch.setattr(forms, "check_turns", refuse)
     store = Store(config.uri)
     for resumed in (config, config_of_run(open_run(config.uri))):
         assert find_finished(resumed, store).resolved.generate.form == "turns"
