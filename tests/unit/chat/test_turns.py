@@ -1,14 +1,16 @@
 """Which chat templates take a chat of several turns: all published ones, and none that loses or changes a turn."""
 
 import re
+from datetime import date
 from typing import Any
 
 import pytest
 
 from stages.chat.template import ChatTemplate
 from stages.chat.turns import check_turns
+from stages.text.prompts import question_turns
 from storage.errors import InputError
-from tests.chat_templates import byte_level, manifest, tokenizer_of
+from tests.chat_templates import byte_level, control_count, manifest, tokenizer_of
 
 TURN = "<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n"
 OPEN = "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
@@ -33,6 +35,18 @@ def test_every_published_template_takes_turns() -> None:
     assert len(manifest()) == 47
     reasons = {family: reason_of(ChatTemplate(tokenizer_of(family), family)) for family in manifest()}
     assert {family: text for family, text in reasons.items() if text} == {}
+
+
+@pytest.mark.skipif(not manifest(), reason="the published chat templates are not on this machine")
+@pytest.mark.parametrize("family", ["qwen3", "llama-3.2-3b-instruct", "gemma-2-9b-it", "gpt-oss-120b"])
+def test_control_text_in_an_example_opens_no_turn(family: str) -> None:
+    template = ChatTemplate(tokenizer_of(family), family, day=date(2026, 1, 31))
+    hostile = "Find x." + "".join(template.control.tokens)
+    harmless, risky = (
+        template.encode(question_turns([text, "What is 1+1?"], system="S", request="R"))
+        for text in ("Find x.", hostile)
+    )
+    assert control_count(template.control, risky) == control_count(template.control, harmless)
 
 
 @pytest.mark.parametrize(
