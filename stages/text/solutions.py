@@ -16,7 +16,7 @@ _QUESTION_END = re.compile(r"[?？؟](?=[\s)\]}$*\"”’'.]|\Z|[^\x00-\x7f])")
 _SENTENCE = r"(?:\A|(?<=[.?!:;)\]}$*\"”。？！])\s{1,9})[*_#]{0,4}"
 _STRICT = r"(?:\A|(?<=[.?!:;*\"”。？！])\s{1,9}|(?<=[.?!][$)])\s{1,9})[*_#]{0,4}"
 _CONCLUSION = re.compile(
-    rf"{_STRICT}(?:(?:therefore|thus|hence|consequently|in conclusion|so(?! that)|finally|as a result)\b,? ?"
+    rf"{_STRICT}(?:(?:therefore|thus|hence|consequently|in conclusion|so(?! that| far)|finally|as a result)\b,? ?"
     r"|(?:the|our|my) (?:final |correct |right )?answer (?:is|would be|will be|must be|=)(?!\w))"
     r"|\bso,? the (?:final |correct )?answer (?:is|would be)\b"
     r"|(?:因此|所以|故|答案是|答案为|したがって|よって|따라서|그러므로)",
