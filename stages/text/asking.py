@@ -15,9 +15,10 @@ _VERBS = (
     r"complete|fill|verify|derive|define|compare|count|classify|rank|order|arrange|match|translate|summari[sz]e|"
     r"analy[sz]e|assess|argue|justify|outline|suggest|propose|design|construct|draw|sketch|graph|plot|label|mark|decide|"
     r"deduce|infer|predict|check|answer|tell|indicate|specify|report|enter|rewrite|reduce|rationali[sz]e|differentiate|"
-    r"integrate|minimi[sz]e|maximi[sz]e|optimi[sz]e|add|subtract|multiply|divide|work out|figure out|use|let us know|advise|critique|interpret|illustrate|distinguish|"
+    r"integrate|minimi[sz]e|maximi[sz]e|optimi[sz]e|add|subtract|multiply|divide|work out|figure out|use|let us know|"
+    r"advise|critique|interpret|illustrate|distinguish|"
     r"contrast|comment|recommend|diagnose|create|provide|present|elaborate|examine|review|apply|demonstrate|locate|recall|"
-    r"formulate|criticize|criticise|defend|refute|disprove|construct|paraphrase|rephrase|correct|underline|circle"
+    r"formulate|critici[sz]e|defend|refute|disprove|paraphrase|rephrase|correct|underline|circle"
 )
 _REQUEST = re.compile(
     # At the start of a sentence or a clause, or behind a word that leads to it ("your task is to find").
