@@ -14,7 +14,7 @@ from stages.text.solution_marks import LETS, SOLUTION, answer_letter
 _BOX = re.compile(r"\\f?boxed\b|\\fbox\b")
 _QUESTION_END = re.compile(r"[?？؟](?=[\s)\]}$*\"”’'.]|\Z|[^\x00-\x7f])")
 _SENTENCE = r"(?:\A|(?<=[.?!:;)\]}$*\"”。？！])\s{1,9})[*_#]{0,4}"
-_STRICT = r"(?:\A|(?<=[.?!:;*\"”。？！])\s{1,9}|(?<=[.?!][$)])\s{1,9})[*_#]{0,4}"
+_STRICT = r"(?:\A|(?<=[.?!:;*\"”。？！])\s{1,9}|(?<=[.?!][$)])\s{1,9}|(?<=[.?!]\$\$)\s{1,9})[*_#]{0,4}"
 _CONCLUSION = re.compile(
     rf"{_STRICT}(?:(?:therefore|thus|hence|consequently|in conclusion|so(?! that| far)|finally|as a result)\b,? ?"
     r"|(?:the|our|my) (?:final |correct |right )?answer (?:is|would be|will be|must be|=)(?!\w))"
@@ -140,7 +140,7 @@ def _carries_out_its_task(question: str, last_sentence: int) -> bool:
     )
 
 
-_SENTENCE_STOP = re.compile(r"[.?!。？！]\$?(?=\s|\Z|[^\x00-\x7f])")
+_SENTENCE_STOP = re.compile(r"[.?!。？！]\${0,2}(?=\s|\Z|[^\x00-\x7f])")
 
 
 def _last_sentence_start(text: str) -> int:

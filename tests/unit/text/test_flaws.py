@@ -75,6 +75,7 @@ def test_has_solution(question: str) -> None:
         "Problem 1: What is 1+1? Problem 2: What is 2+2?",
         "**Problem 1:** Find 1+1. **Problem 2:** Find 2+2.",
         "What is 1+1? Question: What is 2+2?",
+        "What is $a+3n?$ 1. If the equation $y^2+ax^4+b=0$ has one root, what is $x$?",
     ],
 )
 def test_several_questions(question: str) -> None:
@@ -88,6 +89,8 @@ def test_several_questions(question: str) -> None:
         "The sum of the angles of a triangle is 180 degrees.",
         "The train leaves at noon and the bus leaves an hour later.",
         "This is a list of the numbers from 1 to 10 in order.",
+        "It is not possible to give an answer to a question where you have no numbers. We can find 5.",
+        "The formula is used to find the greatest integer below a number, which can be found by a sieve.",
         "I am happy to help you with your homework in algebra!",
         "The area of the circle is equal to $\\pi r^2$.",
     ],
