@@ -107,12 +107,13 @@ def generate_settings(config: RunConfig, dated: Collection[str] = ()) -> Generat
 def filter_settings(config: RunConfig) -> FilterConfig:
     """Return the settings of the filter for new questions.
 
-    In a built-in domain other numbers make another question, so the rules that set numbers aside are left out.
+    In a built-in domain, and with the fake engine, other numbers make another question, so the rules that set numbers
+    aside are left out.
 
     Raises InputError if the files of a model's tokenizer are malformed.
     """
     rules = config.filter.rules
-    if config.domain:
+    if config.domain or config.engine == "fake":
         use = tuple(name for name in rules.use if name not in (COPIES_EXAMPLE, REPEATS))
         rules = rules.model_copy(update={"use": use})
     return FilterConfig(

@@ -61,7 +61,8 @@ class QualityRules(Settings):
     asks nothing and gives nothing to find (English texts only).
 
     copies_example and repeats compare with other questions, so they come after all others: see max_example_similarity
-    and max_repeat_similarity. With a built-in `domain`, where other numbers make another question, they never apply.
+    and max_repeat_similarity. With a built-in `domain` or the fake engine, where other numbers make another question,
+    they never apply.
     """
     min_words: int = Field(4, ge=1, le=10_000)
     """Fewest white-space words; a Chinese or Japanese character counts as a word."""

@@ -15,12 +15,16 @@ _VERBS = (
     r"complete|fill|verify|derive|define|compare|count|classify|rank|order|arrange|match|translate|summari[sz]e|"
     r"analy[sz]e|assess|argue|justify|outline|suggest|propose|design|construct|draw|sketch|graph|plot|label|mark|decide|"
     r"deduce|infer|predict|check|answer|tell|indicate|specify|report|enter|rewrite|reduce|rationali[sz]e|differentiate|"
-    r"integrate|minimi[sz]e|maximi[sz]e|optimi[sz]e|add|subtract|multiply|divide|work out|figure out|use|let us know"
+    r"integrate|minimi[sz]e|maximi[sz]e|optimi[sz]e|add|subtract|multiply|divide|work out|figure out|use|let us know|"
+    r"advise|critique|interpret|illustrate|distinguish|"
+    r"contrast|comment|recommend|diagnose|create|provide|present|elaborate|examine|review|apply|demonstrate|locate|recall|"
+    r"formulate|critici[sz]e|defend|refute|disprove|paraphrase|rephrase|correct|underline|circle"
 )
 _REQUEST = re.compile(
     # At the start of a sentence or a clause, or behind a word that leads to it ("your task is to find").
-    rf"(?:\A|[.!,;:)\]}}$*\"'”’]|\\[\])]|\b(?:and|then|please|to|must|should|can|or|now|also|first|hence|carefully|"
-    rf"exactly|precisely|clearly|completely|fully|briefly))\s{{0,9}}[*_(\[]{{0,3}}(?:{_VERBS})\b"
+    rf"(?:\A|[.!,;:)\]}}$*\"'”’]|\\[\])]|\b(?:and|then|please|now|also|first|hence|carefully|"
+    rf"exactly|precisely|clearly|completely|fully|briefly|"
+    rf"(?:task is|goal is|asked|wants?|wish|like|needs?|have|has) to))\s{{0,9}}[*_(\[]{{0,3}}(?:{_VERBS})\b"
     r"|(?:\A|[.!;:])\s{0,9}[*_(\[]{0,3}(?:(?:in|of|for|by|at|to|with|from|on)\s)?(?:which|who|whom|whose|when|where)\b"
     r"|(?:\A|[.!,;:)\]}$]|\b(?:and|then|if|show|see|of|explain|by))\s{0,9}(?:how|why)\b"
     r"|(?:\A|[.!:,])\s{0,9}[*_(]{0,3}(?:is|are|does|do|did|can|could|will|would|should)\b"

@@ -46,7 +46,7 @@ _INTERJECTION = (
 )
 _THING = r"(?:problem|question|exercise|one|challenge|puzzle|task|example)s?"
 _PREAMBLE = re.compile(
-    rf"\s{{0,9}}(?:(?:{_INTERJECTION})(?:[!.,:]|(?=\n))[ \t]{{0,8}}\n{{0,9}}"
+    rf"\s{{0,9}}(?:(?:{_INTERJECTION})(?:[!.:]|,(?=\s{{0,9}}(?:here|i|let|this)\b)|(?=\n))[ \t]{{0,8}}\n{{0,9}}"
     rf"|(?:(?:{_INTERJECTION})[!.,]? {{0,3}})?(?:here(?:'|’)?s|here (?:is|are)|below (?:is|are)|this is|these are|"
     r"the following (?:is|are)|let(?:'|’)?s (?:try|consider|create|come up with|make|write|do)|how about|"
     r"let me (?:think|create|come up|write|try)|i(?:'ll|’ll| will| have|'ve)? "

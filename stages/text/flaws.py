@@ -35,7 +35,7 @@ def has_several_questions(question: str) -> bool:
     if numbered:
         stem = question[: numbered[0].start()].strip()
         asking = sum(_QUESTION_END.search(piece) is not None for piece in _behind(numbered, question))
-        if (not stem and asking >= 2) or (_QUESTION_END.search(stem) and asking and int(numbered[0]["number"]) > 1):
+        if (not stem and asking >= 2) or (_QUESTION_END.search(stem) and asking):
             return True
     headings = list(_HEADED.finditer(question))[:MAX_PIECES]
     pieces = [question[: headings[0].start()], *_behind(headings, question)] if headings else []

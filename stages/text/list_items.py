@@ -106,6 +106,7 @@ def _first_item(openings: Sequence[_Opening], text: str, first_number: int) -> t
             return index, number
         if number == first_number and opening.number is not None and not asks(before):
             return index, number
-        if number in (1, first_number) and is_preamble(before):
+        is_heading = opening.way in (_WORDS, _HEADINGS)
+        if number in (1, first_number) and (is_preamble(before) or (is_heading and not asks(before))):
             return index, number
     return None, first_number

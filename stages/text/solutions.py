@@ -14,9 +14,9 @@ from stages.text.solution_marks import LETS, SOLUTION, answer_letter
 _BOX = re.compile(r"\\f?boxed\b|\\fbox\b")
 _QUESTION_END = re.compile(r"[?？؟](?=[\s)\]}$*\"”’'.]|\Z|[^\x00-\x7f])")
 _SENTENCE = r"(?:\A|(?<=[.?!:;)\]}$*\"”。？！])\s{1,9})[*_#]{0,4}"
-_STRICT = r"(?:\A|(?<=[.?!:;*\"”。？！])\s{1,9}|(?<=[.?!][$)])\s{1,9})[*_#]{0,4}"
+_STRICT = r"(?:\A|(?<=[.?!:;*\"”。？！])\s{1,9}|(?<=[.?!][$)])\s{1,9}|(?<=[.?!]\$\$)\s{1,9})[*_#]{0,4}"
 _CONCLUSION = re.compile(
-    rf"{_STRICT}(?:(?:therefore|thus|hence|consequently|in conclusion|so(?! that)|finally|as a result)\b,? ?"
+    rf"{_STRICT}(?:(?:therefore|thus|hence|consequently|in conclusion|so(?! that| far)|finally|as a result)\b,? ?"
     r"|(?:the|our|my) (?:final |correct |right )?answer (?:is|would be|will be|must be|=)(?!\w))"
     r"|\bso,? the (?:final |correct )?answer (?:is|would be)\b"
     r"|(?:因此|所以|故|答案是|答案为|したがって|よって|따라서|그러므로)",
@@ -29,12 +29,16 @@ _ANSWER_IS = re.compile(
     re.IGNORECASE,
 )
 """A last sentence that names the answer."""
+_SOLVING = re.compile(
+    r"[\s*_#]{0,9}(?:let(?:'|’)?s (?:solve|break|think|analy[sz]e)\b|step (?:1|one)\b)", re.IGNORECASE
+)
+"""The start of a text that is a solution, whatever it asks later."""
 _OPENING = re.compile(
     r"[\s*_#]{0,9}(?:to (?:solve|find|determine|calculate|answer|evaluate|simplify)\b[^?.]{0,160}, ?(?:we|you|i|let|"
-    rf"first|use|one)\b|{LETS}|step (?:1|one)\b|first,? (?:we|let(?:'|’)?s|i)\b)",
+    r"first|use|one)\b|first,? (?:we|let(?:'|’)?s|i)\b)",
     re.IGNORECASE,
 )
-"""The start of a text that is a solution from the beginning."""
+"""The start of a text that is a solution if it has no question mark."""
 _WORKING = re.compile(
     rf"{_SENTENCE}(?:to (?:solve|find|determine|calculate|answer)\b[^?.]{{0,120}},|"
     rf"{LETS}|let me (?:solve|think)\b|step (?:1|one)\b|"
@@ -72,6 +76,8 @@ _TASK = re.compile(
 )
 _FORMULA = re.compile(r"\$([^$]{3,200})\$")
 MAX_FORMULAS = 32
+MAX_SENTENCE = 1_000
+"""Characters of the last sentence that are compared with the task."""
 
 
 def has_solution(question: str) -> bool:
@@ -84,6 +90,8 @@ def has_solution(question: str) -> bool:
     conclusion = _CONCLUSION.search(question, last_sentence)
     if conclusion and conclusion.start() > 0 and not asks(question[conclusion.end() :]):
         return True
+    if _SOLVING.match(question):
+        return True
     ends = _QUESTION_END.search(question)
     if ends is None:
         return opens_a_solution(question) or _carries_out_its_task(question, last_sentence)
@@ -92,7 +100,7 @@ def has_solution(question: str) -> bool:
 
 def opens_a_solution(text: str) -> bool:
     """Return whether a text begins as a solution begins ("To find x, we first ...")."""
-    return _OPENING.match(text) is not None
+    return _SOLVING.match(text) is not None or _OPENING.match(text) is not None
 
 
 def _has_marked_solution(question: str) -> bool:
@@ -121,7 +129,7 @@ def _carries_out_its_task(question: str, last_sentence: int) -> bool:
     """
     if last_sentence == 0 or asks(question[last_sentence + 1 :]):
         return False
-    task, sentence = question[:last_sentence], question[last_sentence:]
+    task, sentence = question[:last_sentence], question[last_sentence : last_sentence + MAX_SENTENCE]
     nouns = {match["noun"].lower() for match in _TASK.finditer(task)}
     result = r"\b[^?]{0,200}(?:=|\bis\b|\bequals\b)[^?]{0,40}\d"
     if any(re.search(rf"\bthe (?:[\w'’-]{{1,20}} ){{0,3}}{noun}{result}", sentence, re.IGNORECASE) for noun in nouns):
@@ -132,7 +140,7 @@ def _carries_out_its_task(question: str, last_sentence: int) -> bool:
     )
 
 
-_SENTENCE_STOP = re.compile(r"[.?!。？！]\$?(?=\s|\Z|[^\x00-\x7f])")
+_SENTENCE_STOP = re.compile(r"[.?!。？！]\${0,2}(?=\s|\Z|[^\x00-\x7f])")
 
 
 def _last_sentence_start(text: str) -> int:

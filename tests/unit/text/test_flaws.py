@@ -55,6 +55,7 @@ def test_good_questions_pass(rule: str, question: str) -> None:
         "Is 7 prime? A: Yes, since it has no divisors.",
         "Was ist 1+1? Lösung: 2",
         "Combien font 1+1 ? Réponse : 2",
+        "Let's solve each problem step by step. 1. What is 1+1? We add.",
         "1+1等于多少？答案：2",
         "1+1等于多少？解：1+1=2",
         "1+1等于多少？因此，答案是2。",
@@ -74,6 +75,7 @@ def test_has_solution(question: str) -> None:
         "Problem 1: What is 1+1? Problem 2: What is 2+2?",
         "**Problem 1:** Find 1+1. **Problem 2:** Find 2+2.",
         "What is 1+1? Question: What is 2+2?",
+        "What is $a+3n?$ 1. If the equation $y^2+ax^4+b=0$ has one root, what is $x$?",
     ],
 )
 def test_several_questions(question: str) -> None:
@@ -87,6 +89,8 @@ def test_several_questions(question: str) -> None:
         "The sum of the angles of a triangle is 180 degrees.",
         "The train leaves at noon and the bus leaves an hour later.",
         "This is a list of the numbers from 1 to 10 in order.",
+        "It is not possible to give an answer to a question where you have no numbers. We can find 5.",
+        "The formula is used to find the greatest integer below a number, which can be found by a sieve.",
         "I am happy to help you with your homework in algebra!",
         "The area of the circle is equal to $\\pi r^2$.",
     ],
@@ -150,6 +154,8 @@ def test_unfinished(question: str) -> None:
         ("What is the ratio 3:4 of 1. apples and 2. pears called?", "several_questions"),
         ("Is the answer 3 or 4?", "has_solution"),
         ("What is x? Express your answer in simplest form.", "has_solution"),
+        ("Let's call a number good if it is 3 more than a prime. Find all good numbers below 20.", "has_solution"),
+        ("Let's say that Ann has 3 apples. How many are left?", "has_solution"),
         ("Which number is larger? (Hint: both are prime.)", "has_solution"),
         ("What is the area of a square? Assume that its side is 4.", "has_solution"),
         ("If the answer is 5, what was the question?", "has_solution"),

@@ -72,8 +72,9 @@ def test_other_numbers_are_another_question_in_a_built_in_domain() -> None:
     assert quickstart.filter == FilterSettings() and quickstart.generate.read == "published"
     use = filter_settings(quickstart).rules.use
     assert (*use, "copies_example", "repeats") == FilterSettings().rules.use
-    values = MINIMAL | {"generate": {"system": ""}}
-    assert filter_settings(parse_config(values, "test")).rules == FilterSettings().rules
+    assert filter_settings(parse_config(MINIMAL, "test")).rules.use == use  # the fake engine
+    other = parse_config(MINIMAL, "test").model_copy(update={"engine": "transformers"})
+    assert filter_settings(other).rules == FilterSettings().rules
 
 
 def test_new_settings_stay_out_of_the_keys_of_earlier_runs() -> None:
