@@ -17,7 +17,7 @@ BEFORE_FORMS = ChosenForm(form="list", reason="the run was started before there 
 def asked_form(config: RunConfig) -> ChosenForm:
     """Return the form in which a run asks for new questions: the one that it states, or has kept, or would choose now.
 
-    Raises InputError if the policy's tokenizer cannot be used.
+    Raises HubError, InputError or MissingArtifact if the policy is not there (see `policy_folder`).
     """
     if config.generate.form != "auto":
         return ChosenForm(form=config.generate.form, reason="as the settings say")
@@ -43,12 +43,11 @@ def _choose(config: RunConfig) -> ChosenForm:
     folder = policy_folder(config) if config.instructions == "self" else None
     if folder is None:
         return ChosenForm(form="list", reason="the fake engine and a policy made by warm start continue lists")
-    tokenizer = tokenizer_in(folder, options_of(config, config.generate.template_arguments))
     try:
-        template = tokenizer.template
+        template = tokenizer_in(folder, options_of(config, config.generate.template_arguments)).template
         if template.text == TEMPLATE_OF_A_WARM_START and template.control.tokens.keys() == set(SPECIAL_TOKENS):
             return ChosenForm(form="list", reason="the policy was made by a warm start, which teaches lists")
         check_turns(template)
-    except InputError as error:
+    except InputError as error:  # if the tokenizer cannot be read at all, whatever reads it next says so
         return ChosenForm(form="plain", reason=str(error))
     return ChosenForm(form="turns", reason="the policy's chat template takes them")

@@ -22,8 +22,8 @@ def pinned(config: RunConfig, store: Store) -> RunConfig:
     counts first, then what the run has kept in its newest revision, then the hub's answer, what the policy's chat
     template takes, and this day.
 
-    Raises HubError if the hub has to be asked and does not answer, and InputError if the policy's tokenizer cannot be
-    used.
+    Raises HubError if the hub has to be asked and does not answer, and InputError or MissingArtifact if the policy is
+    not there.
     """
     config, revision = with_commits(config, store), newest_revision(store)
     stored = revision.config if revision else None
