@@ -78,14 +78,15 @@ MAX_MARKS = 32
 """A text in which so many marks stand in front of its question has none."""
 
 
-def clean_question(text: str) -> tuple[str, bool]:
+def clean_question(text: str, *, numbered: bool = True) -> tuple[str, bool]:
     """Return the question in one item of a model's text, with white space collapsed, and whether something was cut
     behind it.
 
-    If nothing but a solution, an answer or remarks is there, the text stays whole: a rule of the filter names it.
+    `numbered`: whether a number in front ("9. ") may be that of the item; the items of a list have lost theirs. If
+    nothing but a solution, an answer or remarks is there, the text stays whole: a rule of the filter names it.
     """
     text = _TAG.sub("", _FENCE.sub("", text))
-    question, was_cut = _without_rest(_without_introduction(text))
+    question, was_cut = _without_rest(_without_introduction(text, numbered))
     question = _without_emphasis(question)
     if not question:
         return _collapsed(text), False
@@ -102,13 +103,13 @@ def is_preamble(text: str) -> bool:
     return announces or not line or (match is not None and match.end() >= len(line))
 
 
-def _without_introduction(text: str) -> str:
-    """Return the text without the preamble, the headings and the title in front of its question."""
+def _without_introduction(text: str, numbered: bool) -> str:
+    """Return the text without the preamble, the headings, the number and the title in front of its question."""
     has_heading = False
     for _ in range(6):
         heading = _HEADING.match(text)
         has_heading = has_heading or heading is not None
-        match = heading or _PREAMBLE.match(text) or _NUMBER.match(text)
+        match = heading or _PREAMBLE.match(text) or (_NUMBER.match(text) if numbered else None)
         if match is None or not (rest := text[match.end() :]).strip():
             break
         text = rest

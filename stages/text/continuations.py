@@ -33,7 +33,7 @@ def read_continuation(text: str, *, finished: bool, form: Form, first_number: in
     items = split_items(written, first_number) if form == "list" else [written]
     questions = []
     for number, item in enumerate(items, start=1):
-        question, was_cut = clean_question(item)
+        question, was_cut = clean_question(item, numbered=form != "list")
         if not complete and number == len(items) and not was_cut:
             question = f"{question} {CUT_OFF}" if question else ""
         questions.append(question)

@@ -116,6 +116,11 @@ def test_numbers_inside_a_question_do_not_split_it(question: str) -> None:
     assert read(f"9. {question}\n10. {SECOND}") == expected
 
 
+def test_a_date_behind_the_number_of_its_item_stays() -> None:
+    question = "1. Mai 2020 war ein Freitag. Welcher Wochentag war der 3. Mai?"
+    assert read(f"9. {question}\n10. {SECOND}") == [question, SECOND]
+
+
 def test_a_list_of_other_signs_inside_an_item_does_not_split_it() -> None:
     text = f"1. Which is even?\n1) 5\n2) 6\n3) 7\n2. {SECOND}"
     assert read(text) == ["Which is even? 1) 5 2) 6 3) 7", SECOND]
