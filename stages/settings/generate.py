@@ -51,7 +51,7 @@ def _one_line(text: str) -> str:
 
 
 class GenerateSettings(Settings):
-    """Settings of the few-shot prompts and their sampling. Defaults are the published ones, except for `form`."""
+    """Settings of the few-shot prompts and their sampling. Defaults are published ones, except `form` and `read`."""
 
     form: Literal["auto", Form] = "auto"
     """How the policy is asked. list (published): one user turn with a numbered list of examples, which the policy
