@@ -12,7 +12,7 @@ text takes linear time.
 
 import re
 
-from stages.text.asking import asks, is_english
+from stages.text.asking import asks, asks_nothing
 from stages.text.solution_marks import REMARK, SOLUTION, WORKING, answer_letter
 from stages.text.solutions import opens_a_solution
 
@@ -31,13 +31,13 @@ _HEADING = re.compile(
     rf"[ \t\n>#*_\[({{<【-]{{0,12}}+(?:\\(?:text(?:bf|it)|(?:sub)?section\*?)\{{)?{_HEADING_PREFIX}"
     rf"(?:{HEADING_WORDS}|q(?= ?#?\d|:))(?: statement| text)?"
     rf"(?: ?(?:#|no\.?|nr\.?|number|n°)?[ ]?\d{{1,4}})?{_DIFFICULTY}"
-    r"(?:[ \t\])}>】*_]{0,8}[:：.﹕](?!\d)[}*_ \t]{0,4}|[\]}】>*_]{1,4}(?=\s|[A-Z$\\]|\Z)[:：]?|(?<=\d) ?[-–—] |"
+    r"(?:[ \t\])}>】*_]{0,8}[:：.﹕](?!\d)[}*_]{0,4}[ \t]{0,4}|[\]}】>*_]{1,4}(?=\s|[A-Z$\\]|\Z)[:：]?|(?<=\d) ?[-–—] |"
     r"[ \t]{0,4}(?=\n))",
     re.IGNORECASE,
 )
 _TITLE_LINE = re.compile(
-    r"\s{0,9}(?:#{1,6} ?|\*\*|__)?[\"“]?(?P<title>[A-Z][\w'’-]{0,30}(?: [\w'’&,-]{1,30}){0,7})[\"”]?"
-    r"(?:\*\*|__)?:?[ \t]{0,8}\n(?=\s{0,9}\S)"
+    r"\s{0,9}(?:#{1,6} ?|\*\*|__)?[\"“]?(?P<title>[A-Z][\w'’-]{0,30}(?: [\w'’&,-]{1,30}){1,7})[\"”]?"
+    r"(?:\*\*|__)?:?[ \t]{0,8}\n(?=\s{0,9}[*_\"“]{0,3}[^\W\d_])"
 )
 _SMALL_WORD = re.compile(r"[\W\d_]*(?:[A-Z].*|.{1,3}|with|from|into|between|about|over|under)")
 _INTERJECTION = (
@@ -71,6 +71,7 @@ _EMPHASIS = re.compile(
 )
 _LEFTOVER = re.compile(r"\A(?:\*\*|__|#{1,6} |> |[-•–] )\s{0,9}|\s{0,9}(?:\*\*|__|(?<=\s)#{1,6})\Z|(?<=[.?!])\*\Z")
 
+_QUESTION_MARK = re.compile("[?？؟]")
 _QUOTED = re.compile(r"[\"“](?P<inside>[^\"“”]{1,5000})[\"”]")
 MAX_PREAMBLE = 400
 """Characters."""
@@ -97,6 +98,8 @@ def is_preamble(text: str) -> bool:
     """Return whether a text only announces questions ("Sure! Here are five more problems:")."""
     line = _collapsed(text).strip("*#_ ")
     if len(line) > MAX_PREAMBLE:
+        return False
+    if _QUESTION_MARK.search(line) or SOLUTION.search(line):
         return False
     announces = line.endswith((":", "：")) and re.search(_THING, line, re.IGNORECASE) is not None
     match = _PREAMBLE.match(f"{line}\n")
@@ -141,10 +144,10 @@ def _without_rest(text: str) -> tuple[str, bool]:
 
 def _is_complete(text: str) -> bool:
     """Return whether the text in front of a mark may be a question. Only English is judged by its words."""
-    words = _collapsed(text).strip("*_# :-")
+    words = _collapsed(text).strip('*_#> :-"“”')
     if opens_a_solution(words):
         return False
-    return bool(words) and (asks(words) or (not is_english(words) and len(words) > 1))
+    return bool(words) and not asks_nothing(words)
 
 
 def _without_emphasis(text: str) -> str:

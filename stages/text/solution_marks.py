@@ -41,7 +41,7 @@ SOLUTION = re.compile(
 REMARK = re.compile(
     rf"{_BOUNDARY}(?:{_DECORATION}(?:{_REMARK_WORDS}){_COLON}"
     # A note that speaks of the problem; others belong to it ("Note: a lattice point has integer coordinates").
-    r"|[*_(\[]{0,4}(?:note|nb|p\.?s\.?)[*_]{0,3}: ?[*_]{0,3}(?:this|these|the (?:problem|question|answer|solution|"
+    r"|[*_(\[]{0,4}(?:note|nb|p\.?s\.?)[*_]{0,3}: ?[*_]{0,3} ?(?:this|these|the (?:problem|question|answer|solution|"
     r"above|original)|i(?:'|’)?|as an?|there (?:is|are) (?:many|other|only one)|in this (?:problem|question)|your|"
     r"you should)\b"
     r"|(?:good luck|have fun|happy (?:solving|learning)|let me know|i hope|hope this|feel free|would you like|"

@@ -198,6 +198,36 @@ def test_thinking_is_left_out() -> None:
     assert read("<think>\n9. Algebra?\n10. Geometry?") == []
 
 
+HEADINGS = (
+    "", "**Problem:** ", "**Problem 9:**\n", "### Problem 9\n", "Problem 9 (Hard): ", "[Question]\n",
+    "**Question 3**\n\n",
+    "Sure! Here's a new problem:\n\n", "Here is a new problem:\n\n**Problem:**\n", "Certainly! Here's one:\n\n", "Q: ",
+    "**Q:** ", "Okay, here's a challenging problem:\n\n> ",
+)  # fmt: skip
+RESTS = (
+    "", "\n\n**Answer:** 12", "\n\nSolution: first add.", "\n\n### Solution\nadd", "\n\n---\nThis is hard.", "\nA: 12",
+    "\n\nLet me know if you want more!", "\n\n**Difficulty:** Hard", "\n\n(Answer: 12)", "\n\nHint: add",
+    "\n\n**Solution:**\n\n1. First\n2. Then", "\n\nThe answer is $\\boxed{12}$.", "\n\n**Step 1:** add",
+    "\n\nTo solve this, add.", "\n\n**Note:** This problem is hard.", "\n\n*This problem tests addition.*",
+)  # fmt: skip
+
+
+@given(
+    questions=st.lists(st.sampled_from(GOOD_QUESTIONS), min_size=2, max_size=3),
+    heading=st.sampled_from(HEADINGS),
+    rest=st.sampled_from(RESTS),
+    sign=st.sampled_from((". ", ") ", ".\n")),
+    bold=st.booleans(),
+)
+def test_a_question_is_found_between_what_stands_around_it(
+    questions: list[str], heading: str, rest: str, sign: str, bold: bool
+) -> None:
+    written = [f"**{question}**" if bold else question for question in questions]
+    assert read(f"{heading}{written[0]}{rest}", form="turns") == questions[:1]
+    items = [f"{number}{sign}{text}{rest}\n\n" for number, text in enumerate(written, start=9)]
+    assert read("".join(items).removeprefix(f"9{sign}")) == questions
+
+
 HOSTILE = [
     "\n".join(f"{number}. q" for number in range(9, 9_999)),
     "\n".join(f"**Question {number}:** q" for number in range(9, 9_999)),
