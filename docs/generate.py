@@ -423,7 +423,7 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
     "rejected": {
         "reason": "Name of the rule: one of `filter.rules.use`, or `held_out_problem`, `evaluation_overlap`, "
         "`similar`, `surplus`.",
-        "similarity": "ROUGE-L F-measure to `nearest` (0 to 1), for `similar`.",
+        "similarity": "ROUGE-L F-measure to `nearest` (0 to 1), for `similar`, `copies_example` and `repeats`.",
         "nearest": "The known question that is most similar, or the evaluation set that the candidate overlaps.",
     },
     "labels": {"label": "The answer that was given with the question; null if there is none."},

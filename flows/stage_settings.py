@@ -14,6 +14,7 @@ from flows.config.run import RunConfig
 from flows.config.sources import HubSource, examples_source, problems_source, seeds_source
 from flows.models.asking import benchmark_prompt, dated_stages, known_control_tokens, voter_arguments
 from flows.models.folders import model_folders, policy_folder
+from flows.models.forms import asked_form
 from stages.answers.kinds import answer_config
 from stages.contract import Stage
 from stages.import_inputs import (
@@ -31,7 +32,7 @@ from stages.question_files.shapes import with_preset
 from stages.settings import Settings
 from stages.settings.answers import AnswerSettings
 from stages.settings.evaluate import BenchmarkProtocol, EvaluateConfig
-from stages.settings.filter import FilterConfig
+from stages.settings.filter import COPIES_EXAMPLE, REPEATS, FilterConfig
 from stages.settings.generate import DrawConfig, GenerateConfig
 from stages.settings.inputs import HubSplit, ImportProblems, ImportSeeds, ImportVoters, ProblemSet
 from stages.settings.questions import QuestionFormat
@@ -77,7 +78,7 @@ def resolve(config: RunConfig) -> StageSettings:
         import_policy=_import_policy(config),
         import_dataset=_import_seeds(config, config.dataset, "dataset", DATA_SET) if config.dataset else None,
         import_voters=_import_voters(config),
-        generate=GenerateConfig(**config.generate.model_dump(), **_chat(config, dated, "generate")),
+        generate=generate_settings(config, dated),
         filter=filter_settings(config),
         draw=draw_settings(config),
         sample=SampleConfig(**config.sample.model_dump(), **_chat(config, dated, "sample")),
@@ -88,13 +89,35 @@ def resolve(config: RunConfig) -> StageSettings:
     )
 
 
+def generate_settings(config: RunConfig, dated: Collection[str] = ()) -> GenerateConfig:
+    """Return the settings for writing new questions. `dated`: see `flows.asking.dated_stages`.
+
+    Raises InputError if `generate.form: auto` stands for a form that the other settings do not suit.
+    """
+    asked, per_prompt = asked_form(config), config.generate.questions_per_prompt
+    if asked.form != "list" and per_prompt is not None and per_prompt > 1:
+        raise InputError(
+            f"generate.questions_per_prompt is {per_prompt}, but the policy is asked in the form {asked.form} "
+            f"({asked.reason}), in which each response is one question; leave questions_per_prompt out, or set "
+            "generate.form: list"
+        )
+    return GenerateConfig(**config.generate.asked_in(asked.form), **_chat(config, dated, "generate"))
+
+
 def filter_settings(config: RunConfig) -> FilterConfig:
     """Return the settings of the filter for new questions.
 
+    In a built-in domain, and with the fake engine, other numbers make another question, so the rules that set numbers
+    aside are left out.
+
     Raises InputError if the files of a model's tokenizer are malformed.
     """
+    rules = config.filter.rules
+    if config.domain or config.engine == "fake":
+        use = tuple(name for name in rules.use if name not in (COPIES_EXAMPLE, REPEATS))
+        rules = rules.model_copy(update={"use": use})
     return FilterConfig(
-        **config.filter.model_dump(),
+        **config.filter.model_copy(update={"rules": rules}).model_dump(),
         questions=config.generate.questions,
         domain=config.domain,
         seed_sets=tuple(benchmark.name for benchmark in config.evaluate.benchmarks if benchmark.seeds),

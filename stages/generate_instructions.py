@@ -1,7 +1,10 @@
 """Stage 1: the policy writes new questions from few-shot prompts of seeds and kept questions (paper, section 3.1).
 
+The published form of a prompt is a numbered list that the policy continues. Most chat models do not; they are asked in
+another form (`generate.form`), in which each response is one question.
+
 Departs from the authors' release: the first question of a continuation, which has no number, is kept. The last question
-is dropped if the token limit cut it. A prompt that is too long loses whole examples, never its end.
+is dropped or marked if the token limit cut it. A prompt that is too long loses whole examples, never its end.
 """
 
 import random
@@ -14,8 +17,8 @@ from stages.chat.options import chat_options
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.engines.base import Batch, SamplingParams
 from stages.settings.generate import GenerateConfig
-from stages.text.prompts import choose_examples, fit_examples, question_list_messages
-from stages.text.question_lists import parse_questions
+from stages.text.continuations import read_continuation
+from stages.text.prompts import choose_examples, example_prompt, example_stops, fit_examples
 from stages.text.similarity import distinct_share
 
 
@@ -38,13 +41,14 @@ def generate_instructions(config: GenerateConfig, inputs: Inputs, work: Work) ->
         top_p=config.top_p,
         presence_penalty=config.presence_penalty,
         max_tokens=config.max_tokens,
-        stop=config.stop,
+        stop=example_stops(config),
     )
     seeds = inputs.table("seeds")["question"].to_list()
     pool = inputs.table("pool")["question"].to_list() if "pool" in inputs else []
 
     def render(examples: Sequence[str]) -> list[int]:
-        return engine.encode_chat(question_list_messages(examples, system=config.system, user=config.user))
+        prompt = example_prompt(config, examples, engine.as_text)
+        return engine.encode(prompt) if isinstance(prompt, str) else engine.encode_chat(prompt)
 
     def make_prompt(row: int) -> tuple[list[str], list[int]]:
         examples = choose_examples(
@@ -90,16 +94,20 @@ def generate_instructions(config: GenerateConfig, inputs: Inputs, work: Work) ->
                 )
             ],
         )
-    return _write_candidates(work)
+    return _write_candidates(config, work)
 
 
-def _write_candidates(work: Work) -> Metrics:
-    """Parse the questions of all generations, in order, and write them as candidates."""
+def _write_candidates(config: GenerateConfig, work: Work) -> Metrics:
+    """Read the questions of all generations, in order, and write them as candidates."""
     generations = work.parts("generations")
     candidates = []
     for row in generations.iter_rows(named=True):
-        questions = parse_questions(
-            row["response"], finished=row["finish_reason"] == "stop", first_number=len(row["example_ids"]) + 1
+        questions = read_continuation(
+            row["response"],
+            finished=row["finish_reason"] == "stop",
+            form=config.form,
+            first_number=len(row["example_ids"]) + 1,
+            read=config.read,
         )
         candidates += [
             {

@@ -134,7 +134,7 @@ def fake_values(folder: Path, **changes: Any) -> dict[str, Any]:
         "seed": 3,
         "iterations": 2,
         "seeds": {"path": str(seeds)},
-        "generate": {"questions": 8, "questions_per_prompt": 2, "examples": 3, "examples_from_pool": 1},
+        "generate": {"form": "list", "questions": 8, "questions_per_prompt": 2, "examples": 3, "examples_from_pool": 1},
         "sample": {"responses": 8},
         "evaluate": {
             "benchmarks": [{"name": "sums", "path": str(write_jsonl(folder / "sums.jsonl", problems))}],

@@ -19,10 +19,19 @@ from stages.settings.chat import ChatDate, ThinkingMarks
 from stages.settings.compute import Compute
 from stages.settings.engines import EngineKind
 from stages.settings.filter import FilterSettings
-from stages.settings.generate import GenerateSettings
+from stages.settings.generate import Form, GenerateSettings
 from stages.settings.sample import SampleSettings
 from stages.settings.update import UpdateConfig
 from stages.settings.vote import RewardSource, VoteSettings
+
+
+class ChosenForm(Settings):
+    """What `generate.form: auto` stands for in a run."""
+
+    form: Form
+    """How the policy is asked for new questions."""
+    reason: str
+    """Why, in words."""
 
 
 class RunConfig(Settings):
@@ -93,6 +102,9 @@ class RunConfig(Settings):
     hub_commits: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]] = left_out({})
     """Name of the Hugging Face hub, as written in `policy` or `voters`, or datasets/NAME of a data set -> commit (40
     hex digits). A run fills this in when it starts and keeps it, so set it only to repeat another run."""
+    chosen_form: ChosenForm | None = left_out(None)
+    """What `generate.form: auto` stands for. A run fills this in when it starts and keeps it, so set it only to repeat
+    another run."""
     refresh_reference: PositiveInt | None = None
     """The current policy becomes the reference every so many iterations; null: always the starting policy."""
     evaluate: Evaluation

@@ -6,20 +6,22 @@ into one of them gets the date of the run's start.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.config.evaluation import Benchmark
 from flows.config.inputs import Voter
 from flows.config.run import RunConfig
+from flows.models.forms import asked_form
+from flows.models.tokenizers import options_of, tokenizer_in
 from stages.chat.control_tokens import control_tokens
 from stages.chat.options import ChatOptions
 from stages.chat.template import Message, chat_messages
 from stages.engines.base import encode_question
 from stages.model_folder import CHAT_TEMPLATE_FILES, MORE_TEMPLATES
+from stages.settings.generate import GenerateConfig
 from stages.settings.sample import AnswerPrompt
-from stages.text.prompts import question_list_messages
+from stages.text.prompts import example_prompt
 from stages.warm_start import SPECIAL_TOKENS
 from storage.errors import InputError
 
@@ -71,23 +73,22 @@ def prompts(
     folder = folders["policy"]
     kinds: list[Prompt] = []
     if config.iterations and config.instructions == "self":
-        generate = config.generate
-        messages = question_list_messages(questions[: generate.examples], system=generate.system, user=generate.user)
-        options = _options(config, generate.template_arguments)
-        kinds.append(
-            Prompt(
-                stage="generate", label="new questions", model="policy", folder=folder, options=options,
-                messages=messages,
-            )
-        )  # fmt: skip
+        generate = GenerateConfig(**config.generate.asked_in(asked_form(config).form))
+        options = options_of(config, generate.template_arguments)
+        kind = Prompt(stage="generate", label="new questions", model="policy", folder=folder, options=options)
+        asked = example_prompt(generate, questions[: generate.examples])
+        if isinstance(asked, str):
+            kinds.append(replace(kind, plain=AnswerPrompt(), question=asked))
+        else:
+            kinds.append(replace(kind, messages=asked))
     if config.iterations:
-        options = _options(config, config.sample.template_arguments)
+        options = options_of(config, config.sample.template_arguments)
         kinds.append(_answer("sample", "answers", "policy", folder, options, config.sample.prompt, questions[0]))
     for voter in config.voters if config.iterations else ():
-        name, options = f"voter {voter.name}", _options(config, voter_arguments(voter, config))
+        name, options = f"voter {voter.name}", options_of(config, voter_arguments(voter, config))
         prompt = voter.prompt or config.sample.prompt
         kinds.append(_answer(name, "votes", name, folders[name], options, prompt, questions[0]))
-    options = _options(config, config.evaluate.protocol.template_arguments)
+    options = options_of(config, config.evaluate.protocol.template_arguments)
     by_prompt: dict[AnswerPrompt, list[str]] = {}
     for benchmark in config.evaluate.benchmarks:
         by_prompt.setdefault(benchmark_prompt(benchmark, config), []).append(benchmark.name)
@@ -130,24 +131,7 @@ def tokenizer_of(prompt: Prompt) -> "PolicyTokenizer":
     Raises InputError if the folder's tokenizer, configuration or stop tokens cannot be used.
     """
     assert prompt.folder is not None
-    stamps = tuple(file.stat().st_mtime_ns for name in _READ if (file := prompt.folder / name).is_file())
-    tokenizer = _read_tokenizer(prompt.folder, stamps)
-    tokenizer.ask_as(prompt.options)
-    return tokenizer
-
-
-_READ = ("tokenizer.json", "config.json", "generation_config.json", *CHAT_TEMPLATE_FILES)
-
-
-@lru_cache(maxsize=4)
-def _read_tokenizer(folder: Path, stamps: tuple[int, ...]) -> "PolicyTokenizer":
-    from stages.engines.tokenizer import PolicyTokenizer
-
-    return PolicyTokenizer(folder)
-
-
-def _options(config: RunConfig, arguments: dict[str, Any]) -> ChatOptions:
-    return ChatOptions(arguments=arguments, day=config.chat_date, thinking_marks=config.thinking_marks)
+    return tokenizer_in(prompt.folder, prompt.options)
 
 
 def _answer(

@@ -9,6 +9,7 @@ from flows.config.inputs import Voter
 from flows.config.run import RunConfig
 from flows.models.asking import QUESTION
 from flows.models.folders import policy_folder, voter_folders
+from flows.models.forms import asked_form
 from flows.preflight.cards import device_of, gpu_lines, on_this_machine, refusal
 from flows.preflight.control_text import control_text_lines
 from flows.preflight.durations import assumed_rounds, trained_questions
@@ -33,13 +34,20 @@ from stages.import_problems import problem_file, problems_of
 from stages.question_files.read import QuestionFile
 from stages.settings.answers import AnswerConfig
 from stages.settings.compute import Compute
-from stages.settings.generate import GenerateSettings
+from stages.settings.generate import PAPER_SYSTEM, REQUEST, Form
 from stages.settings.inputs import HubSplit
 from stages.settings.sample import AnswerPrompt
 from stages.text.contamination import EvaluationOverlap
 from stages.text.quality import reject_reason
 from storage.errors import InputError
 from storage.store import Store
+
+FORMS: dict[Form, str] = {
+    "list": "one user turn with a numbered list, which the policy continues",
+    "turns": "a chat in which each example is an answer of the policy",
+    "plain": "the examples as text, without a chat template",
+}
+"""Form of asking for new questions -> what the policy sees."""
 
 
 def describe(config: RunConfig) -> str:
@@ -69,9 +77,10 @@ def describe_and_judge(config: RunConfig) -> tuple[str, str | None]:
         f"iterations   {config.iterations} after the starting policy; {progress.finished} of {config.iterations + 1} "
         "finished",
         *([f"stopped      {progress.stopped}"] if progress.stopped else []),
-        f"generate     {_instructions(config)}",
-        *_default_teacher(config),
-        *_rounds(config),
+        f"generate     {_instructions(resolved)}",
+        *_form(config),
+        *_default_teacher(resolved),
+        *_rounds(resolved),
         f"sample       {responses_per_question(config)} responses each, at most {sampled_tokens(config):,} tokens",
         *(
             line
@@ -91,7 +100,7 @@ def describe_and_judge(config: RunConfig) -> tuple[str, str | None]:
         *_unfit_seeds(resolved),
         *_overlap(resolved),
         f"watchdog     {_watchdog(config)}",
-        f"disk         {disk_line(config, parameters)}",
+        f"disk         {disk_line(resolved, parameters)}",
         *gpu_lines(placed, device),
         *_labelled("time", time_lines(replace(resolved, config=placed), store, parameters, device)),
     ]
@@ -158,15 +167,19 @@ def _missing_engine(config: RunConfig) -> list[str]:
     return []
 
 
-def _default_teacher(config: RunConfig) -> list[str]:
-    """Return a line if a teacher of mathematics writes the questions of another field."""
-    default = GenerateSettings.model_fields["system"].default
-    if config.instructions != "self" or config.answers.kind == "math" or config.generate.system != default:
+def _default_teacher(resolved: StageSettings) -> list[str]:
+    """Return a line if questions of another field are asked for with words about mathematics."""
+    config, generate = resolved.config, resolved.generate
+    if config.instructions != "self" or config.answers.kind == "math":
+        return []
+    defaults = {"system": PAPER_SYSTEM, "request": REQUEST}
+    names = [f"generate.{name}" for name, default in defaults.items() if getattr(generate, name) == default]
+    if not names:
         return []
     return _indented(
         [
-            f"the system prompt asks for mathematics, and answers are of kind {config.answers.kind}: set "
-            "generate.system to what kind of questions to write"
+            f"{' and '.join(names)} ask{'s' * (len(names) == 1)} for mathematics, and answers are of kind "
+            f"{config.answers.kind}: say there what kind of questions to write"
         ]
     )
 
@@ -211,26 +224,36 @@ def _overlap(resolved: StageSettings) -> list[str]:
     return [line + (rejected if config.instructions == "self" else "")]
 
 
-def _instructions(config: RunConfig) -> str:
+def _form(config: RunConfig) -> list[str]:
+    """Return a line about the form in which the policy is asked for new questions, if it writes any."""
+    if config.instructions != "self":
+        return []
+    asked = asked_form(config)
+    return _indented([f"form {asked.form}: {FORMS[asked.form]} ({asked.reason})"])
+
+
+def _instructions(resolved: StageSettings) -> str:
+    config, generate = resolved.config, resolved.generate
     if config.instructions == "self":
         writer = ", by the starting policy" if config.generator == "initial" else ""
         return (
-            f"{config.generate.prompts:,} prompts for {config.generate.questions:,} accepted questions, at most "
-            f"{generated_tokens(config):,} tokens{writer}"
+            f"{generate.prompts:,} prompts for {generate.questions:,} accepted questions, at most "
+            f"{generated_tokens(resolved):,} tokens{writer}"
         )
     source = config.seeds if config.dataset is None else config.dataset
     name = source.path or source.hub or f"{source.count} of the built-in domain {source.domain}"
     return f"nothing: {config.generate.questions:,} questions are drawn from the {config.instructions} ({name})"
 
 
-def _rounds(config: RunConfig) -> list[str]:
+def _rounds(resolved: StageSettings) -> list[str]:
     """Return a line about the rounds of an iteration; none if it asks once."""
+    config = resolved.config
     wanted = config.questions_per_update
     if wanted is None:
         return []
     budget = config.tokens_per_update
     limit = f" or {budget:,} tokens" if budget else ""
-    one_round = generated_tokens(config) + sampled_tokens(config)
+    one_round = generated_tokens(resolved) + sampled_tokens(config)
     small = f"; one round alone may take {one_round:,}" if budget and budget < one_round else ""
     too_large = config.generate.questions > 4 * wanted
     surplus = "asked again in the next iteration" if config.carry_over else "not used"

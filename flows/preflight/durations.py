@@ -74,7 +74,7 @@ def run_times(resolved: StageSettings, shape: ModelShape, card: Card | None) -> 
     questions, sample = config.generate.questions, config.sample
     counts = (sample.responses, *(voter.responses for voter in config.voters))
     asked = {
-        GENERATE.name: _writing(config),
+        GENERATE.name: _writing(resolved),
         SAMPLE.name: [Requests(questions * count, sample.max_prompt_tokens, sample.max_tokens) for count in counts],
     }
     rounds = assumed_rounds(config)
@@ -108,9 +108,9 @@ def run_times(resolved: StageSettings, shape: ModelShape, card: Card | None) -> 
     )
 
 
-def _writing(config: RunConfig) -> list[Requests]:
-    generate = config.generate
-    if config.instructions != "self":
+def _writing(resolved: StageSettings) -> list[Requests]:
+    generate = resolved.generate
+    if resolved.config.instructions != "self":
         return []
     return [Requests(generate.prompts, generate.max_prompt_tokens, generate.max_tokens)]
 

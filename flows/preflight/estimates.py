@@ -32,12 +32,13 @@ TABLE_BYTES_PER_TOKEN = 9
 """Assumed bytes per generated token: its id, log-probability and text, in compressed Parquet."""
 
 
-def generated_tokens(config: RunConfig) -> int:
+def generated_tokens(resolved: StageSettings) -> int:
     """Return the largest number of tokens that the policy can write for new questions in one iteration or round.
 
     0 if the policy writes no questions.
     """
-    return config.generate.prompts * config.generate.max_tokens if config.instructions == "self" else 0
+    generate = resolved.generate
+    return generate.prompts * generate.max_tokens if resolved.config.instructions == "self" else 0
 
 
 def responses_per_question(config: RunConfig) -> int:
@@ -50,9 +51,10 @@ def sampled_tokens(config: RunConfig) -> int:
     return config.generate.questions * responses_per_question(config) * config.sample.max_tokens
 
 
-def disk_line(config: RunConfig, parameters: int) -> str:
+def disk_line(resolved: StageSettings, parameters: int) -> str:
     """Return the disk space of an iteration and of the whole run, and how much is free."""
-    tokens = (generated_tokens(config) + sampled_tokens(config)) * assumed_rounds(config)
+    config = resolved.config
+    tokens = (generated_tokens(resolved) + sampled_tokens(config)) * assumed_rounds(config)
     policy, state = (count * parameters for count in STATE_BYTES[config.compute.trainer.dtype])
     tables = tokens * TABLE_BYTES_PER_TOKEN
     keep = config.keep.policies
@@ -93,7 +95,7 @@ def time_lines(resolved: StageSettings, store: Store, parameters: int, device: D
     elif device.on_gpu:
         yield "not known: the config.json of the policy does not tell the model's sizes"
     else:
-        yield _cpu_time(config, parameters)
+        yield _cpu_time(resolved, parameters)
 
 
 def _gpu_times(resolved: StageSettings, shape: ModelShape, device: Device) -> Iterator[str]:
@@ -121,9 +123,10 @@ def _gpu_times(resolved: StageSettings, shape: ModelShape, device: Device) -> It
     yield f"estimated from what was measured on {measured.SOURCE}{unmeasured}"
 
 
-def _cpu_time(config: RunConfig, parameters: int) -> str:
+def _cpu_time(resolved: StageSettings, parameters: int) -> str:
+    config = resolved.config
     rounds = assumed_rounds(config)
-    generated, sampled = generated_tokens(config) * rounds, sampled_tokens(config) * rounds
+    generated, sampled = generated_tokens(resolved) * rounds, sampled_tokens(config) * rounds
     trained = sampled_tokens(config) * trained_questions(config) / config.generate.questions
     decode, train = (
         CPU_FLOPS_PER_THREAD * threads for threads in (config.compute.threads, config.compute.trainer.threads)

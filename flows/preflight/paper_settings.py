@@ -37,6 +37,7 @@ SETTINGS: tuple[Published, ...] = (
     Published(setting="instructions", value="self"),
     Published(setting="rewards", value="majority"),
     Published(setting="questions_per_update", value=16, note="kept ones; the release waits for them too"),
+    Published(setting="generate.form", value="list", note="one user turn with a numbered list"),
     Published(setting="generate.examples", value=8, note="questions in the few-shot prompt"),
     Published(setting="generate.examples_from_pool", value=2, note="of them generated, at most"),
     Published(setting="generate.temperature", value=0.8),
@@ -45,6 +46,7 @@ SETTINGS: tuple[Published, ...] = (
     Published(setting="generate.max_prompt_tokens", value=1_024),
     Published(setting="generate.max_tokens", value=1_024),
     Published(setting="generate.user", value="Come up with a series of questions:"),
+    Published(setting="generate.read", value="published"),
     Published(setting="filter.rules.min_words", value=4),
     Published(setting="filter.rules.max_words", value=150),
     Published(

@@ -8,13 +8,14 @@ from flows.models.folders import model_folders
 from flows.reporting.number_format import size_text
 from stages.chat.switches import switches, unread
 from stages.chat.template import ChatTemplate
+from stages.chat.turns import check_turns
 from stages.model_folder import read_model_config
 from stages.model_shape import count_parameters
 from storage.errors import InputError
 
 _SHOWN_CHARACTERS = 3_000
 _SETTINGS = {
-    "generate": "instructions (seeds or dataset need no chat template), generate.system or generate.template_arguments",
+    "generate": "generate.form (plain needs no chat template), generate.system or generate.template_arguments",
     "sample": "sample.prompt (plain or boxed need no chat template) or sample.template_arguments",
     "evaluate": "the `prompt` of evaluate.protocol or of the benchmark, or evaluate.protocol.template_arguments",
 }
@@ -118,6 +119,8 @@ def _encode(prompt: Prompt) -> list[int]:
     tokenizer = tokenizer_of(prompt)
     try:
         ids = prompt.encode(tokenizer)
+        if any(message["role"] == "assistant" for message in prompt.messages):
+            check_turns(tokenizer.template)
     except InputError as error:
         settings = _SETTINGS.get(prompt.stage, f"`prompt` or `template_arguments` of {prompt.stage}")
         raise InputError(f"{prompt.model}, {prompt.label}: {error}; or change {settings}") from None

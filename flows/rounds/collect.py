@@ -18,6 +18,7 @@ from stages.filter_instructions import FILTER
 from stages.generate_instructions import GENERATE
 from stages.sample_responses import SAMPLE, SAMPLE_VOTERS
 from stages.settings.choose import ChooseConfig, Ended
+from stages.settings.filter import COPIES_EXAMPLE
 from stages.vote_rewards import VOTE
 from stages.work import input_of_round
 from storage.artifact import ArtifactRef
@@ -136,17 +137,16 @@ def _write_questions(
     """Let the policy write questions, and filter them."""
     writer = state.initial if resolved.config.generator == "initial" else state.policy
     generated = runner.run(GENERATE, {"policy": writer, "seeds": state.seeds, "pool": state.pool}, resolved.generate)
-    filtered = runner.run(
-        FILTER,
-        {
-            "candidates": generated.refs["candidates"],
-            "seeds": state.seeds,
-            "bank": state.bank,
-            "problems": state.problems,
-            "carried_over": carried_over,
-        },
-        resolved.filter,
-    )
+    inputs: dict[str, ArtifactRef | None] = {
+        "candidates": generated.refs["candidates"],
+        "seeds": state.seeds,
+        "bank": state.bank,
+        "problems": state.problems,
+        "carried_over": carried_over,
+    }
+    if COPIES_EXAMPLE in resolved.filter.rules.use:
+        inputs |= {"generations": generated.refs["generations"], "pool": state.pool}
+    filtered = runner.run(FILTER, inputs, resolved.filter)
     refs = {"candidates": generated.refs["candidates"], "accepted": filtered.refs["accepted"]}
     metrics = {**generated.metrics, **filtered.metrics}
     return replace(state, bank=filtered.refs["bank"]), Round(refs=refs, metrics=metrics)

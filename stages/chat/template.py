@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from stages.chat.control_text import ControlText
 from stages.chat.thinking import WRITTEN_MARKS
@@ -25,10 +25,11 @@ def chat_messages(system: str, user: str) -> list[Message]:
     return [*messages, {"role": "user", "content": user}]
 
 
-_MARKERS = tuple(f'Serlmark{letter} <b>"1" & 2\'s</b>\n\\{letter} é{{x}}' for letter in "abc")
+MARKERS = tuple(f'Serlmark{letter} <b>"1" & 2\'s</b>\n\\{letter} é{{x}}' for letter in "abc")
 """Texts that stand for contents when a template is tried. Quoting and escaping would change them."""
 _TRIAL_SECONDS = 20.0
 """Longest time in which a template must have written its short trial prompts."""
+_Result = TypeVar("_Result")
 _LONGEST = 1_000_000
 """Most characters that a template may add to the contents."""
 _LISTS: tuple[tuple[str, ...], ...] = ((), ("tools",), ("documents",), ("tools", "documents"))
@@ -75,7 +76,7 @@ class ChatTemplate:
         """Text of the token that the tokenizer ends a text with."""
         self.text = self._chosen_text()
         """The template itself, in Jinja."""
-        self.traits = _within_seconds(_TRIAL_SECONDS, self._tried, f"{name}: its chat template does not end")
+        self.traits = within_trial_time(self._tried, f"{name}: its chat template does not end")
 
     def encode(self, messages: Sequence[Message]) -> list[int]:
         """Return the token ids of a prompt, up to where the answer starts. Raises InputError if there is none."""
@@ -166,7 +167,7 @@ class ChatTemplate:
 
     def _tried(self) -> TemplateTraits:
         """Return what the template takes, found by trying. Raises InputError if a question cannot be asked."""
-        question, system = _MARKERS[:2]
+        question, system = MARKERS[:2]
         reason = ""
         for traits in _candidates():
             try:
@@ -177,7 +178,7 @@ class ChatTemplate:
             if (count := text.count(question)) == 1:
                 with_system = self._with_role("system", chat_messages(system, question), traits)
                 traits = with_system or replace(traits, takes_system=False)
-                chat = [{"role": "user", "content": question}, {"role": "assistant", "content": _MARKERS[2]}]
+                chat = [{"role": "user", "content": question}, {"role": "assistant", "content": MARKERS[2]}]
                 return self._with_role("assistant", chat, traits) or traits
             reason = reason or f"{self._name}: its chat template {_miswritten(text, question, count)}"
         raise InputError(reason)
@@ -263,12 +264,12 @@ def _clock(day: date | None) -> Callable[[str], str]:
     return strftime_now
 
 
-def _within_seconds(seconds: float, work: Callable[[], TemplateTraits], problem: str) -> TemplateTraits:
-    """Return the result of a function. Raises InputError if it has none after some seconds.
+def within_trial_time(work: Callable[[], _Result], problem: str) -> _Result:
+    """Return the result of a function that tries a template. Raises InputError if it has none after some seconds.
 
     The function then stays in a thread that ends with the process: nothing else stops a template's endless loop.
     """
-    results: list[TemplateTraits] = []
+    results: list[_Result] = []
     errors: list[BaseException] = []
 
     def run() -> None:
@@ -279,11 +280,11 @@ def _within_seconds(seconds: float, work: Callable[[], TemplateTraits], problem:
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    thread.join(seconds)
+    thread.join(_TRIAL_SECONDS)
     if errors:
         raise errors[0]
     if not results:
-        raise InputError(f"{problem} after {seconds:g} s with a short question; correct its chat_template.jinja")
+        raise InputError(f"{problem} after {_TRIAL_SECONDS:g} s with a short question; correct its chat_template.jinja")
     return results[0]
 
 
@@ -325,7 +326,7 @@ def end_of_turn(template: ChatTemplate) -> int | None:
 
 def _behind_answer(template: ChatTemplate, *, answer_is_last: bool) -> list[str]:
     """Return the control tokens that a template writes behind an answer, up to the next content."""
-    question, answer, further = _MARKERS
+    question, answer, further = MARKERS
     messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
     if not answer_is_last:
         messages.append({"role": "user", "content": further})

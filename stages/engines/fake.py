@@ -97,9 +97,10 @@ class FakeEngine:
         question = self.decode(prompt).strip()
         rng = random.Random(f"{0 if params.temperature == 0 else seed} {question}")
         limit = min(params.max_tokens, self.max_model_tokens - len(prompt))
-        open_list = OPEN_LIST.search(question)
-        if open_list:
+        if open_list := OPEN_LIST.search(question):
             text = _more_questions(rng, int(open_list[1]), ITEM.findall(question), limit)
+        elif examples := _examples_before(question):
+            text = " " + _question(rng, examples)
         else:
             text = _answer(rng, question, greedy=params.temperature == 0)
         tokens = [*self.encode(text), EOS]
@@ -112,6 +113,14 @@ class FakeEngine:
             text=self.decode(tokens),
         )
         return cut_at_stop(completion, params.stop, self.decode)
+
+
+def _examples_before(prompt: str) -> list[str]:
+    """Return the examples of a prompt that ends as it has begun each of them: with a user's turn, or with a mark."""
+    text = f"\n{prompt}"
+    start = text.rfind("\nuser\n") if text.endswith("\nassistant") else text.rfind("\n")
+    _, *examples = text[:start].split(text[start:])
+    return [example.strip() for example in examples]
 
 
 def _more_questions(rng: random.Random, number: int, examples: Sequence[str], limit: int) -> str:

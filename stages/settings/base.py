@@ -54,9 +54,12 @@ def renamed(old: str, *, default: Any, **constraints: Any) -> Any:
     return Field(default, serialization_alias=old, **constraints)
 
 
-def left_out(default: Any) -> Any:
-    """Return a field that dumps leave out while it has its default, so that the keys of older runs stay the same."""
-    return Field(default, exclude_if=lambda value: value == default)
+def left_out(default: Any, **constraints: Any) -> Any:
+    """Return a field that dumps leave out while it has its default, so that the keys of older runs stay the same.
+
+    `constraints` are those of `pydantic.Field`.
+    """
+    return Field(default, exclude_if=lambda value: value == default, **constraints)
 
 
 def old_names(values: Mapping[str, Any], model: type[Settings]) -> list[tuple[str, str]]:

@@ -7,8 +7,8 @@ from pydantic import AfterValidator, Field, PositiveInt, model_validator
 
 from stages.settings.base import Settings, left_out
 
-RULE_NAMES = (
-    "empty",
+COPIES_EXAMPLE, REPEATS = "copies_example", "repeats"
+_PUBLISHED = (
     "too_short",
     "too_long",
     "banned_word",
@@ -16,9 +16,13 @@ RULE_NAMES = (
     "banned_opening",
     "leading_punctuation",
     "leading_non_ascii",
-    "control_text",
 )
-"""Every quality rule, the published ones first. `stages.text.quality.RULES` says what each rejects."""
+_OF_CHAT_MODELS = ("unfinished", "refusal", "has_solution", "several_questions", "not_a_question")
+"""What chat models write in place of a question."""
+RULE_NAMES = ("empty", *_PUBLISHED, "control_text", *_OF_CHAT_MODELS, COPIES_EXAMPLE, REPEATS)
+"""Every quality rule. `stages.text.quality.RULES` says what each rejects; the last two compare with other questions."""
+_DEFAULT_USE = ("empty", *_OF_CHAT_MODELS, *_PUBLISHED[:-1], "control_text", COPIES_EXAMPLE, REPEATS)
+"""Chat models' solutions are too long as well, so the rules that name the cause come first."""
 
 
 def _known_rule(name: str) -> str:
@@ -40,16 +44,25 @@ Keyword = Annotated[str, AfterValidator(_not_blank)]
 
 
 class QualityRules(Settings):
-    """What makes a question unfit. Defaults are the published ones, except that `leading_non_ascii` is off, and
-    `control_text` and `max_chars`, which are not published, are on."""
+    """What makes a question unfit. Defaults are the published ones, except that `leading_non_ascii` is off, and that
+    what is not published is on: `max_chars`, and the rules unfinished, refusal, has_solution, several_questions,
+    not_a_question, control_text, copies_example and repeats."""
 
-    use: tuple[RuleName, ...] = tuple(name for name in RULE_NAMES if name != "leading_non_ascii")
+    use: tuple[RuleName, ...] = _DEFAULT_USE
     """The rules that apply, in the order in which they are tried; the first broken rule is the recorded reason.
 
     empty: no text; too_short, too_long: outside min_words, max_words and max_chars; banned_word, banned_phrase and
     banned_opening: see there; leading_punctuation: starts with ASCII punctuation, which includes the `$` and backslash
     of LaTeX; leading_non_ascii: starts with a character outside ASCII; control_text: contains text that tokenizers read
     as a control token, such as <|im_end|>, </s> or [INST], or a control token of the policy or of a voter's model.
+
+    unfinished: cut off by the token limit, or ends in the middle; refusal: begins as a refusal begins; has_solution:
+    holds its solution or answer; several_questions: holds more than one numbered or headed question; not_a_question:
+    asks nothing and gives nothing to find (English texts only).
+
+    copies_example and repeats compare with other questions, so they come after all others: see max_example_similarity
+    and max_repeat_similarity. With a built-in `domain` or the fake engine, where other numbers make another question,
+    they never apply.
     """
     min_words: int = Field(4, ge=1, le=10_000)
     """Fewest white-space words; a Chinese or Japanese character counts as a word."""
@@ -65,6 +78,13 @@ class QualityRules(Settings):
     """Runs of words, matched like banned_words with any white space between."""
     banned_openings: tuple[Keyword, ...] = ("Write a program",)
     """Texts a question must not start with, in any case."""
+    # Left out of dumps by default: the keys of runs from before these settings stay the same.
+    max_example_similarity: float = left_out(0.6, ge=0, le=1)
+    """copies_example rejects above this ROUGE-L F-measure to an example of the prompt that the question was written
+    for, as written or with all numbers equal."""
+    max_repeat_similarity: float = left_out(0.8, ge=0, le=1)
+    """repeats rejects above this ROUGE-L F-measure to a question of the policy that was accepted earlier, with all
+    numbers equal."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -1,4 +1,6 @@
-"""The few-shot prompt that asks the policy for more questions, fitted to a number of tokens.
+"""The few-shot prompt that asks the policy for more questions, in one of three forms, fitted to a number of tokens.
+
+The part that all prompts share stands in front of the examples, so that an engine computes it once.
 
 Departs from the authors' release in one point: whole examples are left out of a prompt that is too long. The release
 cuts the prompt after 1024 tokens, which removes half a question and the number at the end.
@@ -8,7 +10,28 @@ import random
 from collections.abc import Callable, Sequence
 
 from stages.chat.template import Message, chat_messages
+from stages.settings.generate import GenerateConfig
 from storage.errors import InputError
+
+Prompt = list[Message] | str
+"""A chat, or a text without the chat template."""
+
+
+def example_prompt(config: GenerateConfig, examples: Sequence[str], as_text: Callable[[str], str] = str) -> Prompt:
+    """Return the prompt that shows examples and asks for more questions, in the form that the settings name.
+
+    `as_text`: makes control text in an example of form plain ordinary text (`Engine.as_text`); a chat does that itself.
+    """
+    if config.form == "list":
+        return question_list_messages(examples, system=config.system, user=config.user)
+    if config.form == "turns":
+        return question_turns(examples, system=config.system, request=config.request)
+    return question_text([as_text(example) for example in examples], system=config.system, mark=config.mark)
+
+
+def example_stops(config: GenerateConfig) -> tuple[str, ...]:
+    """Return the texts that end a response to `example_prompt`: those of the settings, and the next mark."""
+    return (*config.stop, f"\n{config.mark}") if config.form == "plain" else config.stop
 
 
 def question_list_messages(questions: Sequence[str], *, system: str, user: str) -> list[Message]:
@@ -20,6 +43,38 @@ def question_list_messages(questions: Sequence[str], *, system: str, user: str) 
     lines = [f"{number}. {' '.join(question.split())}" for number, question in enumerate(questions, start=1)]
     content = "\n".join([user, *lines, f"{len(questions) + 1}."])
     return chat_messages(system, content)
+
+
+def question_turns(questions: Sequence[str], *, system: str, request: str) -> list[Message]:
+    """Return a chat in which the user makes the same request again and again, and each answer is a question as written.
+
+    The policy answers the last request. An empty `system` gives no system message.
+    """
+    messages = chat_messages(system, request)
+    for question in questions:
+        messages += [{"role": "assistant", "content": question}, {"role": "user", "content": request}]
+    return messages
+
+
+def question_text(questions: Sequence[str], *, system: str, mark: str) -> str:
+    """Return the text `system` and the questions, each behind the mark, and the mark alone at the end.
+
+    The policy continues after that mark. Questions stay as written, except that none of their lines begins with the
+    mark: it would begin another question.
+    """
+    blocks = [f"{mark} {_without_marks(question, mark)}" for question in questions]
+    return "\n\n".join([*([system] if system else []), *blocks, mark])
+
+
+def _without_marks(question: str, mark: str) -> str:
+    """Return a question of which no line begins with the mark: such a line is joined with the one before."""
+    lines: list[str] = []
+    for line in question.strip().removeprefix(mark).lstrip().split("\n"):
+        if lines and line.lstrip().startswith(mark):
+            lines[-1] = f"{lines[-1].rstrip()} {line.lstrip()}"
+        else:
+            lines.append(line)
+    return "\n".join(lines)
 
 
 def choose_examples(

@@ -1,9 +1,10 @@
 """Rules that a generated question must pass before it is compared with others (docs/explanation/method.md, 2).
 
-Departs from the authors' release in four points. The rules have names, and every rejection records the name of its
+Departs from the authors' release in five points. The rules have names, and every rejection records the name of its
 rule. The number of characters is limited too, because text without white space is a single word of any length.
 A character of a script without spaces counts as a word. Text that a tokenizer reads as a control token is refused:
 text that looks like the control token of any known family, and the control tokens of the models that are asked.
+What chat models write in place of a question has rules of its own.
 """
 
 import re
@@ -13,7 +14,11 @@ from functools import lru_cache
 
 from stages.chat.control_tokens import TokenFinder
 from stages.settings.filter import QualityRules
+from stages.text.asking import asks_nothing
+from stages.text.flaws import has_several_questions, is_refusal
 from stages.text.similarity import SPACELESS
+from stages.text.solutions import has_solution
+from stages.text.unfinished import is_unfinished
 
 CONTROL_TEXT = "control_text"
 _WORD = re.compile(rf"[{SPACELESS}]|[^\s{SPACELESS}]+")
@@ -66,11 +71,17 @@ RULES: Mapping[str, Callable[[str, QualityRules], bool]] = {
     "leading_punctuation": lambda question, rules: question[:1] in _PUNCTUATION,
     "leading_non_ascii": lambda question, rules: not question[:1].isascii(),
     CONTROL_TEXT: lambda question, rules: _CONTROL_PATTERN.search(question) is not None,
+    "unfinished": lambda question, rules: is_unfinished(question),
+    "refusal": lambda question, rules: is_refusal(question),
+    "has_solution": lambda question, rules: has_solution(question),
+    "several_questions": lambda question, rules: has_several_questions(question),
+    "not_a_question": lambda question, rules: asks_nothing(question),
 }
 """Rule name -> function (question, settings) -> whether the rule rejects the question.
 
-Questions have no white space at either end. The names are those of `stages.settings.filter.RULE_NAMES`; the published
-rules come first, and `control_text` is ours.
+Questions have no white space at either end. The names are those of `stages.settings.filter.RULE_NAMES`, without the
+rules that compare with other questions (see `stages.filter_instructions`). Published are too_short, too_long and those
+whose names begin with banned or leading.
 """
 
 
@@ -82,10 +93,13 @@ def is_known_control_token(token: str) -> bool:
 def reject_reason(question: str, rules: QualityRules, control_tokens: TokenFinder | None = None) -> str | None:
     """Return the name of the first rule in `rules.use` that rejects the question, None if all rules accept it.
 
-    `control_tokens`: tokens that `control_text` rejects in addition to its pattern.
+    Rules that compare with other questions are left out. `control_tokens`: tokens that `control_text` rejects in
+    addition to its pattern.
     """
     stripped = question.strip()
     for name in rules.use:
+        if name not in RULES:
+            continue
         if RULES[name](stripped, rules):
             return name
         if name == CONTROL_TEXT and control_tokens and control_tokens.first_in(stripped) is not None:

@@ -63,8 +63,8 @@ def write_config(record: Record, root: Path, name: str, **more: Any) -> Path:
         "seeds": {"path": str(write_seeds(root, coded=small))},
         "policy": {"model": str(options.model)},
         "generate": {
-            "questions": 4 if small else 48, "questions_per_prompt": 1 if small else 4, "examples": 4,
-            "over_generation": 8 if small else 4, "max_tokens": 64 if small else 512,
+            "questions": 4 if small else 48, "examples": 4, "over_generation": 8 if small else 1.5,
+            "max_tokens": 64 if small else 512,
         },
         # A small model writes little that is new or clean: what is tested is the machine, not the method.
         "filter": {"max_similarity": 1.0, "rules": {"use": ["empty", "too_short", "too_long"], "min_words": 1}},

@@ -123,3 +123,20 @@ def test_new_settings_of_answers_stay_out_of_keys(folder: Path) -> None:
     changed = load_config(folder / "config.yaml", ["answers.count_truncated=true"])
     answers = vote_settings(changed).model_dump(mode="json")["answers"]
     assert answers == {**config["answers"], "count_truncated": True}
+
+
+def test_defaults_that_have_changed_stay_as_they_were(folder: Path) -> None:
+    """Neither its config nor its settings name what is read and by which rules, and the defaults are others today."""
+    from flows.models.pinned import pinned
+    from flows.stage_settings import resolve
+
+    manifests = open_run(RUN).manifests(1)
+    config = load_config(folder / "config.yaml")
+    settings = resolve(pinned(config, Store(config.uri)))
+    assert settings.generate.model_dump(mode="json") == manifests["generate_instructions"].config
+    assert settings.filter.model_dump(mode="json") == manifests["filter_instructions"].config
+    stated = load_config(folder / "config.yaml", ["generate.read=clean", "filter.rules.use=[empty, has_solution]"])
+    settings = resolve(pinned(stated, Store(config.uri)))
+    assert settings.generate.read == "clean" and settings.filter.rules.use == ("empty", "has_solution")
+    new = resolve(load_config(folder / "config.yaml", ["name=new"]))
+    assert new.generate.read == "clean" and "has_solution" in new.filter.rules.use

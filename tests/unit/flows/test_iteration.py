@@ -7,15 +7,19 @@ from pathlib import Path
 import pytest
 
 from flows.config.run import RunConfig
+from flows.iteration import Inputs, iterate, start
 from flows.reporting.document import Text, report
 from flows.reporting.plots import write_curve
 from flows.reporting.results import CURVE_PATH, iteration_results, run_results
 from flows.run_loop import run_all
 from flows.run_progress import RunProgress, find_finished
-from stages.contract import Progress
+from flows.stage_settings import resolve
+from stages.contract import Progress, Result, Stage
 from stages.engines.base import Completion, SamplingParams
 from stages.engines.fake import FakeEngine
+from stages.settings import Settings
 from stages.settings.update import LoraConfig, UpdateConfig
+from storage.artifact import ArtifactRef
 from storage.run import Run
 from storage.store import Store
 from tests.helpers import SEED_QUESTIONS, fake_config, fake_resources, memory_store, write_jsonl
@@ -306,3 +310,31 @@ def test_frozen_generator_writes_with_the_initial_policy(runner: Runner, tmp_pat
     written = [run.manifests(number)["generate_instructions"].inputs["policy"] for number in (1, 2)]
     answered = [run.manifests(number)["sample_responses"].inputs["policy"] for number in (1, 2)]
     assert written == [f"policy:{initial_key}"] * 2 and answered[1] != answered[0] == written[0]
+
+
+@pytest.mark.parametrize("use", [("empty", "too_short"), ("empty", "copies_example")])
+def test_the_filter_sees_the_prompts_only_if_a_rule_compares_with_their_examples(
+    config: RunConfig, use: tuple[str, ...]
+) -> None:
+    """So a run whose rules are the published ones keeps its keys."""
+    resolved = resolve(config)
+    rules = resolved.filter.rules.model_copy(update={"use": use})
+    resolved = replace(resolved, filter=resolved.filter.model_copy(update={"rules": rules}))
+    seen: dict[str, set[str]] = {}
+
+    class Watching:
+        def run(self, stage: Stage, inputs: Inputs, settings: Settings) -> Result:
+            seen[stage.name] = {name for name, ref in inputs.items() if ref is not None}
+            refs = {name: ArtifactRef(kind=name, key="k", uri="", path="") for name in (*stage.tables, *stage.folders)}
+            return Result(refs=refs, metrics={"vote/kept": 0, "vote/complete_responses": 0}, skipped=False)
+
+        def find(self, stage: Stage, inputs: Inputs, settings: Settings) -> None:
+            return None
+
+    state = start(resolved, Watching())
+    iterate(resolved, 1, 0, state, Watching())
+    prompts = {"generations"} if "copies_example" in use else set()
+    assert seen["filter_instructions"] == {"candidates", "seeds", "problems", *prompts}
+    iterate(resolved, 2, 0, replace(state, pool=state.seeds, bank=state.seeds), Watching())
+    pool = {*prompts, "pool"} if prompts else set()
+    assert seen["filter_instructions"] == {"candidates", "seeds", "problems", "bank", *pool}

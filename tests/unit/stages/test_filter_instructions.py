@@ -12,12 +12,15 @@ from stages.contract import Context
 from stages.domains import arithmetic
 from stages.filter_instructions import FILTER
 from stages.settings.filter import FilterConfig
+from stages.text.unfinished import CUT_OFF
 from storage.artifact import ArtifactRef
 from tests.helpers import Numbers, Tables, do, problem_row, put_table
 
 SEED = "A farmer plants 12 rows of corn with 9 stalks in each row. How many stalks are there altogether?"
 BANKED = "The perimeter of a square is 36 centimetres. Find its area in square centimetres."
-EVALUATED = "Janet sells the eggs that her ducks lay at the market every day for two dollars each and eats three."
+EVALUATED = (
+    "Janet sells the eggs that her ducks lay at the market every day for two dollars each and eats three. What is left?"
+)
 FRESH = "Lisa reads 15 pages each evening. After how many evenings has she finished a novel of 240 pages?"
 OTHER = "What is the remainder when 2 to the power 20 is divided by seven?"
 
@@ -25,6 +28,16 @@ OTHER = "What is the remainder when 2 to the power 20 is divided by seven?"
 def seed_row(question: str) -> dict[str, Any]:
     answer = {"answer": None, "level": None, "subject": None}
     return {"question_id": schemas.question_id(question), "question": question, **answer}
+
+
+def generation_row(examples: Sequence[str]) -> dict[str, Any]:
+    ids = [schemas.question_id(text) for text in examples]
+    written = {"prompt_ids": [1], "seed": 1, "response": "", "response_ids": [1], "finish_reason": "stop"}
+    return {"prompt_id": 0, "example_ids": ids, **written}
+
+
+def pool_row(question: str) -> dict[str, Any]:
+    return {"question_id": schemas.question_id(question), "question": question, "added_in": 0, "share": 0.5}
 
 
 def run_filter(
@@ -35,6 +48,8 @@ def run_filter(
     problems: Sequence[tuple[str, str]] = (("eggs", EVALUATED),),
     bank: bool = True,
     limit: int = 100,
+    examples: Sequence[str] = (),
+    pool: Sequence[str] = (),
     more: Mapping[str, ArtifactRef] | None = None,
     **config: Any,
 ) -> tuple[Tables, Numbers]:
@@ -51,6 +66,10 @@ def run_filter(
     }
     if bank:
         inputs["bank"] = put_table(context, "bank", schemas.BANK, [banked])
+    if examples:
+        inputs["generations"] = put_table(context, "generations", schemas.GENERATIONS, [generation_row(examples)])
+    if pool:
+        inputs["pool"] = put_table(context, "pool", schemas.POOL, [pool_row(text) for text in pool])
     return do(FILTER, {**inputs, **(more or {})}, FilterConfig(questions=limit, **config), context)
 
 
@@ -235,7 +254,7 @@ def test_held_out_problems_of_the_domain_are_kept_apart(context: Context) -> Non
 
 def test_overlap_with_an_evaluation_set_is_named(context: Context) -> None:
     thirteen = " ".join(EVALUATED.split()[:13])
-    tables, _ = run_filter(context, [f"Why is it that {thirteen}?", " ".join(EVALUATED.split()[:12])])
+    tables, _ = run_filter(context, [f"Why is it that {thirteen}?", " ".join(EVALUATED.split()[:12]) + " week?"])
     assert reasons(tables) == {"c0": "evaluation_overlap"}
     assert tables["rejected"]["nearest"].to_list() == ["eggs"]
 
@@ -288,3 +307,67 @@ def test_the_same_question_is_never_accepted_twice(context: Context) -> None:
     """With max_similarity 1 nothing is above the limit: one question_id twice, its rewards then joined crosswise."""
     tables, _ = run_filter(context, [FRESH, FRESH], max_similarity=1.0)
     assert tables["accepted"]["question"].to_list() == [FRESH]
+
+
+EXAMPLE = "Find the maximum value of $3x - x^2$ for real numbers $x$ between 0 and 10."
+
+
+@pytest.mark.parametrize(
+    ("question", "copies"),
+    [
+        (EXAMPLE, True),
+        (EXAMPLE.replace("maximum", "minimum"), True),
+        (EXAMPLE.replace("3", "10").replace("0 and 10", "2 and 7"), True),
+        ("What is the minimum value of $7x - x^2$ for real $x$ between 1 and 12?", True),
+        ("A pool has three taps of 5 litres a minute each. How long do ten of them take for 200 litres?", True),
+        ("What is the sum of the roots of $x^2 - 5x + 6 = 0$?", False),
+        (FRESH, False),
+    ],
+)
+def test_a_question_that_copies_an_example_of_its_prompt_is_rejected(
+    context: Context, question: str, copies: bool
+) -> None:
+    kept = "A pool has two taps of 4 litres a minute each. How long do five of them take for 100 litres?"
+    tables, metrics = run_filter(
+        context, [question], seeds=[SEED, EXAMPLE], pool=[kept], examples=[EXAMPLE, kept], max_similarity=1.0
+    )
+    assert reasons(tables) == ({"c0": "copies_example"} if copies else {})
+    assert metrics.get("filter/rejected/copies_example") == (1 if copies else None)
+    if copies:
+        (row,) = tables["rejected"].to_dicts()
+        assert row["nearest"] in (EXAMPLE, kept) and 0.6 < row["similarity"] <= 1
+    # A seed that was no example of the prompt is not copied.
+    assert reasons(run_filter(context, [question], seeds=[EXAMPLE], examples=[EXAMPLE], pool=[kept],
+                              max_similarity=1.0, rules={"use": ["empty"]})[0]) in ({}, {"c0": "similar"})  # fmt: skip
+
+
+def test_a_question_that_repeats_an_accepted_one_with_other_numbers_is_rejected(context: Context) -> None:
+    riddle = "A train of 5 cars at 60 mph and one of three cars at 80 mph are 140 miles apart. When do they meet?"
+    again = "A train of 12 cars at 45 mph and one of nine cars at 30 mph are 2,150 miles apart. When do they meet?"
+    other_banked = BANKED.replace("36", "1,024")
+    questions = [riddle, again, other_banked, FRESH]
+    tables, metrics = run_filter(context, questions, max_similarity=1.0)
+    assert reasons(tables) == {"c1": "repeats", "c2": "repeats"} and metrics["filter/rejected/repeats"] == 2
+    assert tables["rejected"]["nearest"].to_list() == [riddle, BANKED]
+    rules = {"use": ["empty"]}
+    assert reasons(run_filter(context, questions, max_similarity=1.0, rules=rules)[0]) == {}
+    # Seeds are no questions of the policy.
+    assert reasons(run_filter(context, [SEED.replace("12", "7")], max_similarity=1.0)[0]) == {}
+
+
+def test_half_a_question_is_rejected_whichever_rules_are_in_use(context: Context) -> None:
+    tables, metrics = run_filter(context, [f"What is the sum of 12 {CUT_OFF}", FRESH], rules={"use": ["empty"]})
+    assert reasons(tables) == {"c0": "unfinished"} and metrics["filter/rejected/unfinished"] == 1
+
+
+def test_refusals_alone_are_recorded(context: Context) -> None:
+    tables, metrics = run_filter(context, ["I'm sorry, but I can't create any more questions."] * 50)
+    assert set(reasons(tables).values()) == {"refusal"} and metrics["filter/rejected/refusal"] == 50
+    assert metrics["filter/acceptance_rate"] == 0.0
+
+
+def test_one_question_again_and_again_is_accepted_once(context: Context) -> None:
+    questions = [FRESH.replace("15", str(number)) for number in range(10, 60)]
+    tables, _ = run_filter(context, questions)
+    assert tables["accepted"]["question"].to_list() == questions[:1]
+    assert set(reasons(tables).values()) <= {"similar", "repeats"}

@@ -9,6 +9,7 @@ from stages import schemas
 from stages.contract import Context
 from stages.generate_instructions import GENERATE
 from stages.settings.generate import GenerateConfig
+from stages.text.unfinished import CUT_OFF
 from storage.artifact import ArtifactRef
 from storage.errors import InputError
 from tests.helpers import (
@@ -105,6 +106,19 @@ def test_all_questions_of_a_generation_become_candidates(context: Context) -> No
         assert metrics["generate/truncated"] == bool(ending)
 
 
+def test_what_chat_models_write_around_questions_is_left_out(context: Context) -> None:
+    prompt = "user\nMore:\n1. What is the tenth odd number?\n2.\nassistant\n"
+    response = "Sure! Here are more questions:\n\n**2.** What is 1+1?\n\n**Answer:** 2\n\n**3.** What is 2+2"
+    config = GenerateConfig(
+        questions=2, questions_per_prompt=2, over_generation=1, examples=1, system="", user="More:", read="clean"
+    )
+    for ending, last in (("", "What is 2+2"), ("…", f"What is 2+2 {CUT_OFF}")):
+        with fake_resources(ScriptedEngine({prompt: [response + ending]})) as resources:
+            fresh = replace(context, store=memory_store(), resources=resources)
+            tables, _ = do(GENERATE, inputs(fresh, pool=False, seeds=POOL[1:]), config, fresh)
+        assert tables["candidates"]["question"].to_list() == ["What is 1+1?", last]
+
+
 def test_lists_whose_thinking_never_ends_give_no_candidates(context: Context) -> None:
     prompt = "user\nMore:\n1. What is the tenth odd number?\n2.\nassistant\n"
     config = GenerateConfig(questions=2, questions_per_prompt=2, over_generation=1, examples=1, system="", user="More:")
@@ -118,6 +132,48 @@ def test_lists_whose_thinking_never_ends_give_no_candidates(context: Context) ->
         assert tables["candidates"]["question"].to_list() == expected
         assert metrics["generate/candidates"] == len(expected)
         assert metrics["generate/thinking_unfinished"] == (not expected)
+
+
+ONE = {"questions": 3, "questions_per_prompt": 1, "over_generation": 1, "examples": 1, "system": "S"}
+BLANK_LINE = "Ann has two apples.\n\nHow many legs have they?"
+
+
+@pytest.mark.parametrize(
+    ("config", "prompt"),
+    [
+        (
+            {"form": "turns", "request": "One more:"},
+            f"system\nS\nuser\nOne more:\nassistant\n{BLANK_LINE}\nuser\nOne more:\nassistant\n",
+        ),
+        ({"form": "plain", "mark": "Problem:"}, f"S\n\nProblem: {BLANK_LINE}\n\nProblem:"),
+    ],
+)
+def test_in_the_other_forms_each_response_is_one_question(
+    context: Context, config: dict[str, Any], prompt: str
+) -> None:
+    for response, expected in (
+        (" A sum.\n\nWhat is 1+1?", ["A sum. What is 1+1?"]),
+        ("<think>\nA plan?</think>What is 1+1?", ["What is 1+1?"]),
+        ("What is 1+1…", []),
+        (" \n ", [""]),  # the filter names the reason
+    ):
+        engine = ScriptedEngine({prompt: [response]})
+        with fake_resources(engine, shard_rows=2) as resources:
+            fresh = replace(context, store=memory_store(), resources=resources)
+            settings = GenerateConfig(**ONE, **config)
+            tables, metrics = do(GENERATE, inputs(fresh, pool=False, seeds=(BLANK_LINE,)), settings, fresh)
+        assert tables["generations"].height == 3 and metrics["generate/candidates"] == 3 * len(expected)
+        assert tables["candidates"]["question"].to_list() == 3 * expected
+        assert {params.stop for _, params, _ in engine.calls} == {("\nProblem:",) if config["form"] == "plain" else ()}
+
+
+@pytest.mark.parametrize("config", [{"form": "turns", "request": "One more:"}, {"form": "plain", "mark": "Problem:"}])
+def test_the_fake_policy_writes_questions_in_every_form(context: Context, config: dict[str, Any]) -> None:
+    settings = {**ONE, "questions": 40, "examples": 4, "system": "", "max_tokens": 400, **config}
+    tables = do(GENERATE, inputs(context), GenerateConfig(**settings), context)[0]
+    assert tables["generations"].height == 40 and tables["candidates"].height > 30
+    assert sum("How many" in question for question in tables["candidates"]["question"]) > 15
+    assert not any("boxed" in question for question in tables["candidates"]["question"])
 
 
 def test_the_engine_is_asked_with_the_settings_of_the_stage(context: Context) -> None:

@@ -5,7 +5,16 @@ from collections.abc import Sequence
 
 import pytest
 
-from stages.text.prompts import choose_examples, fit_examples, question_list_messages
+from stages.settings.generate import GenerateConfig
+from stages.text.prompts import (
+    choose_examples,
+    example_prompt,
+    example_stops,
+    fit_examples,
+    question_list_messages,
+    question_text,
+    question_turns,
+)
 from storage.errors import InputError
 
 
@@ -19,6 +28,57 @@ def test_messages_end_with_the_next_number() -> None:
 
 def test_an_empty_system_prompt_makes_no_message() -> None:
     assert [message["role"] for message in question_list_messages(["a"], system="", user="u")] == ["user"]
+
+
+def test_in_turns_every_example_is_an_answer_as_written() -> None:
+    examples = ["What is\n\n  1+1?", "Find $x$. "]
+    messages = question_turns(examples, system="You are a teacher.", request="One more:")
+    assert [message["role"] for message in messages] == ["system", "user", "assistant", "user", "assistant", "user"]
+    assert [message["content"] for message in messages if message["role"] == "assistant"] == examples
+    assert {message["content"] for message in messages if message["role"] == "user"} == {"One more:"}
+    assert question_turns(["a"], system="", request="r")[0] == {"role": "user", "content": "r"}
+
+
+def test_plain_text_ends_with_an_open_mark() -> None:
+    text = question_text(["What is\n\n  1+1?", "Find $x$."], system="Be clear.", mark="Problem:")
+    assert text == "Be clear.\n\nProblem: What is\n\n  1+1?\n\nProblem: Find $x$.\n\nProblem:"
+    assert question_text(["a"], system="", mark="Q:") == "Q: a\n\nQ:"
+
+
+@pytest.mark.parametrize(
+    ("example", "expected"),
+    [
+        ("Problem: Find $x$.", "Find $x$."),
+        ("Add 1.\n \n  Problem: Then\nProblem:\nit ends.", "Add 1.\n Problem: Then Problem:\nit ends."),
+        ("The word Problem: inside a line stays.", "The word Problem: inside a line stays."),
+    ],
+)
+def test_no_example_begins_another_one(example: str, expected: str) -> None:
+    text = question_text([example, "b"], system="", mark="Problem:")
+    assert text == f"Problem: {expected}\n\nProblem: b\n\nProblem:"
+    assert text.count("\nProblem:") == 2
+
+
+def test_a_long_example_of_marks_takes_linear_time() -> None:
+    hostile = "a" + "\n Problem:" * 20_000 + "\n \n" * 20_000
+    assert question_text([hostile], system="", mark="Problem:").count("\nProblem:") == 1
+
+
+def test_the_prompt_has_the_form_of_the_settings() -> None:
+    config = GenerateConfig(system="S", user="More:")
+    assert example_prompt(config, ["a"]) == question_list_messages(["a"], system="S", user="More:")
+    turns = GenerateConfig(form="turns", questions_per_prompt=1, system="S", request="R")
+    assert example_prompt(turns, ["a"]) == question_turns(["a"], system="S", request="R")
+    plain = GenerateConfig(form="plain", questions_per_prompt=1, system="S", mark="Q:", stop=("END",))
+    assert example_prompt(plain, ["a"], str.upper) == "S\n\nQ: A\n\nQ:"
+    assert [example_stops(form) for form in (config, turns, plain)] == [(), (), ("END", "\nQ:")]
+
+
+def test_prompts_share_all_that_stands_before_their_examples() -> None:
+    """An engine with a prefix cache computes it once."""
+    first, second = (question_turns([text], system="S", request="R") for text in ("a", "b"))
+    assert first[:2] == second[:2] and first[2] != second[2]
+    assert question_text(["a"], system="S", mark="Q:")[:6] == question_text(["b"], system="S", mark="Q:")[:6]
 
 
 def test_examples_are_distinct_with_at_most_from_pool_generated() -> None:

@@ -19,7 +19,8 @@ from flows.stage_settings import (
     vote_settings,
 )
 from stages.import_problems import problems_of, shots_of
-from stages.settings.filter import QualityRules
+from stages.settings.filter import FilterSettings, QualityRules
+from stages.settings.generate import GenerateConfig
 from stages.text.quality import RULES
 from stages.trainer.fake import FAKE_POLICY
 from storage.errors import ConfigError, InputError
@@ -61,8 +62,28 @@ def test_paper_configs_have_the_published_settings(name: str) -> None:
     assert (config.vote.min_reward, config.vote.max_reward) == (0.2, 0.8)
     assert (config.update.learning_rate, config.update.kl_coef, config.update.clip) == (5e-7, 1e-3, 0.2)
     assert config.filter.max_similarity == 0.7 and config.generate.examples == 8
-    assert config.filter.rules == QualityRules(use=tuple(RULES))
+    published = ("empty", *(name for name in RULES if name.startswith(("too", "banned", "leading"))), "control_text")
+    assert config.filter.rules == QualityRules(use=published) and config.generate.read == "published"
     assert config.iterations * config.generate.questions == 6_000  # three published iterations of 2,000 questions
+
+
+def test_other_numbers_are_another_question_in_a_built_in_domain() -> None:
+    quickstart = load_config(FOLDER / "quickstart.yaml")
+    assert quickstart.filter == FilterSettings() and quickstart.generate.read == "published"
+    use = filter_settings(quickstart).rules.use
+    assert (*use, "copies_example", "repeats") == FilterSettings().rules.use
+    assert filter_settings(parse_config(MINIMAL, "test")).rules.use == use  # the fake engine
+    other = parse_config(MINIMAL, "test").model_copy(update={"engine": "transformers"})
+    assert filter_settings(other).rules == FilterSettings().rules
+
+
+def test_new_settings_stay_out_of_the_keys_of_earlier_runs() -> None:
+    assert "read" not in GenerateConfig().model_dump() and GenerateConfig(read="clean").model_dump()["read"] == "clean"
+    assert not {"max_example_similarity", "max_repeat_similarity"} & set(QualityRules().model_dump())
+    assert QualityRules(max_repeat_similarity=0.5).model_dump()["max_repeat_similarity"] == 0.5
+    # The run's own settings always say how questions are read, since a dump is read again.
+    config = parse_config(MINIMAL | {"generate": {"read": "published"}}, "test")
+    assert parse_config(config.model_dump(mode="json"), "test") == config
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:

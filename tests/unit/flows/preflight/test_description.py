@@ -2,6 +2,7 @@
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,12 +78,32 @@ def test_seeds_that_break_rules_of_the_filter_are_counted(tmp_path: Path) -> Non
 
 def test_a_teacher_of_mathematics_in_another_field_is_noticed(tmp_path: Path) -> None:
     def is_noticed(**changes: object) -> bool:
-        return "the system prompt asks for mathematics, and" in describe(fake_config(tmp_path, **changes))
+        return "generate.system asks for mathematics, and" in describe(fake_config(tmp_path, **changes))
 
     assert is_noticed(answers={"kind": "choice"})
     assert not is_noticed()
     assert not is_noticed(answers={"kind": "choice"}, instructions="seeds")
     assert not is_noticed(answers={"kind": "choice"}, generate={"system": "You are a professor of medicine."})
+
+
+def test_the_form_of_asking_is_said_with_its_reason(tmp_path: Path) -> None:
+    def lines(**changes: Any) -> list[str]:
+        text = describe(fake_config(tmp_path, **changes)).splitlines()
+        return [line.strip() for line in text if line.strip().startswith(("form ", "generate.", "generate   "))]
+
+    generate = {"questions": 8, "examples": 2}
+    first, second = lines(generate=generate)
+    assert first.startswith("generate     2 prompts for 8 accepted questions, at most 2,048 tokens")
+    assert second == (
+        "form list: one user turn with a numbered list, which the policy continues (the fake engine and a policy made "
+        "by warm start continue lists)"
+    )
+    model = {"engine": "transformers", "policy": {"model": str(make_tiny_policy(tmp_path / "policy"))}}
+    first, second, third = lines(**model, generate=generate, answers={"kind": "text"})
+    assert first.startswith("generate     12 prompts for 8 accepted questions, at most 12,288 tokens")
+    assert "(the policy's chat template takes them)" in second and second.startswith("form turns: ")
+    assert third.startswith("generate.system and generate.request ask for mathematics, and")
+    assert lines(**model, instructions="seeds")[1:] == []
 
 
 def test_a_missing_engine_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,10 +85,10 @@ def test_check_against_paper_prints_each_setting(
     path = str(CONFIGS / "paper-llama3.2-3b.yaml")
     assert main(["check", path, "--against", "paper"]) == 0
     printed = capsys.readouterr().out
-    assert "0 of 54 differ" in printed and all(name in printed for name in PAPER)
+    assert "0 of 56 differ" in printed and all(name in printed for name in PAPER)
     assert "votes on prompt + response" in printed
     assert main(["check", path, "--against", "paper", "--set", "vote.max_reward=0.9"]) == 0
-    assert "1 of 54 differ: vote.max_reward" in capsys.readouterr().out
+    assert "1 of 56 differ: vote.max_reward" in capsys.readouterr().out
 
 
 def test_benchmarks_command_lists_named_sets(

@@ -29,6 +29,15 @@ def lines_about_policy(config: RunConfig) -> list[str]:
     return describe_models(config, [QUESTION])["policy"]
 
 
+def test_turns_that_a_template_loses_are_refused(tmp_path: Path) -> None:
+    loses = "{% if messages|length > 3 %}{{ raise_exception('one question') }}{% endif %}"
+    generate = {"form": "turns", "questions": 8}
+    with pytest.raises(InputError, match=r"new questions: .*one question.*; or change generate\.form \(plain needs no"):
+        check_prompts(config_of(tmp_path, template=loses, generate=generate))
+    check_prompts(config_of(tmp_path, template=loses, generate={**generate, "form": "auto"}))
+    check_prompts(config_of(tmp_path, generate=generate))
+
+
 def test_thinking_counts_in_the_limits_that_are_named(tmp_path: Path) -> None:
     changes: dict[str, Any] = {"sample": {"max_tokens": 2_048}, "generate": {"max_tokens": 300}}
     line = "thinking is marked with <think>, </think> and counts in max_tokens "
@@ -60,8 +69,6 @@ def test_prompts_without_the_template_of_a_chat_model_are_marked(tmp_path: Path)
 
 
 def test_a_model_without_a_template_names_the_settings_that_help(tmp_path: Path) -> None:
-    with pytest.raises(
-        InputError, match=r"policy, new questions: .* change instructions \(seeds or dataset need no chat"
-    ):
+    with pytest.raises(InputError, match=r"policy, new questions: .* change generate\.form \(plain needs no chat"):
         check_prompts(config_of(tmp_path, template=None))
     check_prompts(config_of(tmp_path, template=None, instructions="seeds"))

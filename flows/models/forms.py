@@ -1,0 +1,53 @@
+"""In which form a run asks its policy for new questions, and why."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flows.config.run import ChosenForm, RunConfig
+from flows.models.folders import policy_folder
+from flows.models.tokenizers import options_of, tokenizer_in
+from stages.chat.turns import check_turns
+from stages.warm_start import CHAT_TEMPLATE as TEMPLATE_OF_A_WARM_START
+from stages.warm_start import SPECIAL_TOKENS
+from storage.errors import InputError
+
+BEFORE_FORMS = ChosenForm(form="list", reason="the run was started before there were other forms")
+
+
+def asked_form(config: RunConfig) -> ChosenForm:
+    """Return the form in which a run asks for new questions: the one that it states, or has kept, or would choose now.
+
+    Raises HubError, InputError or MissingArtifact if the policy is not there (see `policy_folder`).
+    """
+    if config.generate.form != "auto":
+        return ChosenForm(form=config.generate.form, reason="as the settings say")
+    return config.chosen_form or _choose(config)
+
+
+def kept_form(config: RunConfig, stored: Mapping[str, Any]) -> ChosenForm | None:
+    """Return the form that `auto` stands for in a run, by the settings in its revision, `stored`.
+
+    None if it has chosen none, or chose it for another policy. A run from before there were forms asks for a list.
+    """
+    if "form" not in stored.get("generate", {}):
+        return BEFORE_FORMS
+    chosen, policy = stored.get("chosen_form"), config.policy and config.policy.model_dump(mode="json")
+    return ChosenForm.model_validate(chosen) if chosen and stored.get("policy") == policy else None
+
+
+def _choose(config: RunConfig) -> ChosenForm:
+    """Return what `auto` stands for: turns if the policy's chat template takes them, else plain.
+
+    The fake engine and the tiny policy of a warm start know lists alone.
+    """
+    folder = policy_folder(config) if config.instructions == "self" else None
+    if folder is None:
+        return ChosenForm(form="list", reason="the fake engine and a policy made by warm start continue lists")
+    try:
+        template = tokenizer_in(folder, options_of(config, config.generate.template_arguments)).template
+        if template.text == TEMPLATE_OF_A_WARM_START and template.control.tokens.keys() == set(SPECIAL_TOKENS):
+            return ChosenForm(form="list", reason="the policy was made by a warm start, which teaches lists")
+        check_turns(template)
+    except InputError as error:  # if the tokenizer cannot be read at all, whatever reads it next says so
+        return ChosenForm(form="plain", reason=str(error))
+    return ChosenForm(form="turns", reason="the policy's chat template takes them")
