@@ -130,7 +130,7 @@ def funnel(iterations: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]:
         ]
     elif "draw/questions" in totals:
         carried_over = totals.get("draw/carried_over", 0)
-        asked = [("drawn", totals["draw/questions"] - carried_over), *_if_any("carried over", carried_over)]
+        asked = [("drawn questions", totals["draw/questions"] - carried_over), *_if_any("carried over", carried_over)]
     else:
         return []
     return [
@@ -144,7 +144,7 @@ def funnel(iterations: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]:
 
 def start_of_funnel(steps: Sequence[tuple[str, int]]) -> str:
     """Return what steps of `funnel` begin with, in words."""
-    return "drawn questions" if steps and steps[0][0] == "drawn" else "candidates"
+    return steps[0][0] if steps else "candidates"
 
 
 def _if_any(step: str, count: int) -> list[tuple[str, int]]:

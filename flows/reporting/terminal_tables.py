@@ -117,7 +117,7 @@ def funnel_table(iterations: Sequence[dict[str, Any]]) -> Table:
     table = plain_table(f"What became of the {start_of_funnel(steps)}")
     table.add_column("step")
     table.add_column("questions", justify="right")
-    table.add_column(f"of {steps[0][0] if steps else 'candidates'}", justify="right")
+    table.add_column(f"of {start_of_funnel(steps)}", justify="right")
     for step, count in steps:
         lost = count < 0
         table.add_row(f"  {step}" if lost else step, f"{count:,d}", f"{abs(count) / max(1, steps[0][1]):.1%}")
