@@ -128,7 +128,7 @@ def _by_difficulty(config: RunConfig) -> ByDifficulty | None:
     if config.draw.prefer_uncertain is None:
         return None
     return ByDifficulty(
-        skip=config.draw.prefer_uncertain,
+        prefer_uncertain=config.draw.prefer_uncertain,
         min_reward=config.vote.min_reward,
         max_reward=config.vote.max_reward,
         by_label=config.rewards == "verified",

@@ -41,7 +41,7 @@ def rank(questions: Sequence[Row], difficulty: Mapping[str, Row], settings: ByDi
     for row in questions:
         if (last := difficulty.get(row["question_id"])) is not None:
             age, level = iteration - last["iteration"], last["mean_reward" if settings.by_label else "share"]
-            waits = age <= settings.skip and _is_settled(level, settings)
+            waits = age <= settings.prefer_uncertain and _is_settled(level, settings)
             middle = (settings.min_reward + settings.max_reward) / 2
             (waiting if waits else free).append((age, age * (1 - abs(level - middle)), row))
     ranked = [*unseen, *(row for _, _, row in sorted(free, key=lambda item: -item[1]))]

@@ -17,8 +17,8 @@ class DrawSettings(Settings):
 class ByDifficulty(Settings):
     """`DrawSettings` with the values that other settings of the run decide."""
 
-    skip: PositiveInt
-    """Iterations in which a settled question is not drawn."""
+    prefer_uncertain: PositiveInt
+    """Iterations in which a settled question is not drawn, as in `DrawSettings`."""
     min_reward: float
     """As in the vote's settings."""
     max_reward: float

@@ -7,14 +7,24 @@ from typing import Any
 import pytest
 
 from stages import schemas
-from stages.contract import Context, run_stage
+from stages.contract import Context, WorkerShard, run_stage
 from stages.sample_responses import SAMPLE
 from stages.settings.answers import AnswerConfig
 from stages.settings.sample import AnswerPrompt, SampleConfig, TryConfig
 from stages.try_questions import TRY
 from storage.artifact import ArtifactRef
 from storage.reader import read_table
-from tests.helpers import SEED_QUESTIONS, Numbers, ScriptedEngine, Tables, do, fake_resources, put_policy, put_table
+from tests.helpers import (
+    SEED_QUESTIONS,
+    Numbers,
+    ScriptedEngine,
+    Tables,
+    do,
+    fake_resources,
+    memory_store,
+    put_policy,
+    put_table,
+)
 
 PROMPT = AnswerPrompt(template="{question}")
 
@@ -121,3 +131,36 @@ def test_only_the_other_responses_are_sampled(context: Context) -> None:
     assert tried == list(script) and [len(row) for row in seeds] == [2, 2]
     assert sampled == ["Agreed?"] and [len(row) for row in later_seeds] == [2]
     assert len({*seeds[0], *later_seeds[0]}) == 4
+
+
+def test_workers_share_the_tries_and_end_with_one_result(context: Context) -> None:
+    """Two workers, each with parts of its own, and one that comes when all parts are there."""
+    whole, numbers = do(TRY, accepted(context, SEED_QUESTIONS), tries(2), context)
+    with fake_resources(shard_rows=1) as resources:
+        store = memory_store()
+        for rank in (1, 0):
+            worker = replace(context, store=store, resources=resources, shard=WorkerShard(rank, 2))
+            tables, metrics = do(TRY, accepted(worker, SEED_QUESTIONS), tries(2), worker)
+            assert metrics == numbers and all(tables[name].equals(whole[name]) for name in whole)
+
+
+def test_a_killed_try_keeps_its_parts(context: Context) -> None:
+    script = {f"Question {number}?": boxed("1", str(number)) for number in range(1, 5)}
+
+    class Killed(BaseException):
+        pass
+
+    class Dying(ScriptedEngine):
+        def generate(self, batches, progress=None):  # type: ignore[no-untyped-def]
+            for number, answered in enumerate(super().generate(batches, progress)):
+                if number == 2:
+                    raise Killed
+                yield answered
+
+    with fake_resources(Dying(script), shard_rows=1) as resources, pytest.raises(Killed):
+        dying = replace(context, resources=resources)
+        run_stage(TRY, accepted(dying, list(script)), tries(2), dying)
+    tables, metrics, engine = scripted(context, script, 2)
+    assert [text for texts, _, _ in engine.calls for text in texts] == list(script)[2:]
+    assert tables["answerable"]["question"].to_list() == ["Question 1?"]
+    assert tables["first_responses"].height == 8 and metrics["answerable/dropped"] == 3

@@ -15,7 +15,7 @@ from stages.uncertain_questions import Ranking, rank
 from storage.artifact import ArtifactRef
 from tests.helpers import do, put_table
 
-GATE: dict[str, Any] = {"skip": 2, "min_reward": 0.2, "max_reward": 0.8, "by_label": False}
+GATE: dict[str, Any] = {"prefer_uncertain": 2, "min_reward": 0.2, "max_reward": 0.8, "by_label": False}
 
 
 def ranked(levels: dict[str, tuple[int, float] | None], iteration: int, **changes: Any) -> Ranking:
