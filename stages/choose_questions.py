@@ -1,7 +1,8 @@
 """After the rounds of an iteration: choose the questions that the update takes, and sum up the rounds.
 
 Runs only with `questions_per_update`. The first kept questions are used, in the order of rounds and within a round in
-that of `accepted`. The rest are carried over: the next iteration asks them first, of its own policy.
+that of `accepted`. The rest are carried over: the next iteration asks them first, of its own policy. If there are too
+few for an update, all of them are carried over.
 
 The metrics are those of the whole iteration, under the names that the stages of a round use.
 """
@@ -32,9 +33,10 @@ def choose_questions(config: ChooseConfig, inputs: Inputs, work: Work) -> Metric
     votes, rewards = inputs.over_rounds("votes"), inputs.over_rounds("rewards")
     origins = inputs.over_rounds("accepted").select("question_id", "candidate_id", "similarity")
     kept = votes.filter(pl.col("decision") == "kept").join(origins, on="question_id", how="left", maintain_order="left")
+    usable = 0 if config.update_skipped else config.questions
     surplus = CARRIED_OVER if config.carry_over else LEFT_OVER
     chosen = kept.select("question_id", "question", "candidate_id", "similarity", "round").with_columns(
-        use=pl.when(pl.int_range(pl.len()) < config.questions).then(pl.lit(UPDATE)).otherwise(pl.lit(surplus))
+        use=pl.when(pl.int_range(pl.len()) < usable).then(pl.lit(UPDATE)).otherwise(pl.lit(surplus))
     )
     work.write("chosen", chosen.to_dicts())
 
@@ -49,7 +51,7 @@ def choose_questions(config: ChooseConfig, inputs: Inputs, work: Work) -> Metric
         "rounds/wanted": config.questions,
         "rounds/count": len(metrics_of_rounds),
         "rounds/kept": kept.height,
-        "rounds/reached": used.height / config.questions,
+        "rounds/reached": min(kept.height, config.questions) / config.questions,
         "rounds/tokens": tokens_of(totals),
         "rounds/carried_over": chosen.filter(pl.col("use") == CARRIED_OVER).height,
         "rounds/complete_responses": complete.join(used, on="question_id", how="semi").height,

@@ -199,7 +199,7 @@ def _training(run: Run, iterations: Sequence[dict[str, Any]]) -> Iterator[Part]:
             reason = ""
             if kept is not None and kept < needed:
                 reason = f": {kept} questions kept, at least {needed} needed"
-            elif run.metrics(newest["iteration"]).get("vote/complete_responses") == 0:
+            elif 0 in (newest["metrics"].get(f"{name}/complete_responses") for name in ("vote", "rounds")):
                 reason = ": every response to the kept questions was cut off, and update.overlong is mask"
             yield Text(f"The policy was not updated in iteration {newest['iteration']}{reason}.")
     if any(row["entropy"] is not None for row in iterations):

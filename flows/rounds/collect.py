@@ -77,6 +77,7 @@ def _collect_in_rounds(
         questions=wanted,
         carry_over=config.carry_over,
         ended=ended,
+        update_skipped=min(_kept(rounds), wanted) < config.min_kept,
         voters=tuple(voter.name for voter in config.voters),
     )
     written = ("candidates", "accepted", "answerable", "responses", "voter_responses")

@@ -38,13 +38,13 @@ def shortfall(iteration: int, metrics: Mapping[str, Any]) -> str:
 
     `metrics`: of the whole iteration, as `storage.run.Run.metrics` returns them.
     """
-    used, wanted = metrics.get("rounds/used"), metrics.get("rounds/wanted")
-    if wanted is None or used >= wanted:
+    kept, wanted = metrics.get("rounds/kept"), metrics.get("rounds/wanted")
+    if wanted is None or kept is None or kept >= wanted:
         return ""
     ended = next(limit for limit in _LIMITS if f"rounds/ended/{limit}" in metrics)
     update = "" if "train/optimiser_steps" in metrics else ", without an update"
     rounds = f"{metrics['rounds/count']} round(s) and {metrics['rounds/tokens']:,} tokens"
-    text = f"iteration {iteration} has {used} of {wanted} questions after {rounds} ({ended}){update}: "
+    text = f"iteration {iteration} has {kept} of {wanted} questions after {rounds} ({ended}){update}: "
     return text + "; ".join([*_stations(metrics), _advice(metrics, ended)])
 
 

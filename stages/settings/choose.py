@@ -21,5 +21,7 @@ class ChooseConfig(Settings):
     ended: Ended
     """Why there is no further round. The limits themselves are no part of the stage's identity: raising them changes
     only iterations that they ended."""
+    update_skipped: bool = left_out(False)
+    """Whether there are too few questions for an update (`min_kept`), so that it uses none of them."""
     voters: tuple[str, ...] = left_out(())
     """Names of the voters other than the policy."""

@@ -246,6 +246,22 @@ def test_a_limit_on_tokens_counts_all_rounds(folder: Path, in_rounds: tuple[RunC
 STAGES_WITH_TOKENS = (("generate_instructions", "generate"), ("sample_responses", "sample"))
 
 
+def test_too_few_questions_wait_for_the_next_iteration(folder: Path) -> None:
+    config = config_of(
+        folder, iterations=1, questions_per_update=8, min_kept=8, max_rounds=1, generate={"questions": 4}
+    )
+    store = memory_store()
+    done = run(config, store)
+    kept = done.metrics(1)["vote/kept"]
+    assert kept and done.table("chosen", 1)["use"].to_list() == ["carried_over"] * int(kept)
+    assert "ppo_update" not in done.manifests(1) and done.metrics(1)["rounds/used"] == 0
+    assert shortfall(1, done.metrics(1)).startswith(f"iteration 1 has {kept} of 8 questions after 1 round(s)")
+    # A lower min_kept lets the update happen, and repeats no round.
+    again = run(config.model_copy(update={"min_kept": 1}), store)
+    assert again.revision.iterations[1]["vote_rewards"] == done.revision.iterations[1]["vote_rewards"]
+    assert again.table("chosen", 1)["use"].to_list() == ["update"] * int(kept) and "ppo_update" in again.manifests(1)
+
+
 def test_nothing_kept_ends_after_three_iterations(folder: Path) -> None:
     """No update, bounded rounds, and the watchdog's alarm, which names the bound."""
     config = config_of(

@@ -72,6 +72,7 @@ def response(name: str, index: int, cut_off: bool) -> dict[str, Any]:
         (1, {}, ["update", "carried_over", "carried_over"]),
         (3, {}, ["update"] * 3),
         (9, {"ended": "max_rounds"}, ["update"] * 3),
+        (9, {"ended": "max_rounds", "update_skipped": True}, ["carried_over"] * 3),
     ],
 )
 def test_the_first_kept_questions_are_used(
@@ -85,7 +86,7 @@ def test_the_first_kept_questions_are_used(
         "carried_over"
     )
     assert (metrics["rounds/kept"], metrics["rounds/wanted"], metrics["rounds/count"]) == (3, questions, 2)
-    assert metrics["rounds/reached"] == uses.count("update") / questions
+    assert metrics["rounds/reached"] == min(1, 3 / questions)
     assert metrics[f"rounds/ended/{changes.get('ended', 'enough')}"] == 1
 
 
