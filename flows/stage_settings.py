@@ -31,12 +31,13 @@ from stages.question_files.rows import content_of
 from stages.question_files.shapes import with_preset
 from stages.settings import Settings
 from stages.settings.answers import AnswerSettings
+from stages.settings.draw import ByDifficulty
 from stages.settings.evaluate import BenchmarkProtocol, EvaluateConfig
 from stages.settings.filter import COPIES_EXAMPLE, REPEATS, FilterConfig
 from stages.settings.generate import DrawConfig, GenerateConfig
 from stages.settings.inputs import HubSplit, ImportProblems, ImportSeeds, ImportVoters, ProblemSet
 from stages.settings.questions import QuestionFormat
-from stages.settings.sample import SampleConfig, SampleVotersConfig, VoterSampling
+from stages.settings.sample import SampleConfig, SampleVotersConfig, TryConfig, VoterSampling
 from stages.settings.update import PpoUpdateConfig
 from stages.settings.vote import VoteConfig, VoterWeight
 from stages.text.quality import is_known_control_token
@@ -61,6 +62,8 @@ class StageSettings:
     generate: GenerateConfig
     filter: FilterConfig
     draw: DrawConfig
+    tries: TryConfig | None
+    """None unless `filter.answerable` is set."""
     sample: SampleConfig
     sample_voters: SampleVotersConfig
     vote: VoteConfig
@@ -71,6 +74,7 @@ class StageSettings:
 def resolve(config: RunConfig) -> StageSettings:
     """Return the settings of every stage. Raises InputError if a file or model folder is missing or unusable."""
     dated = dated_stages(config, model_folders(config)) if config.chat_date else set()
+    sample = SampleConfig(**config.sample.model_dump(), **_chat(config, dated, "sample"))
     return StageSettings(
         config=config,
         import_seeds=_import_seeds(config, config.seeds, "seeds", SEED_FILE),
@@ -81,7 +85,8 @@ def resolve(config: RunConfig) -> StageSettings:
         generate=generate_settings(config, dated),
         filter=filter_settings(config),
         draw=draw_settings(config),
-        sample=SampleConfig(**config.sample.model_dump(), **_chat(config, dated, "sample")),
+        tries=try_settings(config, sample),
+        sample=sample,
         sample_voters=voter_settings(config, dated),
         vote=vote_settings(config),
         update=update_settings(config),
@@ -117,7 +122,7 @@ def filter_settings(config: RunConfig) -> FilterConfig:
         use = tuple(name for name in rules.use if name not in (COPIES_EXAMPLE, REPEATS))
         rules = rules.model_copy(update={"use": use})
     return FilterConfig(
-        **config.filter.model_copy(update={"rules": rules}).model_dump(),
+        **config.filter.model_copy(update={"rules": rules}).model_dump(exclude={"answerable"}),
         questions=config.generate.questions,
         domain=config.domain,
         seed_sets=tuple(benchmark.name for benchmark in config.evaluate.benchmarks if benchmark.seeds),
@@ -135,10 +140,33 @@ def draw_settings(config: RunConfig) -> DrawConfig:
     """Return the settings for drawing existing questions (`instructions: seeds` or `dataset`)."""
     return DrawConfig(
         questions=config.generate.questions,
+        by_difficulty=_by_difficulty(config),
         labelled_only=config.rewards == "verified" and config.domain is None,
         drop_overlaps=config.instructions == "dataset",
         overlap_words=config.filter.overlap_words,
     )
+
+
+def _by_difficulty(config: RunConfig) -> ByDifficulty | None:
+    if config.draw.prefer_uncertain is None:
+        return None
+    return ByDifficulty(
+        prefer_uncertain=config.draw.prefer_uncertain,
+        min_reward=config.vote.min_reward,
+        max_reward=config.vote.max_reward,
+        by_label=config.rewards == "verified",
+    )
+
+
+def try_settings(config: RunConfig, sample: SampleConfig) -> TryConfig | None:
+    """Return the settings for trying questions first; None if they are not tried.
+
+    `sample`: settings for sampling all responses. Raises InputError if the file of an answer kind cannot be used.
+    """
+    if config.filter.answerable is None:
+        return None
+    shared = sample.model_dump(exclude={"responses"})
+    return TryConfig(**shared, responses=config.filter.answerable, answers=answer_config(config.answers))
 
 
 def voter_settings(config: RunConfig, dated: Collection[str] = ()) -> SampleVotersConfig:

@@ -22,10 +22,10 @@ UPDATE, LEFT_OVER = "update", "left_over"
 """Uses of a kept question, besides `CARRIED_OVER`: the update takes it, or nothing does."""
 _OF_THE_LAST_ROUND = (
     *("filter/bank", "filter/seeds_overlapping"),
-    *("draw/given", "draw/overlapping", "draw/epoch", "draw/position", "draw/left"),
+    *("draw/given", "draw/overlapping", "draw/epoch", "draw/position", "draw/left", "draw/skipped"),
 )
 """Metrics that say how things are after a round, not how much the round did."""
-_TOKENS = ("generate/tokens", "sample/tokens", "voters/tokens")
+_TOKENS = ("generate/tokens", "answerable/tokens", "sample/tokens", "voters/tokens")
 
 
 def choose_questions(config: ChooseConfig, inputs: Inputs, work: Work) -> Metrics:
@@ -77,9 +77,9 @@ def _metrics_of_rounds(inputs: Inputs) -> list[Metrics]:
     """Return the metrics of each round's stages before the vote."""
     rounds: list[Metrics] = []
     while input_of_round("accepted", len(rounds) + 1) in inputs:
-        names = (input_of_round(name, len(rounds) + 1) for name in ("candidates", "accepted", "responses"))
-        voters = input_of_round("voter_responses", len(rounds) + 1)
-        refs = [name for name in (*names, voters) if name in inputs]
+        kinds = ("candidates", "accepted", "answerable", "responses", "voter_responses")
+        names = (input_of_round(kind, len(rounds) + 1) for kind in kinds)
+        refs = [name for name in names if name in inputs]
         rounds.append({metric: value for ref in refs for metric, value in inputs.metrics(ref).items()})
     return rounds
 

@@ -3,6 +3,8 @@
 A run that draws its questions is a baseline: it shows what the method gains by writing questions. Each question is
 drawn once before any question is drawn again. With `questions_per_update` an iteration draws in rounds, and no question
 twice: where an epoch ends within an iteration, the next one passes over what the iteration has asked.
+
+With `draw.prefer_uncertain` the last votes decide which questions are drawn (`stages.uncertain_questions`).
 """
 
 import random
@@ -14,8 +16,10 @@ from stages import schemas
 from stages.carried_over import CARRIED_OVER, carried_questions
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.question_files.values import is_filled
+from stages.settings.draw import ByDifficulty
 from stages.settings.generate import DrawConfig
 from stages.text.contamination import EvaluationOverlap
+from stages.uncertain_questions import rank
 from stages.vote_metrics import Numbers
 from storage.errors import InputError
 from storage.fingerprint import derive_seed
@@ -38,14 +42,17 @@ def draw_instructions(config: DrawConfig, inputs: Inputs, work: Work) -> Metrics
             else f"no question to draw: none of the {len(rows)} given has an answer, which rewards: verified needs"
         )
     carried = carried_questions(inputs)
-    if config.position is None:
+    earlier = inputs.over_rounds("accepted")["question_id"] if "accepted" in inputs else ()
+    asked = {*earlier, *(row["question_id"] for row in carried)}
+    of_rounds: Numbers = {}
+    if config.by_difficulty is not None:
+        count = config.questions - len(carried)
+        drawn, epoch, of_rounds = _draw_uncertain(usable, count, asked, config.by_difficulty, inputs, work)
+    elif config.position is None:
         draws_per_epoch = ceil(len(usable) / config.questions)
         epoch, draw = divmod(work.context.iteration - 1, draws_per_epoch)
         drawn = _in_order(usable, epoch, work)[draw * config.questions : (draw + 1) * config.questions]
-        of_rounds: Numbers = {}
     else:
-        earlier = inputs.over_rounds("accepted")["question_id"] if "accepted" in inputs else ()
-        asked = {*earlier, *(row["question_id"] for row in carried)}
         drawn, position = _draw_on(usable, config.position, config.questions - len(carried), asked, work)
         epoch = max(0, position - 1) // len(usable)
         left = {row["question_id"] for row in usable} - asked - {row["question_id"] for row in drawn}
@@ -105,6 +112,32 @@ def _draw_on(
             drawn.append(order[index])
         position += 1
     return drawn, position
+
+
+def _draw_uncertain(
+    usable: Sequence[dict[str, Any]],
+    count: int,
+    asked: Collection[str],
+    settings: ByDifficulty,
+    inputs: Inputs,
+    work: Work,
+) -> tuple[list[dict[str, Any]], int, Numbers]:
+    """Return up to `count` questions by the last votes, how often each question was drawn at least, and metrics.
+
+    A question that this iteration has asked (`asked`) is passed over.
+    """
+    rows = inputs.table("difficulty").to_dicts() if "difficulty" in inputs else []
+    difficulty = {row["question_id"]: row for row in rows}
+    ranking = rank(_in_order(usable, 0, work), difficulty, settings, work.context.iteration)
+    left = [row for row in ranking.questions if row["question_id"] not in asked]
+    drawn = left[: max(count, 0)]
+    epoch = min(difficulty[row["question_id"]]["times"] if row["question_id"] in difficulty else 0 for row in usable)
+    metrics: Numbers = {
+        "draw/left": len(left) - len(drawn),
+        "draw/skipped": ranking.skipped,
+        "draw/drawn_although_skipped": len(drawn) if ranking.all_skipped else 0,
+    }
+    return drawn, epoch, metrics
 
 
 def _without_blank_label(row: dict[str, Any]) -> dict[str, Any]:

@@ -3,65 +3,51 @@
 The table `responses` holds prompts and responses as token ids, so that no stage tokenises decoded text again. Voters
 other than the policy, if there are any, answer the same questions. Their responses vote and are never trained on, so
 only their text is kept.
+
+With `filter.answerable` the first responses to each question were sampled before (`stages.try_questions`). They are
+taken over into `responses`, and only the others are sampled.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+import polars as pl
+
 from stages import schemas
+from stages.answer_batches import answer_batches, response_rows
 from stages.answers.response.thinking import count_unfinished
 from stages.chat.options import chat_options
 from stages.contract import Inputs, Metrics, Stage, Work
-from stages.engines.base import Batch, Engine, SamplingParams, encode_question
-from stages.settings.sample import AnswerPrompt, SampleConfig, SampleVotersConfig
-from stages.shards import Shards
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _PartBatch(Batch):
-    """The prompts of one part that are not too long."""
-
-    part: int
-    question_ids: Sequence[str]
+from stages.settings.sample import SampleConfig, SampleVotersConfig
+from stages.try_questions import FIRST_RESPONSES
 
 
 def sample_responses(config: SampleConfig, inputs: Inputs, work: Work) -> Metrics:
-    """Write the table `responses`, part by part."""
+    """Write the table `responses`, part by part. Responses that were sampled before are taken over."""
     engine = work.resources.engine()
     chat = chat_options(config, config.thinking_marks)
     engine.load(inputs.folder("policy"), inputs.identity("policy"), chat)
     questions = inputs.table("accepted").select("question_id", "question").rows()
     shards = work.shards("responses", len(questions))
+    first = _first_responses(inputs)
+    samples = range(first["sample_index"].n_unique(), config.responses)
 
-    batches = _batches(config, config.prompt, config.responses, shards, questions, engine, work)
-    for batch, completions_of_batch in work.responses(engine.generate(batches, shards.counting(config.responses))):
-        work.write_part(
-            "responses",
-            batch.part,
-            [
-                {
-                    "question_id": question_id,
-                    "sample_index": index,
-                    "seed": seed,
-                    "prompt_ids": ids,
-                    "response_ids": completion.token_ids,
-                    "behaviour_logprobs": completion.logprobs,
-                    "finish_reason": completion.finish_reason,
-                    "response": completion.text,
-                }
-                for question_id, ids, seeds, completions in zip(
-                    batch.question_ids, batch.prompts, batch.seeds, completions_of_batch, strict=True
-                )
-                for index, (seed, completion) in enumerate(zip(seeds, completions, strict=True))
-            ],
-        )
+    batches = answer_batches(config, config.prompt, samples, shards, questions, engine, work.seed)
+    generated = engine.generate(batches, shards.counting(len(samples)))
+    for batch, completions_of_batch in work.responses(generated):
+        rows = [
+            *first.filter(pl.col("question_id").is_in(batch.question_ids)).to_dicts(),
+            *response_rows(batch, completions_of_batch),
+        ]
+        order = {question_id: index for index, question_id in enumerate(batch.question_ids)}
+        rows.sort(key=lambda row: (order[row["question_id"]], row["sample_index"]))
+        work.write_part("responses", batch.part, rows)
     responses = work.parts("responses")
     lengths = responses["response_ids"].list.len()
     return {
         "sample/responses": responses.height,
-        "sample/tokens": int(lengths.sum()),
+        "sample/tokens": int(lengths.filter(responses["sample_index"] >= samples.start).sum()),
         "sample/mean_length": float(lengths.mean() or 0.0),  # type: ignore[arg-type]
         "sample/truncated_share": float((responses["finish_reason"] == "length").mean() or 0.0),  # type: ignore[arg-type]
         "sample/thinking_unfinished": count_unfinished(responses["response"]),
@@ -85,7 +71,8 @@ def sample_voters(config: SampleVotersConfig, inputs: Inputs, work: Work) -> Met
             continue
         chat = chat_options(voter, config.thinking_marks)
         engine.load(inputs.folder(f"voter_{voter.name}"), inputs.identity(f"voter_{voter.name}"), chat)
-        batches = _batches(config, voter.prompt, voter.responses, voter_shards, questions, engine, work, voter.name)
+        samples, seed_of = range(voter.responses), partial(work.seed, voter.name)
+        batches = answer_batches(config, voter.prompt, samples, voter_shards, questions, engine, seed_of)
         progress = voter_shards.counting(voter.responses)
         for batch, completions_of_batch in work.responses(engine.generate(batches, progress)):
             unwritten[batch.part] += [
@@ -118,34 +105,11 @@ def sample_voters(config: SampleVotersConfig, inputs: Inputs, work: Work) -> Met
     }
 
 
-def _batches(
-    config: SampleConfig,
-    prompt: AnswerPrompt,
-    responses: int,
-    shards: Shards,
-    questions: Sequence[tuple[str, str]],
-    engine: Engine,
-    work: Work,
-    *seed_names: str,
-) -> Iterator[_PartBatch]:
-    """Yield a batch for each missing part. Seeds depend on `seed_names`, the question and the sample."""
-    params = SamplingParams(
-        temperature=config.temperature, top_p=config.top_p, max_tokens=config.max_tokens, stop=config.stop
-    )
-    for part, rows in shards:
-        prompts = _fitting_prompts(questions[rows.start : rows.stop], prompt, config.max_prompt_tokens, engine)
-        seeds = [[work.seed(*seed_names, question_id, i) for i in range(responses)] for question_id in prompts]
-        yield _PartBatch(
-            part=part, question_ids=list(prompts), prompts=list(prompts.values()), seeds=seeds, params=params
-        )
-
-
-def _fitting_prompts(
-    questions: Sequence[tuple[str, str]], prompt: AnswerPrompt, max_tokens: int, engine: Engine
-) -> dict[str, list[int]]:
-    """Return question id -> token ids of its prompt, in order, without the prompts that are too long."""
-    encoded = {question_id: encode_question(engine, prompt, question) for question_id, question in questions}
-    return {question_id: ids for question_id, ids in encoded.items() if len(ids) <= max_tokens}
+def _first_responses(inputs: Inputs) -> pl.DataFrame:
+    """Return the responses that were sampled before this stage (`filter.answerable`); no rows if there are none."""
+    if FIRST_RESPONSES in inputs:
+        return inputs.table(FIRST_RESPONSES)
+    return pl.DataFrame(schema={"question_id": pl.String, "sample_index": pl.Int32})
 
 
 SAMPLE = Stage(
@@ -156,7 +120,10 @@ SAMPLE = Stage(
     uses_gpu=True,
     shardable=True,
     token_metric="sample/tokens",
-    size=lambda settings, rows: f"{rows('accepted'):,} questions x {settings.responses}",
+    size=lambda settings, rows: (
+        f"{rows('accepted'):,} questions x {settings.responses}"
+        f"{', the first ones sampled before' if rows(FIRST_RESPONSES) else ''}"
+    ),
 )
 SAMPLE_VOTERS = Stage(
     name="sample_voters",

@@ -117,6 +117,19 @@ SEED_OVERLAPS = versioned(
 # Every question accepted in this run; new questions must differ from them.
 BANK = pa.schema([_column("question_id", TEXT), _column("question", TEXT), _column("added_in", COUNT)])
 
+# One row per question that was tried first (`filter.answerable`), in the order of `accepted`.
+TRIES = versioned(
+    1,
+    [
+        _column("question_id", TEXT),
+        _column("question", TEXT),
+        _column("responses", COUNT),
+        _column("answered", COUNT),  # of these, with a readable answer
+        _column("agreed", COUNT),  # responses that give the commonest answer
+        _column("decision", TEXT),  # "answerable", "unanswerable" (dropped) or "no_responses" (the vote drops it)
+    ],
+)
+
 # One row per response: questions in the order of `accepted`, responses to one question by sample. `votes` has one row
 # per question in the same order, so a reader finds a question's responses by counting rows (see
 # `flows.reporting.sample_questions`).
@@ -208,6 +221,19 @@ CHOSEN = versioned(
         _column("similarity", REAL),
         _column("round", COUNT),
         _column("use", TEXT),  # "update", "carried_over" (the next iteration asks it first) or "left_over"
+    ],
+)
+
+# One row per question that was ever asked, in the order of the last time (`draw.prefer_uncertain`).
+DIFFICULTY = versioned(
+    1,
+    [
+        _column("question_id", TEXT),
+        _column("iteration", COUNT),  # that asked the question last
+        _column("times", COUNT),  # iterations that asked the question
+        _column("share", REAL),  # as in the last row of `votes`; 0 if the question was not voted on
+        _column("mean_reward", REAL),  # likewise
+        _column("decision", TEXT),  # likewise, or "unanswerable" (see `tries`)
     ],
 )
 

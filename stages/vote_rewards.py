@@ -19,16 +19,13 @@ from typing import Any
 from stages import schemas
 from stages.answers.algebra.readings import MAX_ANSWER
 from stages.answers.kinds import AnswerKind, answer_of, load_kind
-from stages.answers.voting import AnswerToGrade, Ballot, Comparer, GradeStatus, Vote, grade, vote
+from stages.answers.voting import CHUNK, AnswerToGrade, Ballot, Comparer, GradeStatus, Vote, grade, vote
 from stages.carried_over import carried_questions
 from stages.contract import Inputs, Metrics, Stage, Work
 from stages.domains import arithmetic
 from stages.question_files.values import is_filled
-from stages.settings.vote import POLICY, VoteConfig
+from stages.settings.vote import POLICY, ROUNDING, VoteConfig
 from stages.vote_metrics import label_metrics, mean, vote_metrics
-
-_CHUNK = 256  # questions voted on together: enough to keep all workers busy, few enough to show progress
-_ROUNDING = 1e-9  # a share equal to a limit, such as 3 / 15 and 0.2, is inside, whatever its last bit
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,8 +66,8 @@ def vote_rewards(config: VoteConfig, inputs: Inputs, work: Work) -> Metrics:
     labels = _Labels(inputs)
     judged: list[Judged] = []
     diagnostics: list[dict[str, Any]] = []
-    for start in range(0, len(questions), _CHUNK):
-        chunk = questions[start : start + _CHUNK]
+    for start in range(0, len(questions), CHUNK):
+        chunk = questions[start : start + CHUNK]
         responses_of_chunk = [responses.get(row["question_id"], []) for row in chunk]
         judged_chunk = _judge(chunk, responses_of_chunk, config, labels, kind, comparer, work)
         judged += judged_chunk
@@ -184,13 +181,13 @@ def _decide(result: Vote, responses: int, success_rate: float, config: VoteConfi
     if config.rewards != "verified":
         if result.status != "majority":
             return result.status
-        if result.margin < config.abstain_below - _ROUNDING:
+        if result.margin < config.abstain_below - ROUNDING:
             return "abstain"
     elif not success_rate:
         return "too_hard"
-    if success_rate < config.min_reward - _ROUNDING:
+    if success_rate < config.min_reward - ROUNDING:
         return "too_hard"
-    return "too_easy" if success_rate > config.max_reward + _ROUNDING else "kept"
+    return "too_easy" if success_rate > config.max_reward + ROUNDING else "kept"
 
 
 class _Labels:

@@ -235,11 +235,14 @@ class Work:
         """Return the content identity that output `kind` will have as another stage's input."""
         return f"{kind}:{self.key}"
 
-    def seed(self, *names: str | int) -> int:
-        """Return a 63-bit seed for `names` within this run, branch, iteration, round and stage."""
-        context = self.context
+    def seed(self, *names: str | int, stage: str | None = None) -> int:
+        """Return a 63-bit seed for `names` within this run, branch, iteration, round and stage.
+
+        `stage`: name of the stage, for one that does part of another stage's work; by default this stage.
+        """
+        context, stage = self.context, stage or self.stage.name
         of_round = () if context.round == 1 else ("round", context.round)
-        return derive_seed(context.seed, context.branch, context.iteration, self.stage.name, *of_round, *names)
+        return derive_seed(context.seed, context.branch, context.iteration, stage, *of_round, *names)
 
     def progress(self, done: int, total: int, note: str = "") -> None:
         """Report progress.

@@ -31,7 +31,7 @@ from storage.store import Store
 
 _STAGES_OF_ROUNDS = (
     *("draw_instructions", "generate_instructions", "filter_instructions"),
-    *("sample_responses", "sample_voters", "vote_rewards"),
+    *("try_questions", "sample_responses", "sample_voters", "vote_rewards"),
 )
 """Stages that run once in every round of an iteration, if the run has rounds."""
 _OVER_ROUNDS = "choose_questions"

@@ -24,6 +24,7 @@ def print_results(run: Run, iterations: Sequence[dict[str, Any]], console: Conso
     """Print the results of all iterations as tables, and what to look at next."""
     from flows.reporting.results import CURVE_PATH, alarms
     from flows.reporting.terminal_tables import (
+        draw_line,
         engine_line,
         evaluation_table,
         funnel_table,
@@ -45,6 +46,8 @@ def print_results(run: Run, iterations: Sequence[dict[str, Any]], console: Conso
     for row in iterations[-1:]:
         if short := shortfall(row["iteration"], row["metrics"]):
             console.print(f"{short}\n", highlight=False, markup=False)
+    if drawn_early := draw_line(iterations):
+        console.print(f"{drawn_early}\n", highlight=False)
     if unfinished := unfinished_line(iterations):
         console.print(f"{unfinished}\n", highlight=False)
     console.print(seconds_table(iterations))

@@ -105,6 +105,8 @@ def iteration_line(results: dict[str, Any]) -> str:
         line += f"   pass@1 {results['pass1_sampled']:.3f} [{low:.3f}, {high:.3f}]"
     if results["accepted"] is not None:
         line += f"   accepted {results['accepted']}   kept {results['kept']}"
+    if again := results["metrics"].get("draw/drawn_although_skipped"):
+        line += f"   {again} drawn although their last votes were settled"
     if rounds := results["rounds"]:
         line += f"   used {rounds['used']} of {rounds['wanted']} after {rounds['count']} round(s)"
     if counts := unfinished_counts([results]):

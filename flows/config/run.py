@@ -17,6 +17,7 @@ from stages.settings import Settings, left_out
 from stages.settings.answers import AnswerSettings
 from stages.settings.chat import ChatDate, ThinkingMarks
 from stages.settings.compute import Compute
+from stages.settings.draw import DrawSettings
 from stages.settings.engines import EngineKind
 from stages.settings.filter import FilterSettings
 from stages.settings.generate import Form, GenerateSettings
@@ -84,6 +85,8 @@ class RunConfig(Settings):
     """The starting policy; left out with `engine: fake` only."""
     generate: GenerateSettings = GenerateSettings()
     """How the policy writes new questions."""
+    draw: DrawSettings = left_out(DrawSettings())
+    """How existing questions are drawn."""
     filter: FilterSettings = FilterSettings()
     """Which new questions are accepted."""
     sample: SampleSettings = SampleSettings()
@@ -145,11 +148,22 @@ class RunConfig(Settings):
         if self.generator == "initial" and self.instructions != "self":
             raise ValueError(f"generator: initial goes with instructions: self; found {self.instructions}")
 
+        if self.draw.prefer_uncertain and self.instructions == "self":
+            raise ValueError(
+                "draw.prefer_uncertain goes with instructions: seeds or dataset; new questions are not drawn"
+            )
+
     def _check_votes(self) -> None:
         if self.vote.train_responses and self.vote.train_responses > self.sample.responses:
             raise ValueError(
                 f"vote.train_responses {self.vote.train_responses} is more than the {self.sample.responses} of "
                 "sample.responses"
+            )
+        tried = self.filter.answerable
+        if tried is not None and tried >= self.sample.responses:
+            raise ValueError(
+                f"filter.answerable {tried} is not less than the {self.sample.responses} of sample.responses, so no "
+                "response would be saved; lower it"
             )
         trained = self.vote.train_responses or self.sample.responses
         if self.update.needs_groups and trained < 2:

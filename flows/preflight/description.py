@@ -82,6 +82,7 @@ def describe_and_judge(config: RunConfig) -> tuple[str, str | None]:
         *_default_teacher(resolved),
         *_rounds(resolved),
         f"sample       {responses_per_question(config)} responses each, at most {sampled_tokens(config):,} tokens",
+        *_tries(config),
         *(
             line
             for voter in config.voters
@@ -242,7 +243,19 @@ def _instructions(resolved: StageSettings) -> str:
         )
     source = config.seeds if config.dataset is None else config.dataset
     name = source.path or source.hub or f"{source.count} of the built-in domain {source.domain}"
-    return f"nothing: {config.generate.questions:,} questions are drawn from the {config.instructions} ({name})"
+    skip = config.draw.prefer_uncertain
+    order = f", by their last votes; settled ones not again for {skip} iteration(s)" if skip else ""
+    return f"nothing: {config.generate.questions:,} questions are drawn from the {config.instructions} ({name}){order}"
+
+
+def _tries(config: RunConfig) -> list[str]:
+    """Return a line about the responses that are sampled first; none if all are sampled at once."""
+    tries = config.filter.answerable
+    if tries is None:
+        return []
+    return _indented(
+        [f"the first {tries} of {config.sample.responses} decide: without two equal answers a question is dropped"]
+    )
 
 
 def _rounds(resolved: StageSettings) -> list[str]:

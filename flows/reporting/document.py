@@ -20,9 +20,10 @@ from flows.reporting.results import (
     measured_on,
     slice_rows,
     stage_costs,
+    start_of_funnel,
 )
 from flows.reporting.sample_questions import sample_questions
-from flows.reporting.terminal_tables import engine_line, gpu_line, result_cells, unfinished_line
+from flows.reporting.terminal_tables import draw_line, engine_line, gpu_line, result_cells, unfinished_line
 from flows.rounds.shortfall import shortfall
 from storage.run import Run
 
@@ -152,13 +153,19 @@ def _questions(run: Run, newest: dict[str, Any]) -> Iterator[Part]:
     """Yield the numbers of candidates by step, the vote shares, and how often a majority was right."""
     steps = funnel([newest])
     if steps:
-        yield Heading(2, "What became of this iteration's candidates")
-        rows = [(step, f"{count:+,d}" if count < 0 else f"{count:,d}") for step, count in steps]
-        yield _table(("step", "questions"), rows, left=("step",))
+        yield Heading(2, f"What became of this iteration's {start_of_funnel(steps)}")
+        first, whole = steps[0]
+        rows = [
+            (step, f"{count:+,d}" if count < 0 else f"{count:,d}", f"{abs(count) / max(1, whole):.1%}")
+            for step, count in steps
+        ]
+        yield _table(("step", "questions", f"of {first}"), rows, left=("step",))
     if newest["rounds"]:
         yield _table_of_dicts([{name: str(value) for name, value in newest["rounds"].items()}], left=("ended",))
     if short := shortfall(newest["iteration"], newest["metrics"]):
         yield Text(short, label="Too few questions")
+    if drawn_early := draw_line([newest]):
+        yield Text(drawn_early)
     if unfinished := unfinished_line([newest]):
         yield Text(unfinished)
     if newest["kept"] is not None:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from flows.reporting.results import CURVE_PATH, SELF_WRITTEN, headline_benchmark, measured_on
+from flows.reporting.results import CURVE_PATH, SELF_WRITTEN, headline_benchmark, measured_on, start_of_funnel
 from storage.run import Run
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#999999"
@@ -208,7 +208,9 @@ def _draw_funnel(axes: Axes, steps: Sequence[tuple[str, int]]) -> None:
     axes.set_yticks(range(len(steps)), [name for name, _ in steps])
     axes.invert_yaxis()
     axes.margins(x=0.1, y=0.02)
-    axes.set(title="What became of this iteration's candidates (hatched: lost there)", xlabel="questions")
+    axes.set(
+        title=f"What became of this iteration's {start_of_funnel(steps)} (hatched: lost there)", xlabel="questions"
+    )
 
 
 def _draw_histogram(axes: Axes, votes: pl.DataFrame, measure: str, bounds: Sequence[float]) -> None:

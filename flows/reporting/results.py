@@ -12,6 +12,7 @@ from stages.evaluate import EVALUATE
 from stages.filter_instructions import REASONS_AFTER_RULES
 from stages.pipeline import STAGES
 from stages.text.quality import RULES
+from stages.try_questions import UNANSWERABLE
 from stages.vote_metrics import DECISIONS
 from storage.run import Run
 
@@ -107,29 +108,43 @@ def funnel(iterations: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]:
     """Return what became of the candidates, summed over iterations, as (step, questions); losses are negative.
 
     The steps are in the order of the pipeline: candidates, rejected by each filter, accepted, dropped by the vote for
-    each reason, kept. With `questions_per_update` they have the questions that the iteration before carried over, and
-    those that are kept and not used. Returns an empty list if no candidates were filtered.
+    each reason, kept. With `filter.answerable` they have the questions that were dropped before the vote, and with
+    `questions_per_update` those that the iteration before carried over, and those that are kept and not used. If
+    questions were drawn, they begin with the drawn ones. Returns an empty list if no question was asked.
     """
     totals: dict[str, int] = {}
     for row in iterations:
         for name, value in row["metrics"].items():
             totals[name] = totals.get(name, 0) + int(value or 0)
-    if "filter/candidates" not in totals:
-        return []
 
     def losses(prefix: str, reasons: Iterable[str]) -> list[tuple[str, int]]:
         # `reasons` gives the order of the pipeline; metrics are sorted by name.
         return [(reason, -totals[prefix + reason]) for reason in reasons if totals.get(prefix + reason)]
 
+    if "filter/candidates" in totals:
+        asked = [
+            ("candidates", totals["filter/candidates"]),
+            *losses("filter/rejected/", (*RULES, *REASONS_AFTER_RULES)),
+            *_if_any("carried over", totals.get("filter/carried_over", 0)),
+            ("accepted", totals["filter/accepted"]),
+        ]
+    elif "draw/questions" in totals:
+        carried_over = totals.get("draw/carried_over", 0)
+        asked = [("drawn questions", totals["draw/questions"] - carried_over), *_if_any("carried over", carried_over)]
+    else:
+        return []
     return [
-        ("candidates", totals["filter/candidates"]),
-        *losses("filter/rejected/", (*RULES, *REASONS_AFTER_RULES)),
-        *_if_any("carried over", totals.get("filter/carried_over", 0)),
-        ("accepted", totals["filter/accepted"]),
+        *asked,
+        *_if_any(UNANSWERABLE, -totals.get("answerable/dropped", 0)),
         *losses("vote/dropped/", DECISIONS),
         ("kept", totals["vote/kept"]),
         *_if_any("kept, not used", totals.get("rounds/used", 0) - totals.get("rounds/kept", 0)),
     ]
+
+
+def start_of_funnel(steps: Sequence[tuple[str, int]]) -> str:
+    """Return what steps of `funnel` begin with, in words."""
+    return steps[0][0] if steps else "candidates"
 
 
 def _if_any(step: str, count: int) -> list[tuple[str, int]]:

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.reporting.number_format import MISSING, number_text
-from flows.reporting.results import evaluation_rows, funnel, measured_on, unfinished_thinking
+from flows.reporting.results import evaluation_rows, funnel, measured_on, start_of_funnel, unfinished_thinking
 from stages.benchmarks.catalogue import CATALOGUE
 
 
@@ -113,15 +113,29 @@ def gpu_line(iterations: Sequence[dict[str, Any]]) -> str:
 
 def funnel_table(iterations: Sequence[dict[str, Any]]) -> Table:
     """Return what became of all candidates: how many questions each step removed, and how many were left."""
-    table = plain_table("What became of the candidates")
+    steps = funnel(iterations)
+    table = plain_table(f"What became of the {start_of_funnel(steps)}")
     table.add_column("step")
     table.add_column("questions", justify="right")
-    table.add_column("of candidates", justify="right")
-    steps = funnel(iterations)
+    table.add_column(f"of {start_of_funnel(steps)}", justify="right")
     for step, count in steps:
         lost = count < 0
         table.add_row(f"  {step}" if lost else step, f"{count:,d}", f"{abs(count) / max(1, steps[0][1]):.1%}")
     return table
+
+
+def draw_line(iterations: Sequence[dict[str, Any]]) -> str:
+    """Return a line about iterations that drew questions before their time (`draw.prefer_uncertain`); "" if none did.
+
+    An iteration does so if the last votes on all questions were settled.
+    """
+    numbers = [str(row["iteration"]) for row in iterations if row["metrics"].get("draw/drawn_although_skipped")]
+    if not numbers:
+        return ""
+    return (
+        f"Before iteration(s) {', '.join(numbers)} the last votes on all questions were settled, so those asked "
+        "longest ago were drawn. Take more or harder questions, or a smaller draw.prefer_uncertain."
+    )
 
 
 def unfinished_counts(iterations: Sequence[dict[str, Any]]) -> str:

@@ -16,9 +16,12 @@ from stages.contract import Metrics
 from stages.draw_instructions import DRAW
 from stages.filter_instructions import FILTER
 from stages.generate_instructions import GENERATE
+from stages.remember_votes import REMEMBER
 from stages.sample_responses import SAMPLE, SAMPLE_VOTERS
+from stages.settings import Settings
 from stages.settings.choose import ChooseConfig, Ended
 from stages.settings.filter import COPIES_EXAMPLE
+from stages.try_questions import FIRST_RESPONSES, TRY
 from stages.vote_rewards import VOTE
 from stages.work import input_of_round
 from storage.artifact import ArtifactRef
@@ -50,7 +53,7 @@ def collect(resolved: StageSettings, state: IterationState, runner: Runner) -> t
     """Run stages 1 to 4; return the state with the new pool and bank, and the questions."""
     if resolved.config.questions_per_update is None:
         state, result = _ask(resolved, state, runner, ())
-        return state, Collected(
+        return _remember(resolved, state, runner, [result]), Collected(
             metrics=result.metrics,
             usable=int(result.metrics["vote/kept"] or 0),
             complete_responses=int(result.metrics["vote/complete_responses"] or 0),
@@ -78,9 +81,11 @@ def _collect_in_rounds(
         update_skipped=min(_kept(rounds), wanted) < config.min_kept,
         voters=tuple(voter.name for voter in config.voters),
     )
-    names = ("candidates", "accepted", "responses", "voter_responses", "rewards", "voter_answers", "votes")
-    inputs = {name: ref for kind in (*names, "diagnostics") for name, ref in _over_rounds(kind, rounds).items()}
+    written = ("candidates", "accepted", "answerable", "responses", "voter_responses")
+    voted = ("rewards", "voter_answers", "votes", "diagnostics")
+    inputs = {name: ref for kind in (*written, *voted) for name, ref in _over_rounds(kind, rounds).items()}
     chosen = runner.run(CHOOSE, inputs, settings)
+    state = _remember(resolved, state, runner, rounds)
     metrics = chosen.metrics
     carried_over = chosen.refs["chosen"] if metrics["rounds/carried_over"] else None
     return replace(state, carried_over=carried_over), Collected(
@@ -110,23 +115,36 @@ def _ask(
     refs = dict(asked.refs)
     labels = refs.pop("labels", None)
 
+    # With `filter.answerable`: drop the questions to which no two of the first responses agree.
+    metrics = dict(asked.metrics)
+    to_sample = {"policy": state.policy, "accepted": refs["accepted"]}
+    if resolved.tries is not None:
+        tried = runner.run(TRY, to_sample, resolved.tries)
+        refs |= {name: tried.refs[name] for name in ("answerable", "tries")}
+        metrics |= tried.metrics
+        to_sample |= {"accepted": tried.refs["answerable"], FIRST_RESPONSES: tried.refs[FIRST_RESPONSES]}
+    questions = to_sample["accepted"]
+
     # 3. Sample responses of the policy and of other voters.
-    sampled = runner.run(SAMPLE, {"policy": state.policy, "accepted": refs["accepted"]}, resolved.sample)
+    sampled = runner.run(SAMPLE, to_sample, resolved.sample)
     refs["responses"] = sampled.refs["responses"]
-    metrics = {**asked.metrics, **sampled.metrics}
+    metrics |= sampled.metrics
     if config.voters:
-        voter_inputs = {"accepted": refs["accepted"], **_voter_policies(resolved, state)}
+        voter_inputs = {"accepted": questions, **_voter_policies(resolved, state)}
         voters = runner.run(SAMPLE_VOTERS, voter_inputs, resolved.sample_voters)
         refs["voter_responses"] = voters.refs["voter_responses"]
         metrics |= voters.metrics
 
     # 4. Vote: majority answers become rewards, and questions that are too easy or too hard are dropped.
-    vote_inputs: dict[str, ArtifactRef | None] = {
-        name: refs.get(name) for name in ("accepted", "responses", "voter_responses")
+    vote_inputs = {
+        "accepted": questions,
+        "responses": refs["responses"],
+        "voter_responses": refs.get("voter_responses"),
+        "labels": labels,
+        "pool": state.pool,
+        "carried_over": carried_over,
     }
-    voted = runner.run(
-        VOTE, {**vote_inputs, "labels": labels, "pool": state.pool, "carried_over": carried_over}, resolved.vote
-    )
+    voted = runner.run(VOTE, vote_inputs, resolved.vote)
     state = replace(state, pool=voted.refs["pool"])
     return state, Round(refs={**refs, **voted.refs}, metrics={**metrics, **voted.metrics})
 
@@ -165,6 +183,7 @@ def _draw_questions(
         "given": state.seeds if config.instructions == "seeds" else state.dataset,
         "problems": state.problems,
         "carried_over": carried_over,
+        "difficulty": state.difficulty,
         **_over_rounds("accepted", earlier),
     }
     if config.questions_per_update is not None:
@@ -175,6 +194,16 @@ def _draw_questions(
         refs["labels"] = drawn.refs["labels"]
     position = int(drawn.metrics.get("draw/position") or 0)
     return replace(state, position=position), Round(refs=refs, metrics=drawn.metrics)
+
+
+def _remember(
+    resolved: StageSettings, state: IterationState, runner: Runner, rounds: Sequence[Round]
+) -> IterationState:
+    """Keep what the votes said about each question, if questions are drawn by it."""
+    if resolved.draw.by_difficulty is None:
+        return state
+    inputs = {"difficulty": state.difficulty, **_over_rounds("votes", rounds), **_over_rounds("tries", rounds)}
+    return replace(state, difficulty=runner.run(REMEMBER, inputs, Settings()).refs["difficulty"])
 
 
 def _why_ended(config: RunConfig, rounds: Sequence[Round], wanted: int) -> Ended | None:

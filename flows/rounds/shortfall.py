@@ -4,6 +4,8 @@ and which setting loses most of them."""
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from stages.try_questions import UNANSWERABLE
+
 _SURPLUS = "surplus"  # not lost: the filter had enough
 _SETTINGS = {
     "too_short": "filter.rules.min_words",
@@ -20,6 +22,7 @@ _SETTINGS = {
     "refusal": "generate.request or generate.system",
     "unfinished": "generate.max_tokens",
     "evaluation_overlap": "filter.overlap_words",
+    UNANSWERABLE: "filter.answerable (more tries find more agreement), or take easier seeds",
     "too_easy": "vote.max_reward, or take harder seeds",
     "too_hard": "vote.min_reward, or take easier seeds",
     "tie": "sample.responses",
@@ -60,6 +63,8 @@ def _stations(metrics: Mapping[str, Any]) -> Iterator[str]:
         yield f"of {metrics['filter/candidates']} candidates {accepted} accepted{_listed('rejected as', rejected)}"
     else:
         yield f"{metrics['draw/questions']} drawn"
+    if unanswerable := metrics.get("answerable/dropped"):
+        yield f"{unanswerable} dropped as {UNANSWERABLE}"
     yield f"{metrics['vote/kept']} kept{_listed('dropped as', _losses(metrics, 'vote/dropped/'))}"
 
 
@@ -72,6 +77,8 @@ def _advice(metrics: Mapping[str, Any], ended: str) -> str:
     """Return what to change: the settings of the largest loss, or the limit."""
     losses = {**_losses(metrics, "filter/rejected/"), **_losses(metrics, "vote/dropped/")}
     losses.pop(_SURPLUS, None)
+    if unanswerable := metrics.get("answerable/dropped"):
+        losses[UNANSWERABLE] = int(unanswerable)
     limit = f"raise {_LIMITS[ended]}"
     if metrics.get("filter/candidates") == 0:
         return f"no question could be read from {metrics['generate/prompts']} texts: see the table generations"

@@ -59,6 +59,8 @@ class IterationState:
     """Questions that were kept and not used, which the next iteration asks first; None if there are none."""
     position: int = 0
     """Where the next round draws existing questions from (see `DrawConfig.position`)."""
+    difficulty: ArtifactRef | None = None
+    """What the last vote said about each question that was asked; None without `draw.prefer_uncertain`."""
     trainer_state: ArtifactRef | None = None
     """Optimiser, critic and position in the schedule."""
     health: Health = field(default_factory=Health)

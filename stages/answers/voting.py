@@ -24,6 +24,8 @@ from typing import Literal, Protocol, Self
 from stages.answers.algebra.readings import MAX_ANSWER, Reading
 from stages.answers.kinds import Ambiguous, AnswerKind, AnswerStatus, Raised
 
+CHUNK = 256
+"""Questions to vote on together: enough to keep all workers of a comparer busy, few enough to show progress."""
 GradeStatus = Literal["correct", "wrong", "no_answer", "ambiguous", "unparsable", "timed_out", "too_large", "error"]
 
 

@@ -105,10 +105,14 @@ class FilterSettings(Settings):
     """Reject above this ROUGE-L F-measure to a seed or an earlier question."""
     overlap_words: int = Field(13, ge=0, le=100)
     """Reject a question that shares this many words in a row with an evaluation set; 0 for equal texts only."""
+    answerable: Annotated[int, Field(ge=2)] | None = left_out(None)
+    """Ask each accepted question this many times first, and drop it before the other responses are sampled if no two
+    answers are equal. These are the first of `sample.responses`. null: sample all responses at once."""
 
 
 class FilterConfig(FilterSettings):
-    """`FilterSettings` with the values that other settings of the run decide."""
+    """`FilterSettings` with the values that other settings of the run decide. `answerable` is not used: a stage of its
+    own tries the questions."""
 
     questions: PositiveInt
     """Accept at most this many; the rest are rejected as surplus."""

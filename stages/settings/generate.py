@@ -15,6 +15,7 @@ from pydantic import (
 
 from stages.settings.base import Settings, StopStrings, left_out
 from stages.settings.chat import ChatDate, TemplateArguments, ThinkingMarks
+from stages.settings.draw import ByDifficulty
 
 PAPER_SYSTEM = (
     "You are a professional math teacher. You write new, clear and self-contained mathematics questions for your "
@@ -154,6 +155,8 @@ class DrawConfig(Settings):
     """Questions per iteration; with `questions_per_update`, per round."""
     position: NonNegativeInt | None = left_out(None)
     """With `questions_per_update`: how many questions earlier rounds and iterations drew or passed over."""
+    by_difficulty: ByDifficulty | None = left_out(None)
+    """How the votes on a question decide when it is drawn again (`draw.prefer_uncertain`); null: they do not."""
     labelled_only: bool
     """Draw only questions that have an answer (for rewards by label)."""
     drop_overlaps: bool

@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
+from stages.settings.answers import AnswerConfig
 from stages.settings.base import Settings, StopStrings
 from stages.settings.chat import ChatDate, TemplateArguments, ThinkingMarks
 
@@ -75,6 +76,13 @@ class SampleConfig(SampleSettings):
     """Date that the policy's chat template writes into the prompts; null if it writes none."""
     thinking_marks: ThinkingMarks = ()
     """As in the run's settings."""
+
+
+class TryConfig(SampleConfig):
+    """`SampleConfig` of the responses that are sampled first (`filter.answerable`); `responses` is their number."""
+
+    answers: AnswerConfig
+    """What counts as an answer."""
 
 
 class VoterSampling(Settings):

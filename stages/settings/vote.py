@@ -9,6 +9,8 @@ from stages.settings.base import Settings
 
 RewardSource = Literal["majority", "verified", "random"]
 
+ROUNDING = 1e-9
+"""A share equal to a limit, such as 3 / 15 and 0.2, is inside, whatever its last bit."""
 POLICY = "policy"
 """The policy's name among the voters."""
 

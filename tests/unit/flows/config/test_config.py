@@ -187,6 +187,13 @@ HOLDS_ITSELF.append(HOLDS_ITSELF)
             for name, value in (("max_rounds", 4), ("tokens_per_update", 1_000), ("carry_over", False))
         ),
         ("questions_per_update", 0, "questions_per_update: Input should be greater than 0"),
+        ("filter.answerable", 1, r"filter\.answerable: Input should be greater than or equal to 2"),
+        *(
+            ("filter.answerable", tries, rf"filter\.answerable {tries} is not less than the 16 of sample\.responses")
+            for tries in (16, 17)
+        ),
+        ("draw.prefer_uncertain", 0, r"draw\.prefer_uncertain: Input should be greater than 0"),
+        ("draw.prefer_uncertain", 2, r"draw\.prefer_uncertain goes with instructions: seeds or dataset"),
         ("vote.train_responses", 17, r"vote\.train_responses 17 is more than the 16 of sample\.responses"),
         ("vote.abstain_below", 1.5, r"vote\.abstain_below: .*less than or equal to 1"),
         ("voters", [{"name": "a", "iteration": 0, "modle": "x"}], r"voters\.0\.modle: .*did you mean model\?"),
