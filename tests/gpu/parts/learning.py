@@ -125,7 +125,7 @@ def _small(record: Record, tiny: bool) -> dict[str, Any]:
         "update.overlong": "keep",
         "vote": {"min_reward": 0.0, "max_reward": 1.0},
         "update.batch_responses": 8,
-        "compute.vllm": {"cache_gib": 0.1, "max_model_tokens": 1_024},
+        "compute.vllm": {"cache_gib": 0.1, "max_model_tokens": 2_048},
         "compute.trainer.dtype": "float32",
         "compute.trainer.micro_batch_tokens": "auto",
     }

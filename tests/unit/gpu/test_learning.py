@@ -65,8 +65,8 @@ def test_the_interval_is_the_one_of_scipy() -> None:
     mean, low, high = report.difference(start, end, "greedy")
     gains = after.astype(float) - before.astype(float)
     assert mean == pytest.approx(gains.mean())
-    paired = stats.bootstrap((gains,), np.mean, n_resamples=5_000, method="percentile", rng=1).confidence_interval
-    assert (low, high) == pytest.approx((paired.low, paired.high), abs=0.002)
+    paired = stats.bootstrap((gains,), np.mean, n_resamples=1_000, method="percentile", rng=1).confidence_interval
+    assert (low, high) == pytest.approx((paired.low, paired.high), abs=0.003)
     half = 1.96 * gains.std(ddof=1) / np.sqrt(len(gains))
     assert (low, high) == pytest.approx((gains.mean() - half, gains.mean() + half), abs=0.002)
 
@@ -99,7 +99,8 @@ def test_the_summary_has_the_arms_side_by_side(tmp_path: Path) -> None:
     arm(tmp_path, "random", 6, START, START)
     arm(tmp_path, "verified", 8, START, better)
     text = "\n".join(lines(tmp_path))
-    assert f"| majority | 8 of 8 | greedy | 25.0 % | 50.0 % | {points_text(report.difference(START, END, 'greedy'))} |"
+    gain = points_text(report.difference(START, END, "greedy"))
+    assert f"| majority | 8 of 8 | greedy | 25.0 % | 50.0 % | {gain} |" in text
     assert "| majority | 8 of 8 | maj@2 | 37.5 % | 50.0 % | |" in text
     assert "| majority | greedy | 50.0 % → 75.0 % | 50.0 % → 25.0 % | 50.0 % → 66.7 % |" in text
     assert "majority, greedy: +25.0 [-50.0, +100.0], neither gain nor loss is shown, because the interval" in text
@@ -156,39 +157,34 @@ def values(record: Record) -> dict[str, Any]:
 def test_it_ends_early_with_an_evaluation_and_the_next_call_goes_on(
     record: Record, config: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    allow(monkeypatch, True)
+    allow(monkeypatch)
     learning.run(record)
     first = values(record)
-    assert first["unfinished"] == "1 of 3 passes" and first["figures"]["passes"] == "1 of 3"
-    assert "greedy gain, points" in first["figures"] and "pass 1" in first["figures"]
-    assert "passes 2 to 3" in first["left_out"][0]
-    assert all(check["passed"] for check in first["checks"])
+    assert first["unfinished"] == "0 of 3 passes" and "greedy start" in first["figures"]
+    failed = [check["name"] for check in first["checks"] if not check["passed"]]
+    assert failed == ["evaluated_before_and_after", "the_policy_is_updated"]
+
+    allow(monkeypatch, True)
+    record = Record(record.folder, record.options)
+    learning.run(record)
+    second = values(record)
+    assert second["unfinished"] == "1 of 3 passes" and second["figures"]["passes"] == "1 of 3"
+    assert "greedy gain, points" in second["figures"] and "pass 1" in second["figures"]
+    assert "passes 2 to 3" in second["left_out"][0]
+    assert all(check["passed"] for check in second["checks"])
     assert json.loads((record.folder / report.FILE).read_text())["passes"] == 1
-    # Without time for a further pass, what was evaluated before is said again.
-    allow(monkeypatch)
-    again = Record(record.folder, record.options)
-    learning.run(again)
-    assert values(again)["unfinished"] == "1 of 3 passes" and values(again)["figures"]["passes"] == "1 of 3"
     before = open_run(config.uri).manifests(1)
+
     allow(monkeypatch, True, True)
-    last = Record(record.folder, record.options)
-    learning.run(last)
-    assert values(last)["unfinished"] is None and values(last)["figures"]["passes"] == "3 of 3"
-    assert "pass 2" in values(last)["figures"] and "pass 1" not in values(last)["figures"]
+    record = Record(record.folder, record.options)
+    learning.run(record)
+    last = values(record)
+    assert last["unfinished"] is None and last["figures"]["passes"] == "3 of 3"
+    assert "pass 2" in last["figures"] and "pass 1" not in last["figures"]
     assert not (record.options.out / "root").exists()
     kept = open_run(str(record.folder / "run"))
     assert kept.iterations == [0, 1, 2, 3] and kept.manifests(1) == before
     assert kept.table("grades", 3).height and not (record.folder / "run" / "policy").exists()
-
-
-def test_a_call_without_time_for_a_pass_says_so(
-    record: Record, config: RunConfig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    allow(monkeypatch)
-    learning.run(record)
-    failed = [check["name"] for check in values(record)["checks"] if not check["passed"]]
-    assert failed == ["evaluated_before_and_after", "the_policy_is_updated"]
-    assert values(record)["unfinished"] == "0 of 3 passes" and "greedy start" in values(record)["figures"]
 
 
 def test_a_run_that_fails_is_reported_as_far_as_it_came(
@@ -222,6 +218,7 @@ def test_an_arm_is_its_config_with_this_machines_folders(tmp_path: Path, record:
     data = tmp_path / "data"
     for file in GSM8K:
         rows = [{"question": f"{'very ' * number}long?", "answer": f"so\n#### {number}"} for number in range(4)]
+        (data / file).parent.mkdir(parents=True)
         write_jsonl(data / file, rows)
     full = Record(record.folder, replace(record.options, small=False, engine="vllm", arm=name, data=data))
     config = learning.config_of(full, tmp_path / "root")
@@ -238,6 +235,7 @@ def test_an_arm_is_its_config_with_this_machines_folders(tmp_path: Path, record:
 
 def test_the_small_form_has_the_shortest_questions(tmp_path: Path) -> None:
     for file in GSM8K:
+        (tmp_path / file).parent.mkdir(parents=True)
         write_jsonl(tmp_path / file, [{"question": "much longer?"}, {"question": "b?"}, {"question": "cc?"}])
     train, test = write_gsm8k(tmp_path / "small", tmp_path, (2, 1))
     assert [json.loads(line)["question"] for line in train.read_text().splitlines()] == ["b?", "cc?"]
