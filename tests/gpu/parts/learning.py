@@ -68,8 +68,9 @@ def run(record: Record) -> None:
 
 def root_of(record: Record) -> Path:
     """Return the folder of the run, the same for all calls: on the RAM disk if it has room, or else in the part's."""
-    if record.small:
-        return record.folder / "root"
+    in_part = record.folder / "root"
+    if record.small or in_part.is_dir():
+        return in_part
     name = hashlib.sha256(f"{record.folder}".encode()).hexdigest()[:12]
     folder = RAM_DISK / f"serl-learning-{name}"
     if folder.is_dir():
@@ -80,7 +81,7 @@ def root_of(record: Record) -> Path:
         record.leave_out("the RAM disk", f"{free:.0f} GiB are free in {RAM_DISK}, and {RAM_DISK_GIB:.0f} are needed")
     else:
         return folder
-    return record.folder / "root"
+    return in_part
 
 
 def config_of(record: Record, root: Path) -> RunConfig:
@@ -150,12 +151,15 @@ def _train(record: Record, config: RunConfig) -> None:
     with hold_lease(store), Resources(config.compute, config.engine) as resources:
         progress = find_finished(config, store)
         check_inputs(progress.resolved)
-        if progress.finished == 0:
+        first_call = progress.finished == 0
+        if first_call:
             record.note("evaluation of the starting policy")
             _advance(record, config, 0, resources)
         run, passes = open_run(config.uri), max(0, progress.finished - 1)
         evaluation = _evaluation_seconds(run)
         expected = _seconds_of_last_pass(run, passes) or FIRST_PASS_SECONDS[record.small] + evaluation / 2
+        if not first_call:
+            expected += _start_seconds(run)  # the engine starts in the pass
         while passes < config.iterations and fits(record.seconds_left(), expected, evaluation):
             passes += 1
             started = time.time()
@@ -200,6 +204,11 @@ def _evaluation_seconds(run: Run) -> float:
     """Return how long the newest evaluation took, without the engine's start."""
     rows = run.table("timings").filter(stage=EVALUATE.name).sort("iteration")
     return float(rows["seconds"][-1] - rows["engine_start_seconds"][-1])
+
+
+def _start_seconds(run: Run) -> float:
+    """Return how long the engine took to start in an earlier call."""
+    return float(run.table("timings")["engine_start_seconds"].max())  # type: ignore[arg-type]
 
 
 def _seconds_of_last_pass(run: Run, passes: int) -> float | None:

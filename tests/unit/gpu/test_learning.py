@@ -251,6 +251,10 @@ def test_the_ram_disk_is_taken_if_it_has_room(tmp_path: Path, record: Record, mo
     disk.mkdir()
     monkeypatch.setattr(learning, "RAM_DISK_GIB", 1e9)
     assert learning.root_of(full) == record.folder / "root" and "GiB are free" in values(full)["left_out"][1]
+    (record.folder / "root").mkdir()
+    monkeypatch.setattr(learning, "RAM_DISK_GIB", 0.0)
+    assert learning.root_of(full) == record.folder / "root"  # where the run began
+    (record.folder / "root").rmdir()
     monkeypatch.setattr(learning, "RAM_DISK_GIB", 0.0)
     folder = learning.root_of(full)
     assert folder.parent == disk
