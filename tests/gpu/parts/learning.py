@@ -92,7 +92,7 @@ def config_of(record: Record, root: Path) -> RunConfig:
     if tiny:
         questions, benchmark = write_seeds(record.folder, coded=True), write_benchmark(record.folder, 6)
     else:
-        questions, benchmark = write_gsm8k(record.folder, options.data, (24, 6) if record.small else None)
+        questions, benchmark = write_gsm8k(record.folder, options.data, (24, 4) if record.small else None)
     settings: dict[str, Any] = {
         "root": str(root),
         "engine": options.engine,
@@ -114,7 +114,7 @@ def config_of(record: Record, root: Path) -> RunConfig:
 
 def _small(record: Record, tiny: bool) -> dict[str, Any]:
     """Return the settings of the small form: everything happens, with few tokens."""
-    tokens = 24 if tiny else 48
+    tokens = 24 if tiny else 32
     settings = {
         "iterations": 2,
         "generate.questions": 4 if tiny else 3,
