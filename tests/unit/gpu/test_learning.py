@@ -205,6 +205,14 @@ def test_a_run_that_fails_is_reported_as_far_as_it_came(
     assert values(record)["unfinished"] == "1 of 3 passes" and "pass 1" in values(record)["figures"]
 
 
+def test_a_run_that_cannot_begin_says_why(record: Record, config: RunConfig) -> None:
+    Path(str(config.seeds.path)).unlink()
+    learning.run(record)
+    [failed] = values(record)["checks"]
+    assert failed["name"] == "the run" and "seeds.jsonl does not exist" in failed["seen"]
+    assert values(record)["unfinished"] == "it was ended on the way" and values(record)["error"] is None
+
+
 def test_a_pass_is_begun_only_if_evaluation_and_report_fit() -> None:
     needed = learning.MARGIN * (60 + 40) + learning.REPORT_SECONDS
     assert learning.fits(needed, 60, 40) and not learning.fits(needed - 0.1, 60, 40)
