@@ -5,6 +5,10 @@
 Each part runs in a process of its own and appends one line to OUT/results.jsonl when it ends. A second call with the
 same OUT does the parts that have no line yet. OUT/summary.md says what passed, what did not, and why. The exit code is
 0 only if every part that ran has passed. With --small all parts run on a CPU with a tiny policy.
+
+Part `learning` runs only if it is named; it takes all the time of a call, and goes on with the next one:
+
+    python -m tests.gpu learning [--arm majority|random|verified] [--data FOLDER] --model FOLDER --out FOLDER
 """
 
 import argparse
@@ -21,8 +25,11 @@ from typing import Any
 
 from storage.errors import InputError
 from tests.commands import REPOSITORY
+from tests.gpu.learning import ARMS, part_name
+from tests.gpu.policies import TINY_POLICY, tiny_policy
+from tests.gpu.questions import DATA, GSM8K
 from tests.gpu.record import Options
-from tests.gpu.registry import PARTS, SMALL_SECONDS, Part
+from tests.gpu.registry import LEARNING, PARTS, SMALL_SECONDS, Part
 from tests.gpu.runner import Runner, read_results
 from tests.gpu.summary import write_summary
 from tests.gpu.watch import Watch, versions
@@ -38,18 +45,23 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--minutes", type=float, default=9.0, help="the command ends after this time (default 9)")
     parser.add_argument("--small", action="store_true", help="run all code on a CPU with a tiny policy")
+    parser.add_argument("--arm", choices=ARMS, default=ARMS[0], help="part learning: what the rewards are")
+    parser.add_argument(
+        "--data", type=Path, default=DATA, help=f"part learning: folder with {' and '.join(GSM8K)} (default {DATA})"
+    )
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help=f"only these parts of {', '.join(part.name for part in PARTS)}"
     )
     return parser.parse_args(words)
 
 
-def chosen(names: list[str], small: bool) -> list[Part]:
-    """Return the parts with these names, all parts without a name, in order of value. Raises InputError."""
+def chosen(names: list[str], small: bool, arm: str = ARMS[0]) -> list[Part]:
+    """Return the parts with these names, all regular parts without a name, in order of value. Raises InputError."""
     known = [part.name for part in PARTS]
     if unknown := [name for name in names if name not in known]:
         raise InputError(f"there is no part {unknown[0]!r}; expected some of {', '.join(known)}")
-    parts = [part for part in PARTS if not names or part.name in names]
+    parts = [part for part in PARTS if part.name in names or not (names or part.by_name_only)]
+    parts = [replace(part, name=part_name(arm)) if part.name == LEARNING else part for part in parts]
     if small:
         # On a busy machine they take several times as long as on a quiet one.
         parts = [replace(part, seconds=SMALL_SECONDS, limit=3 * part.limit) for part in parts]
@@ -81,16 +93,26 @@ def prepare(options: argparse.Namespace) -> Options:
             raise InputError("vLLM is not installed here, and the parts on a GPU need it; --small does without")
         if options.model is None:
             raise InputError("--model FOLDER is missing: a Hugging Face folder with a chat template")
-    model = options.model.resolve() if options.model else _tiny_policy(out / "tiny-policy")
+    model = options.model.resolve() if options.model else _tiny_policy(out / TINY_POLICY)
     if not (model / "config.json").is_file():
         raise InputError(f"--model {model} is no Hugging Face model folder: it has no config.json")
     engine = "vllm" if has_vllm else "transformers"
-    return Options(out=out, model=model, small=options.small, engine=engine, deadline=0.0)  # type: ignore[arg-type]
+    data = options.data.resolve()
+    if LEARNING in options.names and not (options.small and options.model is None):  # the tiny policy needs no data set
+        check_data(data)
+    return Options(out=out, model=model, small=options.small, engine=engine, deadline=0.0, arm=options.arm, data=data)  # type: ignore[arg-type]
+
+
+def check_data(data: Path) -> None:
+    """Raise InputError in one line if a folder does not hold GSM8K."""
+    if missing := [str(data / name) for name in GSM8K if not (data / name).is_file()]:
+        raise InputError(
+            f"part learning needs GSM8K: {' and '.join(missing)} missing; bring the files along, and name their folder "
+            "with --data"
+        )
 
 
 def _tiny_policy(folder: Path) -> Path:
-    from tests.gpu.policies import tiny_policy
-
     return folder if (folder / "config.json").is_file() else tiny_policy(folder)
 
 
@@ -121,7 +143,7 @@ def main(words: list[str] | None = None) -> int:
     end = time.time() + 60 * options.minutes
     signal.signal(signal.SIGTERM, _end)
     try:
-        parts = chosen(options.names, options.small)
+        parts = chosen(options.names, options.small, options.arm)
         prepared = prepare(options)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -149,9 +171,9 @@ def main(words: list[str] | None = None) -> int:
 
 
 def _say_end(out: Path, parts: list[Part], ran: dict[str, Any]) -> None:
-    missing = [part.name for part in parts if part.name not in ran]
+    missing = [part.name for part in parts if part.name not in ran or ran[part.name].get("unfinished")]
     passed = sum(result["passed"] for result in ran.values())
-    rest = f"; not done yet: {', '.join(missing)} (call again with the same --out)" if missing else ""
+    rest = f"; not finished: {', '.join(missing)} (call again with the same --out)" if missing else ""
     say(f"{passed} of {len(ran)} parts passed{rest}; {out / 'summary.md'}")
 
 

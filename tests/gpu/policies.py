@@ -23,6 +23,10 @@ VOCABULARY = {"0.5B": 151_936, "1.5B": 151_936, "3B": 151_936, "7B": 152_064, "t
 TIED = {"0.5B": True, "1.5B": True, "3B": True, "7B": False, "toy": True}
 
 
+TINY_POLICY = "tiny-policy"
+"""Folder of the tiny policy in the folder of the results."""
+
+
 def tiny_policy(folder: Path) -> Path:
     """Write a random policy that runs in seconds on a CPU; return the folder."""
     texts = [problem["question"] for problem in problems(100, seed=1)]

@@ -1,11 +1,15 @@
-"""Questions for a machine without data sets: short word problems written by code, and MATH's seeds where they are."""
+"""Questions for a machine without data sets: short word problems written by code, and real ones where they are."""
 
 import json
 import random
 from pathlib import Path
 from typing import Any
 
-MATH_SEEDS = Path(__file__).parents[3] / "shared" / "data" / "seeds" / "math_seed_500.jsonl"
+DATA = Path(__file__).parents[3] / "shared" / "data"
+"""Where data sets lie, next to the checkout."""
+MATH_SEEDS = DATA / "seeds" / "math_seed_500.jsonl"
+GSM8K = ("train/gsm8k_train.jsonl", "benchmarks/gsm8k.jsonl")
+"""GSM8K's training and test part, in a folder of data sets."""
 _NAMES = ("Anna", "Ben", "Carla", "David", "Emma", "Felix", "Grace", "Henry", "Iris", "Jack")
 _THINGS = ("apples", "books", "coins", "marbles", "pencils", "stamps", "tickets", "shells")
 
@@ -40,6 +44,22 @@ def write_benchmark(folder: Path, count: int) -> Path:
     known = {problem["question"] for problem in problems(100, seed=1)}
     rows = [problem for problem in problems(count + len(known), seed=2) if problem["question"] not in known]
     return _write(folder / "heldout.jsonl", rows[:count])
+
+
+def write_gsm8k(folder: Path, data: Path, first: tuple[int, int] | None) -> tuple[Path, Path]:
+    """Return the files of GSM8K's training and test part in a folder of data sets.
+
+    `first`: only so many questions of each, of those with few words, written to `folder`; None: the files as they are.
+    """
+    paths = data / GSM8K[0], data / GSM8K[1]
+    if first is None:
+        return paths
+    short = []
+    for path, count in zip(paths, first, strict=True):
+        rows = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
+        rows = sorted(rows[:500], key=lambda row: len(row["question"]))[:count]
+        short.append(_write(folder / path.name, rows))
+    return short[0], short[1]
 
 
 def _write(path: Path, rows: list[dict[str, Any]]) -> Path:

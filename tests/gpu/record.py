@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from tests.gpu.questions import DATA
+
 MEASUREMENTS, TRACEBACK, OPTIONS = "measurements.json", "traceback.txt", "options.json"
 
 
@@ -30,15 +32,18 @@ class Options:
     engine: Literal["vllm", "transformers"]
     deadline: float
     """Unix time at which the part is killed."""
+    arm: str = "majority"
+    """The rewards that part `learning` trains with."""
+    data: Path = DATA
+    """Folder of data sets, for part `learning`."""
 
     def write(self, folder: Path) -> None:
-        values = {**vars(self), "out": str(self.out), "model": str(self.model)}
-        (folder / OPTIONS).write_text(json.dumps(values))
+        (folder / OPTIONS).write_text(json.dumps(vars(self), default=str))
 
     @classmethod
     def read(cls, folder: Path) -> "Options":
         values = json.loads((folder / OPTIONS).read_text())
-        return cls(**{**values, "out": Path(values["out"]), "model": Path(values["model"])})
+        return cls(**{**values, **{name: Path(values[name]) for name in ("out", "model", "data")}})
 
 
 class Record:
@@ -46,7 +51,14 @@ class Record:
 
     def __init__(self, folder: Path, options: Options) -> None:
         self.folder, self.options = folder, options
-        self._values: dict[str, Any] = {"figures": {}, "checks": [], "left_out": [], "note": "", "error": None}
+        self._values: dict[str, Any] = {
+            "figures": {},
+            "checks": [],
+            "left_out": [],
+            "note": "",
+            "error": None,
+            "unfinished": None,
+        }
         self._write()
 
     @property
@@ -92,6 +104,11 @@ class Record:
     def leave_out(self, what: str, why: str) -> None:
         """Say by name what is not measured here."""
         self._values["left_out"].append(f"{what}: {why}")
+        self._write()
+
+    def unfinished(self, state: str | None) -> None:
+        """Say how far the part has come, if the next call has to go on with it; None if it is finished."""
+        self._values["unfinished"] = state
         self._write()
 
     def fail(self, error: BaseException) -> None:

@@ -1,6 +1,10 @@
 """The parts, in order of value. A new part is one more line here and one more module in `parts`."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
+
+LEARNING = "learning"
+"""Name of the part that is asked for by name, with an arm."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +20,8 @@ class Part:
     """Seconds that it takes on a GPU, estimated; it is begun only if so many are left."""
     limit: float
     """Seconds after which it is killed."""
+    by_name_only: bool = False
+    """Whether it runs only if its name is given."""
 
 
 def _part(name: str, what: str, seconds: float, limit: float) -> Part:
@@ -32,6 +38,10 @@ PARTS = (
     _part("ppo", "an update with a critic, with KL in the loss, with adapters", 60, 150),
     _part("workers", "an iteration on a GPU worker of a Prefect server", 120, 260),
     _part("memory", "the smallest card for each size: by calculation, and by trial", 60, 200),
+    # Takes all the time that a call has.
+    replace(_part(LEARNING, "what a model learns without an answer", 180, math.inf), by_name_only=True),
 )
+REGULAR = tuple(part for part in PARTS if not part.by_name_only)
+"""The parts of a call without names."""
 SMALL_SECONDS = 10.0
 """Estimate for each part with --small."""

@@ -74,7 +74,7 @@ class Runner:
         }
         for part in self.parts:
             left = self.end - SECONDS_FOR_SUMMARY - time.time()
-            if part.name in done:
+            if part.name in done and not done[part.name].get("unfinished"):
                 self.say(f"{part.name}: its result is there already ({_verdict(done[part.name])})")
             elif left < part.seconds:
                 self.say(
@@ -121,6 +121,7 @@ class Runner:
             "checks": checks,
             "left_out": values.get("left_out", []),
             "error": error,
+            "unfinished": values.get("unfinished"),
             "traceback": str(traceback) if traceback.exists() else None,
             "small": self.options.small,
             "ended": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -221,6 +222,6 @@ def _signal_name(number: int) -> str:
 
 def _verdict(result: dict[str, Any]) -> str:
     if result["passed"]:
-        return "passed"
+        return f"passed so far ({result['unfinished']})" if result.get("unfinished") else "passed"
     failed = [check["name"] for check in result["checks"] if not check["passed"]]
     return "FAILED" + (f" ({result['error']})" if result["error"] else f" ({', '.join(failed)})")

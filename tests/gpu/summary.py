@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.gpu.registry import PARTS
+from tests.gpu import learning
+from tests.gpu.registry import REGULAR
 from tests.gpu.runner import read_results
 
 BASELINE = "H200, 2026-11-27, torch 2.13.0, vLLM 0.32.0, before this check existed"
@@ -51,16 +52,17 @@ def lines(out: Path) -> Iterator[str]:
     yield ""
     yield "| part | result | seconds | why not |"
     yield "|---|---|---|---|"
-    for part in PARTS:
+    for part in REGULAR:
         yield _line_of_part(part.name, results.get(part.name))
     yield from (_line_of_part(name, result) for name, result in results.items() if name not in _names())
+    yield from learning.lines(out)
     yield from _failed_checks(results)
     yield from _table_of_figures(results)
     yield from _left_out(results)
 
 
 def _names() -> set[str]:
-    return {part.name for part in PARTS}
+    return {part.name for part in REGULAR}
 
 
 def _line_of_part(name: str, result: dict[str, Any] | None) -> str:
@@ -68,7 +70,10 @@ def _line_of_part(name: str, result: dict[str, Any] | None) -> str:
         return f"| {name} | not done | | |"
     failed = [check["name"] for check in result["checks"] if not check["passed"]]
     why = "; ".join(filter(None, (result["error"], f"checks: {', '.join(failed)}" if failed else "")))
-    return f"| {name} | {'passed' if result['passed'] else '**failed**'} | {result['seconds']:.0f} | {_cell(why)} |"
+    verdict = "passed" if result["passed"] else "**failed**"
+    if unfinished := result.get("unfinished"):
+        verdict += f", unfinished: {unfinished}"
+    return f"| {name} | {verdict} | {result['seconds']:.0f} | {_cell(why)} |"
 
 
 def _failed_checks(results: dict[str, dict[str, Any]]) -> Iterator[str]:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.commands import python
 from tests.gpu.policies import parameters
-from tests.gpu.registry import PARTS
+from tests.gpu.registry import REGULAR
 from tests.gpu.runner import read_results
 
 
@@ -23,7 +23,7 @@ def results_of(out: Path, *names: str) -> dict[str, dict[str, Any]]:
 @pytest.mark.slow
 def test_all_parts_pass_and_say_what_only_a_gpu_can_show(tmp_path: Path) -> None:
     results = results_of(tmp_path)
-    assert list(results) == [part.name for part in PARTS]
+    assert list(results) == [part.name for part in REGULAR]
     for name, result in results.items():
         assert result["small"] and result["figures"] and result["left_out"], name
     assert "utilisation" in " ".join(results["trainer"]["left_out"])
@@ -33,6 +33,16 @@ def test_all_parts_pass_and_say_what_only_a_gpu_can_show(tmp_path: Path) -> None
     assert json.loads(made.read_text())["parameters"] == {"toy": parameters("toy")}
     summary = (tmp_path / "summary.md").read_text()
     assert "nothing about a GPU" in summary and "## Left out" in summary and "not done" not in summary
+
+
+@pytest.mark.slow
+def test_a_policy_is_trained_and_evaluated_before_and_after(tmp_path: Path) -> None:
+    result = results_of(tmp_path, "learning")["learning-majority"]
+    assert result["small"] and result["unfinished"] is None and result["left_out"]
+    figures = result["figures"]
+    assert figures["passes"] == "2 of 2" and figures["pass 2"]["optimiser_steps"] > 0
+    assert {"greedy gain, points", "sampled gain, points", "maj@2 end", "stage_s"} <= figures.keys()
+    assert "| majority | 2 of 2 | greedy |" in (tmp_path / "summary.md").read_text()
 
 
 @pytest.mark.vllm

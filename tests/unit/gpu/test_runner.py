@@ -138,7 +138,7 @@ def test_without_time_nothing_is_begun_and_sigterm_kills_all(folder: Path, tmp_p
     (tmp_path / "model").symlink_to(folder / "model")
     late = start(tmp_path, "--minutes", "0.01")
     output, _ = late.communicate(timeout=60)
-    assert late.returncode == 0 and "good: not begun" in output and "0 of 0 parts passed; not done yet: good" in output
+    assert late.returncode == 0 and "good: not begun" in output and "0 of 0 parts passed; not finished: good" in output
     process = start(tmp_path, "hangs")
     pids = tmp_path / "out/parts/hangs/pids.txt"
     deadline = time.monotonic() + 60

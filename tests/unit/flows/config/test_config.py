@@ -41,7 +41,8 @@ MINIMAL: dict[str, Any] = {
 def test_expected_configs_exist() -> None:
     arms = {"majority.yaml", "verified.yaml", "random.yaml", "seeds_only.yaml", "dataset.yaml", "frozen_generator.yaml"}
     papers = {"paper-llama3.2-3b.yaml", "paper-qwen2.5-7b.yaml"}
-    assert {"quickstart.yaml", *papers, *arms} <= {path.name for path in CONFIGS}
+    proofs = {"gsm8k-0.5b.yaml", "gsm8k-0.5b-random.yaml", "gsm8k-0.5b-verified.yaml", "math-self-0.5b.yaml"}
+    assert {"quickstart.yaml", *papers, *arms, *proofs} <= {path.name for path in CONFIGS}
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

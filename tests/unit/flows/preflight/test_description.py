@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from flows.config.load import load_config
 from flows.config.run import RunConfig
 from flows.preflight.description import describe
 from flows.run_loop import run_locally
 from storage.errors import InputError
+from tests.commands import REPOSITORY
 from tests.helpers import SEED_QUESTIONS, fake_config, write_jsonl
 from tests.tiny_models import make_tiny_policy
 
@@ -119,6 +121,32 @@ def test_a_missing_engine_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (line,) = lines(engine="vllm")
     assert line.startswith("engine       vllm needs vLLM, which is not installed here")
     assert lines(engine="vllm", gpu="deployment") == lines(engine="transformers") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "source"),
+    [
+        ("gsm8k-0.5b", "none with a label", "nothing: 128 questions are drawn from"),
+        ("gsm8k-0.5b-random", "none with a label", "nothing: 128 questions are drawn from"),
+        ("gsm8k-0.5b-verified", "6 with a label (6 number)", "nothing: 128 questions are drawn from"),
+        ("math-self-0.5b", None, "accepted questions"),
+    ],
+)
+def test_only_the_upper_bound_reads_the_answers_of_gsm8k(
+    tmp_path: Path, name: str, labels: str | None, source: str
+) -> None:
+    rows = [{"question": text, "answer": f"That is 5.\n#### {number}"} for number, text in enumerate(SEED_QUESTIONS)]
+    questions, policy = write_jsonl(tmp_path / "train.jsonl", rows), make_tiny_policy(tmp_path / "policy")
+    exam = write_jsonl(tmp_path / "exam.jsonl", [{"question": "How many?", "answer": "So\n#### 72"}])
+    overrides = [
+        f"seeds.path={questions}", f"policy.model={policy}", "engine=transformers",
+        f"evaluate.benchmarks=[{{name: gsm8k, path: {exam}}}]",
+        *([f"dataset.path={questions}"] if labels else []),
+    ]  # fmt: skip
+    text = describe(load_config(REPOSITORY / "configs" / f"{name}.yaml", overrides))
+    assert source in text and "label: 72" in text
+    if labels:
+        assert labels in text.split("\ndataset ")[1].split("\ngsm8k ")[0]
 
 
 def test_no_line_without_overlap(tmp_path: Path) -> None:
