@@ -38,6 +38,8 @@ _FUNCTION_WORD = re.compile(
     r"her|their|we|your?|i|there|then|so|if|each)\b",
     re.IGNORECASE,
 )
+_ENGLISH_WORD = re.compile(r"\b(?:the|and|with|this|that|from|their|you|your|there|which|where|not)\b", re.IGNORECASE)
+"""Words of English alone: "is" and "in" are Dutch as well, "are" is Romanian, and "a" is found everywhere."""
 _STATEMENT_END = re.compile(r"[.!$)\]}*\"”'’\d]\Z|\\[\])]\Z")
 
 
@@ -47,14 +49,14 @@ def asks(text: str) -> bool:
 
 
 def is_english(text: str) -> bool:
-    """Return whether a text reads as English: ASCII letters, and at least a fifth of its words are function words.
+    """Return whether a text reads as English: ASCII letters, at least a fifth function words, one of English alone.
 
     A text of fewer than five words is not judged, so the result is False.
     """
     words = [word for word in _WORD.findall(text) if len(word) > 1 or word in "aAI"]
     if len(words) < 5 or sum(not word.isascii() for word in words) > len(words) // 10:
         return False
-    return 5 * len(_FUNCTION_WORD.findall(text)) >= len(words)
+    return 5 * len(_FUNCTION_WORD.findall(text)) >= len(words) and _ENGLISH_WORD.search(text) is not None
 
 
 def asks_nothing(text: str) -> bool:

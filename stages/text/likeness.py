@@ -3,7 +3,9 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from stages.text.similarity import RougeLBank
+from rapidfuzz.distance import LCSseq
+
+from stages.text.similarity import RougeLBank, tokenize
 
 _NUMBER = re.compile(
     r"\d+(?:[.,]\d+)*|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|"
@@ -25,15 +27,20 @@ def numbers_aside(text: str) -> str:
 def copied_example(question: str, examples: Sequence[str], threshold: float) -> tuple[float, str] | None:
     """Return the similarity of a question to the example that it copies, and that example; None if it copies none.
 
-    The similarity is the ROUGE-L F-measure, as written or with numbers aside, whichever is higher.
+    The similarity is the ROUGE-L F-measure as written or that of `likeness`, whichever is higher.
     """
-    if not examples:
-        return None
-    best = max(
-        _nearest(RougeLBank(examples), question, examples),
-        _nearest(RougeLBank(map(numbers_aside, examples)), numbers_aside(question), examples),
-    )
+    pairs = [(max(_rouge_l(question, example), likeness(question, example)), example) for example in examples]
+    best = max(pairs, default=(0.0, ""))
     return best if best[0] > threshold else None
+
+
+def likeness(left: str, right: str) -> float:
+    """Return how alike two questions are with numbers aside: the lower F-measure of words and signs and of words alone.
+
+    Formulas of one kind have most of their signs in common, whatever is asked about them, so the words count as well.
+    """
+    with_signs = _rouge_l(numbers_aside(left), numbers_aside(right))
+    return min(with_signs, _rouge_l(_words(left), _words(right)))
 
 
 class EarlierQuestions:
@@ -49,11 +56,25 @@ class EarlierQuestions:
         self._bank.add([numbers_aside(question)])
 
     def repeated_by(self, question: str, threshold: float) -> tuple[float, str] | None:
-        """Return the similarity of a question to the one that it repeats, and that one; None if it repeats none."""
-        best = _nearest(self._bank, numbers_aside(question), self._questions)
-        return best if best[0] > threshold else None
+        """Return the `likeness` of a question to the one that it repeats, and that one; None if it repeats none.
+
+        Only the question that is nearest in words and signs is compared in words alone.
+        """
+        (score,), (index,) = self._bank.nearest([numbers_aside(question)])
+        if score <= threshold or index < 0:
+            return None
+        nearest = self._questions[int(index)]
+        alike = likeness(question, nearest)
+        return (alike, nearest) if alike > threshold else None
 
 
-def _nearest(bank: RougeLBank, text: str, questions: Sequence[str]) -> tuple[float, str]:
-    (score,), (index,) = bank.nearest([text])
-    return float(score), questions[int(index)] if index >= 0 else ""
+def _words(text: str) -> str:
+    return _NUMBER.sub(" ", text)
+
+
+def _rouge_l(left: str, right: str) -> float:
+    """Return the ROUGE-L F-measure of two texts; 1 if both have no word."""
+    words = tokenize(left), tokenize(right)
+    if not any(words):
+        return 1.0
+    return 2 * LCSseq.similarity(*words) / sum(map(len, words))

@@ -33,6 +33,12 @@ _SOLVING = re.compile(
     r"[\s*_#]{0,9}(?:let(?:'|’)?s (?:solve|break|think|analy[sz]e)\b|step (?:1|one)\b)", re.IGNORECASE
 )
 """The start of a text that is a solution, whatever it asks later."""
+_SOLVES = re.compile(
+    rf"{_SENTENCE}to (?:solve|find|determine|answer|calculate) (?:this|these|that|it|the)\b[^.?]{{0,80}}, ?"
+    r"(?:we|i|let(?:'|’)?s|first)\b",
+    re.IGNORECASE,
+)
+"""A sentence that solves; somewhere behind the start of a text."""
 _OPENING = re.compile(
     r"[\s*_#]{0,9}(?:to (?:solve|find|determine|calculate|answer|evaluate|simplify)\b[^?.]{0,160}, ?(?:we|you|i|let|"
     r"first|use|one)\b|first,? (?:we|let(?:'|’)?s|i)\b)",
@@ -90,7 +96,7 @@ def has_solution(question: str) -> bool:
     conclusion = _CONCLUSION.search(question, last_sentence)
     if conclusion and conclusion.start() > 0 and not asks(question[conclusion.end() :]):
         return True
-    if _SOLVING.match(question):
+    if _SOLVING.match(question) or _SOLVES.search(question, 1):
         return True
     ends = _QUESTION_END.search(question)
     if ends is None:

@@ -48,6 +48,7 @@ def test_good_questions_pass(rule: str, question: str) -> None:
         "How far is it? Step 1: Multiply 3 by 2.",
         "How far is it? We can multiply 3 by 2, which gives 6.",
         "How far is it? Since each step is 2 feet, it is 6 feet.",
+        "Find the range of x. All points lie on a circle. To solve this problem, we use Python.",
         "Find x if 2x = 8. Dividing by 2 gives 4. Therefore, x = 4.",
         "A box has 3 red balls and 4 blue ones, 7 in total. Thus, the share of red balls is 3/7.",
         "The sum of 3 and 4 is 7. So the answer is 7.",

@@ -33,6 +33,20 @@ def test_the_copied_example_is_named() -> None:
     assert copied_example("What is the area of a circle with radius 5?", [], 0.0) is None
 
 
+@pytest.mark.parametrize(
+    ("question", "example"),
+    [
+        ("Find the solution set of the equation $2(x+4)(x-2) = 0$.", "Expand the product ${(x+5)(x+7)}$."),
+        ("Given $\\frac{2x^2+4}{x+1}$, determine the sum of $2x^4-2x-14$ using calculus.",
+         "For what value of $x$ is the expression $\\frac{2x^3+3}{x^2-20x+100}$ not defined?"),
+        ("What is 3 + 5?", "What is (2 - 7) / 4 * (3 ^ 2)?"),
+    ],
+)  # fmt: skip
+def test_formulas_of_one_kind_make_no_copy(question: str, example: str) -> None:
+    assert copied_example(question, [example], 0.6) is None
+    assert EarlierQuestions([example]).repeated_by(question, 0.7) is None
+
+
 def test_repetitions_are_found_among_all_that_was_added() -> None:
     earlier = EarlierQuestions([OTHER])
     again = RIDDLE.replace("1.10", "2.20").replace("1.00", "2.00")

@@ -100,21 +100,18 @@ def test_wording_is_text(tmp_path: Path, wording: dict[str, str]) -> None:
         config_with(tmp_path, tmp_path, **wording)
 
 
-@pytest.mark.parametrize("form", ["turns", "plain"])
-def test_a_whole_run_in_another_form(tmp_path: Path, form: str) -> None:
-    config = fake_config(tmp_path, generate={"form": form, "questions": 8, "examples": 3, "max_tokens": 400})
+def test_a_whole_run_in_turns(tmp_path: Path) -> None:
+    generate: dict[str, Any] = {"form": "turns", "questions": 8, "examples": 3, "max_tokens": 400}
+    config = fake_config(tmp_path, iterations=1, generate=generate)
     assert run_here(config).complete
     run = open_run(config.uri)
-    for iteration in (1, 2):
-        assert run.table("generations", iteration).height == 12  # 8 * 1.5 questions
-        assert run.table("accepted", iteration).height > 2
-        asked = run.manifests(iteration)["generate_instructions"].config
-        assert (asked["form"], asked["user"]) == (form, "") and "chosen_form" not in run.config
-    # Other wording is another stage execution; that of another form is not.
-    unused, used = ("mark", "request") if form == "turns" else ("request", "mark")
-    for name, complete in ((unused, True), (used, False)):
-        generate = {**config.generate.model_dump(mode="json"), name: "Exercise:"}
-        changed = fake_config(tmp_path, generate=generate)
+    assert run.table("generations", 1).height == 12  # 8 * 1.5 questions
+    assert run.table("accepted", 1).height > 2
+    asked = run.manifests(1)["generate_instructions"].config
+    assert (asked["form"], asked["user"]) == ("turns", "") and "chosen_form" not in run.config
+    # Other wording is another execution of the stage; that of another form is not.
+    for name, complete in (("mark", True), ("request", False)):
+        changed = fake_config(tmp_path, iterations=1, generate={**generate, name: "Exercise:"})
         assert find_finished(changed, Store(config.uri)).complete == complete
 
 
