@@ -113,7 +113,8 @@ def _open(requested: Path) -> Path | None:
     except OSError:
         temporary = None
     logging.getLogger(__name__).warning(
-        "%s cannot keep compiled code (%s): this process compiles anew; set SERL_CACHE to a folder with space",
+        "%s cannot keep compiled code (%s): this process compiles anew; set SERL_CACHE to a folder "
+        "that can be written and has space",
         requested, reason,
     )  # fmt: skip
     return temporary

@@ -102,6 +102,8 @@ def _join(options: argparse.Namespace) -> None:
     from stages.trainer.launcher import join
 
     placement = on_all_gpus(load(options).compute).trainer
+    if placement.nodes == 1:
+        raise InputError("compute.trainer.nodes is 1, expected the number of machines of the update, at least 2")
     if not 0 < options.node < placement.nodes:
         raise InputError(
             f"--node {options.node}: expected a number from 1 to {placement.nodes - 1}, as "

@@ -133,13 +133,28 @@ def _explain(error: ValidationError, source: str) -> str:
 
 
 def _did_you_mean(location: tuple[int | str, ...]) -> str:
-    """Return the nearest known name in the group of settings that holds `location`, or all known names."""
+    """Return the nearest known name in the group of settings that holds `location`, or all known names.
+
+    For the full name of a setting, as messages write it (`compute.gpus`), return the groups to write in a file instead.
+    """
     group: Any = RunConfig
     for part in location[:-1]:
         if isinstance(part, str) and part in group.model_fields:
             group = _settings_in(group.model_fields[part].annotation)
-    close = difflib.get_close_matches(str(location[-1]), group.model_fields, n=1)
+    name = str(location[-1])
+    if "." in name and _is_setting(group, name.split(".")):
+        return f"; in a file write {name.replace('.', ': {')}: ...{'}' * name.count('.')}"
+    close = difflib.get_close_matches(name, group.model_fields, n=1)
     return f"; did you mean {close[0]}?" if close else f"; known here: {', '.join(group.model_fields)}"
+
+
+def _is_setting(group: Any, names: Sequence[str]) -> bool:
+    """Return whether the names lead from a group of settings to one of its settings."""
+    for name in names:
+        if group is None or name not in group.model_fields:
+            return False
+        group = _settings_in(group.model_fields[name].annotation)
+    return True
 
 
 def _settings_in(annotation: Any) -> Any:

@@ -145,10 +145,10 @@ def _uneven(config: RunConfig) -> str | None:
     split = config.compute.vllm.tensor_parallel
     if config.engine != "vllm" or split == 1 or (shape := policy_shape(config)) is None or shape.heads % split == 0:
         return None
-    divisors = [str(cards) for cards in range(1, split) if shape.heads % cards == 0]
+    smaller = [str(cards) for cards in range(1, split) if shape.splits_into(cards)]
     return (
         f"compute.vllm.tensor_parallel is {split}, which does not divide the model's {shape.heads} attention heads; "
-        f"set {' or '.join(divisors[-3:])}"
+        f"set {' or '.join(smaller[-3:])}"
     )
 
 

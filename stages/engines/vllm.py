@@ -184,10 +184,11 @@ class VllmEngine(TokenizingEngine):
 
     def load(self, folder: Path, key: str, chat: ChatOptions = PLAIN) -> None:
         self._forget_dead()
+        self._folder = folder
         if key == self._key:
             self.tokenizer.ask_as(chat)
             return
-        self._key, self._folder = None, folder
+        self._key = None
         started = time.perf_counter()
         starts = self._early is not None
         error = self._take_over()

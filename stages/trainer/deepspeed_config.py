@@ -1,6 +1,7 @@
 """DeepSpeed's settings file: reading, checks, and the ZeRO stage in it. No torch here."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from stages.settings.trainer import TrainerPlacement
@@ -51,12 +52,26 @@ def read_deepspeed_settings(placement: TrainerPlacement) -> dict[str, Any]:
     return settings
 
 
-def zero_stage(settings: dict[str, Any]) -> int:
+def zero_stage(settings: Mapping[str, Any]) -> int:
     """Return the ZeRO stage of DeepSpeed settings."""
     return int(settings.get("zero_optimization", {}).get("stage", 0))
 
 
-def offloads_optimizer(settings: dict[str, Any]) -> bool:
+def offloads(settings: Mapping[str, Any]) -> bool:
+    """Return whether DeepSpeed settings keep weights, masters or moments in main memory or on a disk."""
+    return offloads_optimizer(settings) or offloads_weights(settings)
+
+
+def offloads_optimizer(settings: Mapping[str, Any]) -> bool:
     """Return whether DeepSpeed settings keep masters and moments in main memory or on a disk."""
-    offload = settings.get("zero_optimization", {}).get("offload_optimizer") or {}
+    return _offloads(settings, "offload_optimizer")
+
+
+def offloads_weights(settings: Mapping[str, Any]) -> bool:
+    """Return whether DeepSpeed settings keep weights in main memory or on a disk."""
+    return _offloads(settings, "offload_param")
+
+
+def _offloads(settings: Mapping[str, Any], name: str) -> bool:
+    offload = settings.get("zero_optimization", {}).get(name) or {}
     return str(offload.get("device", "none")) != "none"

@@ -17,16 +17,20 @@ def use_expandable_segments(device: torch.device) -> bool:
 
     Micro-batches have various sizes, and blocks of fixed size would leave gaps that fit none. This is a setting of this
     process, not of its environment: vLLM's process has to be without. Variables that the user has set count instead. If
-    the driver refuses, one warning says so, and blocks have fixed sizes.
+    the driver refuses or torch has no such setting, one warning says so, and blocks have fixed sizes.
     """
     if device.type != "cuda" or any(name in os.environ for name in _ALLOCATOR_VARIABLES):
         return False
+    set_allocator = getattr(torch._C, "_accelerator_setAllocatorSettings", None)  # not part of torch's interface
+    if set_allocator is None:
+        _log.warning("memory of the GPU may fragment: this version of torch cannot grow blocks")
+        return False
     try:
-        torch._C._accelerator_setAllocatorSettings("expandable_segments:True")
+        set_allocator("expandable_segments:True")
         torch.empty(1, device=device)
     except RuntimeError as error:
         _log.warning("memory of the GPU may fragment: %s", " ".join(str(error).split())[:200])
-        torch._C._accelerator_setAllocatorSettings("expandable_segments:False")
+        set_allocator("expandable_segments:False")
         return False
     return True
 

@@ -7,7 +7,7 @@ with the next update that names them, which takes a fraction of the time of load
 import gc
 import logging
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -28,19 +28,26 @@ _MARGIN_BYTES = 4 * 2**30
 """Host memory that is left to the engine and to everything else."""
 _MOST_HELD_BYTES = 2**30
 """Most GPU memory that a trainer may keep reserved when its tensors have left the GPU."""
-_CGROUP = Path("/sys/fs/cgroup")
+_CGROUP, _MEMBERSHIP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+"""Folder of the control groups, and the file that names those of this process."""
+_GROUP_FILES = (
+    ("memory.max", "memory.current", "inactive_file"),
+    ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+)
+"""Files with the limit and the use of memory, and the entry of memory.stat for the file cache: of versions 2 and 1."""
 _log = logging.getLogger(__name__)
 
 
 def choose_holding(
-    device: torch.device, free_memory: bool | None, *, zero_stage: int, needed: int, available: int
+    device: torch.device, free_memory: bool | None, *, can_move: bool = True, needed: int, available: int
 ) -> Holding:
     """Return where a learner's tensors are between two updates.
 
     Args:
         device: device of the update.
         free_memory: `compute.trainer.free_memory`.
-        zero_stage: stage of ZeRO, whose engine has buffers that only it knows.
+        can_move: whether the tensors can be moved: not if a move has failed, and not if DeepSpeed has buffers that only
+            it knows, as at stage 3 of ZeRO and for what it offloads.
         needed: bytes of host memory that the tensors of all processes of this machine take in addition.
         available: bytes of host memory that are available.
     """
@@ -48,7 +55,7 @@ def choose_holding(
         return "nowhere" if free_memory else "device"
     if free_memory is False:
         return "device"
-    if zero_stage > 0:
+    if not can_move:
         return "nowhere"
     if available < needed + _MARGIN_BYTES:
         _log.warning(
@@ -66,18 +73,40 @@ def pins_memory(device: torch.device) -> bool:
     return device.type == "cuda"
 
 
-def available_host_memory(cgroup: Path = _CGROUP) -> int:
-    """Return the bytes of main memory that are available to this process: of the machine, or of its container."""
-    available = int(psutil.virtual_memory().available)
+def available_host_memory(cgroup: Path = _CGROUP, membership: Path = _MEMBERSHIP) -> int:
+    """Return the bytes of main memory that are available to this process: of the machine, its container or its job."""
+    limited = (_left_in(group) for group in _control_groups(cgroup, membership))
+    return max(min([int(psutil.virtual_memory().available), *(left for left in limited if left is not None)]), 0)
+
+
+def _control_groups(cgroup: Path, membership: Path) -> list[Path]:
+    """Return the folders of the control groups that may limit this process's memory.
+
+    A container shows its group as the outermost folder. A job of Slurm sees the groups of the whole machine, and the
+    limit may be that of any group around its own.
+    """
     try:
-        limit, used = ((cgroup / name).read_text().strip() for name in ("memory.max", "memory.current"))
-        if limit != "max":
-            statistics = dict(line.split() for line in (cgroup / "memory.stat").read_text().splitlines())
-            # The file cache counts as used, and gives way.
-            available = min(available, int(limit) - int(used) + int(statistics.get("inactive_file", 0)))
-    except (OSError, ValueError):  # no container, or a system with another kind of files
-        pass
-    return max(available, 0)
+        lines = [line.split(":", 2) for line in membership.read_text().splitlines() if line.count(":") >= 2]
+    except OSError:
+        lines = []
+    groups = [cgroup, cgroup / "memory"]
+    for _, controllers, path in lines:
+        if controllers in ("", "memory"):
+            group = (cgroup / controllers / path.lstrip("/")).resolve()
+            groups += [group, *(parent for parent in group.parents if parent.is_relative_to(cgroup))]
+    return list(dict.fromkeys(groups))
+
+
+def _left_in(group: Path) -> int | None:
+    """Return the bytes that a control group leaves; None if it has no limit, or is no folder of such files."""
+    for limit, used, cache in _GROUP_FILES:
+        try:
+            most, now = (int((group / name).read_text()) for name in (limit, used))
+            statistics = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        except (OSError, ValueError):  # ValueError: the limit is "max"
+            continue
+        return most - now + int(statistics.get(cache, 0))  # the file cache counts as used, and gives way
+    return None
 
 
 def has_room_for_files(folder: Path, size: int, *, available: int) -> bool:
@@ -111,6 +140,19 @@ def holds_too_much(holding: Holding, reserved: int) -> bool:
     return holding != "device" and reserved > _MOST_HELD_BYTES
 
 
+def try_to_move(move: Callable[[], None]) -> bool:
+    """Do a move between host memory and device; return whether it worked. One warning says why not."""
+    try:
+        move()
+    except RuntimeError as error:
+        _log.warning(
+            "weights and optimiser cannot be kept in main memory between updates: each update loads them again (%s)",
+            " ".join(str(error).split())[:200],
+        )
+        return False
+    return True
+
+
 class HostMemory:
     """Moves the values of tensors to host memory and back.
 
@@ -126,18 +168,18 @@ class HostMemory:
         self._places: dict[int, tuple[UntypedStorage, int, int]] = {}
         """A storage's id -> the storage, its first byte in host memory, its number of bytes."""
         self._empty: list[tuple[UntypedStorage, int]] = []
-        """Storages whose values are not kept, and their numbers of bytes."""
+        """Storages that hold zeros, and their numbers of bytes."""
         self.away = False
         """Whether the tensors' values are in host memory only."""
 
     def missing_bytes(self, tensors: Iterable[Tensor]) -> int:
         """Return the bytes that `reserve` would allocate for these tensors."""
-        size = sum(_aligned(storage.nbytes()) for storage in _storages(tensors).values())
+        size = sum(_aligned(storage.nbytes()) for storage in self._storages(tensors).values())
         return max(0, size - sum(chunk.nbytes for chunk in self._chunks))
 
     def reserve(self, tensors: Iterable[Tensor]) -> bool:
         """Allocate host memory for these tensors; return False, with none allocated, if there is not enough."""
-        storages = _storages(tensors)
+        storages = self._storages(tensors)
         if self._places.keys() != storages.keys():
             self._places = {}
             end = 0
@@ -158,15 +200,16 @@ class HostMemory:
 
         Args:
             tensors: those that `reserve` was called with.
-            scratch: tensors that `give_back` fills with zeros.
+            scratch: tensors that hold zeros; `give_back` fills them again.
             changed: whether values differ from those that `take` has moved before; if not, none are copied.
         """
         if changed:
+            self._wait()  # for work of other streams too, such as communication
             for storage, start, size in self._places.values():
                 for host, device in self._pieces(storage, start, size):
                     host.copy_(device, non_blocking=self._pinned)
             self._wait()
-        self._empty = [(storage, storage.nbytes()) for storage in _storages(scratch).values()]
+        self._empty = [(storage, storage.nbytes()) for storage in self._storages(scratch).values()]
         for storage in (*(place[0] for place in self._places.values()), *(storage for storage, _ in self._empty)):
             storage.resize_(0)
         self.away = True
@@ -241,16 +284,15 @@ class HostMemory:
             start = max(0, start - chunk.nbytes)
         return parts or [torch.empty(0, dtype=torch.uint8)]
 
+    def _storages(self, tensors: Iterable[Tensor]) -> dict[int, UntypedStorage]:
+        """Return the distinct storages on the device that can be emptied, by an id."""
+        storages = (tensor.untyped_storage() for tensor in tensors if tensor.device.type == self._device.type)
+        return {storage._cdata: storage for storage in storages if storage.nbytes() and storage.resizable()}
+
     def _wait(self) -> None:
         """Return when all copies have ended."""
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
-
-
-def _storages(tensors: Iterable[Tensor]) -> dict[int, UntypedStorage]:
-    """Return the distinct storages of tensors that can be emptied, by an id."""
-    storages = (tensor.untyped_storage() for tensor in tensors)
-    return {storage._cdata: storage for storage in storages if storage.nbytes() and storage.resizable()}
 
 
 def _bytes_of(storage: UntypedStorage, size: int) -> Tensor:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from stages.settings import Settings
 from stages.settings.trainer import TrainerPlacement
-from stages.settings.update import UpdateConfig
+from stages.settings.update import LoraConfig, UpdateConfig
 
 Progress = Callable[[int, int, str], None]
 """Called with the steps done, the steps in total, and a short note."""
@@ -118,6 +118,11 @@ class Job(Settings):
     """Most tokens that a response could have."""
     seed: int = Field(ge=0, lt=2**64)
     """Decides which responses share an optimiser step, and the first weights of new adapters."""
+
+    @property
+    def parts(self) -> tuple[bool, LoraConfig | None]:
+        """Whether there is a critic, and the settings of adapters; a change of either requires loading again."""
+        return self.config.algorithm == "ppo", self.config.lora
 
 
 class JobResult(Settings):

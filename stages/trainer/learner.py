@@ -167,7 +167,11 @@ class Learner(Generic[M]):
         return weights
 
     def tensors(self) -> Iterator[Tensor]:
-        """Yield all tensors that last from one update to the next: weights, buffers, masters and moments."""
+        """Yield all tensors that last from one update to the next: weights, buffers, masters and moments.
+
+        Tensors that share memory may all be among them. With ZeRO 1 and 2 these are the parts of this process; of ZeRO
+        3 they are not all.
+        """
         yield from self.module.parameters()
         yield from self.module.buffers()
         for group in self.optimizer.param_groups:
@@ -176,9 +180,12 @@ class Learner(Generic[M]):
             yield from (value for value in state.values() if isinstance(value, Tensor))
 
     def scratch(self) -> Iterator[Tensor]:
-        """Yield tensors that are zero from one update to the next."""
+        """Yield gradients that are zero from one update to the next."""
         if isinstance(self.engine, MasterEngine):
             yield self.engine.gradient
+        elif self.stage:
+            # Stage 1 in bfloat16 zeroes them after each step; the other cases have none between two updates.
+            yield from getattr(self.engine.optimizer, "fp32_groups_gradients_flat", ())
 
     def drop_gradients(self) -> None:
         """Release gradients that are left from the latest step."""

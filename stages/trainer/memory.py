@@ -12,6 +12,7 @@ from typing import Any
 from stages.rl.chunks import CHUNK_LOGITS
 from stages.settings.trainer import TrainerPlacement
 from stages.settings.update import UpdateConfig
+from stages.trainer.deepspeed_config import offloads_optimizer, offloads_weights, zero_stage
 
 GIB = 2**30
 CPU_TOKENS = 8192
@@ -84,6 +85,19 @@ class ModelShape:
             vocabulary=_whole(_entry(config, "vocab_size")),
         )
 
+    def splits_into(self, cards: int) -> bool:
+        """Return whether vLLM can split the model between cards (vllm.model_executor.layers.linear).
+
+        Each card takes the same part of the heads and of the feed-forward width, and some heads of keys or a copy of
+        one.
+        """
+        key_heads = self.key * self.heads // self.query
+        return (
+            self.heads % cards == 0
+            and self.intermediate % cards == 0
+            and (key_heads % cards == 0 or cards % key_heads == 0)
+        )
+
     def adapter_parameters(self, rank: int) -> int:
         """Return the number of weights of low-rank adapters on every linear layer."""
         ends = 2 * (self.hidden + self.query) + 2 * (self.hidden + self.key) + 3 * (self.hidden + self.intermediate)
@@ -129,14 +143,13 @@ class UpdateForm:
             deepspeed: content of the placement's DeepSpeed file, {} without a file.
             compiled: whether layers are compiled.
         """
-        zero = deepspeed.get("zero_optimization", {})
         bytes_per_weight = 4 if placement.dtype == "float32" else 2
         return cls(
             bytes_per_weight=bytes_per_weight,
-            zero_stage=int(zero.get("stage", 0)),
+            zero_stage=zero_stage(deepspeed),
             processes=placement.world_size,
-            offloads_optimizer=_offloads(zero, "offload_optimizer"),
-            offloads_weights=_offloads(zero, "offload_param"),
+            offloads_optimizer=offloads_optimizer(deepspeed),
+            offloads_weights=offloads_weights(deepspeed),
             gradient_checkpointing=placement.gradient_checkpointing,
             compiled=compiled,
             packed_by_kernel=bytes_per_weight == 2,
@@ -273,7 +286,3 @@ def _whole(value: Any) -> int:
     if not number.is_integer() or number < 1:
         raise ValueError(f"expected a positive whole number, found {value!r}")
     return int(number)
-
-
-def _offloads(zero: Mapping[str, Any], name: str) -> bool:
-    return str((zero.get(name) or {}).get("device", "none")) != "none"

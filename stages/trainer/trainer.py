@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from stages.settings.update import LoraConfig
 from stages.trainer import adapters
 from stages.trainer.batches import Packing
 from stages.trainer.compiled import compile_layers, compiles
-from stages.trainer.deepspeed_config import read_deepspeed_settings, zero_stage
+from stages.trainer.deepspeed_config import offloads, read_deepspeed_settings, zero_stage
 from stages.trainer.gpu_memory import fitting_tokens, memory_text, shape_of, usable_memory
 from stages.trainer.holding import (
     Holding,
@@ -26,6 +26,7 @@ from stages.trainer.holding import (
     holds_too_much,
     release_cached_memory,
     reserved_memory,
+    try_to_move,
 )
 from stages.trainer.job import Job
 from stages.trainer.learner import MOMENTS, Learner
@@ -88,13 +89,14 @@ class Trainer:
         """Seconds that it took to bring the reference to the device in this job."""
         self._reference_changed = True
         """Whether the reference in host memory, if any, is another one."""
+        self._can_move = zero_stage(self._deepspeed) < 3 and not offloads(self._deepspeed)
+        """Whether policy and critic can be moved to host memory; False once that has failed."""
 
     def recall(self, job: Job, checkpoint: Path | None) -> bool:
         """Bring policy and critic back from host memory if the job names them; return whether they were there."""
         if not self._host.away or checkpoint is not None or not self._has(job):
             return False
-        self._host.give_back()
-        return True
+        return self._moves(self._host.give_back)
 
     def prepare(self, job: Job, checkpoint: Path | None) -> None:
         """Load the policy and state of the job, or those of a checkpoint, unless they are loaded; apply its settings.
@@ -144,10 +146,7 @@ class Trainer:
         return has_kernel(self.device, self._dtype)
 
     def share(self, micro_batches: Sequence[list[int]]) -> list[list[int]]:
-        """Return the micro-batches of this process.
-
-        Their number is the same for every process, and some may be empty.
-        """
+        """Return the micro-batches of this process: the same number for every process, some of them empty."""
         return list(micro_batches[self.rank :: self.world_size])
 
     def save_policy(self, job: Job, folder: Path, *, memory: Path | None = None) -> None:
@@ -156,14 +155,15 @@ class Trainer:
         weights = self.policy.weights(masters=lora is not None)
         if self.rank > 0:
             return
-        merged = self._rounded(weights if lora is None else adapters.merge(weights, lora))
+        merged = weights if lora is None else adapters.merge(weights, lora)
+        rounded = {name: weight.to(self._dtype) for name, weight in merged.items()}
 
         def write(target: Path) -> None:
-            save_model(self.policy.module.model, merged, job.policy, target)
+            save_model(self.policy.module.model, rounded, job.policy, target)
             if lora is not None:
                 adapters.save(weights, lora, target / adapters.FOLDER)
 
-        write_policy(write, folder / "policy", memory=memory, weights=merged)
+        write_policy(write, folder / "policy", memory=memory, weights=rounded)
 
     def save_state(self, folder: Path) -> None:
         """Write critic, masters, moments and counters to `folder`/trainer_state."""
@@ -183,40 +183,42 @@ class Trainer:
             counters = {"optimiser_steps": self.steps, "applied_steps": applied, "kl_coef": self.kl_coef}
             save_counters(state, counters, masters=self._has_masters)
 
-    def choose_holding(self) -> Holding:
+    def choose_holding(self) -> None:
         """Decide where policy and critic are after this job, the same for all processes; allocate host memory."""
-        tensors = [tensor for learner in self._learners().values() for tensor in learner.tensors()]
-        processes = self._placement.processes_per_node
+        tensors = self._tensors()
         missing = self._host.missing_bytes(tensors)
         holding = choose_holding(
             self.device,
             self._placement.free_memory,
-            zero_stage=self.policy.stage,
-            needed=missing * processes,
+            can_move=self._can_move,
+            needed=missing * self._placement.processes_per_node,
             available=available_host_memory(),
         )
         fails = holding == "nowhere" or (holding == "host" and not self._host.reserve(tensors))
         if self.max_over_processes(torch.tensor([float(fails)])).item():
             holding = "nowhere"
         self.holding = holding
-        return holding
+
+    @property
+    def saves_first(self) -> bool:
+        """Whether policy and state are saved before `hold`: if they are nowhere, or if DeepSpeed has to read them."""
+        return self.holding == "nowhere" or (self.holding == "host" and self.policy.stage > 0)
 
     def hold(self, policy_key: str, state_key: str) -> None:
         """Set the keys of the loaded weights and state, and move them to the place that `choose_holding` has decided.
 
-        Saving has to come first if they are nowhere after this.
+        Saving has to come first if `saves_first`.
         """
         self._loaded_keys = (policy_key, state_key)
         if self.holding == "device":
             return
         if self.holding == "host":
-            learners = self._learners().values()
-            for learner in learners:
+            for learner in self._learners().values():
                 learner.drop_gradients()
-            self._host.take(
-                [tensor for learner in learners for tensor in learner.tensors()],
-                scratch=[tensor for learner in learners for tensor in learner.scratch()],
-            )
+            if not self.saves_first:
+                self._take()
+            elif not self._moves(self._take):
+                self.holding = "nowhere"
         else:
             self._drop()
             if self.device.type != "cuda":  # on a GPU the reference is in host memory already
@@ -242,20 +244,40 @@ class Trainer:
         if self.world_size > 1:
             dist.barrier()
 
+    def _tensors(self) -> list[Tensor]:
+        """Return what has to last until the next update."""
+        return [tensor for learner in self._learners().values() for tensor in learner.tensors()]
+
+    def _take(self) -> None:
+        learners = self._learners().values()
+        self._host.take(self._tensors(), scratch=[tensor for learner in learners for tensor in learner.scratch()])
+
+    def _moves(self, move: Callable[[], None]) -> bool:
+        """Return whether a move between host memory and device works for all processes.
+
+        If not, policy and critic are dropped. This and later updates load them from files.
+        """
+        fails = float(not try_to_move(move))
+        if not self.max_over_processes(torch.tensor([fails])).item():
+            return True
+        self._can_move = False
+        self._drop()
+        return False
+
     def _learners(self) -> dict[str, Learner[Any]]:
         """Return policy and critic, by the name of the file that holds their moments."""
         return {"optimizer": self.policy} | ({"critic_optimizer": self.critic} if self.critic is not None else {})
 
     def _has(self, job: Job) -> bool:
         """Return whether policy, critic and optimisers are those that the job starts from."""
-        return self._loaded_keys == (job.policy_key, job.state_key) and self._loaded_parts == _parts(job)
+        return self._loaded_keys == (job.policy_key, job.state_key) and self._loaded_parts == job.parts
 
     def _put_reference_away(self) -> None:
         """Move the reference to host memory on a GPU: weights that are used once per update would take its memory."""
         assert self._reference is not None
         tensors = [*self._reference.parameters(), *self._reference.buffers()]
         missing = self._reference_host.missing_bytes(tensors) * self._placement.processes_per_node
-        holding = choose_holding(self.device, None, zero_stage=0, needed=missing, available=available_host_memory())
+        holding = choose_holding(self.device, None, needed=missing, available=available_host_memory())
         if holding == "host" and self._reference_host.reserve(tensors):
             self._reference_host.take(tensors, changed=self._reference_changed)
             self._reference_changed = False
@@ -282,10 +304,6 @@ class Trainer:
     @property
     def _has_masters(self) -> bool:
         return self._dtype != torch.float32
-
-    def _rounded(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return weights in the type of the placement."""
-        return {name: weight.to(self._dtype) for name, weight in weights.items()}
 
     def _compile_layers(self, module: TokenLogprobs | TokenValues, *, trains: bool = True) -> None:
         """Compile a model's layers if the placement says so."""
@@ -333,7 +351,7 @@ class Trainer:
     def _load(self, job: Job, policy: Path, state: Path | None) -> None:
         """Load policy, critic, moments and counters from folders, under the settings of the job."""
         self._drop()
-        self._loaded_parts = _parts(job)
+        self._loaded_parts = job.parts
         lora = job.config.lora
         counters: dict[str, Any] = {"optimiser_steps": 0} if state is None else load_counters(state)
         with PartitionedLoading(self._deepspeed):
@@ -355,9 +373,7 @@ class Trainer:
             if saved is not None and not saved.is_dir():
                 raise InputError(f"{state}: the trainer state has no critic; it was not left by algorithm: ppo")
             with PartitionedLoading(self._deepspeed):
-                critic = load_critic(
-                    policy if saved is None else saved, new=saved is None, dtype=torch.float32, device=self.device
-                )
+                critic = load_critic(saved or policy, new=saved is None, dtype=torch.float32, device=self.device)
             if state is not None and has_masters(counters):
                 set_masters(critic.model, state, _MASTERS["critic_optimizer"])
             self.critic = Learner(critic, self._deepspeed, self._dtype)
@@ -381,8 +397,3 @@ class Trainer:
                 learner.restore(open_tensors(state, name, shapes), applied)
         for learner in self._learners().values():
             learner.read = self._host.read
-
-
-def _parts(job: Job) -> tuple[bool, LoraConfig | None]:
-    """Return whether there is a critic, and the settings of adapters; a change of either requires loading again."""
-    return job.config.algorithm == "ppo", job.config.lora

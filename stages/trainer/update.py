@@ -69,13 +69,14 @@ def run_update(trainer: Trainer, job: Job, progress: Progress) -> JobResult:
     clock.lap("steps")
     summary = _summary(metrics)
     _adapt_kl_coefficient(trainer, job.config, rollout, targets)
-    holding = trainer.choose_holding()
-    if holding != "nowhere":
+    trainer.choose_holding()
+    saves_first = trainer.saves_first
+    if not saves_first:
         trainer.hold(job.output_policy_key, job.output_state_key)
         clock.lap("to_host")
     trainer.save_policy(job, job.output, memory=job.memory)
     clock.lap("save")
-    if holding == "nowhere":
+    if saves_first:
         trainer.save_state(job.output)
         clock.lap("save_state")
         trainer.hold(job.output_policy_key, job.output_state_key)
@@ -87,7 +88,7 @@ def run_update(trainer: Trainer, job: Job, progress: Progress) -> JobResult:
         tokens=int(rollout.response_mask_BT.sum()),
         metrics=summary,
         seconds=clock.seconds,
-        held=holding,
+        held=trainer.holding,
         reserved_memory_mib=reserved_memory(trainer.device) / 2**20,
     )
     if trainer.rank == 0:

@@ -1,4 +1,4 @@
-"""Check a machine with a GPU: does the form that users run work there, and how near is it to what the card can do?
+"""Check whether vLLM and the update work on a machine with a GPU, and how near they are to what the card can do.
 
     python -m tests.gpu --model FOLDER --out FOLDER [--minutes 9] [--small] [NAME ...]
 
@@ -25,11 +25,10 @@ from typing import Any
 
 from storage.errors import InputError
 from tests.commands import REPOSITORY
-from tests.gpu.learning import ARMS, part_name
 from tests.gpu.policies import TINY_POLICY, tiny_policy
 from tests.gpu.questions import DATA, GSM8K
 from tests.gpu.record import Options
-from tests.gpu.registry import LEARNING, PARTS, SMALL_SECONDS, Part
+from tests.gpu.registry import ARMS, LEARNING, PARTS, SMALL_SECONDS, Part, part_name
 from tests.gpu.runner import Runner, read_results
 from tests.gpu.summary import write_summary
 from tests.gpu.watch import Watch, versions
@@ -40,14 +39,18 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--model", type=Path, help="Hugging Face folder; with --small a tiny policy is made if left out"
     )
-    parser.add_argument("--out", type=Path, required=True, help="folder of the results; the next call goes on there")
-    parser.add_argument("--minutes", type=float, default=9.0, help="the call is over after this time (default 9)")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder of the results; the next call does the missing parts"
+    )
+    parser.add_argument("--minutes", type=float, default=9.0, help="the command ends after this time (default 9)")
     parser.add_argument("--small", action="store_true", help="run all code on a CPU with a tiny policy")
     parser.add_argument("--arm", choices=ARMS, default=ARMS[0], help="part learning: what the rewards are")
     parser.add_argument(
         "--data", type=Path, default=DATA, help=f"part learning: folder with {' and '.join(GSM8K)} (default {DATA})"
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(part.name for part in PARTS))
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"only these parts of {', '.join(part.name for part in PARTS)}"
+    )
     return parser.parse_args(words)
 
 

@@ -225,7 +225,7 @@ def smaller_engine(config: RunConfig, shape: ModelShape, machine: Machine) -> st
     copies = vllm.data_parallel
     if copies * vllm.tensor_parallel == machine.cards:  # as compute.gpus: all sets it, for any tensor_parallel
         copies = 1
-    splits = [cards for cards in range(vllm.tensor_parallel + 1, LARGE_NODE + 1) if shape.heads % cards == 0]
+    splits = filter(shape.splits_into, range(vllm.tensor_parallel + 1, LARGE_NODE + 1))
     fitting = (
         cards
         for cards in splits

@@ -287,7 +287,7 @@ def test_vllm_that_dies_before_it_takes_a_request_ends_the_stage(
         def add_request(self, *_: Any) -> None:
             raise self.error
 
-    folder = make_tiny_policy(tmp_path)
+    folder = make_tiny_policy(tmp_path / "policy")
     monkeypatch.setattr(stub, "llm_engine", Refusing(), raising=False)
     monkeypatch.setattr(VllmEngine, "_params", lambda *_: None)
     monkeypatch.setattr("stages.engines.vllm_errors._SECONDS_FOR_A_CAUSE", 0.0)
@@ -296,11 +296,17 @@ def test_vllm_that_dies_before_it_takes_a_request_ends_the_stage(
         engine.load(folder, "a")
         with pytest.raises(StageFailed, match="vLLM died while it answered"):
             generate(engine, [[1, 2]], SamplingParams(temperature=1.0, max_tokens=2), [[1]])
+        # The policy has been moved to the store meanwhile: its shape is read from there.
         engine.load(folder, "a")
+        engine.load(folder.rename(tmp_path / "store"), "a")
+        Refusing.error = EngineDeadError("CUDA out of memory")
+        with pytest.raises(StageFailed, match=r"by calculation.* weights 0\.0 GiB"):
+            generate(engine, [[1, 2]], SamplingParams(temperature=1.0, max_tokens=2), [[1]])
+        engine.load(tmp_path / "store", "a")
         Refusing.error = ValueError("presence_penalty must be in [-2, 2], got 3.0.")
         with pytest.raises(ValueError, match="presence_penalty"):
             generate(engine, [[1, 2]], SamplingParams(temperature=1.0, max_tokens=2), [[1]])
-    assert len(stub.started) == 2
+    assert len(stub.started) == 3
 
 
 def test_errors_of_vllms_own_process_while_weights_are_loaded_are_one_line(

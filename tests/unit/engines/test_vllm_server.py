@@ -2,6 +2,7 @@
 
 import os
 import runpy
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -78,6 +79,19 @@ def test_a_server_that_cannot_start_says_the_cause(
     assert error.value.code == 2
     (line,) = [line for line in capfd.readouterr().err.splitlines() if line.startswith("serl: ")]
     assert "ValueError: No available memory" in line and "cache of keys and values 3.0 GiB [cache_gib]" in line
+
+
+def test_a_port_that_is_taken_is_no_error_of_the_model(
+    run: Callable[..., list[str]], capfd: pytest.CaptureFixture[str]
+) -> None:
+    def server() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken, socket.socket() as second:
+            second.bind(taken.getsockname())
+
+    with pytest.raises(SystemExit) as error:
+        run(server)
+    line = capfd.readouterr().err.splitlines()[-1]
+    assert error.value.code == 2 and line.startswith("serl: vLLM cannot listen (") and "in use" in line
 
 
 def test_a_server_whose_memory_ran_out_says_so_at_its_end(

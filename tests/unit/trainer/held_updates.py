@@ -1,22 +1,18 @@
-"""Updates whose tensors are moved or dropped between them, and what of them stayed in memory.
+"""Updates in one process whose tensors are moved or dropped between them; prints what stayed in memory as JSON.
 
-    python -m tests.unit.trainer.held_updates
+    python -m tests.unit.trainer.held_updates JOBS
 
-Each line of standard input is the path of a JSON file: where tensors are held -> jobs. A process for each line writes
-its reports to <path>.reports; then a line on standard output has the path and the process's exit code. The processes
-are forked from this one, so that torch, transformers and DeepSpeed are imported once.
-
-This replaces what `choose_holding` decides, so that a CPU moves its tensors as a GPU does: to memory that is not
-pinned, in chunks of 64 KiB.
+JOBS is a JSON file: `<name>/<where tensors are held>` -> jobs, which are done by a trainer of their own. This replaces
+what `choose_holding` decides, so that a CPU moves its tensors as a GPU does: to memory that is not pinned, in chunks of
+64 KiB. "cannot-take" and "cannot-give-back" are "host", but a move fails in the last process.
 """
 
 import gc
 import json
-import os
 import sys
 import tempfile
-import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -33,7 +29,8 @@ def live_bytes() -> int:
 
     Garbage counts, unless it is collected: a GPU's memory is given back at one moment, and garbage would stay.
     """
-    storages = [item.untyped_storage() for item in gc.get_objects() if issubclass(type(item), torch.Tensor)]
+    tensors = [item for item in gc.get_objects() if issubclass(type(item), torch.Tensor)]
+    storages = [tensor.untyped_storage() for tensor in tensors if not tensor.is_meta]
     return sum({s._cdata: s.nbytes() for s in storages if s.nbytes() > 1000}.values())
 
 
@@ -69,22 +66,42 @@ class Counted:
         self._patch.stop()
 
 
-def run_jobs(path: Path) -> None:
-    """Do the jobs one after the other, as the worker does, each list of jobs with another trainer; write reports."""
-    jobs = {held: [Job.model_validate(job) for job in jobs] for held, jobs in json.loads(path.read_text()).items()}
-    placement = next(iter(jobs.values()))[0].placement
+def _choose(held: str, *_: object, can_move: bool = True, **__: object) -> str:
+    return held if can_move or held != "host" else "nowhere"
+
+
+def fail_to_move(trainer: Any, held: str) -> None:
+    """Let a trainer's moves of policy and critic fail, some way into the move."""
+
+    def fail(*_: object, **__: object) -> None:
+        storages = [storage for storage, *_ in trainer._host._places.values()]
+        if held == "cannot-take" or trainer._host.away:
+            storages[0].resize_(0)
+            raise RuntimeError("CUDA error: invalid argument\nmore lines")
+
+    setattr(trainer._host, "take" if held == "cannot-take" else "give_back", fail)
+
+
+def main(path: Path) -> None:
+    """Do the jobs one after the other, as the worker does, each list of jobs with another trainer."""
+    jobs = {name: [Job.model_validate(job) for job in jobs] for name, jobs in json.loads(path.read_text()).items()}
     store, rank, world_size = worker._connect()
-    with tempfile.TemporaryDirectory() as name:
-        (Path(name) / "placement.json").write_text(placement.model_dump_json())
-        worker._start(store, rank, world_size, Path(name))
+    with tempfile.TemporaryDirectory() as folder:
+        placement = next(iter(jobs.values()))[0].placement
+        (Path(folder) / "placement.json").write_text(placement.model_dump_json())
+        worker._start(store, rank, world_size, Path(folder))
     from stages.trainer import trainer as module
     from stages.trainer.update import run_update, save_state
 
     reports: dict[str, list[dict[str, Any]]] = {}
-    for held, jobs_held in jobs.items():
-        trainer = module.Trainer(placement, torch.device("cpu"))
+    for name, jobs_held in jobs.items():
+        held = name.split("/")[-1]
+        trainer = module.Trainer(jobs_held[0].placement, torch.device("cpu"))
+        if held.startswith("cannot") and rank == world_size - 1:
+            fail_to_move(trainer, held)
+        decision = partial(_choose, "host" if held.startswith("cannot") else held)
         with (
-            mock.patch.object(module, "choose_holding", lambda *args, held=held, **settings: held),
+            mock.patch.object(module, "choose_holding", decision),
             mock.patch.object(holding, "CHUNK_BYTES", 2**16),
             mock.patch.object(module, "load_policy", own_memory(module.load_policy)),
             mock.patch.object(module, "load_critic", own_memory(module.load_critic)),
@@ -100,39 +117,13 @@ def run_jobs(path: Path) -> None:
                     "live": live_bytes() - sum(chunk.nbytes for chunk in chunks),
                 }
                 save_state(trainer, job, result)
-                reports.setdefault(held, []).append(report | {"checks": checks.calls})
+                trainer.wait_for_all()  # the next job reads what the first process has written
+                reports.setdefault(name, []).append(report | {"checks": checks.calls})
         trainer._drop()
         trainer._drop_reference()
-    path.with_name(f"{path.name}.reports").write_text(json.dumps(reports))
-
-
-def _import_libraries() -> None:
-    """Import what the worker does at its start, without mlflow as there."""
-    sys.modules["mlflow"] = None  # type: ignore[assignment]
-    import deepspeed  # noqa: F401
-
-    del sys.modules["mlflow"]
-    import stages.trainer.trainer  # noqa: F401
-
-
-def main() -> None:
-    """Do the jobs of each line in a process of their own."""
-    _import_libraries()
-    for line in sys.stdin:
-        path = Path(line.strip())
-        process = os.fork()
-        if process == 0:
-            code = 1
-            try:
-                run_jobs(path)
-                code = 0
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                os._exit(code)
-        _, status = os.waitpid(process, 0)
-        print(f"{path} {os.waitstatus_to_exitcode(status)}", flush=True)
+    if rank == 0:
+        print(json.dumps(reports))
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]))

@@ -3,9 +3,8 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import psutil
 import pytest
@@ -25,24 +24,24 @@ GB = 10**9
 
 
 @pytest.mark.parametrize(
-    ("device", "free_memory", "stage", "available", "expected"),
+    ("device", "free_memory", "can_move", "available", "expected"),
     [
-        (CPU, None, 0, 0, "device"),
-        (CPU, False, 3, 0, "device"),
-        (CPU, True, 0, 100 * GB, "nowhere"),
-        (GPU, None, 0, 15 * GB, "host"),
-        (GPU, True, 0, 15 * GB, "host"),
-        (GPU, None, 0, 14 * GB, "nowhere"),  # 10 GB are needed, and 4 GiB are left to others
-        (GPU, None, 1, 100 * GB, "nowhere"),
-        (GPU, True, 3, 100 * GB, "nowhere"),
-        (GPU, False, 0, 0, "device"),
-        (GPU, False, 3, 0, "device"),
+        (CPU, None, True, 0, "device"),
+        (CPU, False, False, 0, "device"),
+        (CPU, True, True, 100 * GB, "nowhere"),
+        (GPU, None, True, 15 * GB, "host"),
+        (GPU, True, True, 15 * GB, "host"),
+        (GPU, None, True, 14 * GB, "nowhere"),  # 10 GB are needed, and 4 GiB are left to others
+        (GPU, None, False, 100 * GB, "nowhere"),
+        (GPU, True, False, 100 * GB, "nowhere"),
+        (GPU, False, True, 0, "device"),
+        (GPU, False, False, 0, "device"),
     ],
 )
 def test_tensors_leave_a_gpu_when_host_memory_is_large_enough(
-    device: torch.device, free_memory: bool | None, stage: int, available: int, expected: str
+    device: torch.device, free_memory: bool | None, can_move: bool, available: int, expected: str
 ) -> None:
-    assert choose_holding(device, free_memory, zero_stage=stage, needed=10 * GB, available=available) == expected
+    assert choose_holding(device, free_memory, can_move=can_move, needed=10 * GB, available=available) == expected
 
 
 def test_only_memory_of_a_gpu_is_pinned_and_freed_by_ending() -> None:
@@ -63,6 +62,30 @@ def test_the_memory_of_a_container_is_the_limit(tmp_path: Path, monkeypatch: pyt
     assert available_host_memory(tmp_path) == 4 * GB
     (tmp_path / "memory.current").write_text(f"{20 * GB}\n")
     assert available_host_memory(tmp_path) == 0
+
+
+@pytest.mark.parametrize(
+    ("membership", "limited", "version"),
+    [
+        ("0::/system.slice/job_7/step_0/task_0\n", "system.slice/job_7", 2),
+        ("11:cpuset:/elsewhere\n4:memory:/slurm/job_7/step_0\n", "memory/slurm/job_7", 1),
+        ("4:memory:/docker/abc\n", "memory", 1),  # a container, whose group has another path outside of it
+    ],
+)
+def test_the_memory_of_a_job_is_the_limit_of_a_group_around_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, membership: str, limited: str, version: int
+) -> None:
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: type("Memory", (), {"available": 50 * GB}))
+    (tmp_path / "membership").write_text(membership)
+    group = tmp_path / "cgroup" / limited
+    group.mkdir(parents=True)
+    limit, used, cache = holding._GROUP_FILES[2 - version]
+    (group / limit).write_text(f"{10 * GB}\n")
+    (group / used).write_text(f"{9 * GB}\n")
+    (group / "memory.stat").write_text(f"{cache} {3 * GB}\n")
+    assert available_host_memory(tmp_path / "cgroup", tmp_path / "membership") == 4 * GB
+    (group / limit).write_text("max\n" if version == 2 else f"{2**63 - 4096}\n")
+    assert available_host_memory(tmp_path / "cgroup", tmp_path / "membership") == 50 * GB
 
 
 def test_tensors_and_their_views_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,24 +138,13 @@ def _jobs(folder: Path, name: str, placement: TrainerPlacement, config: UpdateCo
     return [first, second]
 
 
-@pytest.fixture(scope="module")
-def updates() -> Iterator[subprocess.Popen[str]]:
-    """`held_updates` in a process, which waits for the paths of jobs."""
-    command = [sys.executable, "-m", "tests.unit.trainer.held_updates"]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        yield process
-        process.kill()
-
-
-def _run(updates: subprocess.Popen[str], folder: Path, jobs: dict[str, list[Job]]) -> dict[str, list[dict[str, Any]]]:
-    assert updates.stdin is not None and updates.stdout is not None
+def _run(folder: Path, jobs: dict[str, list[Job]], processes: int) -> dict[str, list[dict[str, Any]]]:
     path = folder / "jobs.json"
-    path.write_text(json.dumps({held: [job.model_dump(mode="json") for job in jobs[held]] for held in jobs}))
-    print(path, file=updates.stdin, flush=True)
-    # DeepSpeed prints too.
-    ended = next((line for line in updates.stdout if line.startswith(f"{path} ")), "without an end")
-    assert ended == f"{path} 0\n"
-    reports: dict[str, list[dict[str, Any]]] = json.loads((folder / "jobs.json.reports").read_text())
+    path.write_text(json.dumps({name: [job.model_dump(mode="json") for job in jobs[name]] for name in jobs}))
+    starter = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "-m"]
+    command = [sys.executable, "-m", *starter, "tests.unit.trainer.held_updates", str(path)]
+    output = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+    reports: dict[str, list[dict[str, Any]]] = json.loads(output.splitlines()[-1])
     return reports
 
 
@@ -145,33 +157,79 @@ def _digests(job: Job) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("dtype", "stage"), [("float32", 0), ("bfloat16", 0), ("float32", 2)])
+@pytest.mark.parametrize(
+    ("processes", "cases"),
+    [
+        (1, {"bfloat16-0": ("device", "host")}),
+        (
+            2,
+            {
+                "float32-0": ("device", "nowhere", "host"),
+                "bfloat16-1": ("device", "host"),
+                "float32-2": ("device", "host", "cannot-take", "cannot-give-back"),
+            },
+        ),
+    ],
+)
 def test_updates_are_the_same_wherever_tensors_are_between_them(
-    updates: subprocess.Popen[str], tmp_path: Path, dtype: Literal["float32", "bfloat16"], stage: int
+    processes: int, cases: dict[str, tuple[str, ...]], tmp_path: Path
 ) -> None:
     make_tiny_policy(tmp_path / "policy", seed=1)
     vocabulary = json.loads((tmp_path / "policy/config.json").read_text())["vocab_size"]
     write_rollout(tmp_path / "rollout.parquet", make_rows(6, 4, vocabulary=vocabulary))
-    config = UpdateConfig(
+    plain = UpdateConfig(learning_rate=1e-3, batch_responses=16)
+    with_critic = UpdateConfig(
         algorithm="ppo", learning_rate=1e-3, batch_responses=16, critic=CriticConfig(learning_rate=1e-3)
     )
-    placement = TrainerPlacement(
-        threads=1, micro_batch_tokens=64, dtype=dtype, deepspeed=ROOT / f"configs/deepspeed/zero{stage}.json"
-    )
-    moved = ["nowhere"] if stage else ["nowhere", "host"]
-    jobs = {held: _jobs(tmp_path, held, placement, config) for held in ("device", *moved)}
-    reports = _run(updates, tmp_path, jobs)
+    jobs: dict[str, list[Job]] = {}
+    for case, holdings in cases.items():
+        dtype, stage = case.split("-")
+        config = with_critic if case == "float32-0" else plain
+        placement = TrainerPlacement.model_validate(
+            {
+                "threads": 1,
+                "micro_batch_tokens": 64,
+                "dtype": dtype,
+                "deepspeed": ROOT / f"configs/deepspeed/zero{stage}.json",
+                "processes_per_node": processes,
+            }
+        )
+        for held in holdings:
+            jobs[f"{case}/{held}"] = _jobs(tmp_path, f"{case}-{held}", placement, config)
+    reports = _run(tmp_path, jobs, processes=processes)
     print(json.dumps(reports))
-    for held in moved:
-        for job, expected in zip(jobs[held], jobs["device"], strict=True):
-            assert _digests(job) == _digests(expected), held
-        assert [report["held"] for report in reports[held]] == [held, held]
-        assert max(report["live"] for report in reports[held]) < 10_000, held
-    assert min(report["live"] for report in reports["device"]) > 500_000
-    # Tensors that are dropped are in files by then.
-    parts = {held: [report["parts"] for report in reports[held]] for held in moved}
-    assert all("save_state" in names and "to_device" not in names for names in parts["nowhere"])
-    assert reports["nowhere"][1]["host"] == 0 and [report["checks"] for report in reports["nowhere"]] == [1, 1]
-    if "host" in moved:
-        assert reports["host"][0]["host"] > 500_000 and "save_state" not in parts["host"][0]
-        assert ["to_device" in names for names in parts["host"]] == [False, True]
+    for name, updates in reports.items():
+        case, held = name.split("/")
+        for job, expected in zip(jobs[name], jobs[f"{case}/device"], strict=True):
+            assert _digests(job) == _digests(expected), name
+        if held == "device":
+            assert min(update["live"] for update in updates) > 100_000, name
+            continue
+        assert max(update["live"] for update in updates) < 10_000, name
+        parts, on_host = [update["parts"] for update in updates], [update["host"] > 100_000 for update in updates]
+        # Tensors that are dropped are in files by then, and with ZeRO those that are moved too.
+        if held == "host":
+            assert [update["held"] for update in updates] == ["host", "host"] and on_host == [True, True], name
+            assert ["to_device" in names for names in parts] == [False, True], name
+            assert ["save_state" in names for names in parts] == 2 * [not case.endswith("-0")], name
+        else:
+            first = "host" if held == "cannot-give-back" else "nowhere"
+            assert [update["held"] for update in updates] == [first, "nowhere"], name
+            assert on_host[0] == (first == "host"), name
+            assert all("save_state" in names and "to_device" not in names for names in parts), name
+        if held == "nowhere":
+            assert [update["checks"] for update in updates] == [1, 1], name
+
+
+def test_a_move_that_fails_says_so_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> None:
+        raise RuntimeError("CUDA error: invalid argument\nmore lines")
+
+    assert not holding.try_to_move(fail) and len(caplog.messages) == 1
+    assert "each update loads them again (CUDA error: invalid argument more lines)" in caplog.text
+    assert holding.try_to_move(lambda: None) and len(caplog.messages) == 1
+
+
+def test_tensors_of_another_device_stay() -> None:
+    host = HostMemory(torch.device("meta"))
+    assert host.missing_bytes([torch.ones(1000)]) == 0

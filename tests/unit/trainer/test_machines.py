@@ -185,7 +185,17 @@ def test_nodes_that_could_not_connect_are_refused(settings: dict[str, object], m
         Compute.model_validate(settings)
 
 
-def test_a_node_number_that_the_config_does_not_have_is_refused() -> None:
-    command = [sys.executable, "-m", "flows.cli", "join", "configs/quickstart.yaml", "--machine", "1"]
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--machine", "1"], "compute.trainer.nodes is 1, expected the number of machines"),
+        (
+            ["--node", "2", "--set", "compute={scratch: /tmp, trainer: {nodes: 2, rendezvous: 'a:29500'}}"],
+            "--node 2: expected a number from 1 to 1, as compute.trainer.nodes is 2",
+        ),
+    ],
+)
+def test_a_node_number_that_the_config_does_not_have_is_refused(words: list[str], message: str) -> None:
+    command = [sys.executable, "-m", "flows.cli", "join", "configs/quickstart.yaml", *words]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert result.returncode == 2 and "compute.trainer.nodes is 1" in result.stderr
+    assert result.returncode == 2 and message in result.stderr

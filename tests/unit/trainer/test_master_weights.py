@@ -17,7 +17,7 @@ from stages.settings.trainer import TrainerPlacement
 from stages.settings.update import CriticConfig, LoraConfig, UpdateConfig
 from stages.trainer import master_weights, packed_attention
 from stages.trainer.batches import pack_sequences
-from stages.trainer.deepspeed_config import offloads_optimizer, read_deepspeed_settings, zero_stage
+from stages.trainer.deepspeed_config import offloads_optimizer, offloads_weights, read_deepspeed_settings, zero_stage
 from stages.trainer.job import Job
 from stages.trainer.learner import has_fused_step
 from stages.trainer.models import load_policy
@@ -264,7 +264,9 @@ def test_an_offloaded_optimiser_takes_stage_3(tmp_path: Path) -> None:
     path.write_text('{"zero_optimization": {"stage": 2, "offload_optimizer": {"device": "cpu"}}}')
     for dtype, stage in (("float32", 2), ("bfloat16", 3)):
         settings = read_deepspeed_settings(TrainerPlacement.model_validate({"dtype": dtype, "deepspeed": path}))
-        assert zero_stage(settings) == stage and offloads_optimizer(settings)
+        assert zero_stage(settings) == stage and offloads_optimizer(settings) and not offloads_weights(settings)
     for name in ("zero1", "zero2", "zero3"):
         placement = TrainerPlacement.model_validate({"dtype": "bfloat16", "deepspeed": CONFIGS / f"{name}.json"})
-        assert zero_stage(read_deepspeed_settings(placement)) == int(name[-1])
+        settings = read_deepspeed_settings(placement)
+        assert zero_stage(settings) == int(name[-1]) and not offloads_optimizer(settings)
+    assert offloads_weights({"zero_optimization": {"stage": 3, "offload_param": {"device": "nvme"}}})

@@ -177,6 +177,15 @@ def test_blocks_of_memory_grow_on_a_gpu_unless_the_user_decides(
     assert len(caplog.messages) == refuses
 
 
+def test_a_torch_without_the_setting_keeps_blocks_of_fixed_sizes(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delattr(torch._C, "_accelerator_setAllocatorSettings")
+    assert not gpu_memory.use_expandable_segments(torch.device("cuda", 0)) and len(caplog.messages) == 1
+
+
 def test_what_holds_memory_is_said_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (2 * GIB, 80 * GIB))
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 71 * GIB)

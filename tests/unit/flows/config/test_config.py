@@ -244,6 +244,22 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
         load_config(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("compute.gpus: all", r"compute\.gpus: unknown setting; in a file write compute: \{gpus: \.\.\.\}$"),
+        ("update.lora: {rank: 16}", r"update\.lora: unknown setting; in a file write update: \{lora: \.\.\.\}$"),
+        ("compute: {trainer.dtype: bfloat16}", r"unknown setting; in a file write trainer: \{dtype: \.\.\.\}$"),
+        ("other.name: a", r"other\.name: unknown setting; known here: name, root"),
+        ("seed.name: a", r"seed\.name: unknown setting; did you mean seed\?"),
+    ],
+)
+def test_a_full_name_in_a_file_is_answered_with_its_groups(tmp_path: Path, line: str, message: str) -> None:
+    (tmp_path / "my.yaml").write_text(f"extends: {QUICKSTART}\n{line}\n")
+    with pytest.raises(ConfigError, match=message):
+        load_config(tmp_path / "my.yaml")
+
+
 QUICKSTART = FOLDER / "quickstart.yaml"
 
 

@@ -12,7 +12,9 @@ import pytest
 from flows.config.load import load_config
 from flows.config.run import RunConfig
 from flows.preflight import measured
+from flows.preflight.card_memory.advice import Machine, smaller_engine
 from flows.preflight.cards import device_of, gpu_lines, on_this_machine, refusal
+from flows.preflight.shapes import policy_shape
 from stages.engines.gpu import Card
 from tests.cuda import H200, Driver, machine_with
 from tests.tiny_models import make_tiny_policy
@@ -181,3 +183,14 @@ def test_cards_elsewhere(models: dict[str, str]) -> None:
         large, small = (replace(H100, total=gib * GIB, free=gib * GIB) for gib in (size, size - 2))
         assert complaint(preset("paper-qwen2.5-7b", models), [large] * count) is None
         assert complaint(preset("paper-qwen2.5-7b", models), [small] * count) is not None
+
+
+def test_vllm_is_split_only_as_its_layers_can_be(models: dict[str, str]) -> None:
+    config = preset("paper-qwen2.5-7b", models)
+    shape = policy_shape(config)
+    assert shape is not None
+    assert [cards for cards in range(1, 9) if shape.splits_into(cards)] == [1, 2, 4]
+    tiny = Machine(cards=8, card_bytes=int(7.3 * GIB), takes_bfloat16=True)  # a 7th has room, a 4th has not
+    assert "tensor_parallel" not in smaller_engine(config, shape, tiny)
+    copied = replace(shape, key=128, heads=12, query=12 * 128)  # each card has a copy of the only head of keys
+    assert [cards for cards in range(1, 9) if copied.splits_into(cards)] == [1, 2, 4]

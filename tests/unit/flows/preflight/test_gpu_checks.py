@@ -184,6 +184,10 @@ def test_a_split_that_does_not_divide_the_heads(make: Callable[..., RunConfig]) 
     assert reason(make(compute={"vllm": {"tensor_parallel": 4}}), Driver(4)) == (
         "compute.vllm.tensor_parallel is 4, which does not divide the model's 14 attention heads; set 1 or 2"
     )
+    # 7 divides the 28 heads, but neither the 4 heads of keys nor the feed-forward width.
+    assert reason(make("seven", compute={"vllm": {"tensor_parallel": 8}}), Driver(8)) == (
+        "compute.vllm.tensor_parallel is 8, which does not divide the model's 28 attention heads; set 1 or 2 or 4"
+    )
     assert reason(make(compute={"vllm": {"tensor_parallel": 2}}), Driver(4)) is None
     assert reason(make(engine="transformers", compute={"vllm": {"tensor_parallel": 4}}), Driver(4)) is None
 
