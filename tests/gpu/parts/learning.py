@@ -172,7 +172,7 @@ def _train(record: Record, config: RunConfig) -> None:
             record.figure(f"pass {passes}", _figures_of_pass(open_run(config.uri), passes, expected))
         if passes < config.iterations:
             record.leave_out(
-                f"passes {passes + 1} to {config.iterations}",
+                f"{config.iterations - passes} of {config.iterations} passes",
                 f"{record.seconds_left():.0f} s are left, a pass takes {expected:.0f} and an evaluation "
                 f"{evaluation:.0f}; the next call with the same --out goes on",
             )

@@ -172,7 +172,7 @@ def test_it_ends_early_with_an_evaluation_and_the_next_call_goes_on(
     second = values(record)
     assert second["unfinished"] == "1 of 3 passes" and second["figures"]["passes"] == "1 of 3"
     assert "greedy gain, points" in second["figures"] and "pass 1" in second["figures"]
-    assert "passes 2 to 3" in second["left_out"][0]
+    assert "2 of 3 passes" in second["left_out"][0]
     assert all(check["passed"] for check in second["checks"])
     assert json.loads((record.folder / report.FILE).read_text())["passes"] == 1
     before = open_run(config.uri).manifests(1)
