@@ -25,11 +25,10 @@ from typing import Any
 
 from storage.errors import InputError
 from tests.commands import REPOSITORY
-from tests.gpu.learning import ARMS, part_name
 from tests.gpu.policies import TINY_POLICY, tiny_policy
 from tests.gpu.questions import DATA, GSM8K
 from tests.gpu.record import Options
-from tests.gpu.registry import LEARNING, PARTS, SMALL_SECONDS, Part
+from tests.gpu.registry import ARMS, LEARNING, PARTS, SMALL_SECONDS, Part, part_name
 from tests.gpu.runner import Runner, read_results
 from tests.gpu.summary import write_summary
 from tests.gpu.watch import Watch, versions

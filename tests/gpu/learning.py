@@ -16,19 +16,14 @@ from flows.reporting.gains import Interval, points_text
 from flows.reporting.results import headline_benchmark, iteration_results
 from stages.benchmarks.statistics import paired_difference
 from storage.run import Run
+from tests.gpu.registry import ARMS, part_name
 
-ARMS = ("majority", "random", "verified")
 MODES = ("greedy", "sampled")
 FILE = "evaluations.json"
 """In the folder of the part, written when the part ends."""
 
 Evaluation = Mapping[str, Any]
 """As `evaluation_of` returns it."""
-
-
-def part_name(arm: str) -> str:
-    """Return the name of an arm's part: each arm has its own line and its own folder."""
-    return f"learning-{arm}"
 
 
 def evaluation_of(run: Run, iteration: int) -> Evaluation:

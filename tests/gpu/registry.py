@@ -5,6 +5,12 @@ from dataclasses import dataclass, replace
 
 LEARNING = "learning"
 """Name of the part that is asked for by name, with an arm."""
+ARMS = ("majority", "random", "verified")
+
+
+def part_name(arm: str) -> str:
+    """Return the name of an arm's part: each arm has its own line and its own folder."""
+    return f"{LEARNING}-{arm}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.gpu import learning
-from tests.gpu.registry import REGULAR
+from tests.gpu.registry import ARMS, REGULAR, part_name
 from tests.gpu.runner import read_results
 
 BASELINE = "H200, 2026-11-27, torch 2.13.0, vLLM 0.32.0, before this check existed"
@@ -55,7 +54,10 @@ def lines(out: Path) -> Iterator[str]:
     for part in REGULAR:
         yield _line_of_part(part.name, results.get(part.name))
     yield from (_line_of_part(name, result) for name, result in results.items() if name not in _names())
-    yield from learning.lines(out)
+    if any(part_name(arm) in results for arm in ARMS):
+        from tests.gpu import learning  # imports what no other part needs here
+
+        yield from learning.lines(out)
     yield from _failed_checks(results)
     yield from _table_of_figures(results)
     yield from _left_out(results)

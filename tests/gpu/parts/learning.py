@@ -39,8 +39,8 @@ RAM_DISK_GIB = 24.0
 """Free space that a run of half a billion parameters needs there: two trainer states, policies and scratch files."""
 MARGIN = 1.2
 """Times longer than measured that a pass and an evaluation are expected to take."""
-REPORT_SECONDS = 20.0
-"""Kept back for the report and for closing the engine."""
+REPORT_SECONDS = {False: 20.0, True: 8.0}
+"""By `small`: kept back for the report and for closing the engine."""
 FIRST_PASS_SECONDS = {False: 60.0, True: 10.0}
 """By `small`: expected of a first pass, in addition to half the time of an evaluation; the trainer starts in it."""
 
@@ -142,9 +142,10 @@ def _small(record: Record, tiny: bool) -> dict[str, Any]:
 # The run.
 
 
-def fits(seconds_left: float, pass_seconds: float, evaluation_seconds: float) -> bool:
+def fits(record: Record, pass_seconds: float, evaluation_seconds: float) -> bool:
     """Return whether a pass, the evaluation after it and the report can be done in the time that is left."""
-    return MARGIN * (pass_seconds + evaluation_seconds) + REPORT_SECONDS <= seconds_left
+    needed = MARGIN * (pass_seconds + evaluation_seconds) + REPORT_SECONDS[record.small]
+    return needed <= record.seconds_left()
 
 
 def _train(record: Record, config: RunConfig) -> None:
@@ -162,7 +163,7 @@ def _train(record: Record, config: RunConfig) -> None:
         expected = _seconds_of_last_pass(run, passes) or FIRST_PASS_SECONDS[record.small] + evaluation / 2
         if not first_call:
             expected += _start_seconds(run)  # the engine starts in the pass
-        while passes < config.iterations and fits(record.seconds_left(), expected, evaluation):
+        while passes < config.iterations and fits(record, expected, evaluation):
             passes += 1
             started = time.time()
             record.note(f"pass {passes} of {config.iterations}")
@@ -171,7 +172,7 @@ def _train(record: Record, config: RunConfig) -> None:
             record.figure(f"pass {passes}", _figures_of_pass(open_run(config.uri), passes, expected))
         if passes < config.iterations:
             record.leave_out(
-                f"passes {passes + 1} to {config.iterations}",
+                f"{config.iterations - passes} of {config.iterations} passes",
                 f"{record.seconds_left():.0f} s are left, a pass takes {expected:.0f} and an evaluation "
                 f"{evaluation:.0f}; the next call with the same --out goes on",
             )
@@ -246,9 +247,12 @@ def _report(record: Record, config: RunConfig) -> int:
     seconds = run.table("timings").select("stage", "seconds").group_by("stage").sum().sort("stage").rows()
     record.figure("stage_s", {stage: round(total, 1) for stage, total in seconds})
     record.figure("alarms", [breach["message"] for breach in run.revision.breaches] or "none")
-    record.check("evaluated_before_and_after", len(evaluations) == 2, evaluated, "iteration 0 and a later one")
-    updates = [number for number in run.iterations if run.metrics(number).get("train/optimiser_steps")]
-    record.check("the_policy_is_updated", bool(updates), updates, "at least one update")
+    if passes == 0:
+        record.leave_out("the gain", "no pass is finished")
+    else:
+        record.check("evaluated_before_and_after", len(evaluations) == 2, evaluated, "iteration 0 and a later one")
+        updates = [number for number in run.iterations if run.metrics(number).get("train/optimiser_steps")]
+        record.check("the_policy_is_updated", bool(updates), updates, "at least one update")
     learning.keep(record.folder, record.options.arm, evaluated[-1], config.iterations, evaluations)
     return passes
 
