@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from flows.config.run import RunConfig
-from flows.iteration import Inputs, iterate, start
+from flows.iteration import iterate, start
 from flows.reporting.document import Text, report
 from flows.reporting.plots import write_curve
 from flows.reporting.results import CURVE_PATH, iteration_results, run_results
+from flows.rounds.state import Inputs
 from flows.run_loop import run_all
 from flows.run_progress import RunProgress, find_finished
 from flows.stage_settings import resolve
