@@ -104,8 +104,8 @@ def _prompt_lines(kinds: Sequence[Prompt], config: RunConfig) -> Iterator[str]:
         limit = config.generate.max_prompt_tokens
         if prompt.stage == "generate" and len(ids) > limit:
             yield (
-                f"this prompt has {len(ids):,} tokens, and generate.max_prompt_tokens is {limit:,}: examples are left out "
-                "until a prompt fits"
+                f"this prompt has {len(ids):,} tokens, and generate.max_prompt_tokens is {limit:,}: examples are "
+                "left out until a prompt fits"
             )
 
 
