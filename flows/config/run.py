@@ -144,7 +144,11 @@ class RunConfig(Settings):
                 "instructions: seeds or dataset the answers given with the questions are taken"
             )
         if (self.instructions == "dataset") != (self.dataset is not None):
-            raise ValueError("`dataset` goes with `instructions: dataset`")
+            raise ValueError(
+                "instructions: dataset needs the questions to draw from: `dataset` is not set"
+                if self.dataset is None
+                else f"`dataset` goes with `instructions: dataset`; found instructions: {self.instructions}"
+            )
         if self.generator == "initial" and self.instructions != "self":
             raise ValueError(f"generator: initial goes with instructions: self; found {self.instructions}")
 
