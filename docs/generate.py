@@ -468,7 +468,8 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
     "chosen": {
         "similarity": "As in `accepted`.",
         "round": "The round that kept the question.",
-        "use": "`update` (trained on), `carried_over` (the next iteration asks it first) or `left_over`.",
+        "use": "`update` (trained on), `carried_over` (the next iteration asks it first) or `left_over` "
+        "(not used, because `carry_over` is false).",
     },
     "pool": {"share": "Share of the majority when the question was kept."},
     "diagnostics": {

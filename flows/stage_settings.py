@@ -14,7 +14,7 @@ from flows.config.run import RunConfig
 from flows.config.sources import HubSource, examples_source, problems_source, seeds_source
 from flows.models.asking import benchmark_prompt, dated_stages, known_control_tokens, voter_arguments
 from flows.models.folders import model_folders, policy_folder
-from flows.models.forms import asked_form
+from flows.models.forms import asked_settings
 from stages.answers.kinds import answer_config
 from stages.contract import Stage
 from stages.import_inputs import (
@@ -99,14 +99,7 @@ def generate_settings(config: RunConfig, dated: Collection[str] = ()) -> Generat
 
     Raises InputError if `generate.form: auto` stands for a form that the other settings do not suit.
     """
-    asked, per_prompt = asked_form(config), config.generate.questions_per_prompt
-    if asked.form != "list" and per_prompt is not None and per_prompt > 1:
-        raise InputError(
-            f"generate.questions_per_prompt is {per_prompt}, but the policy is asked in the form {asked.form} "
-            f"({asked.reason}), in which each response is one question; leave questions_per_prompt out, or set "
-            "generate.form: list"
-        )
-    return GenerateConfig(**config.generate.asked_in(asked.form), **_chat(config, dated, "generate"))
+    return GenerateConfig(**asked_settings(config), **_chat(config, dated, "generate"))
 
 
 def filter_settings(config: RunConfig) -> FilterConfig:

@@ -70,13 +70,13 @@ class RunConfig(Settings):
     """Kept questions for each update. If set, an iteration generates, filters, samples and votes in rounds of
     `generate.questions` until so many are kept. If not set: one round, whatever it yields."""
     max_rounds: PositiveInt = left_out(8)
-    """For `questions_per_update`: most rounds of an iteration. It then trains on the questions that there are."""
+    """For `questions_per_update`: most rounds of an iteration. After them it trains on the questions that were kept."""
     tokens_per_update: PositiveInt | None = left_out(None)
     """For `questions_per_update`: no further round begins in an iteration whose rounds have generated and sampled so
     many tokens. The first round always runs."""
     carry_over: bool = left_out(True)
-    """For `questions_per_update`: questions kept beyond it are asked again in the next iteration, of its policy, and
-    count if they are kept again."""
+    """For `questions_per_update`: questions kept beyond it wait for the next iteration. The new policy answers them
+    anew, and they count if they are kept again. false: they are not used."""
     answers: AnswerSettings = AnswerSettings()
     """What counts as an answer."""
     seeds: Seeds
@@ -144,7 +144,11 @@ class RunConfig(Settings):
                 "instructions: seeds or dataset the answers given with the questions are taken"
             )
         if (self.instructions == "dataset") != (self.dataset is not None):
-            raise ValueError("`dataset` goes with `instructions: dataset`")
+            raise ValueError(
+                "instructions: dataset needs the questions to draw from: `dataset` is not set"
+                if self.dataset is None
+                else f"`dataset` goes with `instructions: dataset`; found instructions: {self.instructions}"
+            )
         if self.generator == "initial" and self.instructions != "self":
             raise ValueError(f"generator: initial goes with instructions: self; found {self.instructions}")
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from flows.config.evaluation import Benchmark
 from flows.config.inputs import Voter
 from flows.config.run import RunConfig
-from flows.models.forms import asked_form
+from flows.models.forms import asked_settings
 from flows.models.tokenizers import options_of, tokenizer_in
 from stages.chat.control_tokens import control_tokens
 from stages.chat.options import ChatOptions
@@ -69,11 +69,13 @@ def prompts(
         config: the run's settings.
         folders: the folder of the policy and of each voter, by `Prompt.model`.
         questions: stand for the run's own.
+
+    Raises InputError if the form of asking for new questions and the other settings contradict each other.
     """
     folder = folders["policy"]
     kinds: list[Prompt] = []
     if config.iterations and config.instructions == "self":
-        generate = GenerateConfig(**config.generate.asked_in(asked_form(config).form))
+        generate = GenerateConfig(**asked_settings(config))
         options = options_of(config, generate.template_arguments)
         kind = Prompt(stage="generate", label="new questions", model="policy", folder=folder, options=options)
         asked = example_prompt(generate, questions[: generate.examples])

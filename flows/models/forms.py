@@ -24,6 +24,22 @@ def asked_form(config: RunConfig) -> ChosenForm:
     return config.chosen_form or _choose(config)
 
 
+def asked_settings(config: RunConfig) -> dict[str, Any]:
+    """Return the settings for new questions in the form in which a run asks for them (`GenerateSettings.asked_in`).
+
+    Raises InputError if `generate.form: auto` stands for a form that the other settings do not suit, and what
+    `asked_form` raises.
+    """
+    asked, per_prompt = asked_form(config), config.generate.questions_per_prompt
+    if asked.form != "list" and per_prompt is not None and per_prompt > 1:
+        raise InputError(
+            f"generate.questions_per_prompt is {per_prompt}, but the policy is asked in the form {asked.form} "
+            f"({asked.reason}), in which each response is one question; leave questions_per_prompt out, or set "
+            "generate.form: list"
+        )
+    return config.generate.asked_in(asked.form)
+
+
 def kept_form(config: RunConfig, stored: Mapping[str, Any]) -> ChosenForm | None:
     """Return the form that `auto` stands for in a run, by the settings in its revision, `stored`.
 

@@ -218,9 +218,9 @@ def _overlap(resolved: StageSettings) -> list[str]:
     if not overlapping:
         return []
     counts = Counter(name for names in overlapping for name in names)
-    by_set = ", ".join(f"{name}: {count}" for name, count in counts.most_common())
+    by_set = ", ".join(f"{name}: {count:,}" for name, count in counts.most_common())
     shared = f"{words} words in a row, or all," if words else "all words"
-    line = f"overlap      {len(overlapping)} of {len(seeds)} seeds share {shared} with an evaluation set ({by_set})"
+    line = f"overlap      {len(overlapping):,} of {len(seeds):,} seeds share {shared} with an evaluation set ({by_set})"
     rejected = "; new questions that do are rejected (filter.overlap_words)"
     return [line + (rejected if config.instructions == "self" else "")]
 
@@ -254,7 +254,10 @@ def _tries(config: RunConfig) -> list[str]:
     if tries is None:
         return []
     return _indented(
-        [f"the first {tries} of {config.sample.responses} decide: without two equal answers a question is dropped"]
+        [
+            f"each question gets {tries} of the {config.sample.responses} first; if no two of their answers are equal, "
+            "the question is dropped"
+        ]
     )
 
 
@@ -268,7 +271,15 @@ def _rounds(resolved: StageSettings) -> list[str]:
     limit = f" or {budget:,} tokens" if budget else ""
     one_round = generated_tokens(resolved) + sampled_tokens(config)
     small = f"; one round alone may take {one_round:,}" if budget and budget < one_round else ""
-    too_large = config.generate.questions > 4 * wanted
+    most = config.max_rounds * config.generate.questions
+    notes = []
+    if config.generate.questions > 4 * wanted:
+        notes.append("a round is far larger than an update needs: lower generate.questions")
+    if most < wanted:
+        notes.append(
+            f"{config.max_rounds} rounds accept at most {most:,} questions, fewer than questions_per_update: raise "
+            "generate.questions or max_rounds"
+        )
     surplus = "asked again in the next iteration" if config.carry_over else "not used"
     return [
         f"rounds       of {config.generate.questions:,} questions, until {wanted:,} are kept; at most "
@@ -277,7 +288,7 @@ def _rounds(resolved: StageSettings) -> list[str]:
             [
                 f"questions kept beyond {wanted:,} are {surplus}; estimates assume {assumed_rounds(config)} round(s), "
                 "in which half of the questions are kept",
-                *(["a round is far larger than an update needs: lower generate.questions"] if too_large else []),
+                *notes,
             ]
         ),
     ]

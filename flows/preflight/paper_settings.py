@@ -113,6 +113,7 @@ ON_PURPOSE: tuple[tuple[str, str], ...] = (
     ("whitens advantages, then drops groups", "drops groups, then whitens"),
     ("averages the loss per micro-batch", "normalises over the whole optimiser step"),
     ("decodes prompts and tokenises them again", "carries token ids"),
+    ("a control token in a question becomes one in its prompt", "what a question holds is text"),
     ("leaves failed gradings out of the denominator", "counts them as wrong and lists them"),
     (
         "starts the learning rate again after 2,000 steps; a restart loses state",

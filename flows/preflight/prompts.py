@@ -41,7 +41,7 @@ def describe_models(config: RunConfig, questions: Sequence[str]) -> dict[str, li
     for prompt in prompts(config, model_folders(config), questions):
         if prompt.folder is not None:
             of_models.setdefault(prompt.model, []).append(prompt)
-    return {model: [*_model_lines(kinds, config), *_prompt_lines(kinds)] for model, kinds in of_models.items()}
+    return {model: [*_model_lines(kinds, config), *_prompt_lines(kinds, config)] for model, kinds in of_models.items()}
 
 
 def _model_lines(kinds: Sequence[Prompt], run_config: RunConfig) -> Iterator[str]:
@@ -78,7 +78,7 @@ def _max_tokens(prompt: Prompt, config: RunConfig) -> str:
     return f"sample {config.sample.max_tokens:,}"
 
 
-def _prompt_lines(kinds: Sequence[Prompt]) -> Iterator[str]:
+def _prompt_lines(kinds: Sequence[Prompt], config: RunConfig) -> Iterator[str]:
     """Yield the prompts of one model, equal ones once, each with what its chat template takes."""
     labels: dict[tuple[int, ...], list[str]] = {}
     for prompt in kinds:
@@ -101,6 +101,12 @@ def _prompt_lines(kinds: Sequence[Prompt]) -> Iterator[str]:
         elif not prompt.messages and text.endswith("\n"):
             text = f"{text[:-1]} ⏎"  # else two prompts that differ would look alike
         yield from (f"  {line}" for line in text.splitlines())
+        limit = config.generate.max_prompt_tokens
+        if prompt.stage == "generate" and len(ids) > limit:
+            yield (
+                f"this prompt has {len(ids):,} tokens, and generate.max_prompt_tokens is {limit:,}: examples are "
+                "left out until a prompt fits"
+            )
 
 
 def _template(template: ChatTemplate) -> str:

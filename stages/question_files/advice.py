@@ -127,8 +127,11 @@ def unread_passage(seen: SeenRows, names: Sequence[str], row_format: QuestionFor
 
 
 def unread_label(seen: SeenRows, questions: Sequence[Question], row_format: QuestionFormat) -> str:
-    """Return the field that looks like the label, if no question has one; "" otherwise."""
-    if any(question.answer is not None for question in questions):
+    """Return the field that looks like the label, if no question has one; "" otherwise.
+
+    With `fields: {answer: []}` the settings say that no label is read, so no field is named.
+    """
+    if not row_format.fields.answer or any(question.answer is not None for question in questions):
         return ""
     return next(iter(guessed_fields(seen.rows, row_format.fields).get("answer", ())), "")
 

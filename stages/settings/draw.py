@@ -10,8 +10,8 @@ class DrawSettings(Settings):
 
     prefer_uncertain: PositiveInt | None = None
     """Draw by the last vote on each question: those near the middle of the vote's gate more often than others. A
-    question on which all responses agreed, or none, or whose share was outside the gate, is not drawn for so many
-    iterations. null: draw each question once before any again, whatever the votes said."""
+    question on which all responses agreed, or none, or whose share was outside the gate, is not drawn for this
+    many iterations. null: draw each question once before any again, whatever the votes said."""
 
 
 class ByDifficulty(Settings):

@@ -52,7 +52,8 @@ def _one_line(text: str) -> str:
 
 
 class GenerateSettings(Settings):
-    """Settings of the few-shot prompts and their sampling. Defaults are published ones, except `form` and `read`."""
+    """Settings of the few-shot prompts and their sampling. Defaults are published ones, except `form` with what
+    follows from it, and `read`."""
 
     form: Literal["auto", Form] = "auto"
     """How the policy is asked. list (published): one user turn with a numbered list of examples, which the policy
@@ -92,9 +93,9 @@ class GenerateSettings(Settings):
     stop: StopStrings = ()
     """A response ends where its text first contains one of these."""
     read: Reading = "clean"
-    """published: the list as the paper's parser reads it. clean: also headings, emphasis, preambles and lists that
-    start again; solutions and remarks behind a question are cut, and a question that the token limit cut is rejected as
-    unfinished."""
+    """published: a list as the paper's parser reads it; in the other forms the whole response is the question. clean:
+    also headings, emphasis, preambles and lists that start again; solutions and remarks behind a question are cut, and
+    a question that the token limit cut is rejected as unfinished."""
     template_arguments: TemplateArguments = Field(default_factory=dict)
     """Arguments of the policy's chat template, such as {enable_thinking: false}; `serl check` lists its switches."""
 

@@ -20,7 +20,9 @@ _HEADED = re.compile(
     r"[*_\]]{0,4}:",
     re.IGNORECASE,
 )
-
+_OPTION_A = re.compile(r"(?<!\S)\(?A[).:]\s")
+_OPTION_B = re.compile(r"(?<!\S)\(?B[).:]\s")
+_NUMBER_IN_TEXT = re.compile(r"(?<!\S)\d{1,4}[.)]\s")
 
 MAX_PIECES = 64
 
@@ -39,7 +41,20 @@ def has_several_questions(question: str) -> bool:
             return True
     headings = list(_HEADED.finditer(question))[:MAX_PIECES]
     pieces = [question[: headings[0].start()], *_behind(headings, question)] if headings else []
-    return sum(asks(piece) for piece in pieces) >= 2
+    return sum(asks(piece) for piece in pieces) >= 2 or _next_behind_options(question)
+
+
+def _next_behind_options(question: str) -> bool:
+    """Return whether a number and a further question follow lettered options.
+
+    The last option often ends without a full stop: "Which drug? (A) aspirin (B) heparin 2. Which test is next?".
+    """
+    first = _OPTION_A.search(question)
+    second = _OPTION_B.search(question, first.end()) if first else None
+    if first is None or second is None or not _QUESTION_END.search(question[: first.start()]):
+        return False
+    number = _NUMBER_IN_TEXT.search(question, second.end())
+    return number is not None and _QUESTION_END.search(question, number.end()) is not None
 
 
 def _behind(marks: list[re.Match[str]], text: str) -> list[str]:

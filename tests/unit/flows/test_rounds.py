@@ -280,6 +280,30 @@ def test_nothing_kept_ends_after_three_iterations(folder: Path) -> None:
     assert text.endswith("or raise max_rounds or generate.questions")
 
 
+@pytest.mark.parametrize(
+    ("text", "reason", "accepted"),
+    [
+        ("I'm sorry, but I cannot write new problems.", "refusal", 0),
+        ("", "empty", 0),
+        ("How many apples are left and " * 1_000, "unfinished", 0),
+        ("Rosa has 12 apples and eats 3 of them. How many are left?", "similar", 1),
+    ],
+    ids=["refusals", "nothing", "endless", "one question"],
+)
+def test_a_policy_without_new_questions_ends_its_rounds(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, text: str, reason: str, accepted: int
+) -> None:
+    """Whatever it writes, rounds are bounded, each rejected candidate has its reason, and the iteration ends."""
+    monkeypatch.setattr("stages.engines.fake._question", lambda rng, examples: text)
+    generate = {"form": "turns", "questions": 4, "examples": 3, "max_tokens": 200}
+    done = run(config_of(folder, questions_per_update=6, max_rounds=2, generate=generate))
+    assert rounds_of(done) == [2, 2] and done.table("accepted").height == accepted
+    rejected = done.table("rejected")
+    assert set(rejected["reason"]) == {reason} and rejected.height == 2 * 2 * 6 - accepted
+    said = shortfall(2, done.metrics(2))
+    assert f"rejected as {reason} " in said and "without an update" in said
+
+
 def drawn_questions(done: Run, iteration: int) -> list[str]:
     return done.table("accepted", iteration)["question"].to_list()
 

@@ -232,7 +232,7 @@ def test_rounds_draw_on_by_the_same_votes(folder: Path) -> None:
 
 def test_serl_check_says_what_is_set(folder: Path) -> None:
     text = describe(drawing(folder, 12, filter={"answerable": 3}, draw={"prefer_uncertain": 2}))
-    assert "the first 3 of 8 decide: without two equal answers a question is dropped" in text
+    assert "each question gets 3 of the 8 first; if no two of their answers are equal, the question is dropped" in text
     assert "by their last votes; settled ones not again for 2 iteration(s)" in text
     plain = describe(config_of(folder))
-    assert "decide" not in plain and "settled" not in plain
+    assert "no two of their answers" not in plain and "settled" not in plain

@@ -210,3 +210,5 @@ def test_a_field_that_may_hold_labels_is_named(tmp_path: Path) -> None:
     row = {"problem": "1 + 1?", "expected_answer": "2"}
     file = read([row], tmp_path)
     assert (file.questions[0].answer, file.unread_label) == (None, "expected_answer")
+    file = read([row], tmp_path, {"fields": {"answer": []}})
+    assert (file.questions[0].answer, file.unread_label) == (None, "")  # on purpose

@@ -77,6 +77,8 @@ def test_has_solution(question: str) -> None:
         "**Problem 1:** Find 1+1. **Problem 2:** Find 2+2.",
         "What is 1+1? Question: What is 2+2?",
         "What is $a+3n?$ 1. If the equation $y^2+ax^4+b=0$ has one root, what is $x$?",
+        "Which drug is given first? (A) aspirin (B) heparin 10. A woman coughs. Which test is done? (A) PCR (B) MRI",
+        "Which drug is given first? A. aspirin B. heparin 10. Which test is done? A. PCR B. MRI",
     ],
 )
 def test_several_questions(question: str) -> None:
@@ -153,6 +155,8 @@ def test_unfinished(question: str) -> None:
         ("A quiz has 10 questions. Question 3 has 5 parts. How many parts are there, if the others have 2?",
          "several_questions"),
         ("What is the ratio 3:4 of 1. apples and 2. pears called?", "several_questions"),
+        ("Which statements are true? (A) Only 1. (B) Only 2. (C) 1. and 2. (D) none", "several_questions"),
+        ("Plan A costs 5 and plan B. How much is 10. and what is the sum?", "several_questions"),
         ("Is the answer 3 or 4?", "has_solution"),
         ("What is x? Express your answer in simplest form.", "has_solution"),
         ("Let's call a number good if it is 3 more than a prime. Find all good numbers below 20.", "has_solution"),

@@ -593,8 +593,8 @@ def test_failed_extension_names_the_reason(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"instructions": "dataset"}, "`dataset` goes with `instructions: dataset`"),
-        ({"dataset": {"path": "x.jsonl"}}, "`dataset` goes with `instructions: dataset`"),
+        ({"instructions": "dataset"}, "instructions: dataset needs the questions to draw from: `dataset` is not set"),
+        ({"dataset": {"path": "x.jsonl"}}, "`dataset` goes with `instructions: dataset`; found instructions: self"),
         ({"instructions": "seeds", "generator": "initial"}, "generator: initial goes with instructions: self"),
         ({"rewards": "verified"}, "with instructions: seeds or dataset the answers given"),
         ({"instructions": "dataset", "dataset": {}}, "dataset needs exactly one of path, hub, domain; found none"),

@@ -10,6 +10,7 @@ from flows.config.load import parse_config
 from flows.config.run import ChosenForm, RunConfig
 from flows.models import forms
 from flows.models.forms import BEFORE_FORMS, asked_form
+from flows.models.pinned import pinned
 from flows.preflight.checks import check_inputs
 from flows.run_progress import config_of_run, find_finished
 from flows.stage_settings import resolve
@@ -91,6 +92,8 @@ def test_several_questions_per_prompt_go_with_lists(tmp_path: Path, form: str) -
     config = config_with(tmp_path, folder, questions_per_prompt=2)
     with pytest.raises(InputError, match=rf"is 2, but the policy is asked in the form {form} \(.*or set generate.form"):
         resolve(config)
+    with pytest.raises(InputError, match=rf"is 2, but the policy is asked in the form {form} \(.*or set generate.form"):
+        pinned(config, Store(config.uri))  # with which `serl check` and a run begin
     assert resolve(config_with(tmp_path, folder, questions_per_prompt=1)).generate.prompts == 12
 
 

@@ -190,6 +190,11 @@ def test_rounds_and_their_limits_are_shown(tmp_path: Path) -> None:
     assert "until 10 are kept; at most 2 rounds\n" in describe(config) and "are not used; estimates" in describe(config)
     assert "lower generate.questions" not in describe(config)
     assert "lower generate.questions" in describe(fake_config(tmp_path, questions_per_update=1))
+    assert "rounds accept at most" not in describe(fake_config(tmp_path, questions_per_update=16, max_rounds=2))
+    assert (
+        "2 rounds accept at most 16 questions, fewer than questions_per_update: raise generate.questions"
+        in describe(fake_config(tmp_path, questions_per_update=17, max_rounds=2))
+    )
     assert not any(line.startswith("rounds") for line in describe(fake_config(tmp_path)).splitlines())
 
 

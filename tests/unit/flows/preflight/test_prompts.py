@@ -48,6 +48,15 @@ def test_thinking_counts_in_the_limits_that_are_named(tmp_path: Path) -> None:
     assert "no control token marks thinking" in lines_about_policy(config_of(tmp_path))
 
 
+def test_a_prompt_that_loses_examples_is_noticed(tmp_path: Path) -> None:
+    def is_noticed(**generate: Any) -> bool:
+        config = config_of(tmp_path, generate={"questions": 8, **generate})
+        return any("examples are left out until a prompt fits" in line for line in lines_about_policy(config))
+
+    assert is_noticed(max_prompt_tokens=20)
+    assert not is_noticed(max_prompt_tokens=1_024)
+
+
 def test_prompts_without_the_template_of_a_chat_model_are_marked(tmp_path: Path) -> None:
     """The evaluation's plain prompt ends with a line end."""
     plain = "asked without the model's chat template as:"
