@@ -70,7 +70,7 @@ _RESULT = re.compile(
 """All that stands behind the end of the question, if it is a result."""
 _SHORT_ANSWER = re.compile(
     r"\s{0,9}[*_]{0,3}(?!(?i:note|recall|remember|assume|assuming|suppose|here|one such|for example|such|all|each|no|"
-    r"please|thank|good|hint|source)\b)[A-Z][\w'’-]{0,30}(?: [\w'’-]{1,30}){0,5}[.*_!]{0,4}\Z"
+    r"please|thank|good|hint|source|your)\b)[A-Z][\w'’-]{0,30}(?: [\w'’-]{1,30}){0,5}[.*_!]{0,4}\Z"
 )
 """A few words behind the end of the question. In other languages than English they may be a request."""
 _QUESTION_WORD = re.compile(r"\b(?:what|which|who|how|when|where|why)\b", re.IGNORECASE)
@@ -87,7 +87,11 @@ _CONDITION = re.compile(
 )
 """Words of a condition of a problem, in a sentence that reads like an answer."""
 _ASKS_IN_CJK = re.compile("[谁誰求请請何]|什么|多少|几[个何时种]|なぜ|いくつ|구하|무엇|몇")
-_FACT = re.compile(r"\b(?:not|without|equally|also|each|assume)\b", re.IGNORECASE)
+_FACT = re.compile(
+    r"\b(?:not|without|equally|also|each|assume)\b"
+    r"|\A\s{0,9}(?:his|her|their)\b(?=[^\d]{0,200}\Z)[^\d]{0,80}\b(?:is|are|was|were|has|have)\b",
+    re.IGNORECASE,
+)
 """A word of a condition behind the end of a question ("The order does not matter.")."""
 _TASK = re.compile(
     r"\b(?:find|compute|calculate|determine|evaluate|what (?:is|are|was)) the (?:[\w'’-]{1,20} ){0,3}?"
