@@ -17,7 +17,8 @@ _SOLUTION_WORDS = (
 _REMARK_WORDS = (
     r"hint|hints|remark|remarks|comment|comments|difficulty|difficulty level|topic|topics|level|category|"
     r"tags|source|concepts?|skills?|grade level|learning objective|concepts? tested|"
-    r"hinweis|anmerkung|tipp|indice|remarque|pista|nota|dica|suggerimento|подсказка|примечание|提示|注意|备注|难度|"
+    # No words for "note": a note may hold a condition of the problem (see REMARK).
+    r"hinweis|tipp|indice|pista|dica|suggerimento|подсказка|提示|难度|"
     r"ヒント|힌트"
 )
 _BEFORE = (
