@@ -76,7 +76,7 @@ _SHORT_ANSWER = re.compile(
 _QUESTION_WORD = re.compile(r"\b(?:what|which|who|how|when|where|why)\b", re.IGNORECASE)
 _OPTIONS = re.compile(r"(?<!\w)\(?B\)?[).:]|\(B\)")
 _ABOUT_REASONING = re.compile(
-    r"\b(?:argument|fallacy|fallacies|fallacious|syllogism|valid(?:ity)?|inference|premises?|reasoning|conclusion)\b",
+    r"\b(?:arguments?\b(?! of\b)|fallac\w{1,8}|syllogism|inference|premises?\b|logically|conclusion follows?\b)",
     re.IGNORECASE,
 )
 """Words of a question about an argument, which quotes the argument with its conclusion."""

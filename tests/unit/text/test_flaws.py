@@ -262,6 +262,8 @@ def test_good_questions_with_words_of_solutions_and_refusals(question: str) -> N
         ("Step 1: add 3 and 4.", "has_solution"),
         ("Write the proof of the theorem. Proof: by induction on n.", "has_solution"),
         ("How old is he? His age is 5.", "has_solution"),
+        ("What is the argument of the complex number 1 + i? The argument is pi/4.", "has_solution"),
+        ("How many valid codes are there? We need to count them. Therefore there are 24.", "has_solution"),
         ("Find x and y;", "unfinished"),
         ("I cannot see the picture.", "refusal"),
         ("I'm afraid I can't do that.", "refusal"),
