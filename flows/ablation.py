@@ -15,6 +15,7 @@ an interrupted proof resumes.
 """
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -31,6 +32,7 @@ from rich.table import Table
 from flows.config.inputs import Policy
 from flows.config.load import load_config
 from flows.config.run import RunConfig
+from flows.models.earlier_defaults import values_to_send
 from flows.reporting.plots import comparison_plot
 from flows.reporting.results import headline_benchmark, iteration_results
 from flows.run_loop import run_locally
@@ -117,7 +119,7 @@ def _run_in_process(config: RunConfig) -> None:
     """
     process = subprocess.run(
         [sys.executable, "-m", "flows.ablation", "--one"],
-        input=config.model_dump_json(),
+        input=json.dumps(values_to_send(config)),
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from flows.config.run import RunConfig
 from flows.maintenance.staleness import explain_recomputation
+from flows.models.forms import fallback_note
 from flows.observer import OBSERVER
 from flows.orchestration.artifacts import Report
 from flows.orchestration.gpu_runs import GpuRuns
@@ -53,6 +54,8 @@ def serl(
             progress = find_finished(config, store)
             for note in explain_recomputation(progress, store):
                 get_run_logger().warning(note)
+            if progress.finished == 0 and (fallback := fallback_note(progress.config)):
+                get_run_logger().info(fallback)
             finished_target = min(progress.finished + iterations, config.iterations + 1)
             name_flow_run(progress, finished_target)
             if not progress.complete:

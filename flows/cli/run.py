@@ -16,6 +16,7 @@ from storage.store import Store
 def do_run(config: RunConfig) -> None:
     """Run what is missing and print the results; a finished run is recognised without starting Prefect."""
     from flows.maintenance.staleness import explain_recomputation
+    from flows.models.forms import fallback_note
     from flows.preflight.checks import check_inputs
     from flows.reporting.results import run_results
     from flows.run_loop import record
@@ -31,7 +32,10 @@ def do_run(config: RunConfig) -> None:
         check_inputs(progress.resolved)
         store.check_writable()
         check_free(store)  # before the wait for Prefect
-        for note in explain_recomputation(progress, store):
+        notes = explain_recomputation(progress, store)
+        if progress.finished == 0 and (fallback := fallback_note(progress.config)):
+            notes = [*notes, fallback]
+        for note in notes:
             console.print(f"note: {note}", highlight=False, soft_wrap=True, markup=False)
         run_flow(progress.config, console)
     else:

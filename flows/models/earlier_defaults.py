@@ -27,3 +27,17 @@ def with_earlier_defaults(config: RunConfig, stored: Mapping[str, Any]) -> RunCo
     ):
         filtering = filtering.model_copy(update={"rules": rules.model_copy(update={"use": EARLIER_RULES})})
     return config.model_copy(update={"generate": generate, "filter": filtering})
+
+
+def values_to_send(config: RunConfig) -> dict[str, Any]:
+    """Return the settings as JSON values for another process, which calls `with_earlier_defaults` itself.
+
+    Settings whose default has changed are left out unless the config states them: in the other process they would count
+    as stated, and a run that started with an earlier default would not keep it.
+    """
+    values = config.model_dump(mode="json", by_alias=False)
+    if "read" not in config.generate.model_fields_set:
+        values["generate"].pop("read", None)
+    if "use" not in config.filter.rules.model_fields_set:
+        values["filter"]["rules"].pop("use", None)
+    return values

@@ -40,6 +40,14 @@ def asked_settings(config: RunConfig) -> dict[str, Any]:
     return config.generate.asked_in(asked.form)
 
 
+def fallback_note(config: RunConfig) -> str:
+    """Return a line for the start of a run whose `generate.form: auto` stands for plain text; "" for other runs."""
+    chosen = config.chosen_form
+    if config.generate.form != "auto" or chosen is None or chosen.form != "plain":
+        return ""
+    return f"questions are asked for as plain text, without the chat template: {chosen.reason}"
+
+
 def kept_form(config: RunConfig, stored: Mapping[str, Any]) -> ChosenForm | None:
     """Return the form that `auto` stands for in a run, by the settings in its revision, `stored`.
 

@@ -11,6 +11,7 @@ from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import get_current_settings
 
 from flows.config.run import RunConfig
+from flows.models.earlier_defaults import values_to_send
 from flows.orchestration.server_checks import (
     CPU_POOL,
     GPU_DEPLOYMENT,
@@ -44,7 +45,7 @@ def submit(config: RunConfig, iterations: int, *, watch: bool, say: Callable[[st
     for pool in pools:
         if not online_workers(pool):
             raise InputError(f"no worker of pool {pool} is online; start one: prefect worker start --pool {pool}")
-    parameters = {"config": config.model_dump(mode="json", by_alias=False), "iterations": iterations}
+    parameters = {"config": values_to_send(config), "iterations": iterations}
     try:
         run = run_deployment(RUN_DEPLOYMENT, parameters=parameters, timeout=0, as_subflow=False)
     except PrefectHTTPStatusError as error:

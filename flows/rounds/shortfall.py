@@ -8,6 +8,7 @@ from stages.try_questions import UNANSWERABLE
 
 _SURPLUS = "surplus"  # not lost: the filter had enough
 _SETTINGS = {
+    "empty": "generate.form, generate.mark or generate.stop",
     "too_short": "filter.rules.min_words",
     "too_long": "filter.rules.max_words or filter.rules.max_chars",
     "banned_word": "filter.rules.banned_words",
@@ -18,8 +19,8 @@ _SETTINGS = {
     "copies_example": "generate.temperature or generate.examples",
     "has_solution": "generate.form",
     "several_questions": "generate.form",
-    "not_a_question": "generate.form or generate.request",
-    "refusal": "generate.request or generate.system",
+    "not_a_question": "generate.form, or generate.request (generate.user in a list)",
+    "refusal": "generate.system or the wording of the request (generate.request, or generate.user in a list)",
     "unfinished": "generate.max_tokens",
     "evaluation_overlap": "filter.overlap_words",
     UNANSWERABLE: "filter.answerable (more tries find more agreement), or take easier seeds",

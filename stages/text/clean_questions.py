@@ -13,7 +13,7 @@ text takes linear time.
 import re
 
 from stages.text.asking import asks, asks_nothing
-from stages.text.solution_marks import REMARK, SOLUTION, WORKING, answer_letter
+from stages.text.solution_marks import REMARK, SOLUTION, WORKING, answer_letter, solutions_in
 from stages.text.solutions import opens_a_solution
 
 HEADING_WORDS = (
@@ -130,7 +130,8 @@ def _without_introduction(text: str, numbered: bool) -> str:
 def _without_rest(text: str) -> tuple[str, bool]:
     """Return the text up to the first mark behind which something else begins, and whether there is one."""
     end = len(text)
-    starts = {match.start() for marks in (SOLUTION, _NEXT_QUESTION, REMARK, WORKING) for match in marks.finditer(text)}
+    starts = {match.start() for marks in (_NEXT_QUESTION, REMARK, WORKING) for match in marks.finditer(text)}
+    starts |= {match.start() for match in solutions_in(text)}
     if letter := answer_letter(text):
         starts.add(letter.start())
     if (drawing := text.rfind("[asy]")) > text.rfind("[/asy]"):  # the token limit ended it, not the question

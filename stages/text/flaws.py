@@ -64,12 +64,16 @@ def _behind(marks: list[re.Match[str]], text: str) -> list[str]:
 
 
 _REFUSAL = re.compile(
-    r"[\s\"'“*]{0,9}(?:(?:i(?:'|’)?m|i am|we(?:'|’)re|we are) (?:(?:very|so|really|truly|deeply) )?(?:sorry|afraid)\b"
-    r"|(?:my )?(?:sincere )?apologies\b|i (?:sincerely )?apologi[sz]e\b|sorry,? (?:but|i|that)\b|unfortunately,? i\b"
+    r"[\s\"'“*]{0,9}(?:(?:i(?:'|’)?m|i am|we(?:'|’)re|we are) (?:(?:very|so|really|truly|deeply) )?"
+    r"(?:sorry\b(?! to hear\b)|afraid\b(?! of\b))"
+    r"|(?:my )?(?:sincere )?apologies\b|i (?:sincerely )?apologi[sz]e\b|sorry,? (?:but|i|that)\b"
+    r"|unfortunately,? i(?:(?:'|’)(?:m|ll)| am| (?:can|could|do|wo|will)(?: ?not|n?(?:'|’)t))\b"
     r"|as an? (?:\w{1,20} )?(?:ai|artificial intelligence|(?:large )?language model)\b"
+    r"(?= ?[,.;(]| i\b|\Z| \w{1,20} by\b)"
     r"|i(?:'|’)?m (?:just |only )?an? (?:\w{1,20} )?(?:ai|language model)\b|i am (?:just |only )?an? (?:\w{1,20} )?"
     r"(?:ai|language model)\b"
-    r"|(?:i|we) (?:can(?:'|’)?t|cannot|can not|am unable to|(?:'|’)m unable to|am not able to|won(?:'|’)t|will not|"
+    r"|(?!we can(?:not|(?:'|’)t) (?:see|view|access)\b|i can(?:not|(?:'|’)t) see (?:why|how)\b)"
+    r"(?:i|we) (?:can(?:'|’)?t|cannot|can not|am unable to|(?:'|’)m unable to|am not able to|won(?:'|’)t|will not|"
     r"could not|couldn(?:'|’)t|must decline to|don(?:'|’)t feel comfortable|do not feel comfortable)\b"
     r"[^.?!\n]{0,60}\b(?:create|creating|generate|generating|provide|providing|write|writing|help|assist|fulfil|"
     r"fulfill|comply|continue|produce|share|satisfy|complete|respond|access|see|view|do that|come up|answer|solve|"

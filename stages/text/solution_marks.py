@@ -4,6 +4,7 @@ Every repetition is bounded, so that a search takes linear time.
 """
 
 import re
+from collections.abc import Iterator
 
 _SOLUTION_WORDS = (
     r"solution|solutions|answer|answers|ans|explanation|reasoning|working|workings|proof|rationale|justification|"
@@ -16,7 +17,8 @@ _SOLUTION_WORDS = (
 _REMARK_WORDS = (
     r"hint|hints|remark|remarks|comment|comments|difficulty|difficulty level|topic|topics|level|category|"
     r"tags|source|concepts?|skills?|grade level|learning objective|concepts? tested|"
-    r"hinweis|anmerkung|tipp|indice|remarque|pista|nota|dica|suggerimento|подсказка|примечание|提示|注意|备注|难度|"
+    # No words for "note": a note may hold a condition of the problem (see REMARK).
+    r"hinweis|tipp|indice|pista|dica|suggerimento|подсказка|提示|难度|"
     r"ヒント|힌트"
 )
 _BEFORE = (
@@ -68,6 +70,23 @@ WORKING = re.compile(
     re.IGNORECASE,
 )
 """The start of a line of working; a mark only behind a question that is complete."""
+
+_QUOTES = re.compile(
+    r"\b(?:following|this|below|student(?:'|’)?s|given) (?:[\w'’-]{1,20} ){0,2}"
+    r"(?:proof|solution|answer|reasoning|explanation|argument|working|dialogue|conversation)s?\b[^.:?]{0,60}[.:?]?\s{0,9}\Z",
+    re.IGNORECASE,
+)
+"""The end of a text that asks about the solution behind it ("Find the error in the following proof.")."""
+MAX_ANNOUNCEMENT = 200
+"""Characters in front of a mark that may announce it."""
+
+
+def solutions_in(text: str) -> Iterator[re.Match[str]]:
+    """Yield each match of `SOLUTION` in a text, except for a solution that the question is about."""
+    for match in SOLUTION.finditer(text):
+        if not _QUOTES.search(text[max(0, match.start() - MAX_ANNOUNCEMENT) : match.start()]):
+            yield match
+
 
 _ANSWER_LETTER = re.compile(r"(?:(?<=\n)|(?<=[.?!。？！])[ \t]{1,8})[*_]{0,3}A[*_]{0,3}:(?=\s)")
 _OTHER_LETTER = re.compile(r"(?<!\w)[*_(]{0,3}B[*_]{0,3}[.):]")

@@ -9,7 +9,7 @@ time.
 import re
 
 from stages.text.asking import asks
-from stages.text.solution_marks import LETS, SOLUTION, answer_letter
+from stages.text.solution_marks import LETS, answer_letter, solutions_in
 
 _BOX = re.compile(r"\\f?boxed\b|\\fbox\b")
 _QUESTION_END = re.compile(r"[?？؟](?=[\s)\]}$*\"”’'.]|\Z|[^\x00-\x7f])")
@@ -19,7 +19,9 @@ _CONCLUSION = re.compile(
     rf"{_STRICT}(?:(?:therefore|thus|hence|consequently|in conclusion|so(?! that| far)|finally|as a result)\b,? ?"
     r"|(?:the|our|my) (?:final |correct |right )?answer (?:is|would be|will be|must be|=)(?!\w))"
     r"|\bso,? the (?:final |correct )?answer (?:is|would be)\b"
-    r"|(?:因此|所以|故|答案是|答案为|したがって|よって|따라서|그러므로)",
+    # Inside a sentence these are parts of other words, as in "accident" (事故), or join the facts of a question.
+    r"|(?:\A|(?<=[.?!。？！])\s{0,9})(?:因此|所以|故(?=[此,，]|选)|したがって|よって|따라서|그러므로)"
+    r"|答案(?:是|为)(?=\s{0,3}[:：\w$\\(-])(?!多少|什么|何)",
     re.IGNORECASE,
 )
 """The start of a sentence that concludes."""
@@ -30,7 +32,7 @@ _ANSWER_IS = re.compile(
 )
 """A last sentence that names the answer."""
 _SOLVING = re.compile(
-    r"[\s*_#]{0,9}(?:let(?:'|’)?s (?:solve|break|think|analy[sz]e)\b|step (?:1|one)\b)", re.IGNORECASE
+    r"[\s*_#]{0,9}(?:let(?:'|’)?s (?:solve|break|think|analy[sz]e)\b|step (?:1|one)\b(?! of\b))", re.IGNORECASE
 )
 """The start of a text that is a solution, whatever it asks later."""
 _SOLVES = re.compile(
@@ -68,11 +70,29 @@ _RESULT = re.compile(
 """All that stands behind the end of the question, if it is a result."""
 _SHORT_ANSWER = re.compile(
     r"\s{0,9}[*_]{0,3}(?!(?i:note|recall|remember|assume|assuming|suppose|here|one such|for example|such|all|each|no|"
-    r"please|thank|good|hint|source)\b)[A-Z][\w'’-]{0,30}(?: [\w'’-]{1,30}){0,5}[.*_!]{0,4}\Z"
+    r"please|thank|good|hint|source|your)\b)[A-Z][\w'’-]{0,30}(?: [\w'’-]{1,30}){0,5}[.*_!]{0,4}\Z"
 )
 """A few words behind the end of the question. In other languages than English they may be a request."""
 _QUESTION_WORD = re.compile(r"\b(?:what|which|who|how|when|where|why)\b", re.IGNORECASE)
 _OPTIONS = re.compile(r"(?<!\w)\(?B\)?[).:]|\(B\)")
+_ABOUT_REASONING = re.compile(
+    r"\b(?:arguments?\b(?! of\b)|fallac\w{1,8}|syllogism|inference|premises?\b|logically|conclusion follows?\b)",
+    re.IGNORECASE,
+)
+"""Words of a question about an argument, which quotes the argument with its conclusion."""
+_REQUEST_AT_END = re.compile(r"[.!?]\${0,2}\s{1,9}(?:find|calculate|compute|determine)\b[^=.]{1,300}\.?\s{0,9}\Z", re.I)
+"""A last sentence that asks for something."""
+_CONDITION = re.compile(
+    r"\bwith(?:out)? replacement\b|\bat random\b|\bindependent(?:ly)?\b|\breal numbers\b", re.IGNORECASE
+)
+"""Words of a condition of a problem, in a sentence that reads like an answer."""
+_ASKS_IN_CJK = re.compile("[谁誰求请請何]|什么|多少|几[个何时种]|なぜ|いくつ|구하|무엇|몇")
+_FACT = re.compile(
+    r"\b(?:not|without|equally|also|each|assume)\b"
+    r"|\A\s{0,9}(?:his|her|their)\b(?=[^\d]{0,200}\Z)[^\d]{0,80}\b(?:is|are|was|were|has|have)\b",
+    re.IGNORECASE,
+)
+"""A word of a condition behind the end of a question ("The order does not matter.")."""
 _TASK = re.compile(
     r"\b(?:find|compute|calculate|determine|evaluate|what (?:is|are|was)) the (?:[\w'’-]{1,20} ){0,3}?"
     r"(?P<noun>sum|value|area|perimeter|volume|number|product|difference|total|average|mean|median|probability|"
@@ -94,8 +114,8 @@ def has_solution(question: str) -> bool:
     if _ANSWER_IS.search(question, last_sentence):
         return True
     conclusion = _CONCLUSION.search(question, last_sentence)
-    if conclusion and conclusion.start() > 0 and not asks(question[conclusion.end() :]):
-        return True
+    if conclusion and conclusion.start() > 0 and not _asks(question[conclusion.end() :]):
+        return _ABOUT_REASONING.search(question, 0, conclusion.start()) is None
     if _SOLVING.match(question) or _SOLVES.search(question, 1):
         return True
     ends = _QUESTION_END.search(question)
@@ -106,11 +126,17 @@ def has_solution(question: str) -> bool:
 
 def opens_a_solution(text: str) -> bool:
     """Return whether a text begins as a solution begins ("To find x, we first ...")."""
-    return _SOLVING.match(text) is not None or _OPENING.match(text) is not None
+    if _SOLVING.match(text):
+        return True
+    return _OPENING.match(text) is not None and _REQUEST_AT_END.search(text[-MAX_SENTENCE:]) is None
+
+
+def _asks(text: str) -> bool:
+    return asks(text) or _ASKS_IN_CJK.search(text) is not None
 
 
 def _has_marked_solution(question: str) -> bool:
-    marks = [*SOLUTION.finditer(question), answer_letter(question)]
+    marks = [*solutions_in(question), answer_letter(question)]
     return any(mark is not None and mark.end() < len(question) for mark in marks)
 
 
@@ -123,8 +149,10 @@ def _is_answered(question: str, end: int) -> bool:
         return True
     if _OPTIONS.search(rest):  # what they say is no working
         return False
-    if _SHORT_ANSWER.match(rest) and not asks(rest) and _QUESTION_WORD.search(question, 0, end):
+    if _SHORT_ANSWER.match(rest) and not (asks(rest) or _FACT.search(rest)) and _QUESTION_WORD.search(question, 0, end):
         return True
+    if _ABOUT_REASONING.search(question, 0, end) or _CONDITION.search(rest):
+        return False
     return any(words.search(question, end) for words in (_WORKING, _CONCLUSION))
 
 

@@ -233,6 +233,18 @@ def test_a_budget_smaller_than_a_round_ends_after_the_first(folder: Path) -> Non
     assert "(tokens_per_update)" in text and "raise tokens_per_update" in text and "without an update" not in text
 
 
+@pytest.mark.parametrize(
+    ("reason", "advice"), [("empty", "generate.form, generate.mark"), ("refusal", "generate.user")]
+)
+def test_the_advice_names_settings_of_the_largest_loss(reason: str, advice: str) -> None:
+    metrics = {
+        "rounds/kept": 0, "rounds/wanted": 5, "rounds/count": 3, "rounds/tokens": 72, "rounds/ended/max_rounds": 1,
+        "filter/candidates": 36, "filter/accepted": 0, f"filter/rejected/{reason}": 36, "vote/kept": 0,
+    }  # fmt: skip
+    text = shortfall(1, metrics)
+    assert f"most are lost as {reason}: change " in text and advice in text
+
+
 def test_a_limit_on_tokens_counts_all_rounds(folder: Path, in_rounds: tuple[RunConfig, Run]) -> None:
     """The first round of the finished run stays below its own tokens and one more."""
     config, done = in_rounds

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from stages.settings.filter import QualityRules
+from stages.text.clean_questions import clean_question
 from stages.text.quality import reject_reason
 from tests.question_texts import GOOD_QUESTIONS
 
@@ -213,3 +214,67 @@ def test_time_is_linear_in_the_length_of_the_text(piece: str) -> None:
     for rule in NEW_RULES:
         breaks(rule, f"x{piece * (65_536 // len(piece))}x")
     assert time.process_time() - began < 10
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "请描述一次交通事故的法律责任。",
+        "患者因故意服药入院，请给出诊断。",
+        "小明有3个苹果，所以他分给小红一个，求剩下几个。",
+        "根据下列事实，说明被告是否承担责任。因此产生的费用由谁承担",
+        "次の方程式を因数分解によって解け。",
+        "場合によって値を求めよ。",
+        "변수 x의 값에 따라서 함수의 최솟값을 구하시오.",
+        "Is this argument valid? All men are mortal. Socrates is a man. Therefore, Socrates is mortal.",
+        "How many ways are there to choose 3 books out of 5? The order does not matter.",
+        "What is the probability that both are red? The balls are drawn without replacement.",
+        "How much does each get? They share the cost equally.",
+        "To determine the density of a stone, you measure 5 g and 2 cm^3. Calculate the density.",
+        "First, we roll a die. Find the probability of a six.",
+        "Step 1 of a recipe takes 3 minutes and step 2 takes 4 minutes. How long do both take?",
+        "I am afraid of heights. How would you explain acrophobia to a patient?",
+        "I'm sorry to hear that my tenant left. What notice must I give?",
+        "We cannot see atoms with our eyes. What instrument helps to see them?",
+        "I can't see why 0.999... = 1. Can you provide a proof?",
+        "What legal term describes the killing of a person with malice? Your answer should be one word.",
+        "A man has chest pain. What is the most likely diagnosis? His troponin is elevated.",
+        "Ποια είναι η πρωτεύουσα της Ελλάδας;",
+        "求方程x^2=4的解。注意：x是正整数。",
+        "Halla la suma de 3 y x. Nota: x es el doble de 3.",
+        "Berechne die Summe von 3 und x. Anmerkung: x ist das Doppelte von 3.",
+        "Unfortunately, I lost 3 of my 10 marbles. How many are left?",
+        "As a language model researcher, how would you measure the perplexity of a corpus?",
+        "Find the error in the following proof. Proof: Let n be even. Then n = 2k, so n^2 = 4k^2.",
+        "Evaluate the following student's answer. Answer: The mitochondria is the powerhouse of the cell.",
+    ],
+)
+def test_good_questions_with_words_of_solutions_and_refusals(question: str) -> None:
+    """In law, medicine, logic and other languages; read as one continuation, they stay as written."""
+    assert reject_reason(question, QualityRules()) is None
+    assert clean_question(question) == (question, False)
+
+
+@pytest.mark.parametrize(
+    ("question", "rule"),
+    [
+        ("1+1等于多少？所以答案是2。", "has_solution"),
+        ("求1+1。因此结果为2。", "has_solution"),
+        ("x+1=3を解け。よってx=2。", "has_solution"),
+        ("1+1은 얼마인가? 따라서 2이다.", "has_solution"),
+        ("To solve the equation, we first subtract 3. Then x = 4.", "has_solution"),
+        ("Step 1: add 3 and 4.", "has_solution"),
+        ("Write the proof of the theorem. Proof: by induction on n.", "has_solution"),
+        ("How old is he? His age is 5.", "has_solution"),
+        ("What is the argument of the complex number 1 + i? The argument is pi/4.", "has_solution"),
+        ("How many valid codes are there? We need to count them. Therefore there are 24.", "has_solution"),
+        ("Find x and y;", "unfinished"),
+        ("I cannot see the picture.", "refusal"),
+        ("I'm afraid I can't do that.", "refusal"),
+        ("Unfortunately, I can't help.", "refusal"),
+        ("As a large language model, I have no opinion.", "refusal"),
+        ("As an AI developed by a company, I cannot.", "refusal"),
+    ],
+)
+def test_solutions_and_refusals_with_the_same_words(question: str, rule: str) -> None:
+    assert breaks(rule, question)

@@ -9,7 +9,7 @@ import pytest
 from flows.config.load import parse_config
 from flows.config.run import ChosenForm, RunConfig
 from flows.models import forms
-from flows.models.forms import BEFORE_FORMS, asked_form
+from flows.models.forms import BEFORE_FORMS, asked_form, fallback_note
 from flows.models.pinned import pinned
 from flows.preflight.checks import check_inputs
 from flows.run_progress import config_of_run, find_finished
@@ -59,6 +59,15 @@ def test_auto_follows_from_the_chat_template(tmp_path: Path, template: str | Non
     used = {"turns": "request", "plain": "mark"}[form]
     assert [name for name in ("user", "request", "mark") if getattr(settings, name)] == [used]
     check_inputs(resolve(config))
+
+
+def test_a_run_that_falls_back_to_plain_text_says_so(tmp_path: Path) -> None:
+    config = fake_config(tmp_path, generate={"form": "auto"})
+    assert fallback_note(config) == ""  # nothing is chosen before the start
+    for form, expected in (("plain", "as plain text, without the chat template: R"), ("turns", "")):
+        chosen = ChosenForm.model_validate({"form": form, "reason": "R"})
+        note = fallback_note(config.model_copy(update={"chosen_form": chosen}))
+        assert expected in note and bool(note) == bool(expected)
 
 
 def test_what_knows_lists_alone_is_asked_for_lists(tmp_path: Path) -> None:
