@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
-from flows import iteration
 from flows.config.load import load_config
 from flows.config.run import RunConfig
 from flows.reporting.results import iteration_results
+from flows.rounds import collect
 from flows.run_loop import run_locally
 from flows.watchdog import Collapsed
 from stages.contract import Inputs, Metrics, Stage, Work
@@ -55,8 +55,8 @@ def stand_in(stage: Stage, monkeypatch: pytest.MonkeyPatch, work_of: Any) -> Non
     def body(config: Settings, inputs: Inputs, work: Work) -> Metrics:
         return stage.body(config, inputs, work_of(work, inputs))
 
-    name = next(name for name, value in vars(iteration).items() if value is stage)
-    monkeypatch.setattr(iteration, name, replace(stage, body=body))
+    name = next(name for name, value in vars(collect).items() if value is stage)
+    monkeypatch.setattr(collect, name, replace(stage, body=body))
 
 
 class Around:
