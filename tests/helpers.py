@@ -2,18 +2,20 @@
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import polars as pl
 import pyarrow as pa
+import pytest
 
+import flows.runners
 from flows.config.load import parse_config
 from flows.config.run import RunConfig
 from flows.run_loop import run_all
 from flows.run_progress import RunProgress
-from stages.contract import Context, Inputs, Metrics, Stage, Work, run_stage
+from stages.contract import Context, Inputs, Metrics, Result, Stage, Work, run_stage
 from stages.engines.base import Batch, Completion, Engine, Progress, Responses, SamplingParams
 from stages.engines.fake import FakeEngine
 from stages.settings import Settings
@@ -182,3 +184,31 @@ def generate(
     """The responses to one batch."""
     [(_, responses)] = engine.generate([Batch(prompts=prompts, params=params, seeds=seeds)], progress)
     return responses
+
+
+T = TypeVar("T")
+
+
+def in_many_starts(run: Callable[[], T], monkeypatch: pytest.MonkeyPatch) -> tuple[T, int]:
+    """Let a process end after each stage that it executed; return what `run` returns at last, and the number of starts.
+
+    A stage is committed before the process ends.
+    """
+
+    class Ended(Exception):
+        pass
+
+    def run_one(*arguments: Any) -> Result:
+        result = run_stage(*arguments)
+        if not result.skipped:
+            arguments[-1].resources.commits.wait()
+            raise Ended
+        return result
+
+    monkeypatch.setattr(flows.runners, "run_stage", run_one)
+    for starts in range(1, 200):
+        try:
+            return run(), starts
+        except Ended:
+            pass
+    raise AssertionError("the run does not end")

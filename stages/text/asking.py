@@ -7,6 +7,8 @@ import re
 
 QUESTION_MARKS = "?？؟՞;⸮"
 """Of Latin, Chinese, Arabic, Armenian and Greek writing."""
+QUESTION_END = re.compile(r"[?？؟](?=[\s)\]}$*\"”’'.]|\Z|[^\x00-\x7f])")
+"""A question mark that ends a question."""
 _MARK = re.compile(f"[{QUESTION_MARKS}]")
 # What a text asks for without a question mark: "Find x.", "Express your answer in hours.", "The capital is ____."
 _VERBS = (

@@ -7,9 +7,8 @@ words that it does not have. Every repetition is bounded, so that a hostile text
 
 import re
 
-from stages.text.asking import asks
+from stages.text.asking import QUESTION_END, asks
 
-_QUESTION_END = re.compile(r"[?？؟](?=[\s)\]}$*\"”’'.]|\Z|[^\x00-\x7f])")
 _NUMBERED = re.compile(
     r"(?:\A|(?<=[.?!:)\]}$*\"”。？！])\s{1,9})[*_#>-]{0,4} ?(?:(?:problem|question|exercise|task|q)\s?#?\s?)?"
     r"(?P<number>\d{1,4})[*_]{0,3}(?:\\?[.):：]|、|．)[*_]{0,3}\s",
@@ -36,8 +35,8 @@ def has_several_questions(question: str) -> bool:
     numbered = list(_NUMBERED.finditer(question))[:MAX_PIECES]
     if numbered:
         stem = question[: numbered[0].start()].strip()
-        asking = sum(_QUESTION_END.search(piece) is not None for piece in _behind(numbered, question))
-        if (not stem and asking >= 2) or (_QUESTION_END.search(stem) and asking):
+        asking = sum(QUESTION_END.search(piece) is not None for piece in _behind(numbered, question))
+        if (not stem and asking >= 2) or (QUESTION_END.search(stem) and asking):
             return True
     headings = list(_HEADED.finditer(question))[:MAX_PIECES]
     pieces = [question[: headings[0].start()], *_behind(headings, question)] if headings else []
@@ -51,10 +50,10 @@ def _next_behind_options(question: str) -> bool:
     """
     first = _OPTION_A.search(question)
     second = _OPTION_B.search(question, first.end()) if first else None
-    if first is None or second is None or not _QUESTION_END.search(question[: first.start()]):
+    if first is None or second is None or not QUESTION_END.search(question[: first.start()]):
         return False
     number = _NUMBER_IN_TEXT.search(question, second.end())
-    return number is not None and _QUESTION_END.search(question, number.end()) is not None
+    return number is not None and QUESTION_END.search(question, number.end()) is not None
 
 
 def _behind(marks: list[re.Match[str]], text: str) -> list[str]:

@@ -8,11 +8,10 @@ time.
 
 import re
 
-from stages.text.asking import asks
+from stages.text.asking import QUESTION_END, asks
 from stages.text.solution_marks import LETS, answer_letter, solutions_in
 
 _BOX = re.compile(r"\\f?boxed\b|\\fbox\b")
-_QUESTION_END = re.compile(r"[?？؟](?=[\s)\]}$*\"”’'.]|\Z|[^\x00-\x7f])")
 _SENTENCE = r"(?:\A|(?<=[.?!:;)\]}$*\"”。？！])\s{1,9})[*_#]{0,4}"
 _STRICT = r"(?:\A|(?<=[.?!:;*\"”。？！])\s{1,9}|(?<=[.?!][$)])\s{1,9}|(?<=[.?!]\$\$)\s{1,9})[*_#]{0,4}"
 _CONCLUSION = re.compile(
@@ -118,10 +117,10 @@ def has_solution(question: str) -> bool:
         return _ABOUT_REASONING.search(question, 0, conclusion.start()) is None
     if _SOLVING.match(question) or _SOLVES.search(question, 1):
         return True
-    ends = _QUESTION_END.search(question)
+    ends = QUESTION_END.search(question)
     if ends is None:
         return opens_a_solution(question) or _carries_out_its_task(question, last_sentence)
-    return _QUESTION_END.search(question, ends.end()) is None and _is_answered(question, ends.end())
+    return QUESTION_END.search(question, ends.end()) is None and _is_answered(question, ends.end())
 
 
 def opens_a_solution(text: str) -> bool:

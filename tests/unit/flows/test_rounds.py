@@ -6,7 +6,6 @@ from typing import Any
 import polars as pl
 import pytest
 
-import flows.runners
 from flows.config.run import RunConfig
 from flows.maintenance.retention import prune_weights
 from flows.orchestration.tasks import PrefectRunner, stage_size
@@ -21,14 +20,22 @@ from flows.run_loop import run_all
 from flows.run_progress import find_finished
 from flows.watchdog import Collapsed
 from stages import schemas
-from stages.contract import Context, Result, run_stage
+from stages.contract import Context
 from stages.ppo_update import PPO_UPDATE
 from stages.settings import Settings
 from storage.garbage import find_garbage
 from storage.repair import find_damage, set_aside
 from storage.run import Run
 from storage.store import Store
-from tests.helpers import SEED_QUESTIONS, fake_config, fake_resources, memory_store, put_table, write_jsonl
+from tests.helpers import (
+    SEED_QUESTIONS,
+    fake_config,
+    fake_resources,
+    in_many_starts,
+    memory_store,
+    put_table,
+    write_jsonl,
+)
 
 FEW_EVALUATIONS = {"benchmarks": [{"name": "sums", "domain": "arithmetic", "count": 2}], "protocol": {"samples": 1}}
 
@@ -161,26 +168,8 @@ def test_a_run_resumes_at_every_stage(
 ) -> None:
     """A process that ends after each stage leaves what an undisturbed one does, byte for byte."""
     config, done = in_rounds
-    store, starts = memory_store(), 0
-
-    class Ended(Exception):
-        pass
-
-    def run_one(*arguments: Any) -> Result:
-        result = run_stage(*arguments)
-        if not result.skipped:
-            arguments[-1].resources.commits.wait()
-            raise Ended
-        return result
-
-    monkeypatch.setattr(flows.runners, "run_stage", run_one)
-    while True:
-        starts += 1
-        try:
-            again = run(config, store)
-            break
-        except Ended:
-            continue
+    store = memory_store()
+    again, starts = in_many_starts(lambda: run(config, store), monkeypatch)
     expected = [path for manifests in done.revision.iterations.values() for path in manifests.values()]
     assert starts > len(expected) and again.revision == done.revision
     assert sorted(again.store.listing("manifests")) == sorted(expected)

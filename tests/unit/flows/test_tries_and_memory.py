@@ -8,7 +8,6 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-import flows.runners
 from flows.cli.inspect import print_results
 from flows.cli.progress_bar import iteration_line
 from flows.config.run import RunConfig
@@ -20,10 +19,9 @@ from flows.reporting.results import funnel, iteration_results, run_results
 from flows.reporting.sample_questions import sample_questions
 from flows.rounds.shortfall import shortfall
 from flows.run_loop import run_all
-from stages.contract import Result, run_stage
 from storage.run import Run
 from storage.store import Store
-from tests.helpers import fake_config, fake_resources, memory_store, write_jsonl
+from tests.helpers import fake_config, fake_resources, in_many_starts, memory_store, write_jsonl
 
 TRIED: dict[str, Any] = {"filter": {"answerable": 3}, "iterations": 2}
 
@@ -108,26 +106,9 @@ def test_the_funnel_counts_unanswerable_questions(tried: Run) -> None:
 
 
 def runs_of_one_stage(config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> tuple[Run, int]:
-    """Let a process end after each stage that it ran; return the finished run and the number of processes."""
-
-    class Ended(Exception):
-        pass
-
-    def run_one(*arguments: Any) -> Result:
-        result = run_stage(*arguments)
-        if not result.skipped:
-            arguments[-1].resources.commits.wait()
-            raise Ended
-        return result
-
-    monkeypatch.setattr(flows.runners, "run_stage", run_one)
+    """Let a process end after each stage that it executed; return the finished run and the number of processes."""
     store = memory_store()
-    for starts in range(1, 200):
-        try:
-            return run(config, store), starts
-        except Ended:
-            pass
-    raise AssertionError("the run does not end")
+    return in_many_starts(lambda: run(config, store), monkeypatch)
 
 
 def test_a_run_resumes_between_tries_and_samples(tried: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
