@@ -161,6 +161,7 @@ def _questions(run: Run, newest: dict[str, Any]) -> Iterator[Part]:
         ]
         yield _table(("step", "questions", f"of {first}"), rows, left=("step",))
     if newest["rounds"]:
+        yield Heading(2, "Rounds of this iteration")
         yield _table_of_dicts([{name: str(value) for name, value in newest["rounds"].items()}], left=("ended",))
     if short := shortfall(newest["iteration"], newest["metrics"]):
         yield Text(short, label="Too few questions")
