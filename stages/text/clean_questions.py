@@ -86,8 +86,8 @@ def clean_question(text: str, *, numbered: bool = True) -> tuple[str, bool]:
     `numbered`: whether a number in front ("9. ") may be that of the item; the items of a list have lost theirs. If
     nothing but a solution, an answer or remarks is there, the text stays whole: a rule of the filter names it.
     """
-    text = _TAG.sub("", _FENCE.sub("", text))
-    question, was_cut = _without_rest(_without_introduction(text, numbered))
+    inside = _TAG.sub("", _FENCE.sub("", text))
+    question, was_cut = _without_rest(_without_introduction(inside, numbered))
     question = _without_emphasis(question)
     if not question:
         return _collapsed(text), False

@@ -792,6 +792,7 @@ HOSTILE = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("piece", [*PIECES, *(piece + "\n" for piece in PIECES), *HOSTILE])
 def test_long_texts_of_marks_are_read_quickly(piece: str) -> None:
     text = piece * (300_000 // len(piece))

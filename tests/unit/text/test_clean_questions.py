@@ -178,7 +178,7 @@ def test_the_question_itself_stays(text: str) -> None:
     assert clean_question(text) == (text, False)
 
 
-@pytest.mark.parametrize("text", ["Answer: 18", "**Solution:** 24 - 6 = 18.", "Hint: no.", "---"])
+@pytest.mark.parametrize("text", ["Answer: 18", "**Solution:** 24 - 6 = 18.", "Hint: no.", "---", "```", "<question>"])
 def test_what_holds_no_question_stays_whole(text: str) -> None:
     question, was_cut = clean_question(text)
     assert question and not was_cut

@@ -229,10 +229,10 @@ OFFLOADED = _placed(processes_per_node=2, deepspeed=CONFIGS / "zero3_offload.jso
     "placement",
     [
         pytest.param(ONE_BY_ONE, id="one-by-one"),
-        pytest.param(TWO_PROCESSES, id="two-processes"),
         *(
             pytest.param(placement, id=name, marks=pytest.mark.slow)
             for name, placement in {
+                "two-processes": TWO_PROCESSES,
                 "whole-checkpointed": _placed(micro_batch_tokens=10_000, gradient_checkpointing=True),
                 "zero1": ZERO[1],
                 "two-processes-zero3-offload": OFFLOADED,
@@ -586,6 +586,7 @@ def test_a_process_killed_while_it_saves_leaves_no_complete_output(
     assert _digests(following) == _digests(expected)
 
 
+@pytest.mark.slow
 def test_a_state_that_cannot_be_written_is_an_error_after_the_result(folder: Path, fresh: SavingTrainer) -> None:
     job = make_job(folder, folder / "policy", name="state-in-the-way")
     (job.output / "trainer_state").mkdir(parents=True)

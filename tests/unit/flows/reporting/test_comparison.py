@@ -177,7 +177,8 @@ def test_unequal_outputs_of_equal_keys_are_listed(run: Run, tmp_path: Path) -> N
 
 
 def test_drawing_fits_80_columns(run: Run, make: Make) -> None:
-    lines = drawn(run, make(iterations=3, vote={"max_reward": 1.0}, generate={"system": "Be brief [please]. " * 20}))
+    generate = {**run.config["generate"], "system": "Be brief [please]. " * 20}
+    lines = drawn(run, make(iterations=3, vote={"max_reward": 1.0}, generate=generate))
     assert max(map(len, lines)) <= 80 and not any("…" in line for line in lines)
     assert any("[please]" in line for line in lines)  # not taken for markup
 

@@ -130,6 +130,7 @@ def test_scalars_have_metrics_intervals_and_steps(run: Run) -> None:
     assert times == sorted(times)
 
 
+@pytest.mark.slow
 def test_three_trackers_receive_the_same(run: Run, wandb_folder: Path, tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     settings = TrackerSettings(wandb=WandbSettings(project="self-play"), mlflow=MlflowSettings(uri=uri))
