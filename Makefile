@@ -11,10 +11,10 @@ COMPILE := -m compileall -q storage stages flows tests
 .PHONY: help install run test test-all test-s3 test-kill test-vllm check proof
 help:
 	@echo "make run        install, then train a tiny policy by self-play on this machine's CPU"
-	@echo "make test       install, then run the unit, architecture and quick integration tests (8 minutes)"
-	@echo "make test-all   the same and the slow tests (18 minutes)"
+	@echo "make test       install, then run the unit, architecture and quick integration tests (7 minutes)"
+	@echo "make test-all   the same and the slow tests (28 minutes)"
 	@echo "make test-s3    the S3 tests on Ceph's gateway, started and stopped on loopback (needs radosgw; 4 minutes)"
-	@echo "make test-vllm  the tests of the vLLM engine, on a CPU, in the environment .venv-vllm (9 minutes)"
+	@echo "make test-vllm  the tests of the vLLM engine, on a CPU, in the environment .venv-vllm (7 minutes)"
 	@echo "make test-kill  200 kills at random moments, then a comparison with undisturbed runs (6 minutes)"
 	@echo "make check      install, then ruff and mypy"
 	@echo "make proof      the arms of configs/arms over 8 seeds, two runs at a time (20 minutes)"
