@@ -90,7 +90,7 @@ def clean_question(text: str, *, numbered: bool = True) -> tuple[str, bool]:
     question, was_cut = _without_rest(_without_introduction(inside, numbered))
     question = _without_emphasis(question)
     if not question:
-        return _collapsed(text), False
+        return _collapsed(inside) or _collapsed(text), False
     return question, was_cut
 
 
